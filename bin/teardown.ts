@@ -1,0 +1,31 @@
+import { parseArgs } from 'node:util';
+import { createClients, destroyClients } from '../lib/aws/clients.ts';
+import { queueExists, removeQueuesByPrefix } from '../lib/aws/teardown.ts';
+import { inboxPrefix, lanePrefix, physicalName } from '../lib/infra/settings.ts';
+
+/** Removes what `cdk destroy` does not know: the lanes and inboxes of a stage whose service stack is gone. */
+async function main(): Promise<void> {
+  const { values } = parseArgs({ options: { stage: { type: 'string' } } });
+  const { stage } = values;
+  if (stage === undefined || !/^[a-z][a-z0-9]{0,11}$/.test(stage)) {
+    throw new Error('Say which stage: npm run teardown -- --stage dev');
+  }
+  const clients = createClients();
+  try {
+    if (await queueExists(clients.sqs, physicalName(stage, 'feed.fifo'))) {
+      throw new Error(
+        `Stage ${stage} still runs, its accounts would lose their lanes. First: npx cdk destroy -c stage=${stage} Paceline-${stage}-Service`,
+      );
+    }
+    const lanes = await removeQueuesByPrefix(clients.sqs, lanePrefix(stage));
+    const inboxes = await removeQueuesByPrefix(clients.sqs, inboxPrefix(stage));
+    console.log(`Removed ${lanes} lanes and ${inboxes} inboxes of stage ${stage}.`);
+  } finally {
+    destroyClients(clients);
+  }
+}
+
+main().catch((error: unknown) => {
+  console.error(error instanceof Error ? error.message : error);
+  process.exitCode = 1;
+});

@@ -1,0 +1,25 @@
+import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
+import { handle } from 'hono/aws-lambda';
+import { createClients } from '../../lib/aws/clients.ts';
+import { createDeps } from '../../lib/aws/deps.ts';
+import { functionConfig } from '../../lib/runtime/config.ts';
+import { lambda } from '../../lib/runtime/lambda.ts';
+import packageJson from '../../package.json' with { type: 'json' };
+import { createApp } from './app.ts';
+
+type Respond = (event: APIGatewayProxyEventV2, context: Context) => Promise<APIGatewayProxyStructuredResultV2>;
+
+/** The HTTP API: events of API Gateway (payload 2.0) to the Hono app and back. */
+export const handler = lambda<APIGatewayProxyEventV2, Respond, APIGatewayProxyStructuredResultV2>(
+  'api',
+  (env, logger) => {
+    const deps = createDeps(functionConfig(env), createClients());
+    return handle(createApp({ deps, logger, version: packageJson.version })) as unknown as Respond;
+  },
+  async (event, respond, { context }) => {
+    // A GET with a body is legal HTTP that fetch's Request refuses.
+    const bodyless = /^(GET|HEAD)$/i.test(event.requestContext.http.method);
+    const { body: _body, ...rest } = event;
+    return await respond(bodyless ? rest : event, context);
+  },
+);

@@ -1,0 +1,141 @@
+import { createHash } from 'node:crypto';
+import type { MiddlewareHandler } from 'hono';
+import { findKey, type Scope } from '../../lib/aws/api-keys.ts';
+import { adminTenant } from '../../lib/aws/audit.ts';
+import { beginKeyed, endKeyed, openAnswer, sealAnswer } from '../../lib/aws/idempotency.ts';
+import { readTenant } from '../../lib/aws/tenants.ts';
+import { PacelineError } from '../../lib/domain/errors.ts';
+import { newId } from '../../lib/domain/ids.ts';
+import type { ApiEnv, ApiScope } from './context.ts';
+
+export const maxBodyBytes = 5 * 1024 * 1024;
+
+type Middleware = MiddlewareHandler<ApiEnv>;
+
+/** Every answer tells its id, the one of the gateway's request where there is one. */
+export function requestIds({ deps }: ApiScope): Middleware {
+  return async (c, next) => {
+    const given = c.env?.requestContext?.requestId;
+    const id = given ?? newId('req', deps.nowMs(), deps.randomBytes);
+    c.set('requestId', id);
+    await next();
+    c.header('X-Request-Id', id);
+    c.header('X-Content-Type-Options', 'nosniff');
+    if (!c.res.headers.has('Cache-Control')) c.header('Cache-Control', 'no-store');
+  };
+}
+
+/** Bearer key -> actor; two reads by key. */
+export function authenticate({ deps }: ApiScope): Middleware {
+  return async (c, next) => {
+    const secret = /^Bearer +(\S+)\s*$/i.exec(c.req.header('authorization') ?? '')?.[1];
+    const key = secret === undefined ? undefined : await findKey(deps.table, secret);
+    const unknown = new PacelineError('UNAUTHENTICATED', 'Send a valid key: "Authorization: Bearer <api key>".');
+    if (secret === undefined || key === undefined) throw unknown;
+    if (key.tenantId === undefined) {
+      c.set('actor', { keyId: key.keyId, scopes: key.scopes, secret });
+    } else {
+      const tenant = await readTenant(deps.table, key.tenantId);
+      if (tenant === undefined) throw unknown;
+      c.set('actor', { keyId: key.keyId, scopes: key.scopes, secret, tenant });
+    }
+    await next();
+  };
+}
+
+/** Any of the scopes will do. Keys of tenants have no business on admin routes, nor admin keys on those of tenants. */
+export function allow(...wanted: Scope[]): Middleware {
+  return async (c, next) => {
+    const actor = c.get('actor');
+    if (actor === undefined) throw new PacelineError('UNAUTHENTICATED', 'This call needs a key.');
+    if (!wanted.some((scope) => actor.scopes.includes(scope))) {
+      const kind = wanted.join('" or "');
+      throw new PacelineError('FORBIDDEN', `This call needs a key with the scope "${kind}".`);
+    }
+    await next();
+  };
+}
+
+/** Refuses bodies above 5 MB; reads any other as JSON, whatever a client's library says it is. */
+export function readBody(): Middleware {
+  return async (c, next) => {
+    const tooLarge = new PacelineError(
+      'PAYLOAD_TOO_LARGE',
+      'The body is above 5 MB; make the contract with "recipients": [] and upload the rows with POST /v1/contracts/:id/import.',
+    );
+    if (Number(c.req.header('content-length') ?? 0) > maxBodyBytes) throw tooLarge;
+    const body = c.req.method === 'GET' ? new ArrayBuffer(0) : await c.req.arrayBuffer();
+    if (body.byteLength > maxBodyBytes) throw tooLarge;
+    const type = c.req.header('content-type') ?? '';
+    if (type.startsWith('multipart/')) {
+      throw new PacelineError('UNSUPPORTED_MEDIA_TYPE', 'Send JSON with Content-Type: application/json.');
+    }
+    if (body.byteLength === 0) c.req.raw.headers.delete('content-type');
+    else c.req.raw.headers.set('content-type', 'application/json');
+    await next();
+  };
+}
+
+/**
+ * `Idempotency-Key` of a POST: the first answer below 500 is kept for 24 h and given again. `secret`: the answer shows a key once, so it is
+ * kept sealed with the caller's own key, and only the same caller gets it again.
+ */
+export function idempotent({ deps }: ApiScope, options: { secret?: boolean } = {}): Middleware {
+  return async (c, next) => {
+    const key = c.req.header('idempotency-key');
+    const actor = c.get('actor');
+    if (key === undefined || actor === undefined) return await next();
+    if (!/^[\x20-\x7e]{1,255}$/.test(key)) {
+      throw new PacelineError('BAD_REQUEST', 'Idempotency-Key is 1 to 255 printable ASCII characters.');
+    }
+    const hash = createHash('sha256').update(new Uint8Array(await c.req.arrayBuffer()));
+    if (options.secret === true) hash.update(actor.keyId);
+    const request = {
+      tenantId: actor.tenant?.id ?? adminTenant,
+      path: new URL(c.req.url).pathname,
+      key,
+      requestHash: hash.digest('hex'),
+      nowMs: deps.nowMs(),
+      randomBytes: deps.randomBytes,
+    };
+    const begun = await beginKeyed(deps.table, request);
+    switch (begun.kind) {
+      case 'reused':
+        throw new PacelineError(
+          'IDEMPOTENCY_KEY_REUSED',
+          'This Idempotency-Key came with another body before; use a new one.',
+        );
+      case 'running':
+        throw new PacelineError(
+          'IDEMPOTENCY_IN_PROGRESS',
+          'The first call with this Idempotency-Key is still running.',
+        );
+      case 'replay': {
+        const body = openAnswer(begun.body, sealingKey(options, actor.secret));
+        c.res = new Response(begun.status === 204 ? null : new Uint8Array(body), {
+          status: begun.status,
+          headers: { 'Content-Type': begun.contentType, 'Idempotency-Replayed': 'true' },
+        });
+        return;
+      }
+      case 'run':
+        break;
+      default:
+        return begun satisfies never;
+    }
+    c.set('attempt', begun);
+    await next();
+    if (c.res.status >= 500) return await endKeyed(deps.table, request, begun, undefined);
+    const body = new Uint8Array(await c.res.clone().arrayBuffer());
+    await endKeyed(deps.table, request, begun, {
+      status: c.res.status,
+      contentType: c.res.headers.get('content-type') ?? 'application/json',
+      body: sealAnswer(body, sealingKey(options, actor.secret), deps.randomBytes),
+    });
+  };
+}
+
+/** Ordinary answers are sealed with a word everybody knows: packed, not hidden, so that any key of the tenant gets them again. */
+function sealingKey(options: { secret?: boolean }, secret: string): string {
+  return options.secret === true ? secret : 'paceline';
+}

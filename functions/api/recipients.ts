@@ -1,0 +1,91 @@
+import { toPageRow } from '../../lib/aws/pages.ts';
+import type { PageRow } from '../../lib/domain/contract.ts';
+import type { FieldError } from '../../lib/domain/errors.ts';
+import { checkText } from '../../lib/domain/text.ts';
+import { maxListedErrors } from './problem.ts';
+
+/** A recipient as the body has it; `to` and `text` are other names of the first two. */
+export interface RecipientInput {
+  phoneNumber?: string | undefined;
+  to?: string | undefined;
+  message?: string | undefined;
+  text?: string | undefined;
+  externalId?: string | undefined;
+}
+
+export interface CheckedRecipients {
+  rows: PageRow[];
+  warnings: string[];
+  errors: FieldError[];
+}
+
+/** Checks each row on its own and tells all that are wrong, up to a bound; what is only odd is summed up in `warnings`. */
+export function checkRecipients(
+  recipients: RecipientInput[],
+  settings: { defaultCountry?: string | undefined; skipInvalid: boolean; message?: string | undefined },
+): CheckedRecipients {
+  const rows: PageRow[] = [];
+  const errors: FieldError[] = [];
+  const odd = new Map<string, { count: number; firstRow: number }>();
+  const seen = new Set<string>();
+  let repeated = 0;
+  for (const [index, recipient] of recipients.entries()) {
+    // Bad rows past the bound are neither listed nor worth the time.
+    if (errors.length > maxListedErrors) break;
+    const names = {
+      phoneNumber: oneName(recipient, 'phoneNumber', 'to'),
+      message: oneName(recipient, 'message', 'text'),
+    };
+    for (const [first, second] of [names.phoneNumber.both, names.message.both]) {
+      if (first === undefined || second === undefined) continue;
+      const message = `Send ${first} or ${second}, not both.`;
+      errors.push({ path: `/recipients/${index}/${second}`, row: index + 1, code: 'INVALID', message });
+    }
+    const input = {
+      phoneNumber: recipient.phoneNumber ?? recipient.to,
+      text: recipient.message ?? recipient.text ?? settings.message,
+      externalId: recipient.externalId,
+    };
+    const result = toPageRow(input, settings);
+    if ('problems' in result) {
+      for (const { field, code, message } of result.problems) {
+        const name = field === 'externalId' ? field : names[field].used;
+        errors.push({ path: `/recipients/${index}/${name}`, row: index + 1, code, message });
+      }
+      continue;
+    }
+    rows.push(result.row);
+    for (const warning of result.warnings) {
+      const sum = odd.get(warning) ?? { count: 0, firstRow: index + 1 };
+      odd.set(warning, { ...sum, count: sum.count + 1 });
+    }
+    if (result.row.skip !== undefined) continue;
+    if (seen.has(result.row.to)) repeated += 1;
+    else seen.add(result.row.to);
+  }
+  const warnings = [...odd].map(
+    ([text, { count, firstRow }]) => `${text} Rows: ${count}, the first is row ${firstRow}.`,
+  );
+  if (repeated > 0) warnings.unshift(`Numbers that came before: ${repeated}. Each is sent to again.`);
+  const skipped = rows.filter((row) => row.skip !== undefined).length;
+  if (skipped > 0) warnings.unshift(`Invalid numbers: ${skipped}. They are recorded as failed.`);
+  return { rows, warnings, errors };
+}
+
+/** The contract's own text, where rows have none; checked once, for its own sake. */
+export function checkMessage(message: string | undefined): FieldError[] {
+  const result = message === undefined ? undefined : checkText(message);
+  return result === undefined || result.ok ? [] : [{ path: '/message', code: result.code, message: result.message }];
+}
+
+function oneName<A extends keyof RecipientInput, B extends keyof RecipientInput>(
+  recipient: RecipientInput,
+  name: A,
+  other: B,
+) {
+  const both = recipient[name] !== undefined && recipient[other] !== undefined;
+  return {
+    used: recipient[name] === undefined && recipient[other] !== undefined ? other : name,
+    both: both ? ([name, other] as const) : ([] as const),
+  };
+}

@@ -1,0 +1,151 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createRoute, z } from '@hono/zod-openapi';
+import { accepts } from 'hono/accepts';
+import QRCode from 'qrcode';
+import { isLinked, readAccount, setDesired } from '../../../lib/aws/accounts.ts';
+import type { Account, AccountLink } from '../../../lib/domain/account.ts';
+import { PacelineError } from '../../../lib/domain/errors.ts';
+import { type ApiScope, originOf, tenantOf } from '../context.ts';
+import {
+  type Api,
+  answer,
+  idempotencyHeader,
+  idParam,
+  isoTime,
+  jsonBody,
+  problems,
+  secured,
+  securedPost,
+} from '../openapi.ts';
+import { accountOf, checkedNumber } from './accounts.ts';
+
+const tags = ['Linking'];
+
+const code = { code: z.string(), attempt: z.int(), expiresAt: isoTime };
+const linkSchema = z
+  .object({ method: z.enum(['qr', 'pairing_code']), qr: z.string().optional(), ...code })
+  .openapi('AccountLink', { description: '`qr` is a PNG as data URL, `code` what the QR holds, or the pairing code.' });
+const qrSchema = z.object({ qr: z.string(), ...code }).openapi('AccountQr');
+const pairingSchema = z.object({ code: z.string(), expiresAt: isoTime }).openapi('PairingCode', {
+  example: { code: 'ABCD1234', expiresAt: '2026-11-20T09:33:00.000Z' },
+});
+
+/** How long a call waits for the host's pairing code: below the 29 s of the gateway. */
+const pairingWaitMs = 20_000;
+const pairingPollMs = 250;
+
+export function accountLinkRoutes(app: Api, scope: ApiScope): void {
+  const { deps } = scope;
+
+  app.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/accounts/{id}/link',
+      tags,
+      summary: 'How to link the account now',
+      ...secured('read'),
+      request: { params: idParam },
+      responses: { 200: answer(linkSchema, 'The current code'), ...problems(401, 403, 404, 409) },
+    }),
+    async (c) => {
+      const link = currentLink((await accountOf(c, scope)).account, deps.nowMs());
+      const qr = link.method === 'qr' ? { qr: await QRCode.toDataURL(link.code) } : {};
+      return c.json({ method: link.method, ...qr, ...codeView(link) }, 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/accounts/{id}/qr',
+      tags,
+      summary: 'The QR code to scan, as JSON or as a picture (Accept)',
+      ...secured('read'),
+      request: { params: idParam },
+      responses: {
+        200: {
+          description: 'The current QR code',
+          content: {
+            'application/json': { schema: qrSchema },
+            'image/png': { schema: z.string().openapi({ format: 'binary' }) },
+            'image/svg+xml': { schema: z.string() },
+          },
+        },
+        ...problems(401, 403, 404, 409),
+      },
+    }),
+    async (c) => {
+      const link = currentLink((await accountOf(c, scope)).account, deps.nowMs());
+      if (link.method !== 'qr') throw notAwaiting('The account is linked by pairing code: GET /v1/accounts/:id/link.');
+      const wanted = accepts(c, {
+        header: 'Accept',
+        supports: ['application/json', 'image/png', 'image/svg+xml'],
+        default: 'application/json',
+      });
+      if (wanted === 'image/png') {
+        return c.body(new Uint8Array(await QRCode.toBuffer(link.code)), 200, { 'Content-Type': 'image/png' });
+      }
+      if (wanted === 'image/svg+xml') {
+        return c.body(await QRCode.toString(link.code, { type: 'svg' }), 200, { 'Content-Type': 'image/svg+xml' });
+      }
+      return c.json({ qr: await QRCode.toDataURL(link.code), ...codeView(link) }, 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'post',
+      path: '/v1/accounts/{id}/pairing-code',
+      tags,
+      summary: 'Ask for a pairing code, to be typed on the phone with this number',
+      description: 'Waits up to 20 s for WhatsApp to give one out.',
+      ...securedPost(scope, 'manage'),
+      request: {
+        params: idParam,
+        headers: idempotencyHeader,
+        ...jsonBody(z.strictObject({ phoneNumber: z.string().max(64) }).openapi('PairingCodeInput')),
+      },
+      responses: { 200: answer(pairingSchema, 'The code'), ...problems(400, 401, 403, 404, 409, 413, 422, 503) },
+    }),
+    async (c) => {
+      const tenant = tenantOf(c);
+      const number = checkedNumber(c.req.valid('json').phoneNumber, tenant.defaultCountry) ?? '';
+      const pair = await accountOf(c, scope);
+      if (isLinked(pair.account)) {
+        throw notAwaiting('The account is linked; POST /v1/accounts/:id/logout first.');
+      }
+      const before = pair.account.link;
+      await setDesired(deps, originOf(c, deps), pair, 'connected', { pairingFor: number });
+      // Real time, not the deps' clock: this waits for another process.
+      const until = Date.now() + pairingWaitMs;
+      while (Date.now() < until) {
+        const now = await readAccount(deps.table, tenant.id, pair.account.id);
+        if (now === undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
+        const { link, pairingFor } = now.account;
+        if (pairingFor === undefined && link?.method === 'pairing_code' && link.code !== before?.code) {
+          return c.json({ code: link.code, expiresAt: new Date(link.expiresAt).toISOString() }, 200);
+        }
+        await sleep(pairingPollMs);
+      }
+      throw new PacelineError(
+        'UNAVAILABLE',
+        'No pairing code came within 20 s; GET /v1/accounts/:id/link shows one that comes later.',
+      );
+    },
+  );
+}
+
+function codeView(link: AccountLink) {
+  return { code: link.code, attempt: link.attempt, expiresAt: new Date(link.expiresAt).toISOString() };
+}
+
+/** The code that can be used now. Throws NOT_AWAITING_LINK. */
+function currentLink(account: Account, nowMs: number): AccountLink {
+  if (account.status !== 'awaiting_link' || account.link === undefined) {
+    throw notAwaiting(`The account is ${account.status}; there is no code to link it with.`);
+  }
+  if (account.link.expiresAt <= nowMs) throw notAwaiting('The last code has run out and the next is not there yet.');
+  return account.link;
+}
+
+const notAwaiting = (detail: string) => new PacelineError('NOT_AWAITING_LINK', detail);

@@ -1,0 +1,116 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { beginImport } from '../../../lib/aws/contract-imports.ts';
+import { moveContract } from '../../../lib/aws/contracts.ts';
+import { presignUpload, uploadKey, urlLifeSec } from '../../../lib/aws/pages.ts';
+import { type ApiScope, idFor, isRepeated, originOf, pathId, tenantOf } from '../context.ts';
+import { contractOf, viewOf } from '../contract-reading.ts';
+import {
+  type Api,
+  answer,
+  idempotencyHeader,
+  idParam,
+  isoTime,
+  jsonBody,
+  noBody,
+  problems,
+  secured,
+  securedPost,
+} from '../openapi.ts';
+import { contractSchema } from '../schemas/contract.ts';
+
+const tags = ['Contracts'];
+
+const importInput = z.strictObject({ format: z.enum(['csv', 'ndjson']) }).openapi('ImportInput');
+const uploadSchema = z
+  .object({
+    uploadUrl: z.url(),
+    method: z.literal('PUT'),
+    headers: z.record(z.string(), z.string()).openapi({ description: 'To be sent with the file, as they are.' }),
+    expiresAt: isoTime,
+  })
+  .openapi('ContractUpload');
+
+const contentTypes = { csv: 'text/csv', ndjson: 'application/x-ndjson' };
+
+export function contractMoveRoutes(app: Api, scope: ApiScope): void {
+  const { deps } = scope;
+
+  const moves = [
+    { name: 'start', action: 'start', summary: 'Start, or go on after a pause' },
+    { name: 'pause', action: 'pause', summary: 'Pause: at most the message in hand is still sent' },
+    { name: 'cancel', action: 'cancel', summary: 'Cancel everything that is not sent' },
+    { name: 'retry-failed', action: 'retry', summary: 'Send failed messages again, under the same ids' },
+    { name: 'clear-failed', action: 'clear', summary: 'Take failed messages off the contract' },
+  ] as const;
+  for (const { name, action, summary } of moves) {
+    app.openapi(
+      createRoute({
+        method: 'post',
+        path: `/v1/contracts/{id}/${name}`,
+        tags,
+        summary,
+        ...securedPost(scope, 'send'),
+        request: { params: idParam, headers: idempotencyHeader, ...noBody },
+        responses: { 200: answer(contractSchema, 'The contract'), ...problems(401, 403, 404, 409, 422) },
+      }),
+      async (c) => {
+        const id = pathId(c.req.valid('param').id, 'con');
+        const moved = await moveContract(deps, originOf(c, deps), tenantOf(c).id, id, action, isRepeated(c));
+        return c.json(await viewOf(scope, moved), 200);
+      },
+    );
+  }
+
+  app.openapi(
+    createRoute({
+      method: 'delete',
+      path: '/v1/contracts/{id}',
+      tags,
+      summary: 'Cancel what is not sent and remove the contract',
+      ...secured('send'),
+      request: { params: idParam },
+      responses: { 202: answer(z.object({ id: z.string() }), 'It will be removed'), ...problems(401, 403, 404) },
+    }),
+    async (c) => {
+      const id = pathId(c.req.valid('param').id, 'con');
+      await moveContract(deps, originOf(c, deps), tenantOf(c).id, id, 'delete');
+      return c.json({ id }, 202);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'post',
+      path: '/v1/contracts/{id}/import',
+      tags,
+      summary: 'A URL to upload up to 100,000 recipients to',
+      description:
+        'For a contract made with `recipients: []`. PUT the file to the URL; reading starts by itself. CSV has a header line with ' +
+        'phoneNumber (or to), message (or text) and optionally externalId; NDJSON has one recipient a line.',
+      ...securedPost(scope, 'send'),
+      request: { params: idParam, headers: idempotencyHeader, ...jsonBody(importInput) },
+      responses: { 200: answer(uploadSchema, 'Where to put the file'), ...problems(400, 401, 403, 404, 409, 413, 422) },
+    }),
+    async (c) => {
+      const contract = await contractOf(c, scope);
+      const { format } = c.req.valid('json');
+      const importId = idFor(c, deps, 'imp');
+      const expiresAt = deps.nowMs() + urlLifeSec * 1000;
+      await beginImport(deps, originOf(c, deps), contract, {
+        id: importId,
+        format,
+        status: 'awaiting_upload',
+        rowsRead: 0,
+        expiresAt,
+        errorCount: 0,
+        errors: [],
+      });
+      const key = uploadKey(contract.tenantId, contract.id, importId, format);
+      const { url, headers } = await presignUpload(deps.s3, deps.config.PAGES_BUCKET, key, contentTypes[format]);
+      return c.json(
+        { uploadUrl: url, method: 'PUT' as const, headers, expiresAt: new Date(expiresAt).toISOString() },
+        200,
+      );
+    },
+  );
+}

@@ -1,0 +1,137 @@
+import { z } from '@hono/zod-openapi';
+import type { AccountPair } from '../../../lib/aws/accounts.ts';
+import { accountStatuses } from '../../../lib/domain/account.ts';
+import { checkPolicy, defaultPolicy } from '../../../lib/domain/pacing.ts';
+import { defined, isoTime, maybeTime, toIso } from '../openapi.ts';
+
+const range = z.tuple([z.number(), z.number()]);
+
+const policy = {
+  perMinute: z.number().nullable(),
+  gapMs: range,
+  restEvery: z.number().nullable(),
+  restMs: range,
+  dayCap: z.number().nullable(),
+  warmUp: z.boolean(),
+  delayMs: range,
+};
+
+export const pacingSchema = z.object(policy).openapi('Pacing', {
+  description: 'The pace of sends. Gaps are from wire to wire; null: no such cap. See docs for the defaults.',
+  example: defaultPolicy,
+});
+
+/** Given numbers replace the defaults one by one. */
+const pacingInput = z
+  .strictObject({
+    perMinute: policy.perMinute.optional(),
+    gapMs: policy.gapMs.optional(),
+    restEvery: policy.restEvery.optional(),
+    restMs: policy.restMs.optional(),
+    dayCap: policy.dayCap.optional(),
+    warmUp: policy.warmUp.optional(),
+    delayMs: policy.delayMs.optional(),
+  })
+  .transform((value) => defined(value))
+  .superRefine((value, context) => {
+    for (const { field, message } of checkPolicy(value)) {
+      context.addIssue({
+        code: 'custom',
+        path: [field],
+        message: `Must be ${message}.`,
+        params: { code: 'OUT_OF_RANGE' },
+      });
+    }
+  })
+  .openapi('PacingInput', { type: 'object' });
+
+/** Proxies come with a later release; until then an account has none. */
+const proxyInput = z
+  .string()
+  .nullable()
+  .optional()
+  .superRefine((value, context) => {
+    if (value === undefined || value === null || value === 'none') return;
+    context.addIssue({
+      code: 'custom',
+      message: 'Proxies are not built yet; leave proxy out or send "none".',
+      params: { code: 'NOT_SUPPORTED' },
+    });
+  })
+  .openapi({ type: ['string', 'null'], example: 'none' });
+
+const settings = {
+  name: z.string().trim().min(1).max(100),
+  phoneNumber: z.string().max(64).optional(),
+  priority: z.int().min(1).max(999_999).optional(),
+  weight: z.int().min(1).max(1000).optional(),
+  useLimits: z.boolean().optional(),
+  pacing: pacingInput.optional(),
+  link: z.enum(['qr', 'pairing_code']).optional(),
+  proxy: proxyInput,
+};
+
+export const accountInput = z.strictObject({ ...settings, connect: z.boolean().optional() }).openapi('AccountInput', {
+  example: { name: 'Billing', priority: 1, link: 'qr' },
+});
+
+export const accountPatch = z
+  .strictObject({ ...settings, name: settings.name.optional() })
+  .openapi('AccountPatch', { example: { name: 'Billing', useLimits: true } });
+
+export const accountSchema = z
+  .object({
+    id: z.string().openapi({ example: 'acc_01KAFXQ8E4WZ8M7D9T2B6R3V5N' }),
+    name: z.string(),
+    phoneNumber: z.string().nullable(),
+    transport: z.literal('baileys'),
+    status: z.enum(accountStatuses),
+    statusReason: z.string().nullable(),
+    statusSince: isoTime,
+    restrictedUntil: maybeTime,
+    desired: z.enum(['connected', 'disconnected', 'logged_out']),
+    isPrimary: z.boolean(),
+    priority: z.int(),
+    weight: z.int(),
+    messageCount: z.int(),
+    errorCount: z.int(),
+    lastActivity: maybeTime,
+    useLimits: z.boolean(),
+    pacing: pacingSchema,
+    link: z.enum(['qr', 'pairing_code']),
+    proxy: z.null(),
+    lanes: z.object({ express: z.int(), bulk: z.int() }).openapi({ description: 'Messages waiting in each lane.' }),
+    warnings: z.array(z.string()),
+    createdAt: isoTime,
+  })
+  .openapi('Account');
+
+export function accountView(
+  { account, hot }: AccountPair,
+  primaryId: string | undefined,
+): z.infer<typeof accountSchema> {
+  return {
+    id: account.id,
+    name: account.name,
+    phoneNumber: account.phoneNumber ?? null,
+    transport: 'baileys',
+    status: account.status,
+    statusReason: account.statusReason ?? null,
+    statusSince: new Date(account.statusSince).toISOString(),
+    restrictedUntil: toIso(account.restrictedUntil),
+    desired: account.desired,
+    isPrimary: account.id === primaryId,
+    priority: account.priority,
+    weight: account.weight,
+    messageCount: hot.messageCount,
+    errorCount: hot.errorCount,
+    lastActivity: toIso(hot.lastActivity),
+    useLimits: account.useLimits,
+    pacing: { ...defaultPolicy, ...account.pacing },
+    link: account.linkMethod,
+    proxy: null,
+    lanes: { express: Math.max(0, hot.queuedExpress), bulk: Math.max(0, hot.queuedBulk) },
+    warnings: account.warnings,
+    createdAt: new Date(account.createdAt).toISOString(),
+  };
+}

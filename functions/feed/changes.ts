@@ -1,0 +1,51 @@
+import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda';
+import { createClients } from '../../lib/aws/clients.ts';
+import { createDeps, type Deps } from '../../lib/aws/deps.ts';
+import { type FeedRequest, requestFeed } from '../../lib/aws/feed-queue.ts';
+import { functionConfig } from '../../lib/runtime/config.ts';
+import { lambda } from '../../lib/runtime/lambda.ts';
+
+/**
+ * Consumes the table's stream, contract items only: whatever wrote that a contract runs or has a job, the feed hears of it, even when the
+ * writer died in the next moment.
+ */
+export const handler = lambda<DynamoDBStreamEvent, Deps, DynamoDBBatchResponse>(
+  'feed-changes',
+  (env) => createDeps(functionConfig(env), createClients()),
+  async (event, deps, { logger }) => {
+    const asked = new Set<string>();
+    for (const record of event.Records) {
+      try {
+        for (const request of requestsOf(record)) {
+          const sameAs = JSON.stringify(request);
+          if (asked.has(sameAs)) continue;
+          await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, request);
+          asked.add(sameAs);
+        }
+      } catch (error) {
+        logger.error('a contract change was not passed on and will be repeated', { error: error as Error });
+        return { batchItemFailures: [{ itemIdentifier: record.dynamodb?.SequenceNumber ?? '' }] };
+      }
+    }
+    return { batchItemFailures: [] };
+  },
+);
+
+/** Pure: the feed requests a change of a contract item leads to. */
+export function requestsOf(record: DynamoDBRecord): FeedRequest[] {
+  const now = record.dynamodb?.NewImage;
+  const before = record.dynamodb?.OldImage;
+  const tenantId = now?.tenantId?.S;
+  const contractId = now?.id?.S;
+  const accountId = now?.accountIds?.L?.[0]?.S;
+  if (now?.type?.S !== 'contract' || tenantId === undefined || contractId === undefined || accountId === undefined)
+    return [];
+  const requests: FeedRequest[] = [];
+  if (now.job?.S !== undefined && before?.job?.S !== now.job.S) {
+    requests.push({ kind: 'job', tenantId, accountId, contractId });
+  }
+  if (now.status?.S === 'IN_PROGRESS' && before?.status?.S !== 'IN_PROGRESS') {
+    requests.push({ kind: 'feed', tenantId, accountId });
+  }
+  return requests;
+}

@@ -1,0 +1,140 @@
+import type { Readable } from 'node:stream';
+import { completeImport, failImport, reportImport } from '../../lib/aws/contract-imports.ts';
+import { putSkipped, readContract } from '../../lib/aws/contracts.ts';
+import type { Deps } from '../../lib/aws/deps.ts';
+import { openStream, pageKey, parseUploadKey, putPage, toPageRow } from '../../lib/aws/pages.ts';
+import { readTenant } from '../../lib/aws/tenants.ts';
+import {
+  type Contract,
+  type ImportError,
+  maxRows,
+  type PageRef,
+  type PageRow,
+  pageSize,
+} from '../../lib/domain/contract.ts';
+import { csvRows, type FileRow, ndjsonRows, UnreadableFile } from './read-rows.ts';
+
+/** More bad lines than these are counted and not listed. */
+const maxListedErrors = 1000;
+/** Reading ends early when so much is wrong. */
+const maxErrors = 10_000;
+const progressEvery = 10_000;
+/** Pages on their way to S3 at once. */
+const pagesInFlight = 8;
+
+export type ImportResult = 'imported' | 'refused' | 'ignored';
+
+/**
+ * One uploaded file -> pages -> the contract's rows, all or none:
+ *
+ *   upload done -> IMPORTING, reading (progress every 10,000 rows) -> every row is right -> PENDING with its rows
+ *                                                                  -> some is wrong      -> PENDING without rows, errors by line
+ *
+ * Pages and skipped rows are named by import and row, so that a repeated event writes the same ones; until the last write nobody sees them.
+ * `ignored`: not an upload, or its contract does not wait for it (any more).
+ */
+export async function importFile(deps: Deps, key: string): Promise<ImportResult> {
+  const upload = parseUploadKey(key);
+  if (upload === undefined) return 'ignored';
+  const { tenantId, contractId, importId, format } = upload;
+  const contract = await readContract(deps.table, tenantId, contractId);
+  const tenant = await readTenant(deps.table, tenantId);
+  if (contract === undefined || tenant === undefined) return 'ignored';
+  if (contract.status !== 'IMPORTING' || contract.import?.id !== importId) return 'ignored';
+  const body = await openStream(deps.s3, deps.config.PAGES_BUCKET, key);
+  if (body === undefined) return 'ignored';
+  if (!(await reportImport(deps.table, contract, importId, 0))) return stop(body);
+
+  const settings = { defaultCountry: tenant.defaultCountry, skipInvalid: contract.skipInvalid };
+  const found = await readFile(deps, contract, importId, format === 'csv' ? csvRows(body) : ndjsonRows(body), settings);
+  if (found === 'stopped') return stop(body);
+  if (found.errors.length > 0) {
+    await deps.pages.remove(found.pages.map((page) => page.key));
+    const { rowsRead, errorCount, errors } = found;
+    return (await failImport(deps.table, contract, importId, { rowsRead, errorCount, errors })) ? 'refused' : 'ignored';
+  }
+  const skipped = found.skipped.length;
+  await putSkipped(deps, contract, found.skipped);
+  const done = { pages: found.pages, rows: found.rowsRead, skipped };
+  return (await completeImport(deps.table, contract, importId, done)) ? 'imported' : 'ignored';
+}
+
+function stop(body: Readable): ImportResult {
+  body.destroy();
+  return 'ignored';
+}
+
+interface Found {
+  pages: PageRef[];
+  rowsRead: number;
+  skipped: { row: number; data: PageRow }[];
+  errorCount: number;
+  errors: ImportError[];
+}
+
+/** Checks row by row and writes each full page as it goes; once a row is wrong, only checks on. */
+async function readFile(
+  deps: Deps,
+  contract: Contract,
+  importId: string,
+  rows: AsyncGenerator<FileRow>,
+  settings: { defaultCountry?: string | undefined; skipInvalid: boolean },
+): Promise<Found | 'stopped'> {
+  const found: Found = { pages: [], rowsRead: 0, skipped: [], errorCount: 0, errors: [] };
+  const fail = (line: number, code: string, message: string) => {
+    found.errorCount += 1;
+    if (found.errors.length < maxListedErrors) found.errors.push({ line, code, message });
+  };
+  const uploads = new Set<Promise<void>>();
+  let page: PageRow[] = [];
+  const flush = async () => {
+    if (page.length === 0 || found.errorCount > 0) return;
+    const number = found.pages.length;
+    const key = pageKey(contract.tenantId, contract.id, importId.slice(4), number);
+    found.pages.push({ key, rows: page.length });
+    const upload = putPage(deps.pages, key, page).then(() => {
+      uploads.delete(upload);
+    });
+    // Told below, by whoever waits; without this a rejection would be unhandled until then.
+    upload.catch(() => undefined);
+    uploads.add(upload);
+    page = [];
+    if (uploads.size >= pagesInFlight) await Promise.race(uploads);
+  };
+  try {
+    for await (const row of rows) {
+      found.rowsRead += 1;
+      if (found.rowsRead > maxRows) {
+        fail(row.line, 'TOO_MANY_ROWS', `A contract has at most ${maxRows} recipients.`);
+        break;
+      }
+      if (found.rowsRead % progressEvery === 0) {
+        if (!(await reportImport(deps.table, contract, importId, found.rowsRead))) {
+          await Promise.all(uploads);
+          await deps.pages.remove(found.pages.map((ref) => ref.key));
+          return 'stopped';
+        }
+      }
+      if ('problem' in row) {
+        fail(row.line, 'MALFORMED_ROW', row.problem);
+      } else {
+        const result = toPageRow(row.input, settings);
+        if ('problems' in result) {
+          for (const { code, message } of result.problems) fail(row.line, code, message);
+        } else {
+          if (result.row.skip !== undefined) found.skipped.push({ row: found.rowsRead - 1, data: result.row });
+          page.push(result.row);
+          if (page.length === pageSize) await flush();
+        }
+      }
+      if (found.errorCount >= maxErrors) break;
+    }
+  } catch (error) {
+    if (!(error instanceof UnreadableFile)) throw error;
+    fail(error.line, 'MALFORMED_ROW', error.message);
+  }
+  if (found.rowsRead === 0 && found.errorCount === 0) fail(1, 'REQUIRED', 'The file has no recipients.');
+  await flush();
+  await Promise.all(uploads);
+  return found;
+}

@@ -1,0 +1,37 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { S3Client } from '@aws-sdk/client-s3';
+import { SQSClient } from '@aws-sdk/client-sqs';
+
+export interface Clients {
+  dynamodb: DynamoDBClient;
+  sqs: SQSClient;
+  s3: S3Client;
+}
+
+/**
+ * The three AWS clients of a process. Endpoints, region and credentials come from the SDK's standard environment; emulators need path-style
+ * buckets and queue URLs that are not taken for endpoints, which real AWS accepts as well.
+ * `maxSockets` bounds parallel requests a client, long polls included.
+ */
+export function createClients(options: { maxSockets?: number } = {}): Clients {
+  const requestHandler = {
+    httpsAgent: { maxSockets: options.maxSockets ?? 200 },
+    httpAgent: { maxSockets: options.maxSockets ?? 200 },
+  };
+  return {
+    dynamodb: new DynamoDBClient({ requestHandler, maxAttempts: 5 }),
+    sqs: new SQSClient({ requestHandler, useQueueUrlAsEndpoint: false, md5: false }),
+    s3: new S3Client({
+      requestHandler,
+      forcePathStyle: true,
+      requestChecksumCalculation: 'WHEN_REQUIRED',
+      responseChecksumValidation: 'WHEN_REQUIRED',
+    }),
+  };
+}
+
+export function destroyClients(clients: Clients): void {
+  clients.dynamodb.destroy();
+  clients.sqs.destroy();
+  clients.s3.destroy();
+}

@@ -1,0 +1,145 @@
+import { type Contract, type ContractImport, type ImportError, move, type PageRef } from '../domain/contract.ts';
+import { PacelineError } from '../domain/errors.ts';
+import { auditWrite, type Origin } from './audit.ts';
+import { mustRead } from './contracts.ts';
+import type { Deps } from './deps.ts';
+import { keys } from './keys.ts';
+import { ConditionFailed, type Item, type Table } from './table.ts';
+
+/** PENDING without rows (or still waiting for a file) -> IMPORTING, waiting for this upload; an earlier upload counts no more. */
+export async function beginImport(
+  deps: Deps,
+  origin: Origin,
+  contract: Contract,
+  wanted: ContractImport,
+): Promise<Contract> {
+  const waiting = contract.status === 'IMPORTING' && contract.import?.status === 'awaiting_upload';
+  const result = move(waiting ? { ...contract, status: 'PENDING' } : contract, 'import');
+  if (!result.ok) throw new PacelineError('ILLEGAL_STATE', result.reason);
+  try {
+    await deps.table.transact([
+      {
+        update: 'SET #s = :importing, #i = :import REMOVE reason',
+        key: keys.contract(contract.tenantId, contract.id),
+        // Clauses: as it was read; no rows; no file is being read.
+        condition: '#s = :from AND totalCount = :none AND (attribute_not_exists(#i) OR #i.#s <> :reading)',
+        names: { '#s': 'status', '#i': 'import' },
+        values: {
+          ':importing': result.status,
+          ':import': wanted,
+          ':from': contract.status,
+          ':none': 0,
+          ':reading': 'reading',
+        },
+      },
+      auditWrite(
+        origin,
+        {
+          action: 'contract.import_begun',
+          target: contract.id,
+          changes: { format: wanted.format, importId: wanted.id },
+        },
+        deps.randomBytes,
+      ),
+    ]);
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error;
+    throw new PacelineError('ILLEGAL_STATE', 'The contract changed at the same time; read it and try again.');
+  }
+  return await mustRead(deps.table, contract.tenantId, contract.id);
+}
+
+/** The file is being read, `rowsRead` rows so far. False: this import counts no more (canceled, replaced, finished). */
+export async function reportImport(
+  table: Table,
+  contract: Contract,
+  importId: string,
+  rowsRead: number,
+): Promise<boolean> {
+  return await ifStillImporting(
+    table.update(keys.contract(contract.tenantId, contract.id), {
+      update: 'SET #i.#s = :reading, #i.rowsRead = :n',
+      ...stillImporting(importId),
+      values: { ...stillImporting(importId).values, ':reading': 'reading', ':n': rowsRead },
+    }),
+  );
+}
+
+/** All rows appear at once. False: this import counts no more, and nothing has changed. */
+export async function completeImport(
+  table: Table,
+  contract: Contract,
+  importId: string,
+  result: { pages: PageRef[]; rows: number; skipped: number },
+): Promise<boolean> {
+  const [accountId = ''] = contract.accountIds;
+  const still = stillImporting(importId);
+  return await ifStillImporting(
+    table.transact([
+      {
+        update:
+          'SET #s = :pending, pages = :pages, totalCount = :n, atOnce = :k, #i.#s = :completed, #i.rowsRead = :n, #i.errorCount = :none',
+        key: keys.contract(contract.tenantId, contract.id),
+        ...still,
+        values: {
+          ...still.values,
+          ':pending': 'PENDING',
+          ':completed': 'completed',
+          ':pages': result.pages,
+          ':n': result.rows,
+          ':k': result.skipped,
+          ':none': 0,
+        },
+      },
+      {
+        update: 'SET failed = :k',
+        key: keys.counter(contract.tenantId, contract.id, accountId),
+        condition: 'attribute_exists(pk)',
+        values: { ':k': result.skipped },
+      },
+    ]),
+  );
+}
+
+/** PENDING again, without rows, with what was wrong in the file. */
+export async function failImport(
+  table: Table,
+  contract: Contract,
+  importId: string,
+  result: { rowsRead: number; errorCount: number; errors: ImportError[] },
+): Promise<boolean> {
+  const still = stillImporting(importId);
+  return await ifStillImporting(
+    table.update(keys.contract(contract.tenantId, contract.id), {
+      update: 'SET #s = :pending, #i.#s = :failed, #i.rowsRead = :n, #i.errorCount = :count, #i.errors = :errors',
+      ...still,
+      values: {
+        ...still.values,
+        ':pending': 'PENDING',
+        ':failed': 'failed',
+        ':n': result.rowsRead,
+        ':count': result.errorCount,
+        ':errors': result.errors,
+      },
+    }),
+  );
+}
+
+/** Clauses: the contract waits for an import; it is this one. */
+function stillImporting(importId: string) {
+  return {
+    condition: '#s = :importing AND #i.id = :id',
+    names: { '#s': 'status', '#i': 'import' },
+    values: { ':importing': 'IMPORTING', ':id': importId } as Item,
+  };
+}
+
+async function ifStillImporting(step: Promise<unknown>): Promise<boolean> {
+  try {
+    await step;
+    return true;
+  } catch (error) {
+    if (error instanceof ConditionFailed) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,32 @@
+import { randomBytes } from 'node:crypto';
+import type { S3Client } from '@aws-sdk/client-s3';
+import type { SQSClient } from '@aws-sdk/client-sqs';
+import type { FunctionConfig } from '../runtime/config.ts';
+import type { Clients } from './clients.ts';
+import { type ObjectStore, objectStore } from './objects.ts';
+import { Table } from './table.ts';
+
+/** What a function needs of the outside world; tests replace the clock and the randomness. */
+export interface Deps {
+  table: Table;
+  sqs: SQSClient;
+  /** The pages bucket: pages, uploads, exports. */
+  pages: ObjectStore;
+  s3: S3Client;
+  config: FunctionConfig;
+  /** Epoch milliseconds. */
+  nowMs(): number;
+  randomBytes(n: number): Uint8Array;
+}
+
+export function createDeps(config: FunctionConfig, clients: Clients): Deps {
+  return {
+    table: new Table(clients.dynamodb, config.TABLE_NAME),
+    sqs: clients.sqs,
+    pages: objectStore(clients.s3, config.PAGES_BUCKET),
+    s3: clients.s3,
+    config,
+    nowMs: () => Date.now(),
+    randomBytes: (n) => randomBytes(n),
+  };
+}

@@ -1,0 +1,103 @@
+import {
+  CreateQueueCommand,
+  DeleteMessageBatchCommand,
+  DeleteQueueCommand,
+  paginateListQueues,
+  ReceiveMessageCommand,
+  SendMessageCommand,
+  type SQSClient,
+} from '@aws-sdk/client-sqs';
+import { keys } from './keys.ts';
+import type { Table } from './table.ts';
+
+/** A socket host as others see it. `beat` only grows while it lives; observers judge by their own clock whether it has moved. */
+export interface Host {
+  id: string;
+  beat: number;
+  /** The host's own clock, epoch milliseconds: a hint for those who cannot observe, never a proof. */
+  beatAt: number;
+  inboxUrl: string;
+  startedAt: number;
+  accounts: number;
+}
+
+/** "Look at this account": the only thing an inbox carries. */
+export interface InboxNote {
+  t: string;
+  a: string;
+}
+
+export async function createInbox(sqs: SQSClient, inboxPrefix: string, hostId: string): Promise<string> {
+  const answer = await sqs.send(
+    new CreateQueueCommand({
+      QueueName: `${inboxPrefix}${hostId}`,
+      Attributes: { MessageRetentionPeriod: '3600', VisibilityTimeout: '30', SqsManagedSseEnabled: 'true' },
+    }),
+  );
+  if (answer.QueueUrl === undefined) throw new Error('SQS made an inbox without telling its URL.');
+  return answer.QueueUrl;
+}
+
+export async function removeInbox(sqs: SQSClient, inboxUrl: string): Promise<void> {
+  await sqs.send(new DeleteQueueCommand({ QueueUrl: inboxUrl }));
+}
+
+export async function sendNote(sqs: SQSClient, inboxUrl: string, note: InboxNote): Promise<void> {
+  await sqs.send(new SendMessageCommand({ QueueUrl: inboxUrl, MessageBody: JSON.stringify(note) }));
+}
+
+/** Waits up to 20 s for notes and takes them off at once: they are hints, the table is the truth. */
+export async function takeNotes(sqs: SQSClient, inboxUrl: string, signal: AbortSignal): Promise<InboxNote[]> {
+  const answer = await sqs.send(
+    new ReceiveMessageCommand({ QueueUrl: inboxUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 20 }),
+    { abortSignal: signal },
+  );
+  const messages = answer.Messages ?? [];
+  if (messages.length > 0) {
+    await sqs.send(
+      new DeleteMessageBatchCommand({
+        QueueUrl: inboxUrl,
+        Entries: messages.map((message, index) => ({ Id: String(index), ReceiptHandle: message.ReceiptHandle })),
+      }),
+    );
+  }
+  return messages.flatMap((message) => (message.Body === undefined ? [] : [JSON.parse(message.Body) as InboxNote]));
+}
+
+export async function putHost(table: Table, host: Host): Promise<void> {
+  await table.put({ ...keys.host(host.id), type: 'host', ...host });
+}
+
+/** Throws ConditionFailed when somebody has removed the host as dead: it must not act any more. */
+export async function beat(table: Table, host: Pick<Host, 'id' | 'beatAt' | 'accounts'>): Promise<void> {
+  await table.update(keys.host(host.id), {
+    update: 'SET beatAt = :at, accounts = :n ADD beat :one',
+    // Clause: the item is still there.
+    condition: 'attribute_exists(pk)',
+    values: { ':at': host.beatAt, ':n': host.accounts, ':one': 1 },
+  });
+}
+
+export async function removeHost(table: Table, hostId: string): Promise<void> {
+  await table.delete(keys.host(hostId));
+}
+
+export async function listHosts(table: Table): Promise<Host[]> {
+  return await table.queryAll<Host>({ pk: 'HOSTS' });
+}
+
+/** All inboxes there are; the time of their making is in the host's id (ULID: 10 characters of 5 bits, milliseconds). */
+export async function listInboxes(sqs: SQSClient, inboxPrefix: string): Promise<{ url: string; createdMs: number }[]> {
+  const found: { url: string; createdMs: number }[] = [];
+  for await (const page of paginateListQueues({ client: sqs, pageSize: 1000 }, { QueueNamePrefix: inboxPrefix })) {
+    for (const url of page.QueueUrls ?? []) {
+      const ulid = url.slice(url.lastIndexOf('hst_') + 'hst_'.length);
+      const createdMs = [...ulid.slice(0, 10)].reduce(
+        (ms, c) => ms * 32 + '0123456789ABCDEFGHJKMNPQRSTVWXYZ'.indexOf(c),
+        0,
+      );
+      found.push({ url, createdMs });
+    }
+  }
+  return found;
+}

@@ -1,0 +1,209 @@
+import type { AccountHot, InHand } from '../domain/account.ts';
+import type { Contract } from '../domain/contract.ts';
+import { type Claim, counterDelta, type Message, type MessageError, type MessageState } from '../domain/message.ts';
+import type { PaceState } from '../domain/pacing.ts';
+import { keys, queuedAttribute } from './keys.ts';
+import { ConditionFailed, type Item, type Table, type Write } from './table.ts';
+
+/** What a move changes beside the state. Times are epoch milliseconds. */
+export interface Change {
+  error?: MessageError;
+  attempts?: number;
+  /** For moves to PENDING: not fed before this time. */
+  notBefore?: number;
+  queuedAt?: number;
+  sentAt?: number;
+  deliveredAt?: number;
+  readAt?: number;
+}
+
+/**
+ * Moves a message from the state it was read in to another: the only place, beside `claim` and the feed's first put, that writes a message's state.
+ * One transaction carries the message, the contract's counter, the account's count of queued messages, and the backlog entry a PENDING
+ * message is found by. Throws ConditionFailed (write 0) when the message is no longer as it was read.
+ */
+export async function moveMessage(
+  table: Table,
+  message: Message,
+  to: MessageState,
+  change: Change = {},
+): Promise<Message> {
+  const moved: Message = { ...message, ...change, state: to };
+  if (to === 'QUEUED') moved.feedSeq = message.feedSeq + 1;
+  if (to !== 'PENDING') delete moved.notBefore;
+  if (to === 'PENDING') {
+    moved.notBefore = change.notBefore ?? 0;
+    delete moved.claim;
+  }
+  if (to === 'PENDING' || to === 'QUEUED') delete moved.error;
+  const writes: Write[] = [messageWrite(message, moved)];
+  const counter = counterWrite(message, to);
+  if (counter !== undefined) writes.push(counter);
+  const queued = Number(to === 'QUEUED') - Number(message.state === 'QUEUED');
+  if (queued !== 0) {
+    writes.push({
+      update: `ADD ${queuedAttribute[message.lane]} :n`,
+      key: keys.accountHot(message.tenantId, message.accountId),
+      // Clause: the account still exists; without it the count would bring half an item back.
+      condition: 'attribute_exists(pk)',
+      values: { ':n': queued },
+    });
+  }
+  if (message.state === 'PENDING') writes.push({ delete: backlogKey(message) });
+  if (to === 'PENDING') {
+    writes.push({
+      put: { ...backlogKey(moved), type: 'backlog', messageId: message.id, accountId: message.accountId },
+    });
+  }
+  await transactWithoutGoneParts(table, writes);
+  return moved;
+}
+
+/** The move of the message itself, fenced by state, feedSeq and, while it is held, by the holder's nonce. */
+function messageWrite(message: Message, moved: Message): Write {
+  return {
+    put: { ...keys.message(message.tenantId, message.id), type: 'message', ...moved },
+    // Clauses: same state; same feeding; same claim.
+    condition:
+      message.claim === undefined ? '#s = :s AND feedSeq = :q' : '#s = :s AND feedSeq = :q AND claim.nonce = :n',
+    names: { '#s': 'state' },
+    values: {
+      ':s': message.state,
+      ':q': message.feedSeq,
+      ...(message.claim === undefined ? {} : { ':n': message.claim.nonce }),
+    },
+  };
+}
+
+function counterWrite(message: Message, to: MessageState): Write | undefined {
+  const delta = Object.entries(counterDelta(message.state, to)).filter(([, by]) => by !== 0);
+  if (delta.length === 0) return undefined;
+  return {
+    update: `ADD ${delta.map(([name], i) => `#${name} :c${i}`).join(', ')}`,
+    key: keys.counter(message.tenantId, message.contractId, message.accountId),
+    // Clause: counters exist only while their contract does.
+    condition: 'attribute_exists(pk)',
+    names: Object.fromEntries(delta.map(([name]) => [`#${name}`, name])),
+    values: Object.fromEntries(delta.map(([, by], i) => [`:c${i}`, by])),
+  };
+}
+
+const backlogKey = (message: Message) =>
+  keys.backlog(message.tenantId, message.contractId, message.notBefore ?? 0, message.id);
+
+/** A removed contract or account takes its counter and counts along; the message's own outcome must be written all the same. */
+async function transactWithoutGoneParts(table: Table, writes: Write[]): Promise<void> {
+  try {
+    await table.transact(writes);
+  } catch (error) {
+    if (!(error instanceof ConditionFailed) || error.failed[0] === true) throw error;
+    await table.transact(writes.filter((_, index) => error.failed[index] !== true));
+  }
+}
+
+export type ClaimResult =
+  | { kind: 'claimed'; message: Message }
+  /** The message is not what the lane entry said: already sent, canceled, or fed again since. */
+  | { kind: 'stale'; state: MessageState | undefined }
+  /** Another host owns the account now. */
+  | { kind: 'fenced' }
+  | { kind: 'suppressed' };
+
+export interface ClaimRequest {
+  message: Message;
+  host: string;
+  claim: Claim;
+  pace: PaceState;
+  /** Outcomes since the last claim, added to the account's totals for free. */
+  totals: { messages: number; errors: number };
+  nowMs: number;
+}
+
+/**
+ * QUEUED (or SENDING under an older epoch, when a new owner takes over) -> SENDING, in one transaction:
+ *   message    as it was read (state, feedSeq, old claim's nonce)
+ *   account    owner and epoch are ours; pacing advanced; inHand = this message
+ *   recipient  has not opted out
+ * Pacing advances here, before the send, so that a crash can only make us slower.
+ */
+export async function claim(table: Table, request: ClaimRequest): Promise<ClaimResult> {
+  const { message } = request;
+  const claimed: Message = { ...message, state: 'SENDING', claim: request.claim };
+  const inHand: InHand = { messageId: message.id, contractId: message.contractId, nonce: request.claim.nonce };
+  const leavesLane = message.state === 'QUEUED';
+  const counts = `messageCount :m, errorCount :e${leavesLane ? `, ${queuedAttribute[message.lane]} :less` : ''}`;
+  const writes: Write[] = [
+    messageWrite(message, claimed),
+    {
+      update: `SET pace = :pace, inHand = :hand, lastActivity = :now ADD ${counts}`,
+      key: keys.accountHot(message.tenantId, message.accountId),
+      // Clauses: we own the account; nobody has claimed it since.
+      condition: '#o = :host AND epoch = :epoch',
+      names: { '#o': 'owner' },
+      values: {
+        ':pace': request.pace,
+        ':hand': inHand,
+        ':now': request.nowMs,
+        ':m': request.totals.messages,
+        ':e': request.totals.errors,
+        ':host': request.host,
+        ':epoch': request.claim.epoch,
+        ...(leavesLane ? { ':less': -1 } : {}),
+      },
+    },
+    // Clause: not opted out. The item may not exist.
+    { check: keys.recipient(message.tenantId, message.to), condition: 'attribute_not_exists(suppressedAt)' },
+  ];
+  try {
+    await table.transact(writes);
+    return { kind: 'claimed', message: claimed };
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error;
+    const now = error.old[0] as Message | undefined;
+    // The answer of the first try was lost and the second found our own work.
+    if (now?.state === 'SENDING' && now.claim?.nonce === request.claim.nonce)
+      return { kind: 'claimed', message: claimed };
+    if (error.failed[1] === true) return { kind: 'fenced' };
+    if (error.failed[0] === true) return { kind: 'stale', state: now?.state };
+    return { kind: 'suppressed' };
+  }
+}
+
+export interface ForSend {
+  message: Message | undefined;
+  text: string | undefined;
+  contract: Contract | undefined;
+}
+
+/** Message, text and contract as they are now, in one strongly consistent read. */
+export async function readForSend(table: Table, t: string, m: string, c: string): Promise<ForSend> {
+  const [message, text, contract] = await table.getMany<Item>([
+    keys.message(t, m),
+    keys.text(t, m),
+    keys.contract(t, c),
+  ]);
+  return {
+    message: message === undefined ? undefined : toMessage(message),
+    text: text?.text as string | undefined,
+    contract: contract as unknown as Contract | undefined,
+  };
+}
+
+export async function readMessage(table: Table, t: string, m: string): Promise<Message | undefined> {
+  const item = await table.get<Item>(keys.message(t, m));
+  return item === undefined ? undefined : toMessage(item);
+}
+
+export async function readText(table: Table, t: string, m: string): Promise<string | undefined> {
+  return (await table.get<{ text: string }>(keys.text(t, m)))?.text;
+}
+
+/** A message item without its keys. */
+export function toMessage(item: Item): Message {
+  const { pk: _pk, sk: _sk, type: _type, ...message } = item;
+  return message as unknown as Message;
+}
+
+export async function readHot(table: Table, t: string, a: string): Promise<AccountHot | undefined> {
+  return await table.get<AccountHot>(keys.accountHot(t, a));
+}

@@ -1,0 +1,157 @@
+import { Readable } from 'node:stream';
+import { GetObjectCommand, NoSuchKey, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { type PageRef, type PageRow, pageSize } from '../domain/contract.ts';
+import type { FieldErrorCode } from '../domain/errors.ts';
+import { normalisePhone } from '../domain/phone.ts';
+import { checkText } from '../domain/text.ts';
+import type { ObjectStore } from './objects.ts';
+import { inParallel } from './table.ts';
+
+/** How long a presigned URL for an upload or a download holds. */
+export const urlLifeSec = 3600;
+
+const folder = (kind: string, tenantId: string, contractId: string): string => `${kind}/${tenantId}/${contractId}`;
+
+/** `pages/<t>/<c>/<batch>-<nnnnn>.ndjson`; a batch is one request's or one import's rows. */
+export function pageKey(tenantId: string, contractId: string, batch: string, number: number): string {
+  return `${folder('pages', tenantId, contractId)}/${batch}-${String(number).padStart(5, '0')}.ndjson`;
+}
+
+/** `imports/<t>/<c>/<importId>.<ext>`: where a caller puts a file. */
+export function uploadKey(tenantId: string, contractId: string, importId: string, format: 'csv' | 'ndjson'): string {
+  return `${folder('imports', tenantId, contractId)}/${importId}.${format}`;
+}
+
+/** `exports/<t>/<c>/<id>.csv`: results too large for one answer; a lifecycle rule removes them after a day. */
+export function exportKey(tenantId: string, contractId: string, id: string): string {
+  return `${folder('exports', tenantId, contractId)}/${id}.csv`;
+}
+
+/** The parts of an upload's key; undefined for any other object. */
+export function parseUploadKey(
+  key: string,
+): { tenantId: string; contractId: string; importId: string; format: 'csv' | 'ndjson' } | undefined {
+  const [kind, tenantId, contractId, file, ...more] = key.split('/');
+  const match = /^(imp_[0-9A-Z]{26})\.(csv|ndjson)$/.exec(file ?? '');
+  if (kind !== 'imports' || tenantId === undefined || contractId === undefined || more.length > 0) return undefined;
+  if (match?.[1] === undefined) return undefined;
+  return { tenantId, contractId, importId: match[1], format: match[2] === 'csv' ? 'csv' : 'ndjson' };
+}
+
+/** Writes one page of up to 500 rows. Repeating it with the same rows changes nothing. */
+export async function putPage(store: ObjectStore, key: string, rows: PageRow[]): Promise<PageRef> {
+  const body = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  await store.put(key, new TextEncoder().encode(body), 'application/x-ndjson');
+  return { key, rows: rows.length };
+}
+
+/** Writes rows as pages of 500, eight at a time; answers them in the order of the rows. */
+export async function putPages(
+  store: ObjectStore,
+  place: { tenantId: string; contractId: string; batch: string },
+  rows: PageRow[],
+): Promise<PageRef[]> {
+  const refs: PageRef[] = [];
+  const parts: { number: number; rows: PageRow[] }[] = [];
+  for (let at = 0; at < rows.length; at += pageSize) {
+    parts.push({ number: at / pageSize, rows: rows.slice(at, at + pageSize) });
+  }
+  await inParallel(8, parts, async (part) => {
+    const key = pageKey(place.tenantId, place.contractId, place.batch, part.number);
+    refs[part.number] = await putPage(store, key, part.rows);
+  });
+  return refs;
+}
+
+/** The rows of one page; throws when the object is missing. */
+export async function readPage(store: ObjectStore, key: string): Promise<PageRow[]> {
+  const body = await store.get(key);
+  if (body === undefined) throw new Error(`Page ${key} is missing.`);
+  const lines = new TextDecoder().decode(body).split('\n');
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as PageRow);
+}
+
+/** A URL that takes one PUT of an object with these headers. */
+export async function presignUpload(
+  s3: S3Client,
+  bucket: string,
+  key: string,
+  contentType: string,
+): Promise<{ url: string; headers: Record<string, string> }> {
+  const command = new PutObjectCommand({ Bucket: bucket, Key: key, ContentType: contentType });
+  const url = await getSignedUrl(s3, command, { expiresIn: urlLifeSec, signableHeaders: new Set(['content-type']) });
+  return { url, headers: { 'Content-Type': contentType } };
+}
+
+/** A URL that gives the object, saved under `fileName` by a browser. */
+export async function presignDownload(s3: S3Client, bucket: string, key: string, fileName: string): Promise<string> {
+  const disposition = `attachment; filename="${fileName}"`;
+  const command = new GetObjectCommand({ Bucket: bucket, Key: key, ResponseContentDisposition: disposition });
+  return await getSignedUrl(s3, command, { expiresIn: urlLifeSec });
+}
+
+/** The bytes of an object as they come; undefined when there is none. */
+export async function openStream(s3: S3Client, bucket: string, key: string): Promise<Readable | undefined> {
+  try {
+    const answer = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+    return answer.Body instanceof Readable ? answer.Body : undefined;
+  } catch (error) {
+    if (error instanceof NoSuchKey) return undefined;
+    throw error;
+  }
+}
+
+/** A recipient as a caller writes it. */
+export interface RowInput {
+  phoneNumber: string | undefined;
+  text: string | undefined;
+  externalId?: string | undefined;
+}
+
+export interface RowProblem {
+  field: 'phoneNumber' | 'message' | 'externalId';
+  code: FieldErrorCode;
+  message: string;
+}
+
+export const maxExternalIdLength = 128;
+
+/**
+ * A recipient as a page row, or everything that is wrong with it. With `skipInvalid` a number that is no number makes a row that is
+ * skipped, with the number as it was written.
+ */
+export function toPageRow(
+  input: RowInput,
+  settings: { defaultCountry?: string | undefined; skipInvalid: boolean },
+): { row: PageRow; warnings: string[] } | { problems: RowProblem[] } {
+  const problems: RowProblem[] = [];
+  const problem = (field: RowProblem['field'], code: FieldErrorCode, message: string) =>
+    problems.push({ field, code, message });
+  let to = '';
+  let skip = false;
+  if (input.phoneNumber === undefined || input.phoneNumber === '') {
+    problem('phoneNumber', 'REQUIRED', 'The phone number is missing.');
+  } else {
+    const number = normalisePhone(input.phoneNumber, settings.defaultCountry);
+    skip = !number.ok && settings.skipInvalid;
+    if (number.ok) to = number.digits;
+    else if (skip) to = input.phoneNumber.slice(0, 64);
+    else problem('phoneNumber', 'INVALID_NUMBER', number.reason);
+  }
+  const text = input.text === undefined ? undefined : checkText(input.text);
+  if (text === undefined) problem('message', 'REQUIRED', 'The message is missing.');
+  else if (!text.ok) problem('message', text.code, text.message);
+  const externalId = input.externalId === '' ? undefined : input.externalId;
+  if (externalId !== undefined && externalId.length > maxExternalIdLength) {
+    problem('externalId', 'OUT_OF_RANGE', `externalId has at most ${maxExternalIdLength} characters.`);
+  }
+  if (problems.length > 0 || text === undefined || !text.ok) return { problems };
+  const row: PageRow = {
+    to,
+    text: text.text,
+    ...(externalId === undefined ? {} : { externalId }),
+    ...(skip ? { skip: 'INVALID_NUMBER' as const } : {}),
+  };
+  return { row, warnings: text.warnings };
+}

@@ -1,0 +1,37 @@
+import type { SQSClient } from '@aws-sdk/client-sqs';
+import type { AccountHot } from '../domain/account.ts';
+import { rendezvous } from '../domain/ownership.ts';
+import { listHosts, sendNote } from './hosts.ts';
+import { keys } from './keys.ts';
+import type { Table } from './table.ts';
+
+/** A host whose own clock last beat longer ago is not worth a note; it is a hint, so clock skew costs a few seconds at most. */
+const freshMs = 20_000;
+
+/**
+ * Tells the owner to look at the account, or, where there is none, the two hosts that should claim it first. Only a hint: hosts also find
+ * unowned accounts by themselves, so a lost note delays and loses nothing.
+ */
+export async function wakeAccount(
+  deps: { table: Table; sqs: SQSClient; nowMs(): number },
+  tenantId: string,
+  accountId: string,
+): Promise<void> {
+  const [hot, all] = await Promise.all([
+    deps.table.get<AccountHot>(keys.accountHot(tenantId, accountId)),
+    listHosts(deps.table),
+  ]);
+  const live = all.filter((host) => deps.nowMs() - host.beatAt < freshMs);
+  const owner = live.find((host) => host.id === hot?.owner);
+  const ranked = rendezvous(
+    live.map((host) => host.id),
+    accountId,
+  ).slice(0, 2);
+  const targets = owner !== undefined ? [owner] : live.filter((host) => ranked.includes(host.id));
+  await Promise.all(
+    targets.map((host) =>
+      // The host may be gone between the two steps; whoever adopts its accounts looks at them anyway.
+      sendNote(deps.sqs, host.inboxUrl, { t: tenantId, a: accountId }).catch(() => undefined),
+    ),
+  );
+}

@@ -1,0 +1,65 @@
+import { createHash } from 'node:crypto';
+
+export type IdPrefix = 'acc' | 'con' | 'ten' | 'key' | 'pln' | 'aud' | 'hst' | 'imp' | 'inb' | 'req';
+
+/** Crockford's base 32: no I, L, O, U. */
+const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
+const maxTimeMs = 2 ** 48 - 1;
+
+/** `acc_` and so on, followed by a ULID: 10 characters of time (ms), 16 of randomness; sorts by creation to the millisecond. */
+export function newId(prefix: IdPrefix, nowMs: number, randomBytes: (n: number) => Uint8Array): string {
+  return `${prefix}_${ulidTime(nowMs)}${base32(randomBytes(10))}`;
+}
+
+/** The first 10 characters of every ULID made at `nowMs`: the lower bound of a key range by time. */
+export function ulidTime(nowMs: number): string {
+  if (!Number.isInteger(nowMs) || nowMs < 0 || nowMs > maxTimeMs) throw new RangeError('nowMs is not a time in ms');
+  let rest = nowMs;
+  let text = '';
+  for (let i = 0; i < 10; i += 1) {
+    text = alphabet.charAt(rest % 32) + text;
+    rest = Math.floor(rest / 32);
+  }
+  return text;
+}
+
+/** Eight characters for every five bytes. */
+function base32(bytes: Uint8Array): string {
+  let text = '';
+  let bits = 0;
+  let buffer = 0;
+  for (const byte of bytes) {
+    buffer = (buffer << 8) | byte;
+    bits += 8;
+    while (bits >= 5) {
+      bits -= 5;
+      text += alphabet.charAt((buffer >> bits) & 31);
+    }
+  }
+  return text;
+}
+
+const messageIdForm = /^msg_[0-9A-F]{18}$/;
+const whatsappIdForm = /^3EB0[0-9A-F]{18}$/;
+
+/** `msg_` and 18 upper-case hex digits: the first nine bytes of sha256(`contractId#row`); rows count from 0. */
+export function messageId(contractId: string, row: number): string {
+  const digest = createHash('sha256').update(`${contractId}#${row}`).digest('hex');
+  return `msg_${digest.slice(0, 18).toUpperCase()}`;
+}
+
+/** The id the message has on WhatsApp: `3EB0` and the same 18 digits. */
+export function whatsappId(id: string): string {
+  if (!messageIdForm.test(id)) throw new RangeError('not a message id');
+  return `3EB0${id.slice(4)}`;
+}
+
+/** The message a WhatsApp id belongs to; undefined when the id is not of our form (a message we did not send). */
+export function messageIdOf(id: string): string | undefined {
+  return whatsappIdForm.test(id) ? `msg_${id.slice(4)}` : undefined;
+}
+
+/** SQS message group of a recipient (digits): 32 hex characters, so that queue attributes carry no phone number. */
+export function recipientGroup(to: string): string {
+  return createHash('sha256').update(to).digest('hex').slice(0, 32);
+}

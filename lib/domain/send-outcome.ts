@@ -1,0 +1,50 @@
+import type { MessageError } from './message.ts';
+
+/** What WhatsApp's answer makes of a message. `notBefore` is epoch ms; the caller counts one more attempt for each. */
+export type AckOutcome =
+  | { kind: 'sent' }
+  | { kind: 'retry'; notBefore: number; refreshDevices?: boolean }
+  | { kind: 'failed'; error: MessageError };
+
+/** Definite answers a message gets before it fails (requirements D6). */
+export const maxAttempts = 3;
+/** Rate limits ask for patience, not for another message: about an hour and a half in all. */
+export const maxRateLimitedAttempts = 8;
+
+const rateLimitBaseMs = 60_000;
+const rateLimitCapMs = 30 * 60_000;
+
+/**
+ * Classifies the server's ack (codes: whatsapp.md, error acks). `code` undefined means accepted; `attempts` are the
+ * definite answers before this one. Up to a tenth of jitter is added to a wait, never subtracted.
+ */
+export function classifyAck(
+  code: number | undefined,
+  attempts: number,
+  nowMs: number,
+  random: () => number,
+): AckOutcome {
+  if (code === undefined) return { kind: 'sent' };
+  const answers = attempts + 1;
+  const retryAfter = (waitMs: number) => nowMs + waitMs + Math.floor((random() * waitMs) / 10);
+  switch (code) {
+    case 463:
+      return failed('REACHOUT_RESTRICTED', 'WhatsApp does not let this account write to this recipient (463).');
+    case 479:
+      if (answers > 1) return failed('REJECTED', 'WhatsApp refused the message again after a device refresh (479).');
+      return { kind: 'retry', notBefore: retryAfter(2 ** answers * 1000), refreshDevices: true };
+    case 419:
+    case 429:
+      if (answers >= maxRateLimitedAttempts) {
+        return failed('RATE_LIMITED', `WhatsApp kept asking to slow down (${code}), ${answers} times.`);
+      }
+      return { kind: 'retry', notBefore: retryAfter(Math.min(rateLimitBaseMs * 2 ** attempts, rateLimitCapMs)) };
+    default:
+      if (answers >= maxAttempts) return failed('REJECTED', `WhatsApp refused the message ${answers} times (${code}).`);
+      return { kind: 'retry', notBefore: retryAfter(2 ** answers * 1000) };
+  }
+}
+
+function failed(code: MessageError['code'], message: string): AckOutcome {
+  return { kind: 'failed', error: { code, message } };
+}

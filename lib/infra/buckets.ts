@@ -1,0 +1,159 @@
+import { Aws, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { PolicyStatement, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import type { IKey } from 'aws-cdk-lib/aws-kms';
+import { BlockPublicAccess, Bucket, BucketEncryption, type CfnBucket, HttpMethods } from 'aws-cdk-lib/aws-s3';
+import type { Queue } from 'aws-cdk-lib/aws-sqs';
+import { Construct } from 'constructs';
+import { physicalName, type Settings } from './settings.ts';
+import { acknowledge, allow, allowPattern, type Worker } from './worker.ts';
+
+/** Days after which wiped credentials and removed pages are really gone. */
+const keepNoncurrentDays = 30;
+
+type Access = 'read' | 'write' | 'remove';
+const objectActions = { read: 's3:GetObject', write: 's3:PutObject', remove: 's3:DeleteObject' };
+
+/** An encrypted, versioned bucket that only answers over TLS. */
+class StageBucket extends Construct {
+  readonly bucket: Bucket;
+  readonly #key: IKey;
+  protected readonly name: string;
+
+  constructor(scope: Construct, id: string, settings: Settings, key: IKey, thing: string) {
+    super(scope, id);
+    this.#key = key;
+    // Bucket names are global: account and region keep them apart.
+    this.name = `${physicalName(settings.stage, thing)}-${Aws.ACCOUNT_ID}-${Aws.REGION}`;
+    const keep = settings.removal === 'retain';
+    this.bucket = new Bucket(this, 'Bucket', {
+      bucketName: this.name,
+      encryption: BucketEncryption.KMS,
+      encryptionKey: key,
+      bucketKeyEnabled: true,
+      versioned: true,
+      enforceSSL: true,
+      minimumTLSVersion: 1.2,
+      blockPublicAccess: BlockPublicAccess.BLOCK_ALL,
+      lifecycleRules: [
+        {
+          id: 'old-versions',
+          noncurrentVersionExpiration: Duration.days(keepNoncurrentDays),
+          expiredObjectDeleteMarker: true,
+          abortIncompleteMultipartUploadAfter: Duration.days(1),
+        },
+      ],
+      removalPolicy: keep ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
+      // The local stage has no CloudFormation to run the emptying.
+      autoDeleteObjects: !keep && settings.stage !== 'local',
+    });
+    acknowledge(
+      this.bucket,
+      'AwsSolutions-S1',
+      'Access logs would be about as many objects as the bucket itself. Where an audit asks for reads, CloudTrail data events give them.',
+    );
+  }
+
+  /** Access to objects below a prefix (`''` is all of them) and, with the key, to their contents in this bucket alone. */
+  protected allowObjects(worker: Worker, prefix: string, access: Access[], reason: string): void {
+    // By name, not by reference: the policy and the finding stay readable, and nothing more is exported.
+    const objects = `arn:${Aws.PARTITION}:s3:::${this.name}/${prefix}*`;
+    if (access.includes('read')) {
+      // Listing is also what turns "access denied" for a missing object into "no such key".
+      allow(worker, ['s3:ListBucket'], [this.bucket.bucketArn]);
+    }
+    const actions = access.map((one) => objectActions[one]);
+    allowPattern(worker, actions, objects, reason);
+    if (!access.includes('read') && !access.includes('write')) return;
+    const keyActions = access.includes('write') ? ['kms:Decrypt', 'kms:GenerateDataKey'] : ['kms:Decrypt'];
+    allow(worker, keyActions, [this.#key.keyArn], {
+      StringEquals: {
+        'kms:ViaService': `s3.${Stack.of(this).region}.amazonaws.com`,
+        // With bucket keys the context is the bucket, not the object.
+        'kms:EncryptionContext:aws:s3:arn': this.bucket.bucketArn,
+      },
+    });
+  }
+}
+
+/**
+ * Below `pages/<t>/<c>/`: rows of contracts. Below `imports/<t>/<c>/`: uploads, whose arrival the import queue is told. Below
+ * `exports/<t>/<c>/`: results to download.
+ */
+export class PagesBucket extends StageBucket {
+  constructor(scope: Construct, settings: Settings, key: IKey) {
+    super(scope, 'Pages', settings, key, 'pages');
+    this.bucket.addLifecycleRule({ id: 'exports', prefix: 'exports/', expiration: Duration.days(1) });
+    // Read within minutes, at worst within the import queue's four days; its rows are pages then.
+    this.bucket.addLifecycleRule({ id: 'imports', prefix: 'imports/', expiration: Duration.days(7) });
+    this.bucket.addCorsRule({
+      // The presigned URL is the permission; which page holds it is not ours to say.
+      allowedOrigins: ['*'],
+      allowedMethods: [HttpMethods.PUT],
+      allowedHeaders: ['*'],
+      exposedHeaders: ['ETag'],
+      maxAge: 3600,
+    });
+  }
+
+  /**
+   * Tells the queue of each object created below `imports/`. Plain CloudFormation, without the custom resource that
+   * `addEventNotification` brings.
+   */
+  notifyImports(queue: Queue): void {
+    const { policyDependable } = queue.addToResourcePolicy(
+      new PolicyStatement({
+        principals: [new ServicePrincipal('s3.amazonaws.com')],
+        actions: ['sqs:SendMessage'],
+        resources: [queue.queueArn],
+        conditions: {
+          // By name: a reference would have bucket and policy wait for each other.
+          ArnEquals: { 'aws:SourceArn': `arn:${Aws.PARTITION}:s3:::${this.name}` },
+          StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID },
+        },
+      }),
+    );
+    const bucket = this.bucket.node.defaultChild as CfnBucket;
+    bucket.notificationConfiguration = {
+      queueConfigurations: [
+        {
+          event: 's3:ObjectCreated:*',
+          queue: queue.queueArn,
+          filter: { s3Key: { rules: [{ name: 'prefix', value: 'imports/' }] } },
+        },
+      ],
+    };
+    // S3 tries the queue when the notification is set: its policy has to stand first.
+    if (policyDependable !== undefined) bucket.node.addDependency(policyDependable);
+  }
+
+  /** Contracts are accepted as pages. */
+  allowPages(worker: Worker, access: Access[]): void {
+    this.allowObjects(worker, 'pages/', access, 'Pages are keyed by tenant and contract, both made at run time.');
+  }
+
+  /** Results too large for one answer: the API writes them and signs their download. */
+  allowExports(worker: Worker, access: Access[]): void {
+    this.allowObjects(worker, 'exports/', access, 'Exports are keyed by tenant and contract, both made at run time.');
+  }
+
+  /** Uploads: the API signs them (`write`), the import reads them. */
+  allowImports(worker: Worker, access: Access[]): void {
+    this.allowObjects(worker, 'imports/', access, 'Uploads are keyed by tenant and contract, both made at run time.');
+  }
+}
+
+/** Linked-device keys; only the socket host gets in. */
+export class AuthBucket extends StageBucket {
+  constructor(scope: Construct, settings: Settings, key: IKey) {
+    super(scope, 'Auth', settings, key, 'auth');
+  }
+
+  allowHost(worker: Worker): void {
+    this.allowObjects(
+      worker,
+      '',
+      ['read', 'write', 'remove'],
+      'Keys are stored by tenant and account, both made at run time; the bucket holds nothing else.',
+    );
+  }
+}

@@ -1,0 +1,103 @@
+import { Duration } from 'aws-cdk-lib';
+import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
+import { FilterCriteria, FilterRule, StartingPosition } from 'aws-cdk-lib/aws-lambda';
+import { DynamoEventSource, SqsDlq, SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
+import { Construct } from 'constructs';
+import type { Alarms } from './alarms.ts';
+import type { DataStack } from './data-stack.ts';
+import { type SharedEnvironment, StageFunction } from './function.ts';
+import type { RunTimeQueues } from './lanes.ts';
+import { createChangesDeadLetters, type WorkQueue } from './queues.ts';
+import type { Settings } from './settings.ts';
+import { acknowledge } from './worker.ts';
+
+/** Seconds a batch of feed requests may take. */
+const feedTimeoutSec = 60;
+/** A batch of a killed function comes back after this. Concurrency is bounded at the source, so no throttled batch waits longer. */
+export const feedVisibilitySec = 90;
+
+interface FeedProps {
+  data: DataStack;
+  feedQueue: WorkQueue;
+  queues: RunTimeQueues;
+  environment: SharedEnvironment;
+  alarms: Alarms;
+}
+
+/** Rows become messages: `changes` turns contract changes into feed requests, `feed` works them off, one account at a time. */
+export class Feed extends Construct {
+  constructor(scope: Construct, settings: Settings, props: FeedProps) {
+    super(scope, 'Feed');
+    this.#createFeed(settings, props);
+    this.#createChanges(settings, props);
+  }
+
+  #createFeed(settings: Settings, { data, feedQueue, queues, environment, alarms }: FeedProps): void {
+    const feed = new StageFunction(this, 'Handler', settings, {
+      name: 'feed',
+      entry: 'functions/feed/handler.ts',
+      section: 'feed',
+      timeoutSec: feedTimeoutSec,
+      memoryMiB: 512,
+      environment,
+      alarms,
+    });
+    data.table.allowItems(feed);
+    data.pages.allowPages(feed, ['read', 'remove']);
+    feedQueue.allowSend(feed);
+    queues.allowLaneSend(feed);
+    queues.allowLaneRemoval(feed);
+    queues.allowWake(feed);
+    feed.function.addEventSource(
+      new SqsEventSource(feedQueue.queue, {
+        batchSize: 10,
+        // A new AWS account may have ten concurrent executions for everything.
+        maxConcurrency: 4,
+        reportBatchItemFailures: true,
+      }),
+    );
+    alarms.addDeadLetters('feed-dead-letters', 'feed', feedQueue.deadLetters, 'Feed requests were given up.');
+  }
+
+  #createChanges(settings: Settings, { data, feedQueue, environment, alarms }: FeedProps): void {
+    const changes = new StageFunction(this, 'Changes', settings, {
+      name: 'feed-changes',
+      entry: 'functions/feed/changes.ts',
+      section: 'feed',
+      timeoutSec: 30,
+      memoryMiB: 256,
+      environment,
+      alarms,
+    });
+    feedQueue.allowSend(changes);
+    const deadLetters = createChangesDeadLetters(this, settings);
+    changes.function.addEventSource(
+      new DynamoEventSource(data.table.table as ITable, {
+        // From the oldest record on: a contract made while the mapping was being created must not wait for the sweep.
+        startingPosition: StartingPosition.TRIM_HORIZON,
+        batchSize: 100,
+        filters: [
+          FilterCriteria.filter({
+            eventName: FilterRule.or('INSERT', 'MODIFY'),
+            dynamodb: { NewImage: { type: { S: FilterRule.isEqual('contract') } } },
+          }),
+        ],
+        bisectBatchOnError: true,
+        reportBatchItemFailures: true,
+        retryAttempts: 5,
+        onFailure: new SqsDlq(deadLetters),
+      }),
+    );
+    acknowledge(
+      changes.role,
+      'AwsSolutions-IAM5[Resource::*]',
+      'dynamodb:ListStreams, which the event source needs, takes no resource; it shows names only.',
+    );
+    alarms.addDeadLetters('feed-changes-dead-letters', 'feed', deadLetters, 'Contract changes were given up.');
+    alarms.add('feed-iterator-age', 'feed', 'Contract changes are read more than a minute late.', {
+      metric: changes.function.metric('IteratorAge', { period: Duration.minutes(1), statistic: 'Maximum' }),
+      threshold: 60_000,
+      evaluationPeriods: 5,
+    });
+  }
+}

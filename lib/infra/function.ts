@@ -1,0 +1,101 @@
+import { join, resolve } from 'node:path';
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
+import { Architecture, type CfnFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import { type ICommandHooks, LogLevel, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import type { Alarms } from './alarms.ts';
+import { physicalName, type Settings } from './settings.ts';
+import type { Worker } from './worker.ts';
+
+/** The folder that holds package.json; entries are named relative to it. */
+export const projectRoot: string = resolve(import.meta.dirname, '..', '..');
+
+export type FunctionName = 'api' | 'feed' | 'feed-changes' | 'import' | 'sweep';
+export type SharedEnvironment = Record<string, string>;
+
+interface StageFunctionProps {
+  name: FunctionName;
+  /** Path from the project root; exports `handler`. */
+  entry: string;
+  /** Heading of docs/runbook.md. */
+  section: 'api' | 'feed' | 'import' | 'sweep';
+  timeoutSec: number;
+  memoryMiB: number;
+  environment: SharedEnvironment;
+  alarms: Alarms;
+  afterBundling?: (inputDir: string, outputDir: string) => string[];
+}
+
+/** A function with a role, a log group and an error alarm of its own. */
+export class StageFunction extends Construct implements Worker {
+  readonly function: NodejsFunction;
+  readonly role: Role;
+
+  constructor(scope: Construct, id: string, settings: Settings, props: StageFunctionProps) {
+    super(scope, id);
+    const logGroup = new LogGroup(this, 'Logs', {
+      logGroupName: `/paceline/${settings.stage}/${props.name}`,
+      retention: RetentionDays.ONE_MONTH,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    // Not the managed policy: that one may write to every log group of the account.
+    this.role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
+    this.role.addToPolicy(
+      new PolicyStatement({
+        actions: ['logs:CreateLogStream', 'logs:PutLogEvents'],
+        resources: [logGroup.logGroupArn],
+      }),
+    );
+    this.function = new NodejsFunction(this, 'Function', {
+      functionName: physicalName(settings.stage, props.name),
+      entry: join(projectRoot, props.entry),
+      handler: 'handler',
+      projectRoot,
+      depsLockFilePath: join(projectRoot, 'package-lock.json'),
+      runtime: Runtime.NODEJS_24_X,
+      architecture: Architecture.ARM_64,
+      memorySize: props.memoryMiB,
+      timeout: Duration.seconds(props.timeoutSec),
+      role: this.role,
+      logGroup,
+      awsSdkConnectionReuse: false,
+      environment: {
+        ...props.environment,
+        NODE_OPTIONS: '--enable-source-maps',
+        POWERTOOLS_SERVICE_NAME: props.name,
+        POWERTOOLS_METRICS_NAMESPACE: 'Paceline',
+      },
+      bundling: {
+        format: OutputFormat.ESM,
+        target: 'node24',
+        mainFields: ['module', 'main'],
+        // The tested SDK, not the one the runtime happens to carry.
+        bundleAwsSDK: true,
+        minify: true,
+        keepNames: true,
+        sourceMap: true,
+        logLevel: LogLevel.WARNING,
+        sourcesContent: false,
+        // Dependencies in CommonJS call require, which a module does not have.
+        banner:
+          "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
+        ...(props.afterBundling && { commandHooks: hooks(props.afterBundling) }),
+      },
+    });
+    const resource = this.function.node.defaultChild as CfnFunction;
+    // local/ finds the functions of the template by these.
+    resource.addMetadata('paceline:name', props.name);
+    resource.addMetadata('paceline:entry', props.entry);
+    props.alarms.add(`${props.name}-errors`, props.section, `The function ${props.name} fails.`, {
+      metric: this.function.metricErrors({ period: Duration.minutes(5) }),
+      threshold: 1,
+      evaluationPeriods: 2,
+    });
+  }
+}
+
+function hooks(afterBundling: (inputDir: string, outputDir: string) => string[]): ICommandHooks {
+  return { beforeBundling: () => [], beforeInstall: () => [], afterBundling };
+}

@@ -1,0 +1,80 @@
+import { z } from 'zod';
+
+/**
+ * Seconds a host has between SIGTERM and SIGKILL: the task's stopTimeout, and less a margin the host's DRAIN_SEC.
+ * Fargate's cap for stopTimeout is 120.
+ */
+export const drainSec = 110;
+
+/** Seconds of them the host keeps for removing its heartbeat and inbox after its accounts are given up. */
+export const drainMarginSec = 5;
+
+const count = z.coerce.number().int().min(0).max(100);
+
+const given = z.object({
+  /** Part of every name in the account. */
+  stage: z
+    .string()
+    .regex(/^[a-z][a-z0-9]{0,11}$/, 'must be a lower-case letter and up to 11 more letters or digits')
+    .default('dev'),
+  /** What happens to table, buckets and key when the data stack is destroyed. */
+  removal: z.enum(['retain', 'destroy']).optional(),
+  /** `public`: a task has its own changing address. `nat-eip`: all tasks share one fixed address. */
+  egress: z.enum(['public', 'nat-eip']).default('public'),
+  /** Socket hosts that always run; 0 stops sending but keeps accepting. */
+  hosts: count.default(1),
+  /** Upper bound of the CPU autoscaling; equal to `hosts` switches it off. */
+  maxHosts: count.optional(),
+  /** CPU units of a host, 1024 = one vCPU. */
+  hostCpu: z.coerce
+    .number()
+    .pipe(z.union([z.literal(256), z.literal(512), z.literal(1024), z.literal(2048), z.literal(4096)]))
+    .default(512),
+  hostMemoryMiB: z.coerce.number().int().optional(),
+  /** Fargate Spot: about a third of the price, hosts are moved more often. */
+  spot: z.stringbool().or(z.boolean()).default(false),
+  logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+  /** SNS topic that alarms notify; without it they are only seen in CloudWatch. */
+  alarmTopicArn: z.string().startsWith('arn:').optional(),
+});
+
+const schema = given
+  .transform((chosen) => ({
+    ...chosen,
+    removal: chosen.removal ?? (chosen.stage === 'local' ? ('destroy' as const) : ('retain' as const)),
+    maxHosts: chosen.maxHosts ?? Math.max(4, chosen.hosts),
+    hostMemoryMiB: chosen.hostMemoryMiB ?? chosen.hostCpu * 2,
+  }))
+  .refine((settings) => settings.maxHosts >= settings.hosts, {
+    path: ['maxHosts'],
+    message: 'must not be below hosts',
+  })
+  .refine(({ hostCpu, hostMemoryMiB }) => hostMemoryMiB >= hostCpu * 2 && hostMemoryMiB <= hostCpu * 8, {
+    path: ['hostMemoryMiB'],
+    message: 'must be 2 to 8 times hostCpu (Fargate has no other sizes)',
+  });
+
+/** What a deployment may choose, each a context value: `-c stage=prod -c egress=nat-eip`. */
+export type Settings = z.infer<typeof schema>;
+
+/** Reads and checks the settings; throws one sentence that names every bad one. */
+export function readSettings(context: (name: string) => unknown): Settings {
+  const values = Object.fromEntries(
+    Object.keys(given.shape).flatMap((name) => (context(name) === undefined ? [] : [[name, context(name)]])),
+  );
+  const result = schema.safeParse(values);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+  throw new Error(`A setting is not valid: ${problems}. docs/deploy.md lists them.`);
+}
+
+/** The name of a thing in the account: `paceline-<stage>-<thing>`; several stages can share an account. */
+export function physicalName(stage: string, thing: string): string {
+  return `paceline-${stage}-${thing}`;
+}
+
+/** Name prefix of the lanes, two FIFO queues an account, made at run time. */
+export const lanePrefix = (stage: string): string => physicalName(stage, 'lane-');
+
+/** Name prefix of the inboxes, one queue a host, made at run time. */
+export const inboxPrefix = (stage: string): string => physicalName(stage, 'inbox-');

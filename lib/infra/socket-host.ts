@@ -1,0 +1,189 @@
+import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import type { IVpc } from 'aws-cdk-lib/aws-ec2';
+import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
+import {
+  Capability,
+  type CfnTaskDefinition,
+  Cluster,
+  ContainerImage,
+  CpuArchitecture,
+  FargateService,
+  FargateTaskDefinition,
+  type ICluster,
+  LinuxParameters,
+  LogDrivers,
+  OperatingSystemFamily,
+  PropagatedTagSource,
+  UlimitName,
+} from 'aws-cdk-lib/aws-ecs';
+import type { IRole } from 'aws-cdk-lib/aws-iam';
+import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { Construct } from 'constructs';
+import type { Alarms } from './alarms.ts';
+import type { DataStack } from './data-stack.ts';
+import { projectRoot, type SharedEnvironment } from './function.ts';
+import type { RunTimeQueues } from './lanes.ts';
+import type { Network } from './network.ts';
+import type { WorkQueue } from './queues.ts';
+import { drainMarginSec, drainSec, physicalName, type Settings } from './settings.ts';
+import { acknowledge, type Worker } from './worker.ts';
+
+const metricsPort = 9464;
+
+/** The old host goes only when the new one has its heartbeat; a host that hangs is replaced. The port is loopback inside the task. */
+const containerHealth = {
+  environment: { METRICS_PORT: String(metricsPort) },
+  check: {
+    command: [
+      'CMD',
+      'node',
+      '-e',
+      `fetch('http://127.0.0.1:${metricsPort}/health').then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))`,
+    ],
+    interval: Duration.seconds(30),
+    timeout: Duration.seconds(5),
+    retries: 3,
+    startPeriod: Duration.seconds(60),
+  },
+};
+
+/** The only path a host may write to; the Dockerfile declares the same volume. */
+const dataDir = '/data';
+
+interface SocketHostProps {
+  data: DataStack;
+  feedQueue: WorkQueue;
+  queues: RunTimeQueues;
+  network: Network;
+  environment: SharedEnvironment;
+  alarms: Alarms;
+}
+
+/** The Fargate service that holds the WhatsApp connections. */
+export class SocketHost extends Construct implements Worker {
+  readonly role: IRole;
+  readonly service: FargateService;
+  readonly cluster: Cluster;
+
+  constructor(scope: Construct, settings: Settings, props: SocketHostProps) {
+    super(scope, 'SocketHost');
+    const { data, feedQueue, queues, network, alarms } = props;
+    const task = this.#createTask(settings, props.environment);
+    this.role = task.taskRole;
+    data.table.allowItems(this);
+    data.table.allowFinder(this);
+    data.auth.allowHost(this);
+    feedQueue.allowSend(this);
+    queues.allowLaneWork(this);
+    queues.allowInboxLife(this);
+
+    this.cluster = new Cluster(this, 'Cluster', {
+      clusterName: physicalName(settings.stage, 'hosts'),
+      vpc: network.vpc as IVpc,
+      enableFargateCapacityProviders: true,
+    });
+    acknowledge(
+      this.cluster,
+      'AwsSolutions-ECS4',
+      'Container Insights bills each metric of each task; hosts count what matters themselves.',
+    );
+    this.service = new FargateService(this, 'Service', {
+      serviceName: physicalName(settings.stage, 'host'),
+      cluster: this.cluster as ICluster,
+      taskDefinition: task,
+      desiredCount: settings.hosts,
+      capacityProviderStrategies: [{ capacityProvider: settings.spot ? 'FARGATE_SPOT' : 'FARGATE', weight: 1 }],
+      vpcSubnets: { subnetType: network.subnetType },
+      securityGroups: [network.securityGroup],
+      assignPublicIp: settings.egress === 'public',
+      // The new host connects before the old one goes.
+      minHealthyPercent: 100,
+      maxHealthyPercent: 200,
+      circuitBreaker: { enable: true, rollback: true },
+      enableECSManagedTags: true,
+      propagateTags: PropagatedTagSource.SERVICE,
+    });
+    // A task needs its route to the internet to start; capacity providers can only go when no service uses them.
+    this.service.node.addDependency(network, this.cluster);
+    this.#scale(settings);
+    if (settings.hosts > 0) this.#watch(alarms);
+  }
+
+  #createTask(settings: Settings, environment: SharedEnvironment): FargateTaskDefinition {
+    const task = new FargateTaskDefinition(this, 'Task', {
+      family: physicalName(settings.stage, 'host'),
+      cpu: settings.hostCpu,
+      memoryLimitMiB: settings.hostMemoryMiB,
+      runtimePlatform: { cpuArchitecture: CpuArchitecture.ARM64, operatingSystemFamily: OperatingSystemFamily.LINUX },
+      volumes: [{ name: 'data' }],
+    });
+    const logs = new LogGroup(this, 'Logs', {
+      logGroupName: `/paceline/${settings.stage}/socket-host`,
+      retention: RetentionDays.ONE_MONTH,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
+    // Locally each host gets a port of its own.
+    const health = settings.stage === 'local' ? undefined : containerHealth;
+    const linux = new LinuxParameters(this, 'Linux', { initProcessEnabled: true });
+    linux.dropCapabilities(Capability.ALL);
+    const container = task.addContainer('host', {
+      containerName: 'host',
+      image: ContainerImage.fromAsset(projectRoot, {
+        file: 'socket-host/Dockerfile',
+        platform: Platform.LINUX_ARM64,
+        assetName: 'socket-host',
+      }),
+      user: '1000:1000',
+      readonlyRootFilesystem: true,
+      linuxParameters: linux,
+      // One socket an account, one more while it moves.
+      ulimits: [{ name: UlimitName.NOFILE, softLimit: 65_535, hardLimit: 65_535 }],
+      stopTimeout: Duration.seconds(drainSec),
+      logging: LogDrivers.awsLogs({ logGroup: logs, streamPrefix: 'host' }),
+      environment: {
+        ...environment,
+        HOST_DATA_DIR: dataDir,
+        DRAIN_SEC: String(drainSec - drainMarginSec),
+        ...health?.environment,
+      },
+      ...(health && { healthCheck: health.check }),
+    });
+    container.addMountPoints({ sourceVolume: 'data', containerPath: dataDir, readOnly: false });
+    // local/ finds the host of the template by this.
+    (task.node.defaultChild as CfnTaskDefinition).addMetadata('paceline:entry', 'socket-host/main.ts');
+    acknowledge(
+      task,
+      'AwsSolutions-ECS2',
+      'The variables are names and addresses; the host holds no secret but its role.',
+    );
+    acknowledge(
+      task.obtainExecutionRole(),
+      'AwsSolutions-IAM5[Resource::*]',
+      'ecr:GetAuthorizationToken takes no resource; pulling is allowed from the one repository.',
+    );
+    return task;
+  }
+
+  #scale(settings: Settings): void {
+    if (settings.maxHosts === settings.hosts || settings.hosts === 0) return;
+    const scaling = this.service.autoScaleTaskCount({ minCapacity: settings.hosts, maxCapacity: settings.maxHosts });
+    scaling.scaleOnCpuUtilization('Cpu', {
+      policyName: physicalName(settings.stage, 'host-cpu'),
+      targetUtilizationPercent: 60,
+      scaleOutCooldown: Duration.minutes(3),
+      // Each step in moves the accounts of a host.
+      scaleInCooldown: Duration.minutes(15),
+    });
+  }
+
+  #watch(alarms: Alarms): void {
+    alarms.add('no-host', 'send', 'No socket host reports: nothing is sent.', {
+      metric: this.service.metricCpuUtilization({ period: Duration.minutes(1), statistic: 'SampleCount' }),
+      threshold: 1,
+      evaluationPeriods: 5,
+      comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
+      treatMissingData: TreatMissingData.BREACHING,
+    });
+  }
+}

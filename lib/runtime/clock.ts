@@ -1,0 +1,66 @@
+/** Time as the product sees it. Tests may let it run faster; production uses `systemClock`. */
+export interface Clock {
+  /** Epoch milliseconds. */
+  nowMs(): number;
+  /** Milliseconds of a clock that never jumps. */
+  monotonicMs(): number;
+  /** Resolves after `ms`, or at once when the signal fires; never rejects. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+}
+
+/** The longest a Node timer can wait: 2^31 - 1 ms. */
+const longestTimerMs = 2_147_483_647;
+
+export const systemClock: Clock = {
+  nowMs: () => Date.now(),
+  monotonicMs: () => performance.now(),
+  sleep: (ms, signal) => sleepFor(ms, signal),
+};
+
+/** A clock on which `factor` seconds pass in one real second, starting from now. */
+export function scaledClock(factor: number): Clock {
+  const startWall = Date.now();
+  const startMono = performance.now();
+  const passed = () => (performance.now() - startMono) * factor;
+  return {
+    nowMs: () => startWall + passed(),
+    monotonicMs: passed,
+    sleep: (ms, signal) => sleepFor(ms / factor, signal),
+  };
+}
+
+function sleepFor(ms: number, signal?: AbortSignal): Promise<void> {
+  if (signal?.aborted === true || ms <= 0) return Promise.resolve();
+  return new Promise((resolve) => {
+    const done = () => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, Math.min(ms, longestTimerMs));
+    signal?.addEventListener('abort', done, { once: true });
+  });
+}
+
+/** Something to wait on until somebody rings; a ring with nobody waiting is kept for the next who waits. */
+export class Bell {
+  private rung = false;
+  private wake: (() => void) | undefined;
+
+  ring(): void {
+    this.rung = true;
+    this.wake?.();
+  }
+
+  /** Resolves at the next ring, after `ms`, or when the signal fires. */
+  async wait(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+    if (!this.rung && !signal.aborted) {
+      const woken = new AbortController();
+      const all = AbortSignal.any([signal, woken.signal]);
+      this.wake = () => woken.abort();
+      await clock.sleep(ms, all);
+      this.wake = undefined;
+    }
+    this.rung = false;
+  }
+}

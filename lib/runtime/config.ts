@@ -1,0 +1,50 @@
+import { z } from 'zod';
+
+const shared = {
+  STAGE: z.string().regex(/^[a-z][a-z0-9]{0,11}$/),
+  TABLE_NAME: z.string().min(3),
+  PAGES_BUCKET: z.string().min(3),
+  AUTH_BUCKET: z.string().min(3),
+  FEED_QUEUE_URL: z.url(),
+  LANE_PREFIX: z.string().min(1),
+  INBOX_PREFIX: z.string().min(1),
+  LANE_DLQ_ARN: z.string().startsWith('arn:'),
+  LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
+};
+const functionSchema = z.object(shared);
+const hostSchema = z.object({
+  ...shared,
+  /** Default: WhatsApp's own server. */
+  WHATSAPP_URL: z.url().optional(),
+  /** Hex of the noise root key of a test server; refused outside stage `local`. */
+  WHATSAPP_ROOT_KEY: z
+    .string()
+    .regex(/^[0-9a-f]{64}$/)
+    .optional(),
+  HOST_DATA_DIR: z.string().default('/tmp/paceline-host'),
+  METRICS_PORT: z.coerce.number().int().min(0).max(65535).optional(),
+  DRAIN_SEC: z.coerce.number().int().min(1).max(115).default(110),
+});
+
+export type FunctionConfig = z.infer<typeof functionSchema>;
+export type HostConfig = z.infer<typeof hostSchema>;
+
+/** The environment of a function, parsed once in its entry point; throws one sentence that names each bad variable. */
+export function functionConfig(env: NodeJS.ProcessEnv): FunctionConfig {
+  return parse(functionSchema, env);
+}
+
+export function hostConfig(env: NodeJS.ProcessEnv): HostConfig {
+  const config = parse(hostSchema, env);
+  if (config.WHATSAPP_ROOT_KEY !== undefined && config.STAGE !== 'local') {
+    throw new Error('WHATSAPP_ROOT_KEY is only for stage "local": remove it, or hosts would trust a foreign server.');
+  }
+  return config;
+}
+
+function parse<T extends z.ZodType>(schema: T, env: NodeJS.ProcessEnv): z.infer<T> {
+  const result = schema.safeParse(env);
+  if (result.success) return result.data;
+  const problems = result.error.issues.map((issue) => `${issue.path.join('.')}: ${issue.message}`).join('; ');
+  throw new Error(`The environment is not complete: ${problems}. The deployed stacks set these variables.`);
+}

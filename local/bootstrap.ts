@@ -1,0 +1,26 @@
+import { randomBytes } from 'node:crypto';
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { ensureKey } from '../lib/aws/api-keys.ts';
+import { Table } from '../lib/aws/table.ts';
+import { ensureTenant } from '../lib/aws/tenants.ts';
+import type { Keys } from './data-folder.ts';
+
+/** The tenant the printed API key belongs to. It has no default country: numbers need their country code. */
+export const LOCAL_TENANT = 'local';
+
+/** Makes sure that the tenant "local" exists and that both keys open what they should. Repeating it changes nothing. */
+export async function bootstrap(dynamodb: DynamoDBClient, tableName: string, keys: Keys): Promise<void> {
+  const deps = {
+    table: new Table(dynamodb, tableName),
+    nowMs: () => Date.now(),
+    randomBytes: (count: number) => new Uint8Array(randomBytes(count)),
+  };
+  await ensureTenant(deps, LOCAL_TENANT, { name: 'local' });
+  await ensureKey(deps, { name: 'local admin', scopes: ['admin'], secret: keys.adminKey });
+  await ensureKey(deps, {
+    tenantId: LOCAL_TENANT,
+    name: 'local',
+    scopes: ['read', 'send', 'manage'],
+    secret: keys.apiKey,
+  });
+}

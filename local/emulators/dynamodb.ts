@@ -1,0 +1,76 @@
+import { spawn } from 'node:child_process';
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { awsJson } from './aws-json.ts';
+import { expireItems, prepareStream, trimStream } from './dynoxide-database.ts';
+import { isFree } from './ports.ts';
+
+/**
+ * The process around dynoxide: runs the program as its child, so that it ends with us even after a SIGKILL of the supervisor, and does what the
+ * program leaves out: an index that keeps writes fast with a stream on, trimming of old stream records, and TTL.
+ *
+ * Argument: `{"binary","port","dataDir"}`. Says `{type:'ready', port, pid}` once the port answers; ends with an error when dynoxide ends.
+ */
+interface Settings {
+  binary: string;
+  port: number;
+  dataDir: string;
+}
+
+const HOUSEKEEPING_MS = 60_000;
+const STREAM_KEPT_MS = 60 * 60_000;
+
+async function run({ binary, port, dataDir }: Settings): Promise<void> {
+  mkdirSync(dataDir, { recursive: true });
+  const file = join(dataDir, 'dynoxide.sqlite');
+  // A dynoxide whose keeper has just been killed may still hold the port for a moment.
+  for (let waited = 0; waited < 1500 && !(await isFree(port)); waited += 50) await sleep(50);
+  const child = spawn(binary, ['--host', '127.0.0.1', '--port', String(port), '--db-path', file], {
+    stdio: ['ignore', 'inherit', 'inherit'],
+  });
+  child.once('exit', (code, signal) => {
+    console.error(`dynoxide ended: ${signal ?? code}`);
+    process.exit(1);
+  });
+  child.once('error', (error) => {
+    console.error(`dynoxide did not start: ${error.message}`);
+    process.exit(1);
+  });
+  const end = (): void => {
+    child.removeAllListeners('exit');
+    child.kill('SIGKILL');
+    process.exit(0);
+  };
+  process.once('SIGTERM', end);
+  process.once('disconnect', end);
+  process.once('exit', () => child.kill('SIGKILL'));
+  const endpoint = `http://127.0.0.1:${port}`;
+  await answers(endpoint);
+  prepareStream(file);
+  process.send?.({ type: 'ready', port, pid: child.pid });
+  for (;;) {
+    await sleep(HOUSEKEEPING_MS);
+    try {
+      trimStream(file, Date.now() - STREAM_KEPT_MS);
+      await expireItems(file, endpoint, Date.now());
+    } catch (error) {
+      // The next minute tries again; nothing rests on it.
+      console.error(`housekeeping failed: ${error instanceof Error ? error.message : error}`);
+    }
+  }
+}
+
+async function answers(endpoint: string): Promise<void> {
+  for (;;) {
+    try {
+      await awsJson(endpoint, 'DynamoDB_20120810.ListTables', { Limit: 1 });
+      return;
+    } catch {
+      await sleep(10);
+    }
+  }
+}
+
+const settings: Settings = JSON.parse(process.argv[2] ?? '{}');
+await run(settings);

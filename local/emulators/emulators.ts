@@ -1,0 +1,67 @@
+import { type DataFolder, UsageError } from '../data-folder.ts';
+import { Child } from '../process/child.ts';
+import { childEnvironment, type Endpoints } from '../process/environment.ts';
+import { findDynoxide } from './dynoxide-binary.ts';
+import { freePort } from './ports.ts';
+
+export interface Emulators {
+  endpoints: Endpoints;
+  children: Child[];
+}
+
+const EMULATOR_GRACE_MS = 2000;
+
+/** Starts what the user has not put elsewhere with AWS_ENDPOINT_URL_DYNAMODB, _SQS or _S3; ports are those of last time where they are free. */
+export async function startEmulators(folder: DataFolder, projectDir: string): Promise<Emulators> {
+  const given = {
+    dynamodb: process.env.AWS_ENDPOINT_URL_DYNAMODB,
+    sqs: process.env.AWS_ENDPOINT_URL_SQS,
+    s3: process.env.AWS_ENDPOINT_URL_S3,
+  };
+  const { ports } = folder;
+  const local = async (name: 'dynamodb' | 'sqs' | 's3'): Promise<string> => {
+    ports[name] = await freePort(ports[name]);
+    return `http://127.0.0.1:${ports[name]}`;
+  };
+  // One after the other, so that two of them are not given the same port.
+  const endpoints: Endpoints = {
+    dynamodb: given.dynamodb ?? (await local('dynamodb')),
+    sqs: given.sqs ?? (await local('sqs')),
+    s3: given.s3 ?? (await local('s3')),
+  };
+  const env = childEnvironment(endpoints, projectDir);
+  const child = (name: string, file: string, settings: object): Child =>
+    new Child({
+      name,
+      launch: () => ({ entry: new URL(file, import.meta.url).pathname, args: [JSON.stringify(settings)], env }),
+      logPath: folder.logPath(name),
+      readyBy: 'message',
+      graceMs: EMULATOR_GRACE_MS,
+    });
+  const children: Child[] = [];
+  if (given.dynamodb === undefined) {
+    const binary = findDynoxide();
+    if (binary === undefined) {
+      throw new UsageError(
+        'There is no DynamoDB to run on: this is not Linux x64 with its optional packages installed, so put the program `dynoxide` on the PATH or set AWS_ENDPOINT_URL_DYNAMODB.',
+      );
+    }
+    const dataDir = folder.folder('dynamodb');
+    children.push(child('dynamodb', './dynamodb.ts', { binary, port: ports.dynamodb, dataDir }));
+  }
+  if (given.sqs === undefined || given.s3 === undefined) {
+    const settings = {
+      ...(given.sqs === undefined ? { sqsPort: ports.sqs } : { foreignSqs: given.sqs }),
+      ...(given.s3 === undefined ? { s3Port: ports.s3 } : {}),
+      dataDir: folder.path,
+    };
+    children.push(child('queues-and-objects', './queues-and-objects.ts', settings));
+  }
+  const started = await Promise.allSettled(children.map((one) => one.start()));
+  const failed = started.find((one) => one.status === 'rejected');
+  if (failed !== undefined) {
+    await Promise.all(children.map((one) => one.stop()));
+    throw failed.reason;
+  }
+  return { endpoints, children };
+}

@@ -1,0 +1,65 @@
+import { parseArgs } from 'node:util';
+import { UsageError } from './data-folder.ts';
+
+export interface Flags {
+  help: boolean;
+  port: number | undefined;
+  dataDir: string;
+  hosts: number;
+  whatsapp: 'simulator' | 'real';
+  reset: boolean;
+}
+
+export const HELP = `npm start -- [flags]     runs the whole gateway on this machine
+
+  --port N          port of the HTTP API (default: a free one, kept for next time)
+  --data DIR        where everything is kept (default: .paceline)
+  --hosts N         socket hosts (default: 1)
+  --whatsapp real   WhatsApp itself instead of the simulator; breaks WhatsApp's terms of service
+  --reset           forget everything in the data folder first
+  --help            this text`;
+
+const MAX_HOSTS = 16;
+
+/** Parses the command line; throws UsageError with one sentence for anything it does not know. */
+export function parseFlags(args: string[]): Flags {
+  let values: ReturnType<typeof parse>;
+  try {
+    values = parse(args);
+  } catch (error) {
+    // The first sentence says what; what follows is about escaping.
+    const what = error instanceof Error ? (error.message.split('. ')[0] ?? '').replace(/\.$/, '') : String(error);
+    throw new UsageError(`${what}; see npm start -- --help.`);
+  }
+  if (values.whatsapp !== undefined && values.whatsapp !== 'real') {
+    throw new UsageError(`--whatsapp takes only "real", not "${values.whatsapp}"; without it the simulator is used.`);
+  }
+  return {
+    help: values.help === true,
+    port: values.port === undefined ? undefined : whole('--port', values.port, 1, 65_535),
+    dataDir: values.data ?? '.paceline',
+    hosts: whole('--hosts', values.hosts ?? '1', 1, MAX_HOSTS),
+    whatsapp: values.whatsapp === 'real' ? 'real' : 'simulator',
+    reset: values.reset === true,
+  };
+}
+
+function parse(args: string[]) {
+  return parseArgs({
+    args,
+    options: {
+      port: { type: 'string' },
+      data: { type: 'string' },
+      hosts: { type: 'string' },
+      whatsapp: { type: 'string' },
+      reset: { type: 'boolean' },
+      help: { type: 'boolean', short: 'h' },
+    },
+  }).values;
+}
+
+function whole(flag: string, text: string, least: number, most: number): number {
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= least && value <= most && /^\d+$/.test(text)) return value;
+  throw new UsageError(`${flag} takes a whole number from ${least} to ${most}, not "${text}".`);
+}

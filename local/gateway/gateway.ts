@@ -1,0 +1,155 @@
+import { randomUUID } from 'node:crypto';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Invocable, Outcome } from '../functions/function.ts';
+import { httpEvent } from './event.ts';
+import { matchRoute } from './routes.ts';
+
+export interface GatewayRoute {
+  routeKey: string;
+  timeoutMs: number;
+  target: Invocable;
+}
+
+export interface Gateway {
+  readonly url: string;
+  /** Until set, and where no route matches, everything is 404. */
+  setRoutes(routes: GatewayRoute[]): void;
+  close(): Promise<void>;
+}
+
+/** API Gateway's limit. */
+const MAX_BODY_BYTES = 10 * 1024 * 1024;
+
+/** The HTTP API on 127.0.0.1. Answers of its own are problem+json. `port` 0: a free one. */
+export async function startGateway(port: number): Promise<Gateway> {
+  let routes: GatewayRoute[] = [];
+  const server = createServer((request, response) => {
+    const requestId = randomUUID();
+    serve(request, response, routes, requestId).catch((error: unknown) => {
+      const detail = error instanceof Error ? error.message : String(error);
+      if (response.headersSent) response.destroy();
+      else sendProblem(response, 500, 'INTERNAL_ERROR', `The local gateway failed: ${detail}`, requestId);
+    });
+  });
+  server.keepAliveTimeout = 30_000;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(port, '127.0.0.1', resolve);
+  });
+  const address = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${address.port}`,
+    setRoutes(changed) {
+      routes = changed;
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeIdleConnections();
+        // Requests in hand get their answer first, within reason.
+        setTimeout(() => server.closeAllConnections(), 1000).unref();
+      }),
+  };
+}
+
+async function serve(
+  request: IncomingMessage,
+  response: ServerResponse,
+  routes: GatewayRoute[],
+  requestId: string,
+): Promise<void> {
+  const path = (request.url ?? '/').split('?')[0] ?? '/';
+  const found = matchRoute(routes, request.method ?? 'GET', path);
+  if (found === undefined) {
+    return sendProblem(response, 404, 'NOT_FOUND', 'There is nothing at this path.', requestId);
+  }
+  const body = await readBody(request);
+  if (body === 'cut-off') return;
+  if (body === 'too-large') {
+    response.setHeader('connection', 'close');
+    request.resume();
+    return sendProblem(response, 413, 'PAYLOAD_TOO_LARGE', 'The request is above 10 MB.', requestId);
+  }
+  const event = httpEvent(request, body, found.match, { requestId, nowMs: Date.now() });
+  sendOutcome(response, await found.route.target.invoke(event, found.route.timeoutMs), requestId);
+}
+
+async function readBody(request: IncomingMessage): Promise<Buffer | 'too-large' | 'cut-off'> {
+  if (Number(request.headers['content-length'] ?? 0) > MAX_BODY_BYTES) return 'too-large';
+  const chunks: Buffer[] = [];
+  let size = 0;
+  return new Promise((resolve) => {
+    request.on('data', (chunk: Buffer) => {
+      size += chunk.length;
+      if (size <= MAX_BODY_BYTES) chunks.push(chunk);
+      else resolve('too-large');
+    });
+    request.once('end', () => resolve(Buffer.concat(chunks)));
+    request.once('error', () => resolve('cut-off'));
+    request.once('close', () => resolve('cut-off'));
+  });
+}
+
+function sendOutcome(response: ServerResponse, outcome: Outcome, requestId: string): void {
+  if (outcome.kind === 'ok') sendAnswer(response, outcome.value, requestId);
+  else sendProblem(response, ...PROBLEMS[outcome.kind], requestId);
+}
+
+const PROBLEMS: Record<Exclude<Outcome['kind'], 'ok'>, [status: number, code: string, detail: string]> = {
+  error: [500, 'INTERNAL_ERROR', 'The function failed; its log says why.'],
+  crashed: [502, 'FUNCTION_DIED', 'The function process died over this request.'],
+  timeout: [503, 'FUNCTION_TIMEOUT', 'The function took too long.'],
+  unavailable: [503, 'FUNCTION_UNAVAILABLE', 'The function is being started; try again.'],
+  'too-large': [413, 'PAYLOAD_TOO_LARGE', 'The request is above the 6 MB of Lambda.'],
+};
+
+interface Answer {
+  statusCode: number;
+  headers?: Record<string, string | number | boolean>;
+  cookies?: string[];
+  body?: string;
+  isBase64Encoded?: boolean;
+}
+
+/** An object with a statusCode is the answer; anything else is the JSON body of a 200, as API Gateway has it. */
+function sendAnswer(response: ServerResponse, value: unknown, requestId: string): void {
+  const answer: Answer = isAnswer(value)
+    ? value
+    : {
+        statusCode: 200,
+        headers: { 'content-type': 'application/json' },
+        body: typeof value === 'string' ? value : JSON.stringify(value),
+      };
+  const { body = '' } = answer;
+  const bytes = Buffer.from(body, answer.isBase64Encoded === true ? 'base64' : 'utf8');
+  for (const [name, header] of Object.entries(answer.headers ?? {})) response.setHeader(name, String(header));
+  if (answer.cookies !== undefined && answer.cookies.length > 0) response.setHeader('set-cookie', answer.cookies);
+  if (!response.hasHeader('content-type') && bytes.length > 0)
+    response.setHeader('content-type', 'text/plain;charset=UTF-8');
+  response.setHeader('apigw-requestid', requestId);
+  if (answer.statusCode !== 204 && answer.statusCode !== 304) response.setHeader('content-length', bytes.length);
+  response.writeHead(answer.statusCode).end(bytes);
+}
+
+function isAnswer(value: unknown): value is Answer {
+  return typeof value === 'object' && value !== null && 'statusCode' in value && typeof value.statusCode === 'number';
+}
+
+function sendProblem(response: ServerResponse, status: number, code: string, detail: string, requestId: string): void {
+  const title = TITLES[status] ?? 'Error';
+  response.writeHead(status, {
+    'content-type': 'application/problem+json',
+    'x-request-id': requestId,
+    ...(status === 503 ? { 'retry-after': '1' } : {}),
+  });
+  response.end(JSON.stringify({ type: 'about:blank', title, status, code, detail }));
+}
+
+const TITLES: Record<number, string> = {
+  404: 'Not Found',
+  413: 'Content Too Large',
+  500: 'Internal Server Error',
+  502: 'Bad Gateway',
+  503: 'Service Unavailable',
+};

@@ -1,0 +1,51 @@
+import { join } from 'node:path';
+import { Child } from './process/child.ts';
+import type { HostPlan } from './template/plan.ts';
+
+export interface LocalHost {
+  /** 1, 2, .. */
+  readonly index: number;
+  readonly child: Child;
+  /** What it said at its last start. */
+  readonly ready: { hostId: string; metricsUrl: string | undefined };
+}
+
+/** Seconds a host may take to hand over when the stack ends; the template's number is meant for Fargate. */
+const DRAIN_SEC = 5;
+
+export function localHost(options: {
+  index: number;
+  plan: HostPlan;
+  projectDir: string;
+  dataDir: string;
+  logPath: string;
+  environment: () => Record<string, string>;
+  whatsapp: () => Record<string, string>;
+  onChange: () => void;
+}): LocalHost {
+  const { plan, index } = options;
+  const ready: LocalHost['ready'] = { hostId: '', metricsUrl: undefined };
+  const child = new Child({
+    name: `host ${index}`,
+    launch: () => {
+      const env: Record<string, string> = {
+        ...plan.environment,
+        DRAIN_SEC: String(DRAIN_SEC),
+        ...options.environment(),
+        ...options.whatsapp(),
+        HOST_DATA_DIR: options.dataDir,
+        METRICS_PORT: '0',
+      };
+      return { entry: join(options.projectDir, plan.entry), env, cwd: options.projectDir };
+    },
+    logPath: options.logPath,
+    readyBy: 'json-line',
+    graceMs: (DRAIN_SEC + 2) * 1000,
+    onReady: (message) => {
+      ready.hostId = String(message.hostId ?? '');
+      ready.metricsUrl = typeof message.metricsUrl === 'string' ? message.metricsUrl : undefined;
+      options.onChange();
+    },
+  });
+  return { index, child, ready };
+}

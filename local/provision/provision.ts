@@ -1,0 +1,58 @@
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { S3Client } from '@aws-sdk/client-s3';
+import { SQSClient } from '@aws-sdk/client-sqs';
+import { type Endpoints, LOCAL_ACCOUNT, LOCAL_CREDENTIALS, LOCAL_REGION } from '../process/environment.ts';
+import { type LocalPlan, type Provisioned, planFrom } from '../template/plan.ts';
+import type { Stack } from '../template/stacks.ts';
+import { provisionBuckets } from './buckets.ts';
+import { provisionQueues } from './queues.ts';
+import { provisionTables } from './tables.ts';
+
+/** The supervisor's own AWS clients, for the emulators or whatever stands in for them. */
+export interface LocalClients {
+  dynamodb: DynamoDBClient;
+  sqs: SQSClient;
+  s3: S3Client;
+}
+
+export function localClients(endpoints: Endpoints): LocalClients {
+  const common = { region: LOCAL_REGION, credentials: LOCAL_CREDENTIALS };
+  return {
+    dynamodb: new DynamoDBClient({ ...common, endpoint: endpoints.dynamodb }),
+    sqs: new SQSClient({
+      ...common,
+      endpoint: endpoints.sqs,
+      useQueueUrlAsEndpoint: false,
+      requestHandler: { httpAgent: { maxSockets: 500 } },
+    }),
+    s3: new S3Client({ ...common, endpoint: endpoints.s3, forcePathStyle: true }),
+  };
+}
+
+export function destroyLocalClients(clients: LocalClients): void {
+  clients.dynamodb.destroy();
+  clients.sqs.destroy();
+  clients.s3.destroy();
+}
+
+/** Makes what the templates say and does not exist yet, and returns the plan with the real addresses. Repeating it changes nothing. */
+export async function provision(
+  stacks: Stack[],
+  clients: LocalClients,
+  addresses: { apiUrl: string; sqsUrl: string },
+): Promise<LocalPlan> {
+  const known: Provisioned = {
+    ...addresses,
+    region: LOCAL_REGION,
+    accountId: LOCAL_ACCOUNT,
+    queues: new Map(),
+    streams: new Map(),
+  };
+  const wanted = planFrom(stacks, known);
+  const [streams, queues] = await Promise.all([
+    provisionTables(clients.dynamodb, wanted.tables),
+    provisionQueues(clients.sqs, wanted.queues),
+  ]);
+  await provisionBuckets(clients.s3, wanted.buckets, queues);
+  return planFrom(stacks, { ...known, queues, streams });
+}

@@ -1,0 +1,55 @@
+import { join } from 'node:path';
+import type { DataFolder } from './data-folder.ts';
+import { freePort } from './emulators/ports.ts';
+import { Child } from './process/child.ts';
+
+export interface LocalSimulator {
+  child: Child;
+  url: string;
+  /** The host's environment that leads it here. */
+  whatsapp: Record<string, string>;
+}
+
+const SIMULATOR_GRACE_MS = 2000;
+
+/** Starts the simulator with its phones and counters of last time, and keeps its port over restarts. */
+export async function startSimulatorChild(
+  folder: DataFolder,
+  projectDir: string,
+  environment: Record<string, string>,
+): Promise<LocalSimulator> {
+  folder.ports.simulator = await freePort(folder.ports.simulator);
+  const simulator: LocalSimulator = {
+    child: new Child({
+      name: 'simulator',
+      launch: () => ({
+        entry: join(projectDir, 'simulator', 'main.ts'),
+        env: {
+          ...environment,
+          SIMULATOR_PORT: String(folder.ports.simulator),
+          SIMULATOR_DATA_DIR: folder.folder('simulator'),
+        },
+        cwd: projectDir,
+      }),
+      logPath: folder.logPath('simulator'),
+      readyBy: 'json-line',
+      graceMs: SIMULATOR_GRACE_MS,
+      onReady: (ready) => {
+        simulator.url = String(ready.url ?? '');
+        simulator.whatsapp = {
+          WHATSAPP_URL: String(ready.whatsappUrl ?? ''),
+          WHATSAPP_ROOT_KEY: String(ready.rootKeyHex ?? ''),
+        };
+      },
+    }),
+    url: '',
+    whatsapp: {},
+  };
+  try {
+    await simulator.child.start();
+  } catch (error) {
+    await simulator.child.stop();
+    throw error;
+  }
+  return simulator;
+}

@@ -1,0 +1,111 @@
+import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
+import type { Account } from '../accounts.ts';
+import type { FaultOrder } from '../faults.ts';
+import type { Phone } from '../phones/phone.ts';
+import { parseJid } from '../wire/jid.ts';
+import { bytesIn, child, children, type Stanza, stanza } from '../wire/stanza.ts';
+import { stanzaTime, type World } from '../world.ts';
+import type { Connection } from './connection.ts';
+import { oweReceipts, oweRetry } from './receipts.ts';
+
+/** How often a phone asks for a message that it cannot open, as official clients do. */
+const MOST_RETRIES = 5;
+
+/** Takes a message from an account: the phones it is for receive it, then the server acknowledges it. */
+export function takeMessage(connection: Connection, message: Stanza): void {
+  const { account, world } = connection;
+  if (!account || message.attrs.id === undefined) return;
+  const fault = world.faults.take(account.number, 'error-ack', 'withhold-ack', 'delay-ack');
+  if (fault?.kind === 'error-ack') {
+    acknowledge(connection, message, fault.code ?? 500);
+    return;
+  }
+  const addressee = world.directory.at(parseJid(message.attrs.to));
+  const toPerson = /@(s\.whatsapp\.net|lid)$/.test(message.attrs.to ?? '');
+  if (toPerson && !addressee?.facts.behaviour.onWhatsApp) {
+    acknowledge(connection, message, 404);
+    return;
+  }
+  if (addressee) deliver(world, account, addressee, message);
+  acknowledgeWith(connection, message, fault);
+}
+
+function acknowledgeWith(connection: Connection, message: Stanza, fault: FaultOrder | undefined): void {
+  if (fault?.kind === 'withhold-ack') return;
+  if (fault?.kind === 'delay-ack') connection.later(fault.ms ?? 1000, () => acknowledge(connection, message));
+  else acknowledge(connection, message);
+}
+
+function acknowledge(connection: Connection, { attrs }: Stanza, error?: number): void {
+  connection.send(
+    stanza('ack', {
+      class: 'message',
+      id: attrs.id,
+      from: attrs.to,
+      t: stanzaTime(connection.world.clock()),
+      error: error === undefined ? undefined : String(error),
+    }),
+  );
+}
+
+/** Hands each copy to the phone it was encrypted for. */
+function deliver(world: World, account: Account, addressee: Phone, message: Stanza): void {
+  const participants = child(message, 'participants');
+  const copies = participants
+    ? children(participants, 'to').map((to) => ({ jid: to.attrs.jid, enc: child(to, 'enc') }))
+    : [{ jid: message.attrs.to, enc: child(message, 'enc') }];
+  for (const { jid, enc } of copies) {
+    const address = parseJid(jid);
+    const phone = world.directory.at(address);
+    const body = bytesIn(enc);
+    if (!phone || !enc || !body || address?.device !== 0) continue;
+    const copy = { id: message.attrs.id ?? '', chat: message.attrs.to ?? '', type: enc.attrs.type ?? '', body };
+    const own = phone.number === account.number && (addressee !== phone || message.attrs.category === 'peer');
+    // The account's own phone keeps in step with what its linked device sends; it shows nothing.
+    if (own || message.attrs.recipient !== undefined) phone.open(account.lidJid, copy.type, copy.body);
+    else receive(world, account, phone, copy);
+  }
+}
+
+function receive(
+  world: World,
+  account: Account,
+  phone: Phone,
+  copy: { id: string; chat: string; type: string; body: Buffer },
+): void {
+  const opened = phone.open(account.lidJid, copy.type, copy.body);
+  switch (opened.result) {
+    case 'used-counter':
+      world.counts.add('usedCounters');
+      break;
+    case 'no-match': {
+      const attempts = world.inbox.fail(phone.number, copy.id);
+      if (attempts <= MOST_RETRIES) oweRetry(world, account, phone, copy, attempts);
+      break;
+    }
+    case 'opened': {
+      const text = textIn(opened.plaintext);
+      if (text === undefined) break;
+      const message = { id: copy.id, from: account.number, text, receivedAtMs: world.clock() };
+      world.inbox.receive(phone.number, message);
+      oweReceipts(world, account, phone, copy);
+      break;
+    }
+    default:
+      opened satisfies never;
+  }
+}
+
+/** The text a phone shows for a decrypted message; undefined when it shows nothing. */
+function textIn(padded: Buffer): string | undefined {
+  const plain = padded.subarray(0, padded.length - (padded.at(-1) ?? 0));
+  try {
+    const outer = proto.Message.decode(plain);
+    const message = outer.deviceSentMessage?.message ?? outer;
+    if (message.protocolMessage || message.senderKeyDistributionMessage) return undefined;
+    const media = message.imageMessage ?? message.videoMessage ?? message.documentMessage;
+    return message.conversation || message.extendedTextMessage?.text || media?.caption || '';
+  } catch {
+    return '';
+  }
+}

@@ -1,0 +1,103 @@
+import { bytesIn, children, type Stanza, stanza } from '../wire/stanza.ts';
+import { stanzaTime } from '../world.ts';
+import type { Connection } from './connection.ts';
+import { drain } from './login.ts';
+import { answerPairing } from './pairing-code.ts';
+import { countPreKeys, digestKeys, fetchKeys, rotateSignedPreKey, uploadPreKeys } from './prekeys.ts';
+import { lookUp } from './usync.ts';
+
+/** What goes into the result of a query, and what happens once it has been sent; undefined means an error. */
+export type Answer = { readonly content?: Stanza[]; readonly afterwards?: () => void } | undefined;
+
+const EMPTY: Answer = {};
+const SETTINGS = ['readreceipts', 'profile', 'status', 'online', 'last', 'groupadd', 'calladd', 'messages'];
+/** Switches that Baileys reads: trust tokens on messages between two people, and issued to hidden addresses. */
+const PROPS = { '10518': '1', '9666': '0', '14303': '1' };
+
+/**
+ * Everything a client can ask, by namespace and first child. A linked device may ask all of it, one that waits to be
+ * linked only about linking. What is not here: a `set` is accepted and does nothing, a `get` is a polite error.
+ */
+export function answerQuery(connection: Connection, request: Stanza): Answer {
+  const { xmlns = '', type } = request.attrs;
+  const [first] = children(request);
+  const name = `${xmlns} ${first?.tag ?? ''}`.trimEnd();
+  if (name === 'w:p ping' || xmlns === 'w:p') return EMPTY;
+  if (name === 'md link_code_companion_reg' && first) {
+    const content = answerPairing(connection, first);
+    return content && { content };
+  }
+  if (!connection.account) return undefined;
+  switch (name) {
+    case 'encrypt count':
+      return { content: countPreKeys(connection.account) };
+    case 'encrypt digest':
+      return { content: digestKeys(connection.account) };
+    case 'encrypt key':
+      return { content: fetchKeys(connection.world, first) };
+    case 'encrypt rotate':
+      return rotateSignedPreKey(connection.account, first) ? EMPTY : undefined;
+    case 'encrypt registration':
+      return uploadPreKeys(connection.account, request) ? EMPTY : undefined;
+    case 'passive active':
+      return { afterwards: () => drain(connection) };
+    case 'usync usync':
+      return { content: lookUp(connection, first) };
+    case 'md remove-companion-device':
+      return { afterwards: () => logOut(connection) };
+    case 'abt props':
+      return { content: [props()] };
+    case 'blocklist':
+      return { content: [stanza('list')] };
+    case 'privacy privacy':
+      return { content: [privacy()] };
+    case 'w:g2 participating':
+      return { content: [stanza('groups')] };
+    case 'w:sync:app:state sync':
+      return { content: [emptyCollections(first)] };
+    case 'w:m media_conn':
+      return undefined; // there is nowhere to upload to
+    case 'w:mex query':
+      return { content: [graphQuery(first)] };
+    default:
+      return type === 'get' ? undefined : EMPTY;
+  }
+}
+
+function logOut(connection: Connection): void {
+  const { account, world } = connection;
+  if (!account) return;
+  world.accounts.move(account, 'unlinked');
+  world.outbox.clear(account.jid);
+  connection.close(stanza('stream:error', { code: '401' }, [stanza('conflict', { type: 'device_removed' })]));
+}
+
+function props(): Stanza {
+  const list = Object.entries(PROPS).map(([code, value]) => stanza('prop', { config_code: code, config_value: value }));
+  return stanza('props', { protocol: '1', hash: 'simulator', refresh: '86400' }, list);
+}
+
+const privacy = () =>
+  stanza(
+    'privacy',
+    {},
+    SETTINGS.map((name) => stanza('category', { name, value: 'all' })),
+  );
+
+function emptyCollections(sync: Stanza | undefined): Stanza {
+  const collections = children(sync, 'collection');
+  return stanza(
+    'sync',
+    {},
+    collections.map(({ attrs }) => stanza('collection', { name: attrs.name, version: attrs.version })),
+  );
+}
+
+/** Graph queries: an account without restrictions. */
+function graphQuery(query: Stanza | undefined): Stanza {
+  const asked = bytesIn(query)?.toString() ?? '';
+  const data = asked.includes('INDIVIDUAL_NEW_CHAT_MSG')
+    ? { xwa2_message_capping_info: { total_quota: '1000', used_quota: '0', cycle_start_timestamp: stanzaTime(0) } }
+    : { xwa2_fetch_account_reachout_timelock: { is_active: false, time_enforcement_ends: '0' } };
+  return stanza('result', {}, Buffer.from(JSON.stringify({ data })));
+}

@@ -1,0 +1,113 @@
+import type { Account } from '../accounts.ts';
+import type { DeviceBundle, Phone } from '../phones/phone.ts';
+import { messageStanza, sealFor } from '../phones/writing.ts';
+import { typed, verifySignature } from '../signal/keys.ts';
+import { bigEndian, bytesIn, child, children, numberIn, type Stanza, stanza } from '../wire/stanza.ts';
+import { stanzaTime, type World } from '../world.ts';
+import type { Connection } from './connection.ts';
+
+/** Receipts come at least this long after their message: clients fold earlier ones into the message itself. */
+const LEAST_DELAY_MS = 150;
+const MOST_RETRIES = 5;
+/** What a client reports for a message that it could not process and has asked for again. */
+const RETRYING = '500';
+
+/** A message as its receipts name it: its id, and the address it was sent to. */
+export type Copy = { readonly id: string; readonly chat: string };
+
+const receipt = (copy: Copy, atMs: number, type: string | undefined, content?: Stanza[]) =>
+  stanza('receipt', { id: copy.id, from: copy.chat, type, t: stanzaTime(atMs) }, content);
+
+/** Owes the account the receipts that the phone gives for a message. */
+export function oweReceipts(world: World, account: Account, phone: Phone, copy: Copy): void {
+  const { deliver, read, delayMs } = phone.facts.behaviour;
+  if (!deliver) return;
+  const deliveredMs = world.clock() + Math.max(LEAST_DELAY_MS, delayMs);
+  world.outbox.add(account.jid, 'receipt', receipt(copy, deliveredMs, undefined), deliveredMs);
+  if (!read) return;
+  const readMs = deliveredMs + LEAST_DELAY_MS;
+  world.outbox.add(account.jid, 'receipt', receipt(copy, readMs, 'read'), readMs);
+}
+
+/** Owes the account a phone's wish to get a message again that it could not open. */
+export function oweRetry(world: World, account: Account, phone: Phone, copy: Copy, count: number): void {
+  const atMs = world.clock() + Math.max(LEAST_DELAY_MS, phone.facts.behaviour.delayMs);
+  const content = [
+    stanza('retry', { count: String(count), id: copy.id, t: stanzaTime(atMs), v: '1' }),
+    stanza('registration', {}, bigEndian(phone.registrationId, 4)),
+  ];
+  // From the second time on the phone sends its keys along, in case the first ones were the fault.
+  if (count > 1) content.push(keysOf(phone));
+  world.outbox.add(account.jid, 'receipt', receipt(copy, atMs, 'retry', content), atMs);
+}
+
+function keysOf(phone: Phone): Stanza {
+  const bundle = phone.bundle();
+  return stanza('keys', {}, [
+    stanza('type', {}, Buffer.of(5)),
+    stanza('identity', {}, bundle.identityKey),
+    stanza('key', {}, [stanza('id', {}, bigEndian(bundle.preKey.id, 3)), stanza('value', {}, bundle.preKey.public)]),
+    stanza('skey', {}, [
+      stanza('id', {}, bigEndian(bundle.signedPreKey.id, 3)),
+      stanza('value', {}, bundle.signedPreKey.public),
+      stanza('signature', {}, bundle.signedPreKey.signature),
+    ]),
+  ]);
+}
+
+/** Takes a client's receipt: its message is settled, or is asked for again. */
+export function takeReceipt(connection: Connection, received: Stanza): void {
+  const { attrs, content } = received;
+  const { account, world } = connection;
+  if (!account || attrs.id === undefined) return;
+  connection.send(stanza('ack', { class: 'receipt', id: attrs.id, from: attrs.to, type: attrs.type }));
+  if (attrs.type === 'retry') {
+    writeAgain(world, account, received);
+    return;
+  }
+  const listed = Array.isArray(content) ? content.flatMap((list) => children(list, 'item')) : [];
+  for (const id of [attrs.id, ...listed.map((item) => item.attrs.id ?? '')]) {
+    const owed = world.outbox.find(account.jid, 'message', id);
+    if (owed) world.outbox.remove(owed);
+  }
+}
+
+/** Takes a client's ack: the receipt or message is settled. */
+export function takeAck({ account, world }: Connection, { attrs }: Stanza): void {
+  if (!account || attrs.id === undefined) return;
+  if (attrs.class === 'message' && attrs.error === RETRYING) return;
+  const kind = attrs.class === 'message' ? 'message' : 'receipt';
+  const sameType = (stanza: Stanza) => kind === 'message' || stanza.attrs.type === attrs.type;
+  const owed = world.outbox.find(account.jid, kind, attrs.id, (entry) => sameType(entry.stanza));
+  if (owed) world.outbox.remove(owed);
+}
+
+/** Encrypts a message of a phone anew under a fresh session, with the keys in the request or those on the server. */
+function writeAgain(world: World, account: Account, request: Stanza): void {
+  const owed = world.outbox.find(account.jid, 'message', request.attrs.id ?? '');
+  if (!owed?.written) return;
+  const count = Number(child(request, 'retry')?.attrs.count ?? 1);
+  if (count > MOST_RETRIES) {
+    world.outbox.remove(owed);
+    return;
+  }
+  const phone = world.directory.phone(owed.written.phone);
+  const keys = deviceKeysIn(account, child(request, 'keys')) ?? account.takeBundle();
+  const sealed = sealFor(phone, account, owed.written.plaintext, keys);
+  if (!sealed) return;
+  world.outbox.replace(owed, messageStanza(world, phone, owed.id, sealed, owed.stanza.attrs, count));
+}
+
+function deviceKeysIn(account: Account, keys: Stanza | undefined): DeviceBundle | undefined {
+  const identityKey = bytesIn(keys, 'identity');
+  const signed = child(keys, 'skey');
+  const signedPreKey = { id: numberIn(signed, 'id') ?? 0, public: bytesIn(signed, 'value') ?? Buffer.alloc(0) };
+  const signature = bytesIn(signed, 'signature');
+  if (!identityKey?.equals(account.keys.identityKey) || !signature || signedPreKey.public.length !== 32)
+    return undefined;
+  if (!verifySignature(identityKey, typed(signedPreKey.public), signature)) return undefined;
+  const key = child(keys, 'key');
+  const value = bytesIn(key, 'value');
+  const oneTime = value?.length === 32 ? { id: numberIn(key, 'id') ?? 0, public: value } : undefined;
+  return { identityKey, signedPreKey, oneTime };
+}

@@ -1,0 +1,48 @@
+import { SERVER, type Stanza, stanza } from '../wire/stanza.ts';
+import type { Connection } from './connection.ts';
+import { takeMessage } from './messages.ts';
+import { answerQuery } from './queries.ts';
+import { takeAck, takeReceipt } from './receipts.ts';
+
+/** Hands a client's stanza to the part that answers it; what the server only takes note of is passed over. */
+export function route(connection: Connection, received: Stanza): void {
+  switch (received.tag) {
+    case 'iq':
+      if (received.attrs.type === 'result' || received.attrs.type === 'error') connection.settle(received);
+      else answerIq(connection, received);
+      break;
+    case 'message':
+      takeMessage(connection, received);
+      break;
+    case 'receipt':
+      takeReceipt(connection, received);
+      break;
+    case 'ack':
+      takeAck(connection, received);
+      break;
+    case 'call':
+    case 'notification':
+      connection.send(
+        stanza('ack', {
+          class: received.tag,
+          id: received.attrs.id,
+          from: received.attrs.to,
+          type: received.attrs.type,
+        }),
+      );
+      break;
+    default: // presence, chatstate, ib: nothing is owed for them
+  }
+}
+
+function answerIq(connection: Connection, request: Stanza): void {
+  const { id } = request.attrs;
+  const answer = answerQuery(connection, request);
+  if (answer === undefined) {
+    const error = stanza('error', { code: '501', text: 'feature-not-implemented' });
+    connection.send(stanza('iq', { from: SERVER, type: 'error', id }, [error]));
+    return;
+  }
+  connection.send(stanza('iq', { from: SERVER, type: 'result', id }, answer.content));
+  answer.afterwards?.();
+}

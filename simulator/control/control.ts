@@ -1,0 +1,158 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import * as z from 'zod';
+import { LinkRefused, scan } from '../connection/linking.ts';
+import { enterCode } from '../connection/pairing-code.ts';
+import { FAULT_KINDS } from '../faults.ts';
+import type { Phone } from '../phones/phone.ts';
+import { writeText } from '../phones/writing.ts';
+import type { World } from '../world.ts';
+import { applyFault, liftFaults } from './disturb.ts';
+import { answer, asNumber, bodyOf, Problem, pathOf, type Reply } from './http.ts';
+
+const number = z.string().regex(/^\d{5,15}$/, 'A number has 5 to 15 digits and nothing else.');
+const milliseconds = z.int().min(0).max(86_400_000);
+
+const NewPhone = z.strictObject({
+  number,
+  name: z.string().min(1).max(100).optional(),
+  behaviour: z
+    .strictObject({
+      deliver: z.boolean().optional(),
+      read: z.boolean().optional(),
+      delayMs: milliseconds.optional(),
+      onWhatsApp: z.boolean().optional(),
+    })
+    .optional(),
+});
+const Code = z.strictObject({ code: z.string().min(1).max(4000) });
+const Text = z.strictObject({ to: number, text: z.string().min(1).max(65_536) });
+const Fault = z.strictObject({
+  account: number.optional(),
+  kind: z.enum(FAULT_KINDS),
+  code: z.int().min(100).max(999).optional(),
+  count: z.int().min(1).max(1_000_000).optional(),
+  ms: milliseconds.optional(),
+});
+
+type Route = {
+  readonly method: string;
+  readonly path: RegExp;
+  readonly handle: (request: IncomingMessage, parameter: string) => Promise<Reply> | Reply;
+};
+
+/** The HTTP control API, described in the API's documentation under "Simulator control". */
+export function control(world: World, whatsappUrl: () => string) {
+  const routes = routesOf(world, whatsappUrl);
+  return (request: IncomingMessage, response: ServerResponse): void => {
+    const path = pathOf(request);
+    void answer(response, world, async () => {
+      const matching = routes.filter((route) => route.path.test(path));
+      const route = matching.find((candidate) => candidate.method === request.method);
+      if (route) return route.handle(request, route.path.exec(path)?.[1] ?? '');
+      if (matching.length > 0) throw new Problem(405, 'METHOD_NOT_ALLOWED', 'This path has no such method.');
+      throw new Problem(404, 'NOT_FOUND', 'There is nothing under this path.');
+    });
+  };
+}
+
+function routesOf(world: World, whatsappUrl: () => string): Route[] {
+  const phoneOf = (parameter: string) => world.directory.phone(asNumber(parameter));
+  return [
+    {
+      method: 'POST',
+      path: /^\/phones$/,
+      async handle(request) {
+        const { number, name, behaviour = {} } = await bodyOf(request, NewPhone);
+        const given = Object.fromEntries(Object.entries(behaviour).filter(([, value]) => value !== undefined));
+        return { status: 201, body: shown(world.directory.create(number, name, given)) };
+      },
+    },
+    {
+      method: 'POST',
+      path: /^\/phones\/([^/]+)\/scan$/,
+      async handle(request, parameter) {
+        const { code } = await bodyOf(request, Code);
+        return linked(() => scan(world, phoneOf(parameter), code));
+      },
+    },
+    {
+      method: 'POST',
+      path: /^\/phones\/([^/]+)\/enter-code$/,
+      async handle(request, parameter) {
+        const { code } = await bodyOf(request, Code);
+        return linked(() => enterCode(world, phoneOf(parameter), code));
+      },
+    },
+    {
+      method: 'POST',
+      path: /^\/phones\/([^/]+)\/send$/,
+      async handle(request, parameter) {
+        const from = asNumber(parameter);
+        const { to, text } = await bodyOf(request, Text);
+        if (world.accounts.list(to).every((account) => account.state === 'unlinked')) {
+          throw new Problem(422, 'UNKNOWN_ACCOUNT', `No account is linked with the number ${to}.`);
+        }
+        const phone = world.directory.phone(from);
+        if (!phone.facts.behaviour.onWhatsApp) {
+          throw new Problem(422, 'NOT_ON_WHATSAPP', `The phone ${from} is not on WhatsApp.`);
+        }
+        return { status: 201, body: { id: writeText(world, phone, to, text), from, to } };
+      },
+    },
+    {
+      method: 'GET',
+      path: /^\/phones\/([^/]+)\/messages$/,
+      handle: (_request, parameter) => ({ status: 200, body: world.inbox.list(asNumber(parameter)) }),
+    },
+    {
+      method: 'GET',
+      path: /^\/totals$/,
+      handle: () => ({ status: 200, body: world.counts.totals(world.connections.count) }),
+    },
+    { method: 'GET', path: /^\/accounts$/, handle: () => ({ status: 200, body: accountsOf(world) }) },
+    {
+      method: 'GET',
+      path: /^\/root-key$/,
+      handle: () => ({ status: 200, body: { rootKeyHex: world.server.rootKeyHex, whatsappUrl: whatsappUrl() } }),
+    },
+    {
+      method: 'POST',
+      path: /^\/faults$/,
+      async handle(request) {
+        const order = await bodyOf(request, Fault);
+        return { status: 201, body: { ...order, applied: applyFault(world, order) } };
+      },
+    },
+    {
+      method: 'DELETE',
+      path: /^\/faults$/,
+      handle() {
+        liftFaults(world);
+        return { status: 204 };
+      },
+    },
+  ];
+}
+
+const shown = ({ facts }: Phone) => ({ number: facts.number, name: facts.name, behaviour: facts.behaviour });
+
+const accountsOf = (world: World) =>
+  world.accounts.list().map((account) => ({
+    number: account.number,
+    jid: account.jid,
+    lid: account.lidJid,
+    state: account.state,
+    connected: world.connections.of(account.jid) !== undefined,
+    linkedAt: new Date(account.linkedAtMs).toISOString(),
+    preKeysLeft: account.preKeysLeft,
+  }));
+
+async function linked(link: () => Promise<{ number: string; jid: string; lidJid: string }>): Promise<Reply> {
+  try {
+    const { number, jid, lidJid } = await link();
+    return { status: 200, body: { number, jid, lid: lidJid } };
+  } catch (error) {
+    if (error instanceof LinkRefused) throw new Problem(422, 'LINK_REFUSED', error.message, { cause: error });
+    throw error;
+  }
+}

@@ -1,0 +1,62 @@
+import type { Connection } from '../connection/connection.ts';
+import { ending } from '../connection/ending.ts';
+import type { FaultOrder } from '../faults.ts';
+import type { World } from '../world.ts';
+import { Problem } from './http.ts';
+import { makeNoise } from './noise-profile.ts';
+
+const UNAVAILABLE = 503;
+
+/** Applies a fault to the live connections it concerns, or arms it for what comes; how many connections it met. */
+export function applyFault(world: World, order: FaultOrder): number {
+  switch (order.kind) {
+    case 'drop':
+      return each(world, order, (connection) => connection.drop());
+    case 'close':
+      return each(world, order, (connection) => close(world, connection, order));
+    case 'noise':
+      return each(world, { ...order, count: undefined }, (connection) => makeNoise(connection, order));
+    case 'ban':
+      return ban(world, order);
+    case 'withhold-ack':
+    case 'delay-ack':
+    case 'error-ack':
+    case 'refuse-login':
+      world.faults.arm(order);
+      return 0;
+    default:
+      return order.kind satisfies never;
+  }
+}
+
+/** Ends all faults and bans. */
+export function liftFaults(world: World): void {
+  world.faults.clear();
+  for (const account of world.accounts.list()) if (account.state === 'banned') world.accounts.move(account, 'linked');
+}
+
+/** Without a count, all connections that the order concerns; otherwise that many of them. */
+function each(world: World, order: FaultOrder, act: (connection: Connection) => void): number {
+  const concerned = world.connections.loggedIn(order.account).slice(0, order.count);
+  for (const connection of concerned) act(connection);
+  return concerned.length;
+}
+
+function close(world: World, connection: Connection, order: FaultOrder): void {
+  const code = order.code ?? UNAVAILABLE;
+  // 401 is what a client hears when its phone has removed it: it must be linked again.
+  if (code === 401 && connection.account) {
+    world.accounts.move(connection.account, 'unlinked');
+    world.outbox.clear(connection.account.jid);
+  }
+  connection.close(ending(code, order.ms));
+}
+
+function ban(world: World, order: FaultOrder): number {
+  const accounts = world.accounts.list(order.account).filter((account) => account.state !== 'unlinked');
+  if (order.account !== undefined && accounts.length === 0) {
+    throw new Problem(422, 'UNKNOWN_ACCOUNT', `No account is linked with the number ${order.account}.`);
+  }
+  for (const account of accounts) world.accounts.move(account, 'banned');
+  return each(world, { ...order, count: undefined }, (connection) => connection.close(ending(403)));
+}

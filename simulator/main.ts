@@ -1,0 +1,45 @@
+import * as z from 'zod';
+import { startSimulator } from './server.ts';
+
+/** The simulator as a process: its addresses as one JSON line on stdout, warnings as JSON lines on stderr. */
+const environment = z
+  .object({
+    SIMULATOR_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
+    SIMULATOR_DATA_DIR: z.string().min(1).optional(),
+  })
+  .parse(process.env);
+
+/** How often to look whether the parent is still there; it may be killed without a word. */
+const PARENT_CHECK_MS = 1000;
+
+const say = (level: string) => (details: object, message: string) =>
+  process.stderr.write(`${JSON.stringify({ level, ...details, message })}\n`);
+
+const simulator = await startSimulator({
+  port: environment.SIMULATOR_PORT,
+  logger: { info: () => undefined, warn: say('warn') },
+  ...(environment.SIMULATOR_DATA_DIR === undefined ? {} : { dataDir: environment.SIMULATOR_DATA_DIR }),
+});
+
+const { url, whatsappUrl, rootKeyHex } = simulator;
+process.stdout.write(`${JSON.stringify({ url, whatsappUrl, rootKeyHex })}\n`);
+
+const parent = process.ppid;
+const parentCheck = setInterval(() => {
+  if (process.ppid !== parent) end();
+}, PARENT_CHECK_MS);
+
+let ending = false;
+function end(): void {
+  if (ending) return;
+  ending = true;
+  clearInterval(parentCheck);
+  simulator.stop().then(
+    () => process.exit(0),
+    () => process.exit(1),
+  );
+}
+
+process.on('SIGTERM', end);
+process.on('SIGINT', end);
+process.on('disconnect', end);

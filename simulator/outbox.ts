@@ -1,0 +1,128 @@
+import type { Storage } from './storage.ts';
+import { decodeStanza, encodeStanza, type Stanza } from './wire/stanza.ts';
+
+/**
+ * Everything the server owes an account: receipts, messages, retry requests. A stanza stays until the client has
+ * acknowledged it, is sent when due while the account is connected, and again before the offline marker of each login.
+ */
+export type Owed = {
+  readonly seq: number;
+  readonly account: string;
+  readonly kind: 'message' | 'receipt';
+  readonly id: string;
+  readonly dueMs: number;
+  stanza: Stanza;
+  /** Of a message: which phone wrote it, and its plaintext, so that it can be encrypted anew. */
+  readonly written: { readonly phone: string; readonly plaintext: Buffer } | undefined;
+};
+
+type Entry = { readonly owed: Owed; timer: NodeJS.Timeout | undefined };
+
+export class Outbox {
+  readonly #storage: Storage;
+  readonly #clock: () => number;
+  readonly #send: (owed: Owed) => void;
+  readonly #byAccount = new Map<string, Map<number, Entry>>();
+  #nextSeq = 1;
+  #stopped = false;
+
+  /** `send` is called when a stanza is due; it does nothing when the account is not connected. */
+  constructor(storage: Storage, clock: () => number, send: (owed: Owed) => void) {
+    this.#storage = storage;
+    this.#clock = clock;
+    this.#send = send;
+    for (const row of storage.all('SELECT * FROM outbox ORDER BY seq')) {
+      const stanza = row.stanza instanceof Uint8Array ? decodeStanza(Buffer.from(row.stanza)) : undefined;
+      if (!stanza) continue;
+      this.#schedule({
+        seq: Number(row.seq),
+        account: String(row.account),
+        kind: row.kind === 'message' ? 'message' : 'receipt',
+        id: String(row.id),
+        dueMs: Number(row.due_ms),
+        stanza,
+        written:
+          row.phone !== null && row.plaintext instanceof Uint8Array
+            ? { phone: String(row.phone), plaintext: Buffer.from(row.plaintext) }
+            : undefined,
+      });
+      this.#nextSeq = Number(row.seq) + 1;
+    }
+  }
+
+  /** Owes the account a stanza from `dueMs` on. */
+  add(account: string, kind: Owed['kind'], stanza: Stanza, dueMs: number, written?: Owed['written']): void {
+    const owed: Owed = { seq: this.#nextSeq++, account, kind, id: stanza.attrs.id ?? '', dueMs, stanza, written };
+    this.#storage.change(
+      'INSERT INTO outbox (seq, account, kind, id, due_ms, stanza, phone, plaintext) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
+      owed.seq,
+      account,
+      kind,
+      owed.id,
+      dueMs,
+      encodeStanza(stanza),
+      written?.phone ?? null,
+      written?.plaintext ?? null,
+    );
+    this.#schedule(owed);
+  }
+
+  /** What is due and not yet acknowledged, in the order it came. */
+  due(account: string): Owed[] {
+    const now = this.#clock();
+    return this.#entries(account).filter((owed) => owed.dueMs <= now);
+  }
+
+  /** The first entry of a kind with this id, of which the filter approves. */
+  find(
+    account: string,
+    kind: Owed['kind'],
+    id: string,
+    matches: (owed: Owed) => boolean = () => true,
+  ): Owed | undefined {
+    for (const { owed } of this.#byAccount.get(account)?.values() ?? []) {
+      if (owed.kind === kind && owed.id === id && matches(owed)) return owed;
+    }
+    return undefined;
+  }
+
+  /** Puts another stanza in the place of one that could not be used, and sends it. */
+  replace(owed: Owed, stanza: Stanza): void {
+    owed.stanza = stanza;
+    this.#storage.change('UPDATE outbox SET stanza = ? WHERE seq = ?', encodeStanza(stanza), owed.seq);
+    this.#send(owed);
+  }
+
+  /** Forgets a stanza that the client has acknowledged. */
+  remove(owed: Owed): void {
+    const entries = this.#byAccount.get(owed.account);
+    clearTimeout(entries?.get(owed.seq)?.timer);
+    entries?.delete(owed.seq);
+    this.#storage.change('DELETE FROM outbox WHERE seq = ?', owed.seq);
+  }
+
+  /** Forgets all that is owed to an account that was unlinked. */
+  clear(account: string): void {
+    for (const owed of this.#entries(account)) this.remove(owed);
+  }
+
+  /** Ends all timers. */
+  stop(): void {
+    this.#stopped = true;
+    for (const entries of this.#byAccount.values()) for (const { timer } of entries.values()) clearTimeout(timer);
+  }
+
+  #entries(account: string): Owed[] {
+    return [...(this.#byAccount.get(account)?.values() ?? [])].map((entry) => entry.owed);
+  }
+
+  #schedule(owed: Owed): void {
+    const entries = this.#byAccount.get(owed.account) ?? new Map<number, Entry>();
+    this.#byAccount.set(owed.account, entries);
+    const entry: Entry = { owed, timer: undefined };
+    entries.set(owed.seq, entry);
+    const waitMs = owed.dueMs - this.#clock();
+    if (waitMs <= 0) this.#send(owed);
+    else if (!this.#stopped) entry.timer = setTimeout(() => this.#send(owed), Math.min(waitMs, 2 ** 31 - 1));
+  }
+}

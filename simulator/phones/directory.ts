@@ -1,0 +1,88 @@
+import { mac } from '../signal/keys.ts';
+import type { Storage } from '../storage.ts';
+import type { Jid } from '../wire/jid.ts';
+import { type Behaviour, Phone } from './phone.ts';
+
+/** What a phone does unless told otherwise. */
+const CREATED: Behaviour = { deliver: true, read: true, delayMs: 0, onWhatsApp: true };
+
+/** What numbers do that nobody created: those ending in 0000 are not on WhatsApp. */
+const uncreated = (number: string): Behaviour => ({
+  deliver: true,
+  read: false,
+  delayMs: 0,
+  onWhatsApp: !number.endsWith('0000'),
+});
+
+/** All phones, by number and by hidden id; a number becomes a phone when it is first addressed. */
+export class Directory {
+  readonly #storage: Storage;
+  readonly #secret: Buffer;
+  readonly #byNumber = new Map<string, Phone>();
+  readonly #byLid = new Map<string, Phone>();
+
+  constructor(storage: Storage, secret: Buffer) {
+    this.#storage = storage;
+    this.#secret = secret;
+    for (const row of storage.all('SELECT * FROM phones')) {
+      this.#add(
+        new Phone(storage, secret, {
+          number: String(row.number),
+          lid: String(row.lid),
+          name: String(row.name),
+          created: row.created === 1,
+          behaviour: JSON.parse(String(row.behaviour)),
+          nextPreKey: Number(row.next_pre_key),
+          spentPreKeys: new Set(String(row.spent_pre_keys).split(',').filter(Boolean).map(Number)),
+        }),
+      );
+    }
+  }
+
+  /** The phone of a number, made when it is addressed for the first time. */
+  phone(number: string): Phone {
+    const known = this.#byNumber.get(number);
+    if (known) return known;
+    const phone = new Phone(this.#storage, this.#secret, {
+      number,
+      lid: this.#lid(number),
+      name: `Phone ${number.slice(-4)}`,
+      created: false,
+      behaviour: uncreated(number),
+      nextPreKey: 1,
+      spentPreKeys: new Set(),
+    });
+    phone.save();
+    return this.#add(phone);
+  }
+
+  /** The phone that an address means; undefined for a hidden id that was never given out, or another server. */
+  at(jid: Jid | undefined): Phone | undefined {
+    if (jid?.server === 'lid') return this.#byLid.get(jid.user);
+    if (jid?.server === 's.whatsapp.net' && /^\d{5,15}$/.test(jid.user)) return this.phone(jid.user);
+    return undefined;
+  }
+
+  /** Makes a phone, or sets the name and behaviour of one that exists. */
+  create(number: string, name: string | undefined, behaviour: Partial<Behaviour>): Phone {
+    const phone = this.phone(number);
+    const { facts } = phone;
+    facts.behaviour = { ...(facts.created ? facts.behaviour : CREATED), ...behaviour };
+    facts.created = true;
+    if (name !== undefined) facts.name = name;
+    phone.save();
+    return phone;
+  }
+
+  #add(phone: Phone): Phone {
+    this.#byNumber.set(phone.number, phone);
+    this.#byLid.set(phone.facts.lid, phone);
+    return phone;
+  }
+
+  /** Fifteen digits that say nothing about the number. */
+  #lid(number: string): string {
+    const digest = mac(this.#secret, Buffer.from(`lid ${number}`));
+    return String(100_000_000_000_000n + (digest.readBigUInt64BE(0) % 900_000_000_000_000n));
+  }
+}

@@ -1,0 +1,171 @@
+import { derive, type Identity, identity, type KeyPair, keyPair, mac, typed } from '../signal/keys.ts';
+import { addSession, openMessage, packRecord, type SessionRecord, unpackRecord } from '../signal/record.ts';
+import { beginOutgoing, type Opened, seal } from '../signal/session.ts';
+import type { Storage } from '../storage.ts';
+
+/** How a phone behaves towards messages; `delayMs` is how long it takes to receive one. */
+export type Behaviour = { deliver: boolean; read: boolean; delayMs: number; onWhatsApp: boolean };
+
+/** What a client fetches before it writes to a phone for the first time. */
+export type Bundle = {
+  readonly registrationId: number;
+  readonly identityKey: Buffer;
+  readonly signedPreKey: { readonly id: number; readonly public: Buffer; readonly signature: Buffer };
+  readonly preKey: { readonly id: number; readonly public: Buffer };
+};
+
+/** What a linked device has left with the server, for phones to write to it. */
+export type DeviceBundle = {
+  readonly identityKey: Buffer;
+  readonly signedPreKey: { readonly id: number; readonly public: Buffer };
+  readonly oneTime: { readonly id: number; readonly public: Buffer } | undefined;
+};
+
+/** A phone's settings as the store keeps them. */
+export type PhoneFacts = {
+  readonly number: string;
+  readonly lid: string;
+  name: string;
+  created: boolean;
+  behaviour: Behaviour;
+  nextPreKey: number;
+  spentPreKeys: Set<number>;
+};
+
+const SIGNED_PRE_KEY = 1;
+
+/**
+ * One simulated phone: a primary device with a Signal identity. Its keys are derived from the data folder's secret and
+ * its number, so that only ratchets and counters need to be stored.
+ */
+export class Phone {
+  readonly facts: PhoneFacts;
+  readonly #storage: Storage;
+  readonly #seed: Buffer;
+  readonly #sessions = new Map<string, SessionRecord>();
+  #identity: Identity | undefined;
+  #signedPreKey: KeyPair | undefined;
+
+  constructor(storage: Storage, secret: Buffer, facts: PhoneFacts) {
+    this.#storage = storage;
+    this.#seed = mac(secret, Buffer.from(`phone ${facts.number}`));
+    this.facts = facts;
+  }
+
+  get number(): string {
+    return this.facts.number;
+  }
+
+  get identity(): Identity {
+    this.#identity ??= identity(derive(this.#seed, 'identity', 32));
+    return this.#identity;
+  }
+
+  get registrationId(): number {
+    return this.#seed.readUInt16BE(0) & 0x3fff || 1;
+  }
+
+  /** Fresh keys for someone who wants to write: each call gives away another one-time prekey. */
+  bundle(): Bundle {
+    const id = this.facts.nextPreKey++;
+    this.save();
+    const signed = this.#signed();
+    return {
+      registrationId: this.registrationId,
+      identityKey: this.identity.public,
+      signedPreKey: {
+        id: SIGNED_PRE_KEY,
+        public: signed.public,
+        signature: this.identity.sign(typed(signed.public)),
+      },
+      preKey: { id, public: this.#oneTime(id).public },
+    };
+  }
+
+  /** Opens what a device has encrypted for this phone; `peer` is the device's address. */
+  open(peer: string, type: string, body: Buffer): Opened {
+    const record = this.#record(peer);
+    const opened = openMessage(record, type, body, {
+      identity: this.identity,
+      signedPreKey: this.#signed(),
+      signedPreKeyId: SIGNED_PRE_KEY,
+      oneTime: (id) => {
+        const known = id > 0 && id < this.facts.nextPreKey && !this.facts.spentPreKeys.has(id);
+        return known ? this.#oneTime(id) : undefined;
+      },
+      spend: (id) => {
+        this.facts.spentPreKeys.add(id);
+        this.save();
+      },
+    });
+    if (opened.result === 'opened') this.#keep(peer, record);
+    return opened;
+  }
+
+  /** Encrypts for a device; undefined when there is no session and no keys were given to begin one. */
+  seal(peer: string, plaintext: Buffer, newKey: () => KeyPair, begin?: DeviceBundle) {
+    const record = this.#record(peer);
+    if (begin) addSession(record, beginOutgoing(this.identity, newKey, begin));
+    const session = record.sessions[0];
+    if (!session) return undefined;
+    const sealed = seal(session, plaintext, { identity: this.identity, registrationId: this.registrationId }, newKey);
+    this.#keep(peer, record);
+    return sealed;
+  }
+
+  /** Whether there is a session under which the phone can write to the device. */
+  knows(peer: string): boolean {
+    return this.#record(peer).sessions.length > 0;
+  }
+
+  /** Writes the phone's settings at the end of this turn. */
+  save(): void {
+    const { facts } = this;
+    this.#storage.changeLate(`phone ${facts.number}`, () =>
+      this.#storage.change(
+        `INSERT INTO phones (number, lid, name, created, behaviour, next_pre_key, spent_pre_keys)
+         VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET name = excluded.name,
+         created = excluded.created, behaviour = excluded.behaviour, next_pre_key = excluded.next_pre_key,
+         spent_pre_keys = excluded.spent_pre_keys`,
+        facts.number,
+        facts.lid,
+        facts.name,
+        facts.created ? 1 : 0,
+        JSON.stringify(facts.behaviour),
+        facts.nextPreKey,
+        [...facts.spentPreKeys].join(','),
+      ),
+    );
+  }
+
+  #signed(): KeyPair {
+    this.#signedPreKey ??= keyPair(derive(this.#seed, 'signed prekey', 32));
+    return this.#signedPreKey;
+  }
+
+  #oneTime(id: number): KeyPair {
+    return keyPair(derive(this.#seed, `prekey ${id}`, 32));
+  }
+
+  #record(peer: string): SessionRecord {
+    let record = this.#sessions.get(peer);
+    if (!record) {
+      const row = this.#storage.get('SELECT record FROM sessions WHERE phone = ? AND peer = ?', this.number, peer);
+      record = row ? unpackRecord(String(row.record)) : { sessions: [] };
+      this.#sessions.set(peer, record);
+    }
+    return record;
+  }
+
+  #keep(peer: string, record: SessionRecord): void {
+    this.#storage.changeLate(`session ${this.number} ${peer}`, () =>
+      this.#storage.change(
+        `INSERT INTO sessions (phone, peer, record) VALUES (?, ?, ?)
+         ON CONFLICT (phone, peer) DO UPDATE SET record = excluded.record`,
+        this.number,
+        peer,
+        packRecord(record),
+      ),
+    );
+  }
+}

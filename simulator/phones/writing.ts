@@ -1,0 +1,91 @@
+import { randomBytes } from 'node:crypto';
+import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
+import type { Account } from '../accounts.ts';
+import { keyPair } from '../signal/keys.ts';
+import { lidJid, numberJid } from '../wire/jid.ts';
+import { SERVER, type Stanza, stanza } from '../wire/stanza.ts';
+import { stanzaTime, type World } from '../world.ts';
+import type { DeviceBundle, Phone } from './phone.ts';
+
+type Sealed = { readonly type: 'pkmsg' | 'msg'; readonly body: Buffer };
+
+/** Below this the device is asked for more. */
+const FEW_PRE_KEYS = 5;
+
+const newKey = () => keyPair(randomBytes(32));
+
+/** A message in the shape that is encrypted: its protobuf and up to 16 bytes of padding. */
+export function padded(message: proto.IMessage): Buffer {
+  const length = 1 + (randomBytes(1).readUInt8(0) & 0x0f);
+  return Buffer.concat([proto.Message.encode(message).finish(), Buffer.alloc(length, length)]);
+}
+
+/** Encrypts for a linked device; it begins a new session with `begin`, or with keys from the server when it has none. */
+export function sealFor(phone: Phone, account: Account, plaintext: Buffer, begin?: DeviceBundle): Sealed | undefined {
+  const keys = begin ?? (phone.knows(account.lidJid) ? undefined : account.takeBundle());
+  return phone.seal(account.lidJid, plaintext, newKey, keys);
+}
+
+/** The stanza in which a phone's message reaches an account; `count` is how often it was asked for again. */
+export function messageStanza(
+  world: World,
+  phone: Phone,
+  id: string,
+  sealed: Sealed,
+  attributes: { category?: string },
+  count?: number,
+): Stanza {
+  const enc = { v: '2', type: sealed.type, count: count === undefined ? undefined : String(count) };
+  return stanza(
+    'message',
+    {
+      id,
+      from: numberJid(phone.number),
+      type: 'text',
+      t: stanzaTime(world.clock()),
+      notify: phone.facts.name,
+      sender_lid: lidJid(phone.facts.lid),
+      addressing_mode: 'pn',
+      category: attributes.category,
+    },
+    [stanza('enc', enc, sealed.body)],
+  );
+}
+
+/** Writes a text from a phone to all accounts of a number; the message's id, or undefined when none is linked. */
+export function writeText(world: World, phone: Phone, number: string, text: string): string | undefined {
+  const accounts = world.accounts.list(number).filter((account) => account.state !== 'unlinked');
+  if (accounts.length === 0) return undefined;
+  const id = `3A${randomBytes(9).toString('hex').toUpperCase()}`;
+  for (const account of accounts) write(world, phone, account, id, { conversation: text }, {});
+  return id;
+}
+
+/** Tells a device that the keys it left are running out; it uploads new ones. */
+function warnOfFewPreKeys(world: World, account: Account): void {
+  if (account.preKeysLeft >= FEW_PRE_KEYS) return;
+  const connection = world.connections.of(account.jid);
+  if (connection?.state !== 'live') return;
+  connection.send(
+    stanza('notification', { from: SERVER, type: 'encrypt', id: connection.newId(), t: stanzaTime(world.clock()) }, [
+      stanza('count', { value: String(account.preKeysLeft) }),
+    ]),
+  );
+}
+
+/** Encrypts a message for one account and owes it to it. */
+export function write(
+  world: World,
+  phone: Phone,
+  account: Account,
+  id: string,
+  message: proto.IMessage,
+  attributes: { category?: string },
+): void {
+  const plaintext = padded(message);
+  const sealed = sealFor(phone, account, plaintext);
+  if (!sealed) return;
+  warnOfFewPreKeys(world, account);
+  const stanza = messageStanza(world, phone, id, sealed, attributes);
+  world.outbox.add(account.jid, 'message', stanza, world.clock(), { phone: phone.number, plaintext });
+}

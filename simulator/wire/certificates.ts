@@ -1,0 +1,39 @@
+import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
+import { derive, identity, type KeyPair } from '../signal/keys.ts';
+
+/** What the server proves itself with: leaf <- intermediate <- root, made anew for each data folder. */
+export type ServerIdentity = {
+  /** 32 bytes, hex: clients are told to trust this key instead of WhatsApp's. */
+  readonly rootKeyHex: string;
+  readonly staticKey: KeyPair;
+  /** The chain as the handshake carries it. */
+  readonly certificates: Buffer;
+};
+
+const { NoiseCertificate } = proto.CertChain;
+/** The serial of WhatsApp's own root, which clients compare. */
+const ROOT_SERIAL = 0;
+const INTERMEDIATE_SERIAL = 1;
+const LEAF_SERIAL = 2;
+
+/** The server's identity for a data folder's secret (32 bytes): the same secret gives the same keys. */
+export function serverIdentity(secret: Buffer): ServerIdentity {
+  const root = identity(derive(secret, 'noise root', 32));
+  const intermediate = identity(derive(secret, 'noise intermediate', 32));
+  const leaf = identity(derive(secret, 'noise leaf', 32));
+  const intermediateDetails = NoiseCertificate.Details.encode({
+    serial: INTERMEDIATE_SERIAL,
+    issuerSerial: ROOT_SERIAL,
+    key: intermediate.public,
+  }).finish();
+  const leafDetails = NoiseCertificate.Details.encode({
+    serial: LEAF_SERIAL,
+    issuerSerial: INTERMEDIATE_SERIAL,
+    key: leaf.public,
+  }).finish();
+  const certificates = proto.CertChain.encode({
+    leaf: { details: leafDetails, signature: intermediate.sign(leafDetails) },
+    intermediate: { details: intermediateDetails, signature: root.sign(intermediateDetails) },
+  }).finish();
+  return { rootKeyHex: root.public.toString('hex'), staticKey: leaf, certificates: Buffer.from(certificates) };
+}

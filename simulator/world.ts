@@ -1,0 +1,34 @@
+import type { Accounts } from './accounts.ts';
+import type { Connections } from './connection/connections.ts';
+import type { Faults } from './faults.ts';
+import type { Outbox } from './outbox.ts';
+import type { Directory } from './phones/directory.ts';
+import type { Inbox } from './phones/inbox.ts';
+import type { Storage } from './storage.ts';
+import type { Counts } from './totals.ts';
+import type { ServerIdentity } from './wire/certificates.ts';
+
+/** Where the simulator says what happened; no text, key or full number ever goes there. */
+export type SimulatorLogger = {
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+};
+
+/** Everything one simulator consists of. */
+export type World = {
+  readonly storage: Storage;
+  readonly server: ServerIdentity;
+  readonly directory: Directory;
+  readonly accounts: Accounts;
+  readonly inbox: Inbox;
+  readonly counts: Counts;
+  readonly outbox: Outbox;
+  readonly faults: Faults;
+  readonly connections: Connections;
+  /** Milliseconds since 1970. */
+  readonly clock: () => number;
+  readonly logger: SimulatorLogger;
+};
+
+/** A time as stanzas carry it: seconds since 1970. */
+export const stanzaTime = (ms: number): string => String(Math.floor(ms / 1000));

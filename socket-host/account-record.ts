@@ -1,0 +1,59 @@
+import { storeInbound } from '../lib/aws/inbound.ts';
+import { keys } from '../lib/aws/keys.ts';
+import { type Hold, type StatusPatch, saveStatus } from '../lib/aws/ownership.ts';
+import type { Account } from '../lib/domain/account.ts';
+import type { HostDeps } from './deps.ts';
+import type { InboundMessage } from './transport.ts';
+
+const inboundDays = 30;
+
+export type Patch = { [K in keyof StatusPatch]: StatusPatch[K] | undefined };
+
+/** The account's item as its owner sees and writes it: a view in memory, kept in step with the table. */
+export class AccountRecord {
+  readonly hold: Hold;
+  private readonly deps: HostDeps;
+  private readonly refused: (why: string) => void;
+  private view: Account;
+
+  /** `refused` is told when a write shows that the account is not ours any more. */
+  constructor(deps: HostDeps, hold: Hold, account: Account, refused: (why: string) => void) {
+    this.deps = deps;
+    this.hold = hold;
+    this.view = account;
+    this.refused = refused;
+  }
+
+  get account(): Account {
+    return this.view;
+  }
+
+  /** Reads the item anew; undefined when the account is gone. */
+  async read(): Promise<Account | undefined> {
+    const account = await this.deps.table.get<Account>(keys.account(this.hold.tenantId, this.hold.accountId));
+    if (account !== undefined) this.view = account;
+    return account;
+  }
+
+  /** Writes status fields; a field given as undefined is removed. A new status is stamped with the time. */
+  async save(patch: Patch): Promise<void> {
+    const changed = patch.status !== undefined && patch.status !== this.view.status;
+    const full: Patch = changed ? { ...patch, statusSince: this.deps.clock.nowMs() } : patch;
+    if (!(await saveStatus(this.deps.table, this.hold, full))) return this.refused('the status could not be written');
+    const view: Record<string, unknown> = { ...this.view, ...full };
+    for (const [name, value] of Object.entries(full)) if (value === undefined) delete view[name];
+    this.view = view as unknown as Account;
+  }
+
+  /** Adds a warning for the tenant to read; the last ten are kept. */
+  async warn(warning: string): Promise<void> {
+    await this.save({ warnings: [...new Set([...this.view.warnings, warning])].slice(-10) });
+  }
+
+  /** Stores what somebody wrote to the account; storing it twice keeps one. */
+  async keepInbound(message: InboundMessage): Promise<void> {
+    const { type: kind, ...rest } = message;
+    const ttl = Math.floor(this.deps.clock.nowMs() / 1000) + inboundDays * 24 * 3600;
+    await storeInbound(this.deps.table, this.hold, { ...rest, kind, ttl });
+  }
+}

@@ -1,0 +1,404 @@
+import { requestFeed } from '../lib/aws/feed-queue.ts';
+import { readText } from '../lib/aws/messages.ts';
+import { type Hold, raiseEpoch, releaseAccount } from '../lib/aws/ownership.ts';
+import type { Account, AccountHot, AccountLink, AccountStatus } from '../lib/domain/account.ts';
+import { AccountRecord } from './account-record.ts';
+import { AuthCorrupt } from './auth/errors.ts';
+import type { AuthStore } from './auth/store.ts';
+import { ConnectionHistory } from './connection-history.ts';
+import type { HostDeps } from './deps.ts';
+import { LinkSeries } from './link-series.ts';
+import { Receipts } from './receipts.ts';
+import { SendLoop } from './send-loop.ts';
+import { Sender } from './sender.ts';
+import type { SessionEnd, Transport, TransportListener, TransportSession } from './transport.ts';
+
+/** How long a new connection waits for the server's offline queue before it sends (design.md, Send). */
+const drainMs = 10_000;
+
+/** What an account needs of its host beside HostDeps. */
+export interface AccountParts {
+  openStore(hold: Hold, onFenced: (why: string) => void): Promise<AuthStore>;
+  transport(store: AuthStore, account: Account): Transport;
+  refreshVersion(): Promise<void>;
+  connectSlot(signal: AbortSignal): Promise<void>;
+  /** The account is not held any more; called once. */
+  gone(account: AccountRunner): void;
+}
+
+/**
+ *   held -> connecting -> open          a session exists in connecting and open
+ *             ^    |        |
+ *             |    v        v
+ *             +- waiting <--+           until a timer fires
+ *   any -> gone                         released, or taken from us
+ */
+type Mode = 'held' | 'connecting' | 'open' | 'waiting' | 'gone';
+
+/**
+ * One account this host owns: brings its status to what the tenant desires. Everything that happens to it (a note, a word from the
+ * connection, a timer) is handled one after the other; what goes wrong in one account is caught here and never reaches another.
+ */
+export class AccountRunner {
+  readonly hold: Hold;
+  private readonly deps: HostDeps;
+  private readonly parts: AccountParts;
+  private readonly record: AccountRecord;
+  private readonly receipts: Receipts;
+  private readonly sender: Sender;
+  private readonly loop: SendLoop;
+  private readonly links: LinkSeries;
+  private readonly ended = new AbortController();
+  private mode: Mode = 'held';
+  private tail: Promise<void> = Promise.resolve();
+  private store: AuthStore | undefined;
+  private transport: Transport | undefined;
+  private session: TransportSession | undefined;
+  private sessionEnd = new AbortController();
+  private sending: Promise<void> = Promise.resolve();
+  private drained: () => void = () => undefined;
+  private timer = new AbortController();
+  private readonly history: ConnectionHistory;
+
+  constructor(deps: HostDeps, parts: AccountParts, account: Account, hot: AccountHot) {
+    this.deps = deps;
+    this.parts = parts;
+    this.hold = { tenantId: account.tenantId, accountId: account.id, hostId: deps.hostId, epoch: hot.epoch };
+    this.record = new AccountRecord(deps, this.hold, account, (why) => this.fence(why));
+    this.receipts = new Receipts({
+      table: deps.table,
+      tenantId: account.tenantId,
+      mayAct: () => this.mayAct(),
+      failed: (error) => this.deps.failed('receipt', error),
+    });
+    this.sender = new Sender(deps, this.hold, this.receipts, { inHand: hot.inHand, lastActivity: hot.lastActivity });
+    this.loop = new SendLoop(deps, this.hold, account, hot, this.sender);
+    this.history = new ConnectionHistory(deps.clock, deps.random);
+    this.links = new LinkSeries({
+      clock: deps.clock,
+      account: () => this.record.account,
+      publish: (link) => this.publishLink(link),
+      timedOut: () => this.post('link', () => this.giveUpLinking()),
+      failed: (error) => this.deps.failed('link', error),
+    });
+  }
+
+  get status(): AccountStatus {
+    return this.record.account.status;
+  }
+
+  /** Begins; and again whenever somebody says that the account changed. */
+  look(): void {
+    this.post('look', () => this.reconcile());
+  }
+
+  /** Ends sends in hand, writes what is left, gives the account up for others to take. Resolves when it is gone. */
+  async stop(): Promise<void> {
+    this.sessionEnd.abort();
+    this.post('stop', () => this.leave({ wanted: this.record.account.desired === 'connected' }));
+    await this.tail;
+  }
+
+  /** The host may not act any more: the connection is closed and nothing is written. */
+  fence(why: string): void {
+    if (this.mode === 'gone') return;
+    this.deps.logger.warn({ account: this.hold.accountId, why }, 'fenced: this host does not own the account any more');
+    this.finish();
+    void this.closeSession().catch((error: unknown) => this.deps.failed('fence', error));
+  }
+
+  private mayAct(): boolean {
+    return this.mode !== 'gone' && this.deps.lease.valid();
+  }
+
+  /** Handlers run one at a time; an error in one is counted, and the connection begins anew. */
+  private post(where: string, task: () => Promise<void>): void {
+    this.tail = this.tail.then(async () => {
+      if (this.mode === 'gone') return;
+      if (!this.deps.lease.valid()) {
+        this.fence('lease lost');
+        return;
+      }
+      try {
+        await task();
+      } catch (error) {
+        this.deps.failed(where, error);
+        await this.recover(error).catch((again: unknown) => this.deps.failed(where, again));
+      }
+    });
+  }
+
+  /** Damaged keys are reported, never used; anything else is tried again on a new connection. */
+  private async recover(error: unknown): Promise<void> {
+    if (!(error instanceof AuthCorrupt)) return await this.retryLater();
+    await this.record.save({ status: 'failed', statusReason: 'auth_state_damaged' });
+    await this.leave({ wanted: false });
+  }
+
+  /** Level-triggered: reads what is desired and does the next thing towards it. */
+  private async reconcile(): Promise<void> {
+    const account = await this.record.read();
+    if (account === undefined) return await this.leave({ wanted: false });
+    this.loop.look(account);
+    switch (account.desired) {
+      case 'connected':
+        if (this.mode === 'held') return await this.connect();
+        if (this.session !== undefined) await this.links.asked(this.session, account.pairingFor);
+        return;
+      case 'disconnected':
+        await this.closeSession();
+        if (account.status !== 'logged_out')
+          await this.record.save({ status: 'disconnected', statusReason: 'by_request' });
+        return await this.leave({ wanted: false });
+      case 'logged_out':
+        return await this.logOut();
+      default:
+        return account.desired satisfies never;
+    }
+  }
+
+  private async connect(): Promise<void> {
+    this.timer.abort();
+    this.mode = 'connecting';
+    await this.record.save({ status: 'connecting', statusReason: undefined });
+    await this.parts.connectSlot(this.ended.signal);
+    if (this.ended.signal.aborted || this.mode !== 'connecting') return;
+    if (this.store === undefined) await this.openStore();
+    if (this.transport === undefined || this.ended.signal.aborted) return;
+    this.sessionEnd = new AbortController();
+    const drained = new Promise<void>((resolve) => {
+      this.drained = resolve;
+    });
+    const session = this.transport.open(this.listener(() => session, drained));
+    this.session = session;
+    this.links.begin(session);
+  }
+
+  private async openStore(): Promise<AuthStore> {
+    const store = await this.parts.openStore(this.hold, (why) => this.fence(why));
+    this.store = store;
+    this.transport = this.parts.transport(store, this.record.account);
+    return store;
+  }
+
+  private listener(session: () => TransportSession, drained: Promise<void>): TransportListener {
+    const mine = (where: string, task: () => Promise<void>) =>
+      this.post(where, async () => {
+        if (this.session === session()) await task();
+      });
+    return {
+      onLink: (link) => mine('link', () => this.links.offered(session(), link)),
+      onLinked: ({ phoneNumber }) =>
+        mine('linked', async () => {
+          this.links.end();
+          await this.record.save({
+            phoneNumber,
+            linkedAt: this.deps.clock.nowMs(),
+            link: undefined,
+            pairingFor: undefined,
+          });
+        }),
+      onOpen: ({ phoneNumber }) => mine('open', () => this.opened(session(), phoneNumber, drained)),
+      onDrained: () => this.drained(),
+      onReceipt: (receipt) => {
+        this.deps.metrics.receipts.inc({ kind: receipt.kind });
+        this.receipts.add(receipt);
+      },
+      onInbound: async (message) => {
+        if (!this.mayAct()) throw new Error('this host does not own the account any more');
+        await this.record.keepInbound(message);
+      },
+      textOf: (messageId) => readText(this.deps.table, this.hold.tenantId, messageId),
+      onClosed: (end) => mine('closed', () => this.closed(end)),
+      onWarning: (warning) => mine('warning', () => this.record.warn(warning)),
+    };
+  }
+
+  private async opened(session: TransportSession, phoneNumber: string, drained: Promise<void>): Promise<void> {
+    this.mode = 'open';
+    this.history.opened();
+    this.links.end();
+    if (this.record.account.desired === 'logged_out') return await this.logOut();
+    await this.record.save({
+      status: 'connected',
+      statusReason: undefined,
+      restrictedUntil: undefined,
+      link: undefined,
+      pairingFor: undefined,
+      phoneNumber,
+      ...(this.record.account.linkedAt === undefined ? { linkedAt: this.deps.clock.nowMs() } : {}),
+    });
+    const { signal } = this.sessionEnd;
+    this.sending = this.sendWhileOpen(session, drained, signal);
+  }
+
+  private async sendWhileOpen(session: TransportSession, drained: Promise<void>, signal: AbortSignal): Promise<void> {
+    try {
+      await Promise.race([drained, this.deps.clock.sleep(drainMs, signal)]);
+      await this.receipts.settled();
+      if (signal.aborted) return;
+      const end = await this.loop.run(session, signal);
+      if (end === 'fenced') this.fence('a newer claim stands');
+      else if (end === 'reconnect') this.post('reconnect', () => this.renew(session));
+    } catch (error) {
+      this.deps.failed('send', error);
+      if (!signal.aborted) this.post('reconnect', () => this.renew(session));
+    }
+  }
+
+  /** A send went unanswered: only a new connection tells what became of it. */
+  private async renew(session: TransportSession): Promise<void> {
+    if (this.session !== session) return;
+    await this.closeSession();
+    await this.retryLater();
+  }
+
+  private async closed(end: SessionEnd): Promise<void> {
+    const { clock, metrics, logger } = this.deps;
+    metrics.closes.inc({ code: String(end.code ?? 'none') });
+    logger.info({ account: this.hold.accountId, code: end.code, detail: end.detail }, 'connection closed');
+    await this.closeSession();
+    const reaction = this.history.judge(end, this.record.account);
+    switch (reaction.kind) {
+      case 'reconnect_now':
+        await this.store?.commit();
+        return await this.connect();
+      case 'backoff':
+        await this.record.save({ status: 'disconnected', statusReason: 'connection_lost' });
+        return await this.retryLater();
+      case 'await_user':
+        return await this.giveUpLinking();
+      case 'logged_out':
+        return await this.forget(reaction.byUs ? 'by_request' : 'by_whatsapp');
+      case 'replaced':
+        return await this.takeBack();
+      case 'restricted':
+        await this.record.save({
+          status: 'restricted',
+          statusReason: 'temporary_ban',
+          restrictedUntil: reaction.untilMs,
+        });
+        return this.wait(reaction.untilMs - clock.nowMs());
+      case 'banned':
+        await this.sender.abandon();
+        await this.record.save({ status: 'banned', statusReason: `refused_${end.code}` });
+        return await this.leave({ wanted: false });
+      case 'refresh_version':
+        await this.parts.refreshVersion();
+        return await this.connect();
+      case 'failed':
+        await this.record.save({ status: 'failed', statusReason: reaction.reason });
+        return await this.leave({ wanted: false });
+      default:
+        return reaction satisfies never;
+    }
+  }
+
+  /** 440 while our claim is valid: once, under a new epoch with a new barrier, after jitter. */
+  private async takeBack(): Promise<void> {
+    await this.closeStore();
+    if (!(await raiseEpoch(this.deps.table, this.hold))) return this.fence('a newer claim stands');
+    await this.record.save({ status: 'disconnected', statusReason: 'replaced' });
+    this.wait(1000 + this.deps.random() * 2000);
+  }
+
+  private async retryLater(): Promise<void> {
+    await this.closeSession();
+    this.wait(this.history.nextWaitMs());
+  }
+
+  private wait(ms: number): void {
+    this.mode = 'waiting';
+    this.timer.abort();
+    this.timer = new AbortController();
+    const signal = AbortSignal.any([this.timer.signal, this.ended.signal]);
+    void this.deps.clock.sleep(ms, signal).then(() => {
+      if (signal.aborted) return;
+      this.post('timer', async () => {
+        if (this.mode === 'waiting') await this.connect();
+      });
+    });
+  }
+
+  private async publishLink(link: AccountLink): Promise<void> {
+    await this.record.save({ status: 'awaiting_link', statusReason: undefined, link, pairingFor: undefined });
+  }
+
+  private async giveUpLinking(): Promise<void> {
+    await this.closeSession();
+    await this.record.save({
+      status: 'disconnected',
+      statusReason: 'link_timeout',
+      link: undefined,
+      pairingFor: undefined,
+    });
+    await this.leave({ wanted: false });
+  }
+
+  private async logOut(): Promise<void> {
+    if (this.record.account.status === 'logged_out') return await this.forget('by_request');
+    const store = this.store ?? (await this.openStore());
+    if (!store.registered()) return await this.forget('by_request');
+    if (this.mode === 'open' && this.session !== undefined) {
+      this.sessionEnd.abort();
+      await this.sending;
+      await this.session.logout();
+      return await this.forget('by_request');
+    }
+    // WhatsApp hears of it on a connection only.
+    if (this.mode === 'held') await this.connect();
+  }
+
+  /** The device is unlinked: its keys are worth nothing any more. */
+  private async forget(reason: 'by_request' | 'by_whatsapp'): Promise<void> {
+    await this.closeSession();
+    await this.sender.abandon();
+    const store = this.store ?? (await this.openStore());
+    await store.wipe();
+    this.store = undefined;
+    await this.record.save({ status: 'logged_out', statusReason: reason, linkedAt: undefined, link: undefined });
+    const { deletedAt } = this.record.account;
+    await this.leave({ wanted: false });
+    if (deletedAt !== undefined) {
+      const { tenantId, accountId } = this.hold;
+      await requestFeed(this.deps.sqs, this.deps.config.FEED_QUEUE_URL, { kind: 'remove', tenantId, accountId });
+    }
+  }
+
+  private async leave(options: { wanted: boolean }): Promise<void> {
+    await this.closeSession();
+    await this.receipts.settled();
+    await this.closeStore();
+    if (this.mayAct()) {
+      await this.sender.flush();
+      await releaseAccount(this.deps.table, this.hold, options.wanted);
+    }
+    this.finish();
+  }
+
+  private finish(): void {
+    if (this.mode === 'gone') return;
+    this.mode = 'gone';
+    this.links.end();
+    this.sessionEnd.abort();
+    this.ended.abort();
+    this.parts.gone(this);
+  }
+
+  private async closeSession(): Promise<void> {
+    this.links.end();
+    this.sessionEnd.abort();
+    const { session } = this;
+    this.session = undefined;
+    await this.sending;
+    await session?.close();
+    if (this.mode === 'open' || this.mode === 'connecting') this.mode = 'held';
+  }
+
+  private async closeStore(): Promise<void> {
+    const { store } = this;
+    this.store = undefined;
+    this.transport = undefined;
+    await store?.close();
+  }
+}

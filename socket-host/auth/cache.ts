@@ -1,0 +1,91 @@
+import { rmSync } from 'node:fs';
+import { DatabaseSync } from 'node:sqlite';
+import type { KeyRecord } from './encoding.ts';
+
+/**
+ * The committed keys of every account of this host, in one SQLite file rather than in memory (812 pre-keys alone would cost
+ * 240 KB a session). S3 is the truth: the file is made anew at start and nothing is lost with it.
+ */
+export interface Cache {
+  get(account: string, type: string, id: string): Uint8Array | undefined;
+  /** All or nothing. */
+  apply(account: string, records: Iterable<KeyRecord>): void;
+  /** Everything kept of an account, except the given types. */
+  dump(account: string, except: ReadonlySet<string>): KeyRecord[];
+  count(account: string): number;
+  dropAccount(account: string): void;
+  close(): void;
+}
+
+/** Opens the host's cache at `file`, replacing what an earlier process left there. */
+export function openCache(file: string): Cache {
+  for (const leftover of [file, `${file}-journal`, `${file}-wal`, `${file}-shm`]) rmSync(leftover, { force: true });
+  const db = new DatabaseSync(file);
+  db.exec(`
+    PRAGMA journal_mode = MEMORY;
+    PRAGMA synchronous = OFF;
+    PRAGMA locking_mode = EXCLUSIVE;
+    PRAGMA cache_size = -8192;
+    CREATE TABLE keys (account INTEGER, type TEXT, id TEXT, value BLOB NOT NULL, PRIMARY KEY (account, type, id)) WITHOUT ROWID;
+  `);
+  const select = db.prepare('SELECT value FROM keys WHERE account = ? AND type = ? AND id = ?');
+  const upsert = db.prepare('INSERT OR REPLACE INTO keys (account, type, id, value) VALUES (?, ?, ?, ?)');
+  const remove = db.prepare('DELETE FROM keys WHERE account = ? AND type = ? AND id = ?');
+  const selectAll = db.prepare('SELECT type, id, value FROM keys WHERE account = ?');
+  const selectCount = db.prepare('SELECT count(*) AS n FROM keys WHERE account = ?');
+  const removeAll = db.prepare('DELETE FROM keys WHERE account = ?');
+
+  const numbers = new Map<string, number>();
+  let lastNumber = 0;
+  const numberOf = (account: string): number => {
+    const known = numbers.get(account);
+    if (known !== undefined) return known;
+    lastNumber += 1;
+    numbers.set(account, lastNumber);
+    return lastNumber;
+  };
+
+  return {
+    get(account, type, id) {
+      return bytes(select.get(numberOf(account), type, id)?.value);
+    },
+    apply(account, records) {
+      const number = numberOf(account);
+      db.exec('BEGIN');
+      try {
+        for (const { type, id, value } of records) {
+          if (value === undefined) remove.run(number, type, id);
+          else upsert.run(number, type, id, value);
+        }
+        db.exec('COMMIT');
+      } catch (error) {
+        db.exec('ROLLBACK');
+        throw error;
+      }
+    },
+    dump(account, except) {
+      const records: KeyRecord[] = [];
+      for (const row of selectAll.iterate(numberOf(account))) {
+        const type = String(row.type);
+        if (!except.has(type)) records.push({ type, id: String(row.id), value: bytes(row.value) });
+      }
+      return records;
+    },
+    count(account) {
+      return Number(selectCount.get(numberOf(account))?.n);
+    },
+    dropAccount(account) {
+      const number = numbers.get(account);
+      if (number === undefined) return;
+      numbers.delete(account);
+      removeAll.run(number);
+    },
+    close() {
+      if (db.isOpen) db.close();
+    },
+  };
+}
+
+function bytes(value: unknown): Uint8Array | undefined {
+  return value instanceof Uint8Array ? value : undefined;
+}

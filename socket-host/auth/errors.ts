@@ -1,0 +1,24 @@
+/** An object of the log or a snapshot is damaged or missing: the account cannot be loaded. The message names the object. */
+export class AuthCorrupt extends Error {
+  override name = 'AuthCorrupt';
+  readonly object: string;
+  constructor(object: string, why: string) {
+    super(`auth state cannot be loaded: ${object} ${why}`);
+    this.object = object;
+  }
+}
+
+/** Another owner has written after us, or our lease is over: nothing may be written or sent any more. */
+export class AuthFenced extends Error {
+  override name = 'AuthFenced';
+}
+
+/** A commit did not reach S3. The same bytes are tried again by the next commit, under the same number. */
+export class AuthUnavailable extends Error {
+  override name = 'AuthUnavailable';
+}
+
+/** The changes a commit was to carry were dropped by `discard` before it began. */
+export class AuthDiscarded extends Error {
+  override name = 'AuthDiscarded';
+}

@@ -1,0 +1,50 @@
+import type { Account } from '../lib/domain/account.ts';
+import { backoffMs, classifyDisconnect, type Reaction, replacedWindowMs } from '../lib/domain/disconnect.ts';
+import type { Clock } from '../lib/runtime/clock.ts';
+import type { SessionEnd } from './transport.ts';
+
+/** What an account remembers of its last connections: enough to judge the next close and to space the next tries. */
+export class ConnectionHistory {
+  private readonly clock: Clock;
+  private readonly random: () => number;
+  private attempt = 0;
+  private clientErrors = 0;
+  private replacedAtMs = Number.NEGATIVE_INFINITY;
+  private versionRefreshed = false;
+
+  constructor(clock: Clock, random: () => number) {
+    this.clock = clock;
+    this.random = random;
+  }
+
+  /** A connection is open: what came before is forgiven, except being replaced. */
+  opened(): void {
+    this.attempt = 0;
+    this.clientErrors = 0;
+    this.versionRefreshed = false;
+  }
+
+  /** What a close leads to; remembers it. */
+  judge(end: SessionEnd, account: Account): Reaction {
+    const nowMs = this.clock.nowMs();
+    const reaction = classifyDisconnect(end.code, {
+      linking: account.linkedAt === undefined,
+      consecutiveClientErrors: this.clientErrors,
+      loggedOutByUs: account.desired === 'logged_out',
+      replacedRecently: nowMs - this.replacedAtMs < replacedWindowMs,
+      versionRefreshed: this.versionRefreshed,
+      ...(end.expireSec === undefined ? {} : { expireSec: end.expireSec }),
+      nowMs,
+    });
+    if (reaction.kind === 'replaced') this.replacedAtMs = nowMs;
+    if (reaction.kind === 'refresh_version') this.versionRefreshed = true;
+    if (reaction.kind === 'backoff') this.clientErrors = reaction.clientError === true ? this.clientErrors + 1 : 0;
+    return reaction;
+  }
+
+  /** The wait before the next try. The first after a drop comes almost at once: most drops heal by themselves, and recipients wait. */
+  nextWaitMs(): number {
+    this.attempt += 1;
+    return this.attempt === 1 ? this.random() * 500 : backoffMs(this.attempt - 1, { random: this.random });
+  }
+}

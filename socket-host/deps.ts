@@ -1,0 +1,35 @@
+import type { SQSClient } from '@aws-sdk/client-sqs';
+import type { ObjectStore } from '../lib/aws/objects.ts';
+import type { Table } from '../lib/aws/table.ts';
+import type { Clock } from '../lib/runtime/clock.ts';
+import type { HostConfig } from '../lib/runtime/config.ts';
+import type { Lease } from './lease.ts';
+import type { HostMetrics } from './metrics.ts';
+
+/** Structured lines without texts, secrets or whole phone numbers. */
+export interface HostLogger {
+  debug(fields: object, text: string): void;
+  info(fields: object, text: string): void;
+  warn(fields: object, text: string): void;
+  error(fields: object, text: string): void;
+}
+
+/** What every part of a host needs of the outside world; tests replace the clock and the randomness. */
+export interface HostDeps {
+  table: Table;
+  sqs: SQSClient;
+  /** The auth bucket. */
+  auth: ObjectStore;
+  config: HostConfig;
+  hostId: string;
+  lease: Lease;
+  clock: Clock;
+  /** In [0, 1). */
+  random(): number;
+  /** Unique per claim. */
+  nonce(): string;
+  logger: HostLogger;
+  metrics: HostMetrics;
+  /** An unexpected error that must not take anything else down: counted and logged. */
+  failed(where: string, error: unknown): void;
+}

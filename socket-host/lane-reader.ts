@@ -1,0 +1,80 @@
+import { deleteFromLane, type LaneEntry, laneVisibilitySec, receiveFromLane } from '../lib/aws/lanes.ts';
+import type { Lane } from '../lib/domain/message.ts';
+import type { Clock } from '../lib/runtime/clock.ts';
+
+type Sqs = Parameters<typeof receiveFromLane>[0];
+
+export interface Taken {
+  lane: Lane;
+  entry: LaneEntry;
+  receipt: string;
+  takenAtMs: number;
+}
+
+/** An entry older than this in our hands may be on its way to us again: it is dropped, and comes back. */
+const freshMs = (laneVisibilitySec - 5) * 1000;
+/** How long done entries wait for company before they are deleted. */
+const deleteAfterMs = 500;
+
+/**
+ * Takes entries from an account's two lanes, express first, and deletes them when they are done, ten a request. It asks SQS only when
+ * told that the table's count is above zero.
+ */
+export class LaneReader {
+  private readonly sqs: Sqs;
+  private readonly urls: Record<Lane, string>;
+  private readonly clock: Clock;
+  private readonly held: Record<Lane, Taken[]> = { express: [], bulk: [] };
+  private readonly done: Record<Lane, { receipt: string; atMs: number }[]> = { express: [], bulk: [] };
+
+  constructor(sqs: Sqs, urls: Record<Lane, string>, clock: Clock) {
+    this.sqs = sqs;
+    this.urls = urls;
+    this.clock = clock;
+  }
+
+  /** The next entry, or undefined when none came within `waitSec`. `counts` is what the table says the lanes hold. */
+  async take(
+    counts: Record<Lane, number>,
+    options: { max: number; waitSec: number; signal: AbortSignal },
+  ): Promise<Taken | undefined> {
+    const lane: Lane = counts.express > 0 || this.held.express.length > 0 ? 'express' : 'bulk';
+    const kept = this.keptOf(lane);
+    if (kept !== undefined) return kept;
+    if (counts[lane] <= 0) return lane === 'express' ? this.keptOf('bulk') : undefined;
+    // A short look where the other lane has work too, so that a count that is wrong does not hold it up.
+    const other = lane === 'express' && (counts.bulk > 0 || this.held.bulk.length > 0);
+    const received = await receiveFromLane(this.sqs, this.urls[lane], {
+      ...options,
+      waitSec: other ? 0 : options.waitSec,
+    });
+    const takenAtMs = this.clock.monotonicMs();
+    this.held[lane].push(...received.map(({ entry, receipt }) => ({ lane, entry, receipt, takenAtMs })));
+    const first = this.keptOf(lane);
+    if (first !== undefined || !other) return first;
+    return await this.take({ express: 0, bulk: counts.bulk }, options);
+  }
+
+  /** The entry needs no more work. */
+  async finish(taken: Taken): Promise<void> {
+    const done = this.done[taken.lane];
+    done.push({ receipt: taken.receipt, atMs: this.clock.monotonicMs() });
+    const oldest = done[0]?.atMs ?? 0;
+    if (done.length >= 10 || this.clock.monotonicMs() - oldest > deleteAfterMs) await this.flush();
+  }
+
+  /** Deletes what is done. A failure is harmless: the entry comes again and is recognised. */
+  async flush(): Promise<void> {
+    for (const lane of ['express', 'bulk'] as const) {
+      const receipts = this.done[lane].splice(0).map(({ receipt }) => receipt);
+      if (receipts.length > 0) await deleteFromLane(this.sqs, this.urls[lane], receipts);
+    }
+  }
+
+  private keptOf(lane: Lane): Taken | undefined {
+    for (;;) {
+      const taken = this.held[lane].shift();
+      if (taken === undefined || this.clock.monotonicMs() - taken.takenAtMs < freshMs) return taken;
+    }
+  }
+}

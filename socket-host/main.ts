@@ -1,0 +1,47 @@
+import { pino } from 'pino';
+import { createClients } from '../lib/aws/clients.ts';
+import { systemClock } from '../lib/runtime/clock.ts';
+import { hostConfig } from '../lib/runtime/config.ts';
+import { startHost } from './host.ts';
+import { whatsappTransports } from './whatsapp/factory.ts';
+
+/** sysexits' EX_TEMPFAIL: whoever runs the host starts it afresh. */
+const fencedExitCode = 75;
+
+/**
+ * The socket-host process. Prints one line `{"hostId","metricsUrl"}` on stdout when it is ready, logs JSON lines on stderr, drains on
+ * SIGTERM and SIGINT, and ends when its parent does (IPC channel closed).
+ */
+const config = hostConfig(process.env);
+const logger = pino({ level: config.LOG_LEVEL, base: { service: 'paceline-host' } }, pino.destination(2));
+const host = await startHost({
+  config,
+  clients: createClients({ maxSockets: 1000 }),
+  clock: systemClock,
+  logger,
+  random: Math.random,
+  transports: whatsappTransports(config, logger, systemClock),
+  onFenced: (why) => {
+    logger.error({ why }, 'this host may not act any more and ends, to be started afresh');
+    process.exit(fencedExitCode);
+  },
+});
+process.stdout.write(`${JSON.stringify({ hostId: host.id, metricsUrl: host.metricsUrl })}\n`);
+
+let stopping: Promise<void> | undefined;
+const stop = (why: string): void => {
+  if (stopping !== undefined) return;
+  logger.info({ why }, 'draining');
+  stopping = host.stop();
+  stopping.then(
+    () => process.exit(0),
+    (error: unknown) => {
+      logger.error({ error: String(error) }, 'the drain did not end cleanly');
+      process.exit(1);
+    },
+  );
+};
+process.on('SIGTERM', () => stop('SIGTERM'));
+process.on('SIGINT', () => stop('SIGINT'));
+// The parent is gone: whatever is not durable by now will be found by the next owner.
+process.on('disconnect', () => process.exit(1));

@@ -1,0 +1,93 @@
+import { type Host, listHosts } from '../lib/aws/hosts.ts';
+import { finder, keys } from '../lib/aws/keys.ts';
+import { readHot } from '../lib/aws/messages.ts';
+import { type AccountRefs, claimAccount, findAccounts } from '../lib/aws/ownership.ts';
+import type { Account, AccountHot } from '../lib/domain/account.ts';
+import { type HostView, observe, rendezvous, secondChoiceAfterMs } from '../lib/domain/ownership.ts';
+import type { HostDeps } from './deps.ts';
+
+/** How often a host looks for accounts without an owner: two reads for the whole host, however many accounts there are. */
+export const lookEveryMs = 2_000;
+/** Accounts claimed side by side. */
+const width = 10;
+
+/**
+ * Finds the accounts this host should own: those nobody owns, and those of hosts whose counter has stood still for ten seconds by our
+ * clock. The host that rendezvous hashing puts first claims at once, others after five seconds.
+ */
+export class Placement {
+  private readonly deps: HostDeps;
+  private readonly room: () => number;
+  private readonly claimed: (account: Account, hot: AccountHot) => void;
+  private views = new Map<string, HostView>();
+  private live: string[] = [];
+  /** When an account we are not first for was first seen without an owner. */
+  private waitingSince = new Map<string, number>();
+
+  constructor(deps: HostDeps, options: { room(): number; claimed(account: Account, hot: AccountHot): void }) {
+    this.deps = deps;
+    this.room = options.room;
+    this.claimed = options.claimed;
+  }
+
+  /** One look: hosts, then their orphans. */
+  async look(): Promise<void> {
+    const { table, clock, hostId } = this.deps;
+    const hosts = await listHosts(table);
+    const dead = this.observeAll(hosts);
+    const found = await findAccounts(table, finder.unowned, 1000);
+    for (const host of dead) found.push(...(await findAccounts(table, finder.ownedBy(host), 1000)));
+    const seen = new Map<string, number>();
+    const mine: AccountRefs[] = [];
+    for (const refs of found) {
+      const since = this.waitingSince.get(refs.accountId) ?? clock.monotonicMs();
+      seen.set(refs.accountId, since);
+      const first = rendezvous(this.live, refs.accountId)[0] === hostId;
+      if (first || clock.monotonicMs() - since >= secondChoiceAfterMs) mine.push(refs);
+    }
+    this.waitingSince = seen;
+    await this.claimAll(mine);
+  }
+
+  /** Somebody named this account: claim it if it has no live owner and wants a host. */
+  async consider(refs: AccountRefs): Promise<void> {
+    await this.claimAll([refs]);
+  }
+
+  private observeAll(hosts: Host[]): string[] {
+    const now = this.deps.clock.monotonicMs();
+    const views = new Map<string, HostView>();
+    for (const host of hosts) views.set(host.id, observe(this.views.get(host.id), host.beat, now));
+    this.views = views;
+    const ids = [...views.keys()].filter((id) => id !== this.deps.hostId);
+    this.live = [this.deps.hostId, ...ids.filter((id) => views.get(id)?.dead === false)];
+    return ids.filter((id) => views.get(id)?.dead === true);
+  }
+
+  private async claimAll(wanted: AccountRefs[]): Promise<void> {
+    const queue = wanted.slice(0, Math.max(0, this.room()));
+    const claimNext = async (): Promise<void> => {
+      for (let refs = queue.shift(); refs !== undefined; refs = queue.shift()) {
+        if (!this.deps.lease.valid()) return;
+        await this.claim(refs).catch((error: unknown) => this.deps.failed('claim', error));
+      }
+    };
+    await Promise.all(Array.from({ length: width }, claimNext));
+  }
+
+  private async claim({ tenantId, accountId }: AccountRefs): Promise<void> {
+    const { table, hostId } = this.deps;
+    const hot = await readHot(table, tenantId, accountId);
+    if (hot === undefined || !this.isFree(hot)) return;
+    const claimed = await claimAccount(table, hot, hostId);
+    if (claimed === undefined) return;
+    const account = await table.get<Account>(keys.account(tenantId, accountId));
+    if (account !== undefined) this.claimed(account, claimed);
+  }
+
+  /** Unowned and wanting a host, or owned by one that we know to be dead. */
+  private isFree(hot: AccountHot & { ix?: string }): boolean {
+    if (hot.owner === undefined) return hot.ix === finder.unowned;
+    return hot.owner !== this.deps.hostId && this.views.get(hot.owner)?.dead === true;
+  }
+}

@@ -1,0 +1,338 @@
+import { readCounter } from '../lib/aws/contract-jobs.ts';
+import { requestFeed } from '../lib/aws/feed-queue.ts';
+import { rowsOf } from '../lib/aws/feed-rows.ts';
+import { moveMessage, readForSend, readHot } from '../lib/aws/messages.ts';
+import type { Hold } from '../lib/aws/ownership.ts';
+import { ConditionFailed } from '../lib/aws/table.ts';
+import type { Account, AccountHot } from '../lib/domain/account.ts';
+import { type Contract, finalStatusOf } from '../lib/domain/contract.ts';
+import { windowOf } from '../lib/domain/feed.ts';
+import type { Lane, Message } from '../lib/domain/message.ts';
+import {
+  afterReconnect,
+  leadMs,
+  nextWireAt,
+  type PacePlan,
+  type PaceState,
+  plan,
+  policyOf,
+  wentOut,
+} from '../lib/domain/pacing.ts';
+import { Bell } from '../lib/runtime/clock.ts';
+import type { HostDeps } from './deps.ts';
+import { LaneReader, type Taken } from './lane-reader.ts';
+import type { Sender } from './sender.ts';
+import type { TransportSession } from './transport.ts';
+
+/** Lanes silent for longer than an entry can stay hidden, though the table counts some: they are fed again. */
+const refeedAfterMs = 45_000;
+/** Idle for so long, the totals are written without waiting for the next claim. */
+const flushAfterMs = 1_000;
+
+/** How often a contract near its end is looked at. */
+const completionCheckMs = 1_000;
+
+/** Why the loop ended: told to, the connection must be renewed, or the account is not ours any more. */
+export type SendEnd = 'stopped' | 'reconnect' | 'fenced';
+
+/**
+ * Sends one account's messages, one at a time, while its connection is open; `run` is called anew for each connection.
+ *
+ *   ask pacing -> take from a lane -> read text and contract -> wait -> claim -> lookup -> delay, typing -> wire -> ack -> outcome -> delete
+ *
+ * A message whose fate is open when the connection ends is settled first on the next one. SQS is asked only while the table counts
+ * messages in the lanes; more is asked of the feed when half a window is left, and once when the lanes have run dry.
+ */
+export class SendLoop {
+  private readonly deps: HostDeps;
+  private readonly hold: Hold;
+  private readonly sender: Sender;
+  private readonly lanes: LaneReader;
+  private readonly bell = new Bell();
+  private account: Account;
+  private pace: PaceState;
+  private counts: Record<Lane, number>;
+  private countsStale = true;
+  private feedAsked = false;
+  private worked = false;
+  private nextRetryAtMs = Number.POSITIVE_INFINITY;
+  private silentSinceMs: number | undefined;
+  private readonly ending = new Map<string, Contract>();
+  private checkedAtMs = Number.NEGATIVE_INFINITY;
+
+  constructor(deps: HostDeps, hold: Hold, account: Account, hot: AccountHot, sender: Sender) {
+    this.deps = deps;
+    this.hold = hold;
+    this.account = account;
+    this.sender = sender;
+    this.pace = hot.pace;
+    this.counts = { express: hot.queuedExpress, bulk: hot.queuedBulk };
+    this.lanes = new LaneReader(deps.sqs, account.laneUrls, deps.clock);
+  }
+
+  /** The account changed, or its lanes hold something new. */
+  look(account: Account): void {
+    this.account = account;
+    this.countsStale = true;
+    this.feedAsked = false;
+    this.bell.ring();
+  }
+
+  /** Until the signal fires, the connection must be renewed, or the account is not ours any more. */
+  async run(session: TransportSession, signal: AbortSignal): Promise<SendEnd> {
+    const { clock, random } = this.deps;
+    this.pace = afterReconnect(policyOf(this.account), this.pace, { nowMs: clock.nowMs(), random });
+    this.countsStale = true;
+    const end = await this.sendLeftOver(session, signal);
+    if (end !== undefined) return end;
+    while (!signal.aborted) {
+      if (!this.deps.lease.valid()) return 'fenced';
+      const end = await this.step(session, signal);
+      if (end !== undefined) return end;
+    }
+    await this.lanes.flush();
+    return 'stopped';
+  }
+
+  private async step(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
+    const { clock } = this.deps;
+    if (this.countsStale) await this.refreshCounts();
+    await this.checkCompletions();
+    if (this.counts.express <= 0 && this.counts.bulk <= 0) return await this.rest(signal);
+    const policy = policyOf(this.account);
+    const waitMs = this.nextWireAt() - leadMs(policy) - clock.nowMs();
+    if (waitMs > 0) {
+      await this.lanes.flush();
+      await this.bell.wait(clock, waitMs, signal);
+      return undefined;
+    }
+    const taken = await this.take(policy === undefined ? 10 : 1, signal);
+    return taken === undefined ? undefined : await this.handle(taken, session, signal);
+  }
+
+  /** Nothing in the lanes: ask for more once, write what is left to write, wait to be told. */
+  private async rest(signal: AbortSignal): Promise<SendEnd | undefined> {
+    const { clock } = this.deps;
+    this.silentSinceMs = undefined;
+    await this.lanes.flush();
+    if (this.worked) {
+      this.worked = false;
+      this.ending.clear();
+      await this.askFeed('feed');
+    }
+    const untilRetryMs = Math.max(0, this.nextRetryAtMs - clock.nowMs());
+    await this.bell.wait(clock, Math.min(untilRetryMs, this.sender.dirty ? flushAfterMs : untilRetryMs), signal);
+    if (this.nextRetryAtMs <= clock.nowMs()) {
+      this.nextRetryAtMs = Number.POSITIVE_INFINITY;
+      await this.askFeed('feed');
+    }
+    if (this.countsStale || signal.aborted) return undefined;
+    return (await this.sender.flush()) ? undefined : 'fenced';
+  }
+
+  /** Contracts whose rows are all fed: once their counter says that all are final, the feed is asked to complete them. */
+  private async checkCompletions(): Promise<void> {
+    const { clock, table } = this.deps;
+    if (this.ending.size === 0 || clock.monotonicMs() - this.checkedAtMs < completionCheckMs) return;
+    this.checkedAtMs = clock.monotonicMs();
+    const contracts = [...this.ending.values()];
+    this.ending.clear();
+    for (const contract of contracts) {
+      if (finalStatusOf(contract, await readCounter(table, contract)) !== undefined) return await this.askFeed('feed');
+    }
+  }
+
+  private async take(max: number, signal: AbortSignal): Promise<Taken | undefined> {
+    const { clock } = this.deps;
+    try {
+      const taken = await this.lanes.take(this.counts, { max, waitSec: 5, signal });
+      if (taken !== undefined) {
+        this.silentSinceMs = undefined;
+        return taken;
+      }
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      this.deps.failed('receive', error);
+      await clock.sleep(1000, signal);
+      return undefined;
+    }
+    this.countsStale = true;
+    this.silentSinceMs ??= clock.monotonicMs();
+    if (clock.monotonicMs() - this.silentSinceMs > refeedAfterMs) {
+      this.silentSinceMs = undefined;
+      await this.askFeed('refeed');
+    }
+    return undefined;
+  }
+
+  /** One entry, from reading it to its outcome. */
+  private async handle(taken: Taken, session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
+    const { clock, table } = this.deps;
+    const { t, m, c, seq } = taken.entry;
+    const read = await readForSend(table, t, m, c);
+    const { message, text } = read;
+    if (message?.state !== 'QUEUED' || message.feedSeq !== seq) {
+      // Done, canceled or fed again since; or a redelivery of what we hold.
+      await this.lanes.finish(taken);
+      return undefined;
+    }
+    if (text === undefined) return await this.withdraw(taken, message, 'EXPIRED');
+    const planned = this.plan(text);
+    let { contract } = read;
+    if (planned.startAt > clock.nowMs()) {
+      await clock.sleep(planned.startAt - clock.nowMs(), signal);
+      if (signal.aborted) return undefined;
+      contract = (await readForSend(table, t, m, c)).contract;
+    }
+    const instead = whenNotRunning(contract);
+    if (instead !== undefined) return await this.withdraw(taken, message, instead);
+    if (!this.deps.lease.valid()) return 'fenced';
+    const claimed = await this.sender.claim(message, planned.next);
+    switch (claimed.kind) {
+      case 'claimed':
+        break;
+      case 'fenced':
+        return 'fenced';
+      case 'stale':
+        this.countsStale = true;
+        await this.lanes.finish(taken);
+        return undefined;
+      case 'suppressed':
+        return await this.withdraw(taken, message, 'SUPPRESSED');
+      default:
+        return claimed satisfies never;
+    }
+    this.pace = planned.next;
+    await this.leftLane(taken.lane);
+    const end = await this.send(session, claimed.message, text, planned);
+    if (end === undefined) {
+      if (contract !== undefined && contract.nextRow >= rowsOf(contract)) this.ending.set(contract.id, contract);
+      await this.lanes.finish(taken);
+    }
+    return end;
+  }
+
+  private async send(
+    session: TransportSession,
+    message: Message,
+    text: string,
+    planned: PacePlan,
+  ): Promise<SendEnd | undefined> {
+    const { clock } = this.deps;
+    let wireAtMs: number | undefined;
+    // Not cut short by the signal: a message in hand is sent in its time or not at all.
+    const result = await this.sender.send(session, message, text, async () => {
+      if (planned.wireAt > clock.nowMs()) {
+        await clock.sleep(planned.wireAt - planned.typingMs - clock.nowMs());
+        await session.typing(message.to, true);
+        await clock.sleep(planned.wireAt - clock.nowMs());
+        await session.typing(message.to, false);
+      }
+      wireAtMs = clock.nowMs();
+    });
+    this.worked = true;
+    if (wireAtMs !== undefined) this.pace = wentOut(this.pace, wireAtMs);
+    switch (result.kind) {
+      case 'settled':
+        if (result.retryAtMs !== undefined) this.nextRetryAtMs = Math.min(this.nextRetryAtMs, result.retryAtMs);
+        return undefined;
+      case 'open':
+        return 'reconnect';
+      case 'fenced':
+        return 'fenced';
+      default:
+        return result satisfies never;
+    }
+  }
+
+  /** First thing on a connection: what was in hand is settled, or sent again with the same id and text under pacing. */
+  private async sendLeftOver(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
+    const { clock } = this.deps;
+    const left = await this.sender.leftOver();
+    if (left === undefined) return undefined;
+    const planned = this.plan(left.text);
+    await clock.sleep(planned.startAt - clock.nowMs(), signal);
+    if (signal.aborted) return 'stopped';
+    const claimed = await this.sender.claim(left.message, planned.next);
+    // A receipt that came meanwhile has settled it; an opt-out leaves a message that is on the wire to its receipt or its day.
+    if (claimed.kind !== 'claimed') return claimed.kind === 'fenced' ? 'fenced' : undefined;
+    this.pace = planned.next;
+    return await this.send(session, claimed.message, left.text, planned);
+  }
+
+  /** The message leaves the lane unsent: back to PENDING while its contract does not run, or final. */
+  private async withdraw(
+    taken: Taken,
+    message: Message,
+    to: 'PENDING' | 'CANCELED' | 'SUPPRESSED' | 'EXPIRED',
+  ): Promise<undefined> {
+    try {
+      await moveMessage(this.deps.table, message, to);
+      await this.leftLane(taken.lane);
+    } catch (error) {
+      // Somebody else moved it first.
+      if (!(error instanceof ConditionFailed)) throw error;
+      this.countsStale = true;
+    }
+    this.worked = true;
+    await this.lanes.finish(taken);
+  }
+
+  private async leftLane(lane: Lane): Promise<void> {
+    this.counts[lane] -= 1;
+    if (this.feedAsked || this.counts[lane] > windowOf(lane, policyOf(this.account)) / 2) return;
+    this.feedAsked = true;
+    await this.askFeed('feed');
+  }
+
+  private async refreshCounts(): Promise<void> {
+    this.countsStale = false;
+    const hot = await readHot(this.deps.table, this.hold.tenantId, this.hold.accountId);
+    if (hot !== undefined) this.counts = { express: hot.queuedExpress, bulk: hot.queuedBulk };
+  }
+
+  private async askFeed(kind: 'feed' | 'refeed'): Promise<void> {
+    const { tenantId, accountId } = this.hold;
+    await requestFeed(this.deps.sqs, this.deps.config.FEED_QUEUE_URL, { kind, tenantId, accountId });
+  }
+
+  private plan(text: string): PacePlan {
+    const nowMs = this.deps.clock.nowMs();
+    const { random } = this.deps;
+    return plan(policyOf(this.account), this.pace, {
+      nowMs,
+      linkedAtMs: this.linkedAtMs(),
+      textLength: text.length,
+      random,
+    });
+  }
+
+  private nextWireAt(): number {
+    const at = { nowMs: this.deps.clock.nowMs(), linkedAtMs: this.linkedAtMs() };
+    return nextWireAt(policyOf(this.account), this.pace, at);
+  }
+
+  private linkedAtMs(): number {
+    return this.account.linkedAt ?? this.account.createdAt;
+  }
+}
+
+/** Pure: where a queued message goes whose contract does not run; undefined while it runs. */
+export function whenNotRunning(contract: Contract | undefined): 'PENDING' | 'CANCELED' | undefined {
+  if (contract === undefined) return 'CANCELED';
+  switch (contract.status) {
+    case 'IN_PROGRESS':
+      return undefined;
+    case 'PAUSED':
+    case 'PENDING':
+    case 'IMPORTING':
+      return 'PENDING';
+    case 'CANCELED':
+    case 'DELETED':
+    case 'FAILED':
+    case 'COMPLETED':
+      return 'CANCELED';
+    default:
+      return contract.status satisfies never;
+  }
+}

@@ -1,0 +1,85 @@
+import type { Account, AccountLink } from '../lib/domain/account.ts';
+import type { AuthStore } from './auth/store.ts';
+
+/**
+ * What an account needs of a messaging network, so that the account never sees Baileys. One `TransportSession` is one connection:
+ * it is opened once, closes once, and is never reused. Ids are Paceline's (`msg_..`), numbers are digits.
+ */
+export interface Transport {
+  /** Starts connecting at once; what happens is told through `listener`. Never throws for network reasons: those close the session. */
+  open(listener: TransportListener): TransportSession;
+}
+
+export interface TransportListener {
+  /** A new QR code to show; `attempt` counts from 1 within this session. Pairing codes come from `requestPairingCode`. */
+  onLink(link: AccountLink): void;
+  /** Linked: the credentials are durable. WhatsApp now asks for a restart (onClosed with code 515). */
+  onLinked(identity: { phoneNumber: string }): void;
+  /** Logged in. */
+  onOpen(identity: { phoneNumber: string }): void;
+  /** Everything that waited at the server while we were away has been handled. At most once a session, after onOpen. */
+  onDrained(): void;
+  onReceipt(receipt: { messageId: string; kind: 'delivered' | 'read'; at: number }): void;
+  /** Awaited before the receipt goes out: when it rejects, the session ends unreceipted and WhatsApp delivers again. */
+  onInbound(message: InboundMessage): Promise<void>;
+  /** A recipient's device asks for a message again: its text, or undefined when unknown. */
+  textOf(messageId: string): Promise<string | undefined>;
+  /** Exactly once, the last thing a session says. */
+  onClosed(end: SessionEnd): void;
+  /** Something the tenant should read, such as WhatsApp demanding a passkey for linking. */
+  onWarning(warning: string): void;
+}
+
+export interface InboundMessage {
+  id: string;
+  from: string;
+  fromLid?: string;
+  type: 'text' | 'other';
+  text?: string;
+  at: number;
+}
+
+/** `code` is WhatsApp's closing reason (lib/domain/disconnect.ts); undefined: closed by us. */
+export interface SessionEnd {
+  code?: number;
+  detail: string;
+  expireSec?: number;
+}
+
+/** The server's definite answer to a send: no code means accepted. */
+export interface Ack {
+  code?: number;
+}
+
+/** Rejections of `send`: not on the wire at all, or on the wire and unanswered. */
+export class NotSent extends Error {
+  override name = 'NotSent';
+}
+export class Unanswered extends Error {
+  override name = 'Unanswered';
+}
+
+export interface TransportSession {
+  /**
+   * Encrypts, makes the advanced session durable, puts the stanza on the wire and waits for the server's ack, at most `ackTimeoutMs`.
+   * Rejects with NotSent (nothing left this process) or Unanswered (it may have).
+   */
+  send(message: { id: string; to: string; text: string; refreshDevices?: boolean }, ackTimeoutMs: number): Promise<Ack>;
+  /** Shows "typing" to the recipient; a courtesy, never fails. */
+  typing(to: string, on: boolean): Promise<void>;
+  /** Is the number on WhatsApp? Answers are kept with the account's keys; undefined: the server did not say. */
+  lookup(to: string): Promise<boolean | undefined>;
+  /** An eight-character code to be typed on the phone with this number. */
+  requestPairingCode(phoneNumber: string): Promise<string>;
+  /** Unlinks the device at WhatsApp and closes. */
+  logout(): Promise<void>;
+  /** Flushes buffered events and uncommitted keys, ends the socket, resolves when nothing of it is left. Safe to call twice. */
+  close(): Promise<void>;
+}
+
+/** Makes transports for a host's accounts; the host knows no network by name. */
+export interface TransportFactory {
+  create(store: AuthStore, account: Account, mayAct: () => boolean): Transport;
+  /** The network refused our client as too old: learn the present version. */
+  refreshVersion(): Promise<void>;
+}

@@ -1,0 +1,56 @@
+import type { BinaryNode } from '@whiskeysockets/baileys';
+import { type Ack, Unanswered } from '../transport.ts';
+
+/** Stands in for an error code that is not a number. */
+const unknownErrorCode = 500;
+
+/** The server's answers to messages on the wire, by WhatsApp id. */
+export class Acks {
+  private readonly waiting = new Map<string, (ack: Ack | Unanswered) => void>();
+
+  /** Starts listening before the message leaves, because the answer may come before the sending has returned. */
+  expect(whatsappId: string): PendingAck {
+    const { promise, resolve } = Promise.withResolvers<Ack | Unanswered>();
+    let answered: Ack | undefined;
+    this.waiting.set(whatsappId, (answer) => {
+      if (!(answer instanceof Unanswered)) answered = answer;
+      resolve(answer);
+    });
+    return {
+      answered: () => answered,
+      forget: () => this.waiting.delete(whatsappId),
+      within: async (ms) => {
+        const timer = setTimeout(() => resolve(new Unanswered(`no ack within ${ms} ms`)), ms);
+        try {
+          const answer = await promise;
+          if (answer instanceof Unanswered) throw answer;
+          return answer;
+        } finally {
+          clearTimeout(timer);
+          this.waiting.delete(whatsappId);
+        }
+      },
+    };
+  }
+
+  /** Takes an `<ack class="message">`. */
+  take({ attrs }: BinaryNode): void {
+    const code = attrs.error === undefined ? undefined : Number(attrs.error);
+    const ack = code === undefined ? {} : { code: Number.isInteger(code) ? code : unknownErrorCode };
+    this.waiting.get(attrs.id ?? '')?.(ack);
+  }
+
+  /** The connection is gone: whatever was not answered cannot be any more. */
+  end(): void {
+    for (const answer of this.waiting.values()) answer(new Unanswered('the connection ended before the ack'));
+    this.waiting.clear();
+  }
+}
+
+export interface PendingAck {
+  /** The answer, if it has come. */
+  answered(): Ack | undefined;
+  /** Rejects with Unanswered after `ms`, or when the connection ends. */
+  within(ms: number): Promise<Ack>;
+  forget(): void;
+}

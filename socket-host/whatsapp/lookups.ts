@@ -1,0 +1,29 @@
+import { USyncQuery, USyncUser, type WASocket } from '@whiskeysockets/baileys';
+import type { AuthStore } from '../auth/store.ts';
+
+const dayMs = 24 * 3_600_000;
+/** Somebody may join any day, so a "no" is asked again soon; who has left shows by messages that are not delivered. */
+const noIsGoodForMs = dayMs;
+const yesIsGoodForMs = 90 * dayMs;
+
+/** What is known without asking WhatsApp: a LID mapping proves the account, answers are kept with the keys. */
+export function knownLookup(store: AuthStore, number: string, nowMs: number): boolean | undefined {
+  if (typeof store.get('lid-mapping', number) === 'string') return true;
+  const answer = store.getLookup(number);
+  if (answer === undefined) return undefined;
+  const goodForMs = answer.onWhatsApp ? yesIsGoodForMs : noIsGoodForMs;
+  return nowMs - answer.at < goodForMs ? answer.onWhatsApp : undefined;
+}
+
+/**
+ * Asks WhatsApp about one number, never about several: looking numbers up in bulk gets accounts banned. Undefined, and nothing kept,
+ * when the server does not answer for this number. Baileys' own `onWhatsApp` cannot tell that from a "no".
+ */
+export async function askLookup(sock: WASocket, store: AuthStore, number: string): Promise<boolean | undefined> {
+  const query = new USyncQuery().withContactProtocol().withUser(new USyncUser().withPhone(`+${number}`));
+  const [answer] = (await sock.executeUSyncQuery(query))?.list ?? [];
+  const onWhatsApp = answer?.contact;
+  if (typeof onWhatsApp !== 'boolean') return undefined;
+  store.setLookup(number, onWhatsApp);
+  return onWhatsApp;
+}

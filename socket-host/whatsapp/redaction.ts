@@ -1,0 +1,38 @@
+import type { WASocket } from '@whiskeysockets/baileys';
+import type { HostLogger } from '../deps.ts';
+
+export type TransportLogger = Pick<HostLogger, 'debug' | 'info' | 'warn'>;
+type BaileysLogger = WASocket['logger'];
+
+/**
+ * What Baileys may say: the words of its warnings and errors and the message of an error, with every run of digits that could be a
+ * phone number cut down. Everything below a warning, and every object, is dropped: they hold texts, keys and numbers.
+ */
+export function baileysLogger(logger: TransportLogger): BaileysLogger {
+  const say = (fields: unknown, words?: string) => {
+    const text = typeof fields === 'string' ? fields : (words ?? 'Baileys says nothing');
+    logger.debug({ source: 'baileys', ...reasonOf(fields) }, redact(text));
+  };
+  const drop = () => {};
+  const made: BaileysLogger = {
+    level: 'warn',
+    child: () => made,
+    trace: drop,
+    debug: drop,
+    info: drop,
+    warn: say,
+    error: say,
+  };
+  return made;
+}
+
+/** Leaves the last two digits of everything that could be a phone number. */
+export function redact(text: string): string {
+  return text.replace(/\d{5,}/g, (digits) => `..${digits.slice(-2)}`);
+}
+
+function reasonOf(fields: unknown): { reason?: string } {
+  if (typeof fields !== 'object' || fields === null) return {};
+  const error = 'err' in fields ? fields.err : 'error' in fields ? fields.error : undefined;
+  return error instanceof Error ? { reason: redact(error.message).slice(0, 200) } : {};
+}

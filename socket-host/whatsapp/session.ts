@@ -1,0 +1,367 @@
+import {
+  type AuthenticationCreds,
+  type BinaryNode,
+  type ConnectionState,
+  initAuthCreds,
+  jidDecode,
+  jidEncode,
+  type WASocket,
+} from '@whiskeysockets/baileys';
+import { messageIdOf, whatsappId } from '../../lib/domain/ids.ts';
+import {
+  type Ack,
+  NotSent,
+  type SessionEnd,
+  type TransportListener,
+  type TransportSession,
+  Unanswered,
+} from '../transport.ts';
+import { Acks, type PendingAck } from './acks.ts';
+import type { AccountCaches } from './caches.ts';
+import { Drain } from './drain.ts';
+import { sessionEnd } from './ending.ts';
+import { askLookup, knownLookup } from './lookups.ts';
+import { redact } from './redaction.ts';
+import { durableRepository } from './signal.ts';
+import { connectSocket } from './socket.ts';
+import { ciphertextsOf, type Identity, inboundOf, receiptsOf } from './stanzas.ts';
+import type { BaileysTransportOptions } from './transport.ts';
+import { turns } from './turns.ts';
+import type { ClientVersion } from './version.ts';
+import { Watchdog } from './watchdog.ts';
+
+type SessionOptions = BaileysTransportOptions & { version: ClientVersion };
+
+/** Retries of a listener that may fail for a moment, such as a database read. */
+const textAttempts = 3;
+
+/**
+ * One connection of one account:
+ *
+ *   starting -> connecting -> open -> ended
+ *               connecting -> linking (a code is shown) -> linked (credentials durable) -> ended (515)
+ *
+ * Every state can end; `finish` is the one place that ends the session,
+ * and it tells the listener last. Our own failures end without a code, so the account backs off and connects again.
+ */
+export class BaileysSession implements TransportSession {
+  private state: 'starting' | 'connecting' | 'linking' | 'linked' | 'open' | 'ended' = 'starting';
+  private readonly options: SessionOptions;
+  private readonly caches: AccountCaches;
+  private readonly listener: TransportListener;
+  private readonly acks = new Acks();
+  private readonly drain: Drain;
+  private readonly watchdog: Watchdog;
+  private readonly sendInTurn = turns();
+  private readonly stanzas = new WeakMap<Uint8Array, BinaryNode>();
+  private readonly codeShown = Promise.withResolvers<void>();
+  private readonly interrupted = new Set<() => void>();
+  private readonly ended = Promise.withResolvers<void>();
+  private sock: WASocket | undefined;
+  private creds: AuthenticationCreds | undefined;
+  private credsSaved: Promise<void> = Promise.resolve();
+  private linking: Promise<void> = Promise.resolve();
+  private ourEnd: SessionEnd | undefined;
+  private codes = 0;
+  private encryptions = 0;
+
+  constructor(options: SessionOptions, caches: AccountCaches, listener: TransportListener) {
+    this.options = options;
+    this.caches = caches;
+    this.listener = listener;
+    this.drain = new Drain(() => this.tell(() => listener.onDrained()));
+    this.watchdog = new Watchdog(options.connectTimeoutMs, (stage) => this.fail(`WhatsApp did not answer: ${stage}`));
+    this.codeShown.promise.catch(() => {});
+  }
+
+  /** Connects. What goes wrong ends the session, after this has returned. */
+  start(): void {
+    try {
+      if (!this.options.mayAct()) throw new Error('the lease on the account is over');
+      this.connect();
+    } catch (error) {
+      void this.finish({ detail: redact(error instanceof Error ? error.message : String(error)) });
+    }
+  }
+
+  async send(
+    message: { id: string; to: string; text: string; refreshDevices?: boolean },
+    ackTimeoutMs: number,
+  ): Promise<Ack> {
+    const ack = this.acks.expect(whatsappId(message.id));
+    await this.sendInTurn(async () => {
+      await this.put(message, ack);
+      // A tight loop of sends would starve what comes in.
+      await new Promise((resolve) => setImmediate(resolve));
+    });
+    return ack.within(ackTimeoutMs);
+  }
+
+  async typing(to: string, on: boolean): Promise<void> {
+    if (!this.mayAct()) return;
+    await this.sock?.sendPresenceUpdate(on ? 'composing' : 'paused', jidOf(to)).catch(() => {});
+  }
+
+  async lookup(to: string): Promise<boolean | undefined> {
+    const { store, nowMs } = this.options;
+    const known = knownLookup(store, to, nowMs());
+    if (known !== undefined || this.sock === undefined || this.state !== 'open' || !this.mayAct()) return known;
+    return this.orEnd(askLookup(this.sock, store, to)).catch(() => undefined);
+  }
+
+  async requestPairingCode(phoneNumber: string): Promise<string> {
+    if (this.options.store.registered()) throw new Error('the account is linked already');
+    await this.codeShown.promise;
+    if (this.sock === undefined || this.state !== 'linking' || !this.mayAct()) throw new Error('the session has ended');
+    return this.sock.requestPairingCode(phoneNumber);
+  }
+
+  async logout(): Promise<void> {
+    if (this.sock === undefined || this.state !== 'open' || !this.mayAct()) return this.close();
+    // Baileys ends the socket itself, with 401, once the stanza is out; if that fails we end it.
+    await this.sock.logout().catch(() => this.end({ detail: 'closed by us' }));
+    await this.ended.promise;
+  }
+
+  async close(): Promise<void> {
+    this.end({ detail: 'closed by us' });
+    await this.ended.promise;
+  }
+
+  private connect(): void {
+    const { store, logger, url, version, connectTimeoutMs } = this.options;
+    // Credentials of a link that was never completed would log in as a device that does not exist.
+    const creds = store.registered() ? (store.creds() as AuthenticationCreds) : initAuthCreds();
+    this.creds = creds;
+    this.state = 'connecting';
+    this.watchdog.expect('connecting');
+    const sock = connectSocket({
+      url,
+      version: version.current,
+      creds,
+      caches: this.caches,
+      logger,
+      connectTimeoutMs,
+      qrTimeoutMs: this.qrTimeoutMs,
+      makeSignalRepository: durableRepository(store, {
+        mayAct: () => this.mayAct(),
+        beforeReceipt: (ciphertext, plaintext) => this.storeInbound(ciphertext, plaintext),
+        handled: (ciphertext) => this.drain.handled(ciphertext),
+        encrypted: () => {
+          this.encryptions += 1;
+        },
+        credsSaved: () => this.credsSaved,
+        fail: (why) => this.fail(why),
+      }),
+      textOf: (id) => this.textOf(id),
+      onHandlerFailed: (event, error) => this.handlerFailed(event, error),
+    });
+    this.sock = sock;
+    sock.ev.on('connection.update', (update) => this.updated(update));
+    sock.ev.on('creds.update', () => this.saveCreds());
+    sock.ws.on('frame', (frame: unknown) => this.received(frame));
+    sock.ws.on('CB:receipt', (node: BinaryNode) => {
+      for (const receipt of receiptsOf(node, this.identity())) this.tell(() => this.listener.onReceipt(receipt));
+    });
+    sock.ws.on('CB:ack,class:message', (node: BinaryNode) => this.acks.take(node));
+    sock.ws.on('CB:notification,type:passkey_prologue_request', () =>
+      this.tell(() => this.listener.onWarning(passkey)),
+    );
+    sock.ws.on('unexpected-response', (request: Destroyable, response: { statusCode?: number } & Destroyable) => {
+      // Without this the socket would neither open nor close: `ws` leaves a refused upgrade to whoever listens.
+      this.fail(`the upgrade was answered with HTTP ${response.statusCode}`);
+      response.destroy();
+      request.destroy();
+    });
+  }
+
+  private updated(update: Partial<ConnectionState>): void {
+    if (update.qr !== undefined) this.showCode(update.qr);
+    if (update.isNewLogin === true) this.linking = this.linkedNow();
+    if (update.connection === 'open' && this.state === 'connecting') {
+      this.state = 'open';
+      this.watchdog.stop();
+      this.tell(() => this.listener.onOpen({ phoneNumber: this.phoneNumber() }));
+      this.drain.open();
+    }
+    if (update.receivedPendingNotifications === true) this.drain.mark();
+    if (update.connection === 'close') {
+      void this.finish(this.ourEnd ?? sessionEnd(update.lastDisconnect?.error, this.creds?.account === undefined));
+    }
+  }
+
+  private showCode(code: string): void {
+    if (this.state === 'ended' || this.state === 'linked') return;
+    this.state = 'linking';
+    this.watchdog.stop();
+    this.codeShown.resolve();
+    this.codes += 1;
+    const expiresAt = this.options.nowMs() + this.qrTimeoutMs;
+    this.tell(() => this.listener.onLink({ method: 'qr', code, attempt: this.codes, expiresAt }));
+  }
+
+  private async linkedNow(): Promise<void> {
+    this.state = 'linked';
+    this.watchdog.expect('restart after linking');
+    try {
+      await this.saveCreds();
+      this.tell(() => this.listener.onLinked({ phoneNumber: this.phoneNumber() }));
+    } catch {
+      this.fail('the credentials of the new link could not be made durable');
+    }
+  }
+
+  /** Before linking there is nothing worth keeping: a code can be used only on the connection that has shown it. */
+  private saveCreds(): Promise<void> {
+    if (this.creds?.account === undefined) return Promise.resolve();
+    this.credsSaved = this.options.store.saveCreds(this.creds);
+    this.credsSaved.catch(() => {});
+    return this.credsSaved;
+  }
+
+  private received(frame: unknown): void {
+    if (!isNode(frame)) return;
+    if (frame.tag === 'success') this.watchdog.expect('login');
+    const ciphertexts = ciphertextsOf(frame);
+    for (const ciphertext of ciphertexts) this.stanzas.set(ciphertext, frame);
+    if (frame.attrs.offline !== undefined) this.drain.arrived(ciphertexts);
+  }
+
+  private async storeInbound(ciphertext: Uint8Array, plaintext: Uint8Array): Promise<void> {
+    const stanza = this.stanzas.get(ciphertext);
+    if (stanza === undefined) return;
+    const message = inboundOf(stanza, plaintext, this.identity(), (lid) => {
+      const number = this.options.store.get('lid-mapping', `${lid}_reverse`);
+      return typeof number === 'string' ? number : undefined;
+    });
+    if (message === undefined) return;
+    await this.listener.onInbound(message);
+    if (!this.mayAct()) throw new Error('the lease on the account is over');
+  }
+
+  /** Puts one message on the wire; rejects with NotSent or Unanswered, unless the ack came all the same. */
+  private async put(message: { id: string; to: string; text: string; refreshDevices?: boolean }, ack: PendingAck) {
+    const encryptionsBefore = this.encryptions;
+    const id = whatsappId(message.id);
+    const to = jidOf(message.to);
+    try {
+      if (this.sock === undefined || this.state !== 'open') throw new Error('the connection is not open');
+      if (!this.mayAct()) throw new Error('the lease on the account is over');
+      const ownNumber = this.phoneNumber();
+      if (message.refreshDevices === true) this.caches.forgetDevices([message.to, ownNumber]);
+      // Baileys sends an empty message when the server names no devices, and the server may accept it.
+      const devices = await this.sock.getUSyncDevices([jidOf(ownNumber), to], true, false);
+      if (!devices.some(({ user }) => user === message.to))
+        throw new Error('WhatsApp named no device of the recipient');
+      await this.sock.sendMessage(to, { text: message.text, linkPreview: null }, { messageId: id });
+    } catch (cause) {
+      if (ack.answered() !== undefined) return;
+      ack.forget();
+      const why = redact(cause instanceof Error ? cause.message : String(cause));
+      // Baileys says this when it finds the socket closed before it writes.
+      const left = this.encryptions > encryptionsBefore && why !== 'Connection Closed';
+      throw left ? new Unanswered(why, { cause }) : new NotSent(why, { cause });
+    }
+  }
+
+  private async textOf(id: string): Promise<string | undefined> {
+    const messageId = messageIdOf(id);
+    if (messageId === undefined) return undefined;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.listener.textOf(messageId);
+      } catch (error) {
+        if (attempt >= textAttempts) throw error;
+      }
+    }
+  }
+
+  /** Baileys' queries do not notice that the socket has ended: they would hang until they time out. */
+  private orEnd<T>(work: Promise<T>): Promise<T> {
+    return new Promise((resolve, reject) => {
+      const over = () => reject(new Error('the connection has ended'));
+      this.interrupted.add(over);
+      work.then(resolve, reject).finally(() => this.interrupted.delete(over));
+    });
+  }
+
+  private get qrTimeoutMs(): number {
+    return this.options.qrTimeoutMs ?? defaultQrTimeoutMs;
+  }
+
+  private mayAct(): boolean {
+    return this.state !== 'ended' && this.ourEnd === undefined && this.options.mayAct();
+  }
+
+  private identity(): Identity {
+    return { id: this.creds?.me?.id ?? '', lid: this.creds?.me?.lid };
+  }
+
+  private phoneNumber(): string {
+    return jidDecode(this.creds?.me?.id)?.user ?? '';
+  }
+
+  private handlerFailed(event: string, error: unknown): void {
+    const reason = redact(error instanceof Error ? error.message : String(error));
+    this.options.logger.debug({ event: redact(event), reason }, 'a handler of Baileys has failed');
+    if (event === 'message') this.fail('a frame could not be read');
+  }
+
+  /** Something on our side or on the way failed: ends the session without a code. */
+  private fail(detail: string): void {
+    if (this.state === 'ended' || this.ourEnd !== undefined) return;
+    this.options.logger.warn({ reason: detail }, 'the session ends itself');
+    this.end({ detail });
+  }
+
+  /** Nothing can be written to the socket after this returns; the session has ended when Baileys has told so. */
+  private end(end: SessionEnd): void {
+    if (this.state === 'ended' || this.ourEnd !== undefined) return;
+    this.ourEnd = end;
+    if (this.sock === undefined) {
+      void this.finish(end);
+      return;
+    }
+    // Whatever Baileys has buffered would be lost.
+    this.sock.ev.flush();
+    this.sock.end(undefined).catch(() => this.finish(end));
+  }
+
+  private async finish(end: SessionEnd): Promise<void> {
+    if (this.state === 'ended') return;
+    this.state = 'ended';
+    for (const over of this.interrupted) over();
+    this.watchdog.stop();
+    this.drain.end();
+    this.acks.end();
+    this.codeShown.reject(new Error('the session has ended'));
+    await this.linking;
+    await this.options.store.commit().catch(() => {});
+    this.tell(() => this.listener.onClosed(end));
+    this.ended.resolve();
+  }
+
+  /** A listener's failure is its own: it must not reach Baileys. */
+  private tell(say: () => void): void {
+    try {
+      say();
+    } catch (error) {
+      this.options.logger.warn({ reason: redact(String(error)) }, 'a listener has failed');
+    }
+  }
+}
+
+const defaultQrTimeoutMs = 60_000;
+const passkey = 'WhatsApp demands a passkey for linking this device. Confirm it on the phone and link again.';
+
+interface Destroyable {
+  destroy(): void;
+}
+
+function jidOf(number: string): string {
+  return jidEncode(number, 's.whatsapp.net');
+}
+
+function isNode(frame: unknown): frame is BinaryNode {
+  return typeof frame === 'object' && frame !== null && 'tag' in frame && 'attrs' in frame;
+}

@@ -1,0 +1,132 @@
+import type { EventEmitter } from 'node:events';
+import {
+  type AuthenticationCreds,
+  Browsers,
+  DEFAULT_CONNECTION_CONFIG,
+  makeWASocket,
+  proto,
+  type SignalKeyStore,
+  type SocketConfig,
+  type WASocket,
+  type WAVersion,
+} from '@whiskeysockets/baileys';
+import type { AccountCaches } from './caches.ts';
+import { baileysLogger, type TransportLogger } from './redaction.ts';
+import { isIgnored } from './stanzas.ts';
+
+export interface SocketOptions {
+  /** Default WhatsApp's own. */
+  url?: string | undefined;
+  version: WAVersion;
+  creds: AuthenticationCreds;
+  caches: AccountCaches;
+  logger: TransportLogger;
+  connectTimeoutMs: number;
+  qrTimeoutMs: number;
+  makeSignalRepository: SocketConfig['makeSignalRepository'];
+  /** The text sent under a WhatsApp id, for a device that asks for it again. */
+  textOf(whatsappId: string): Promise<string | undefined>;
+  /** A handler of Baileys has failed. `event` is `message` when a frame could not be read, after which nothing can be. */
+  onHandlerFailed(event: string, error: unknown): void;
+}
+
+/** How long the server may take to answer our closing before the connection is cut. */
+const closeTimeoutMs = 2000;
+/** Unanswered queries of a login and of a first message stall this long; Baileys' default is a minute. */
+const queryTimeoutMs = 30_000;
+const { INITIAL_BOOTSTRAP, PUSH_NAME } = proto.HistorySync.HistorySyncType;
+
+/** Starts a Baileys socket for a gateway that only sends and reads texts. */
+export function connectSocket(options: SocketOptions): WASocket {
+  const { url, version, creds, caches, logger, connectTimeoutMs, qrTimeoutMs } = options;
+  const sock = makeWASocket({
+    ...(url === undefined ? {} : { waWebSocketUrl: url }),
+    version,
+    auth: { creds, keys: placeholderKeys },
+    makeSignalRepository: options.makeSignalRepository,
+    logger: baileysLogger(logger),
+    browser: Browsers.macOS('Chrome'),
+    connectTimeoutMs,
+    defaultQueryTimeoutMs: queryTimeoutMs,
+    keepAliveIntervalMs: 30_000,
+    qrTimeout: qrTimeoutMs,
+    // An exit's `agent`, `fetchAgent` and `options.dispatcher` belong here, all three: an account that has one never connects without.
+    markOnlineOnConnect: false,
+    emitOwnEvents: false,
+    syncFullHistory: false,
+    // Enough for the numbers' LIDs; without the chats themselves there is nothing to wait for after the first login.
+    shouldSyncHistoryMessage: ({ syncType }) => syncType === INITIAL_BOOTSTRAP || syncType === PUSH_NAME,
+    // The answers say, among others, whether trust tokens go with messages.
+    fireInitQueries: true,
+    generateHighQualityLinkPreview: false,
+    enableRecentMessageCache: false,
+    shouldIgnoreJid: isIgnored,
+    // Reads and writes go to the store, see durableRepository: nothing is left to commit, and nothing to try again.
+    transactionOpts: { maxCommitRetries: 1, delayBetweenTriesMs: 0 },
+    userDevicesCache: caches.devices,
+    msgRetryCounterCache: caches.retries,
+    placeholderResendCache: caches.placeholders,
+    callOfferCache: caches.calls,
+    getMessage: async ({ id }) => {
+      const text = typeof id === 'string' ? await options.textOf(id) : undefined;
+      return text === undefined ? undefined : { extendedTextMessage: { text } };
+    },
+  });
+  catchHandlers(sock.ws, options.onHandlerFailed);
+  cutUnansweredClose(sock.ws);
+  // Its answers to error acks are queries of its own (a trust token after a 463): the account decides what follows.
+  sock.ws.removeAllListeners('CB:ack,class:message');
+  return sock;
+}
+
+/** The url Baileys connects to by default. */
+export const whatsappUrl = String(DEFAULT_CONNECTION_CONFIG.waWebSocketUrl);
+
+/** Never asked: durableRepository replaces Baileys' view of the keys while the socket is being made. */
+const placeholderKeys: SignalKeyStore = {
+  get() {
+    throw new Error('keys are read through durableRepository');
+  },
+  set() {
+    throw new Error('keys are written through durableRepository');
+  },
+};
+
+/**
+ * Baileys registers async handlers on this emitter and nobody awaits them: a rejection would end the process, and with it every other
+ * account. Here each handler's failure is caught by itself.
+ */
+function catchHandlers(ws: EventEmitter, failed: (event: string, error: unknown) => void): void {
+  ws.emit = (event, ...parts) => {
+    if (ws.listenerCount(event) === 0) return false;
+    for (const listener of ws.rawListeners(event)) {
+      try {
+        const result: unknown = Reflect.apply(listener, ws, parts);
+        if (result instanceof Promise) result.catch((error) => failed(String(event), error));
+      } catch (error) {
+        failed(String(event), error);
+      }
+    }
+    return true;
+  };
+}
+
+/** Baileys' `close` waits for the server's answer without a limit; its raw socket is not public, but nothing else can cut it. */
+function cutUnansweredClose(ws: WASocket['ws']): void {
+  const close = ws.close.bind(ws);
+  ws.close = async () => {
+    const raw: unknown = Reflect.get(ws, 'socket');
+    const cut = setTimeout(() => {
+      if (isTerminable(raw)) raw.terminate();
+    }, closeTimeoutMs);
+    try {
+      await close();
+    } finally {
+      clearTimeout(cut);
+    }
+  };
+}
+
+function isTerminable(raw: unknown): raw is { terminate(): void } {
+  return typeof raw === 'object' && raw !== null && 'terminate' in raw && typeof raw.terminate === 'function';
+}

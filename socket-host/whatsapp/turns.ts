@@ -1,0 +1,26 @@
+export type TakeTurn = <T>(work: () => Promise<T>) => Promise<T>;
+
+/** One piece of work at a time, in the order asked for; a failure does not stop those behind it. */
+export function turns(): TakeTurn {
+  let last: Promise<unknown> = Promise.resolve();
+  return (work) => {
+    const result = last.then(work);
+    last = result.catch(() => {});
+    return result;
+  };
+}
+
+/** One piece of work at a time for each key; keys nobody uses are forgotten. */
+export function turnsByKey(): <T>(key: string, work: () => Promise<T>) => Promise<T> {
+  const lasts = new Map<string, Promise<unknown>>();
+  return (key, work) => {
+    const result = (lasts.get(key) ?? Promise.resolve()).then(work);
+    const settled = result
+      .catch(() => {})
+      .finally(() => {
+        if (lasts.get(key) === settled) lasts.delete(key);
+      });
+    lasts.set(key, settled);
+    return result;
+  };
+}

@@ -1,0 +1,147 @@
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createAccount } from '../../lib/aws/accounts.ts';
+import type { Origin } from '../../lib/aws/audit.ts';
+import { createClients } from '../../lib/aws/clients.ts';
+import { createContract, readContract } from '../../lib/aws/contracts.ts';
+import { keys } from '../../lib/aws/keys.ts';
+import { toMessage } from '../../lib/aws/messages.ts';
+import { putPages } from '../../lib/aws/pages.ts';
+import type { Item } from '../../lib/aws/table.ts';
+import { ensureTenant } from '../../lib/aws/tenants.ts';
+import type { Account, AccountHot } from '../../lib/domain/account.ts';
+import type { Contract, PageRow } from '../../lib/domain/contract.ts';
+import { messageId, newId } from '../../lib/domain/ids.ts';
+import type { Message } from '../../lib/domain/message.ts';
+import type { Clock } from '../../lib/runtime/clock.ts';
+import { hostConfig } from '../../lib/runtime/config.ts';
+import { type RunningHost, startHost } from '../../socket-host/host.ts';
+import { startEmulators } from './emulators.ts';
+import { pumpFeed } from './feed-pump.ts';
+import { fakeNetwork } from './network.ts';
+
+export const tenantId = 'ten_00000000000000000000000001';
+const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+
+/** Everything between the API and the phone, in this process: emulators, feed, hosts, and a network in memory. */
+export async function startGateway(clock: Clock) {
+  const emulators = await startEmulators();
+  const { deps } = emulators;
+  await ensureTenant(deps, tenantId, { name: 'Test' });
+  const network = fakeNetwork(clock);
+  const pump = pumpFeed(emulators);
+  const dir = await mkdtemp(join(tmpdir(), 'paceline-host-'));
+  const hosts: RunningHost[] = [];
+  const origin = (): Origin => ({ tenantId, keyId: 'key_test', ip: '-', requestId: '-', at: Date.now() });
+
+  return {
+    ...network,
+    emulators,
+    deps,
+    async host(onFenced: (why: string) => void = () => {}): Promise<RunningHost> {
+      const host = await startHost({
+        config: hostConfig({ ...emulators.env, HOST_DATA_DIR: dir, DRAIN_SEC: '10' }),
+        clients: createClients(),
+        clock,
+        logger: quiet,
+        random: Math.random,
+        transports: network.transports,
+        onFenced,
+      });
+      hosts.push(host);
+      return host;
+    },
+    /** An account that was linked long ago; `linkedAt` 100 days back. */
+    async account(settings: Partial<Account> = {}): Promise<Account> {
+      const nowMs = Date.now();
+      const { account } = await createAccount(
+        deps,
+        origin(),
+        {
+          id: newId('acc', nowMs, randomBytes),
+          tenantId,
+          name: 'Test account',
+          phoneNumber: '79990000001',
+          priority: 999,
+          weight: 1,
+          desired: 'connected',
+          status: 'created',
+          statusSince: nowMs,
+          useLimits: false,
+          pacing: {},
+          linkMethod: 'qr',
+          warnings: [],
+          linkedAt: nowMs - 100 * 24 * 3_600_000,
+          createdAt: nowMs,
+          ...settings,
+        },
+        null,
+      );
+      return account;
+    },
+    async contract(account: Account, rows: PageRow[], settings: Partial<Contract> = {}): Promise<Contract> {
+      const nowMs = Date.now();
+      const id = newId('con', nowMs, randomBytes);
+      const pages = await putPages(deps.pages, { tenantId, contractId: id, batch: 'b' }, rows);
+      return await createContract(deps, origin(), {
+        id,
+        tenantId,
+        name: 'Test contract',
+        accountIds: [account.id],
+        lane: 'bulk',
+        status: 'IN_PROGRESS',
+        totalCount: rows.length,
+        pages,
+        nextRow: 0,
+        openFrom: 0,
+        fedCount: 0,
+        atOnce: 0,
+        skipInvalid: false,
+        createdAt: nowMs,
+        ...settings,
+      });
+    },
+    origin,
+    readAccount: (id: string) => deps.table.get<Account>(keys.account(tenantId, id)),
+    readHot: (id: string) => deps.table.get<AccountHot>(keys.accountHot(tenantId, id)),
+    readContract: (id: string) => readContract(deps.table, tenantId, id),
+    async messages(contract: Contract): Promise<Message[]> {
+      const ids = Array.from({ length: contract.totalCount }, (_, row) => messageId(contract.id, row));
+      const items = await deps.table.getMany<Item>(ids.map((id) => keys.message(tenantId, id)));
+      return items.flatMap((item) => (item === undefined ? [] : [toMessage(item)]));
+    },
+    async stop(): Promise<void> {
+      for (const host of hosts) await host.stop();
+      await pump.stop();
+      await emulators.stop();
+      await rm(dir, { recursive: true, force: true });
+    },
+  };
+}
+
+export type Gateway = Awaited<ReturnType<typeof startGateway>>;
+
+/** `count` rows to distinct valid numbers. */
+export function rowsTo(count: number, from = 0): PageRow[] {
+  return Array.from({ length: count }, (_, i) => ({
+    to: `7999${String(1_000_001 + from + i)}`,
+    text: `Text ${from + i}`,
+  }));
+}
+
+/** Asks every 20 ms until the answer is not undefined or false; throws with `what` after `timeoutMs`. */
+export async function until<T>(
+  what: string,
+  ask: () => Promise<T | undefined | false>,
+  timeoutMs = 10_000,
+): Promise<T> {
+  const end = Date.now() + timeoutMs;
+  for (;;) {
+    const answer = await ask();
+    if (answer !== undefined && answer !== false) return answer;
+    if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+}

@@ -1,0 +1,110 @@
+import type { Account } from '../../lib/domain/account.ts';
+import type { Clock } from '../../lib/runtime/clock.ts';
+import {
+  type Ack,
+  NotSent,
+  type SessionEnd,
+  type TransportFactory,
+  type TransportListener,
+  type TransportSession,
+  Unanswered,
+} from '../../socket-host/transport.ts';
+
+export interface Wire {
+  id: string;
+  to: string;
+  text: string;
+  at: number;
+  account: string;
+}
+
+/** How the network answers a send: an ack (with an error code or without), silence, or a line that breaks before the wire. */
+export type Answer = Ack | 'silence' | 'not_sent';
+
+/**
+ * A messaging network in memory, for tests of the host itself: it links and opens at once, acks what it is told to ack, and keeps what was on
+ * the wire. Numbers ending in 0000 are not on it.
+ */
+export function fakeNetwork(clock: Clock) {
+  const wire: Wire[] = [];
+  const sessions = new Map<string, FakeSession>();
+  let answer: (message: { id: string; to: string }) => Answer = () => ({});
+  let refuse: ((account: string) => SessionEnd | undefined) | undefined;
+
+  class FakeSession implements TransportSession {
+    readonly account: Account;
+    readonly listener: TransportListener;
+    private closed = false;
+    readonly lookups: string[] = [];
+
+    constructor(account: Account, listener: TransportListener) {
+      this.account = account;
+      this.listener = listener;
+      setTimeout(() => {
+        const end = refuse?.(account.id);
+        if (end !== undefined) return this.end(end);
+        if (this.closed) return;
+        listener.onOpen({ phoneNumber: account.phoneNumber ?? '79990000001' });
+        listener.onDrained();
+      }, 1);
+    }
+
+    end(end: SessionEnd): void {
+      if (this.closed) return;
+      this.closed = true;
+      this.listener.onClosed(end);
+    }
+
+    async send(message: { id: string; to: string; text: string }, ackTimeoutMs: number): Promise<Ack> {
+      if (this.closed) throw new NotSent('closed');
+      const result = answer(message);
+      if (result === 'not_sent') throw new NotSent('the line broke');
+      wire.push({ ...message, at: clock.nowMs(), account: this.account.id });
+      await clock.sleep(2);
+      if (result !== 'silence') return result;
+      await clock.sleep(ackTimeoutMs);
+      throw new Unanswered('no ack');
+    }
+
+    async typing(): Promise<void> {}
+
+    async lookup(to: string): Promise<boolean | undefined> {
+      this.lookups.push(to);
+      return !to.endsWith('0000');
+    }
+
+    async requestPairingCode(): Promise<string> {
+      return 'ABCD1234';
+    }
+
+    async logout(): Promise<void> {
+      this.closed = true;
+    }
+
+    async close(): Promise<void> {
+      this.closed = true;
+    }
+  }
+
+  const transports: TransportFactory = {
+    create: (_store, account) => ({
+      open: (listener) => {
+        const session = new FakeSession(account, listener);
+        sessions.set(account.id, session);
+        return session;
+      },
+    }),
+    refreshVersion: async () => {},
+  };
+  return {
+    wire,
+    sessions,
+    transports,
+    answerWith(next: typeof answer): void {
+      answer = next;
+    },
+    refuseWith(next: typeof refuse): void {
+      refuse = next;
+    },
+  };
+}

@@ -1,0 +1,43 @@
+import { execFileSync } from 'node:child_process';
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { buildApp } from '../../lib/infra/app.ts';
+
+const outdir = mkdtempSync(join(tmpdir(), 'paceline-bundles-'));
+const bundles: Record<string, string> = {};
+afterAll(() => rmSync(outdir, { recursive: true, force: true }));
+
+beforeAll(() => {
+  const { app, serviceStack } = buildApp({ stage: 'qa', outdir });
+  const { template } = app.synth().getStackByName(serviceStack.stackName);
+  for (const { Metadata, Properties } of Object.values<Resource>(template.Resources)) {
+    const name = Metadata?.['paceline:name'];
+    const key = Properties?.Code?.S3Key;
+    if (name !== undefined && key !== undefined) bundles[name] = join(outdir, `asset.${key.replace('.zip', '')}`);
+  }
+}, 60_000);
+
+interface Resource {
+  Metadata?: Record<string, string>;
+  Properties?: { Code?: { S3Key?: string } };
+}
+
+test.each(['api', 'feed', 'feed-changes', 'import', 'sweep'])(
+  'the bundle of %s loads alone and exports its handler',
+  (name) => {
+    const file = join(bundles[name] ?? '', 'index.mjs');
+    const script = `import(${JSON.stringify(pathToFileURL(file).href)}).then(m => console.log(typeof m.handler))`;
+    // Without the project's node_modules and without any variable: nothing may happen at import.
+    expect(execFileSync(process.execPath, ['-e', script], { cwd: tmpdir(), env: {}, encoding: 'utf8' }).trim()).toBe(
+      'function',
+    );
+  },
+);
+
+test('the api bundle carries what /docs serves', () => {
+  const files = ['swagger-ui-bundle.js', 'swagger-ui-standalone-preset.js', 'swagger-ui.css'];
+  expect(readdirSync(join(bundles.api ?? '', 'swagger-ui')).sort()).toEqual(files);
+});

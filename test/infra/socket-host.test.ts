@@ -1,0 +1,127 @@
+import { readFileSync } from 'node:fs';
+import { Match } from 'aws-cdk-lib/assertions';
+import { describe, expect, test } from 'vitest';
+import { drainSec } from '../../lib/infra/settings.ts';
+import { synthesize } from './synthesis.ts';
+
+const { service } = synthesize({ stage: 'qa' });
+const task = () => {
+  const [resource] = Object.values(service.findResources('AWS::ECS::TaskDefinition'));
+  const { Properties, Metadata } = resource ?? {};
+  return { Properties, Metadata, container: Properties?.ContainerDefinitions[0] };
+};
+
+describe('the task', () => {
+  test('gives the host 105 of the 110 seconds until SIGKILL to drain', () => {
+    const { container } = task();
+    const told = container.Environment.find((one: { Name: string }) => one.Name === 'DRAIN_SEC');
+    expect(drainSec).toBe(110);
+    expect(container.StopTimeout).toBe(drainSec);
+    expect(told.Value).toBe('105');
+  });
+
+  test('runs on arm64 without root, without capabilities, and writes to its volume only', () => {
+    const { Properties, container, Metadata } = task();
+    expect(Properties).toMatchObject({
+      Family: 'paceline-qa-host',
+      Cpu: '512',
+      Memory: '1024',
+      RequiresCompatibilities: ['FARGATE'],
+      RuntimePlatform: { CpuArchitecture: 'ARM64', OperatingSystemFamily: 'LINUX' },
+      Volumes: [{ Name: 'data' }],
+    });
+    expect(container).toMatchObject({
+      User: '1000:1000',
+      ReadonlyRootFilesystem: true,
+      LinuxParameters: { InitProcessEnabled: true, Capabilities: { Drop: ['ALL'] } },
+      MountPoints: [{ ContainerPath: '/data', ReadOnly: false, SourceVolume: 'data' }],
+      Ulimits: [{ Name: 'nofile', SoftLimit: 65_535, HardLimit: 65_535 }],
+    });
+    expect(container.Environment).toContainEqual({ Name: 'HOST_DATA_DIR', Value: '/data' });
+    expect(Metadata['paceline:entry']).toBe('socket-host/main.ts');
+  });
+
+  test('counts as started when the host answers /health, except locally, where ports are free ones', () => {
+    const { container } = task();
+    expect(container.Environment).toContainEqual({ Name: 'METRICS_PORT', Value: '9464' });
+    expect(container.HealthCheck.Command.slice(0, 3)).toEqual(['CMD', 'node', '-e']);
+    expect(container.HealthCheck.Command[3]).toContain("fetch('http://127.0.0.1:9464/health')");
+    const [local] = Object.values(synthesize({ stage: 'local' }).service.findResources('AWS::ECS::TaskDefinition'));
+    expect(JSON.stringify(local?.Properties.ContainerDefinitions)).not.toContain('METRICS_PORT');
+  });
+
+  test('the image declares that volume for that user and starts that file', () => {
+    const dockerfile = readFileSync(new URL('../../socket-host/Dockerfile', import.meta.url), 'utf8');
+    expect(dockerfile).toContain('VOLUME ["/data"]');
+    expect(dockerfile).toContain('chown 1000:1000 /data');
+    expect(dockerfile).toMatch(/\nUSER 1000:1000\n/);
+    expect(dockerfile).toMatch(/\nCMD \["node", "socket-host\/main\.ts"\]\n/);
+  });
+});
+
+describe('the service', () => {
+  test('replaces a host after the new one is up and rolls back by itself', () => {
+    service.hasResourceProperties('AWS::ECS::Service', {
+      ServiceName: 'paceline-qa-host',
+      DesiredCount: 1,
+      CapacityProviderStrategy: [{ CapacityProvider: 'FARGATE', Weight: 1 }],
+      DeploymentConfiguration: {
+        DeploymentCircuitBreaker: { Enable: true, Rollback: true },
+        MinimumHealthyPercent: 100,
+        MaximumPercent: 200,
+      },
+      NetworkConfiguration: { AwsvpcConfiguration: Match.objectLike({ AssignPublicIp: 'ENABLED' }) },
+    });
+  });
+
+  test('scales by CPU between the given numbers', () => {
+    const larger = synthesize({ stage: 'qa', hosts: '2', maxHosts: '6', spot: 'true', hostCpu: '1024' }).service;
+    larger.hasResourceProperties('AWS::ECS::Service', {
+      DesiredCount: 2,
+      CapacityProviderStrategy: [{ CapacityProvider: 'FARGATE_SPOT', Weight: 1 }],
+    });
+    larger.hasResourceProperties('AWS::ECS::TaskDefinition', { Cpu: '1024', Memory: '2048' });
+    larger.hasResourceProperties('AWS::ApplicationAutoScaling::ScalableTarget', { MinCapacity: 2, MaxCapacity: 6 });
+  });
+
+  test('hosts=0 neither scales up by itself nor alarms', () => {
+    const none = synthesize({ stage: 'qa', hosts: '0' }).service;
+    none.hasResourceProperties('AWS::ECS::Service', { DesiredCount: 0 });
+    none.resourceCountIs('AWS::ApplicationAutoScaling::ScalableTarget', 0);
+    expect(none.findResources('AWS::CloudWatch::Alarm', { Properties: { AlarmName: 'paceline-qa-no-host' } })).toEqual(
+      {},
+    );
+  });
+});
+
+describe('the network', () => {
+  test('has two public subnets, no NAT, and nothing may come in', () => {
+    service.resourceCountIs('AWS::EC2::Subnet', 2);
+    service.resourceCountIs('AWS::EC2::NatGateway', 0);
+    service.resourceCountIs('AWS::EC2::EIP', 0);
+    service.resourceCountIs('AWS::EC2::SecurityGroupIngress', 0);
+    service.allResourcesProperties('AWS::EC2::SecurityGroup', { SecurityGroupIngress: Match.absent() });
+    service.resourceCountIs('Custom::VpcRestrictDefaultSG', 1);
+  });
+
+  test('reaches S3 and DynamoDB through free gateway endpoints', () => {
+    service.resourceCountIs('AWS::EC2::VPCEndpoint', 2);
+    service.allResourcesProperties('AWS::EC2::VPCEndpoint', { VpcEndpointType: 'Gateway' });
+  });
+
+  test('egress=nat-eip: hosts sit in private subnets behind one fixed address', () => {
+    const fixed = synthesize({ stage: 'qa', egress: 'nat-eip' }).service;
+    fixed.resourceCountIs('AWS::EC2::NatGateway', 1);
+    fixed.resourceCountIs('AWS::EC2::EIP', 1);
+    fixed.resourceCountIs('AWS::EC2::Subnet', 4);
+    const [eipId] = Object.keys(fixed.findResources('AWS::EC2::EIP'));
+    fixed.hasResourceProperties('AWS::EC2::NatGateway', { AllocationId: { 'Fn::GetAtt': [eipId, 'AllocationId'] } });
+    fixed.hasOutput('EgressAddress', { Value: { Ref: eipId } });
+    const [host] = Object.values(fixed.findResources('AWS::ECS::Service'));
+    const network = host?.Properties.NetworkConfiguration.AwsvpcConfiguration;
+    expect(network.AssignPublicIp).toBe('DISABLED');
+    for (const subnet of network.Subnets) {
+      expect(fixed.toJSON().Resources[subnet.Ref].Properties.MapPublicIpOnLaunch).toBe(false);
+    }
+  });
+});

@@ -1,0 +1,107 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { dirname, join, relative, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { describe, expect, it } from 'vitest';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+
+function sources(folder: string): string[] {
+  return readdirSync(join(root, folder), { withFileTypes: true, recursive: true })
+    .filter((entry) => entry.isFile() && entry.name.endsWith('.ts'))
+    .map((entry) => join(entry.parentPath, entry.name));
+}
+
+/** What a file imports: project files as paths from the root, packages by name. Type-only imports are marked. */
+function importsOf(file: string): { target: string; typeOnly: boolean }[] {
+  const text = readFileSync(file, 'utf8');
+  const found = text.matchAll(/^(?:import|export)\s+(type\s+)?(?:[^'";]*?\sfrom\s+)?'([^']+)'/gm);
+  return [...found].map(([, type, from = '']) => ({
+    target: from.startsWith('.') ? relative(root, resolve(dirname(file), from)) : from,
+    typeOnly: type !== undefined,
+  }));
+}
+
+function violations(folder: string, allowed: (target: string, typeOnly: boolean) => boolean): string[] {
+  return sources(folder).flatMap((file) =>
+    importsOf(file)
+      .filter(({ target, typeOnly }) => !allowed(target, typeOnly))
+      .map(({ target }) => `${relative(root, file)} imports ${target}`),
+  );
+}
+
+const isProject = (target: string): boolean =>
+  /^(bin|lib|functions|socket-host|simulator|local|bench|test|dashboard)\//.test(target);
+const below =
+  (...folders: string[]) =>
+  (target: string) =>
+    folders.some((folder) => target.startsWith(`${folder}/`));
+
+describe('the layers', () => {
+  it('domain imports nothing of the project but itself', () => {
+    expect(violations('lib/domain', (target) => !isProject(target) || below('lib/domain')(target))).toEqual([]);
+  });
+
+  it('domain does no I/O and has no clock, randomness or environment', () => {
+    const forbidden =
+      /\bDate\.now\(|\bnew Date\(\)|\bMath\.random\(|\bprocess\.|\bsetTimeout\(|node:(fs|net|http|child_process)/;
+    const guilty = sources('lib/domain').filter((file) =>
+      forbidden.test(readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')),
+    );
+    expect(guilty.map((file) => relative(root, file))).toEqual([]);
+  });
+
+  it('lib/aws imports domain and runtime only', () => {
+    const allowed = below('lib/aws', 'lib/domain', 'lib/runtime');
+    expect(violations('lib/aws', (target) => !isProject(target) || allowed(target))).toEqual([]);
+  });
+
+  it('lib/runtime imports domain only', () => {
+    const allowed = below('lib/runtime', 'lib/domain');
+    expect(violations('lib/runtime', (target) => !isProject(target) || allowed(target))).toEqual([]);
+  });
+
+  it('functions never import each other or the host', () => {
+    const stages = readdirSync(join(root, 'functions'));
+    const found = stages.flatMap((stage) => {
+      const allowed = below(`functions/${stage}`, 'lib/aws', 'lib/domain', 'lib/runtime');
+      return violations(`functions/${stage}`, (target) => !isProject(target) || allowed(target));
+    });
+    expect(found).toEqual([]);
+  });
+
+  it('the host never imports functions', () => {
+    const allowed = below('socket-host', 'lib/aws', 'lib/domain', 'lib/runtime');
+    expect(violations('socket-host', (target) => !isProject(target) || allowed(target))).toEqual([]);
+  });
+
+  it('lib/infra takes types and constants only', () => {
+    const allowed = below('lib/infra', 'lib/domain');
+    expect(violations('lib/infra', (target, type) => !isProject(target) || type || allowed(target))).toEqual([]);
+  });
+
+  it('only lib/aws imports the AWS SDK in the product', () => {
+    const product = ['lib/domain', 'lib/runtime', 'lib/infra', 'functions', 'socket-host'];
+    const found = product.flatMap((folder) =>
+      violations(folder, (target, type) => type || !target.startsWith('@aws-sdk/')),
+    );
+    expect(found).toEqual([]);
+  });
+
+  it('only socket-host/whatsapp imports Baileys in the product', () => {
+    const found = ['lib', 'functions', 'socket-host', 'local'].flatMap((folder) =>
+      violations(folder, (target) => !target.startsWith('@whiskeysockets/')),
+    );
+    expect(found.filter((line) => !line.startsWith('socket-host/whatsapp/'))).toEqual([]);
+  });
+});
+
+describe('the files', () => {
+  it('stay below 400 lines', () => {
+    const folders = ['bin', 'lib', 'functions', 'socket-host', 'simulator', 'local', 'bench'];
+    const long = folders
+      .flatMap(sources)
+      .map((file) => ({ file: relative(root, file), lines: readFileSync(file, 'utf8').split('\n').length - 1 }))
+      .filter(({ lines }) => lines > 400);
+    expect(long).toEqual([]);
+  });
+});

@@ -1,0 +1,264 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { AuthCorrupt, AuthFenced } from '../../../socket-host/auth/errors.ts';
+import { type Fixture, fixture, prefix } from './fixture.ts';
+
+let f: Fixture;
+beforeEach(() => {
+  f = fixture();
+});
+afterEach(() => f.cleanUp());
+
+const logKey = (number: number) => `${prefix}log/${String(number).padStart(12, '0')}`;
+const snapKey = (number: number) => `${prefix}snap/${String(number).padStart(12, '0')}`;
+
+describe('barriers', () => {
+  it('lets one owner win each number when twenty race', async () => {
+    const stores = await Promise.all(Array.from({ length: 20 }, (_, i) => f.open({ host: `hst_${i}` })));
+    expect([...f.objects.objects.keys()].sort()).toEqual(Array.from({ length: 20 }, (_, i) => logKey(i + 1)));
+    const outcomes = await Promise.allSettled(
+      stores.map(async (store) => {
+        await store.set({ session: { a: 1 } });
+        await store.commit();
+      }),
+    );
+    expect(outcomes.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(f.fenced).toHaveLength(19);
+  });
+
+  it('lets the highest epoch end as the only one that can write', async () => {
+    const opened = await Promise.allSettled(Array.from({ length: 20 }, (_, i) => f.open({ epoch: i + 1 })));
+    const outcomes = await Promise.allSettled(
+      opened.map(async (result, i) => {
+        if (result.status === 'rejected') throw result.reason;
+        await result.value.set({ session: { winner: i + 1 } });
+        await result.value.commit();
+      }),
+    );
+    expect(outcomes.map(({ status }) => status)).toEqual([...Array(19).fill('rejected'), 'fulfilled']);
+    for (const result of opened) if (result.status === 'rejected') expect(result.reason).toBeInstanceOf(AuthFenced);
+    const next = await f.open({ epoch: 21 });
+    expect(next.get('session', 'winner')).toBe(20);
+  });
+
+  it('applies a segment that arrives while it is being put', async () => {
+    const old = await f.open();
+    await old.set({ session: { a: 1 } });
+    let late = true;
+    f.objects.before = async (key) => {
+      if (key !== logKey(2) || !late) return;
+      late = false;
+      await old.commit();
+    };
+    const next = await f.open({ epoch: 2 });
+    expect(next.get('session', 'a')).toBe(1);
+    expect(f.objects.creates).toEqual([logKey(1), logKey(2), logKey(2), logKey(3)]);
+  });
+
+  it('refuses an owner whose epoch is behind', async () => {
+    await f.open({ epoch: 7 });
+    await expect(f.open({ epoch: 6 })).rejects.toThrow(AuthFenced);
+  });
+});
+
+describe('a stale owner', () => {
+  it('is fenced by its next commit, told once, and never writes again', async () => {
+    const stale = await f.open();
+    await f.open({ epoch: 2, host: 'hst_2' });
+    await stale.set({ session: { a: 1 } });
+    await expect(stale.commit()).rejects.toThrow('hst_2 of epoch 2 has written segment 2');
+    expect(f.fenced).toEqual(['hst_2 of epoch 2 has written segment 2']);
+    const creates = f.objects.creates.length;
+    await expect(stale.commit()).rejects.toThrow(AuthFenced);
+    await expect(stale.set({ session: { a: 2 } })).rejects.toThrow(AuthFenced);
+    await expect(stale.barrier()).rejects.toThrow(AuthFenced);
+    await expect(stale.wipe()).rejects.toThrow(AuthFenced);
+    expect(f.objects.creates).toHaveLength(creates);
+    expect(f.fenced).toHaveLength(1);
+  });
+
+  it('finds out by a barrier before it connects again', async () => {
+    const stale = await f.open();
+    await stale.barrier();
+    expect(f.objects.creates).toEqual([logKey(1), logKey(2)]);
+    await f.open({ epoch: 2 });
+    await expect(stale.barrier()).rejects.toThrow(AuthFenced);
+  });
+
+  it('writes nothing once its lease is over', async () => {
+    const store = await f.open();
+    await store.set({ session: { a: 1 } });
+    f.lease.held = false;
+    await expect(store.commit()).rejects.toThrow(AuthFenced);
+    expect(f.objects.creates).toEqual([logKey(1)]);
+    expect(f.fenced).toHaveLength(1);
+    await expect(f.open({ epoch: 2 })).rejects.toThrow(AuthFenced);
+  });
+});
+
+describe('damage', () => {
+  async function threeSegments() {
+    const store = await f.open();
+    for (const value of [1, 2, 3]) {
+      await store.set({ session: { a: value } });
+      await store.commit();
+    }
+    await store.close();
+  }
+
+  it('names the object of which a bit has changed, and loads nothing', async () => {
+    await threeSegments();
+    for (const at of [0, 10, 60, -1]) {
+      const bytes = Uint8Array.from(f.objects.objects.get(logKey(3)) ?? []);
+      bytes.set([(bytes.at(at) ?? 0) ^ 1], at < 0 ? bytes.length + at : at);
+      const intact = f.objects.objects.get(logKey(3)) ?? new Uint8Array();
+      f.objects.objects.set(logKey(3), bytes);
+      await expect(f.open({ epoch: 2 })).rejects.toThrow('ten_1/acc_1/log/000000000003');
+      f.objects.objects.set(logKey(3), intact);
+    }
+    expect(f.objects.objects.has(logKey(5))).toBe(false);
+  });
+
+  it('names the object that is cut short', async () => {
+    await threeSegments();
+    f.objects.objects.set(logKey(2), (f.objects.objects.get(logKey(2)) ?? new Uint8Array()).subarray(0, 30));
+    await expect(f.open({ epoch: 2 })).rejects.toThrow('ten_1/acc_1/log/000000000002 is not an auth object');
+  });
+
+  it('names the segment that is missing', async () => {
+    await threeSegments();
+    f.objects.objects.delete(logKey(3));
+    await expect(f.open({ epoch: 2 })).rejects.toThrow('ten_1/acc_1/log/000000000003 is missing');
+  });
+
+  it('notices a segment that stands under the number of another', async () => {
+    await threeSegments();
+    f.objects.objects.set(logKey(2), f.objects.objects.get(logKey(3)) ?? new Uint8Array());
+    await expect(f.open({ epoch: 2 })).rejects.toThrow('log/000000000002 was written as number 3');
+  });
+
+  it('falls back to an older snapshot only while every segment since still stands', async () => {
+    const store = await f.open();
+    for (let i = 0; i < 4; i++) {
+      await store.set({ session: { [`big${i}`]: randomText(90_000) } });
+      await store.commit();
+    }
+    await store.close();
+    const snapshots = [...f.objects.objects.keys()].filter((key) => key.includes('/snap/')).sort();
+    expect(snapshots.length).toBeGreaterThan(1);
+    f.objects.objects.set(snapshots.at(-1) ?? '', new Uint8Array(100));
+    const recovered = await f.open({ epoch: 2 });
+    expect(recovered.get('session', 'big3')).toHaveLength(90_000);
+    await recovered.close();
+    f.objects.objects.delete(logKey(1));
+    for (const key of snapshots) f.objects.objects.set(key, new Uint8Array(100));
+    await expect(f.open({ epoch: 3 })).rejects.toThrow(AuthCorrupt);
+    await expect(f.open({ epoch: 3 })).rejects.toThrow(snapshots.at(-1));
+  });
+});
+
+describe('snapshots', () => {
+  it('restores the same keys from a snapshot and the log as from the log alone', async () => {
+    const store = await f.open();
+    for (let i = 0; i < 30; i++) {
+      await store.set({
+        session: { [`r${i}`]: randomText(9_000), same: i },
+        'lid-mapping': { [`n${i}`]: i % 3 ? `l${i}` : null },
+      });
+      await store.commit();
+    }
+    await store.close();
+    const snapshots = [...f.objects.objects.keys()].filter((key) => key.includes('/snap/'));
+    expect(snapshots.length).toBeGreaterThan(0);
+    const withSnapshot = await f.open({ epoch: 2 });
+    const fromSnapshot = dump(withSnapshot);
+    await withSnapshot.close();
+    for (const key of snapshots) f.objects.objects.delete(key);
+    const fromLog = dump(await f.open({ epoch: 3 }));
+    expect(fromSnapshot).toEqual(fromLog);
+    expect(fromLog.same).toBe(29);
+    expect(fromLog.n1).toBe('l1');
+    expect(fromLog.n3).toBeUndefined();
+
+    function dump(from: typeof store): Record<string, unknown> {
+      const keys = Array.from({ length: 30 }, (_, i) => i);
+      return Object.fromEntries([
+        ['same', from.get('session', 'same')],
+        ...keys.map((i) => [`r${i}`, from.get('session', `r${i}`)]),
+        ...keys.map((i) => [`n${i}`, from.get('lid-mapping', `n${i}`)]),
+      ]);
+    }
+  });
+
+  it('removes what is covered only when a second snapshot stands and the first is a day old', async () => {
+    const store = await f.open();
+    const grow = async (name: string) => {
+      await store.set({ session: { [name]: randomText(200_000) } });
+      await store.commit();
+      await new Promise((resolve) => setTimeout(resolve, 60));
+    };
+    await grow('a');
+    expect([...f.objects.objects.keys()].sort()).toEqual([logKey(1), logKey(2), snapKey(2)]);
+    f.clock.nowMs += 25 * 3_600_000;
+    await grow('b');
+    expect([...f.objects.objects.keys()].sort()).toEqual([logKey(3), snapKey(2), snapKey(3)]);
+    await grow('c');
+    expect([...f.objects.objects.keys()].sort()).toEqual([logKey(3), logKey(4), snapKey(2), snapKey(3), snapKey(4)]);
+    await store.close();
+    const next = await f.open({ epoch: 2 });
+    expect(['a', 'b', 'c'].map((name) => String(next.get('session', name)).length)).toEqual([
+      200_000, 200_000, 200_000,
+    ]);
+  });
+
+  it('opens 20,000 keys in less than a second', async () => {
+    const store = await f.open();
+    const sessions: Record<string, unknown> = {};
+    for (let i = 0; i < 20_000; i++) sessions[`${4915100000000 + i}_1.0`] = { version: 'v1', chain: randomText(120) };
+    await store.set({ session: sessions });
+    await store.commit();
+    await store.close();
+    const startedAt = performance.now();
+    const next = await f.open({ epoch: 2 });
+    expect(performance.now() - startedAt).toBeLessThan(1000);
+    expect(next.get('session', '4915100019999_1.0')).toEqual(sessions['4915100019999_1.0']);
+  });
+});
+
+describe('wipe', () => {
+  it('forgets the account, removes its keys from S3 and keeps the numbering', async () => {
+    const store = await f.open();
+    store.saveCreds({ me: {}, account: {} });
+    await store.set({ session: { a: 1 } });
+    await store.commit();
+    await store.wipe();
+    expect(store.creds()).toBeUndefined();
+    expect(store.get('session', 'a')).toBeUndefined();
+    expect(store.registered()).toBe(false);
+    expect([...f.objects.objects.keys()].sort()).toEqual([logKey(3), snapKey(3)]);
+    await store.set({ session: { b: 2 } });
+    await store.commit();
+    const next = await f.open({ epoch: 2 });
+    expect(next.creds()).toBeUndefined();
+    expect(next.get('session', 'b')).toBe(2);
+    expect([...f.objects.objects.keys()].sort()).toEqual([logKey(3), logKey(4), logKey(5), snapKey(3)]);
+  });
+
+  it('is complete even when the process ends before the objects are removed', async () => {
+    const store = await f.open();
+    await store.set({ session: { a: 1 } });
+    await store.commit();
+    f.objects.before = async (key) => {
+      if (key.includes('/snap/')) throw new Error('the process ends here');
+    };
+    await expect(store.wipe()).rejects.toThrow('the process ends here');
+    f.objects.before = async () => {};
+    const next = await f.open({ epoch: 2 });
+    expect(next.get('session', 'a')).toBeUndefined();
+  });
+});
+
+function randomText(length: number): string {
+  let text = '';
+  while (text.length < length) text += Math.random().toString(36).slice(2);
+  return text.slice(0, length);
+}

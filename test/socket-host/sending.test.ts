@@ -1,0 +1,99 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { moveContract } from '../../lib/aws/contracts.ts';
+import { systemClock } from '../../lib/runtime/clock.ts';
+import { type Gateway, rowsTo, startGateway, tenantId, until } from '../harness/gateway.ts';
+
+describe('sending a contract', () => {
+  let gateway: Gateway;
+  beforeAll(async () => {
+    gateway = await startGateway(systemClock);
+    await gateway.host();
+  });
+  afterAll(() => gateway.stop());
+  beforeEach(() => {
+    gateway.wire.length = 0;
+    gateway.answerWith(() => ({}));
+  });
+
+  const completed = async (id: string) => (await gateway.readContract(id))?.status === 'COMPLETED';
+
+  it('sends each row once, in order, and completes', async () => {
+    const account = await gateway.account();
+    const contract = await gateway.contract(account, rowsTo(120));
+    await until('completed', () => completed(contract.id));
+    expect(gateway.wire.map((message) => message.text)).toEqual(rowsTo(120).map((row) => row.text));
+    const messages = await gateway.messages(contract);
+    expect(messages.map((message) => message.state)).toEqual(Array(120).fill('SENT'));
+    expect(messages.map((message) => message.attempts)).toEqual(Array(120).fill(1));
+    await until('totals', async () => (await gateway.readHot(account.id))?.messageCount === 120);
+    expect(await gateway.readHot(account.id)).toMatchObject({ queuedBulk: 0, queuedExpress: 0, errorCount: 0 });
+  });
+
+  it('fails numbers that are not on WhatsApp with no attempt', async () => {
+    const account = await gateway.account();
+    const rows = [...rowsTo(2, 500), { to: '79991230000', text: 'Nobody' }];
+    const contract = await gateway.contract(account, rows);
+    await until('completed', () => completed(contract.id));
+    const [, , nobody] = await gateway.messages(contract);
+    expect(nobody).toMatchObject({ state: 'FAILED', attempts: 0, error: { code: 'NOT_ON_WHATSAPP' } });
+    expect(gateway.wire).toHaveLength(2);
+  });
+
+  it('retries an error ack twice, then fails with its attempts', async () => {
+    const account = await gateway.account();
+    gateway.answerWith(() => ({ code: 500 }));
+    const contract = await gateway.contract(account, rowsTo(1, 600));
+    await until('failed', async () => (await gateway.readContract(contract.id))?.status === 'FAILED', 20_000);
+    const [message] = await gateway.messages(contract);
+    expect(message).toMatchObject({ state: 'FAILED', attempts: 3, error: { code: 'REJECTED' } });
+    expect(gateway.wire.map((sent) => sent.id)).toEqual(Array(3).fill(message?.id));
+  }, 30_000);
+
+  it('sends at most the message in hand after a pause, and goes on at once', async () => {
+    const account = await gateway.account();
+    const contract = await gateway.contract(account, rowsTo(200, 1000));
+    await until('some are sent', async () => gateway.wire.length > 20);
+    await moveContract(gateway.deps, gateway.origin(), tenantId, contract.id, 'pause');
+    const sentAtPause = gateway.wire.length;
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    expect(gateway.wire.length).toBeLessThanOrEqual(sentAtPause + 1);
+    await moveContract(gateway.deps, gateway.origin(), tenantId, contract.id, 'start');
+    await until('completed', () => completed(contract.id), 20_000);
+    expect(new Set(gateway.wire.map((message) => message.id)).size).toBe(200);
+    expect(gateway.wire).toHaveLength(200);
+  }, 40_000);
+
+  it('cancels what is not sent', async () => {
+    const account = await gateway.account();
+    const contract = await gateway.contract(account, rowsTo(300, 2000));
+    await until('some are sent', async () => gateway.wire.length > 10);
+    await moveContract(gateway.deps, gateway.origin(), tenantId, contract.id, 'cancel');
+    await until('lanes are empty', async () => (await gateway.readHot(account.id))?.queuedBulk === 0);
+    const sent = gateway.wire.length;
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(gateway.wire.length).toBeLessThanOrEqual(sent + 1);
+    const states = new Set((await gateway.messages(contract)).map((message) => message.state));
+    expect([...states].sort()).toEqual(['CANCELED', 'SENT']);
+  });
+
+  it('sends the same id again on a new connection when the line breaks before the wire', async () => {
+    const account = await gateway.account();
+    let broken = 0;
+    gateway.answerWith(({ to }) => (to.endsWith('7') && broken++ < 1 ? 'not_sent' : {}));
+    const contract = await gateway.contract(account, rowsTo(20, 3000));
+    await until('completed', () => completed(contract.id), 20_000);
+    expect(broken).toBeGreaterThan(1);
+    expect(new Set(gateway.wire.map((message) => message.id)).size).toBe(20);
+    expect((await gateway.messages(contract)).map((message) => message.state)).toEqual(Array(20).fill('SENT'));
+  }, 30_000);
+
+  it('takes express before bulk', async () => {
+    const account = await gateway.account();
+    const bulk = await gateway.contract(account, rowsTo(300, 4000));
+    await until('some are sent', async () => gateway.wire.length > 5);
+    const express = await gateway.contract(account, rowsTo(3, 5000), { lane: 'express' });
+    await until('completed', () => completed(express.id));
+    expect(gateway.wire.length).toBeLessThan(290);
+    await until('completed', () => completed(bulk.id), 20_000);
+  }, 30_000);
+});

@@ -1,0 +1,270 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { NotSent, Unanswered } from '../../../socket-host/transport.ts';
+import { type Connected, type Gateway, gateway } from './gateway.ts';
+import { countQueries, sleep } from './probe.ts';
+
+let g: Gateway;
+beforeAll(async () => {
+  g = await gateway();
+});
+afterAll(() => g.cleanUp());
+
+let rows = 0;
+const newId = () => `msg_${(++rows).toString(16).toUpperCase().padStart(18, '0')}`;
+
+async function received(number: string): Promise<{ id: string; text: string; repeats: number }[]> {
+  const { body } = await g.control('GET', `/phones/${number}/messages`);
+  return body as { id: string; text: string; repeats: number }[];
+}
+
+async function reconnected(before: Connected, listener = {}): Promise<Connected> {
+  await before.session.close();
+  await before.store.barrier();
+  const after = g.connect(before.store, {}, listener);
+  await after.heard('drained');
+  return after;
+}
+
+describe('a text', () => {
+  it('arrives under our id, is acknowledged, delivered and read; the next one asks WhatsApp nothing', async () => {
+    const { session, said, heard } = await g.linked('4915110000001');
+    await g.control('POST', '/phones', { number: '4915120000001' });
+    expect(await session.lookup('4915120000001')).toBe(true);
+    const first = 'msg_0123456789ABCDEF01';
+    expect(await session.send({ id: first, to: '4915120000001', text: 'Hello Ada' }, 5000)).toEqual({});
+    await heard(`receipt ${first} read`);
+    expect(said.receipts).toEqual([`${first} delivered`, `${first} read`]);
+
+    const queries = countQueries(session);
+    expect(await session.lookup('4915120000001')).toBe(true);
+    const second = newId();
+    expect(await session.send({ id: second, to: '4915120000001', text: 'Hello again' }, 5000)).toEqual({});
+    await heard(`receipt ${second} delivered`);
+    expect(queries()).toBe(0);
+    expect(await received('4915120000001')).toMatchObject([
+      { id: '3EB00123456789ABCDEF01', text: 'Hello Ada', repeats: 0 },
+      { text: 'Hello again', repeats: 0 },
+    ]);
+  });
+
+  it('needs one commit, whether the recipient is new or known', async () => {
+    const { session, store } = await g.linked('4915110000002');
+    await session.send({ id: newId(), to: '4915120000002', text: 'one' }, 5000);
+    await sleep(600);
+    const before = store.stats.puts;
+    await session.send({ id: newId(), to: '4915120000002', text: 'two' }, 5000);
+    await sleep(600);
+    expect(store.stats.puts).toBe(before + 1);
+  });
+
+  it('carries the refusal of the server as a code, and tells it from acceptance', async () => {
+    const { session } = await g.linked('4915110000003');
+    for (const code of [463, 479, 429]) {
+      await g.control('POST', '/faults', { account: '4915110000003', kind: 'error-ack', code });
+      const queriesOfRecovery = countQueries(session);
+      expect(await session.send({ id: newId(), to: '4915120000003', text: 'refused' }, 5000)).toEqual({ code });
+      if (code !== 463) expect(queriesOfRecovery()).toBe(0);
+    }
+    expect(await session.send({ id: newId(), to: '4915120000003', text: 'accepted' }, 5000)).toEqual({});
+  });
+
+  it('asks for the devices again after a 479, and the message still arrives once', async () => {
+    const { session } = await g.linked('4915110000004');
+    const to = '4915120000004';
+    await session.send({ id: newId(), to, text: 'one' }, 5000);
+    const queries = countQueries(session);
+    await session.send({ id: newId(), to, text: 'two', refreshDevices: true }, 5000);
+    expect(queries()).toBeGreaterThan(0);
+    expect((await received(to)).map(({ text, repeats }) => [text, repeats])).toEqual([
+      ['one', 0],
+      ['two', 0],
+    ]);
+  });
+
+  it('is sent again from its text when a device could not open it', async () => {
+    const { session, said, store, heard } = await g.linked('4915110000005');
+    const to = '4915120000005';
+    const first = newId();
+    await session.send({ id: first, to, text: 'one' }, 5000);
+    await heard(`receipt ${first} delivered`);
+    const lid = String(store.get('lid-mapping', to));
+    const record = store.get('session', `${lid}_1.0`) as Sessions;
+    for (const entry of Object.values(record._sessions)) {
+      for (const chain of Object.values(entry._chains)) {
+        if (chain.chainKey?.key !== undefined) chain.chainKey.key = Buffer.alloc(32, 7).toString('base64');
+      }
+    }
+    await store.set({ session: { [`${lid}_1.0`]: record } });
+    const id = newId();
+    said.texts.set(id, 'two, again');
+    await session.send({ id, to, text: 'two, lost' }, 5000);
+    await heard(`receipt ${id} delivered`);
+    expect((await received(to)).map(({ text }) => text)).toEqual(['one', 'two, again']);
+  });
+});
+
+interface Sessions {
+  _sessions: Record<string, { _chains: Record<string, { chainKey?: { key?: string } }> }>;
+}
+
+describe('a send without an answer', () => {
+  it('is Unanswered when the ack does not come in time, and a receipt settles it after reconnecting', async () => {
+    const before = await g.linked('4915110000006');
+    await g.control('POST', '/faults', { account: '4915110000006', kind: 'withhold-ack' });
+    const id = newId();
+    const sending = before.session.send({ id, to: '4915120000006', text: 'silence' }, 100);
+    await expect(sending).rejects.toBeInstanceOf(Unanswered);
+    const after = await reconnected(before);
+    await after.heard(`receipt ${id} delivered`);
+    expect(await after.session.send({ id, to: '4915120000006', text: 'silence' }, 5000)).toEqual({});
+    expect(await received('4915120000006')).toMatchObject([{ text: 'silence', repeats: 1 }]);
+  });
+
+  it('is Unanswered when the connection drops before the ack', async () => {
+    const { session, said, heard } = await g.linked('4915110000007');
+    await g.control('POST', '/faults', { account: '4915110000007', kind: 'delay-ack', ms: 5000 });
+    const sending = session.send({ id: newId(), to: '4915120000007', text: 'gone' }, 10_000);
+    sending.catch(() => {});
+    await sleep(200);
+    await g.control('POST', '/faults', { account: '4915110000007', kind: 'drop' });
+    await expect(sending).rejects.toBeInstanceOf(Unanswered);
+    await heard('closed');
+    expect(said.end?.code).toBe(428);
+  });
+
+  it('is NotSent on a session that is not open', async () => {
+    const { session } = await g.linked('4915110000008');
+    await session.close();
+    const sending = session.send({ id: newId(), to: '4915120000008', text: 'late' }, 1000);
+    await expect(sending).rejects.toBeInstanceOf(NotSent);
+    expect(await received('4915120000008')).toEqual([]);
+  });
+});
+
+describe('durable before send', () => {
+  it('puts nothing on the wire until the session is in S3', async () => {
+    const { session } = await g.linked('4915110000010');
+    await session.send({ id: newId(), to: '4915120000010', text: 'one' }, 5000);
+    await sleep(600);
+    const gate = Promise.withResolvers<void>();
+    g.objects.before = () => gate.promise;
+    const sending = session.send({ id: newId(), to: '4915120000010', text: 'two' }, 5000);
+    await sleep(200);
+    expect(await received('4915120000010')).toHaveLength(1);
+    gate.resolve();
+    g.objects.before = async () => {};
+    expect(await sending).toEqual({});
+    expect(await received('4915120000010')).toHaveLength(2);
+  });
+
+  it('goes on from S3 after a crash without using a counter twice', async () => {
+    const crashed = await g.linked('4915110000011');
+    const to = '4915120000011';
+    for (const text of ['one', 'two', 'three']) await crashed.session.send({ id: newId(), to, text }, 5000);
+    // The process ends here: nothing is closed, nothing flushed. What S3 holds is all there is.
+    const next = g.connect(await g.openStore('acc_4915110000011'));
+    await next.heard('drained');
+    expect(await next.session.send({ id: newId(), to, text: 'four' }, 5000)).toEqual({});
+    expect((await received(to)).map(({ text }) => text)).toEqual(['one', 'two', 'three', 'four']);
+    expect(g.simulator.totals()).toMatchObject({ usedCounters: 0 });
+    await crashed.heard('closed');
+    expect(crashed.said.end?.code).toBe(440);
+  });
+
+  it('cannot send once another owner has written: NotSent, and the session ends', async () => {
+    const stale = await g.linked('4915110000012');
+    await stale.session.send({ id: newId(), to: '4915120000012', text: 'one' }, 5000);
+    await g.openStore('acc_4915110000012');
+    const sending = stale.session.send({ id: newId(), to: '4915120000012', text: 'two' }, 5000);
+    await expect(sending).rejects.toBeInstanceOf(NotSent);
+    await stale.heard('closed');
+    expect(stale.said.end).toEqual({ detail: 'a session could not be made durable' });
+    expect((await received('4915120000012')).map(({ text }) => text)).toEqual(['one']);
+  });
+
+  it('cannot send while S3 is away, and sends after it is back', async () => {
+    const before = await g.linked('4915110000013');
+    await before.session.send({ id: newId(), to: '4915120000013', text: 'one' }, 5000);
+    g.objects.before = async () => {
+      throw new Error('unreachable');
+    };
+    const sending = before.session.send({ id: newId(), to: '4915120000013', text: 'two' }, 5000);
+    await expect(sending).rejects.toBeInstanceOf(NotSent);
+    await before.heard('closed');
+    g.objects.before = async () => {};
+    const after = await reconnected(before);
+    await after.session.send({ id: newId(), to: '4915120000013', text: 'three' }, 5000);
+    expect((await received('4915120000013')).map(({ text }) => text)).toEqual(['one', 'three']);
+  });
+
+  it('sends nothing once the lease is over', async () => {
+    const { session, heard } = await g.linked('4915110000014');
+    g.lease.held = false;
+    const sending = session.send({ id: newId(), to: '4915120000014', text: 'late' }, 1000);
+    await expect(sending).rejects.toBeInstanceOf(NotSent);
+    await session.close();
+    await heard('closed');
+    g.lease.held = true;
+    expect(await received('4915120000014')).toEqual([]);
+  });
+});
+
+describe('a lookup', () => {
+  it('asks once for each number and keeps the answer with the keys', async () => {
+    const before = await g.linked('4915110000020');
+    const queries = countQueries(before.session);
+    expect(await before.session.lookup('4915120000020')).toBe(true);
+    expect(await before.session.lookup('4915120010000')).toBe(false);
+    expect(queries()).toBe(2);
+    expect(await before.session.lookup('4915120000020')).toBe(true);
+    expect(await before.session.lookup('4915120010000')).toBe(false);
+    expect(queries()).toBe(2);
+    await before.session.close();
+    await before.store.close();
+
+    const store = await g.openStore('acc_4915110000020');
+    const dayMs = 24 * 3_600_000;
+    let daysLater = 0;
+    const after = g.connect(store, { nowMs: () => Date.now() + daysLater * dayMs });
+    await after.heard('drained');
+    const later = countQueries(after.session);
+    expect(await after.session.lookup('4915120010000')).toBe(false);
+    expect(later()).toBe(0);
+    daysLater = 1;
+    expect(await after.session.lookup('4915120000020')).toBe(true);
+    expect(later()).toBe(0);
+    expect(await after.session.lookup('4915120010000')).toBe(false);
+    expect(later()).toBe(1);
+  });
+
+  it('knows without asking whom it has written to', async () => {
+    const { session } = await g.linked('4915110000021');
+    await session.send({ id: newId(), to: '4915120000021', text: 'hello' }, 5000);
+    const queries = countQueries(session);
+    expect(await session.lookup('4915120000021')).toBe(true);
+    expect(queries()).toBe(0);
+  });
+
+  it('is undefined, not no, when nobody answers', async () => {
+    const { session } = await g.linked('4915110000022');
+    await session.close();
+    expect(await session.lookup('4915120000022')).toBeUndefined();
+  });
+});
+
+it('shows typing without failing, connected or not', async () => {
+  const { session } = await g.linked('4915110000030');
+  await session.typing('4915120000030', true);
+  await session.typing('4915120000030', false);
+  await session.close();
+  await session.typing('4915120000030', true);
+});
+
+it('sends side by side calls one after the other, each with its own answer', async () => {
+  const { session } = await g.linked('4915110000031');
+  const to = ['4915120000031', '4915120000032', '4915120000033', '4915120000031'];
+  const acks = await Promise.all(to.map((number) => session.send({ id: newId(), to: number, text: 'hi' }, 5000)));
+  expect(acks).toEqual([{}, {}, {}, {}]);
+  expect(await received('4915120000031')).toHaveLength(2);
+  expect(g.simulator.totals()).toMatchObject({ usedCounters: 0 });
+});
