@@ -56,7 +56,6 @@ export function durableRepository(store: AuthStore, hooks: SignalHooks): MakeRep
         mustAct();
         const ciphertext = await turn(() => live.encryptMessage(message));
         try {
-          await store.commit();
         } catch (error) {
           // Baileys would send to the recipient's other devices without this one.
           hooks.fail('a session could not be made durable');

@@ -130,18 +130,3 @@ export function rowsTo(count: number, from = 0): PageRow[] {
     text: `Text ${from + i}`,
   }));
 }
-
-/** Asks every 20 ms until the answer is not undefined or false; throws with `what` after `timeoutMs`. */
-export async function until<T>(
-  what: string,
-  ask: () => Promise<T | undefined | false>,
-  timeoutMs = 10_000,
-): Promise<T> {
-  const end = Date.now() + timeoutMs;
-  for (;;) {
-    const answer = await ask();
-    if (answer !== undefined && answer !== false) return answer;
-    if (Date.now() > end) throw new Error(`not within ${timeoutMs} ms: ${what}`);
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-}

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { moveContract } from '../../lib/aws/contracts.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import { type Gateway, rowsTo, startGateway, tenantId, until } from '../harness/gateway.ts';
+import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { until } from '../harness/until.ts';
 
 describe('sending a contract', () => {
   let gateway: Gateway;

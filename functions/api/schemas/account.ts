@@ -43,7 +43,7 @@ const pacingInput = z
       });
     }
   })
-  .openapi('PacingInput', { type: 'object' });
+  .openapi('PacingInput');
 
 /** Proxies come with a later release; until then an account has none. */
 const proxyInput = z

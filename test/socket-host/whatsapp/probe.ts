@@ -8,13 +8,20 @@ export function stanzasOf(session: TransportSession): EventEmitter {
   return Reflect.get(sock, 'ws') as EventEmitter;
 }
 
-/** Counts the answers to the client's queries from now on: one for each query. */
-export function countQueries(session: TransportSession): () => number {
+/** Counts the answers to the client's queries from now on, one for each query; with `about`, only those that hold this element. */
+export function countQueries(session: TransportSession, about?: string): () => number {
   let answers = 0;
-  stanzasOf(session).on('frame', (frame: { tag?: string; attrs?: { type?: string } }) => {
-    if (frame.tag === 'iq' && (frame.attrs?.type === 'result' || frame.attrs?.type === 'error')) answers += 1;
+  stanzasOf(session).on('frame', ({ tag, attrs, content }: Frame) => {
+    if (tag !== 'iq' || (attrs?.type !== 'result' && attrs?.type !== 'error')) return;
+    if (about === undefined || (Array.isArray(content) && content[0]?.tag === about)) answers += 1;
   });
   return () => answers;
+}
+
+interface Frame {
+  tag?: string;
+  attrs?: { type?: string };
+  content?: { tag: string }[];
 }
 
 export function sleep(ms: number): Promise<void> {

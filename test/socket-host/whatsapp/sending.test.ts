@@ -59,12 +59,16 @@ describe('a text', () => {
 
   it('carries the refusal of the server as a code, and tells it from acceptance', async () => {
     const { session } = await g.linked('4915110000003');
+    expect(await session.send({ id: newId(), to: '4915120000003', text: 'accepted' }, 5000)).toEqual({});
+    await sleep(100);
+    const queries = countQueries(session);
     for (const code of [463, 479, 429]) {
       await g.control('POST', '/faults', { account: '4915110000003', kind: 'error-ack', code });
-      const queriesOfRecovery = countQueries(session);
       expect(await session.send({ id: newId(), to: '4915120000003', text: 'refused' }, 5000)).toEqual({ code });
-      if (code !== 463) expect(queriesOfRecovery()).toBe(0);
     }
+    await sleep(100);
+    // Baileys by itself would ask for a trust token after a 463, which counts as another reach-out.
+    expect(queries()).toBe(0);
     expect(await session.send({ id: newId(), to: '4915120000003', text: 'accepted' }, 5000)).toEqual({});
   });
 
@@ -212,7 +216,7 @@ describe('durable before send', () => {
 describe('a lookup', () => {
   it('asks once for each number and keeps the answer with the keys', async () => {
     const before = await g.linked('4915110000020');
-    const queries = countQueries(before.session);
+    const queries = countQueries(before.session, 'usync');
     expect(await before.session.lookup('4915120000020')).toBe(true);
     expect(await before.session.lookup('4915120010000')).toBe(false);
     expect(queries()).toBe(2);
@@ -227,7 +231,7 @@ describe('a lookup', () => {
     let daysLater = 0;
     const after = g.connect(store, { nowMs: () => Date.now() + daysLater * dayMs });
     await after.heard('drained');
-    const later = countQueries(after.session);
+    const later = countQueries(after.session, 'usync');
     expect(await after.session.lookup('4915120010000')).toBe(false);
     expect(later()).toBe(0);
     daysLater = 1;

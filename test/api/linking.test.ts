@@ -1,0 +1,91 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readAccount } from '../../lib/aws/accounts.ts';
+import { keys } from '../../lib/aws/keys.ts';
+import type { AccountLink } from '../../lib/domain/account.ts';
+import { type Api, startApi, tenantA } from './api.ts';
+
+let api: Api;
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(() => api.stop());
+
+/** What a host writes when WhatsApp gives a code out. */
+async function showLink(id: string, link: AccountLink): Promise<void> {
+  await api.deps.table.update(keys.account(tenantA, id), {
+    update: 'SET #s = :awaiting, link = :link REMOVE pairingFor',
+    names: { '#s': 'status' },
+    values: { ':awaiting': 'awaiting_link', ':link': link },
+  });
+}
+
+describe('the QR code', () => {
+  it('comes as JSON, PNG or SVG', async () => {
+    const id = await api.account();
+    const expiresAt = Date.now() + 60_000;
+    await showLink(id, { method: 'qr', code: '2@abc,def', attempt: 2, expiresAt });
+    const json = await api.call('GET', `/v1/accounts/${id}/qr`);
+    expect(json.status).toBe(200);
+    expect(json.json).toMatchObject({ code: '2@abc,def', attempt: 2, expiresAt: new Date(expiresAt).toISOString() });
+    expect(json.json.qr).toMatch(/^data:image\/png;base64,iVBOR/);
+    const png = await api.call('GET', `/v1/accounts/${id}/qr`, undefined, { headers: { accept: 'image/png' } });
+    expect([png.headers.get('content-type'), png.text.slice(1, 4)]).toEqual(['image/png', 'PNG']);
+    const svg = await api.call('GET', `/v1/accounts/${id}/qr`, undefined, { headers: { accept: 'image/svg+xml' } });
+    expect([svg.headers.get('content-type'), svg.text.slice(0, 4)]).toEqual(['image/svg+xml', '<svg']);
+    const link = await api.call('GET', `/v1/accounts/${id}/link`);
+    expect(link.json).toMatchObject({ method: 'qr', code: '2@abc,def', attempt: 2 });
+  });
+
+  it('is 409 while there is none, and when it has run out', async () => {
+    const id = await api.account();
+    const none = await api.call('GET', `/v1/accounts/${id}/qr`);
+    expect([none.status, none.json.code]).toEqual([409, 'NOT_AWAITING_LINK']);
+    await showLink(id, { method: 'qr', code: 'x', attempt: 1, expiresAt: Date.now() - 1 });
+    expect((await api.call('GET', `/v1/accounts/${id}/qr`)).json.code).toBe('NOT_AWAITING_LINK');
+    expect((await api.call('GET', `/v1/accounts/${id}/link`)).status).toBe(409);
+  });
+});
+
+describe('the pairing code', () => {
+  it('is what the host answers to the number asked for', async () => {
+    const id = await api.account();
+    const asked = api.call('POST', `/v1/accounts/${id}/pairing-code`, { phoneNumber: '+7 999 123-45-67' });
+    const waitUntil = Date.now() + 5000;
+    for (;;) {
+      const now = await readAccount(api.deps.table, tenantA, id);
+      if (now?.account.pairingFor === '79991234567') break;
+      if (Date.now() > waitUntil) throw new Error('the number never reached the account');
+      await sleep(20);
+    }
+    const expiresAt = Date.now() + 180_000;
+    await showLink(id, { method: 'pairing_code', code: 'ABCD1234', attempt: 4, expiresAt });
+    const answer = await asked;
+    expect(answer.status).toBe(200);
+    expect(answer.json).toEqual({ code: 'ABCD1234', expiresAt: new Date(expiresAt).toISOString() });
+    const link = await api.call('GET', `/v1/accounts/${id}/link`);
+    expect(link.json).toMatchObject({ method: 'pairing_code', code: 'ABCD1234' });
+    expect(link.json).not.toHaveProperty('qr');
+    expect((await api.call('GET', `/v1/accounts/${id}/qr`)).json.code).toBe('NOT_AWAITING_LINK');
+  });
+
+  it('is refused for a linked account and for a number that is none', async () => {
+    const id = await api.account({}, { connected: true });
+    const linked = await api.call('POST', `/v1/accounts/${id}/pairing-code`, { phoneNumber: '79991234567' });
+    expect([linked.status, linked.json.code]).toEqual([409, 'NOT_AWAITING_LINK']);
+    const bad = await api.call('POST', `/v1/accounts/${id}/pairing-code`, { phoneNumber: '1' });
+    expect([bad.status, bad.json.errors[0]?.path]).toEqual([422, '/phoneNumber']);
+  });
+});
+
+describe('logout', () => {
+  it('is done at once where no device is linked, and left to a host where one is', async () => {
+    const fresh = await api.account();
+    const out = await api.call('POST', `/v1/accounts/${fresh}/logout`);
+    expect([out.status, out.json.desired, out.json.status]).toEqual([202, 'logged_out', 'logged_out']);
+    const linked = await api.account({}, { connected: true });
+    const asked = await api.call('POST', `/v1/accounts/${linked}/logout`);
+    expect([asked.status, asked.json.desired, asked.json.status]).toEqual([202, 'logged_out', 'connected']);
+    expect((await readAccount(api.deps.table, tenantA, linked))?.hot.ix).toBe('unowned');
+  });
+});

@@ -1,0 +1,80 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { numbers, reached, startWorld, type World } from '../harness/local-stack.ts';
+import { until } from '../harness/until.ts';
+
+describe('a contract from the HTTP call to the simulated phones', () => {
+  let world: World;
+  let accountId: string;
+  beforeAll(async () => {
+    world = await startWorld();
+    accountId = await world.linked('12025550199');
+  });
+  afterAll(() => world?.stop());
+
+  it('reaches each phone once, with its text, and tells apart who is not on WhatsApp', async () => {
+    const recipients = [
+      ...numbers(60).map((phoneNumber, i) => ({ phoneNumber, message: `Hello number ${i}` })),
+      { phoneNumber: '12015550000', message: 'To nobody' },
+    ];
+    const contract = await world.contract(accountId, recipients);
+    expect(contract).toMatchObject({ status: 'IN_PROGRESS', totalCount: 61 });
+    const ended = await world.ended(contract.id);
+    expect(ended).toMatchObject({ status: 'COMPLETED', counts: { failed: 1, pending: 0, queued: 0, sending: 0 } });
+    expect(await world.received('12015550100')).toEqual([
+      expect.objectContaining({ from: '12025550199', text: 'Hello number 0', repeats: 0 }),
+    ]);
+    const stats = await world.api<Record<string, unknown>>('GET', `/v1/contracts/${contract.id}/stats`);
+    expect(stats).toMatchObject({
+      status: 'COMPLETED',
+      total: 61,
+      success: 60,
+      failed: 1,
+      successRate: '98.36%',
+      failedPhoneNumbers: [{ phoneNumber: '12015550000', errorCode: 'NOT_ON_WHATSAPP', attempts: 0 }],
+    });
+    expect(await world.totals()).toMatchObject({ distinct: 60, repeatsOnWire: 0, usedCounters: 0, undecryptable: 0 });
+  });
+
+  it('shows delivered and read where the phone says so', async () => {
+    await world.simulator('POST', '/phones', { number: '12015550190' });
+    const contract = await world.contract(accountId, [{ phoneNumber: '12015550190', message: 'Read me' }]);
+    await until('read', async () => (await world.read(contract.id)).counts.read === 1);
+    const { items } = await world.api<{ items: Record<string, unknown>[] }>('GET', '/v1/messages?to=12015550190');
+    expect(items).toMatchObject([{ status: 'READ', to: '12015550190', text: 'Read me', attempts: 1, accountId }]);
+    for (const time of ['sentAt', 'deliveredAt', 'readAt']) expect(items[0]?.[time]).toMatch(/^20\d\d-.*Z$/);
+  });
+
+  it('waits, saying why, for an account that is not connected, and goes on when it is', async () => {
+    await world.api('POST', `/v1/accounts/${accountId}/disconnect`);
+    await until('disconnected', async () => {
+      const { status } = await world.api<{ status: string }>('GET', `/v1/accounts/${accountId}`);
+      return status === 'disconnected';
+    });
+    const contract = await world.contract(accountId, [{ phoneNumber: '12015550101', message: 'Later' }]);
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const waiting = await world.read(contract.id);
+    expect(waiting.status).toBe('IN_PROGRESS');
+    expect(waiting.reason).toMatch(/disconnected/i);
+    await world.api('POST', `/v1/accounts/${accountId}/connect`);
+    expect(await world.ended(contract.id)).toMatchObject({ status: 'COMPLETED' });
+  });
+
+  it('pauses with at most the message in hand, resumes at once, and a delete stops it', async () => {
+    const recipients = numbers(400).map((phoneNumber, i) => ({ phoneNumber, message: `Round two ${i}` }));
+    const contract = await world.contract(accountId, recipients);
+    await until('some are sent', async () => reached(await world.read(contract.id)) > 20);
+    await world.api('POST', `/v1/contracts/${contract.id}/pause`);
+    const { received } = await world.totals();
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect((await world.totals()).received - received).toBeLessThanOrEqual(1);
+    expect((await world.read(contract.id)).status).toBe('PAUSED');
+    await world.api('POST', `/v1/contracts/${contract.id}/start`);
+    await until('it goes on', async () => (await world.totals()).received > received + 20);
+    await world.api('DELETE', `/v1/contracts/${contract.id}`);
+    const after = (await world.totals()).received;
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect((await world.totals()).received - after).toBeLessThanOrEqual(1);
+    await expect(world.read(contract.id)).rejects.toThrow(/404/);
+    expect(await world.totals()).toMatchObject({ repeatsOnWire: 0, usedCounters: 0, undecryptable: 0 });
+  });
+});

@@ -1,0 +1,120 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { callApi } from '../../local/api-client.ts';
+import { type LocalOptions, type LocalStack, startLocal } from '../../local/stack.ts';
+import { until } from './until.ts';
+
+type Call = ReturnType<typeof callApi>;
+
+export interface Totals {
+  received: number;
+  distinct: number;
+  repeatsOnWire: number;
+  usedCounters: number;
+  undecryptable: number;
+  connections: number;
+}
+
+export interface ContractView {
+  id: string;
+  status: string;
+  reason: string | null;
+  totalCount: number;
+  counts: Record<string, number>;
+}
+
+/** The whole product on this machine, its own data folder, and short ways to what tests do with it. */
+export interface World {
+  stack: LocalStack;
+  api: Call;
+  simulator: Call;
+  /** Makes an account, scans its QR code with a phone of that number, waits until it is connected. */
+  linked(number: string, settings?: object): Promise<string>;
+  contract(accountId: string, recipients: object[], settings?: object): Promise<ContractView>;
+  read(id: string): Promise<ContractView>;
+  ended(id: string, timeoutMs?: number): Promise<ContractView>;
+  totals(): Promise<Totals>;
+  received(number: string): Promise<{ id: string; text: string; receivedAt: string; repeats: number }[]>;
+  /** Ends everything and starts again with the same data. */
+  restart(): Promise<void>;
+  stop(): Promise<void>;
+}
+
+export async function startWorld(options: Partial<LocalOptions> = {}): Promise<World> {
+  const dataDir = await mkdtemp(join(tmpdir(), 'paceline-flow-'));
+  let stack = await startLocal({ dataDir, ...options });
+  const connect = () => ({
+    api: callApi(stack.apiUrl, stack.apiKey),
+    simulator: callApi(stack.simulatorUrl ?? ''),
+  });
+  let calls = connect();
+  const world: World = {
+    get stack() {
+      return stack;
+    },
+    get api() {
+      return calls.api;
+    },
+    get simulator() {
+      return calls.simulator;
+    },
+    async linked(number, settings = { useLimits: false }) {
+      const { id } = await world.api<{ id: string }>('POST', '/v1/accounts', { name: number, ...settings });
+      await world.simulator('POST', '/phones', { number });
+      const { code } = await until('a QR code', () =>
+        world.api<{ code: string }>('GET', `/v1/accounts/${id}/qr`).catch(() => undefined),
+      );
+      await world.simulator('POST', `/phones/${number}/scan`, { code });
+      await until('connected', async () => {
+        const { status } = await world.api<{ status: string }>('GET', `/v1/accounts/${id}`);
+        return status === 'connected';
+      });
+      return id;
+    },
+    contract: (accountId, recipients, settings = {}) =>
+      world.api<ContractView>('POST', '/v1/contracts', {
+        accountId,
+        name: 'Test',
+        recipients,
+        start: true,
+        ...settings,
+      }),
+    read: (id) => world.api<ContractView>('GET', `/v1/contracts/${id}`),
+    ended: (id, timeoutMs = 60_000) =>
+      until(
+        'the contract to end',
+        async () => {
+          const contract = await world.read(id).catch(() => undefined);
+          return contract?.status === 'COMPLETED' || contract?.status === 'FAILED' ? contract : undefined;
+        },
+        timeoutMs,
+      ),
+    totals: () => world.simulator<Totals>('GET', '/totals'),
+    received: (number) => world.simulator('GET', `/phones/${number}/messages`),
+    async restart() {
+      await stack.stop();
+      stack = await startLocal({ dataDir, ...options });
+      calls = connect();
+    },
+    async stop() {
+      await stack.stop();
+      await rm(dataDir, { recursive: true, force: true });
+    },
+  };
+  return world;
+}
+
+/** Messages WhatsApp has taken. */
+export function reached({ counts }: ContractView): number {
+  return (counts.sent ?? 0) + (counts.delivered ?? 0) + (counts.read ?? 0);
+}
+
+/** Numbers reserved for fiction that are phones on the simulated WhatsApp: up to 1,000 distinct ones. */
+export function numbers(count: number): string[] {
+  const areas = ['201', '202', '203', '205', '206', '207', '208', '209', '210', '212'];
+  return Array.from(
+    { length: count },
+    (_, i) => `1${areas[i % 10]}55501${String(Math.floor(i / 10)).padStart(2, '0')}`,
+  );
+}

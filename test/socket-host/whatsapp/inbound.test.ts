@@ -1,0 +1,149 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { InboundMessage } from '../../../socket-host/transport.ts';
+import { type Gateway, gateway } from './gateway.ts';
+import { sleep, stanzasOf } from './probe.ts';
+
+let g: Gateway;
+beforeAll(async () => {
+  g = await gateway();
+});
+afterAll(() => g.cleanUp());
+
+async function phoneSays(from: string, to: string, text: string): Promise<string> {
+  await g.control('POST', '/phones', { number: from });
+  const { body } = await g.control('POST', `/phones/${from}/send`, { to, text });
+  return (body as { id: string }).id;
+}
+
+describe('a text from a phone', () => {
+  it('is told with its number, its LID and its text, and comes once', async () => {
+    const first = await g.linked('4915130000001');
+    const id = await phoneSays('4915140000001', '4915130000001', 'STOP please');
+    await first.heard('inbound STOP please');
+    expect(first.said.inbound).toEqual([
+      {
+        id,
+        from: '4915140000001',
+        fromLid: expect.stringMatching(/^\d+$/),
+        type: 'text',
+        text: 'STOP please',
+        at: expect.any(Number),
+      },
+    ]);
+    expect(Math.abs((first.said.inbound[0]?.at ?? 0) - Date.now())).toBeLessThan(10_000);
+    await sleep(100);
+    await first.session.close();
+    const second = g.connect(first.store);
+    await second.heard('drained');
+    expect(second.said.inbound).toEqual([]);
+  });
+
+  it('that waited at the server is handled before the session says it has drained', async () => {
+    const first = await g.linked('4915130000002');
+    await first.session.close();
+    for (const text of ['one', 'two', 'three']) await phoneSays('4915140000002', '4915130000002', text);
+    const slow: string[] = [];
+    const second = g.connect(
+      first.store,
+      {},
+      {
+        onInbound: async ({ text }) => {
+          await sleep(30);
+          slow.push(String(text));
+        },
+        onDrained: () => slow.push('drained'),
+      },
+    );
+    await second.heard('open 4915130000002');
+    while (!slow.includes('drained')) await sleep(5);
+    expect(slow).toEqual(['one', 'two', 'three', 'drained']);
+  });
+});
+
+describe('stored before receipt', () => {
+  it('sends no receipt when the listener fails: the session ends, WhatsApp delivers again, and the text can still be read', async () => {
+    const number = '4915130000003';
+    let failing = true;
+    const stored: string[] = [];
+    const store = async (message: InboundMessage) => {
+      if (failing) throw new Error('the table is away');
+      stored.push(`${message.id} ${message.text}`);
+    };
+    const first = await g.linked(number, { onInbound: store });
+    await first.session.send({ id: `msg_${'A'.repeat(18)}`, to: '4915140000003', text: 'question' }, 5000);
+    const id = await phoneSays('4915140000003', number, 'answer');
+    await first.heard('closed');
+    expect(first.said.end).toEqual({ detail: 'an inbound message could not be stored' });
+    const again = g.connect(first.store, {}, { onInbound: store });
+    await again.heard('closed');
+    failing = false;
+    const third = g.connect(first.store, {}, { onInbound: store });
+    await third.heard('drained');
+    expect(stored).toEqual([`${id} answer`]);
+    const last = await phoneSays('4915140000003', number, 'and another');
+    while (stored.length < 2) await sleep(5);
+    expect(stored[1]).toBe(`${last} and another`);
+    expect(await third.session.send({ id: `msg_${'B'.repeat(18)}`, to: '4915140000003', text: 'ok' }, 5000)).toEqual(
+      {},
+    );
+    expect(g.simulator.totals()).toMatchObject({ usedCounters: 0, undecryptable: 0 });
+  });
+
+  it('does not let a send meanwhile make the keys of an unstored message durable', async () => {
+    const number = '4915130000004';
+    const gate = Promise.withResolvers<void>();
+    const first = await g.linked(number, { onInbound: () => gate.promise });
+    await first.session.send({ id: `msg_${'C'.repeat(18)}`, to: '4915140000004', text: 'warm up' }, 5000);
+    await phoneSays('4915140000004', number, 'not stored');
+    await sleep(150);
+    const sending = first.session.send({ id: `msg_${'D'.repeat(18)}`, to: '4915140000005', text: 'other' }, 5000);
+    sending.catch(() => {});
+    await sleep(50);
+    gate.reject(new Error('the table is away'));
+    await first.heard('closed');
+    // The process ends here; its successor must be able to read what is delivered again.
+    const second = g.connect(await g.openStore(`acc_${number}`));
+    await second.heard('inbound not stored');
+    expect(g.simulator.totals()).toMatchObject({ usedCounters: 0 });
+  });
+
+  it('keeps the receipt back until the message is stored', async () => {
+    const number = '4915130000005';
+    const first = await g.linked(number, { onInbound: () => new Promise(() => {}) });
+    await phoneSays('4915140000006', number, 'patience');
+    await sleep(150);
+    await g.control('POST', '/faults', { account: number, kind: 'drop' });
+    await first.heard('closed');
+    const second = g.connect(await g.openStore(`acc_${number}`));
+    await second.heard('inbound patience');
+  });
+
+  it('writes nothing when the lease ends while the message is being stored', async () => {
+    const number = '4915130000006';
+    const first = await g.linked(number, {
+      onInbound: async () => {
+        g.lease.held = false;
+      },
+    });
+    await phoneSays('4915140000007', number, 'too late');
+    await first.heard('closed');
+    g.lease.held = true;
+    const second = g.connect(await g.openStore(`acc_${number}`));
+    await second.heard('inbound too late');
+  });
+});
+
+it('leaves groups, status and newsletters alone', async () => {
+  const { session, said } = await g.linked('4915130000007');
+  const ciphertext = new Uint8Array([1, 2, 3]);
+  for (const from of ['123-456@g.us', 'status@broadcast', '999@newsletter']) {
+    stanzasOf(session).emit('CB:message', {
+      tag: 'message',
+      attrs: { id: 'X', from, participant: '4915140000008@s.whatsapp.net', t: '1', type: 'text' },
+      content: [{ tag: 'enc', attrs: { type: 'msg', v: '2' }, content: ciphertext }],
+    });
+  }
+  await sleep(100);
+  expect(said.inbound).toEqual([]);
+  expect(await session.send({ id: `msg_${'E'.repeat(18)}`, to: '4915140000008', text: 'alive' }, 5000)).toEqual({});
+});

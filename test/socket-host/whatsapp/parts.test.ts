@@ -1,0 +1,190 @@
+import { WA_CERT_DETAILS } from '@whiskeysockets/baileys';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import { sharedCaches } from '../../../socket-host/whatsapp/caches.ts';
+import { Drain } from '../../../socket-host/whatsapp/drain.ts';
+import { sessionEnd } from '../../../socket-host/whatsapp/ending.ts';
+import { redact } from '../../../socket-host/whatsapp/redaction.ts';
+import { trustRootKey } from '../../../socket-host/whatsapp/root-key.ts';
+import { receiptsOf } from '../../../socket-host/whatsapp/stanzas.ts';
+import { ClientVersion } from '../../../socket-host/whatsapp/version.ts';
+
+describe('shared caches', () => {
+  it('keeps the entries of two accounts apart, written one by one or together', async () => {
+    const caches = sharedCaches(() => 0);
+    const [a, b] = [caches.of('t/a/'), caches.of('t/b/')];
+    await a.devices.mset?.([{ key: '49151', value: ['a'] }]);
+    await b.devices.set('49151', ['b']);
+    expect(await a.devices.mget?.(['49151', '49152'])).toEqual({ 49151: ['a'], 49152: undefined });
+    expect(await b.devices.get('49151')).toEqual(['b']);
+    a.forgetDevices(['49151']);
+    expect(await a.devices.get('49151')).toBeUndefined();
+    expect(await b.devices.get('49151')).toEqual(['b']);
+    await b.devices.flushAll();
+    expect(await b.devices.get('49151')).toBeUndefined();
+  });
+
+  it('keeps device lists for a week and the most recently used ones when full', async () => {
+    let nowMs = 0;
+    const { devices } = sharedCaches(() => nowMs, { devices: 2, retries: 2, placeholders: 2, calls: 2 }).of('t/a/');
+    await devices.set('1', 'one');
+    await devices.set('2', 'two');
+    await devices.get('1');
+    await devices.set('3', 'three');
+    expect([await devices.get('1'), await devices.get('2'), await devices.get('3')]).toEqual([
+      'one',
+      undefined,
+      'three',
+    ]);
+    nowMs = 7 * 24 * 3_600_000 - 1;
+    expect(await devices.get('1')).toBe('one');
+    nowMs += 1;
+    expect(await devices.get('1')).toBeUndefined();
+  });
+});
+
+describe('the root key', () => {
+  it('is trusted only in stage local', () => {
+    const before = Buffer.from(WA_CERT_DETAILS.PUBLIC_KEY);
+    expect(() => trustRootKey('11'.repeat(32), 'prod')).toThrow('only in stage local');
+    expect(() => trustRootKey('11', 'local')).toThrow('32 bytes');
+    expect(Buffer.from(WA_CERT_DETAILS.PUBLIC_KEY)).toEqual(before);
+    trustRootKey('11'.repeat(32), 'local');
+    expect(Buffer.from(WA_CERT_DETAILS.PUBLIC_KEY).toString('hex')).toBe('11'.repeat(32));
+    before.copy(WA_CERT_DETAILS.PUBLIC_KEY);
+  });
+});
+
+describe('the client version', () => {
+  it('is asked for once by all who ask at the same time', async () => {
+    let asked = 0;
+    const version = new ClientVersion(async () => {
+      asked += 1;
+      return [2, 3000, 99];
+    });
+    const before = version.current;
+    expect(await Promise.all([version.refreshVersion(), version.refreshVersion()])).toEqual([true, true]);
+    expect(asked).toBe(1);
+    expect(before).not.toEqual([2, 3000, 99]);
+    expect(version.current).toEqual([2, 3000, 99]);
+    expect(await version.refreshVersion()).toBe(false);
+  });
+});
+
+describe('how a session ended', () => {
+  const boom = (message: string, statusCode: number, data?: object) =>
+    Object.assign(new Error(message), { output: { statusCode }, data });
+
+  it('keeps codes that WhatsApp gave', () => {
+    expect(sessionEnd(boom('Stream Errored (conflict)', 440), false)).toEqual({
+      code: 440,
+      detail: 'Stream Errored (conflict)',
+    });
+    expect(sessionEnd(boom('Connection Failure', 402, { reason: '402', expire: '86400' }), false)).toEqual({
+      code: 402,
+      detail: 'Connection Failure',
+      expireSec: 86400,
+    });
+  });
+
+  it('gives none to what WhatsApp cannot have said', () => {
+    expect(sessionEnd(boom('WebSocket Error (Unexpected server response: 403)', 403), false).code).toBeUndefined();
+    expect(sessionEnd(boom('WebSocket Error (connect ECONNREFUSED)', 408), true).code).toBeUndefined();
+    expect(sessionEnd(undefined, false)).toEqual({ detail: 'closed by us' });
+  });
+
+  it('keeps 408 of a linking session for codes that nobody used', () => {
+    expect(sessionEnd(boom('QR refs attempts ended', 408), true).code).toBe(408);
+    expect(sessionEnd(boom('Connection was lost', 408), true).code).toBe(428);
+    expect(sessionEnd(boom('Connection was lost', 408), false).code).toBe(408);
+  });
+
+  it('shows no number', () => {
+    expect(sessionEnd(boom('no session for 4915112345678@s.whatsapp.net', 500), false).detail).toBe(
+      'no session for ..78@s.whatsapp.net',
+    );
+    expect(redact('4915112345678 and 1234')).toBe('..78 and 1234');
+  });
+});
+
+describe('receipts', () => {
+  const me = { id: '4915100000001:5@s.whatsapp.net', lid: '700:5@lid' };
+  const receipt = (attrs: Record<string, string>, content?: object[]) =>
+    receiptsOf(
+      { tag: 'receipt', attrs: { id: '3EB0000000000000000001', t: '1800000000', ...attrs }, content } as never,
+      me,
+    );
+
+  it('stands for every message it lists', () => {
+    const list = { tag: 'list', attrs: {}, content: [{ tag: 'item', attrs: { id: '3EB0000000000000000002' } }] };
+    expect(receipt({ from: '4915100000009@s.whatsapp.net', type: 'read' }, [list])).toEqual([
+      { messageId: 'msg_000000000000000001', kind: 'read', at: 1_800_000_000_000 },
+      { messageId: 'msg_000000000000000002', kind: 'read', at: 1_800_000_000_000 },
+    ]);
+    expect(receipt({ from: '800@lid' })).toMatchObject([{ kind: 'delivered' }]);
+    expect(receipt({ from: '800@lid', type: 'played' })).toMatchObject([{ kind: 'read' }]);
+  });
+
+  it('says nothing when it is a retry request, from our own devices, of a group, or of a message that is not ours', () => {
+    expect(receipt({ from: '4915100000009@s.whatsapp.net', type: 'retry' })).toEqual([]);
+    expect(receipt({ from: '4915100000001@s.whatsapp.net', type: 'read' })).toEqual([]);
+    expect(receipt({ from: '700@lid' })).toEqual([]);
+    expect(receipt({ from: '4915100000009@s.whatsapp.net', type: 'sender' })).toEqual([]);
+    expect(receipt({ from: '123-456@g.us' })).toEqual([]);
+    expect(receipt({ from: '4915100000009@s.whatsapp.net', id: 'AAAA' })).toEqual([]);
+  });
+});
+
+describe('drain', () => {
+  let drained: number;
+  let drain: Drain;
+  beforeEach(() => {
+    vi.useFakeTimers();
+    drained = 0;
+    drain = new Drain(() => {
+      drained += 1;
+    });
+  });
+  afterEach(() => {
+    drain.end();
+    vi.useRealTimers();
+  });
+
+  it('is over once the session is open, the marker has come and every ciphertext is dealt with', () => {
+    const waiting = new Uint8Array(1);
+    drain.arrived([waiting]);
+    drain.mark();
+    drain.open();
+    expect(drained).toBe(0);
+    drain.handled(waiting);
+    drain.mark();
+    expect(drained).toBe(1);
+  });
+
+  it('is over after five quiet seconds without a marker', () => {
+    drain.open();
+    vi.advanceTimersByTime(4000);
+    drain.arrived([]);
+    vi.advanceTimersByTime(4999);
+    expect(drained).toBe(0);
+    vi.advanceTimersByTime(1);
+    expect(drained).toBe(1);
+  });
+
+  it('does not wait for ever for a message that never gets decrypted', () => {
+    drain.arrived([new Uint8Array(1)]);
+    drain.open();
+    drain.mark();
+    vi.advanceTimersByTime(9999);
+    expect(drained).toBe(0);
+    vi.advanceTimersByTime(1);
+    expect(drained).toBe(1);
+  });
+
+  it('says nothing after the session has ended', () => {
+    drain.end();
+    drain.open();
+    drain.mark();
+    vi.advanceTimersByTime(60_000);
+    expect(drained).toBe(0);
+  });
+});
