@@ -47,7 +47,8 @@ export class UsageError extends Error {
   override name = 'UsageError';
 }
 
-const MARKER = 'ports.json';
+/** Every folder of ours has it, from the first moment. */
+const MARKER = 'keys.json';
 
 /**
  * The folder of one local stack: its lock, ports, keys and `local.json`. Opening it takes the lock, which a process that has died does not hold any
@@ -65,13 +66,13 @@ export class DataFolder {
     if (options.reset === true) this.#reset();
     // A state file of a process that was killed.
     rmSync(this.#file('local.json'), { force: true });
-    this.ports = this.#read<Ports>(MARKER) ?? {};
-    this.keys = this.#read<Keys>('keys.json') ?? newKeys();
-    this.#write('keys.json', this.keys, 0o600);
+    this.ports = this.#read<Ports>('ports.json') ?? {};
+    this.keys = this.#read<Keys>(MARKER) ?? newKeys();
+    this.#write(MARKER, this.keys, 0o600);
   }
 
   savePorts(): void {
-    this.#write(MARKER, this.ports);
+    this.#write('ports.json', this.ports);
   }
 
   /** Atomic: a reader sees the old state or the new one, never a part. */

@@ -8,9 +8,8 @@ for good. Use a number you can lose, and message only people who have agreed to 
 
 /** What is printed once everything runs; its commands work as they stand. */
 export function summary(stack: LocalStack, options: { whatsapp: 'simulator' | 'real' }): string {
-  const folder = relative(process.cwd(), stack.dataDir) || '.';
-  const key = `-H 'Authorization: Bearer ${stack.apiKey}'`;
-  const simulated = stack.simulatorUrl !== undefined;
+  const inside = relative(process.cwd(), stack.dataDir);
+  const folder = inside === '' ? '.' : inside.startsWith('..') ? stack.dataDir : inside;
   return [
     '',
     'Paceline is running.',
@@ -18,24 +17,37 @@ export function summary(stack: LocalStack, options: { whatsapp: 'simulator' | 'r
     `  API          ${stack.apiUrl}    (its description: ${stack.apiUrl}/docs)`,
     `  API key      ${stack.apiKey}    (tenant "local")`,
     `  Admin key    ${stack.adminKey}`,
-    simulated
-      ? `  Simulator    ${stack.simulatorUrl}    (nothing leaves this machine)`
-      : `  WhatsApp     ${options.whatsapp === 'real' ? 'the real one' : (process.env.WHATSAPP_URL ?? '')}`,
+    stack.simulatorUrl === undefined
+      ? `  WhatsApp     ${options.whatsapp === 'real' ? 'the real one' : (process.env.WHATSAPP_URL ?? '')}`
+      : `  Simulator    ${stack.simulatorUrl}    (nothing leaves this machine)`,
     `  Data         ${folder}    (logs in ${folder}/logs, addresses and keys in ${folder}/local.json)`,
     ...stack.warnings.map((warning) => `  Note         ${warning}`),
     '',
-    simulated
-      ? `Make a phone, then an account for it, and scan the account's code:`
-      : 'Make an account; its code to scan appears here:',
-    '',
-    ...(simulated
-      ? [
-          `  curl -X POST ${stack.simulatorUrl}/phones -H 'Content-Type: application/json' -d '{"number":"5511999990001"}'`,
-        ]
-      : []),
-    `  curl -X POST ${stack.apiUrl}/v1/accounts ${key} -H 'Content-Type: application/json' -d '{"name":"first"}'`,
-    `  curl ${stack.apiUrl}/v1/accounts ${key}`,
+    ...(stack.simulatorUrl === undefined ? realSteps(stack) : simulatedSteps(stack, stack.simulatorUrl)),
     '',
     'Ctrl-C ends everything and keeps the data.',
   ].join('\n');
+}
+
+const JSON_TYPE = `-H 'Content-Type: application/json'`;
+
+function realSteps({ apiUrl, apiKey }: LocalStack): string[] {
+  return [
+    'Make an account; the code to scan appears here:',
+    '',
+    `  curl -X POST ${apiUrl}/v1/accounts -H 'Authorization: Bearer ${apiKey}' ${JSON_TYPE} -d '{"name":"first"}'`,
+  ];
+}
+
+function simulatedSteps({ apiUrl, apiKey }: LocalStack, simulatorUrl: string): string[] {
+  return [
+    'Make a phone and an account, let the phone scan the code of the account, and look:',
+    '',
+    `  KEY='Authorization: Bearer ${apiKey}'`,
+    `  curl -X POST ${simulatorUrl}/phones ${JSON_TYPE} -d '{"number":"5511999990001"}'`,
+    `  ID=$(curl -s -X POST ${apiUrl}/v1/accounts -H "$KEY" ${JSON_TYPE} -d '{"name":"first"}' | grep -o 'acc_[0-9A-Z]*' | head -1); sleep 2`,
+    `  CODE=$(curl -s ${apiUrl}/v1/accounts/$ID/link -H "$KEY" | sed 's/.*"code":"\\([^"]*\\)".*/\\1/')`,
+    `  curl -X POST ${simulatorUrl}/phones/5511999990001/scan ${JSON_TYPE} -d '{"code":"'"$CODE"'"}'`,
+    `  curl ${apiUrl}/v1/accounts/$ID -H "$KEY"`,
+  ];
 }

@@ -1,7 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { type Clients, destroyClients } from '../lib/aws/clients.ts';
+import { type Clients, destroyClients, onCall } from '../lib/aws/clients.ts';
 import { beat, createInbox, type InboxNote, putHost, removeHost, removeInbox, takeNotes } from '../lib/aws/hosts.ts';
 import { objectStore } from '../lib/aws/objects.ts';
 import { Table } from '../lib/aws/table.ts';
@@ -54,6 +54,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   const { config, clients, clock, logger, random } = options;
   const id = newId('hst', Date.now(), randomBytes);
   const metrics = createMetrics();
+  onCall(clients, (service, command) => metrics.awsCalls.inc({ service, command }));
   const lease = new Lease(clock);
   const deps: HostDeps = {
     table: new Table(clients.dynamodb, config.TABLE_NAME),

@@ -46,6 +46,12 @@ export function createMetrics() {
       labelNames: ['kind'] as const,
       registers,
     }),
+    awsCalls: new Counter({
+      name: 'paceline_aws_calls_total',
+      help: 'Requests to AWS, tries again included',
+      labelNames: ['service', 'command'] as const,
+      registers,
+    }),
     failures: new Counter({
       name: 'paceline_failures_total',
       help: 'Unexpected errors that were caught, by where',

@@ -30,6 +30,25 @@ export function createClients(options: { maxSockets?: number } = {}): Clients {
   };
 }
 
+/**
+ * Tells of every request the clients make from now on, tries again included: `dynamodb`, `sqs` or `s3`, and the command without
+ * "Command". Called before the request leaves.
+ */
+export function onCall(clients: Clients, call: (service: keyof Clients, command: string) => void): void {
+  // Low priority in this step is after the retries' own middleware, which therefore runs it for each try.
+  const place = { step: 'finalizeRequest', priority: 'low', name: 'tellOfCall', override: true } as const;
+  const telling =
+    (service: keyof Clients) =>
+    <Args, Result>(next: (args: Args) => Result, context: { commandName?: string }) =>
+    (args: Args): Result => {
+      call(service, context.commandName?.replace(/Command$/, '') ?? 'unknown');
+      return next(args);
+    };
+  clients.dynamodb.middlewareStack.add(telling('dynamodb'), place);
+  clients.sqs.middlewareStack.add(telling('sqs'), place);
+  clients.s3.middlewareStack.add(telling('s3'), place);
+}
+
 export function destroyClients(clients: Clients): void {
   clients.dynamodb.destroy();
   clients.sqs.destroy();

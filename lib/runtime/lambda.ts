@@ -1,5 +1,4 @@
 import { injectLambdaContext } from '@aws-lambda-powertools/logger/middleware';
-import { logMetrics } from '@aws-lambda-powertools/metrics/middleware';
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import { createLogger, type Logger, type LogLevel } from './logger.ts';
@@ -30,12 +29,17 @@ export function lambda<E, S, R>(
       const value = setUp(process.env, logger);
       const invoke = middy<E, R>()
         .use(injectLambdaContext(logger, { resetKeys: true }))
-        .use(logMetrics(metrics))
+        .use({ after: () => flush(metrics), onError: () => flush(metrics) })
         .handler((event, context) => run(event, value, { logger, metrics, context }));
       kept = { value, invoke };
     }
     return await kept.invoke(event, context);
   };
+}
+
+/** Powertools' own middleware warns at each invocation that measured nothing. */
+function flush(metrics: Metrics): void {
+  if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
 }
 
 function levelOf(text: string | undefined): LogLevel {

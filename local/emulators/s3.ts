@@ -18,6 +18,7 @@ export interface S3Options {
 
 export interface S3Emulator {
   url: string;
+  /** The same promise however often it is called. */
   close(): Promise<void>;
 }
 
@@ -73,13 +74,18 @@ export async function startS3(options: S3Options): Promise<S3Emulator> {
   };
   const delivering = deliver();
   const { port } = server.address() as AddressInfo;
+  const close = async (): Promise<void> => {
+    stopping.abort();
+    work.resolve();
+    await Promise.all([closeServer(server), delivering]);
+    database.close();
+  };
+  let closed: Promise<void> | undefined;
   return {
     url: `http://127.0.0.1:${port}`,
-    async close() {
-      stopping.abort();
-      work.resolve();
-      await Promise.all([closeServer(server), delivering]);
-      database.close();
+    close() {
+      closed ??= close();
+      return closed;
     },
   };
 }

@@ -32,6 +32,7 @@ export interface SqsEmulator {
   url: string;
   /** Puts a message into a standard queue as another AWS service would. False when there is no such queue. */
   deliver(queueArn: string, body: string): boolean;
+  /** The same promise however often it is called. */
   close(): Promise<void>;
 }
 
@@ -67,6 +68,7 @@ export async function startSqs(options: { port: number; dataDir: string }): Prom
   leaveGoneCallersEmptyHanded(SqsQueue.prototype, callers);
   await listen(app, options.port);
   const { port } = app.server.address() as AddressInfo;
+  let closed: Promise<void> | undefined;
   return {
     url: `http://127.0.0.1:${port}`,
     deliver(queueArn, body) {
@@ -74,9 +76,9 @@ export async function startSqs(options: { port: number; dataDir: string }): Prom
       queue?.enqueue(SqsStore.createMessage(body));
       return queue !== undefined;
     },
-    async close() {
-      await app.close();
-      persistence.close();
+    close() {
+      closed ??= app.close().then(() => persistence.close());
+      return closed;
     },
   };
 }

@@ -25,7 +25,7 @@ export interface QueuePollerOptions {
 
 const WAIT_SEC = 10;
 const AFTER_ERROR_MS = 500;
-/** AWS would leave a failed message out of sight for the queue's whole visibility timeout; here it comes back after 2, 4, 8 .. s, at most this. */
+/** AWS would leave a failed message out of sight for the queue's whole visibility timeout; here it comes back after 1, 2, 4 .. s, at most this. */
 const MAX_RETRY_SEC = 60;
 
 /** Feeds a queue's messages to a function as Lambda does, until the signal; resolves when the last batch is through. */
@@ -111,7 +111,7 @@ async function comeBack({ sqs, queueUrl }: QueuePollerOptions, record: QueueReco
     new ChangeMessageVisibilityCommand({
       QueueUrl: queueUrl,
       ReceiptHandle: record.receiptHandle,
-      VisibilityTimeout: Math.min(2 ** count, MAX_RETRY_SEC),
+      VisibilityTimeout: Math.min(2 ** (count - 1), MAX_RETRY_SEC),
     }),
   );
 }

@@ -83,7 +83,7 @@ export function planFrom(stacks: Stack[], provisioned: Provisioned): LocalPlan {
   physicalNames(resources, provisioned, context);
   const resolved = resources.map((resource) => ({
     ...resource,
-    properties: RUN_TYPES.test(resource.type) ? resolveObject(resource.properties, resource.stack, context) : {},
+    properties: runsHere(resource) ? resolveObject(resource.properties, resource.stack, context) : {},
   }));
   const ofType = (...types: string[]): Resource[] => resolved.filter((resource) => types.includes(resource.type));
   const warnings: string[] = [];
@@ -115,6 +115,11 @@ export function planFrom(stacks: Stack[], provisioned: Provisioned): LocalPlan {
 /** Only these are resolved: the rest of a template (roles, alarms, networks) means nothing here and may use functions unknown to local mode. */
 const RUN_TYPES =
   /^(AWS::(DynamoDB|SQS|S3|Lambda|Events|Scheduler|ApiGatewayV2)::|AWS::ECS::TaskDefinition|Custom::S3BucketNotifications)/;
+
+/** Functions without an entry are the CDK's own helpers. */
+function runsHere({ type, metadata }: Resource): boolean {
+  return RUN_TYPES.test(type) && (type !== 'AWS::Lambda::Function' || metadata['paceline:entry'] !== undefined);
+}
 
 function functionPlan(resource: Resource, context: ResolveContext): FunctionPlan {
   const { properties, metadata, stack, logicalId } = resource;

@@ -8,6 +8,8 @@ import {
 import type { AuthStore, KeyChanges } from '../auth/store.ts';
 import { turns, turnsByKey } from './turns.ts';
 
+const tokenIndex = '__index';
+
 type MakeRepository = SocketConfig['makeSignalRepository'];
 
 /** What the Signal side needs of its session. */
@@ -56,6 +58,7 @@ export function durableRepository(store: AuthStore, hooks: SignalHooks): MakeRep
         mustAct();
         const ciphertext = await turn(() => live.encryptMessage(message));
         try {
+          await store.commit();
         } catch (error) {
           // Baileys would send to the recipient's other devices without this one.
           hooks.fail('a session could not be made durable');
@@ -131,7 +134,7 @@ function directKeys(store: AuthStore, hooks: SignalHooks): SignalKeyStoreWithTra
       // The types are those under which Baileys itself has put the values in.
       return found as never;
     },
-    set: (data) => store.set(data as KeyChanges),
+    set: (data) => store.set(withoutTokenIndex(data as KeyChanges)),
     isInTransaction: () => false,
     transaction: (work, key) =>
       turn(key, async () => {
@@ -141,6 +144,16 @@ function directKeys(store: AuthStore, hooks: SignalHooks): SignalKeyStoreWithTra
         return result;
       }),
   };
+}
+
+/**
+ * Baileys keeps a list of all trust tokens to prune them by, which it does only for accounts that appear online, and writes it whole
+ * with each new recipient: the bytes would grow with the square of the recipients. Old tokens expire without it.
+ */
+function withoutTokenIndex(data: KeyChanges): KeyChanges {
+  if (data.tctoken === undefined || !(tokenIndex in data.tctoken)) return data;
+  const { [tokenIndex]: _index, ...tctoken } = data.tctoken;
+  return { ...data, tctoken };
 }
 
 /** Baileys takes a read that throws for "no such session" and would make a new one. */

@@ -1,14 +1,14 @@
 import { DeleteMessageCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
-import type { Context, SQSEvent } from 'aws-lambda';
-import { handler } from '../../functions/feed/handler.ts';
+import type { SQSEvent } from 'aws-lambda';
+import { serveFeed } from '../../functions/feed/handler.ts';
+import { PageReader } from '../../lib/aws/feed-rows.ts';
 import type { Emulators } from './emulators.ts';
-
-const context = { getRemainingTimeInMillis: () => 60_000, awsRequestId: 'test' } as Context;
 
 /** Consumes the feed queue as Lambda would, one request an event, until stopped. */
 export function pumpFeed(emulators: Emulators): { stop(): Promise<void> } {
   const ended = new AbortController();
   const { sqs } = emulators.clients;
+  const reader = new PageReader(emulators.deps.pages);
   const QueueUrl = emulators.config.FEED_QUEUE_URL;
   const loop = async () => {
     while (!ended.signal.aborted) {
@@ -33,7 +33,10 @@ export function pumpFeed(emulators: Emulators): { stop(): Promise<void> } {
             },
           ],
         } as unknown as SQSEvent;
-        const result = await handler(event, context);
+        const result = await serveFeed(event, emulators.deps, reader, {
+          deadlineMs: Date.now() + 30_000,
+          failed: () => undefined,
+        });
         if (result.batchItemFailures.length > 0) continue;
         await sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle: message.ReceiptHandle }));
       }

@@ -29,6 +29,7 @@ export function fakeNetwork(clock: Clock) {
   const wire: Wire[] = [];
   const sessions = new Map<string, FakeSession>();
   let answer: (message: { id: string; to: string }) => Answer = () => ({});
+  let atOpen: ((session: FakeSession) => void) | undefined;
   let refuse: ((account: string) => SessionEnd | undefined) | undefined;
 
   class FakeSession implements TransportSession {
@@ -44,7 +45,9 @@ export function fakeNetwork(clock: Clock) {
         const end = refuse?.(account.id);
         if (end !== undefined) return this.end(end);
         if (this.closed) return;
+        if (account.linkedAt === undefined) return this.offer(1);
         listener.onOpen({ phoneNumber: account.phoneNumber ?? '79990000001' });
+        atOpen?.(this);
         listener.onDrained();
       }, 1);
     }
@@ -53,6 +56,18 @@ export function fakeNetwork(clock: Clock) {
       if (this.closed) return;
       this.closed = true;
       this.listener.onClosed(end);
+    }
+
+    /** Shows the next QR code, 60 s of the clock each, up to six. */
+    offer(attempt: number): void {
+      if (this.closed) return;
+      if (attempt > 6) {
+        this.end({ code: 408, detail: 'QR refs attempts ended' });
+        return;
+      }
+      const expiresAt = clock.nowMs() + 60_000;
+      this.listener.onLink({ method: 'qr', code: `code-${attempt}`, attempt, expiresAt });
+      void clock.sleep(60_000).then(() => this.offer(attempt + 1));
     }
 
     async send(message: { id: string; to: string; text: string }, ackTimeoutMs: number): Promise<Ack> {
@@ -102,6 +117,10 @@ export function fakeNetwork(clock: Clock) {
     transports,
     answerWith(next: typeof answer): void {
       answer = next;
+    },
+    /** Called between open and drained: what waited at the server. */
+    whenOpening(next: typeof atOpen): void {
+      atOpen = next;
     },
     refuseWith(next: typeof refuse): void {
       refuse = next;

@@ -36,6 +36,10 @@ describe('what the template says', () => {
     expect(answer.leftMs).toBeLessThanOrEqual(2000);
   });
 
+  test('a request above the 6 MB of Lambda is 413', async () => {
+    expect((await call('/order/big', 'x'.repeat(6.1 * 1024 * 1024))).status).toBe(413);
+  });
+
   test('a change of the table that passes the filter reaches the function of the stream', async () => {
     await call('/note/1');
     await call('/order/1', 'two coffees');

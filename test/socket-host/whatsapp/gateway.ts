@@ -188,6 +188,7 @@ export async function gateway(): Promise<Gateway> {
     },
     async cleanUp() {
       lease.held = true;
+      objects.before = async () => {};
       await Promise.all(sessions.map((session) => session.close()));
       await Promise.all(stores.map((store) => store.close()));
       await simulator.stop();

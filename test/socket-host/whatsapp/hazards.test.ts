@@ -170,13 +170,9 @@ describe('one account and its failures', () => {
   });
 });
 
-it('logs neither texts nor whole numbers', async () => {
-  const { session } = await g.linked('4915150000601');
-  const failing = g.connect(await g.openStore('acc_4915150000601'), {}, {});
-  await failing.heard('closed').catch(() => {});
-  await session.close();
+it('has logged neither texts nor whole numbers through all of this', () => {
+  expect(g.logged.length).toBeGreaterThan(5);
   const lines = g.logged.join('\n');
-  expect(g.logged.length).toBeGreaterThan(0);
   expect(lines).not.toMatch(/\d{6,}/);
   expect(lines).not.toContain('alive');
 });

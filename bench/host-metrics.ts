@@ -1,0 +1,42 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+
+/** What a socket host says of itself at its /metrics: CPU of the whole process, and requests to AWS as `service Command`. */
+export interface HostUse {
+  cpuMs: number;
+  calls: Map<string, number>;
+}
+
+export async function readHost(metricsUrl: string): Promise<HostUse> {
+  const text = await (await fetch(metricsUrl)).text();
+  const cpuSec = /^process_cpu_seconds_total (\S+)/m.exec(text)?.[1];
+  if (cpuSec === undefined) throw new Error('The host tells nothing of its CPU time.');
+  const calls = new Map<string, number>();
+  for (const [, labels = '', count] of text.matchAll(/^paceline_aws_calls_total\{(.*)\} (\d+)$/gm)) {
+    const label = Object.fromEntries([...labels.matchAll(/(\w+)="(\w*)"/g)].map(([, name, value]) => [name, value]));
+    calls.set(`${label.service} ${label.command}`, Number(count));
+  }
+  return { cpuMs: Number(cpuSec) * 1000, calls };
+}
+
+export function difference(before: HostUse, after: HostUse): HostUse {
+  const calls = [...after.calls].map(([name, count]) => [name, count - (before.calls.get(name) ?? 0)] as const);
+  return { cpuMs: after.cpuMs - before.cpuMs, calls: new Map(calls.filter(([, count]) => count > 0)) };
+}
+
+const lookEveryMs = 500;
+/** Heartbeat, long polls and the looking itself take this much of a core. */
+const idleShare = 0.05;
+const looksInARow = 3;
+
+/** Waits, at most 60 s, until a process has done next to nothing for 1.5 s: what its work left behind is done as well. */
+export async function whenIdle(readCpuMs: () => Promise<number>): Promise<void> {
+  let quiet = 0;
+  let last = await readCpuMs();
+  for (const startMs = performance.now(); quiet < looksInARow; ) {
+    if (performance.now() - startMs > 60_000) throw new Error('The process does not come to rest within 60 s.');
+    await sleep(lookEveryMs);
+    const now = await readCpuMs();
+    quiet = now - last < lookEveryMs * idleShare ? quiet + 1 : 0;
+    last = now;
+  }
+}

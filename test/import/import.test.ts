@@ -1,0 +1,235 @@
+import type { Context, SQSEvent } from 'aws-lambda';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { handler } from '../../functions/import/handler.ts';
+import { importFile } from '../../functions/import/import-file.ts';
+import { keys } from '../../lib/aws/keys.ts';
+import type { Contract } from '../../lib/domain/contract.ts';
+import { type Api, startApi, tenantA } from '../api/api.ts';
+
+let api: Api;
+let accountId: string;
+beforeAll(async () => {
+  api = await startApi();
+  accountId = await api.account();
+});
+afterAll(() => api.stop());
+
+/** A contract waiting for a file, and the key the file is to have. */
+async function waiting(
+  format: 'csv' | 'ndjson' = 'csv',
+  more: object = {},
+): Promise<{ id: string; key: string; upload: Upload }> {
+  const made = await api.call('POST', '/v1/contracts', { accountId, name: 'Import', recipients: [], ...more });
+  const upload = (await api.call('POST', `/v1/contracts/${made.json.id}/import`, { format })).json as unknown as Upload;
+  const key = new URL(upload.uploadUrl).pathname.replace('/paceline-test-pages/', '');
+  return { id: made.json.id, key, upload };
+}
+
+interface Upload {
+  uploadUrl: string;
+  method: string;
+  headers: Record<string, string>;
+  expiresAt: string;
+}
+
+const put = (key: string, text: string) => api.deps.pages.put(key, Buffer.from(text));
+const show = async (id: string) => (await api.call('GET', `/v1/contracts/${id}`)).json;
+
+function note(key: string): SQSEvent {
+  const body = JSON.stringify({ Records: [{ s3: { bucket: { name: 'paceline-test-pages' }, object: { key } } }] });
+  return { Records: [{ messageId: 'note-1', body }] } as SQSEvent;
+}
+const context = { awsRequestId: 'x' } as Context;
+
+describe('asking for an import', () => {
+  it('gives a URL that takes the file, and shows IMPORTING until it is read', async () => {
+    const { id, key, upload } = await waiting();
+    expect(upload).toMatchObject({ method: 'PUT', headers: { 'Content-Type': 'text/csv' } });
+    expect(key).toMatch(new RegExp(`^imports/${tenantA}/${id}/imp_[0-9A-Z]{26}\\.csv$`));
+    expect(await show(id)).toMatchObject({ status: 'IMPORTING', totalCount: 0, import: { status: 'awaiting_upload' } });
+    const file = 'phoneNumber,message,externalId\n+7 999 123-45-67,Hello,e1\n79991234568,"Two\nlines",\n';
+    const uploaded = await fetch(upload.uploadUrl, { method: upload.method, headers: upload.headers, body: file });
+    expect(uploaded.status).toBe(200);
+    expect(await handler(note(encodeURIComponent(key)), context)).toEqual({ batchItemFailures: [] });
+    expect(await show(id)).toMatchObject({
+      status: 'PENDING',
+      totalCount: 2,
+      counts: { pending: 2 },
+      import: { status: 'completed', rowsRead: 2, errorCount: 0, errors: [] },
+    });
+    const list = await api.call('GET', `/v1/messages?contractId=${id}`);
+    expect(list.json.items.map((item) => [item.to, item.text, item.externalId])).toEqual([
+      ['79991234568', 'Two\nlines', null],
+      ['79991234567', 'Hello', 'e1'],
+    ]);
+    expect((await api.call('POST', `/v1/contracts/${id}/start`)).json.status).toBe('IN_PROGRESS');
+  });
+
+  it('is refused for a contract with rows, a running one, and an unknown format', async () => {
+    const body = { accountId, name: 'x', recipients: api.recipients(1) };
+    const full = (await api.call('POST', '/v1/contracts', body)).json.id;
+    const refused = await api.call('POST', `/v1/contracts/${full}/import`, { format: 'csv' });
+    expect([refused.status, refused.json.code]).toEqual([409, 'ILLEGAL_STATE']);
+    const { id } = await waiting();
+    expect((await api.call('POST', `/v1/contracts/${id}/import`, { format: 'xlsx' })).status).toBe(422);
+    expect((await api.call('POST', `/v1/contracts/${id}/recipients`, { recipients: api.recipients(1) })).status).toBe(
+      409,
+    );
+    expect((await api.call('POST', `/v1/contracts/${id}/start`)).status).toBe(409);
+  });
+
+  it('again replaces the first: its file counts no more', async () => {
+    const { id, key } = await waiting();
+    const second = (await api.call('POST', `/v1/contracts/${id}/import`, { format: 'ndjson' }))
+      .json as unknown as Upload;
+    await put(key, 'to,text\n79991234567,first\n');
+    expect(await importFile(api.deps, key)).toBe('ignored');
+    const secondKey = new URL(second.uploadUrl).pathname.replace('/paceline-test-pages/', '');
+    await put(secondKey, '{"to":"79991234567","text":"second"}\n');
+    expect(await importFile(api.deps, secondKey)).toBe('imported');
+    expect((await show(id)).totalCount).toBe(1);
+  });
+});
+
+describe('a file with broken rows', () => {
+  it('changes nothing and names each line', async () => {
+    const { id, key } = await waiting();
+    const rows = ['to,text', '79991234567,fine', '12,x', '79991234568,', '79991234569,"a,b",c', ',x'];
+    await put(key, rows.join('\n'));
+    expect(await importFile(api.deps, key)).toBe('refused');
+    expect(await show(id)).toMatchObject({
+      status: 'PENDING',
+      totalCount: 0,
+      import: {
+        status: 'failed',
+        rowsRead: 5,
+        errorCount: 4,
+        errors: [
+          { line: 3, code: 'INVALID_NUMBER', message: 'The number is not a valid phone number.' },
+          { line: 4, code: 'TEXT_EMPTY', message: 'The text is empty.' },
+          { line: 5, code: 'MALFORMED_ROW', message: 'The line has 3 fields, the header has 2.' },
+          { line: 6, code: 'REQUIRED', message: 'The phone number is missing.' },
+        ],
+      },
+    });
+    expect(await api.deps.pages.list(`pages/${tenantA}/${id}/`)).toEqual([]);
+    const again = await api.call('POST', `/v1/contracts/${id}/import`, { format: 'csv' });
+    expect(again.status).toBe(200);
+  });
+
+  it('lists at most 1,000 errors and counts the rest', async () => {
+    const { id, key } = await waiting('ndjson');
+    await put(key, `${'{"to":"1","text":"x"}\n'.repeat(1500)}`);
+    await importFile(api.deps, key);
+    const imported = (await show(id)).import as { errorCount: number; errors: unknown[] };
+    expect([imported.errorCount, imported.errors.length]).toEqual([1500, 1000]);
+  });
+
+  it('of more than 100,000 rows names the first too many', async () => {
+    const { id, key } = await waiting();
+    await put(key, `to,text\n${'79991234567,x\n'.repeat(100_001)}`);
+    expect(await importFile(api.deps, key)).toBe('refused');
+    expect(await show(id)).toMatchObject({
+      totalCount: 0,
+      import: {
+        errors: [{ line: 100_002, code: 'TOO_MANY_ROWS', message: 'A contract has at most 100000 recipients.' }],
+      },
+    });
+  });
+
+  it('that is no CSV, or empty, says so', async () => {
+    const first = await waiting();
+    await put(first.key, 'PK\u0003\u0004 spreadsheet');
+    await importFile(api.deps, first.key);
+    expect((await show(first.id)).import).toMatchObject({
+      status: 'failed',
+      errors: [{ line: 1, code: 'MALFORMED_ROW' }],
+    });
+    const second = await waiting();
+    await put(second.key, 'to,text\n');
+    await importFile(api.deps, second.key);
+    expect((await show(second.id)).import).toMatchObject({
+      errors: [{ line: 1, code: 'REQUIRED', message: 'The file has no recipients.' }],
+    });
+  });
+
+  it('with skipInvalid records bad numbers as failed', async () => {
+    const { id, key } = await waiting('csv', { skipInvalid: true });
+    await put(key, 'to,text\n79991234567,a\nbad,b\n');
+    expect(await importFile(api.deps, key)).toBe('imported');
+    expect(await show(id)).toMatchObject({ totalCount: 2, counts: { pending: 1, failed: 1 } });
+    const failed = await api.call('GET', `/v1/messages?contractId=${id}&status=FAILED`);
+    expect(failed.json.items[0]).toMatchObject({ to: 'bad', text: 'b', error: { code: 'INVALID_NUMBER' } });
+  });
+});
+
+describe('events', () => {
+  it('that come twice import once', async () => {
+    const { id, key } = await waiting();
+    await put(key, 'to,text\n79991234567,a\n');
+    expect(await importFile(api.deps, key)).toBe('imported');
+    expect(await importFile(api.deps, key)).toBe('ignored');
+    expect((await show(id)).totalCount).toBe(1);
+  });
+
+  it('that come after a crash in the middle start over', async () => {
+    const { id, key } = await waiting();
+    await put(key, `to,text\n${'79991234567,a\n'.repeat(1200)}`);
+    const broken = { ...api.deps.pages, put: () => Promise.reject(new Error('connection lost')) };
+    await expect(importFile({ ...api.deps, pages: broken }, key)).rejects.toThrow('connection lost');
+    expect(await show(id)).toMatchObject({ status: 'IMPORTING', totalCount: 0, import: { status: 'reading' } });
+    expect(await importFile(api.deps, key)).toBe('imported');
+    expect((await show(id)).totalCount).toBe(1200);
+  });
+
+  it('for canceled contracts, other objects and missing files are ignored', async () => {
+    const { id, key } = await waiting();
+    await put(key, 'to,text\n79991234567,a\n');
+    await api.call('POST', `/v1/contracts/${id}/cancel`);
+    expect(await importFile(api.deps, key)).toBe('ignored');
+    expect((await show(id)).status).toBe('CANCELED');
+    expect(await importFile(api.deps, `pages/${tenantA}/${id}/x-00000.ndjson`)).toBe('ignored');
+    const other = await waiting();
+    expect(await importFile(api.deps, other.key)).toBe('ignored');
+    expect(
+      await handler({ Records: [{ messageId: 'm', body: '{"Event":"s3:TestEvent"}' }] } as SQSEvent, context),
+    ).toEqual({
+      batchItemFailures: [],
+    });
+  });
+
+  it('that cannot be handled come again', async () => {
+    const result = await handler({ Records: [{ messageId: 'bad', body: 'nonsense' }] } as SQSEvent, context);
+    expect(result).toEqual({ batchItemFailures: [{ itemIdentifier: 'bad' }] });
+  });
+});
+
+describe('100,000 rows', () => {
+  it('are imported below 30 s, with progress on the way', async () => {
+    const { id, key } = await waiting();
+    const lines = Array.from({ length: 100_000 }, (_, n) => `7999${1_000_000 + n},Hello ${n}\n`);
+    await put(key, `phoneNumber,message\n${lines.join('')}`);
+    const startedAt = performance.now();
+    const importing = importFile(api.deps, key);
+    const seen = new Set<number>();
+    let done = false;
+    const watching = (async () => {
+      while (!done) {
+        const contract = await api.deps.table.get<Contract>(keys.contract(tenantA, id));
+        if (contract?.status === 'IMPORTING') seen.add(contract.import?.rowsRead ?? -1);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+      }
+    })();
+    expect(await importing).toBe('imported');
+    done = true;
+    await watching;
+    expect(performance.now() - startedAt).toBeLessThan(30_000);
+    expect([...seen].some((rows) => rows >= 10_000)).toBe(true);
+    expect(await show(id)).toMatchObject({ status: 'PENDING', totalCount: 100_000, counts: { pending: 100_000 } });
+    const csv = await api.call('GET', `/v1/contracts/${id}/results.csv`);
+    const text = csv.status === 302 ? await (await fetch(csv.headers.get('location') ?? '')).text() : csv.text;
+    const rows = text.split('\n');
+    expect(rows).toHaveLength(100_002);
+    expect(rows[100_000]).toBe('79991099999,,PENDING,,,,0,');
+  });
+});

@@ -1,0 +1,150 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { deleteAccount, readAccount, setDesired } from '../../lib/aws/accounts.ts';
+import type { Account } from '../../lib/domain/account.ts';
+import { scaledClock } from '../../lib/runtime/clock.ts';
+import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { until } from '../harness/until.ts';
+
+describe('the connection of an account', () => {
+  let gateway: Gateway;
+  beforeAll(async () => {
+    gateway = await startGateway(scaledClock(10));
+    await gateway.host();
+  });
+  afterAll(() => gateway.stop());
+  beforeEach(() => {
+    gateway.refuseWith(undefined);
+    gateway.answerWith(() => ({}));
+  });
+
+  const reaches = (id: string, status: Account['status'], timeoutMs = 15_000) =>
+    until(
+      status,
+      async () => {
+        const account = await gateway.readAccount(id);
+        return account?.status === status ? account : undefined;
+      },
+      timeoutMs,
+    );
+
+  async function connected(settings: Partial<Account> = {}): Promise<Account> {
+    const account = await gateway.account(settings);
+    await reaches(account.id, 'connected');
+    return account;
+  }
+
+  async function desire(id: string, desired: Account['desired']): Promise<void> {
+    const pair = await readAccount(gateway.deps.table, tenantId, id);
+    if (pair === undefined) throw new Error('no such account');
+    await setDesired(gateway.deps, gateway.origin(), pair, desired);
+  }
+
+  const ends: [number, Account['status'], string | undefined][] = [
+    [401, 'logged_out', 'by_whatsapp'],
+    [403, 'banned', 'refused_403'],
+    [406, 'banned', 'refused_406'],
+    [411, 'failed', 'multidevice_mismatch'],
+  ];
+  it.each(ends)('a close with %i ends in %s and gives the account up', async (code, status, statusReason) => {
+    const account = await connected();
+    gateway.sessions.get(account.id)?.end({ code, detail: 'test' });
+    expect(await reaches(account.id, status)).toMatchObject({ statusReason });
+    await until('released', async () => (await gateway.readHot(account.id))?.owner === undefined);
+  });
+
+  it.each([408, 428, 500, 503, 515])('a close with %i is followed by a new connection', async (code) => {
+    const account = await connected();
+    const before = gateway.sessions.get(account.id);
+    before?.end({ code, detail: 'test' });
+    await until('another session', async () => gateway.sessions.get(account.id) !== before);
+    await reaches(account.id, 'connected');
+  });
+
+  it('a temporary ban restricts until it ends, keeps everything, and comes back by itself', async () => {
+    const account = await connected();
+    gateway.sessions.get(account.id)?.end({ code: 402, detail: 'test', expireSec: 20 });
+    const restricted = await reaches(account.id, 'restricted');
+    expect(restricted.restrictedUntil).toBeGreaterThan(Date.now());
+    await reaches(account.id, 'connected');
+  });
+
+  it('an outdated client refreshes its version once, then fails', async () => {
+    const account = await connected();
+    gateway.refuseWith((id) => (id === account.id ? { code: 405, detail: 'test' } : undefined));
+    gateway.sessions.get(account.id)?.end({ code: 405, detail: 'test' });
+    expect(await reaches(account.id, 'failed')).toMatchObject({ statusReason: 'client_outdated' });
+  });
+
+  it('three client errors in a row fail the account', async () => {
+    const account = await connected();
+    gateway.refuseWith((id) => (id === account.id ? { code: 409, detail: 'test' } : undefined));
+    gateway.sessions.get(account.id)?.end({ code: 409, detail: 'test' });
+    expect(await reaches(account.id, 'failed', 30_000)).toMatchObject({ statusReason: 'client_error' });
+  }, 40_000);
+
+  it('takes a replaced connection back once under a new epoch, and gives in to the second', async () => {
+    const account = await connected();
+    const epoch = (await gateway.readHot(account.id))?.epoch ?? 0;
+    const first = gateway.sessions.get(account.id);
+    first?.end({ code: 440, detail: 'test' });
+    await until('another session', async () => gateway.sessions.get(account.id) !== first);
+    await reaches(account.id, 'connected');
+    expect((await gateway.readHot(account.id))?.epoch).toBe(epoch + 1);
+    gateway.sessions.get(account.id)?.end({ code: 440, detail: 'test' });
+    expect(await reaches(account.id, 'failed')).toMatchObject({ statusReason: 'replaced_elsewhere' });
+  });
+
+  it('one account failing again and again leaves the others alone', async () => {
+    const [bad, good] = [await connected(), await connected()];
+    gateway.refuseWith((id) => (id === bad.id ? { code: 500, detail: 'test' } : undefined));
+    gateway.sessions.get(bad.id)?.end({ code: 500, detail: 'test' });
+    const session = gateway.sessions.get(good.id);
+    const contract = await gateway.contract(good, rowsTo(5, 900));
+    await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED');
+    expect(gateway.sessions.get(good.id)).toBe(session);
+  });
+
+  it('shows three QR codes, then waits for the user', async () => {
+    const account = await gateway.account({ linkedAt: undefined as never, phoneNumber: undefined as never });
+    const shown = new Set<string>();
+    await until(
+      'link_timeout',
+      async () => {
+        const now = await gateway.readAccount(account.id);
+        if (now?.link !== undefined) shown.add(`${now.link.method} ${now.link.attempt} ${now.link.code}`);
+        return now?.status === 'disconnected' && now.statusReason === 'link_timeout';
+      },
+      40_000,
+    );
+    expect([...shown]).toEqual(['qr 1 code-1', 'qr 2 code-2', 'qr 3 code-3']);
+    await until('released', async () => (await gateway.readHot(account.id))?.owner === undefined);
+  }, 60_000);
+
+  it('shows a pairing code at once where the tenant asked for it', async () => {
+    const account = await gateway.account({ linkedAt: undefined as never, linkMethod: 'pairing_code' });
+    const { link } = await reaches(account.id, 'awaiting_link');
+    expect(link).toMatchObject({ method: 'pairing_code', code: 'ABCD1234', attempt: 1 });
+    await desire(account.id, 'disconnected');
+    await reaches(account.id, 'disconnected');
+  });
+
+  it('disconnects and connects as the tenant desires', async () => {
+    const account = await connected();
+    await desire(account.id, 'disconnected');
+    expect(await reaches(account.id, 'disconnected')).toMatchObject({ statusReason: 'by_request' });
+    await until('released', async () => (await gateway.readHot(account.id))?.owner === undefined);
+    await desire(account.id, 'connected');
+    await reaches(account.id, 'connected');
+  });
+
+  it('removes everything of a deleted account: keys, items, lanes', async () => {
+    const account = await connected();
+    await deleteAccount(gateway.deps, gateway.origin(), tenantId, account.id);
+    await until('the items are gone', async () => (await gateway.readHot(account.id)) === undefined, 20_000);
+    expect(await gateway.readAccount(account.id)).toBeUndefined();
+    const { objectStore } = await import('../../lib/aws/objects.ts');
+    const auth = objectStore(gateway.emulators.clients.s3, gateway.emulators.config.AUTH_BUCKET);
+    const left = await auth.list(`${tenantId}/${account.id}/snap/`);
+    expect(left.length).toBeLessThanOrEqual(1);
+  }, 30_000);
+});

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { scaledClock } from '../../lib/runtime/clock.ts';
+import { type Gateway, rowsTo, startGateway } from '../harness/gateway.ts';
+import { until } from '../harness/until.ts';
+
+/** Sixty seconds of the host's clock pass in one second. */
+const factor = 30;
+
+describe('default pacing, on a clock that runs faster', () => {
+  let gateway: Gateway;
+  beforeAll(async () => {
+    gateway = await startGateway(scaledClock(factor));
+    await gateway.host();
+  });
+  afterAll(() => gateway.stop());
+
+  it('keeps gaps of 3 to 8 s and rests 30 to 120 s after each five, from wire to wire', async () => {
+    const account = await gateway.account({ useLimits: true });
+    await gateway.contract(account, rowsTo(12));
+    await until('all on the wire', async () => gateway.wire.length === 12, 60_000);
+    const gaps = gateway.wire.slice(1).map((message, i) => (message.at - (gateway.wire[i]?.at ?? 0)) / 1000);
+    // A scaled clock multiplies the time a step takes in this process: up to 3 s of its own.
+    gaps.forEach((gap, i) => {
+      const rests = (i + 1) % 5 === 0;
+      expect(gap).toBeGreaterThanOrEqual(rests ? 33 : 3);
+      expect(gap).toBeLessThanOrEqual(rests ? 131 : 11);
+    });
+  }, 70_000);
+
+  it('sends one a second when configured so', async () => {
+    gateway.wire.length = 0;
+    const account = await gateway.account({
+      useLimits: true,
+      pacing: { perMinute: 60, gapMs: [1000, 1000], restEvery: null, delayMs: [0, 0], warmUp: false },
+    });
+    await gateway.contract(account, rowsTo(30, 100));
+    await until('all on the wire', async () => gateway.wire.length === 30, 30_000);
+    console.log(
+      gateway.wire.map((m, i) =>
+        [m.account.slice(-4), m.text, Math.round(m.at - (gateway.wire[i - 1]?.at ?? m.at))].join(' '),
+      ),
+    );
+    const [first, last] = [gateway.wire[0]?.at ?? 0, gateway.wire[29]?.at ?? 0];
+    expect((last - first) / 1000).toBeGreaterThanOrEqual(28.9);
+  }, 40_000);
+
+  it('stops at the cap of the first day, and goes on in the next', async () => {
+    gateway.wire.length = 0;
+    const account = await gateway.account({
+      useLimits: true,
+      linkedAt: Date.now() - 23 * 3_600_000,
+      pacing: { gapMs: [0, 0], restEvery: null, perMinute: null, delayMs: [0, 0] },
+    });
+    await gateway.contract(account, rowsTo(25, 200));
+    await until('the cap', async () => gateway.wire.length === 20, 30_000);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(gateway.wire).toHaveLength(20);
+  }, 40_000);
+});

@@ -1,0 +1,110 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { removeHost } from '../../lib/aws/hosts.ts';
+import { keys } from '../../lib/aws/keys.ts';
+import { orphanAccounts } from '../../lib/aws/ownership.ts';
+import { systemClock } from '../../lib/runtime/clock.ts';
+import { type Gateway, rowsTo, startGateway } from '../harness/gateway.ts';
+import { until } from '../harness/until.ts';
+
+/** Paced without a wait, so that a host takes one entry at a time from the lane. */
+const oneAtATime = {
+  useLimits: true,
+  pacing: { perMinute: null, gapMs: [0, 0] as [number, number], restEvery: null, delayMs: [0, 0] as [number, number] },
+};
+
+describe('a host that lost an account with a message in hand', () => {
+  let gateway: Gateway;
+  let fenced: string[];
+  beforeEach(async () => {
+    fenced = [];
+    gateway = await startGateway(systemClock);
+  });
+  afterEach(() => gateway.stop());
+
+  /** A first host whose message is on the wire and never acked; then everybody believes that host dead. */
+  async function stuckThenLost() {
+    const host = await gateway.host((why) => fenced.push(why));
+    const account = await gateway.account(oneAtATime);
+    gateway.answerWith(() => 'silence');
+    const contract = await gateway.contract(account, rowsTo(3));
+    await until('one on the wire', async () => gateway.wire.length === 1);
+    await removeHost(gateway.deps.table, host.id);
+    await orphanAccounts(gateway.deps.table, host.id);
+    gateway.answerWith(() => ({}));
+    return { account, contract };
+  }
+
+  it('is taken over by another, which sends the same id and text again', async () => {
+    const { contract } = await stuckThenLost();
+    await gateway.host();
+    await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 20_000);
+    const [first] = await gateway.messages(contract);
+    expect(gateway.wire.map(({ id, text }) => ({ id, text })).slice(0, 2)).toEqual([
+      { id: first?.id, text: 'Text 0' },
+      { id: first?.id, text: 'Text 0' },
+    ]);
+    expect(gateway.wire).toHaveLength(4);
+    expect((await gateway.messages(contract)).map(({ state, attempts }) => [state, attempts])).toEqual([
+      ['SENT', 1],
+      ['SENT', 1],
+      ['SENT', 1],
+    ]);
+  }, 30_000);
+
+  it('does not send again what a waiting receipt has settled', async () => {
+    const { account, contract } = await stuckThenLost();
+    const [first] = await gateway.messages(contract);
+    gateway.whenOpening((session) => {
+      session.listener.onReceipt({ messageId: first?.id ?? '', kind: 'delivered', at: 1_800_000_000_000 });
+    });
+    await gateway.host();
+    await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 20_000);
+    expect(gateway.wire).toHaveLength(3);
+    expect((await gateway.messages(contract))[0]).toMatchObject({
+      state: 'DELIVERED',
+      attempts: 1,
+      sentAt: 1_800_000_000_000,
+      deliveredAt: 1_800_000_000_000,
+    });
+    await until('totals', async () => (await gateway.readHot(account.id))?.messageCount === 3);
+  }, 30_000);
+
+  it('ends, and writes nothing over the new owner', async () => {
+    const { account } = await stuckThenLost();
+    await until('fenced', async () => fenced.length > 0, 10_000);
+    expect(fenced).toEqual(['this host was removed as dead']);
+    const epoch = (await gateway.readHot(account.id))?.epoch;
+    await gateway.host();
+    await until('a new owner', async () => ((await gateway.readHot(account.id))?.epoch ?? 0) > (epoch ?? 0));
+    expect((await gateway.readHot(account.id))?.owner).toMatch(/^hst_/);
+  }, 30_000);
+});
+
+describe('messages whose outcome can no longer be learned', () => {
+  it('end FAILED with OUTCOME_UNKNOWN after 24 hours and are never sent again', async () => {
+    const gateway = await startGateway(systemClock);
+    try {
+      const host = await gateway.host();
+      const account = await gateway.account(oneAtATime);
+      gateway.answerWith(() => 'silence');
+      const contract = await gateway.contract(account, rowsTo(1));
+      await until('one on the wire', async () => gateway.wire.length === 1);
+      await removeHost(gateway.deps.table, host.id);
+      await orphanAccounts(gateway.deps.table, host.id);
+      await gateway.deps.table.update(keys.accountHot(account.tenantId, account.id), {
+        update: 'SET lastActivity = :then',
+        values: { ':then': Date.now() - 25 * 3_600_000 },
+      });
+      gateway.answerWith(() => ({}));
+      await gateway.host();
+      await until('failed', async () => (await gateway.readContract(contract.id))?.status === 'FAILED', 20_000);
+      expect((await gateway.messages(contract))[0]).toMatchObject({
+        state: 'FAILED',
+        error: { code: 'OUTCOME_UNKNOWN' },
+      });
+      expect(gateway.wire).toHaveLength(1);
+    } finally {
+      await gateway.stop();
+    }
+  }, 40_000);
+});
