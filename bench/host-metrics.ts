@@ -24,19 +24,20 @@ export function difference(before: HostUse, after: HostUse): HostUse {
 }
 
 const lookEveryMs = 500;
-/** Heartbeat, long polls and the looking itself take this much of a core. */
-const idleShare = 0.05;
 const looksInARow = 3;
 
-/** Waits, at most 60 s, until a process has done next to nothing for 1.5 s: what its work left behind is done as well. */
-export async function whenIdle(readCpuMs: () => Promise<number>): Promise<void> {
+/**
+ * Waits, at most 60 s, until a process has taken less than `share` of a core for 1.5 s: what its work left behind is done as well.
+ * Heartbeat, long polls and the looking itself take up to 5 %.
+ */
+export async function whenIdle(readCpuMs: () => Promise<number>, share = 0.05): Promise<void> {
   let quiet = 0;
   let last = await readCpuMs();
   for (const startMs = performance.now(); quiet < looksInARow; ) {
     if (performance.now() - startMs > 60_000) throw new Error('The process does not come to rest within 60 s.');
     await sleep(lookEveryMs);
     const now = await readCpuMs();
-    quiet = now - last < lookEveryMs * idleShare ? quiet + 1 : 0;
+    quiet = now - last < lookEveryMs * share ? quiet + 1 : 0;
     last = now;
   }
 }

@@ -24,7 +24,7 @@ const root = join(import.meta.dirname, '..');
 
 /** Prints where a process spent its CPU time, in ms per message: by part, and the functions that took most themselves. */
 export function printProfile(folder: string, window: Window): void {
-  const file = readdirSync(folder).find((name) => name.split('.')[4] === String(window.pid));
+  const file = readdirSync(folder).find((name) => name.split('.')[3] === String(window.pid));
   if (file === undefined) {
     console.log(`There is no profile of ${window.title}.`);
     return;

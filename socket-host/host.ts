@@ -2,8 +2,18 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clients, destroyClients, onCall } from '../lib/aws/clients.ts';
-import { beat, createInbox, type InboxNote, putHost, removeHost, removeInbox, takeNotes } from '../lib/aws/hosts.ts';
+import {
+  beat,
+  createInbox,
+  type InboxNote,
+  putHost,
+  removeHost,
+  removeInbox,
+  retireHost,
+  takeNotes,
+} from '../lib/aws/hosts.ts';
 import { objectStore } from '../lib/aws/objects.ts';
+import { orphanAccounts } from '../lib/aws/ownership.ts';
 import { Table } from '../lib/aws/table.ts';
 import type { Account, AccountHot, AccountStatus } from '../lib/domain/account.ts';
 import { newId } from '../lib/domain/ids.ts';
@@ -147,6 +157,9 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
         stopping.abort();
         await Promise.all(loops);
         if (lease.valid()) {
+          // What the drain budget did not suffice for is left to be taken over.
+          await retireHost(deps.table, id);
+          await orphanAccounts(deps.table, id);
           await removeHost(deps.table, id);
           await removeInbox(deps.sqs, inboxUrl);
         }
@@ -175,7 +188,7 @@ async function heartbeats(
       lease.renew(moment);
     } catch (error) {
       deps.failed('heartbeat', error);
-      if (error instanceof Error && error.name === 'ConditionFailed') return fence('this host was removed as dead');
+      if (error instanceof Error && error.name === 'ConditionFailed') return fence('this host was retired as dead');
       waitMs = 500;
     }
     if (!lease.valid()) return fence('the heartbeat stood still for too long');

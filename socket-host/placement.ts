@@ -57,7 +57,10 @@ export class Placement {
   private observeAll(hosts: Host[]): string[] {
     const now = this.deps.clock.monotonicMs();
     const views = new Map<string, HostView>();
-    for (const host of hosts) views.set(host.id, observe(this.views.get(host.id), host.beat, now));
+    for (const host of hosts) {
+      const view = observe(this.views.get(host.id), host.beat, now);
+      views.set(host.id, host.retired === true ? { ...view, dead: true } : view);
+    }
     this.views = views;
     const ids = [...views.keys()].filter((id) => id !== this.deps.hostId);
     this.live = [this.deps.hostId, ...ids.filter((id) => views.get(id)?.dead === false)];

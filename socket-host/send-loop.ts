@@ -248,7 +248,10 @@ export class SendLoop {
   /** First thing on a connection: what was in hand is settled, or sent again with the same id and text under pacing. */
   private async sendLeftOver(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
+    const wasOpen = this.sender.openMessageId !== undefined;
     const left = await this.sender.leftOver();
+    // Settled without a send: its contract may be complete now.
+    if (left === undefined) this.worked ||= wasOpen;
     if (left === undefined) return undefined;
     const planned = this.plan(left.text);
     await clock.sleep(planned.startAt - clock.nowMs(), signal);

@@ -1,4 +1,3 @@
-import type { Readable } from 'node:stream';
 import { completeImport, failImport, reportImport } from '../../lib/aws/contract-imports.ts';
 import { putSkipped, readContract } from '../../lib/aws/contracts.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
@@ -30,8 +29,8 @@ export type ImportResult = 'imported' | 'refused' | 'ignored';
  *   upload done -> IMPORTING, reading (progress every 10,000 rows) -> every row is right -> PENDING with its rows
  *                                                                  -> some is wrong      -> PENDING without rows, errors by line
  *
- * Pages and skipped rows are named by import and row, so that a repeated event writes the same ones; until the last write nobody sees them.
- * `ignored`: not an upload, or its contract does not wait for it (any more).
+ * Pages are named by import and content, so that a repeated event writes the same ones, and a second upload over the first others; until
+ * the last write nobody sees them. `ignored`: not an upload, or its contract does not wait for it (any more).
  */
 export async function importFile(deps: Deps, key: string): Promise<ImportResult> {
   const upload = parseUploadKey(key);
@@ -41,27 +40,39 @@ export async function importFile(deps: Deps, key: string): Promise<ImportResult>
   const tenant = await readTenant(deps.table, tenantId);
   if (contract === undefined || tenant === undefined) return 'ignored';
   if (contract.status !== 'IMPORTING' || contract.import?.id !== importId) return 'ignored';
-  const body = await openStream(deps.s3, deps.config.PAGES_BUCKET, key);
-  if (body === undefined) return 'ignored';
-  if (!(await reportImport(deps.table, contract, importId, 0))) return stop(body);
+  const file = await openStream(deps.s3, deps.config.PAGES_BUCKET, key);
+  if (file === undefined) return 'ignored';
+  const { body, etag } = file;
+  if (!(await reportImport(deps.table, contract, importId, 0))) {
+    body.destroy();
+    return 'ignored';
+  }
 
   const settings = { defaultCountry: tenant.defaultCountry, skipInvalid: contract.skipInvalid };
-  const found = await readFile(deps, contract, importId, format === 'csv' ? csvRows(body) : ndjsonRows(body), settings);
-  if (found === 'stopped') return stop(body);
-  if (found.errors.length > 0) {
-    await deps.pages.remove(found.pages.map((page) => page.key));
-    const { rowsRead, errorCount, errors } = found;
-    return (await failImport(deps.table, contract, importId, { rowsRead, errorCount, errors })) ? 'refused' : 'ignored';
+  const batch = `${importId.slice(4)}-${etag.slice(0, 16)}`;
+  const found = await readFile(deps, contract, batch, format === 'csv' ? csvRows(body) : ndjsonRows(body), settings);
+  if (found.stopped) {
+    await discard(deps, contract, found.pages);
+    return 'ignored';
   }
-  const skipped = found.skipped.length;
+  if (found.errors.length > 0) {
+    const { rowsRead, errorCount, errors } = found;
+    const told = await failImport(deps.table, contract, importId, { rowsRead, errorCount, errors });
+    await discard(deps, contract, found.pages);
+    return told ? 'refused' : 'ignored';
+  }
   await putSkipped(deps, contract, found.skipped);
-  const done = { pages: found.pages, rows: found.rowsRead, skipped };
-  return (await completeImport(deps.table, contract, importId, done)) ? 'imported' : 'ignored';
+  const done = { pages: found.pages, rows: found.rowsRead, skipped: found.skipped.length };
+  if (await completeImport(deps.table, contract, importId, done)) return 'imported';
+  await discard(deps, contract, found.pages);
+  return 'ignored';
 }
 
-function stop(body: Readable): ImportResult {
-  body.destroy();
-  return 'ignored';
+/** Removes pages nobody will read, unless a repeat of the same event has just made them the contract's own. */
+async function discard(deps: Deps, contract: Contract, pages: PageRef[]): Promise<void> {
+  const now = await readContract(deps.table, contract.tenantId, contract.id);
+  const used = new Set(now?.pages.map((page) => page.key));
+  await deps.pages.remove(pages.map((page) => page.key).filter((key) => !used.has(key)));
 }
 
 interface Found {
@@ -70,17 +81,19 @@ interface Found {
   skipped: { row: number; data: PageRow }[];
   errorCount: number;
   errors: ImportError[];
+  /** The import counts no more: reading ended early. */
+  stopped: boolean;
 }
 
 /** Checks row by row and writes each full page as it goes; once a row is wrong, only checks on. */
 async function readFile(
   deps: Deps,
   contract: Contract,
-  importId: string,
+  batch: string,
   rows: AsyncGenerator<FileRow>,
   settings: { defaultCountry?: string | undefined; skipInvalid: boolean },
-): Promise<Found | 'stopped'> {
-  const found: Found = { pages: [], rowsRead: 0, skipped: [], errorCount: 0, errors: [] };
+): Promise<Found> {
+  const found: Found = { pages: [], rowsRead: 0, skipped: [], errorCount: 0, errors: [], stopped: false };
   const fail = (line: number, code: string, message: string) => {
     found.errorCount += 1;
     if (found.errors.length < maxListedErrors) found.errors.push({ line, code, message });
@@ -90,7 +103,7 @@ async function readFile(
   const flush = async () => {
     if (page.length === 0 || found.errorCount > 0) return;
     const number = found.pages.length;
-    const key = pageKey(contract.tenantId, contract.id, importId.slice(4), number);
+    const key = pageKey(contract.tenantId, contract.id, batch, number);
     found.pages.push({ key, rows: page.length });
     const upload = putPage(deps.pages, key, page).then(() => {
       uploads.delete(upload);
@@ -109,10 +122,10 @@ async function readFile(
         break;
       }
       if (found.rowsRead % progressEvery === 0) {
+        const importId = contract.import?.id ?? '';
         if (!(await reportImport(deps.table, contract, importId, found.rowsRead))) {
-          await Promise.all(uploads);
-          await deps.pages.remove(found.pages.map((ref) => ref.key));
-          return 'stopped';
+          found.stopped = true;
+          break;
         }
       }
       if ('problem' in row) {
@@ -134,7 +147,8 @@ async function readFile(
     fail(error.line, 'MALFORMED_ROW', error.message);
   }
   if (found.rowsRead === 0 && found.errorCount === 0) fail(1, 'REQUIRED', 'The file has no recipients.');
-  await flush();
+  // Never a partial page of an import that stopped: under the same name another reader may have put the whole one.
+  if (!found.stopped) await flush();
   await Promise.all(uploads);
   return found;
 }

@@ -1,6 +1,6 @@
 import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
-import { parse } from 'csv-parse';
+import { CsvError, parse } from 'csv-parse';
 import { z } from 'zod';
 import type { RowInput } from '../../lib/aws/pages.ts';
 
@@ -65,8 +65,11 @@ export async function* csvRows(body: Readable): AsyncGenerator<FileRow> {
       line = info.lines + 1;
     }
   } catch (error) {
-    if (!isCsvError(error)) throw error;
-    throw new UnreadableFile(error.lines ?? line, `The file is not CSV: ${error.message}`);
+    if (!(error instanceof CsvError)) throw error;
+    throw new UnreadableFile(
+      typeof error.lines === 'number' ? error.lines : line,
+      `The file is not CSV: ${error.message}`,
+    );
   } finally {
     body.destroy();
   }
@@ -86,10 +89,6 @@ function headerOf(record: string[]): (keyof RowInput)[] {
   if (!names.includes('phoneNumber')) throw new UnreadableFile(1, 'The column phoneNumber (or to) is missing.');
   if (!names.includes('text')) throw new UnreadableFile(1, 'The column message (or text) is missing.');
   return names;
-}
-
-function isCsvError(error: unknown): error is Error & { lines?: number } {
-  return error instanceof Error && 'code' in error && String(error.code).startsWith('CSV_');
 }
 
 const recipient = z.strictObject({

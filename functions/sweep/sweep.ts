@@ -1,7 +1,7 @@
 import { moveContract } from '../../lib/aws/contracts.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { requestFeed } from '../../lib/aws/feed-queue.ts';
-import { listHosts, listInboxes, removeHost, removeInbox } from '../../lib/aws/hosts.ts';
+import { listHosts, listInboxes, removeHost, removeInbox, retireHost } from '../../lib/aws/hosts.ts';
 import { finder, keys } from '../../lib/aws/keys.ts';
 import { moveMessage, readMessage } from '../../lib/aws/messages.ts';
 import { type AccountRefs, orphanAccounts } from '../../lib/aws/ownership.ts';
@@ -55,9 +55,10 @@ export async function sweep(deps: Deps, failed: (part: string, error: unknown) =
 async function sweepHosts(deps: Deps, swept: Swept): Promise<void> {
   for (const host of await listHosts(deps.table)) {
     if (deps.nowMs() - host.beatAt < hostGoneMs) continue;
+    await retireHost(deps.table, host.id);
+    swept.accountsOrphaned += await orphanAccounts(deps.table, host.id);
     await removeHost(deps.table, host.id);
     swept.hostsRemoved += 1;
-    swept.accountsOrphaned += await orphanAccounts(deps.table, host.id);
   }
 }
 

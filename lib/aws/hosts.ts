@@ -19,7 +19,12 @@ export interface Host {
   inboxUrl: string;
   startedAt: number;
   accounts: number;
+  /** Removed as dead: it may beat and claim no more, and its accounts are being given to others. */
+  retired?: true;
 }
+
+/** Clauses of whatever only a host in good standing may do: its item is there; nobody has retired it. */
+export const inGoodStanding = 'attribute_exists(pk) AND attribute_not_exists(retired)';
 
 /** "Look at this account": the only thing an inbox carries. */
 export interface InboxNote {
@@ -68,14 +73,18 @@ export async function putHost(table: Table, host: Host): Promise<void> {
   await table.put({ ...keys.host(host.id), type: 'host', ...host });
 }
 
-/** Throws ConditionFailed when somebody has removed the host as dead: it must not act any more. */
+/** Throws ConditionFailed when somebody has retired the host as dead: it must not act any more. */
 export async function beat(table: Table, host: Pick<Host, 'id' | 'beatAt' | 'accounts'>): Promise<void> {
   await table.update(keys.host(host.id), {
     update: 'SET beatAt = :at, accounts = :n ADD beat :one',
-    // Clause: the item is still there.
-    condition: 'attribute_exists(pk)',
+    condition: inGoodStanding,
     values: { ':at': host.beatAt, ':n': host.accounts, ':one': 1 },
   });
+}
+
+/** From here on the host's beats and claims fail. Its accounts must be orphaned next, and then its item removed. */
+export async function retireHost(table: Table, hostId: string): Promise<void> {
+  await table.update(keys.host(hostId), { update: 'SET retired = :yes', values: { ':yes': true } });
 }
 
 export async function removeHost(table: Table, hostId: string): Promise<void> {

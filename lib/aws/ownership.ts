@@ -1,4 +1,5 @@
 import type { Account, AccountHot, InHand } from '../domain/account.ts';
+import { inGoodStanding } from './hosts.ts';
 import { finder, keys } from './keys.ts';
 import { ConditionFailed, type Table } from './table.ts';
 
@@ -17,29 +18,34 @@ export interface AccountRefs {
 
 /**
  * Takes the account over: the epoch rises, so that whatever the last owner still tries with the old one fails. Answers undefined when
- * somebody else was faster.
+ * somebody else was faster, or when this host has been retired as dead.
  */
 export async function claimAccount(table: Table, seen: AccountHot, hostId: string): Promise<AccountHot | undefined> {
+  const key = keys.accountHot(seen.tenantId, seen.accountId);
   try {
-    return await table.update<AccountHot>(keys.accountHot(seen.tenantId, seen.accountId), {
-      update: 'SET #o = :host, epoch = :next, ix = :mine, ixs = :ref',
-      // Clauses: the account is there; nobody has claimed it since it was read.
-      condition: 'attribute_exists(pk) AND epoch = :seen',
-      names: { '#o': 'owner' },
-      values: {
-        ':host': hostId,
-        ':next': seen.epoch + 1,
-        ':seen': seen.epoch,
-        ':mine': finder.ownedBy(hostId),
-        ':ref': `${seen.tenantId}#${seen.accountId}`,
+    await table.transact([
+      {
+        update: 'SET #o = :host, epoch = :next, ix = :mine, ixs = :ref',
+        key,
+        // Clauses: the account is there; nobody has claimed it since it was read.
+        condition: 'attribute_exists(pk) AND epoch = :seen',
+        names: { '#o': 'owner' },
+        values: {
+          ':host': hostId,
+          ':next': seen.epoch + 1,
+          ':seen': seen.epoch,
+          ':mine': finder.ownedBy(hostId),
+          ':ref': `${seen.tenantId}#${seen.accountId}`,
+        },
       },
-    });
+      { check: keys.host(hostId), condition: inGoodStanding },
+    ]);
   } catch (error) {
+    // A lost answer looks the same: the epoch has risen. Nobody else claims in this host's name, so the item tells.
     if (!(error instanceof ConditionFailed)) throw error;
-    const now = error.old[0] as AccountHot | undefined;
-    // The first try's answer was lost: nobody else claims in this host's name.
-    return now?.owner === hostId && now.epoch === seen.epoch + 1 ? now : undefined;
   }
+  const now = await table.get<AccountHot>(key);
+  return now?.owner === hostId && now.epoch === seen.epoch + 1 ? now : undefined;
 }
 
 /** The same owner under a new epoch, after another connection of the same device showed up. False: no longer the owner. */

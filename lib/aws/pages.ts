@@ -91,11 +91,16 @@ export async function presignDownload(s3: S3Client, bucket: string, key: string,
   return await getSignedUrl(s3, command, { expiresIn: urlLifeSec });
 }
 
-/** The bytes of an object as they come; undefined when there is none. */
-export async function openStream(s3: S3Client, bucket: string, key: string): Promise<Readable | undefined> {
+/** The bytes of an object as they come, and its entity tag (hex), which changes with its content; undefined when there is none. */
+export async function openStream(
+  s3: S3Client,
+  bucket: string,
+  key: string,
+): Promise<{ body: Readable; etag: string } | undefined> {
   try {
     const answer = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-    return answer.Body instanceof Readable ? answer.Body : undefined;
+    if (!(answer.Body instanceof Readable)) throw new Error(`S3 gave no stream for ${key}.`);
+    return { body: answer.Body, etag: (answer.ETag ?? '').replace(/[^0-9a-f]/g, '') };
   } catch (error) {
     if (error instanceof NoSuchKey) return undefined;
     throw error;

@@ -19,14 +19,14 @@ type Reading = Pick<Deps, 'table' | 'pages'>;
 
 /**
  * Rows `[from, to)`, in order. Rows the feed has passed are read by their derived ids (strongly consistent unless `eventually`); pages are
- * read only for rows without an item. Cleared failures are left out.
+ * read only for rows without an item, and with `madeOnly` those rows are left out. Cleared failures are left out.
  */
 export async function readRows(
   deps: Reading,
   contract: Contract,
   from: number,
   to: number,
-  options: { eventually?: boolean } = {},
+  options: { eventually?: boolean; madeOnly?: boolean } = {},
 ): Promise<Row[]> {
   const end = Math.min(to, rowsOf(contract));
   const numbers = Array.from({ length: Math.max(0, end - from) }, (_, i) => from + i);
@@ -45,7 +45,7 @@ export async function readRows(
   const pages = await pagesOf(
     deps,
     contract,
-    numbers.filter((row) => !found.has(row)),
+    options.madeOnly === true ? [] : numbers.filter((row) => !found.has(row)),
   );
   return numbers.flatMap((row): Row[] => {
     const message = found.get(row);

@@ -1,10 +1,9 @@
-import { spawn } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { startBoundProgram } from '../process/bound-program.ts';
 import { awsJson } from './aws-json.ts';
 import { expireItems, prepareStream, trimStream } from './dynoxide-database.ts';
-import { isFree } from './ports.ts';
 
 /**
  * The process around dynoxide: runs the program as its child, so that it ends with us even after a SIGKILL of the supervisor, and does what the
@@ -24,11 +23,8 @@ const STREAM_KEPT_MS = 60 * 60_000;
 async function run({ binary, port, dataDir }: Settings): Promise<void> {
   mkdirSync(dataDir, { recursive: true });
   const file = join(dataDir, 'dynoxide.sqlite');
-  // A dynoxide whose keeper has just been killed may still hold the port for a moment.
-  for (let waited = 0; waited < 1500 && !(await isFree(port)); waited += 50) await sleep(50);
-  const child = spawn(binary, ['--host', '127.0.0.1', '--port', String(port), '--db-path', file], {
-    stdio: ['ignore', 'inherit', 'inherit'],
-  });
+  const args = ['--host', '127.0.0.1', '--port', String(port), '--db-path', file];
+  const child = startBoundProgram(binary, args, join(dataDir, 'dynoxide.pid'), file);
   child.once('exit', (code, signal) => {
     console.error(`dynoxide ended: ${signal ?? code}`);
     process.exit(1);

@@ -18,6 +18,10 @@ export class Acks {
     });
     return {
       answered: () => answered,
+      answer: (ack) => {
+        answered = ack;
+        resolve(ack);
+      },
       forget: () => this.waiting.delete(whatsappId),
       within: async (ms) => {
         const timer = setTimeout(() => resolve(new Unanswered(`no ack within ${ms} ms`)), ms);
@@ -50,6 +54,8 @@ export class Acks {
 export interface PendingAck {
   /** The answer, if it has come. */
   answered(): Ack | undefined;
+  /** Answers in the server's place. */
+  answer(ack: Ack): void;
   /** Rejects with Unanswered after `ms`, or when the connection ends. */
   within(ms: number): Promise<Ack>;
   forget(): void;

@@ -32,6 +32,8 @@ import { Watchdog } from './watchdog.ts';
 
 type SessionOptions = BaileysTransportOptions & { version: ClientVersion };
 
+/** What WhatsApp's error ack says of a recipient it does not know. */
+const noDevice = 404;
 /** Retries of a listener that may fail for a moment, such as a database read. */
 const textAttempts = 3;
 
@@ -239,7 +241,7 @@ export class BaileysSession implements TransportSession {
     if (!this.mayAct()) throw new Error('the lease on the account is over');
   }
 
-  /** Puts one message on the wire; rejects with NotSent or Unanswered, unless the ack came all the same. */
+  /** Puts one message on the wire, or answers it where the server names no device to send to; rejects with NotSent or Unanswered, unless the ack came all the same. */
   private async put(message: { id: string; to: string; text: string; refreshDevices?: boolean }, ack: PendingAck) {
     const encryptionsBefore = this.encryptions;
     const id = whatsappId(message.id);
@@ -251,8 +253,7 @@ export class BaileysSession implements TransportSession {
       if (message.refreshDevices === true) this.caches.forgetDevices([message.to, ownNumber]);
       // Baileys sends an empty message when the server names no devices, and the server may accept it.
       const devices = await this.sock.getUSyncDevices([jidOf(ownNumber), to], true, false);
-      if (!devices.some(({ user }) => user === message.to))
-        throw new Error('WhatsApp named no device of the recipient');
+      if (!devices.some(({ user }) => user === message.to)) return ack.answer({ code: noDevice });
       await this.sock.sendMessage(to, { text: message.text, linkPreview: null }, { messageId: id });
     } catch (cause) {
       if (ack.answered() !== undefined) return;

@@ -137,7 +137,7 @@ describe('every route', () => {
 });
 
 /** Tenant A as it sees itself. */
-async function snapshot(): Promise<string[]> {
+async function snapshot(): Promise<unknown[]> {
   const paths = [`/v1/accounts/${mine.accounts}`, `/v1/contracts/${mine.contracts}`, '/v1/api-keys', '/v1/audit'];
-  return await Promise.all(paths.map(async (path) => (await api.call('GET', path)).text));
+  return await Promise.all(paths.map(async (path) => (await api.call('GET', path)).json));
 }

@@ -42,7 +42,7 @@ export async function startGateway(clock: Clock) {
     deps,
     async host(onFenced: (why: string) => void = () => {}): Promise<RunningHost> {
       const host = await startHost({
-        config: hostConfig({ ...emulators.env, HOST_DATA_DIR: dir, DRAIN_SEC: '10' }),
+        config: hostConfig({ ...emulators.env, HOST_DATA_DIR: dir, DRAIN_SEC: '2' }),
         clients: createClients(),
         clock,
         logger: quiet,

@@ -182,6 +182,31 @@ describe('events', () => {
     expect((await show(id)).totalCount).toBe(1200);
   });
 
+  it('of which two are handled side by side leave whole pages', async () => {
+    const { id, key } = await waiting();
+    const lines = Array.from({ length: 12_000 }, (_, n) => `7999${1_000_000 + n},Hello ${n}\n`);
+    await put(key, `to,text\n${lines.join('')}`);
+    const both = await Promise.all([importFile(api.deps, key), importFile(api.deps, key)]);
+    expect(both).toContain('imported');
+    expect((await show(id)).totalCount).toBe(12_000);
+    const csv = await api.call('GET', `/v1/contracts/${id}/results.csv`);
+    expect(csv.text.split('\n')).toHaveLength(12_002);
+  });
+
+  it('for contracts canceled while their file is read leave nothing behind', async () => {
+    const { id, key } = await waiting();
+    await put(key, `to,text\n${'79991234567,a\n'.repeat(30_000)}`);
+    const importing = importFile(api.deps, key);
+    for (;;) {
+      const contract = await api.deps.table.get<Contract>(keys.contract(tenantA, id));
+      if (contract?.import?.status === 'reading') break;
+    }
+    expect((await api.call('POST', `/v1/contracts/${id}/cancel`)).status).toBe(200);
+    expect(await importing).toBe('ignored');
+    expect(await show(id)).toMatchObject({ status: 'CANCELED', totalCount: 0 });
+    expect(await api.deps.pages.list(`pages/${tenantA}/${id}/`)).toEqual([]);
+  });
+
   it('for canceled contracts, other objects and missing files are ignored', async () => {
     const { id, key } = await waiting();
     await put(key, 'to,text\n79991234567,a\n');

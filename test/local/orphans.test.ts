@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { onTestFinished, test } from 'vitest';
+import { canTie } from '../../local/process/bound-program.ts';
 import { eventually, temporaryFolder } from './temporary-folder.ts';
 
 interface Process {
@@ -48,6 +49,25 @@ test.skipIf(process.platform !== 'linux')(
     const second = await start(dataDir);
     second.kill('SIGKILL');
     await once(second, 'exit');
+  },
+  30_000,
+);
+
+test.skipIf(!canTie())(
+  'dynoxide ends too when its keeper is killed together with the parent',
+  async () => {
+    const stack = await start(temporaryFolder());
+    const children = descendants(stack.pid ?? 0);
+    const keeper = children.find((pid) =>
+      readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('emulators/dynamodb.ts'),
+    );
+    if (keeper === undefined) throw new Error('No process keeps dynoxide.');
+    stack.kill('SIGKILL');
+    process.kill(keeper, 'SIGKILL');
+    await eventually(() => {
+      const alive = processes().filter((one) => children.includes(one.pid) && one.state !== 'Z');
+      return alive.length === 0 ? true : undefined;
+    }, 2000);
   },
   30_000,
 );

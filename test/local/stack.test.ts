@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -27,6 +27,16 @@ const seen = (what: string): Promise<string> =>
   });
 const state = (): { pid: number; hosts: { pid: number; id: string }[]; functions: { name: string; pid: number }[] } =>
   JSON.parse(readFileSync(join(dataDir, 'local.json'), 'utf8'));
+
+/** How many processes, our own launchers aside, have a file of the data folder on their command line. */
+const runningOn = (file: string): number =>
+  readdirSync('/proc').filter((name) => {
+    try {
+      return readFileSync(`/proc/${name}/cmdline`, 'utf8').includes(join(dataDir, 'dynamodb', file));
+    } catch {
+      return false;
+    }
+  }).length;
 
 describe('what the template says', () => {
   test('a route leads to its function, with the resolved environment and the timeout of the template', async () => {
@@ -129,6 +139,7 @@ describe('deaths', () => {
     expect(await seen('after')).toBe('g 1');
     await eventually(async () => ((await call('/upload/after.csv', '123')).status === 202 ? true : undefined));
     expect(await seen('after.csv')).toBe('3');
+    if (process.platform === 'linux') await eventually(() => (runningOn('dynoxide.sqlite') === 1 ? true : undefined));
   }, 15_000);
 });
 

