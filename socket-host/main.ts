@@ -28,6 +28,14 @@ const host = await startHost({
 });
 process.stdout.write(`${JSON.stringify({ hostId: host.id, metricsUrl: host.metricsUrl })}\n`);
 
+// Baileys leaves some of its promises to nobody; one account's failure must not end the others' process.
+process.on('unhandledRejection', (error) => {
+  logger.error(
+    { error: error instanceof Error ? `${error.name}: ${error.message.slice(0, 200)}` : 'unknown' },
+    'a rejection nobody handled',
+  );
+});
+
 let stopping: Promise<void> | undefined;
 const stop = (why: string): void => {
   if (stopping !== undefined) return;

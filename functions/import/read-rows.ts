@@ -1,4 +1,3 @@
-import { createInterface } from 'node:readline';
 import type { Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import { z } from 'zod';
@@ -99,21 +98,27 @@ const recipient = z.strictObject({
   externalId: z.string().optional(),
 });
 
-/** Rows of a file with one JSON object a line; empty lines are skipped. */
+/** Rows of a file with one JSON object a line; empty lines are skipped. Throws UnreadableFile. */
 export async function* ndjsonRows(body: Readable): AsyncGenerator<FileRow> {
   let line = 0;
-  const lines = createInterface({ input: body, crlfDelay: Number.POSITIVE_INFINITY });
-  try {
-    for await (const raw of lines) {
-      line += 1;
-      const text = line === 1 ? raw.replace(/^\ufeff/, '') : raw;
-      if (text.trim() === '') continue;
-      yield ndjsonRow(line, text);
-    }
-  } finally {
-    lines.close();
-    body.destroy();
+  for await (const text of linesOf(body)) {
+    line += 1;
+    if (text.length > maxRecordBytes) throw new UnreadableFile(line, 'The line is too long to be a recipient.');
+    if (text.trim() !== '') yield ndjsonRow(line, text);
   }
+}
+
+/** Lines without their ends; a byte order mark is dropped. A line beyond the bound comes cut off, and is the last. */
+async function* linesOf(body: Readable): AsyncGenerator<string> {
+  const decoder = new TextDecoder();
+  let rest = '';
+  for await (const chunk of body) {
+    const lines = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+    if (rest.length > maxRecordBytes) break;
+  }
+  yield rest + decoder.decode();
 }
 
 function ndjsonRow(line: number, text: string): FileRow {

@@ -184,7 +184,7 @@ export async function setDesired(
   extra: { pairingFor?: string } = {},
 ): Promise<AccountPair> {
   const { id, tenantId } = pair.account;
-  const action = `account.${desired}_wanted`;
+  const action = desiredActions[desired];
   const wantsHost = desired === 'connected' || (desired === 'logged_out' && isLinked(pair.account));
   for (let hot = pair.hot; ; ) {
     const rests = !wantsHost && hot.owner === undefined;
@@ -227,6 +227,12 @@ export async function setDesired(
   if (now === undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
   return now;
 }
+
+const desiredActions: Record<Desired, string> = {
+  connected: 'account.connect_requested',
+  disconnected: 'account.disconnect_requested',
+  logged_out: 'account.logout_requested',
+};
 
 function indexWrite(tenantId: string, id: string, wantsHost: boolean, rests: boolean): Write {
   const key = keys.accountHot(tenantId, id);

@@ -1,10 +1,5 @@
 import { createServer } from 'node:net';
 
-/** Whether a TCP port of 127.0.0.1 can be listened on just now. */
-export async function isFree(port: number): Promise<boolean> {
-  return (await listenOnce(port)) !== undefined;
-}
-
 /** The wanted port where it is free, else one the system picks. */
 export async function freePort(wanted = 0): Promise<number> {
   const port = (wanted > 0 ? await listenOnce(wanted) : undefined) ?? (await listenOnce(0));

@@ -68,4 +68,26 @@ describe('NDJSON', () => {
       'Invalid input: expected object, received array',
     ]);
   });
+
+  it('keeps characters whole that are cut by a chunk', async () => {
+    const bytes = Buffer.from('{"to":"1","text":"ü😀"}\n{"to":"2","text":"x"}');
+    const chunks = Readable.from([...bytes].map((byte) => Buffer.from([byte])));
+    const rows = await all(ndjsonRows(chunks));
+    expect(rows.map((row) => ('input' in row ? row.input.text : ''))).toEqual(['ü😀', 'x']);
+  });
+
+  it('refuses a line that never ends, and passes a broken stream on', async () => {
+    await expect(all(ndjsonRows(body(`{"to":"1","text":"a"}\n${'x'.repeat(200_000)}`)))).rejects.toMatchObject({
+      name: 'UnreadableFile',
+      line: 2,
+    });
+    const broken = () =>
+      new Readable({
+        read() {
+          this.destroy(new Error('connection lost'));
+        },
+      });
+    await expect(all(ndjsonRows(broken()))).rejects.toThrow('connection lost');
+    await expect(all(csvRows(broken()))).rejects.toThrow('connection lost');
+  });
 });

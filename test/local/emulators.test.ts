@@ -1,7 +1,9 @@
+import { once } from 'node:events';
+import { createServer } from 'node:net';
 import { expect, onTestFinished, test, vi } from 'vitest';
 import { DataFolder } from '../../local/data-folder.ts';
 import { startEmulators } from '../../local/emulators/emulators.ts';
-import { freePort, isFree } from '../../local/emulators/ports.ts';
+import { freePort } from '../../local/emulators/ports.ts';
 import { childEnvironment } from '../../local/process/environment.ts';
 import { temporaryFolder } from './temporary-folder.ts';
 
@@ -35,8 +37,11 @@ test('children get local credentials and endpoints, and nothing of the user’s 
   expect(Object.keys(env).filter((name) => /PROFILE|SESSION_TOKEN|NODE_OPTIONS|VITEST/.test(name))).toEqual([]);
 });
 
-test('a wanted port is taken where it is free', async () => {
+test('a wanted port is taken where it is free, another one where it is not', async () => {
   const port = await freePort();
   expect(await freePort(port)).toBe(port);
-  expect(await isFree(port)).toBe(true);
+  const holder = createServer().listen(port, '127.0.0.1');
+  await once(holder, 'listening');
+  onTestFinished(() => void holder.close());
+  expect(await freePort(port)).not.toBe(port);
 });
