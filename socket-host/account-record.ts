@@ -45,6 +45,12 @@ export class AccountRecord {
     this.view = view as unknown as Account;
   }
 
+  /** A number that was linked before keeps its warm-up; another one starts anew. */
+  pacedSince(phoneNumber: string): { pacedSince?: number } {
+    const known = this.view.pacedSince !== undefined && this.view.phoneNumber === phoneNumber;
+    return known ? {} : { pacedSince: this.deps.clock.nowMs() };
+  }
+
   /** Adds a warning for the tenant to read; the last ten are kept. */
   async warn(warning: string): Promise<void> {
     await this.save({ warnings: [...new Set([...this.view.warnings, warning])].slice(-10) });

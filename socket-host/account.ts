@@ -1,12 +1,12 @@
 import { requestFeed } from '../lib/aws/feed-queue.ts';
 import { readText } from '../lib/aws/messages.ts';
 import { type Hold, raiseEpoch, releaseAccount } from '../lib/aws/ownership.ts';
-import type { Account, AccountHot, AccountLink, AccountStatus } from '../lib/domain/account.ts';
+import type { Account, AccountHot, AccountStatus } from '../lib/domain/account.ts';
 import { AccountRecord } from './account-record.ts';
 import { AuthCorrupt } from './auth/errors.ts';
 import type { AuthStore } from './auth/store.ts';
 import { ConnectionHistory } from './connection-history.ts';
-import type { HostDeps } from './deps.ts';
+import type { AccountParts, HostDeps } from './deps.ts';
 import { LinkSeries } from './link-series.ts';
 import { Receipts } from './receipts.ts';
 import { SendLoop } from './send-loop.ts';
@@ -15,16 +15,6 @@ import type { SessionEnd, Transport, TransportListener, TransportSession } from 
 
 /** How long a new connection waits for the server's offline queue before it sends (design.md, Send). */
 const drainMs = 10_000;
-
-/** What an account needs of its host beside HostDeps. */
-export interface AccountParts {
-  openStore(hold: Hold, onFenced: (why: string) => void): Promise<AuthStore>;
-  transport(store: AuthStore, account: Account): Transport;
-  refreshVersion(): Promise<void>;
-  connectSlot(signal: AbortSignal): Promise<void>;
-  /** The account is not held any more; called once. */
-  gone(account: AccountRunner): void;
-}
 
 /**
  *   held -> connecting -> open          a session exists in connecting and open
@@ -49,6 +39,7 @@ export class AccountRunner {
   private readonly loop: SendLoop;
   private readonly links: LinkSeries;
   private readonly ended = new AbortController();
+  private readonly halting = new AbortController();
   private mode: Mode = 'held';
   private tail: Promise<void> = Promise.resolve();
   private store: AuthStore | undefined;
@@ -77,7 +68,8 @@ export class AccountRunner {
     this.links = new LinkSeries({
       clock: deps.clock,
       account: () => this.record.account,
-      publish: (link) => this.publishLink(link),
+      publish: (link) =>
+        this.record.save({ status: 'awaiting_link', statusReason: undefined, link, pairingFor: undefined }),
       timedOut: () => this.post('link', () => this.giveUpLinking()),
       failed: (error) => this.deps.failed('link', error),
     });
@@ -95,6 +87,7 @@ export class AccountRunner {
   /** Ends sends in hand, writes what is left, gives the account up for others to take. Resolves when it is gone. */
   async stop(): Promise<void> {
     this.sessionEnd.abort();
+    this.halting.abort();
     this.post('stop', () => this.leave({ wanted: this.record.account.desired === 'connected' }));
     await this.tail;
   }
@@ -104,7 +97,8 @@ export class AccountRunner {
     if (this.mode === 'gone') return;
     this.deps.logger.warn({ account: this.hold.accountId, why }, 'fenced: this host does not own the account any more');
     this.finish();
-    void this.closeSession().catch((error: unknown) => this.deps.failed('fence', error));
+    const closed = this.closeSession().then(() => this.closeStore());
+    closed.catch((error: unknown) => this.deps.failed('fence', error));
   }
 
   private mayAct(): boolean {
@@ -142,13 +136,12 @@ export class AccountRunner {
     this.loop.look(account);
     switch (account.desired) {
       case 'connected':
-        if (this.mode === 'held') return await this.connect();
+        if (this.mode === 'held') return await this.connectUnlessRestricted();
         if (this.session !== undefined) await this.links.asked(this.session, account.pairingFor);
         return;
       case 'disconnected':
         await this.closeSession();
-        if (account.status !== 'logged_out')
-          await this.record.save({ status: 'disconnected', statusReason: 'by_request' });
+        await this.record.save({ status: 'disconnected', statusReason: 'by_request' });
         return await this.leave({ wanted: false });
       case 'logged_out':
         return await this.logOut();
@@ -157,12 +150,20 @@ export class AccountRunner {
     }
   }
 
+  /** A restriction outlives the host that met it. */
+  private async connectUnlessRestricted(): Promise<void> {
+    const { status, restrictedUntil } = this.record.account;
+    const restrictedMs = (restrictedUntil ?? 0) - this.deps.clock.nowMs();
+    if (status === 'restricted' && restrictedMs > 0) this.wait(restrictedMs);
+    else await this.connect();
+  }
+
   private async connect(): Promise<void> {
     this.timer.abort();
     this.mode = 'connecting';
     await this.record.save({ status: 'connecting', statusReason: undefined });
-    await this.parts.connectSlot(this.ended.signal);
-    if (this.ended.signal.aborted || this.mode !== 'connecting') return;
+    await this.parts.connectSlot(this.halting.signal);
+    if (this.halting.signal.aborted || this.mode !== 'connecting') return;
     if (this.store === undefined) await this.openStore();
     if (this.transport === undefined || this.ended.signal.aborted) return;
     this.sessionEnd = new AbortController();
@@ -194,6 +195,7 @@ export class AccountRunner {
           await this.record.save({
             phoneNumber,
             linkedAt: this.deps.clock.nowMs(),
+            ...this.record.pacedSince(phoneNumber),
             link: undefined,
             pairingFor: undefined,
           });
@@ -315,13 +317,11 @@ export class AccountRunner {
     void this.deps.clock.sleep(ms, signal).then(() => {
       if (signal.aborted) return;
       this.post('timer', async () => {
-        if (this.mode === 'waiting') await this.connect();
+        if (this.mode !== 'waiting') return;
+        this.mode = 'held';
+        await this.reconcile();
       });
     });
-  }
-
-  private async publishLink(link: AccountLink): Promise<void> {
-    await this.record.save({ status: 'awaiting_link', statusReason: undefined, link, pairingFor: undefined });
   }
 
   private async giveUpLinking(): Promise<void> {
@@ -382,7 +382,8 @@ export class AccountRunner {
     this.links.end();
     this.sessionEnd.abort();
     this.ended.abort();
-    this.parts.gone(this);
+    this.halting.abort();
+    this.parts.gone(this.hold.accountId);
   }
 
   private async closeSession(): Promise<void> {

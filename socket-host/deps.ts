@@ -1,10 +1,14 @@
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import type { ObjectStore } from '../lib/aws/objects.ts';
+import type { Hold } from '../lib/aws/ownership.ts';
 import type { Table } from '../lib/aws/table.ts';
+import type { Account } from '../lib/domain/account.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
 import type { HostConfig } from '../lib/runtime/config.ts';
+import type { AuthStore } from './auth/store.ts';
 import type { Lease } from './lease.ts';
 import type { HostMetrics } from './metrics.ts';
+import type { Transport } from './transport.ts';
 
 /** Structured lines without texts, secrets or whole phone numbers. */
 export interface HostLogger {
@@ -32,4 +36,14 @@ export interface HostDeps {
   metrics: HostMetrics;
   /** An unexpected error that must not take anything else down: counted and logged. */
   failed(where: string, error: unknown): void;
+}
+
+/** What an account needs of its host beside HostDeps. */
+export interface AccountParts {
+  openStore(hold: Hold, onFenced: (why: string) => void): Promise<AuthStore>;
+  transport(store: AuthStore, account: Account): Transport;
+  refreshVersion(): Promise<void>;
+  connectSlot(signal: AbortSignal): Promise<void>;
+  /** The account is not held any more; called once. */
+  gone(accountId: string): void;
 }

@@ -20,11 +20,11 @@ import { newId } from '../lib/domain/ids.ts';
 import { heartbeatMs } from '../lib/domain/ownership.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
 import type { HostConfig } from '../lib/runtime/config.ts';
-import { type AccountParts, AccountRunner } from './account.ts';
+import { AccountRunner } from './account.ts';
 import { openCache } from './auth/cache.ts';
 import { openAuthStore } from './auth/store.ts';
 import { ConnectSlots } from './connect-slots.ts';
-import type { HostDeps, HostLogger } from './deps.ts';
+import type { AccountParts, HostDeps, HostLogger } from './deps.ts';
 import { Lease } from './lease.ts';
 import { createMetrics, serveMetrics } from './metrics.ts';
 import { lookEveryMs, Placement } from './placement.ts';
@@ -106,7 +106,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     transport: (store, account) => options.transports.create(store, account, () => lease.valid()),
     refreshVersion: () => options.transports.refreshVersion(),
     connectSlot: (signal) => slots.take(signal),
-    gone: (runner) => accounts.delete(runner.hold.accountId),
+    gone: (accountId) => accounts.delete(accountId),
   };
   const hold = (account: Account, hot: AccountHot): void => {
     const runner = new AccountRunner(deps, parts, account, hot);

@@ -25,6 +25,7 @@ export class LaneReader {
   private readonly urls: Record<Lane, string>;
   private readonly clock: Clock;
   private readonly held: Record<Lane, Taken[]> = { express: [], bulk: [] };
+  private readonly silentSinceMs: Record<Lane, number | undefined> = { express: undefined, bulk: undefined };
   private readonly done: Record<Lane, { receipt: string; atMs: number }[]> = { express: [], bulk: [] };
 
   constructor(sqs: Sqs, urls: Record<Lane, string>, clock: Clock) {
@@ -49,10 +50,24 @@ export class LaneReader {
       waitSec: other ? 0 : options.waitSec,
     });
     const takenAtMs = this.clock.monotonicMs();
+    if (received.length > 0) this.silentSinceMs[lane] = undefined;
+    else this.silentSinceMs[lane] ??= takenAtMs;
     this.held[lane].push(...received.map(({ entry, receipt }) => ({ lane, entry, receipt, takenAtMs })));
     const first = this.keptOf(lane);
     if (first !== undefined || !other) return first;
     return await this.take({ express: 0, bulk: counts.bulk }, options);
+  }
+
+  /** How long the longest silent lane has given nothing although it was asked; 0 when both gave something or were not asked. */
+  silenceMs(): number {
+    const since = Object.values(this.silentSinceMs).filter((at) => at !== undefined);
+    return since.length === 0 ? 0 : this.clock.monotonicMs() - Math.min(...since);
+  }
+
+  /** The table counts nothing in the lanes any more, or they are being fed again: silence is right. */
+  forgiveSilence(): void {
+    this.silentSinceMs.express = undefined;
+    this.silentSinceMs.bulk = undefined;
   }
 
   /** The entry needs no more work. */

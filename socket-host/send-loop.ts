@@ -56,7 +56,6 @@ export class SendLoop {
   private feedAsked = false;
   private worked = false;
   private nextRetryAtMs = Number.POSITIVE_INFINITY;
-  private silentSinceMs: number | undefined;
   private readonly ending = new Map<string, Contract>();
   private checkedAtMs = Number.NEGATIVE_INFINITY;
 
@@ -113,7 +112,7 @@ export class SendLoop {
   /** Nothing in the lanes: ask for more once, write what is left to write, wait to be told. */
   private async rest(signal: AbortSignal): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
-    this.silentSinceMs = undefined;
+    this.lanes.forgiveSilence();
     await this.lanes.flush();
     if (this.worked) {
       this.worked = false;
@@ -144,25 +143,21 @@ export class SendLoop {
 
   private async take(max: number, signal: AbortSignal): Promise<Taken | undefined> {
     const { clock } = this.deps;
+    let taken: Taken | undefined;
     try {
-      const taken = await this.lanes.take(this.counts, { max, waitSec: 5, signal });
-      if (taken !== undefined) {
-        this.silentSinceMs = undefined;
-        return taken;
-      }
+      taken = await this.lanes.take(this.counts, { max, waitSec: 5, signal });
     } catch (error) {
       if (signal.aborted) return undefined;
       this.deps.failed('receive', error);
       await clock.sleep(1000, signal);
       return undefined;
     }
-    this.countsStale = true;
-    this.silentSinceMs ??= clock.monotonicMs();
-    if (clock.monotonicMs() - this.silentSinceMs > refeedAfterMs) {
-      this.silentSinceMs = undefined;
+    if (taken === undefined) this.countsStale = true;
+    if (this.lanes.silenceMs() > refeedAfterMs) {
+      this.lanes.forgiveSilence();
       await this.askFeed('refeed');
     }
-    return undefined;
+    return taken;
   }
 
   /** One entry, from reading it to its outcome. */
@@ -304,19 +299,19 @@ export class SendLoop {
     const { random } = this.deps;
     return plan(policyOf(this.account), this.pace, {
       nowMs,
-      linkedAtMs: this.linkedAtMs(),
+      linkedAtMs: this.pacedSinceMs(),
       textLength: text.length,
       random,
     });
   }
 
   private nextWireAt(): number {
-    const at = { nowMs: this.deps.clock.nowMs(), linkedAtMs: this.linkedAtMs() };
+    const at = { nowMs: this.deps.clock.nowMs(), linkedAtMs: this.pacedSinceMs() };
     return nextWireAt(policyOf(this.account), this.pace, at);
   }
 
-  private linkedAtMs(): number {
-    return this.account.linkedAt ?? this.account.createdAt;
+  private pacedSinceMs(): number {
+    return this.account.pacedSince ?? this.account.createdAt;
   }
 }
 

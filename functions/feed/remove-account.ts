@@ -1,3 +1,4 @@
+import { failRunningContracts } from '../../lib/aws/accounts.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import type { Key } from '../../lib/aws/keys.ts';
 import { accountPk, keys } from '../../lib/aws/keys.ts';
@@ -18,6 +19,8 @@ export async function removeAccount(deps: Deps, tenantId: string, accountId: str
   const untouched = hot.epoch === 0 && hot.owner === undefined;
   const loggedOut = account.status === 'logged_out' && hot.owner === undefined;
   if (!untouched && !loggedOut) return;
+  // The call that deleted the account did so already, unless it died on the way.
+  await failRunningContracts(deps, tenantId, accountId);
   await removeLanes(deps.sqs, deps.config.LANE_PREFIX, accountId);
   const left = await deps.table.queryAll<Key>({ pk: accountPk(tenantId, accountId) });
   await deps.table.writeMany([

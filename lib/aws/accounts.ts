@@ -299,7 +299,7 @@ export async function deleteAccount(
 }
 
 /** IN_PROGRESS -> FAILED for all contracts of a deleted account; what is not sent is settled by the feed. */
-async function failRunningContracts(deps: Deps, tenantId: string, accountId: string): Promise<void> {
+export async function failRunningContracts(deps: Deps, tenantId: string, accountId: string): Promise<void> {
   const running = await deps.table.queryAll<{ sk: string }>({ pk: accountPk(tenantId, accountId), skPrefix: 'RUN#' });
   for (const { sk } of running) {
     const contractId = sk.slice('RUN#'.length);

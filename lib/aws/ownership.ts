@@ -114,6 +114,7 @@ export type StatusPatch = Partial<
     | 'restrictedUntil'
     | 'phoneNumber'
     | 'linkedAt'
+    | 'pacedSince'
     | 'link'
     | 'pairingFor'
     | 'warnings'

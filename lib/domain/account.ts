@@ -45,6 +45,8 @@ export interface Account {
   laneUrls: Record<Lane, string>;
   warnings: string[];
   linkedAt?: number;
+  /** Since when this number is paced: its first link. Linking the same number again does not start its warm-up anew. */
+  pacedSince?: number;
   createdAt: number;
   deletedAt?: number;
 }

@@ -45,8 +45,3 @@ function flush(metrics: Metrics): void {
 function levelOf(text: string | undefined): LogLevel {
   return text === 'debug' || text === 'warn' || text === 'error' ? text : 'info';
 }
-
-/** Powertools prints a warning for an invocation without metrics, which most are. */
-function publish(metrics: Metrics): void {
-  if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
-}

@@ -74,6 +74,7 @@ export async function startGateway(clock: Clock) {
           linkMethod: 'qr',
           warnings: [],
           linkedAt: nowMs - 100 * 24 * 3_600_000,
+          pacedSince: nowMs - 100 * 24 * 3_600_000,
           createdAt: nowMs,
           ...settings,
         },

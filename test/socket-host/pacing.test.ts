@@ -43,7 +43,7 @@ describe('default pacing, on a clock that runs faster', () => {
     gateway.wire.length = 0;
     const account = await gateway.account({
       useLimits: true,
-      linkedAt: Date.now() - 23 * 3_600_000,
+      pacedSince: Date.now() - 23 * 3_600_000,
       pacing: { gapMs: [0, 0], restEvery: null, perMinute: null, delayMs: [0, 0] },
     });
     await gateway.contract(account, rowsTo(25, 200));
