@@ -1,6 +1,6 @@
 import { requestFeed } from '../lib/aws/feed-queue.ts';
 import { readText } from '../lib/aws/messages.ts';
-import { type Hold, raiseEpoch, releaseAccount } from '../lib/aws/ownership.ts';
+import { type Hold, offerAccount, raiseEpoch, releaseAccount } from '../lib/aws/ownership.ts';
 import type { Account, AccountHot, AccountStatus } from '../lib/domain/account.ts';
 import { AccountRecord } from './account-record.ts';
 import { AuthCorrupt } from './auth/errors.ts';
@@ -8,13 +8,11 @@ import type { AuthStore } from './auth/store.ts';
 import { ConnectionHistory } from './connection-history.ts';
 import type { AccountParts, HostDeps } from './deps.ts';
 import { LinkSeries } from './link-series.ts';
+import { LiveSession } from './live-session.ts';
 import { Receipts } from './receipts.ts';
 import { SendLoop } from './send-loop.ts';
 import { Sender } from './sender.ts';
-import type { SessionEnd, Transport, TransportListener, TransportSession } from './transport.ts';
-
-/** How long a new connection waits for the server's offline queue before it sends (design.md, Send). */
-const drainMs = 10_000;
+import type { SessionEnd, Transport, TransportListener } from './transport.ts';
 
 /**
  *   held -> connecting -> open          a session exists in connecting and open
@@ -44,10 +42,9 @@ export class AccountRunner {
   private tail: Promise<void> = Promise.resolve();
   private store: AuthStore | undefined;
   private transport: Transport | undefined;
-  private session: TransportSession | undefined;
-  private sessionEnd = new AbortController();
-  private sending: Promise<void> = Promise.resolve();
-  private drained: () => void = () => undefined;
+  private live: LiveSession | undefined;
+  /** The tenant's last wish we have acted on. */
+  private asked: number | undefined;
   private timer = new AbortController();
   private readonly history: ConnectionHistory;
 
@@ -86,7 +83,7 @@ export class AccountRunner {
 
   /** Ends sends in hand, writes what is left, gives the account up for others to take. Resolves when it is gone. */
   async stop(): Promise<void> {
-    this.sessionEnd.abort();
+    this.live?.abort();
     this.halting.abort();
     this.post('stop', () => this.leave({ wanted: this.record.account.desired === 'connected' }));
     await this.tail;
@@ -97,8 +94,9 @@ export class AccountRunner {
     if (this.mode === 'gone') return;
     this.deps.logger.warn({ account: this.hold.accountId, why }, 'fenced: this host does not own the account any more');
     this.finish();
-    const closed = this.closeSession().then(() => this.closeStore());
-    closed.catch((error: unknown) => this.deps.failed('fence', error));
+    this.closeSession()
+      .then(() => this.closeStore())
+      .catch((error: unknown) => this.deps.failed('fence', error));
   }
 
   private mayAct(): boolean {
@@ -134,10 +132,12 @@ export class AccountRunner {
     const account = await this.record.read();
     if (account === undefined) return await this.leave({ wanted: false });
     this.loop.look(account);
+    const askedAnew = account.asked !== this.asked;
+    this.asked = account.asked;
     switch (account.desired) {
       case 'connected':
-        if (this.mode === 'held') return await this.connectUnlessRestricted();
-        if (this.session !== undefined) await this.links.asked(this.session, account.pairingFor);
+        if (this.mode === 'held' || (this.mode === 'waiting' && askedAnew)) return await this.connectUnlessRestricted();
+        if (this.live !== undefined) await this.links.asked(this.live.session, account.pairingFor);
         return;
       case 'disconnected':
         await this.closeSession();
@@ -166,13 +166,9 @@ export class AccountRunner {
     if (this.halting.signal.aborted || this.mode !== 'connecting') return;
     if (this.store === undefined) await this.openStore();
     if (this.transport === undefined || this.ended.signal.aborted) return;
-    this.sessionEnd = new AbortController();
-    const drained = new Promise<void>((resolve) => {
-      this.drained = resolve;
-    });
-    const session = this.transport.open(this.listener(() => session, drained));
-    this.session = session;
-    this.links.begin(session);
+    const live: LiveSession = new LiveSession(this.deps, this.transport.open(this.listener(() => live)));
+    this.live = live;
+    this.links.begin(live.session);
   }
 
   private async openStore(): Promise<AuthStore> {
@@ -182,13 +178,13 @@ export class AccountRunner {
     return store;
   }
 
-  private listener(session: () => TransportSession, drained: Promise<void>): TransportListener {
+  private listener(live: () => LiveSession): TransportListener {
     const mine = (where: string, task: () => Promise<void>) =>
       this.post(where, async () => {
-        if (this.session === session()) await task();
+        if (this.live === live()) await task();
       });
     return {
-      onLink: (link) => mine('link', () => this.links.offered(session(), link)),
+      onLink: (link) => mine('link', () => this.links.offered(live().session, link)),
       onLinked: ({ phoneNumber }) =>
         mine('linked', async () => {
           this.links.end();
@@ -200,8 +196,8 @@ export class AccountRunner {
             pairingFor: undefined,
           });
         }),
-      onOpen: ({ phoneNumber }) => mine('open', () => this.opened(session(), phoneNumber, drained)),
-      onDrained: () => this.drained(),
+      onOpen: ({ phoneNumber }) => mine('open', () => this.opened(live(), phoneNumber)),
+      onDrained: () => live().drained(),
       onReceipt: (receipt) => {
         this.deps.metrics.receipts.inc({ kind: receipt.kind });
         this.receipts.add(receipt);
@@ -216,7 +212,7 @@ export class AccountRunner {
     };
   }
 
-  private async opened(session: TransportSession, phoneNumber: string, drained: Promise<void>): Promise<void> {
+  private async opened(live: LiveSession, phoneNumber: string): Promise<void> {
     this.mode = 'open';
     this.history.opened();
     this.links.end();
@@ -230,29 +226,11 @@ export class AccountRunner {
       phoneNumber,
       ...(this.record.account.linkedAt === undefined ? { linkedAt: this.deps.clock.nowMs() } : {}),
     });
-    const { signal } = this.sessionEnd;
-    this.sending = this.sendWhileOpen(session, drained, signal);
-  }
-
-  private async sendWhileOpen(session: TransportSession, drained: Promise<void>, signal: AbortSignal): Promise<void> {
-    try {
-      await Promise.race([drained, this.deps.clock.sleep(drainMs, signal)]);
-      await this.receipts.settled();
-      if (signal.aborted) return;
-      const end = await this.loop.run(session, signal);
+    live.startSending(this.loop, this.receipts, (end) => {
       if (end === 'fenced') this.fence('a newer claim stands');
-      else if (end === 'reconnect') this.post('reconnect', () => this.renew(session));
-    } catch (error) {
-      this.deps.failed('send', error);
-      if (!signal.aborted) this.post('reconnect', () => this.renew(session));
-    }
-  }
-
-  /** A send went unanswered: only a new connection tells what became of it. */
-  private async renew(session: TransportSession): Promise<void> {
-    if (this.session !== session) return;
-    await this.closeSession();
-    await this.retryLater();
+      // Only a new connection tells what became of a send that went unanswered.
+      else this.post('reconnect', () => (this.live === live ? this.retryLater() : Promise.resolve()));
+    });
   }
 
   private async closed(end: SessionEnd): Promise<void> {
@@ -339,10 +317,9 @@ export class AccountRunner {
     if (this.record.account.status === 'logged_out') return await this.forget('by_request');
     const store = this.store ?? (await this.openStore());
     if (!store.registered()) return await this.forget('by_request');
-    if (this.mode === 'open' && this.session !== undefined) {
-      this.sessionEnd.abort();
-      await this.sending;
-      await this.session.logout();
+    if (this.mode === 'open' && this.live !== undefined) {
+      await this.live.stopSending();
+      await this.live.session.logout();
       return await this.forget('by_request');
     }
     // WhatsApp hears of it on a connection only.
@@ -372,6 +349,9 @@ export class AccountRunner {
     if (this.mayAct()) {
       await this.sender.flush();
       await releaseAccount(this.deps.table, this.hold, options.wanted);
+      // Whoever asked while we were leaving saw an owner, and counted on it.
+      const now = options.wanted ? undefined : await this.record.read();
+      if (now !== undefined && now.asked !== this.asked) await offerAccount(this.deps.table, this.hold);
     }
     this.finish();
   }
@@ -380,7 +360,7 @@ export class AccountRunner {
     if (this.mode === 'gone') return;
     this.mode = 'gone';
     this.links.end();
-    this.sessionEnd.abort();
+    this.live?.abort();
     this.ended.abort();
     this.halting.abort();
     this.parts.gone(this.hold.accountId);
@@ -388,11 +368,9 @@ export class AccountRunner {
 
   private async closeSession(): Promise<void> {
     this.links.end();
-    this.sessionEnd.abort();
-    const { session } = this;
-    this.session = undefined;
-    await this.sending;
-    await session?.close();
+    const { live } = this;
+    this.live = undefined;
+    await live?.close();
     if (this.mode === 'open' || this.mode === 'connecting') this.mode = 'held';
   }
 

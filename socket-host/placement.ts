@@ -21,6 +21,8 @@ export class Placement {
   private readonly claimed: (account: Account, hot: AccountHot) => void;
   private views = new Map<string, HostView>();
   private live: string[] = [];
+  /** Being claimed right now: a second claim would take the first one's success for its own. */
+  private readonly claiming = new Set<string>();
   /** When an account we are not first for was first seen without an owner. */
   private waitingSince = new Map<string, number>();
 
@@ -72,7 +74,10 @@ export class Placement {
     const claimNext = async (): Promise<void> => {
       for (let refs = queue.shift(); refs !== undefined; refs = queue.shift()) {
         if (!this.deps.lease.valid()) return;
+        if (this.claiming.has(refs.accountId)) continue;
+        this.claiming.add(refs.accountId);
         await this.claim(refs).catch((error: unknown) => this.deps.failed('claim', error));
+        this.claiming.delete(refs.accountId);
       }
     };
     await Promise.all(Array.from({ length: width }, claimNext));

@@ -188,8 +188,8 @@ export async function setDesired(
   const wantsHost = desired === 'connected' || (desired === 'logged_out' && isLinked(pair.account));
   for (let hot = pair.hot; ; ) {
     const rests = !wantsHost && hot.owner === undefined;
-    const sets = ['desired = :desired'];
-    const values: Item = { ':desired': desired };
+    const sets = ['desired = :desired', 'asked = :asked'];
+    const values: Item = { ':desired': desired, ':asked': origin.at };
     if (extra.pairingFor !== undefined) {
       sets.push('pairingFor = :number');
       values[':number'] = extra.pairingFor;
@@ -271,7 +271,7 @@ export async function deleteAccount(
   try {
     await deps.table.transact([
       {
-        update: 'SET deletedAt = :now, desired = :out REMOVE link, pairingFor',
+        update: 'SET deletedAt = :now, desired = :out, asked = :now REMOVE link, pairingFor',
         key: keys.account(tenantId, id),
         // Clauses: it is there; nobody else deleted it, so that the tenant's count goes down once.
         condition: 'attribute_exists(pk) AND attribute_not_exists(deletedAt)',

@@ -18,7 +18,7 @@ export interface AccountRefs {
 
 /**
  * Takes the account over: the epoch rises, so that whatever the last owner still tries with the old one fails. Answers undefined when
- * somebody else was faster, or when this host has been retired as dead.
+ * somebody else was faster, or when this host has been retired as dead. One claim of an account at a time in a host.
  */
 export async function claimAccount(table: Table, seen: AccountHot, hostId: string): Promise<AccountHot | undefined> {
   const key = keys.accountHot(seen.tenantId, seen.accountId);
@@ -41,7 +41,7 @@ export async function claimAccount(table: Table, seen: AccountHot, hostId: strin
       { check: keys.host(hostId), condition: inGoodStanding },
     ]);
   } catch (error) {
-    // A lost answer looks the same: the epoch has risen. Nobody else claims in this host's name, so the item tells.
+    // A lost answer looks the same: the epoch has risen. A host claims an account once at a time, so the item tells.
     if (!(error instanceof ConditionFailed)) throw error;
   }
   const now = await table.get<AccountHot>(key);
@@ -64,6 +64,21 @@ export async function releaseAccount(table: Table, hold: Hold, wanted: boolean):
       ? { update: 'SET ix = :unowned REMOVE #o', values: { ':unowned': finder.unowned } }
       : { update: 'REMOVE #o, ix, ixs', values: {} },
   );
+}
+
+/** Makes hosts find an account that nobody owns. */
+export async function offerAccount(table: Table, refs: AccountRefs): Promise<void> {
+  try {
+    await table.update(keys.accountHot(refs.tenantId, refs.accountId), {
+      update: 'SET ix = :unowned, ixs = :ref',
+      // Clauses: it is there; nobody has claimed it meanwhile.
+      condition: 'attribute_exists(pk) AND attribute_not_exists(#o)',
+      names: { '#o': 'owner' },
+      values: { ':unowned': finder.unowned, ':ref': `${refs.tenantId}#${refs.accountId}` },
+    });
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error;
+  }
 }
 
 /** Outcomes not yet added to the account's totals. */

@@ -32,6 +32,8 @@ export interface Account {
   priority: number;
   weight: number;
   desired: Desired;
+  /** When the tenant last said what it desires. */
+  asked?: number;
   status: AccountStatus;
   statusReason?: string;
   statusSince: number;

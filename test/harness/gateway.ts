@@ -23,7 +23,15 @@ import { pumpFeed } from './feed-pump.ts';
 import { fakeNetwork } from './network.ts';
 
 export const tenantId = 'ten_00000000000000000000000001';
-const quiet = { debug() {}, info() {}, warn() {}, error() {} };
+const quiet = {
+  debug() {},
+  info() {},
+  warn() {},
+  /** Unexpected errors of a host explain a failing test. */
+  error(fields: object, text: string) {
+    console.error(text, fields);
+  },
+};
 
 /** Everything between the API and the phone, in this process: emulators, feed, hosts, and a network in memory. */
 export async function startGateway(clock: Clock) {

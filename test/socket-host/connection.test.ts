@@ -148,3 +148,25 @@ describe('the connection of an account', () => {
     expect(left.length).toBeLessThanOrEqual(1);
   }, 30_000);
 });
+
+describe('placement', () => {
+  it('holds an account once, however many words about it come at the same time', async () => {
+    const gateway = await startGateway(scaledClock(10));
+    try {
+      await gateway.host();
+      let opened = 0;
+      gateway.whenOpening(() => {
+        opened += 1;
+      });
+      const accounts = await Promise.all(Array.from({ length: 20 }, () => gateway.account()));
+      await until('all connected', async () => {
+        const all = await Promise.all(accounts.map(({ id }) => gateway.readAccount(id)));
+        return all.every((account) => account?.status === 'connected');
+      });
+      await new Promise((resolve) => setTimeout(resolve, 500));
+      expect(opened).toBe(20);
+    } finally {
+      await gateway.stop();
+    }
+  }, 30_000);
+});

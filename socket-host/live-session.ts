@@ -1,0 +1,66 @@
+import type { HostDeps } from './deps.ts';
+import type { Receipts } from './receipts.ts';
+import type { SendEnd, SendLoop } from './send-loop.ts';
+import type { TransportSession } from './transport.ts';
+
+/** How long a new connection waits for the server's offline queue before it sends (design.md, Send). */
+const drainMs = 10_000;
+
+/**
+ * One connection and what runs on it:
+ *
+ *   opened -> drained (or 10 s) -> receipts written -> send loop -> closed
+ */
+export class LiveSession {
+  readonly session: TransportSession;
+  private readonly deps: HostDeps;
+  private readonly ended = new AbortController();
+  private readonly drain = Promise.withResolvers<void>();
+  private sending: Promise<void> = Promise.resolve();
+
+  constructor(deps: HostDeps, session: TransportSession) {
+    this.deps = deps;
+    this.session = session;
+  }
+
+  /** The server's offline queue is empty. */
+  drained(): void {
+    this.drain.resolve();
+  }
+
+  /** Sends from now on; `over` hears once why it stopped, unless it was told to. */
+  startSending(loop: SendLoop, receipts: Receipts, over: (end: SendEnd) => void): void {
+    this.sending = this.send(loop, receipts).then((end) => {
+      if (!this.ended.signal.aborted) over(end);
+    });
+  }
+
+  /** Lets the message in hand come to its end and takes no other. */
+  async stopSending(): Promise<void> {
+    this.ended.abort();
+    await this.sending;
+  }
+
+  async close(): Promise<void> {
+    await this.stopSending();
+    await this.session.close();
+  }
+
+  /** The end is known to come; nothing waits for it yet. */
+  abort(): void {
+    this.ended.abort();
+  }
+
+  private async send(loop: SendLoop, receipts: Receipts): Promise<SendEnd> {
+    const { signal } = this.ended;
+    try {
+      await Promise.race([this.drain.promise, this.deps.clock.sleep(drainMs, signal)]);
+      // A receipt that waited may settle the message in hand.
+      await receipts.settled();
+      return signal.aborted ? 'stopped' : await loop.run(this.session, signal);
+    } catch (error) {
+      this.deps.failed('send', error);
+      return 'reconnect';
+    }
+  }
+}
