@@ -5,9 +5,10 @@ import { fictionalNumbers } from './fictional-numbers.ts';
 /**
  * How long it takes until recipients are accepted, and how the API answers meanwhile:
  *   node bench/accept.ts
- * 10,000 recipients in two requests, then 100,000 as a CSV file by import. `GET /health` is asked every 50 ms all the time.
+ * 10,000 recipients in two requests, five times, then 100,000 as a CSV file by import. `GET /health` is asked every 50 ms all the time.
  */
 const inline = 5_000;
+const inlineTimes = 5;
 const imported = 100_000;
 const aims = { inlineSec: 5, importSec: 60, healthP95Ms: 200 };
 const healthEveryMs = 50;
@@ -36,28 +37,24 @@ async function watchHealth(apiUrl: string, signal: AbortSignal): Promise<number[
 const quantile = (sorted: number[], share: number): number =>
   sorted[Math.max(0, Math.ceil(sorted.length * share) - 1)] ?? Number.NaN;
 
-async function measured(work: () => Promise<void>): Promise<{ seconds: number; healthMs: number[] }> {
+/** Seconds each of `times` repetitions took, and the health answers meanwhile in ascending ms. */
+async function measured(times: number, work: () => Promise<void>): Promise<{ seconds: number[]; healthMs: number[] }> {
   const stop = new AbortController();
   const watching = watchHealth(world.stack.apiUrl, stop.signal);
-  const startMs = performance.now();
+  const seconds: number[] = [];
   try {
-    await work();
-    return { seconds: (performance.now() - startMs) / 1000, healthMs: await stopped(stop, watching) };
+    for (let n = 0; n < times; n++) {
+      const startMs = performance.now();
+      await work();
+      seconds.push((performance.now() - startMs) / 1000);
+    }
   } finally {
     stop.abort();
   }
-}
-
-function stopped(stop: AbortController, watching: Promise<number[]>): Promise<number[]> {
-  stop.abort();
-  return watching;
+  return { seconds, healthMs: await watching };
 }
 
 async function acceptInline(to: World, accountId: string): Promise<void> {
-  const recipients = fictionalNumbers(2 * inline).map((phoneNumber, i) => ({
-    phoneNumber,
-    message: `Your order ${i} is ready.`,
-  }));
   const { id } = await to.contract(accountId, recipients.slice(0, inline), { start: false });
   await to.api('POST', `/v1/contracts/${id}/recipients`, { recipients: recipients.slice(inline) });
   const { totalCount } = await to.read(id);
@@ -92,6 +89,10 @@ function csv(): Blob {
   return new Blob(['phoneNumber,message,externalId\n', ...lines]);
 }
 
+const recipients = fictionalNumbers(2 * inline).map((phoneNumber, i) => ({
+  phoneNumber,
+  message: `Your order ${i} is ready.`,
+}));
 const file = csv();
 const world = await startWorld();
 try {
@@ -99,28 +100,18 @@ try {
     name: 'Acceptance',
     connect: false,
   });
-  const byRequest = await measured(() => acceptInline(world, accountId));
-  const byImport = await measured(() => acceptImport(world, accountId, file));
+  const byRequest = await measured(inlineTimes, () => acceptInline(world, accountId));
+  const byImport = await measured(1, () => acceptImport(world, accountId, file));
   const verdict = (reached: boolean): string => (reached ? 'reached' : 'missed');
-  const row = (what: string, value: string, aim: string, reached: boolean) => ({
+  const row = (what: string, seconds: number, aimSec: number) => ({
     what,
-    value,
-    aim,
-    verdict: verdict(reached),
+    seconds: seconds.toFixed(2),
+    aim: `< ${aimSec}`,
+    verdict: verdict(seconds < aimSec),
   });
   console.table([
-    row(
-      '10,000 recipients in two requests',
-      `${byRequest.seconds.toFixed(2)} s`,
-      `< ${aims.inlineSec} s`,
-      byRequest.seconds < aims.inlineSec,
-    ),
-    row(
-      '100,000 rows by import',
-      `${byImport.seconds.toFixed(2)} s`,
-      `< ${aims.importSec} s`,
-      byImport.seconds < aims.importSec,
-    ),
+    row(`10,000 recipients in two requests, slowest of ${inlineTimes}`, Math.max(...byRequest.seconds), aims.inlineSec),
+    row('100,000 rows by import', Math.max(...byImport.seconds), aims.importSec),
   ]);
   console.table(
     [

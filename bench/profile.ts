@@ -17,6 +17,8 @@ interface Window {
   fromUs?: number;
   toUs?: number;
   messages: number;
+  /** What the whole process took, native threads included; the profile counts the main thread's time, waiting for a core included. */
+  cpuMs?: number;
   title: string;
 }
 
@@ -54,8 +56,13 @@ export function printProfile(folder: string, window: Window): void {
   const perMessage = (us: number): string => (us / 1000 / window.messages).toFixed(3);
   const sorted = (of: Map<string, number>) => [...of].sort(([, a], [, b]) => b - a);
   const all = [...parts.values()].reduce((sum, us) => sum + us, 0);
-  console.log(`\n${window.title}: ms per message, ${perMessage(all)} in all`);
-  console.table(sorted(parts).map(([part, us]) => ({ part, 'ms/message': perMessage(us) })));
+  const cpu = window.cpuMs === undefined ? '' : `; CPU of all threads ${perMessage(window.cpuMs * 1000)}`;
+  console.log(`\n${window.title}: main thread ${perMessage(all)} ms per message${cpu}`);
+  console.table(
+    sorted(parts)
+      .filter(([, us]) => us > all / 200)
+      .map(([part, us]) => ({ part, 'ms/message': perMessage(us), share: `${((100 * us) / all).toFixed(0)} %` })),
+  );
   console.table(
     sorted(functions)
       .slice(0, 25)

@@ -182,8 +182,8 @@ try {
   if (profileDir !== undefined) {
     console.log(`\nProfiles are in ${profileDir}`);
     for (const [i, name] of rounds.entries()) {
-      const { fromUs, toUs } = host[i] ?? { fromUs: 0, toUs: 0 };
-      printProfile(profileDir, { pid, fromUs, toUs, messages, title: `host, ${name}` });
+      const round = host[i];
+      if (round !== undefined) printProfile(profileDir, { ...round, pid, messages, title: `host, ${name}` });
     }
     printProfile(profileDir, {
       pid: barePid,

@@ -48,7 +48,7 @@ export function createMetrics() {
     }),
     awsCalls: new Counter({
       name: 'paceline_aws_calls_total',
-      help: 'Requests to AWS, tries again included',
+      help: 'Calls to AWS by service and command; tries again are not counted',
       labelNames: ['service', 'command'] as const,
       registers,
     }),

@@ -1,6 +1,7 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
+import { callDynamoDirectly, callS3Directly } from './direct-calls.ts';
 
 export interface Clients {
   dynamodb: DynamoDBClient;
@@ -35,16 +36,17 @@ export function createClients(options: { maxSockets?: number } = {}): Clients {
     // Without it there is no User-Agent; it is put together anew for each call.
     middlewareStack.remove('getUserAgentMiddleware');
   }
+  callDynamoDirectly(clients.dynamodb);
+  callS3Directly(clients.s3);
   return clients;
 }
 
 /**
- * Tells of every request the clients make from now on, tries again included: `dynamodb`, `sqs` or `s3`, and the command without
- * "Command". Called before the request leaves.
+ * Tells of every call made through the clients from now on: `dynamodb`, `sqs` or `s3`, and the command without "Command". Tries again are
+ * not told. Must be asked for before the first call.
  */
 export function onCall(clients: Clients, call: (service: keyof Clients, command: string) => void): void {
-  // Low priority in this step is after the retries' own middleware, which therefore runs it for each try.
-  const place = { step: 'finalizeRequest', priority: 'low', name: 'tellOfCall', override: true } as const;
+  const place = { step: 'initialize', priority: 'high', name: 'tellOfCall', override: true } as const;
   const telling =
     (service: keyof Clients) =>
     <Args, Result>(next: (args: Args) => Result, context: { commandName?: string }) =>
