@@ -1,6 +1,6 @@
 import { requestFeed } from '../lib/aws/feed-queue.ts';
 import { readText } from '../lib/aws/messages.ts';
-import { type Hold, offerAccount, raiseEpoch, releaseAccount } from '../lib/aws/ownership.ts';
+import { type Hold, raiseEpoch, releaseAccount } from '../lib/aws/ownership.ts';
 import type { Account, AccountHot, AccountStatus } from '../lib/domain/account.ts';
 import { AccountRecord } from './account-record.ts';
 import { AuthCorrupt } from './auth/errors.ts';
@@ -45,6 +45,7 @@ export class AccountRunner {
   private live: LiveSession | undefined;
   /** The tenant's last wish we have acted on. */
   private asked: number | undefined;
+  private sendsSeen = 0;
   private timer = new AbortController();
   private readonly history: ConnectionHistory;
 
@@ -55,11 +56,12 @@ export class AccountRunner {
     this.record = new AccountRecord(deps, this.hold, account, (why) => this.fence(why));
     this.receipts = new Receipts({
       table: deps.table,
+      sent: deps.sent,
       tenantId: account.tenantId,
       mayAct: () => this.mayAct(),
       failed: (error) => this.deps.failed('receipt', error),
     });
-    this.sender = new Sender(deps, this.hold, this.receipts, { inHand: hot.inHand, lastActivity: hot.lastActivity });
+    this.sender = new Sender(deps, this.hold, hot.inHand);
     this.loop = new SendLoop(deps, this.hold, account, hot, this.sender);
     this.history = new ConnectionHistory(deps.clock, deps.random);
     this.links = new LinkSeries({
@@ -85,7 +87,7 @@ export class AccountRunner {
   async stop(): Promise<void> {
     this.live?.abort();
     this.halting.abort();
-    this.post('stop', () => this.leave({ wanted: this.record.account.desired === 'connected' }));
+    this.post('stop', () => this.leave({ wanted: this.wantsHost() }));
     await this.tail;
   }
 
@@ -97,6 +99,12 @@ export class AccountRunner {
     this.closeSession()
       .then(() => this.closeStore())
       .catch((error: unknown) => this.deps.failed('fence', error));
+  }
+
+  /** Something is left for a host to do: to keep a connection, or to tell WhatsApp of a logout. */
+  private wantsHost(): boolean {
+    const { desired, status } = this.record.account;
+    return desired === 'connected' || (desired === 'logged_out' && status !== 'logged_out');
   }
 
   private mayAct(): boolean {
@@ -260,6 +268,7 @@ export class AccountRunner {
         });
         return this.wait(reaction.untilMs - clock.nowMs());
       case 'banned':
+        if (this.record.account.deletedAt !== undefined) return await this.forget('by_whatsapp');
         await this.sender.abandon();
         await this.record.save({ status: 'banned', statusReason: `refused_${end.code}` });
         return await this.leave({ wanted: false });
@@ -267,6 +276,7 @@ export class AccountRunner {
         await this.parts.refreshVersion();
         return await this.connect();
       case 'failed':
+        if (this.record.account.deletedAt !== undefined) return await this.forget('by_request');
         await this.record.save({ status: 'failed', statusReason: reaction.reason });
         return await this.leave({ wanted: false });
       default:
@@ -284,7 +294,9 @@ export class AccountRunner {
 
   private async retryLater(): Promise<void> {
     await this.closeSession();
-    this.wait(this.history.nextWaitMs());
+    const sends = this.sender.settledSends;
+    this.wait(this.history.nextWaitMs(sends > this.sendsSeen));
+    this.sendsSeen = sends;
   }
 
   private wait(ms: number): void {
@@ -348,10 +360,7 @@ export class AccountRunner {
     await this.closeStore();
     if (this.mayAct()) {
       await this.sender.flush();
-      await releaseAccount(this.deps.table, this.hold, options.wanted);
-      // Whoever asked while we were leaving saw an owner, and counted on it.
-      const now = options.wanted ? undefined : await this.record.read();
-      if (now !== undefined && now.asked !== this.asked) await offerAccount(this.deps.table, this.hold);
+      await releaseAccount(this.deps.table, this.hold, { wanted: options.wanted, asked: this.asked });
     }
     this.finish();
   }
@@ -363,7 +372,7 @@ export class AccountRunner {
     this.live?.abort();
     this.ended.abort();
     this.halting.abort();
-    this.parts.gone(this.hold.accountId);
+    this.parts.gone(this);
   }
 
   private async closeSession(): Promise<void> {

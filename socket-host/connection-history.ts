@@ -3,11 +3,15 @@ import { backoffMs, classifyDisconnect, type Reaction, replacedWindowMs } from '
 import type { Clock } from '../lib/runtime/clock.ts';
 import type { SessionEnd } from './transport.ts';
 
+/** A connection that lasted so long was a good one. */
+const goodAfterMs = 60_000;
+
 /** What an account remembers of its last connections: enough to judge the next close and to space the next tries. */
 export class ConnectionHistory {
   private readonly clock: Clock;
   private readonly random: () => number;
   private attempt = 0;
+  private openedAtMs = Number.POSITIVE_INFINITY;
   private clientErrors = 0;
   private replacedAtMs = Number.NEGATIVE_INFINITY;
   private versionRefreshed = false;
@@ -17,9 +21,9 @@ export class ConnectionHistory {
     this.random = random;
   }
 
-  /** A connection is open: what came before is forgiven, except being replaced. */
+  /** A connection is open. Only one that lasts, or sends, makes the next try quick again. */
   opened(): void {
-    this.attempt = 0;
+    this.openedAtMs = this.clock.monotonicMs();
     this.clientErrors = 0;
     this.versionRefreshed = false;
   }
@@ -42,8 +46,13 @@ export class ConnectionHistory {
     return reaction;
   }
 
-  /** The wait before the next try. The first after a drop comes almost at once: most drops heal by themselves, and recipients wait. */
-  nextWaitMs(): number {
+  /**
+   * The wait before the next try. The first after a good connection comes almost at once: most drops heal by themselves, and recipients
+   * wait. `useful`: the connection has sent something.
+   */
+  nextWaitMs(useful: boolean): number {
+    if (useful || this.clock.monotonicMs() - this.openedAtMs >= goodAfterMs) this.attempt = 0;
+    this.openedAtMs = Number.POSITIVE_INFINITY;
     this.attempt += 1;
     return this.attempt === 1 ? this.random() * 500 : backoffMs(this.attempt - 1, { random: this.random });
   }

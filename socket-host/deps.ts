@@ -8,6 +8,7 @@ import type { HostConfig } from '../lib/runtime/config.ts';
 import type { AuthStore } from './auth/store.ts';
 import type { Lease } from './lease.ts';
 import type { HostMetrics } from './metrics.ts';
+import type { SentMessages } from './sent-messages.ts';
 import type { Transport } from './transport.ts';
 
 /** Structured lines without texts, secrets or whole phone numbers. */
@@ -34,6 +35,7 @@ export interface HostDeps {
   nonce(): string;
   logger: HostLogger;
   metrics: HostMetrics;
+  sent: SentMessages;
   /** An unexpected error that must not take anything else down: counted and logged. */
   failed(where: string, error: unknown): void;
 }
@@ -44,6 +46,6 @@ export interface AccountParts {
   transport(store: AuthStore, account: Account): Transport;
   refreshVersion(): Promise<void>;
   connectSlot(signal: AbortSignal): Promise<void>;
-  /** The account is not held any more; called once. */
-  gone(accountId: string): void;
+  /** The account is not held any more; called once, with the runner that held it. */
+  gone(runner: { hold: Hold }): void;
 }

@@ -2,16 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clients, destroyClients, onCall } from '../lib/aws/clients.ts';
-import {
-  beat,
-  createInbox,
-  type InboxNote,
-  putHost,
-  removeHost,
-  removeInbox,
-  retireHost,
-  takeNotes,
-} from '../lib/aws/hosts.ts';
+import { beat, createInbox, type InboxNote, putHost, removeInbox, retireHost, takeNotes } from '../lib/aws/hosts.ts';
 import { objectStore } from '../lib/aws/objects.ts';
 import { orphanAccounts } from '../lib/aws/ownership.ts';
 import { Table } from '../lib/aws/table.ts';
@@ -28,10 +19,13 @@ import type { AccountParts, HostDeps, HostLogger } from './deps.ts';
 import { Lease } from './lease.ts';
 import { createMetrics, serveMetrics } from './metrics.ts';
 import { lookEveryMs, Placement } from './placement.ts';
+import { SentMessages } from './sent-messages.ts';
 import type { TransportFactory } from './transport.ts';
 
 /** Accounts one host holds at most; more need another host. */
 const maxAccounts = 2_000;
+/** How often the lease is looked at, whatever else hangs. */
+const leaseCheckMs = 500;
 /** Connections opened per second. */
 const connectsPerSecond = 10;
 
@@ -78,6 +72,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     nonce: () => randomUUID(),
     logger,
     metrics,
+    sent: new SentMessages(),
     failed: (where, error) => {
       metrics.failures.inc({ where });
       logger.error({ where, error: describe(error) }, 'an unexpected error was caught');
@@ -106,14 +101,22 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     transport: (store, account) => options.transports.create(store, account, () => lease.valid()),
     refreshVersion: () => options.transports.refreshVersion(),
     connectSlot: (signal) => slots.take(signal),
-    gone: (accountId) => accounts.delete(accountId),
+    gone: (runner) => {
+      // A new runner may have taken its place meanwhile.
+      const { accountId } = runner.hold;
+      if (accounts.get(accountId) === runner) accounts.delete(accountId);
+    },
   };
   const hold = (account: Account, hot: AccountHot): void => {
     const runner = new AccountRunner(deps, parts, account, hot);
     accounts.set(account.id, runner);
     runner.look();
   };
-  const placement = new Placement(deps, { room: () => (draining ? 0 : maxAccounts - accounts.size), claimed: hold });
+  const placement = new Placement(deps, {
+    room: () => (draining ? 0 : maxAccounts - accounts.size),
+    holds: (accountId) => accounts.has(accountId),
+    claimed: hold,
+  });
 
   const inboxUrl = await createInbox(deps.sqs, config.INBOX_PREFIX, id);
   const moment = lease.moment();
@@ -129,6 +132,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   };
   const loops = [
     heartbeats(deps, () => accounts.size, fence, stopping.signal),
+    watchLease(deps, fence, stopping.signal),
     notes(deps, inboxUrl, stopping.signal, async ({ t, a }) => {
       const runner = accounts.get(a);
       if (runner !== undefined) runner.look();
@@ -152,15 +156,16 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       if (!stopping.signal.aborted) {
         draining = true;
         // Claim no more, but keep the heartbeat until the accounts are given up.
+        await placement.idle();
         const drained = Promise.all([...accounts.values()].map((runner) => runner.stop()));
         await Promise.race([drained, clock.sleep(config.DRAIN_SEC * 1000)]);
         stopping.abort();
         await Promise.all(loops);
         if (lease.valid()) {
-          // What the drain budget did not suffice for is left to be taken over.
-          await retireHost(deps.table, id);
+          // What the drain budget did not suffice for is left to be taken over. The item stays, retired, until the sweep has seen
+          // once more that no account names this host: the index it is asked through lags.
+          await retireHost(deps.table, id, clock.nowMs());
           await orphanAccounts(deps.table, id);
-          await removeHost(deps.table, id);
           await removeInbox(deps.sqs, inboxUrl);
         }
         lease.end();
@@ -191,8 +196,15 @@ async function heartbeats(
       if (error instanceof Error && error.name === 'ConditionFailed') return fence('this host was retired as dead');
       waitMs = 500;
     }
-    if (!lease.valid()) return fence('the heartbeat stood still for too long');
     await clock.sleep(waitMs, signal);
+  }
+}
+
+/** A heartbeat that hangs must not hide that the lease is over. */
+async function watchLease(deps: HostDeps, fence: (why: string) => void, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    if (!deps.lease.valid()) return fence('the heartbeat stood still for too long');
+    await deps.clock.sleep(leaseCheckMs, signal);
   }
 }
 

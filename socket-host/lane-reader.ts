@@ -70,6 +70,11 @@ export class LaneReader {
     this.silentSinceMs.bulk = undefined;
   }
 
+  /** The entry could not be worked on now: it is the next again. */
+  putBack(taken: Taken): void {
+    this.held[taken.lane].unshift(taken);
+  }
+
   /** The entry needs no more work. */
   async finish(taken: Taken): Promise<void> {
     const done = this.done[taken.lane];

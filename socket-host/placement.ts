@@ -1,4 +1,4 @@
-import { type Host, listHosts } from '../lib/aws/hosts.ts';
+import { type Host, hostExists, listHosts } from '../lib/aws/hosts.ts';
 import { finder, keys } from '../lib/aws/keys.ts';
 import { readHot } from '../lib/aws/messages.ts';
 import { type AccountRefs, claimAccount, findAccounts } from '../lib/aws/ownership.ts';
@@ -8,6 +8,8 @@ import type { HostDeps } from './deps.ts';
 
 /** How often a host looks for accounts without an owner: two reads for the whole host, however many accounts there are. */
 export const lookEveryMs = 2_000;
+/** Every so many looks a host counts its own accounts, from the first one after a start on. */
+const ownEvery = 30;
 /** Accounts claimed side by side. */
 const width = 10;
 
@@ -18,17 +20,23 @@ const width = 10;
 export class Placement {
   private readonly deps: HostDeps;
   private readonly room: () => number;
+  private readonly holds: (accountId: string) => boolean;
   private readonly claimed: (account: Account, hot: AccountHot) => void;
   private views = new Map<string, HostView>();
   private live: string[] = [];
+  private looks = 0;
   /** Being claimed right now: a second claim would take the first one's success for its own. */
   private readonly claiming = new Set<string>();
   /** When an account we are not first for was first seen without an owner. */
   private waitingSince = new Map<string, number>();
 
-  constructor(deps: HostDeps, options: { room(): number; claimed(account: Account, hot: AccountHot): void }) {
+  constructor(
+    deps: HostDeps,
+    options: { room(): number; holds(accountId: string): boolean; claimed(account: Account, hot: AccountHot): void },
+  ) {
     this.deps = deps;
     this.room = options.room;
+    this.holds = options.holds;
     this.claimed = options.claimed;
   }
 
@@ -38,6 +46,7 @@ export class Placement {
     const hosts = await listHosts(table);
     const dead = this.observeAll(hosts);
     const found = await findAccounts(table, finder.unowned, 1000);
+    if (this.looks++ % ownEvery === 0) found.push(...(await this.lostSight()));
     for (const host of dead) found.push(...(await findAccounts(table, finder.ownedBy(host), 1000)));
     const seen = new Map<string, number>();
     const mine: AccountRefs[] = [];
@@ -49,6 +58,17 @@ export class Placement {
     }
     this.waitingSince = seen;
     await this.claimAll(mine);
+  }
+
+  /** Accounts in our name that no runner of ours holds: a claim whose answer was lost, or a fence that was ours alone. */
+  private async lostSight(): Promise<AccountRefs[]> {
+    const own = await findAccounts(this.deps.table, finder.ownedBy(this.deps.hostId));
+    return own.filter(({ accountId }) => !this.holds(accountId));
+  }
+
+  /** Resolves when no claim is under way. */
+  async idle(): Promise<void> {
+    while (this.claiming.size > 0) await this.deps.clock.sleep(20);
   }
 
   /** Somebody named this account: claim it if it has no live owner and wants a host. */
@@ -86,16 +106,18 @@ export class Placement {
   private async claim({ tenantId, accountId }: AccountRefs): Promise<void> {
     const { table, hostId } = this.deps;
     const hot = await readHot(table, tenantId, accountId);
-    if (hot === undefined || !this.isFree(hot)) return;
+    if (hot === undefined || !(await this.isFree(hot))) return;
     const claimed = await claimAccount(table, hot, hostId);
     if (claimed === undefined) return;
     const account = await table.get<Account>(keys.account(tenantId, accountId));
     if (account !== undefined) this.claimed(account, claimed);
   }
 
-  /** Unowned and wanting a host, or owned by one that we know to be dead. */
-  private isFree(hot: AccountHot & { ix?: string }): boolean {
-    if (hot.owner === undefined) return hot.ix === finder.unowned;
-    return hot.owner !== this.deps.hostId && this.views.get(hot.owner)?.dead === true;
+  /** Unowned and wanting a host; or owned by one that is dead or gone; or by us, without our knowing. */
+  private async isFree(hot: AccountHot & { ix?: string }): Promise<boolean> {
+    const { owner } = hot;
+    if (owner === undefined) return hot.ix === finder.unowned;
+    if (owner === this.deps.hostId) return !this.holds(hot.accountId);
+    return this.views.get(owner)?.dead === true || !(await hostExists(this.deps.table, owner));
   }
 }

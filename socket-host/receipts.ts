@@ -1,6 +1,7 @@
 import { moveMessage, readMessage } from '../lib/aws/messages.ts';
 import { ConditionFailed, type Table } from '../lib/aws/table.ts';
 import { applyReceipt, type Message } from '../lib/domain/message.ts';
+import type { SentMessages } from './sent-messages.ts';
 
 interface Receipt {
   messageId: string;
@@ -8,8 +9,6 @@ interface Receipt {
   at: number;
 }
 
-/** Recently sent messages as they were last written: saves a read for each receipt. */
-const rememberedMessages = 5_000;
 /** Receipts of different messages written at the same time. */
 const width = 4;
 
@@ -22,26 +21,23 @@ export class Receipts {
   private readonly tenantId: string;
   private readonly mayAct: () => boolean;
   private readonly failed: (error: unknown) => void;
-  private readonly known = new Map<string, Message>();
+  private readonly sent: SentMessages;
   private readonly waiting = new Map<string, Receipt[]>();
   private active = 0;
   private idle: (() => void)[] = [];
 
-  constructor(options: { table: Table; tenantId: string; mayAct(): boolean; failed(error: unknown): void }) {
+  constructor(options: {
+    table: Table;
+    sent: SentMessages;
+    tenantId: string;
+    mayAct(): boolean;
+    failed(error: unknown): void;
+  }) {
     this.table = options.table;
+    this.sent = options.sent;
     this.tenantId = options.tenantId;
     this.mayAct = options.mayAct;
     this.failed = options.failed;
-  }
-
-  /** What the send loop has just written, so that its receipt need not read it. */
-  remember(message: Message): void {
-    this.known.delete(message.id);
-    this.known.set(message.id, message);
-    for (const oldest of this.known.keys()) {
-      if (this.known.size <= rememberedMessages) break;
-      this.known.delete(oldest);
-    }
   }
 
   add(receipt: Receipt): void {
@@ -88,17 +84,18 @@ export class Receipts {
   }
 
   private async write(receipt: Receipt): Promise<void> {
-    let message = this.known.get(receipt.messageId);
+    let message = this.sent.get(receipt.messageId);
     for (let attempt = 1; attempt <= 5; attempt++) {
       message ??= await readMessage(this.table, this.tenantId, receipt.messageId);
       if (message === undefined) return;
       const to = applyReceipt(message.state, receipt.kind);
       if (to === undefined) return;
       try {
-        this.remember(await moveMessage(this.table, message, to, timesOf(message, receipt)));
+        this.sent.put(await moveMessage(this.table, message, to, timesOf(message, receipt)));
         return;
       } catch (error) {
         if (!(error instanceof ConditionFailed)) throw error;
+        this.sent.forget(receipt.messageId);
         message = undefined;
       }
     }

@@ -6,6 +6,7 @@ import type { Hold } from '../lib/aws/ownership.ts';
 import { ConditionFailed } from '../lib/aws/table.ts';
 import type { Account, AccountHot } from '../lib/domain/account.ts';
 import { type Contract, finalStatusOf } from '../lib/domain/contract.ts';
+import { backoffMs } from '../lib/domain/disconnect.ts';
 import { windowOf } from '../lib/domain/feed.ts';
 import type { Lane, Message } from '../lib/domain/message.ts';
 import {
@@ -21,7 +22,7 @@ import {
 import { Bell } from '../lib/runtime/clock.ts';
 import type { HostDeps } from './deps.ts';
 import { LaneReader, type Taken } from './lane-reader.ts';
-import type { Sender } from './sender.ts';
+import { goesOn, type Sender } from './sender.ts';
 import type { TransportSession } from './transport.ts';
 
 /** Lanes silent for longer than an entry can stay hidden, though the table counts some: they are fed again. */
@@ -55,6 +56,9 @@ export class SendLoop {
   private countsStale = true;
   private feedAsked = false;
   private worked = false;
+  private failures = 0;
+  /** The lane entry of a message whose fate is open: deleted once it is settled, for it blocks its recipient's other messages. */
+  private openEntry: Taken | undefined;
   private nextRetryAtMs = Number.POSITIVE_INFINITY;
   private readonly ending = new Map<string, Contract>();
   private checkedAtMs = Number.NEGATIVE_INFINITY;
@@ -84,13 +88,34 @@ export class SendLoop {
     this.countsStale = true;
     const end = await this.sendLeftOver(session, signal);
     if (end !== undefined) return end;
+    if (this.openEntry !== undefined) await this.lanes.finish(this.openEntry);
+    this.openEntry = undefined;
     while (!signal.aborted) {
       if (!this.deps.lease.valid()) return 'fenced';
-      const end = await this.step(session, signal);
+      const end = await this.stepSafely(session, signal);
       if (end !== undefined) return end;
     }
     await this.lanes.flush();
     return 'stopped';
+  }
+
+  /** A failed call to AWS is no reason to drop the connection, unless a message's fate is open. */
+  private async stepSafely(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
+    try {
+      const end = await this.step(session, signal);
+      this.failures = 0;
+      return end;
+    } catch (error) {
+      if (this.sender.openMessageId !== undefined) throw error;
+      this.deps.failed('send', error);
+      this.failures += 1;
+      this.countsStale = true;
+      await this.deps.clock.sleep(
+        backoffMs(this.failures, { baseMs: 500, capMs: 20_000, random: this.deps.random }),
+        signal,
+      );
+      return undefined;
+    }
   }
 
   private async step(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
@@ -106,7 +131,13 @@ export class SendLoop {
       return undefined;
     }
     const taken = await this.take(policy === undefined ? 10 : 1, signal);
-    return taken === undefined ? undefined : await this.handle(taken, session, signal);
+    if (taken === undefined) return undefined;
+    try {
+      return await this.handle(taken, session, signal);
+    } catch (error) {
+      this.lanes.putBack(taken);
+      throw error;
+    }
   }
 
   /** Nothing in the lanes: ask for more once, write what is left to write, wait to be told. */
@@ -203,7 +234,7 @@ export class SendLoop {
     if (end === undefined) {
       if (contract !== undefined && contract.nextRow >= rowsOf(contract)) this.ending.set(contract.id, contract);
       await this.lanes.finish(taken);
-    }
+    } else this.openEntry = taken;
     return end;
   }
 
@@ -248,11 +279,18 @@ export class SendLoop {
     // Settled without a send: its contract may be complete now.
     if (left === undefined) this.worked ||= wasOpen;
     if (left === undefined) return undefined;
+    if ('retryAtMs' in left) {
+      this.worked = true;
+      this.nextRetryAtMs = Math.min(this.nextRetryAtMs, left.retryAtMs);
+      return undefined;
+    }
     const planned = this.plan(left.text);
     await clock.sleep(planned.startAt - clock.nowMs(), signal);
     if (signal.aborted) return 'stopped';
     const claimed = await this.sender.claim(left.message, planned.next);
-    // A receipt that came meanwhile has settled it; an opt-out leaves a message that is on the wire to its receipt or its day.
+    // Opted out since: it is not sent again, and whether the first time reached WhatsApp nobody can tell.
+    if (claimed.kind === 'suppressed') await this.sender.abandon();
+    // Otherwise a receipt that came meanwhile has settled it.
     if (claimed.kind !== 'claimed') return claimed.kind === 'fenced' ? 'fenced' : undefined;
     this.pace = planned.next;
     return await this.send(session, claimed.message, left.text, planned);
@@ -265,11 +303,12 @@ export class SendLoop {
     to: 'PENDING' | 'CANCELED' | 'SUPPRESSED' | 'EXPIRED',
   ): Promise<undefined> {
     try {
-      await moveMessage(this.deps.table, message, to);
+      await moveMessage(this.deps.table, message, to, {}, to === 'PENDING' ? [goesOn(message)] : []);
       await this.leftLane(taken.lane);
     } catch (error) {
-      // Somebody else moved it first.
       if (!(error instanceof ConditionFailed)) throw error;
+      if (error.failed[0] !== true) return await this.withdraw(taken, message, 'CANCELED');
+      // Somebody else moved it first.
       this.countsStale = true;
     }
     this.worked = true;

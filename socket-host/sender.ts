@@ -1,12 +1,12 @@
+import { keys } from '../lib/aws/keys.ts';
 import { claim, moveMessage, readMessage, readText } from '../lib/aws/messages.ts';
 import { flushTotals, type Hold, type Totals } from '../lib/aws/ownership.ts';
-import { ConditionFailed } from '../lib/aws/table.ts';
+import { ConditionFailed, type Write } from '../lib/aws/table.ts';
 import type { InHand } from '../lib/domain/account.ts';
 import { isFinal, isSuccess, type Message, type MessageError, type MessageState } from '../lib/domain/message.ts';
 import type { PaceState } from '../lib/domain/pacing.ts';
 import { classifyAck } from '../lib/domain/send-outcome.ts';
 import type { HostDeps } from './deps.ts';
-import type { Receipts } from './receipts.ts';
 import { type Ack, type TransportSession, Unanswered } from './transport.ts';
 
 /** No ack within this time: reconnect, drain, send the same id again (design.md, Send). */
@@ -18,6 +18,24 @@ const outcomeUnknown: MessageError = {
   code: 'OUTCOME_UNKNOWN',
   message: 'The message may or may not have reached WhatsApp, and it can no longer be learned. It is not sent again.',
 };
+
+const endedMeanwhile: MessageError = {
+  code: 'REJECTED',
+  message: 'WhatsApp did not take the message, and its contract ended before it could be tried again.',
+};
+
+/** Sendings in a row without an answer after which a message is laid aside, and for how long: doubling from the first to the longest. */
+const triesInARow = 3;
+const firstAsideMs = 60_000;
+const longestAsideMs = 30 * 60_000;
+
+/** Check: the message's contract has not ended, so that somebody feeds it again. */
+export const goesOn = ({ tenantId, contractId }: Message): Write => ({
+  check: keys.contract(tenantId, contractId),
+  condition: '#s IN (:running, :paused)',
+  names: { '#s': 'status' },
+  values: { ':running': 'IN_PROGRESS', ':paused': 'PAUSED' },
+});
 
 /** `open`: its fate is not known yet; it stays in hand and the connection must be renewed. */
 export type SendResult = { kind: 'settled'; retryAtMs?: number } | { kind: 'open' } | { kind: 'fenced' };
@@ -33,29 +51,27 @@ export type SendResult = { kind: 'settled'; retryAtMs?: number } | { kind: 'open
 export class Sender {
   private readonly deps: HostDeps;
   private readonly hold: Hold;
-  private readonly receipts: Receipts;
   private inHand: InHand | undefined;
-  private inHandSince: number;
+  private unsureTotals: Totals | undefined;
+  private sends = 0;
   private settled = false;
   private totals: Totals = { messages: 0, errors: 0 };
   private readonly refreshDevices = new Set<string>();
 
-  constructor(
-    deps: HostDeps,
-    hold: Hold,
-    receipts: Receipts,
-    found: { inHand: InHand | undefined; lastActivity: number | undefined },
-  ) {
+  constructor(deps: HostDeps, hold: Hold, inHand: InHand | undefined) {
     this.deps = deps;
     this.hold = hold;
-    this.receipts = receipts;
-    this.inHand = found.inHand;
-    this.inHandSince = found.lastActivity ?? deps.clock.nowMs();
+    this.inHand = inHand;
   }
 
   /** A message whose fate is open. */
   get openMessageId(): string | undefined {
     return this.settled ? undefined : this.inHand?.messageId;
+  }
+
+  /** Sends that came to an outcome: a sign that the connection is good for something. */
+  get settledSends(): number {
+    return this.sends;
   }
 
   /** Whether the account's item lacks something. */
@@ -67,22 +83,31 @@ export class Sender {
   async claim(message: Message, pace: PaceState): ReturnType<typeof claim> {
     const nonce = this.deps.nonce();
     const totals = { ...this.totals };
+    const before = { inHand: this.inHand, settled: this.settled };
+    const hand: InHand = { messageId: message.id, contractId: message.contractId, nonce };
+    // If the call fails we do not know whether it stood: then this is what is in hand, and `leftOver` finds out by the nonce.
+    this.inHand = hand;
+    this.settled = false;
+    this.unsureTotals = totals;
     const result = await claim(this.deps.table, {
       message,
       host: this.hold.hostId,
-      claim: { epoch: this.hold.epoch, nonce },
+      epoch: this.hold.epoch,
+      nonce,
       pace,
       totals,
       nowMs: this.deps.clock.nowMs(),
     });
+    this.unsureTotals = undefined;
     this.deps.metrics.claims.inc({ result: result.kind });
-    if (result.kind === 'claimed') {
-      this.totals = { messages: this.totals.messages - totals.messages, errors: this.totals.errors - totals.errors };
-      this.inHand = { messageId: message.id, contractId: message.contractId, nonce };
-      this.inHandSince = this.deps.clock.nowMs();
-      this.settled = false;
-    }
+    if (result.kind === 'claimed') this.told(totals);
+    else Object.assign(this, before);
     return result;
+  }
+
+  /** These outcomes are in the account's totals now. */
+  private told(totals: Totals): void {
+    this.totals = { messages: this.totals.messages - totals.messages, errors: this.totals.errors - totals.errors };
   }
 
   /** Sends a claimed message and writes its outcome. `courtesy` is the waiting and typing between lookup and wire. */
@@ -143,17 +168,20 @@ export class Sender {
   ): Promise<SendResult> {
     if (!this.deps.lease.valid()) return { kind: 'fenced' };
     try {
-      const moved = await moveMessage(this.deps.table, message, to, change);
-      this.receipts.remember(moved);
+      const moved = await moveMessage(this.deps.table, message, to, change, to === 'PENDING' ? [goesOn(message)] : []);
+      this.deps.sent.put(moved);
       this.count(moved.state);
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;
+      // Its contract has ended: nothing waits to be tried again.
+      if (error.failed[0] !== true) return await this.settle(message, 'FAILED', { ...change, error: endedMeanwhile });
       const now = await readMessage(this.deps.table, message.tenantId, message.id);
       // A receipt was faster than the ack, or our own first try stood although its answer was lost.
       if (now?.claim?.nonce !== message.claim?.nonce && now?.state !== 'PENDING') return { kind: 'fenced' };
       if (now !== undefined) this.count(now.state);
     }
     this.settled = true;
+    this.sends += 1;
     return { kind: 'settled' };
   }
 
@@ -164,31 +192,40 @@ export class Sender {
 
   /**
    * The message in hand from before this connection. Receipts that waited at the server have been written: if it is final now, that was
-   * it. Otherwise it must be sent again, same id, same text: the answer carries what to send, to be claimed anew under pacing.
+   * it. Otherwise it must be sent again, same id, same text: the answer carries what to send, to be claimed anew under pacing. One that
+   * stays without an answer is laid aside for a while, so that the others go on; after 24 h it is given up.
    */
-  async leftOver(): Promise<{ message: Message; text: string } | undefined> {
+  async leftOver(): Promise<{ message: Message; text: string } | { retryAtMs: number } | undefined> {
     const hand = this.inHand;
     if (hand === undefined || this.settled) return undefined;
     const { table, clock } = this.deps;
     const message = await readMessage(table, this.hold.tenantId, hand.messageId);
     const ours = message?.claim?.nonce === hand.nonce;
+    if (ours && this.unsureTotals !== undefined) this.told(this.unsureTotals);
+    this.unsureTotals = undefined;
     if (message === undefined || !ours || message.state !== 'SENDING') {
       if (message !== undefined && ours && isFinal(message.state)) this.count(message.state);
       this.settled = true;
       return undefined;
     }
+    const nowMs = clock.nowMs();
+    const { since, tries } = message.claim ?? { since: nowMs, tries: 0 };
     const text = await readText(table, this.hold.tenantId, hand.messageId);
-    if (text === undefined || clock.nowMs() - this.inHandSince > outcomeUnknownAfterMs) {
+    if (text === undefined || nowMs - since > outcomeUnknownAfterMs) {
       await this.settle(message, 'FAILED', { error: outcomeUnknown });
       return undefined;
     }
-    return { message, text };
+    if (tries < triesInARow) return { message, text };
+    const asides = (message.asides ?? 0) + 1;
+    const notBefore = nowMs + Math.min(longestAsideMs, firstAsideMs * 2 ** (asides - 1));
+    const settled = await this.settle(message, 'PENDING', { notBefore, openSince: since, asides });
+    return settled.kind === 'settled' ? { retryAtMs: notBefore } : undefined;
   }
 
   /** The account can never send again: what is in hand ends with an outcome nobody can learn any more. */
   async abandon(): Promise<void> {
     const left = await this.leftOver();
-    if (left !== undefined) await this.settle(left.message, 'FAILED', { error: outcomeUnknown });
+    if (left !== undefined && 'message' in left) await this.settle(left.message, 'FAILED', { error: outcomeUnknown });
   }
 
   /** Writes totals, and the end of the message in hand, without waiting for the next claim. False: the account is not ours any more. */
@@ -197,7 +234,7 @@ export class Sender {
     const settled = this.settled ? this.inHand : undefined;
     const { totals } = this;
     if (!(await flushTotals(this.deps.table, this.hold, totals, settled))) return false;
-    this.totals = { messages: this.totals.messages - totals.messages, errors: this.totals.errors - totals.errors };
+    this.told(totals);
     if (settled !== undefined) this.inHand = undefined;
     this.settled = false;
     return true;

@@ -55,7 +55,7 @@ export async function sweep(deps: Deps, failed: (part: string, error: unknown) =
 async function sweepHosts(deps: Deps, swept: Swept): Promise<void> {
   for (const host of await listHosts(deps.table)) {
     if (deps.nowMs() - host.beatAt < hostGoneMs) continue;
-    await retireHost(deps.table, host.id);
+    await retireHost(deps.table, host.id, deps.nowMs());
     swept.accountsOrphaned += await orphanAccounts(deps.table, host.id);
     await removeHost(deps.table, host.id);
     swept.hostsRemoved += 1;

@@ -15,16 +15,22 @@ export interface Clients {
  * `maxSockets` bounds parallel requests a client, long polls included.
  */
 export function createClients(options: { maxSockets?: number } = {}): Clients {
-  const requestHandler = {
-    httpsAgent: { maxSockets: options.maxSockets ?? 200 },
-    httpAgent: { maxSockets: options.maxSockets ?? 200 },
-  };
+  const agent = { maxSockets: options.maxSockets ?? 200 };
+  const handler = (requestTimeout: number) => ({
+    httpsAgent: agent,
+    httpAgent: agent,
+    connectionTimeout: 3_000,
+    requestTimeout,
+    // Without this a request that hangs is only warned of, and its caller hangs with it.
+    throwOnRequestTimeout: true,
+  });
   const clients = {
     // Its calls go to one endpoint under one identity, so each command's chain of middleware can be made once and kept.
-    dynamodb: new DynamoDBClient({ requestHandler, maxAttempts: 5, cacheMiddleware: true }),
-    sqs: new SQSClient({ requestHandler, useQueueUrlAsEndpoint: false, md5: false }),
+    dynamodb: new DynamoDBClient({ requestHandler: handler(5_000), maxAttempts: 5, cacheMiddleware: true }),
+    // Longer than a long poll, 20 s.
+    sqs: new SQSClient({ requestHandler: handler(30_000), useQueueUrlAsEndpoint: false, md5: false }),
     s3: new S3Client({
-      requestHandler,
+      requestHandler: handler(30_000),
       forcePathStyle: true,
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',

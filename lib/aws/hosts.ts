@@ -8,7 +8,7 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs';
 import { keys } from './keys.ts';
-import type { Table } from './table.ts';
+import { ConditionFailed, type Table } from './table.ts';
 
 /** A socket host as others see it. `beat` only grows while it lives; observers judge by their own clock whether it has moved. */
 export interface Host {
@@ -21,6 +21,7 @@ export interface Host {
   accounts: number;
   /** Removed as dead: it may beat and claim no more, and its accounts are being given to others. */
   retired?: true;
+  retiredAt?: number;
 }
 
 /** Clauses of whatever only a host in good standing may do: its item is there; nobody has retired it. */
@@ -83,8 +84,21 @@ export async function beat(table: Table, host: Pick<Host, 'id' | 'beatAt' | 'acc
 }
 
 /** From here on the host's beats and claims fail. Its accounts must be orphaned next, and then its item removed. */
-export async function retireHost(table: Table, hostId: string): Promise<void> {
-  await table.update(keys.host(hostId), { update: 'SET retired = :yes', values: { ':yes': true } });
+export async function retireHost(table: Table, hostId: string, nowMs: number): Promise<void> {
+  try {
+    await table.update(keys.host(hostId), {
+      update: 'SET retired = :yes, retiredAt = if_not_exists(retiredAt, :now)',
+      condition: 'attribute_exists(pk)',
+      values: { ':yes': true, ':now': nowMs },
+    });
+  } catch (error) {
+    // Removed already.
+    if (!(error instanceof ConditionFailed)) throw error;
+  }
+}
+
+export async function hostExists(table: Table, hostId: string): Promise<boolean> {
+  return (await table.get(keys.host(hostId))) !== undefined;
 }
 
 export async function removeHost(table: Table, hostId: string): Promise<void> {

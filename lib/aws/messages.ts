@@ -1,6 +1,6 @@
 import type { AccountHot, InHand } from '../domain/account.ts';
 import type { Contract } from '../domain/contract.ts';
-import { type Claim, counterDelta, type Message, type MessageError, type MessageState } from '../domain/message.ts';
+import { counterDelta, type Message, type MessageError, type MessageState } from '../domain/message.ts';
 import type { PaceState } from '../domain/pacing.ts';
 import { keys, queuedAttribute } from './keys.ts';
 import { ConditionFailed, type Item, type Table, type Write } from './table.ts';
@@ -15,18 +15,22 @@ export interface Change {
   sentAt?: number;
   deliveredAt?: number;
   readAt?: number;
+  openSince?: number;
+  asides?: number;
 }
 
 /**
  * Moves a message from the state it was read in to another: the only place, beside `claim` and the feed's first put, that writes a message's state.
  * One transaction carries the message, the contract's counter, the account's count of queued messages, and the backlog entry a PENDING
- * message is found by. Throws ConditionFailed (write 0) when the message is no longer as it was read.
+ * message is found by. Throws ConditionFailed: write 0 when the message is no longer as it was read, another one when one of the
+ * caller's `checks` of other items did not hold.
  */
 export async function moveMessage(
   table: Table,
   message: Message,
   to: MessageState,
   change: Change = {},
+  checks: Write[] = [],
 ): Promise<Message> {
   const moved: Message = { ...message, ...change, state: to };
   if (to === 'QUEUED') moved.feedSeq = message.feedSeq + 1;
@@ -55,7 +59,7 @@ export async function moveMessage(
       put: { ...backlogKey(moved), type: 'backlog', messageId: message.id, accountId: message.accountId },
     });
   }
-  await transactWithoutGoneParts(table, writes);
+  await transactWithoutGoneParts(table, writes, checks);
   return moved;
 }
 
@@ -92,12 +96,13 @@ const backlogKey = (message: Message) =>
   keys.backlog(message.tenantId, message.contractId, message.notBefore ?? 0, message.id);
 
 /** A removed contract or account takes its counter and counts along; the message's own outcome must be written all the same. */
-async function transactWithoutGoneParts(table: Table, writes: Write[]): Promise<void> {
+async function transactWithoutGoneParts(table: Table, writes: Write[], checks: Write[]): Promise<void> {
   try {
-    await table.transact(writes);
+    await table.transact([...writes, ...checks]);
   } catch (error) {
     if (!(error instanceof ConditionFailed) || error.failed[0] === true) throw error;
-    await table.transact(writes.filter((_, index) => error.failed[index] !== true));
+    if (checks.some((_, index) => error.failed[writes.length + index] === true)) throw error;
+    await table.transact([...writes.filter((_, index) => error.failed[index] !== true), ...checks]);
   }
 }
 
@@ -112,7 +117,8 @@ export type ClaimResult =
 export interface ClaimRequest {
   message: Message;
   host: string;
-  claim: Claim;
+  epoch: number;
+  nonce: string;
   pace: PaceState;
   /** Outcomes since the last claim, added to the account's totals for free. */
   totals: { messages: number; errors: number };
@@ -128,8 +134,17 @@ export interface ClaimRequest {
  */
 export async function claim(table: Table, request: ClaimRequest): Promise<ClaimResult> {
   const { message } = request;
-  const claimed: Message = { ...message, state: 'SENDING', claim: request.claim };
-  const inHand: InHand = { messageId: message.id, contractId: message.contractId, nonce: request.claim.nonce };
+  const claimed: Message = {
+    ...message,
+    state: 'SENDING',
+    claim: {
+      epoch: request.epoch,
+      nonce: request.nonce,
+      since: message.claim?.since ?? message.openSince ?? request.nowMs,
+      tries: (message.claim?.tries ?? 0) + 1,
+    },
+  };
+  const inHand: InHand = { messageId: message.id, contractId: message.contractId, nonce: request.nonce };
   const leavesLane = message.state === 'QUEUED';
   const counts = `messageCount :m, errorCount :e${leavesLane ? `, ${queuedAttribute[message.lane]} :less` : ''}`;
   const writes: Write[] = [
@@ -147,7 +162,7 @@ export async function claim(table: Table, request: ClaimRequest): Promise<ClaimR
         ':m': request.totals.messages,
         ':e': request.totals.errors,
         ':host': request.host,
-        ':epoch': request.claim.epoch,
+        ':epoch': request.epoch,
         ...(leavesLane ? { ':less': -1 } : {}),
       },
     },
@@ -161,8 +176,7 @@ export async function claim(table: Table, request: ClaimRequest): Promise<ClaimR
     if (!(error instanceof ConditionFailed)) throw error;
     const now = error.old[0] as Message | undefined;
     // The answer of the first try was lost and the second found our own work.
-    if (now?.state === 'SENDING' && now.claim?.nonce === request.claim.nonce)
-      return { kind: 'claimed', message: claimed };
+    if (now?.state === 'SENDING' && now.claim?.nonce === request.nonce) return { kind: 'claimed', message: claimed };
     if (error.failed[1] === true) return { kind: 'fenced' };
     if (error.failed[0] === true) return { kind: 'stale', state: now?.state };
     return { kind: 'suppressed' };

@@ -1,7 +1,7 @@
 import type { Account, AccountHot, InHand } from '../domain/account.ts';
 import { inGoodStanding } from './hosts.ts';
 import { finder, keys } from './keys.ts';
-import { ConditionFailed, type Table } from './table.ts';
+import { ConditionFailed, type Table, type Write } from './table.ts';
 
 /** A host's hold on an account: only valid while the account's item says the same. */
 export interface Hold {
@@ -50,34 +50,35 @@ export async function claimAccount(table: Table, seen: AccountHot, hostId: strin
 
 /** The same owner under a new epoch, after another connection of the same device showed up. False: no longer the owner. */
 export async function raiseEpoch(table: Table, hold: Hold): Promise<boolean> {
-  const next = await asOwner(table, hold, { update: 'SET epoch = :next', values: { ':next': hold.epoch + 1 } });
-  if (next) hold.epoch += 1;
-  return next;
+  const stood = await asOwner(table, hold, { update: 'SET epoch = :next', values: { ':next': hold.epoch + 1 } });
+  const now = stood ? undefined : await table.get<AccountHot>(keys.accountHot(hold.tenantId, hold.accountId));
+  // A lost answer looks like somebody else's claim, but for the owner's name.
+  if (!stood && !(now?.owner === hold.hostId && now.epoch === hold.epoch + 1)) return false;
+  hold.epoch += 1;
+  return true;
 }
 
-/** Gives the account up; with `wanted` others find it at once. False: it was not ours any more. */
-export async function releaseAccount(table: Table, hold: Hold, wanted: boolean): Promise<boolean> {
-  return await asOwner(
-    table,
-    hold,
-    wanted
-      ? { update: 'SET ix = :unowned REMOVE #o', values: { ':unowned': finder.unowned } }
-      : { update: 'REMOVE #o, ix, ixs', values: {} },
-  );
-}
-
-/** Makes hosts find an account that nobody owns. */
-export async function offerAccount(table: Table, refs: AccountRefs): Promise<void> {
+/**
+ * Gives the account up. With `wanted` others find it at once; without, it rests, unless the tenant has asked for something since
+ * `asked`: whoever asked saw an owner and counted on it. False: it was not ours any more.
+ */
+export async function releaseAccount(
+  table: Table,
+  hold: Hold,
+  options: { wanted: boolean; asked: number | undefined },
+): Promise<boolean> {
+  const offer = { update: 'SET ix = :unowned REMOVE #o', values: { ':unowned': finder.unowned } };
+  if (options.wanted) return await asOwner(table, hold, offer);
+  const nothingAsked: Write = {
+    check: keys.account(hold.tenantId, hold.accountId),
+    condition: `attribute_not_exists(pk) OR ${options.asked === undefined ? 'attribute_not_exists(asked)' : 'asked = :asked'}`,
+    ...(options.asked === undefined ? {} : { values: { ':asked': options.asked } }),
+  };
   try {
-    await table.update(keys.accountHot(refs.tenantId, refs.accountId), {
-      update: 'SET ix = :unowned, ixs = :ref',
-      // Clauses: it is there; nobody has claimed it meanwhile.
-      condition: 'attribute_exists(pk) AND attribute_not_exists(#o)',
-      names: { '#o': 'owner' },
-      values: { ':unowned': finder.unowned, ':ref': `${refs.tenantId}#${refs.accountId}` },
-    });
+    return await asOwner(table, hold, { update: 'REMOVE #o, ix, ixs', values: {} }, nothingAsked);
   } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
+    if (error instanceof ConditionFailed) return await asOwner(table, hold, offer);
+    throw error;
   }
 }
 
@@ -100,22 +101,31 @@ export async function flushTotals(
   });
 }
 
+/**
+ * A change of the hot item by its owner. As a transaction, because that carries a token: the SDK's own repetition after a lost answer does
+ * not add twice. Answers false when we are not the owner; throws ConditionFailed when only `check` did not hold.
+ */
 async function asOwner(
   table: Table,
   hold: Hold,
   change: { update: string; values: Record<string, unknown> },
+  check?: Write,
 ): Promise<boolean> {
   try {
-    await table.update(keys.accountHot(hold.tenantId, hold.accountId), {
-      update: change.update,
-      // Clauses: we own it; under this very claim.
-      condition: '#o = :holder AND epoch = :held',
-      names: { '#o': 'owner' },
-      values: { ...change.values, ':holder': hold.hostId, ':held': hold.epoch },
-    });
+    await table.transact([
+      {
+        update: change.update,
+        key: keys.accountHot(hold.tenantId, hold.accountId),
+        // Clauses: we own it; under this very claim.
+        condition: '#o = :holder AND epoch = :held',
+        names: { '#o': 'owner' },
+        values: { ...change.values, ':holder': hold.hostId, ':held': hold.epoch },
+      },
+      ...(check === undefined ? [] : [check]),
+    ]);
     return true;
   } catch (error) {
-    if (error instanceof ConditionFailed) return false;
+    if (error instanceof ConditionFailed && error.failed[0] === true) return false;
     throw error;
   }
 }

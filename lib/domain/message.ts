@@ -40,6 +40,10 @@ export interface MessageError {
 export interface Claim {
   epoch: number;
   nonce: string;
+  /** The first claim of this sending, epoch milliseconds; later ones send the same id again. */
+  since: number;
+  /** Claims of this sending so far. */
+  tries: number;
 }
 
 /** Times are epoch milliseconds; the HTTP surface shows them as ISO 8601. */
@@ -63,6 +67,10 @@ export interface Message {
   deliveredAt?: number;
   readAt?: number;
   error?: MessageError;
+  /** It may have reached WhatsApp since then (epoch ms), but no answer came; kept while it waits to be tried again. */
+  openSince?: number;
+  /** How often it was laid aside without an answer. */
+  asides?: number;
   /** Taken off the contract's failures by clear-failed; the item stays so that its row is not taken for one without a message. */
   cleared?: boolean;
 }

@@ -23,7 +23,7 @@ export function scaledClock(factor: number): Clock {
   const startMono = performance.now();
   const passed = () => (performance.now() - startMono) * factor;
   return {
-    nowMs: () => startWall + passed(),
+    nowMs: () => Math.floor(startWall + passed()),
     monotonicMs: passed,
     sleep: (ms, signal) => sleepFor(ms / factor, signal),
   };

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createAccount } from '../../lib/aws/accounts.ts';
 import type { Origin } from '../../lib/aws/audit.ts';
-import { createClients } from '../../lib/aws/clients.ts';
+import { type Clients, createClients } from '../../lib/aws/clients.ts';
 import { createContract, readContract } from '../../lib/aws/contracts.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { toMessage } from '../../lib/aws/messages.ts';
@@ -33,10 +33,34 @@ const quiet = {
   },
 };
 
+/** Faults of a host's calls to AWS, changed at any time: throw before the call, or after it stood. */
+export interface Faults {
+  before?: ((command: string) => void | Promise<void>) | undefined;
+  after?: ((command: string) => void | Promise<void>) | undefined;
+}
+
+function injectFaults(clients: Clients, faults: Faults): void {
+  const place = { step: 'initialize', priority: 'high', name: 'faults' } as const;
+  const around =
+    <Args, Result>(next: (args: Args) => Promise<Result>, context: { commandName?: string }) =>
+    async (args: Args): Promise<Result> => {
+      const command = context.commandName?.replace(/Command$/, '') ?? '';
+      await faults.before?.(command);
+      const result = await next(args);
+      await faults.after?.(command);
+      return result;
+    };
+  clients.dynamodb.middlewareStack.add(around, place);
+  clients.sqs.middlewareStack.add(around, place);
+  clients.s3.middlewareStack.add(around, place);
+}
+
 /** Everything between the API and the phone, in this process: emulators, feed, hosts, and a network in memory. */
 export async function startGateway(clock: Clock) {
   const emulators = await startEmulators();
   const { deps } = emulators;
+  // The feed lives by the same clock as the host.
+  deps.nowMs = () => clock.nowMs();
   await ensureTenant(deps, tenantId, { name: 'Test' });
   const network = fakeNetwork(clock);
   const pump = pumpFeed(emulators);
@@ -48,10 +72,12 @@ export async function startGateway(clock: Clock) {
     ...network,
     emulators,
     deps,
-    async host(onFenced: (why: string) => void = () => {}): Promise<RunningHost> {
+    async host(onFenced: (why: string) => void = () => {}, faults: Faults = {}): Promise<RunningHost> {
+      const clients = createClients();
+      injectFaults(clients, faults);
       const host = await startHost({
         config: hostConfig({ ...emulators.env, HOST_DATA_DIR: dir, DRAIN_SEC: '2' }),
-        clients: createClients(),
+        clients,
         clock,
         logger: quiet,
         random: Math.random,

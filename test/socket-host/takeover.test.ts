@@ -28,7 +28,7 @@ describe('a host that lost an account with a message in hand', () => {
     gateway.answerWith(() => 'silence');
     const contract = await gateway.contract(account, rowsTo(3));
     await until('one on the wire', async () => gateway.wire.length === 1);
-    await retireHost(gateway.deps.table, host.id);
+    await retireHost(gateway.deps.table, host.id, Date.now());
     await orphanAccounts(gateway.deps.table, host.id);
     gateway.answerWith(() => ({}));
     return { account, contract };
@@ -89,10 +89,11 @@ describe('messages whose outcome can no longer be learned', () => {
       gateway.answerWith(() => 'silence');
       const contract = await gateway.contract(account, rowsTo(1));
       await until('one on the wire', async () => gateway.wire.length === 1);
-      await retireHost(gateway.deps.table, host.id);
+      await retireHost(gateway.deps.table, host.id, Date.now());
       await orphanAccounts(gateway.deps.table, host.id);
-      await gateway.deps.table.update(keys.accountHot(account.tenantId, account.id), {
-        update: 'SET lastActivity = :then',
+      const [message] = await gateway.messages(contract);
+      await gateway.deps.table.update(keys.message(account.tenantId, message?.id ?? ''), {
+        update: 'SET claim.since = :then',
         values: { ':then': Date.now() - 25 * 3_600_000 },
       });
       gateway.answerWith(() => ({}));

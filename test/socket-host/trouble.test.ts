@@ -1,0 +1,131 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readAccount, setDesired } from '../../lib/aws/accounts.ts';
+import { moveContract } from '../../lib/aws/contracts.ts';
+import { scaledClock } from '../../lib/runtime/clock.ts';
+import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { until } from '../harness/until.ts';
+
+const factor = 10;
+
+describe('a host in trouble', () => {
+  let gateway: Gateway;
+  beforeEach(async () => {
+    gateway = await startGateway(scaledClock(factor));
+  });
+  afterEach(() => gateway.stop());
+
+  const status = (id: string, wanted: string) =>
+    until(wanted, async () => (await gateway.readAccount(id))?.status === wanted);
+  const completed = (id: string, timeoutMs = 20_000) =>
+    until('completed', async () => (await gateway.readContract(id))?.status === 'COMPLETED', timeoutMs);
+
+  it('lays aside a message that never leaves, sends the others, and does not reconnect without end', async () => {
+    await gateway.host();
+    const account = await gateway.account();
+    let opened = 0;
+    gateway.whenOpening(() => {
+      opened += 1;
+    });
+    gateway.answerWith(({ to }) => (to === '79991000002' ? 'not_sent' : {}));
+    const contract = await gateway.contract(account, rowsTo(5));
+    await until('the others are sent', async () => gateway.wire.length === 4, 20_000);
+    await until('laid aside', async () => (await gateway.messages(contract))[1]?.state === 'PENDING');
+    expect(opened).toBeLessThanOrEqual(6);
+    expect((await gateway.messages(contract))[1]).toMatchObject({ attempts: 0, asides: 1 });
+    gateway.answerWith(() => ({}));
+    await completed(contract.id);
+    expect(gateway.wire).toHaveLength(5);
+  }, 60_000);
+
+  it('finds a claim that stood although its call failed, and sends that message', async () => {
+    const faults: Faults = {};
+    await gateway.host(undefined, faults);
+    const account = await gateway.account();
+    await status(account.id, 'connected');
+    let transactions = 0;
+    faults.after = (command) => {
+      // Claim and outcome of the first message, then the claim of the second.
+      if (command === 'TransactWriteItems' && gateway.wire.length === 1 && ++transactions === 2) {
+        throw new Error('the answer was lost');
+      }
+    };
+    const contract = await gateway.contract(account, rowsTo(3));
+    await completed(contract.id);
+    expect((await gateway.messages(contract)).map(({ state }) => state)).toEqual(['SENT', 'SENT', 'SENT']);
+    await until('totals', async () => (await gateway.readHot(account.id))?.messageCount === 3);
+  }, 40_000);
+
+  it('keeps its connections when reads of the table fail for a while', async () => {
+    const faults: Faults = {};
+    await gateway.host(undefined, faults);
+    const account = await gateway.account();
+    await status(account.id, 'connected');
+    const session = gateway.sessions.get(account.id);
+    let reads = 0;
+    faults.before = (command) => {
+      if (command === 'BatchGetItem' && ++reads % 5 === 0) throw new Error('throttled');
+    };
+    const contract = await gateway.contract(account, rowsTo(20));
+    await completed(contract.id);
+    expect(gateway.sessions.get(account.id)).toBe(session);
+    expect(gateway.wire).toHaveLength(20);
+  }, 40_000);
+
+  it('finds an account again whose claim stood although the call failed', async () => {
+    const faults: Faults = {};
+    await gateway.host(undefined, faults);
+    let lost = false;
+    faults.before = (command) => {
+      // The read-back after the claim: the account names this host, which does not know.
+      if (command === 'GetItem' && lost === false) {
+        lost = true;
+        throw new Error('no answer');
+      }
+    };
+    const account = await gateway.account();
+    await status(account.id, 'connected');
+    expect(lost).toBe(true);
+  }, 40_000);
+
+  it('closes its connections when a heartbeat hangs for longer than the lease', async () => {
+    const faults: Faults = {};
+    const fenced: string[] = [];
+    await gateway.host((why) => fenced.push(why), faults);
+    const account = await gateway.account();
+    await status(account.id, 'connected');
+    faults.before = (command) =>
+      command === 'UpdateItem' ? new Promise((resolve) => setTimeout(resolve, 3_000)) : undefined;
+    await until('fenced', async () => fenced.length > 0, 5_000);
+    expect(fenced).toEqual(['the heartbeat stood still for too long']);
+  }, 40_000);
+
+  it('leaves a logout that WhatsApp has not heard of to the next host', async () => {
+    const first = await gateway.host();
+    const account = await gateway.account();
+    await status(account.id, 'connected');
+    gateway.refuseWith(() => ({ code: 503, detail: 'test' }));
+    gateway.sessions.get(account.id)?.end({ code: 503, detail: 'test' });
+    await status(account.id, 'disconnected');
+    const pair = await readAccount(gateway.deps.table, tenantId, account.id);
+    if (pair === undefined) throw new Error('no such account');
+    await setDesired(gateway.deps, gateway.origin(), pair, 'logged_out');
+    await first.stop();
+    gateway.refuseWith(undefined);
+    await gateway.host();
+    await status(account.id, 'logged_out');
+  }, 40_000);
+
+  it('leaves nothing PENDING in a contract that is canceled while an error ack is on its way', async () => {
+    await gateway.host();
+    const account = await gateway.account();
+    gateway.answerWith(() => ({ code: 500 }));
+    const contract = await gateway.contract(account, rowsTo(2));
+    await until('one on the wire', async () => gateway.wire.length > 0);
+    await moveContract(gateway.deps, gateway.origin(), tenantId, contract.id, 'cancel');
+    await until('all final', async () => {
+      const states = (await gateway.messages(contract)).map(({ state }) => state);
+      return states.every((state) => state === 'CANCELED' || state === 'FAILED');
+    });
+    expect(await gateway.readHot(account.id)).toMatchObject({ queuedBulk: 0 });
+  }, 40_000);
+});
