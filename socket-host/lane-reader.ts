@@ -1,5 +1,5 @@
 import { deleteFromLane, type LaneEntry, laneVisibilitySec, receiveFromLane } from '../lib/aws/lanes.ts';
-import type { Lane } from '../lib/domain/message.ts';
+import { type Lane, lanes } from '../lib/domain/message.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
 
 type Sqs = Parameters<typeof receiveFromLane>[0];
@@ -43,6 +43,8 @@ export class LaneReader {
     const kept = this.keptOf(lane);
     if (kept !== undefined) return kept;
     if (counts[lane] <= 0) return lane === 'express' ? this.keptOf('bulk') : undefined;
+    // What is done and not deleted yet would hide its recipient's next entry from us.
+    await this.flushLane(lane);
     // A short look where the other lane has work too, so that a count that is wrong does not hold it up.
     const other = lane === 'express' && (counts.bulk > 0 || this.held.bulk.length > 0);
     const received = await receiveFromLane(this.sqs, this.urls[lane], {
@@ -85,10 +87,12 @@ export class LaneReader {
 
   /** Deletes what is done. A failure is harmless: the entry comes again and is recognised. */
   async flush(): Promise<void> {
-    for (const lane of ['express', 'bulk'] as const) {
-      const receipts = this.done[lane].splice(0).map(({ receipt }) => receipt);
-      if (receipts.length > 0) await deleteFromLane(this.sqs, this.urls[lane], receipts);
-    }
+    for (const lane of lanes) await this.flushLane(lane);
+  }
+
+  private async flushLane(lane: Lane): Promise<void> {
+    const receipts = this.done[lane].splice(0).map(({ receipt }) => receipt);
+    if (receipts.length > 0) await deleteFromLane(this.sqs, this.urls[lane], receipts);
   }
 
   private keptOf(lane: Lane): Taken | undefined {

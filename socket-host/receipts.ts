@@ -105,10 +105,13 @@ export class Receipts {
 
 /** Pure: the times a receipt fills in, those of skipped steps included. A receipt that settles a send is its definite answer. */
 function timesOf(message: Message, receipt: Receipt) {
+  // WhatsApp counts in whole seconds, cut off: no step comes before the one it follows.
+  const sentAt = message.sentAt ?? receipt.at;
+  const deliveredAt = message.deliveredAt ?? Math.max(receipt.at, sentAt);
   return {
-    sentAt: message.sentAt ?? receipt.at,
-    deliveredAt: message.deliveredAt ?? receipt.at,
-    ...(receipt.kind === 'read' ? { readAt: receipt.at } : {}),
+    sentAt,
+    deliveredAt,
+    ...(receipt.kind === 'read' ? { readAt: Math.max(receipt.at, deliveredAt) } : {}),
     ...(message.state === 'SENDING' ? { attempts: message.attempts + 1 } : {}),
   };
 }

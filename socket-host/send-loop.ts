@@ -86,6 +86,8 @@ export class SendLoop {
     const { clock, random } = this.deps;
     this.pace = afterReconnect(policyOf(this.account), this.pace, { nowMs: clock.nowMs(), random });
     this.countsStale = true;
+    // An owner before us may have died with a retry due: once the lanes are dry the feed is asked.
+    this.worked = true;
     const end = await this.sendLeftOver(session, signal);
     if (end !== undefined) return end;
     if (this.openEntry !== undefined) await this.lanes.finish(this.openEntry);
@@ -302,6 +304,8 @@ export class SendLoop {
     message: Message,
     to: 'PENDING' | 'CANCELED' | 'SUPPRESSED' | 'EXPIRED',
   ): Promise<undefined> {
+    // A long row of these would keep the last outcome from the account's totals.
+    if (this.sender.dirty) await this.sender.flush();
     try {
       await moveMessage(this.deps.table, message, to, {}, to === 'PENDING' ? [goesOn(message)] : []);
       await this.leftLane(taken.lane);

@@ -88,6 +88,34 @@ describe('sending a contract', () => {
     expect((await gateway.messages(contract)).map((message) => message.state)).toEqual(Array(20).fill('SENT'));
   }, 30_000);
 
+  it('sends several messages to one number one after the other, without waiting for the lane', async () => {
+    const account = await gateway.account();
+    const rows = ['One', 'Two', 'Three', 'Four'].map((text) => ({ to: '79995550001', text }));
+    const startedAt = Date.now();
+    const contract = await gateway.contract(account, rows);
+    await until('completed', () => completed(contract.id), 20_000);
+    expect(gateway.wire.map(({ text }) => text)).toEqual(['One', 'Two', 'Three', 'Four']);
+    expect(Date.now() - startedAt).toBeLessThan(10_000);
+  }, 30_000);
+
+  it('never shows a message as delivered before it was sent', async () => {
+    const account = await gateway.account();
+    const contract = await gateway.contract(account, rowsTo(1, 7000));
+    await until('completed', () => completed(contract.id));
+    const [sent] = await gateway.messages(contract);
+    const { listener } = gateway.sessions.get(account.id) ?? {};
+    const at = Math.floor((sent?.sentAt ?? 0) / 1000) * 1000;
+    listener?.onReceipt({ messageId: sent?.id ?? '', kind: 'delivered', at });
+    listener?.onReceipt({ messageId: sent?.id ?? '', kind: 'read', at });
+    await until('read', async () => (await gateway.messages(contract))[0]?.state === 'READ');
+    const [read] = await gateway.messages(contract);
+    expect(read?.deliveredAt).toBe(sent?.sentAt);
+    expect(read?.readAt).toBe(sent?.sentAt);
+    listener?.onReceipt({ messageId: sent?.id ?? '', kind: 'delivered', at: at + 60_000 });
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    expect((await gateway.messages(contract))[0]).toEqual(read);
+  });
+
   it('takes express before bulk', async () => {
     const account = await gateway.account();
     const bulk = await gateway.contract(account, rowsTo(300, 4000));
