@@ -23,6 +23,8 @@ export function createClients(options: { maxSockets?: number } = {}): Clients {
     requestTimeout,
     // Without this a request that hangs is only warned of, and its caller hangs with it.
     throwOnRequestTimeout: true,
+    // An answer that stalls after its headers.
+    socketTimeout: requestTimeout,
   });
   const clients = {
     // Its calls go to one endpoint under one identity, so each command's chain of middleware can be made once and kept.

@@ -5,13 +5,13 @@ import type { S3Client } from '@aws-sdk/client-s3';
 
 /**
  * The calls of the send path, made without the SDK's way from input to request and back, which takes half of a call's CPU time
- * (bench/send --profile). The SDK still signs and keeps the connections:
+ * (bench/send --profile; docs/adr/0006-calls-of-the-send-path.md). The SDK still signs and keeps the connections:
  *
  *   command -> JSON or bytes -> SDK's signer -> SDK's request handler -> 200: the output
  *                                                                    -> anything else, or no answer: the same command, the SDK's way
  *
- * So retries, errors and clock skew remain the SDK's. The first call goes its way and shows the address. Not for calls with options of
- * their own, such as a signal.
+ * So retries, errors and clock skew remain the SDK's. The first call goes its way and shows where to and how signed; each later one that
+ * goes its way shows it again. Not for calls with options of their own, such as a signal, nor for presigning with a body.
  */
 
 /** Input and output of these are the wire's JSON as it stands, but for binary values. */
@@ -20,61 +20,121 @@ const directReadsAndWrites: ReadonlySet<string> = new Set([
   'BatchGetItemCommand',
   'TransactWriteItemsCommand',
 ]);
-/** A bucket or a key that needs no escaping in a path. */
-const plainPath = /^[\w.-]+(\/[\w.-]+)*$/;
+/** Binary values, and tables named by ARN, which may have an endpoint of their own. An attribute of the name B looks the same. */
+const notPlainInput = /"(?:BS?":|arn:)/;
+const notPlainOutput = /"BS?":\s*["[]/;
+
+/** A bucket that has no endpoint of its own, as those of S3 Express, and a key that needs no escaping in a path. */
+const plainBucket = /^(?!.*--)[a-z0-9][a-z0-9.-]+$/;
+const plainKey = /^[\w-][\w.-]*(\/[\w-][\w.-]*)*$/;
+/** Before sending larger bodies the SDK asks for a go-ahead (its expectContinueHeader, 2 MiB). */
+const maxBodyBytes = 1024 * 1024;
 
 export function callDynamoDirectly(client: DynamoDBClient): void {
-  const direct = new Direct(client, 'dynamodb');
-  client.middlewareStack.add(direct.learn, learning);
+  const direct = new Direct(client);
+  /** What transactions were first sent as, by input: the SDK orders members its own way, and a token stands for one request. */
+  const sent = new WeakMap<object, string>();
+  client.middlewareStack.add(
+    (next) => (args) => {
+      const body = sent.get(args.input);
+      if (body !== undefined && isRequest(args.request)) {
+        args.request.body = body;
+        args.request.headers['content-length'] = String(Buffer.byteLength(body));
+      }
+      return next(args);
+    },
+    { step: 'build', priority: 'high', name: 'repeatTransaction' },
+  );
+  client.middlewareStack.add(
+    (next, { commandName = '' }) =>
+      (args) => {
+        if (directReadsAndWrites.has(commandName)) direct.learn(args.request, '/');
+        return next(args);
+      },
+    learning,
+  );
   client.middlewareStack.add(
     (next, { commandName = '' }) =>
       async (args) => {
         if (!direct.ready || !directReadsAndWrites.has(commandName)) return next(args);
-        // One token for both ways, so that a transaction that stood is not made twice.
-        const token = commandName === 'TransactWriteItemsCommand' ? { ClientRequestToken: randomUUID() } : {};
-        const input = { ...token, ...args.input };
-        const output = await call(commandName, JSON.stringify(input));
+        const input = commandName === 'TransactWriteItemsCommand' ? withToken(args.input) : args.input;
+        const output = await call(commandName, input);
         return output === undefined ? next({ ...args, input }) : answered(next, output);
       },
     calling,
   );
 
   /** Undefined: not answered 200, or not with plain values alone. */
-  async function call(commandName: string, body: string): Promise<object | undefined> {
-    if (body.includes('"B":{') || body.includes('"BS":[')) return undefined;
-    const text = await direct.send({
-      method: 'POST',
-      path: '/',
-      headers: {
-        'content-type': 'application/x-amz-json-1.0',
-        'x-amz-target': `DynamoDB_20120810.${commandName.slice(0, -'Command'.length)}`,
-      },
-      body,
-    });
-    return text === undefined || text.includes('"B":"') || text.includes('"BS":[') ? undefined : JSON.parse(text);
+  async function call(commandName: string, input: object): Promise<object | undefined> {
+    try {
+      const body = JSON.stringify(input);
+      if (notPlainInput.test(body)) return undefined;
+      if (commandName === 'TransactWriteItemsCommand') sent.set(input, body);
+      const text = await direct.send({
+        method: 'POST',
+        path: '/',
+        headers: {
+          'content-type': 'application/x-amz-json-1.0',
+          'x-amz-target': `DynamoDB_20120810.${commandName.slice(0, -'Command'.length)}`,
+        },
+        body,
+      });
+      return text === undefined || notPlainOutput.test(text) ? undefined : JSON.parse(text);
+    } catch {
+      // Not to be put in JSON, or the answer is none: the SDK says it better.
+      return undefined;
+    }
   }
+}
+
+/** One token for both ways, so that a transaction that stood is not made twice. */
+function withToken<Input extends object>(input: Input): Input {
+  const given = 'ClientRequestToken' in input ? input.ClientRequestToken : undefined;
+  return { ...input, ClientRequestToken: given ?? randomUUID() };
 }
 
 /** PutObject of bytes, create-only or not, for a client with path-style buckets; the output is empty. */
 export function callS3Directly(client: S3Client): void {
-  const direct = new Direct(client, 's3');
-  client.middlewareStack.add(direct.learn, learning);
+  const direct = new Direct(client);
+  client.middlewareStack.add(
+    (next, { commandName }) =>
+      (args) => {
+        const put = commandName === 'PutObjectCommand' ? plainPut({ ...args.input }) : undefined;
+        if (put !== undefined) direct.learn(args.request, put.path);
+        return next(args);
+      },
+    learning,
+  );
   client.middlewareStack.add(
     (next, { commandName }) =>
       async (args) => {
-        if (!direct.ready || commandName !== 'PutObjectCommand') return next(args);
-        const { Bucket, Key, Body, IfNoneMatch, ...others }: Partial<Record<string, unknown>> = { ...args.input };
-        const path = `${Bucket}/${Key}`;
-        const isPlain = plainPath.test(path) && Object.values(others).every((value) => value === undefined);
-        if (!isPlain || !(Body instanceof Uint8Array)) return next(args);
-        const headers = typeof IfNoneMatch === 'string' ? { 'if-none-match': IfNoneMatch } : {};
-        const text = await direct.send({ method: 'PUT', path: `/${path}`, headers, body: Body });
+        const put = direct.ready && commandName === 'PutObjectCommand' ? plainPut({ ...args.input }) : undefined;
+        const text = put === undefined ? undefined : await direct.send(put);
         return text === undefined ? next(args) : answered(next, {});
       },
     calling,
   );
 }
 
+/** Undefined for whatever needs more than path, condition and bytes. */
+function plainPut(input: Partial<Record<string, unknown>>): DirectRequest | undefined {
+  const { Bucket, Key, Body, IfNoneMatch, ...others } = input;
+  if (typeof Bucket !== 'string' || !plainBucket.test(Bucket)) return undefined;
+  if (typeof Key !== 'string' || !plainKey.test(Key)) return undefined;
+  if (!(Body instanceof Uint8Array) || Body.byteLength > maxBodyBytes) return undefined;
+  if (Object.values(others).some((value) => value !== undefined)) return undefined;
+  return {
+    method: 'PUT',
+    path: `/${Bucket}/${Key}`,
+    headers: {
+      'content-type': 'application/octet-stream',
+      ...(typeof IfNoneMatch === 'string' ? { 'if-none-match': IfNoneMatch } : {}),
+    },
+    body: Body,
+  };
+}
+
+/** After signing, for each attempt. */
 const learning = { step: 'finalizeRequest', priority: 'low', name: 'learnPlace' } as const;
 const calling = { step: 'initialize', priority: 'low', name: 'callDirectly' } as const;
 
@@ -82,6 +142,10 @@ interface Place {
   protocol: string;
   hostname: string;
   port?: number;
+  signingRegion: string;
+  signingService: string;
+  /** Where the hostname is for this AWS account alone: `<account>.ddb.<region>.amazonaws.com`. */
+  accountId?: string;
 }
 
 interface DirectRequest {
@@ -94,13 +158,11 @@ interface DirectRequest {
 /** One service, spoken to with its client's own signer and connections. */
 class Direct {
   private readonly client: DynamoDBClient | S3Client;
-  private readonly signingName: string;
   private place: Place | undefined;
-  private signer: ReturnType<typeof makeSigner> | undefined;
+  private signer: Awaited<ReturnType<(DynamoDBClient | S3Client)['config']['signer']>> | undefined;
 
-  constructor(client: DynamoDBClient | S3Client, signingName: string) {
+  constructor(client: DynamoDBClient | S3Client) {
     this.client = client;
-    this.signingName = signingName;
   }
 
   /** The address is known. */
@@ -108,22 +170,25 @@ class Direct {
     return this.place !== undefined;
   }
 
-  /** Middleware: sees where the SDK sends to. */
-  readonly learn =
-    <Args extends { request: unknown }, Result>(next: (args: Args) => Result) =>
-    (args: Args): Result => {
-      if (isPlace(args.request)) this.place ??= args.request;
-      return next(args);
-    };
+  /** Takes over where the SDK sends a request to, and how it signs it, unless the path is not what a direct call would use. */
+  learn(request: unknown, path: string): void {
+    this.place = isRequest(request) && request.path === path ? placeOf(request) : undefined;
+  }
 
   /** The body of an answer 200; undefined for every other and when none came. */
   async send({ method, path, headers, body }: DirectRequest): Promise<string | undefined> {
-    const { client, place } = this;
-    if (place === undefined) return undefined;
-    const { protocol, hostname, port } = place;
-    this.signer ??= makeSigner(client, this.signingName);
+    const { config } = this.client;
+    if (this.place === undefined) return undefined;
+    const { protocol, hostname, port, signingRegion, signingService, accountId } = this.place;
     try {
-      const request = await (await this.signer).sign({
+      if (accountId !== undefined && (await config.credentials()).accountId !== accountId) return undefined;
+      this.signer ??= await config.signer({
+        name: 'sigv4',
+        signingName: signingService,
+        signingRegion,
+        properties: {},
+      });
+      const unsigned = {
         method,
         protocol,
         hostname,
@@ -136,8 +201,10 @@ class Direct {
           ...headers,
         },
         body,
-      });
-      const handler = client.config.requestHandler;
+      };
+      const signingDate = new Date(Date.now() + config.systemClockOffset);
+      const request = await this.signer.sign(unsigned, { signingDate, signingRegion, signingService });
+      const handler = config.requestHandler;
       const { response } = await handler.handle(request as Parameters<typeof handler.handle>[0]);
       const text = await textOf(response.body);
       return response.statusCode === 200 ? text : undefined;
@@ -147,24 +214,46 @@ class Direct {
   }
 }
 
-async function makeSigner({ config }: DynamoDBClient | S3Client, signingName: string) {
-  const signingRegion = await config.region();
-  return await config.signer({ name: 'sigv4', signingName, signingRegion, properties: {} });
-}
-
 /** By events, which cost a fraction of iterating. */
 function textOf(body: Readable): Promise<string> {
   return new Promise((resolve, reject) => {
     const chunks: Uint8Array[] = [];
+    const cutOff = () => reject(new Error('the answer was cut off'));
+    if (body.destroyed) cutOff();
     body.on('data', (chunk: Uint8Array) => chunks.push(chunk));
     body.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
     body.on('error', reject);
-    body.on('aborted', () => reject(new Error('the answer was cut off')));
+    body.on('close', cutOff);
   });
 }
 
-function isPlace(request: unknown): request is Place {
-  return typeof request === 'object' && request !== null && 'hostname' in request && 'protocol' in request;
+interface SignedRequest extends Pick<Place, 'protocol' | 'hostname' | 'port'> {
+  path: string;
+  headers: Record<string, string>;
+  body?: unknown;
+}
+
+function isRequest(request: unknown): request is SignedRequest {
+  return typeof request === 'object' && request !== null && 'hostname' in request && 'headers' in request;
+}
+
+/** Undefined when not signed as direct calls can be. */
+function placeOf({ protocol, hostname, port, headers }: SignedRequest): Place | undefined {
+  const scope = /^AWS4-HMAC-SHA256 Credential=[^/]+\/\d{8}\/([^/]+)\/([^/]+)\/aws4_request,/;
+  const [, signingRegion, signingService] = scope.exec(headers.authorization ?? '') ?? [];
+  if (signingRegion === undefined || signingService === undefined) return undefined;
+  // In a Lambda function S3's events carry it on, and Lambda finds loops by it; it differs with each invocation.
+  const isTraced = Object.keys(headers).some((name) => name.toLowerCase() === 'x-amzn-trace-id');
+  if (isTraced && signingService === 's3') return undefined;
+  const accountId = /^(\d{12})\./.exec(hostname)?.[1];
+  return {
+    protocol,
+    hostname,
+    ...(port === undefined ? {} : { port }),
+    signingRegion,
+    signingService,
+    ...(accountId === undefined ? {} : { accountId }),
+  };
 }
 
 /** An output in the shape the command promises, which the service has kept. */
