@@ -1,16 +1,19 @@
 import { randomBytes } from 'node:crypto';
 import {
+  accessSync,
   closeSync,
+  constants,
   mkdirSync,
   openSync,
   readdirSync,
   readFileSync,
   renameSync,
   rmSync,
+  statSync,
   writeFileSync,
   writeSync,
 } from 'node:fs';
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 
 /** What `<data>/local.json` says while everything runs. */
 export interface LocalState {
@@ -61,7 +64,7 @@ export class DataFolder {
 
   constructor(path: string, options: { reset?: boolean } = {}) {
     this.path = resolve(path);
-    mkdirSync(this.path, { recursive: true });
+    makeWritable(this.path);
     this.#lock();
     if (options.reset === true) this.#reset();
     // A state file of a process that was killed.
@@ -153,6 +156,31 @@ export class DataFolder {
     const fresh = this.#file(`${name}.${process.pid}.tmp`);
     writeFileSync(fresh, `${JSON.stringify(value, null, 2)}\n`, { mode });
     renameSync(fresh, this.#file(name));
+  }
+}
+
+/** Step by step: Node's own recursive way never ends on file systems, such as /proc, that take no new folders. Throws UsageError. */
+function makeWritable(path: string): void {
+  try {
+    const missing: string[] = [];
+    let there = path;
+    for (; statSync(there, { throwIfNoEntry: false }) === undefined; there = dirname(there)) missing.unshift(there);
+    for (const folder of missing) makeFolder(folder);
+    // A file says ENOTDIR here, a folder of someone else EACCES.
+    readdirSync(path);
+    accessSync(path, constants.W_OK | constants.X_OK);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? ` (${error.code})` : '';
+    throw new UsageError(`The data folder ${path} cannot be made or written${code}; choose another with --data DIR.`);
+  }
+}
+
+function makeFolder(path: string): void {
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Made by another process in between.
+    if (!(error instanceof Error && 'code' in error && error.code === 'EEXIST')) throw error;
   }
 }
 

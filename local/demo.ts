@@ -1,11 +1,12 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
 import { parse } from 'csv-parse/sync';
 import { estimatedEndAt } from '../lib/domain/contract.ts';
 import { defaultPolicy, initialPace } from '../lib/domain/pacing.ts';
 import { callApi } from './api-client.ts';
+import { UsageError } from './data-folder.ts';
+import { DEMO_HELP, parseDemoFlags } from './flags.ts';
 import { ProgressBar } from './progress-bar.ts';
 import { type LocalStack, startLocal } from './stack.ts';
 
@@ -32,20 +33,31 @@ const say = (line = ''): void => {
 
 /**
  * `npm run demo`: shows the whole product on this machine: links a simulated phone by QR, sends examples/recipients.csv as one contract, prints what became of it.
- * With `--exit` the status is 0 only if the numbers are the expected ones; without, everything stays up until Ctrl-C.
+ * A wrong command line is status 2. With `--exit` the status is 0 only if the numbers are the expected ones; without, everything stays up until Ctrl-C.
  */
 export async function demo(args: string[]): Promise<number> {
-  const { values } = parseArgs({ args, options: { exit: { type: 'boolean', default: false } } });
+  let flags: ReturnType<typeof parseDemoFlags>;
+  try {
+    flags = parseDemoFlags(args);
+  } catch (error) {
+    if (!(error instanceof UsageError)) throw error;
+    console.error(error.message);
+    return 2;
+  }
+  if (flags.help) {
+    say(DEMO_HELP);
+    return 0;
+  }
   say('This is a simulation: WhatsApp and its phones are played on this machine, and no real message leaves it.');
   const dataDir = await mkdtemp(join(tmpdir(), 'paceline-demo-'));
   const stopped = interrupted();
-  say(`Starting the gateway with a fresh data folder, ${dataDir}`);
+  say(`Starting the gateway with a fresh data folder, ${dataDir}, which is deleted at the end`);
   const stack = await startLocal({ dataDir, onProgress: (sentence) => say(`  ${sentence} ...`) });
   let ok = false;
   try {
-    const numbers = await Promise.race([present(stack, values.exit), stopped.then(() => undefined)]);
+    const numbers = await Promise.race([present(stack, flags.exit), stopped.then(() => undefined)]);
     ok = numbers !== undefined && (await asExpected(numbers));
-    if (!values.exit) await stopped;
+    if (!flags.exit) await stopped;
   } finally {
     await stack.stop();
     await rm(dataDir, { recursive: true, force: true });
@@ -156,7 +168,7 @@ function showWhatToTry(stack: LocalStack, { accountId, contractId }: Shown): voi
   };
   say();
   say(
-    `The gateway stays up until Ctrl-C. API ${stack.apiUrl}, its documentation ${stack.apiUrl}/docs, simulator ${stack.simulatorUrl}`,
+    `The gateway stays up until Ctrl-C, which also deletes its data. API ${stack.apiUrl}, its documentation ${stack.apiUrl}/docs, simulator ${stack.simulatorUrl}`,
   );
   say('Three things to try in another terminal:');
   say(`  curl ${authorization} ${stack.apiUrl}/v1/contracts/${contractId}/stats`);

@@ -19,18 +19,16 @@ export const HELP = `npm start -- [flags]     runs the whole gateway on this mac
   --reset           forget everything in the data folder first
   --help            this text`;
 
+export const DEMO_HELP = `npm run demo -- [flags]  links a simulated phone, sends examples/recipients.csv, shows what became of it
+
+  --exit            end when it is done; without it everything stays up until Ctrl-C
+  --help            this text`;
+
 const MAX_HOSTS = 16;
 
 /** Parses the command line; throws UsageError with one sentence for anything it does not know. */
 export function parseFlags(args: string[]): Flags {
-  let values: ReturnType<typeof parse>;
-  try {
-    values = parse(args);
-  } catch (error) {
-    // The first sentence says what; what follows is about escaping.
-    const what = error instanceof Error ? (error.message.split('. ')[0] ?? '').replace(/\.$/, '') : String(error);
-    throw new UsageError(`${what}; see npm start -- --help.`);
-  }
+  const values = parsed(() => parse(args), 'npm start -- --help');
   if (values.whatsapp !== undefined && values.whatsapp !== 'real') {
     throw new UsageError(`--whatsapp takes only "real", not "${values.whatsapp}"; without it the simulator is used.`);
   }
@@ -42,6 +40,23 @@ export function parseFlags(args: string[]): Flags {
     whatsapp: values.whatsapp === 'real' ? 'real' : 'simulator',
     reset: values.reset === true,
   };
+}
+
+/** Parses the command line of the demo, likewise. */
+export function parseDemoFlags(args: string[]): { help: boolean; exit: boolean } {
+  const options = { exit: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const;
+  const values = parsed(() => parseArgs({ args, options }).values, 'npm run demo -- --help');
+  return { help: values.help === true, exit: values.exit === true };
+}
+
+function parsed<T>(parse: () => T, help: string): T {
+  try {
+    return parse();
+  } catch (error) {
+    // The first sentence says what; what follows is about escaping.
+    const what = error instanceof Error ? (error.message.split('. ')[0] ?? '').replace(/\.$/, '') : String(error);
+    throw new UsageError(`${what}; see ${help}.`);
+  }
 }
 
 function parse(args: string[]) {

@@ -22,6 +22,7 @@ export function localHost(options: {
   environment: () => Record<string, string>;
   whatsapp: () => Record<string, string>;
   onChange: () => void;
+  onRestart: (sentence: string) => void;
 }): LocalHost {
   const { plan, index } = options;
   const ready: LocalHost['ready'] = { hostId: '', metricsUrl: undefined };
@@ -41,6 +42,7 @@ export function localHost(options: {
     logPath: options.logPath,
     readyBy: 'json-line',
     graceMs: (DRAIN_SEC + 2) * 1000,
+    onRestart: options.onRestart,
     onReady: (message) => {
       ready.hostId = String(message.hostId ?? '');
       ready.metricsUrl = typeof message.metricsUrl === 'string' ? message.metricsUrl : undefined;

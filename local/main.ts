@@ -30,6 +30,7 @@ export async function main(args: string[]): Promise<number> {
       reset: flags.reset,
       ...(flags.port === undefined ? {} : { port: flags.port }),
       onProgress: (sentence) => console.log(`  ${sentence} ..`),
+      onRestart: (sentence) => console.log(`  Note: ${sentence}`),
     });
   } catch (error) {
     const expected = error instanceof UsageError || error instanceof TemplateChanged;

@@ -17,6 +17,7 @@ export async function startSimulatorChild(
   folder: DataFolder,
   projectDir: string,
   environment: Record<string, string>,
+  onRestart: (sentence: string) => void,
 ): Promise<LocalSimulator> {
   folder.ports.simulator = await freePort(folder.ports.simulator);
   const simulator: LocalSimulator = {
@@ -34,6 +35,7 @@ export async function startSimulatorChild(
       logPath: folder.logPath('simulator'),
       readyBy: 'json-line',
       graceMs: SIMULATOR_GRACE_MS,
+      onRestart,
       onReady: (ready) => {
         simulator.url = String(ready.url ?? '');
         simulator.whatsapp = {

@@ -30,6 +30,8 @@ export interface LocalOptions {
   /** Told what is being done, one short sentence each; default: they go to stderr unless `quiet`. */
   onProgress?: (sentence: string) => void;
   quiet?: boolean;
+  /** Told when a process died and is back, one sentence each; default: nobody. */
+  onRestart?: (sentence: string) => void;
   /** The project to run; default: the one this file is in. `appFile` is relative to it. */
   projectDir?: string;
   appFile?: string;
@@ -156,11 +158,16 @@ class Runner {
   }
 
   async #startBase(): Promise<void> {
-    this.#emulators = await startEmulators(this.#folder, this.#projectDir);
+    this.#emulators = await startEmulators(this.#folder, this.#projectDir, this.#onRestart);
     const inSimulation = this.#options.whatsapp !== 'real' && process.env.WHATSAPP_URL === undefined;
     if (!inSimulation || !existsSync(join(this.#projectDir, 'simulator', 'main.ts'))) return;
-    this.#simulator = await startSimulatorChild(this.#folder, this.#projectDir, this.#environment());
+    this.#simulator = await startSimulatorChild(this.#folder, this.#projectDir, this.#environment(), this.#onRestart);
   }
+
+  readonly #onRestart = (sentence: string): void => {
+    this.#note(sentence);
+    this.#options.onRestart?.(sentence);
+  };
 
   #environment(): Record<string, string> {
     if (this.#emulators === undefined) throw new Error('The emulators are not there.');
@@ -175,6 +182,7 @@ class Runner {
       logPath: this.#folder.logPath(plan.name),
       projectDir: this.#projectDir,
       onChange: () => this.#saveState(),
+      onRestart: this.#onRestart,
     });
   }
 
@@ -190,6 +198,7 @@ class Runner {
         environment: () => this.#environment(),
         whatsapp: () => this.#simulator?.whatsapp ?? {},
         onChange: () => this.#saveState(),
+        onRestart: this.#onRestart,
       }),
     );
   }

@@ -174,7 +174,10 @@ export class Sender {
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;
       // Its contract has ended: nothing waits to be tried again.
-      if (error.failed[0] !== true) return await this.settle(message, 'FAILED', { ...change, error: endedMeanwhile });
+      if (error.failed[0] !== true) {
+        const why = change?.openSince === undefined ? endedMeanwhile : outcomeUnknown;
+        return await this.settle(message, 'FAILED', { ...change, error: why });
+      }
       const now = await readMessage(this.deps.table, message.tenantId, message.id);
       // A receipt was faster than the ack, or our own first try stood although its answer was lost.
       if (now?.claim?.nonce !== message.claim?.nonce && now?.state !== 'PENDING') return { kind: 'fenced' };

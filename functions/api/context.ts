@@ -26,7 +26,10 @@ export interface ApiScope {
 }
 
 export interface ApiEnv {
-  Bindings: { requestContext?: { requestId?: string; http?: { sourceIp?: string } } };
+  Bindings: {
+    requestContext?: { requestId?: string; http?: { sourceIp?: string } };
+    event?: { headers?: Record<string, string | undefined> };
+  };
   Variables: {
     requestId: string;
     actor?: Actor;

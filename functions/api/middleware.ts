@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import { createHash } from 'node:crypto';
 import type { MiddlewareHandler } from 'hono';
 import { findKey, type Scope } from '../../lib/aws/api-keys.ts';
@@ -7,6 +8,7 @@ import { readTenant } from '../../lib/aws/tenants.ts';
 import { PacelineError } from '../../lib/domain/errors.ts';
 import { newId } from '../../lib/domain/ids.ts';
 import type { ApiEnv, ApiScope } from './context.ts';
+import { tooLargeDetail } from './problem.ts';
 
 export const maxBodyBytes = 5 * 1024 * 1024;
 
@@ -59,13 +61,12 @@ export function allow(...wanted: Scope[]): Middleware {
 /** Refuses bodies above 5 MB; reads any other as JSON, whatever a client's library says it is. */
 export function readBody(): Middleware {
   return async (c, next) => {
-    const tooLarge = new PacelineError(
-      'PAYLOAD_TOO_LARGE',
-      'The body is above 5 MB; make the contract with "recipients": [] and upload the rows with POST /v1/contracts/:id/import.',
-    );
+    const tooLarge = new PacelineError('PAYLOAD_TOO_LARGE', tooLargeDetail);
     if (Number(c.req.header('content-length') ?? 0) > maxBodyBytes) throw tooLarge;
     const body = c.req.method === 'GET' ? new ArrayBuffer(0) : await c.req.arrayBuffer();
     if (body.byteLength > maxBodyBytes) throw tooLarge;
+    // What is not UTF-8 would be read with other characters in place of the broken ones.
+    if (!isUtf8(body)) throw new PacelineError('MALFORMED_JSON', 'The body is not UTF-8; send JSON in UTF-8.');
     const type = c.req.header('content-type') ?? '';
     if (type.startsWith('multipart/')) {
       throw new PacelineError('UNSUPPORTED_MEDIA_TYPE', 'Send JSON with Content-Type: application/json.');
@@ -82,7 +83,8 @@ export function readBody(): Middleware {
  */
 export function idempotent({ deps }: ApiScope, options: { secret?: boolean } = {}): Middleware {
   return async (c, next) => {
-    const key = c.req.header('idempotency-key');
+    // The Lambda adapter leaves empty headers out.
+    const key = c.req.header('idempotency-key') ?? c.env?.event?.headers?.['idempotency-key'];
     const actor = c.get('actor');
     if (key === undefined || actor === undefined) return await next();
     if (!/^[\x20-\x7e]{1,255}$/.test(key)) {

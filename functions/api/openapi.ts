@@ -4,7 +4,7 @@ import type { Scope } from '../../lib/aws/api-keys.ts';
 import { errorCodes, fieldErrorCodes } from '../../lib/domain/errors.ts';
 import type { ApiEnv, ApiScope } from './context.ts';
 import { allow, idempotent } from './middleware.ts';
-import { type statusOf, titleOf } from './problem.ts';
+import { type statusOf, titleOf, tooLargeDetail } from './problem.ts';
 
 export type Api = OpenAPIHono<ApiEnv>;
 
@@ -36,11 +36,11 @@ const examples: Record<ErrorStatus, { code: keyof typeof statusOf; detail: strin
   402: { code: 'QUOTA_EXCEEDED', detail: 'The plan allows 5 accounts; delete one or change the plan.' },
   403: { code: 'FORBIDDEN', detail: 'This call needs a key with the scope "send".' },
   404: { code: 'NOT_FOUND', detail: 'There is no such contract.' },
-  405: { code: 'METHOD_NOT_ALLOWED', detail: 'This path has no such method.' },
+  405: { code: 'METHOD_NOT_ALLOWED', detail: 'This path takes GET, POST.' },
   409: { code: 'ILLEGAL_STATE', detail: 'A contract that is COMPLETED cannot be paused.' },
   413: {
     code: 'PAYLOAD_TOO_LARGE',
-    detail: 'The body is above 5 MB; upload the rows with POST /v1/contracts/:id/import.',
+    detail: tooLargeDetail,
   },
   415: { code: 'UNSUPPORTED_MEDIA_TYPE', detail: 'Send JSON with Content-Type: application/json.' },
   422: {
@@ -57,13 +57,20 @@ const examples: Record<ErrorStatus, { code: keyof typeof statusOf; detail: strin
   },
   429: { code: 'TOO_MANY_REQUESTS', detail: 'Try again later.' },
   500: { code: 'INTERNAL', detail: 'Something went wrong here; try again, and quote X-Request-Id if it stays.' },
-  503: { code: 'UNAVAILABLE', detail: 'No host has answered within 20 s; try again.' },
+  503: {
+    code: 'UNAVAILABLE',
+    detail: 'No pairing code came within 20 s; GET /v1/accounts/:id/link shows one that comes later.',
+  },
 };
 
-/** The error answers of a route, for the document alone: the handler throws them as PacelineError. */
-export function problems(...statuses: ErrorStatus[]): Record<never, never> {
+/**
+ * The error answers of a route, for the document alone: the handler throws them as PacelineError. Any call may fail or come at a bad time, and
+ * where a body can be too large it can also be of the wrong kind.
+ */
+export function problems(...given: ErrorStatus[]): Record<never, never> {
+  const statuses = new Set<ErrorStatus>([...given, ...(given.includes(413) ? [415 as const] : []), 500, 503]);
   return Object.fromEntries(
-    statuses.map((status) => [
+    [...statuses].map((status) => [
       status,
       {
         description: titleOf[status],
@@ -118,7 +125,8 @@ export const idParam = z.object({ id: z.string().openapi({ param: { name: 'id', 
 export const limitQuery = (max: number, standard: number) =>
   z.coerce.number().int().min(1).max(max).default(standard).openapi({ type: 'integer' });
 
-export const pageQuery = z.object({
+/** A parameter that does not exist is refused. */
+export const pageQuery = z.strictObject({
   limit: limitQuery(100, 50),
   cursor: z.string().optional().openapi({ description: '`nextCursor` of the page before.' }),
 });

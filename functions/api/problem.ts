@@ -1,6 +1,5 @@
 import { HTTPException } from 'hono/http-exception';
-import type { z } from 'zod';
-import { type ErrorCode, type FieldError, type FieldErrorCode, PacelineError } from '../../lib/domain/errors.ts';
+import { type ErrorCode, PacelineError } from '../../lib/domain/errors.ts';
 import type { ApiScope, Call } from './context.ts';
 
 /** The one place where codes become HTTP. */
@@ -43,8 +42,10 @@ export const titleOf: Record<(typeof statusOf)[ErrorCode], string> = {
   503: 'Service unavailable',
 };
 
-/** More wrong fields than these are counted in `detail` and not listed. */
-export const maxListedErrors = 1000;
+/** A function takes events of 6 MB, in which the body is a JSON string: quotes, backslashes and line breaks count twice there. */
+export const tooLargeDetail =
+  'The body is above 5 MB, or above 6 MB with its quotes, backslashes and line breaks counted twice; make the contract with ' +
+  '"recipients": [] and upload the rows with POST /v1/contracts/:id/import.';
 
 /** Any error as problem+json (RFC 9457); what is not a PacelineError is logged and told as INTERNAL. */
 export function problem(error: Error, c: Call, logger: ApiScope['logger']): Response {
@@ -59,7 +60,7 @@ export function problem(error: Error, c: Call, logger: ApiScope['logger']): Resp
     status,
     code: known.code,
     detail: known.detail,
-    ...(known.errors === undefined ? {} : { errors: known.errors.slice(0, maxListedErrors) }),
+    ...(known.errors === undefined ? {} : { errors: known.errors }),
   };
   const headers: Record<string, string> = { 'Content-Type': 'application/problem+json' };
   if (status === 401) headers['WWW-Authenticate'] = 'Bearer';
@@ -77,56 +78,4 @@ function toPacelineError(error: Error): PacelineError {
   return new PacelineError('INTERNAL', 'Something went wrong here; try again, and quote X-Request-Id if it stays.', {
     cause: error,
   });
-}
-
-/** VALIDATION that lists each wrong field; `detail` names the first. */
-export function invalid(errors: FieldError[]): PacelineError {
-  const [first] = errors;
-  const where = first === undefined ? '' : first.row === undefined ? first.path : `${first.path} (row ${first.row})`;
-  const count = errors.length === 1 ? 'One field is' : `${errors.length} fields are`;
-  const listed = errors.length > maxListedErrors ? ` The first ${maxListedErrors} are listed.` : '';
-  return new PacelineError('VALIDATION', `${count} not valid. ${where}: ${first?.message ?? ''}${listed}`, {
-    errors: errors.slice(0, maxListedErrors),
-  });
-}
-
-/** What zod found, as field errors; `rowsField` is the array whose elements are rows. */
-export function fieldErrorsOf(error: z.ZodError, rowsField = 'recipients'): FieldError[] {
-  return error.issues.flatMap((issue): FieldError[] => {
-    const path = issue.path.map(String);
-    const at = (more: string[]): Pick<FieldError, 'path' | 'row'> => ({
-      path: pointer([...path, ...more]),
-      ...(path[0] === rowsField && typeof issue.path[1] === 'number' ? { row: issue.path[1] + 1 } : {}),
-    });
-    if (issue.code === 'unrecognized_keys') {
-      return issue.keys.map((key) => ({
-        ...at([key]),
-        code: 'UNKNOWN_FIELD',
-        message: `There is no field "${key.slice(0, 100)}".`,
-      }));
-    }
-    return [{ ...at([]), code: codeOf(issue, rowsField), message: issue.message }];
-  });
-}
-
-function codeOf(issue: z.core.$ZodIssue, rowsField: string): FieldErrorCode {
-  switch (issue.code) {
-    case 'invalid_type':
-      return issue.message.endsWith('received undefined') ? 'REQUIRED' : 'INVALID';
-    case 'too_big':
-      return issue.path[0] === rowsField && issue.path.length === 1 ? 'TOO_MANY_ROWS' : 'OUT_OF_RANGE';
-    case 'too_small':
-      return issue.origin === 'string' ? 'REQUIRED' : 'OUT_OF_RANGE';
-    case 'custom': {
-      const code: unknown = issue.params?.code;
-      return typeof code === 'string' ? (code as FieldErrorCode) : 'INVALID';
-    }
-    default:
-      return 'INVALID';
-  }
-}
-
-/** RFC 6901. */
-export function pointer(path: string[]): string {
-  return path.map((part) => `/${part.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }

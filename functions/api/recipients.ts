@@ -1,8 +1,8 @@
 import { toPageRow } from '../../lib/aws/pages.ts';
 import type { PageRow } from '../../lib/domain/contract.ts';
 import type { FieldError } from '../../lib/domain/errors.ts';
+import { RecipientWarnings } from '../../lib/domain/recipient-warnings.ts';
 import { checkText } from '../../lib/domain/text.ts';
-import { maxListedErrors } from './problem.ts';
 
 /** A recipient as the body has it; `to` and `text` are other names of the first two. */
 export interface RecipientInput {
@@ -19,19 +19,20 @@ export interface CheckedRecipients {
   errors: FieldError[];
 }
 
-/** Checks each row on its own and tells all that are wrong, up to a bound; what is only odd is summed up in `warnings`. */
+/** Checks each row on its own and tells all that are wrong; what is only odd is summed up in `warnings`. `known`: the contract's numbers so far. */
 export function checkRecipients(
   recipients: RecipientInput[],
-  settings: { defaultCountry?: string | undefined; skipInvalid: boolean; message?: string | undefined },
+  settings: {
+    defaultCountry?: string | undefined;
+    skipInvalid: boolean;
+    message?: string | undefined;
+    known?: string[];
+  },
 ): CheckedRecipients {
   const rows: PageRow[] = [];
   const errors: FieldError[] = [];
-  const odd = new Map<string, { count: number; firstRow: number }>();
-  const seen = new Set<string>();
-  let repeated = 0;
+  const odd = new RecipientWarnings('row', settings.known);
   for (const [index, recipient] of recipients.entries()) {
-    // Bad rows past the bound are neither listed nor worth the time.
-    if (errors.length > maxListedErrors) break;
     const names = {
       phoneNumber: oneName(recipient, 'phoneNumber', 'to'),
       message: oneName(recipient, 'message', 'text'),
@@ -55,21 +56,9 @@ export function checkRecipients(
       continue;
     }
     rows.push(result.row);
-    for (const warning of result.warnings) {
-      const sum = odd.get(warning) ?? { count: 0, firstRow: index + 1 };
-      odd.set(warning, { ...sum, count: sum.count + 1 });
-    }
-    if (result.row.skip !== undefined) continue;
-    if (seen.has(result.row.to)) repeated += 1;
-    else seen.add(result.row.to);
+    odd.add(result.row, result.warnings, index + 1);
   }
-  const warnings = [...odd].map(
-    ([text, { count, firstRow }]) => `${text} Rows: ${count}, the first is row ${firstRow}.`,
-  );
-  if (repeated > 0) warnings.unshift(`Numbers that came before: ${repeated}. Each is sent to again.`);
-  const skipped = rows.filter((row) => row.skip !== undefined).length;
-  if (skipped > 0) warnings.unshift(`Invalid numbers: ${skipped}. They are recorded as failed.`);
-  return { rows, warnings, errors };
+  return { rows, warnings: odd.sentences(), errors };
 }
 
 /** The contract's own text, where rows have none; checked once, for its own sake. */

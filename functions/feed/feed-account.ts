@@ -1,4 +1,4 @@
-import { readCounter, runJob } from '../../lib/aws/contract-jobs.ts';
+import { runJob } from '../../lib/aws/contract-jobs.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { type FeedRequest, requestFeed } from '../../lib/aws/feed-queue.ts';
 import {
@@ -6,92 +6,126 @@ import {
   dueBacklog,
   type PageReader,
   putRows,
+  renewTexts,
   reserveRows,
   rowsOf,
   runningContracts,
 } from '../../lib/aws/feed-rows.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { sendToLane } from '../../lib/aws/lanes.ts';
-import { moveMessage, readHot, readMessage } from '../../lib/aws/messages.ts';
-import { ConditionFailed } from '../../lib/aws/table.ts';
+import { moveMessage, readHot, toMessage } from '../../lib/aws/messages.ts';
+import { ConditionFailed, type Item } from '../../lib/aws/table.ts';
 import { wakeAccount } from '../../lib/aws/wake.ts';
-import type { Account } from '../../lib/domain/account.ts';
-import { type Contract, finalStatusOf } from '../../lib/domain/contract.ts';
+import type { Account, AccountHot } from '../../lib/domain/account.ts';
+import type { Contract } from '../../lib/domain/contract.ts';
 import { planFeed, windowOf } from '../../lib/domain/feed.ts';
-import type { Lane, Message } from '../../lib/domain/message.ts';
+import { type Lane, lanes, type Message } from '../../lib/domain/message.ts';
 import { policyOf } from '../../lib/domain/pacing.ts';
+import { Broken } from './broken.ts';
+import { completeIfFinal } from './complete.ts';
+import { finishOpenRows } from './open-rows.ts';
 import { refeed } from './refeed.ts';
+import { removeAccount } from './remove-account.ts';
+
+/** An owner that has claimed nothing for so long may not know what the lanes hold. */
+const ownerIdleMs = 60_000;
 
 /**
  * One feed of one account. Requests of an account never run side by side (FIFO group), and every step can be repeated:
  *
  *   1 finish rows an interrupted feed had reserved
- *   2 messages that are PENDING again and due -> QUEUED
- *   3 new rows, as many as the window leaves, turn by turn among the running contracts -> reserved -> made -> in the lane
- *   4 contracts whose messages are all final -> COMPLETED or FAILED
- *   5 the owner is told, after the lane holds them
+ *   2 refeed only: what is QUEUED goes into the lanes again, and the counts are put right
+ *   3 messages that are PENDING again and due -> QUEUED
+ *   4 new rows, as many as the window leaves, turn by turn among the running contracts -> reserved -> made -> in the lane
+ *   5 contracts whose messages are all final -> COMPLETED or FAILED
+ *   6 the owner is told, after the lane holds them
  *
- * `rowReader` keeps pages between invocations.
+ * A contract that cannot be served (a page is missing) does not stop the others; it is thrown at the end, so that the request is repeated.
+ * `rowReader` keeps pages between invocations. A refeed asks for another turn at `deadlineMs`.
  */
-export async function feedAccount(deps: Deps, request: FeedRequest, rowReader: PageReader): Promise<void> {
+export async function feedAccount(
+  deps: Deps,
+  request: FeedRequest,
+  rowReader: PageReader,
+  deadlineMs: number,
+): Promise<void> {
   const { tenantId, accountId } = request;
   const { table } = deps;
-  const [account, hot] = await Promise.all([
+  const [account, found] = await Promise.all([
     table.get<Account>(keys.account(tenantId, accountId)),
     readHot(table, tenantId, accountId),
   ]);
-  if (account === undefined || hot === undefined || account.deletedAt !== undefined) return;
-  const contracts = (await runningContracts(table, tenantId, accountId)).filter((c) => c.status === 'IN_PROGRESS');
+  if (account?.deletedAt !== undefined) return await removeAccount(deps, tenantId, accountId);
+  if (account === undefined || found === undefined) return;
+  let hot = found;
+  const running = (await runningContracts(table, tenantId, accountId)).filter((c) => c.status === 'IN_PROGRESS');
+  const broken = new Broken();
 
   let sent = 0;
-  if (request.kind === 'refeed') sent += await refeed(deps, account, hot);
-  for (const contract of contracts) sent += await finishOpenRows(deps, account, contract, rowReader);
+  for (const contract of running) {
+    await broken.keep(contract, async () => {
+      sent += await finishOpenRows(deps, account, contract, rowReader);
+    });
+  }
+  if (request.kind === 'refeed') {
+    const { cursor } = request;
+    const options = { reader: rowReader, broken, deadlineMs, ...(cursor === undefined ? {} : { cursor }) };
+    const refed = await refeed(deps, account, hot, options);
+    sent += refed.sent;
+    if (refed.next !== undefined) await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, refed.next);
+    hot = (await readHot(table, tenantId, accountId)) ?? hot;
+  }
   const queued = { express: hot.queuedExpress, bulk: hot.queuedBulk };
-  sent += await feedBacklog(deps, account, contracts, queued);
-  sent += await feedNewRows(deps, account, contracts, queued, rowReader);
-  if (sent > 0) await wakeAccount(deps, tenantId, accountId);
-  for (const contract of contracts) await completeIfFinal(deps, contract, accountId);
+  for (const contract of broken.without(running)) {
+    await broken.keep(contract, async () => {
+      sent += await feedBacklog(deps, account, contract, queued, rowReader);
+    });
+  }
+  sent += await feedNewRows(deps, account, broken.without(running), queued, rowReader, broken);
+  if (sent > 0 || mayNotKnow(account, hot, queued, deps.nowMs())) await wakeAccount(deps, tenantId, accountId);
+  for (const contract of running) {
+    await broken.keep(contract, () => completeIfFinal(deps, contract, accountId));
+  }
+  broken.tell();
 }
 
-async function finishOpenRows(deps: Deps, account: Account, contract: Contract, reader: PageReader): Promise<number> {
-  if (contract.openFrom >= contract.nextRow) return 0;
-  const rows = await reader.rows(contract, contract.openFrom, contract.nextRow);
-  const messages = await putRows(deps.table, contract, account.id, rows, deps.nowMs());
-  await sendToLane(deps.sqs, account.laneUrls[contract.lane], messages);
-  await closeRows(deps.table, contract, contract.openFrom, contract.nextRow);
-  contract.openFrom = contract.nextRow;
-  return messages.length;
+/**
+ * Nothing was sent, but the lanes hold messages: an earlier feed may have died before it told the owner. One that works its way through
+ * half a window or less asks for more with each message, and is not told each time that it has some.
+ */
+function mayNotKnow(account: Account, hot: AccountHot, queued: Record<Lane, number>, nowMs: number): boolean {
+  const idle = nowMs - (hot.lastActivity ?? 0) > ownerIdleMs;
+  const policy = policyOf(account);
+  return lanes.some((lane) => queued[lane] > 0 && (idle || queued[lane] >= windowOf(lane, policy) / 2));
 }
 
 /** Before new rows: whoever waited longest comes first. Raises `queued` by what it moved. */
 async function feedBacklog(
   deps: Deps,
   account: Account,
-  contracts: Contract[],
+  contract: Contract,
   queued: Record<Lane, number>,
+  reader: PageReader,
 ): Promise<number> {
-  const policy = policyOf(account);
-  let sent = 0;
-  for (const contract of contracts) {
-    const room = windowOf(contract.lane, policy) - queued[contract.lane];
-    if (room <= 0) continue;
-    const due = await dueBacklog(deps.table, contract, deps.nowMs(), room);
-    const moved: Message[] = [];
-    for (const { messageId } of due) {
-      const message = await readMessage(deps.table, contract.tenantId, messageId);
-      if (message?.state !== 'PENDING') continue;
-      try {
-        moved.push(await moveMessage(deps.table, message, 'QUEUED', { queuedAt: deps.nowMs() }));
-      } catch (error) {
-        // Canceled in between: its backlog entry went with it.
-        if (!(error instanceof ConditionFailed)) throw error;
-      }
+  const { table } = deps;
+  const room = windowOf(contract.lane, policyOf(account)) - queued[contract.lane];
+  if (room <= 0) return 0;
+  const due = await dueBacklog(table, contract, deps.nowMs(), room);
+  const items = await table.getMany<Item>(due.map(({ messageId }) => keys.message(contract.tenantId, messageId)));
+  const pending = items.flatMap((item) => (item?.state === 'PENDING' ? [toMessage(item)] : []));
+  await renewTexts(table, contract, reader, pending, deps.nowMs());
+  const moved: Message[] = [];
+  for (const message of pending) {
+    try {
+      moved.push(await moveMessage(table, message, 'QUEUED', { queuedAt: deps.nowMs() }));
+    } catch (error) {
+      // Canceled in between: its backlog entry went with it.
+      if (!(error instanceof ConditionFailed)) throw error;
     }
-    await sendToLane(deps.sqs, account.laneUrls[contract.lane], moved);
-    queued[contract.lane] += moved.length;
-    sent += moved.length;
   }
-  return sent;
+  await sendToLane(deps.sqs, account.laneUrls[contract.lane], moved);
+  queued[contract.lane] += moved.length;
+  return moved.length;
 }
 
 async function feedNewRows(
@@ -100,6 +134,7 @@ async function feedNewRows(
   contracts: Contract[],
   queued: Record<Lane, number>,
   reader: PageReader,
+  broken: Broken,
 ): Promise<number> {
   const byId = new Map(contracts.map((contract) => [contract.id, contract]));
   const plan = planFeed({
@@ -116,22 +151,35 @@ async function feedNewRows(
   for (const { contractId, rows: wanted } of plan) {
     const contract = byId.get(contractId);
     if (contract === undefined) continue;
-    const from = contract.nextRow;
-    const rows = await reader.rows(contract, from, await rowsToTake(reader, contract, wanted));
-    const to = from + rows.length;
-    const valid = rows.filter(({ data }) => data.skip === undefined).length;
-    if (!(await reserveRows(deps.table, contract, account.id, to, valid, deps.nowMs()))) continue;
-    const messages = await putRows(deps.table, contract, account.id, rows, deps.nowMs());
-    await sendToLane(deps.sqs, account.laneUrls[contract.lane], messages);
-    contract.nextRow = to;
-    contract.openFrom = from;
-    await closeRows(deps.table, contract, from, to);
-    contract.openFrom = to;
-    contract.fedCount += valid;
-    queued[contract.lane] += messages.length;
-    sent += messages.length;
+    await broken.keep(contract, async () => {
+      const fed = await feedRows(deps, account, contract, wanted, reader);
+      queued[contract.lane] += fed;
+      sent += fed;
+    });
   }
   return sent;
+}
+
+async function feedRows(
+  deps: Deps,
+  account: Account,
+  contract: Contract,
+  wanted: number,
+  reader: PageReader,
+): Promise<number> {
+  const from = contract.nextRow;
+  const rows = await reader.rows(contract, from, await rowsToTake(reader, contract, wanted));
+  const to = from + rows.length;
+  const valid = rows.filter(({ data }) => data.skip === undefined).length;
+  if (!(await reserveRows(deps.table, contract, account.id, to, valid, deps.nowMs()))) return 0;
+  const messages = await putRows(deps.table, contract, account.id, rows, deps.nowMs());
+  await sendToLane(deps.sqs, account.laneUrls[contract.lane], messages);
+  contract.nextRow = to;
+  contract.openFrom = from;
+  await closeRows(deps.table, contract, from, to);
+  contract.openFrom = to;
+  contract.fedCount += valid;
+  return messages.length;
 }
 
 /** The row behind the last to take: `wanted` rows with a message, and the skipped ones between and right behind them. */
@@ -152,36 +200,12 @@ async function rowsToTake(reader: PageReader, contract: Contract, wanted: number
   return to;
 }
 
-async function completeIfFinal(deps: Deps, contract: Contract, accountId: string): Promise<void> {
-  if (contract.nextRow < rowsOf(contract)) return;
-  const counter = await readCounter(deps.table, contract);
-  const status = finalStatusOf(contract, counter);
-  if (status === undefined) return;
-  try {
-    await deps.table.transact([
-      {
-        update: 'SET #s = :status, completedAt = :now REMOVE reason',
-        key: keys.contract(contract.tenantId, contract.id),
-        // Clauses: still running; nothing reopens its messages; no rows came or went since the counter was read.
-        condition: '#s = :running AND attribute_not_exists(job) AND totalCount = :total',
-        names: { '#s': 'status' },
-        values: { ':status': status, ':now': deps.nowMs(), ':running': 'IN_PROGRESS', ':total': contract.totalCount },
-      },
-      { delete: keys.running(contract.tenantId, accountId, contract.id) },
-    ]);
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
-  }
-}
-
-/** Goes on with a contract's job; asks for another turn when the time is up. */
+/** Goes on with a contract's job; asks for another turn when the time is up. What waits for messages being sent, the sweep asks for. */
 export async function continueJob(deps: Deps, request: FeedRequest, deadlineMs: number): Promise<void> {
-  if (request.contractId === undefined) return;
-  const contract = await deps.table.get<Contract>(keys.contract(request.tenantId, request.contractId));
-  if (contract?.job === undefined) return;
-  const state = await runJob(deps, contract, deadlineMs);
-  if (state === 'more') await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, request);
-  else if (contract.job === 'retry') {
-    await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { ...request, kind: 'feed' });
-  }
+  const { tenantId, contractId } = request;
+  if (contractId === undefined) return;
+  const end = await runJob(deps, { tenantId, id: contractId }, deadlineMs);
+  if (end === 'more') await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, request);
+  // What a retry reopened goes into the lanes, and what a clear took away may have been all that was missing.
+  else if (end === 'done') await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { ...request, kind: 'feed' });
 }

@@ -2,6 +2,7 @@ import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import { z } from 'zod';
 import { createClients } from '../../lib/aws/clients.ts';
 import { createDeps, type Deps } from '../../lib/aws/deps.ts';
+import type { FeedRequest } from '../../lib/aws/feed-queue.ts';
 import { PageReader } from '../../lib/aws/feed-rows.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
 import { lambda } from '../../lib/runtime/lambda.ts';
@@ -13,6 +14,15 @@ const request = z.object({
   tenantId: z.string(),
   accountId: z.string(),
   contractId: z.string().optional(),
+  cursor: z
+    .object({
+      contractId: z.string(),
+      row: z.number(),
+      found: z.object({ express: z.number(), bulk: z.number() }),
+      counted: z.object({ express: z.number(), bulk: z.number() }),
+      lastActivity: z.number().optional(),
+    })
+    .optional(),
 });
 
 /** Time a job leaves for the rest of the invocation. */
@@ -52,14 +62,13 @@ export async function serveFeed(
       continue;
     }
     try {
-      const { contractId, ...wanted } = request.parse(JSON.parse(record.body));
-      const asked = contractId === undefined || wanted.kind !== 'job' ? wanted : { ...wanted, contractId };
+      const asked = toRequest(JSON.parse(record.body));
       // Several requests of one account in a batch ask for the same.
       const sameAs = JSON.stringify(asked);
       if (served.has(sameAs)) continue;
       if (asked.kind === 'job') await continueJob(deps, asked, options.deadlineMs);
       else if (asked.kind === 'remove') await removeAccount(deps, asked.tenantId, asked.accountId);
-      else await feedAccount(deps, asked, reader);
+      else await feedAccount(deps, asked, reader, options.deadlineMs);
       served.add(sameAs);
     } catch (error) {
       options.failed(group, error);
@@ -68,4 +77,14 @@ export async function serveFeed(
     }
   }
   return { batchItemFailures };
+}
+
+/** What does not belong to its kind is left out, so that equal requests look equal. */
+function toRequest(body: unknown): FeedRequest {
+  const { kind, tenantId, accountId, contractId, cursor } = request.parse(body);
+  const asked = { kind, tenantId, accountId };
+  if (kind === 'job' && contractId !== undefined) return { ...asked, contractId };
+  if (kind !== 'refeed' || cursor === undefined) return asked;
+  const { lastActivity, ...rest } = cursor;
+  return { ...asked, cursor: lastActivity === undefined ? rest : { ...rest, lastActivity } };
 }

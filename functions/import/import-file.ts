@@ -11,12 +11,12 @@ import {
   type PageRow,
   pageSize,
 } from '../../lib/domain/contract.ts';
-import { csvRows, type FileRow, ndjsonRows, UnreadableFile } from './read-rows.ts';
+import { RecipientWarnings } from '../../lib/domain/recipient-warnings.ts';
+import { UnreadableFile } from './file-text.ts';
+import { csvRows, type FileRow, ndjsonRows } from './read-rows.ts';
 
 /** More bad lines than these are counted and not listed. */
 const maxListedErrors = 1000;
-/** Reading ends early when so much is wrong. */
-const maxErrors = 10_000;
 const progressEvery = 10_000;
 /** Pages on their way to S3 at once. */
 const pagesInFlight = 8;
@@ -61,8 +61,9 @@ export async function importFile(deps: Deps, key: string): Promise<ImportResult>
     await discard(deps, contract, found.pages);
     return told ? 'refused' : 'ignored';
   }
-  await putSkipped(deps, contract, found.skipped);
-  const done = { pages: found.pages, rows: found.rowsRead, skipped: found.skipped.length };
+  const { pages, rowsRead, skipped, warnings } = found;
+  const done = { pages, rows: rowsRead, skipped: skipped.length, warnings };
+  await putSkipped(deps, contract, skipped);
   if (await completeImport(deps.table, contract, importId, done)) return 'imported';
   await discard(deps, contract, found.pages);
   return 'ignored';
@@ -81,6 +82,7 @@ interface Found {
   skipped: { row: number; data: PageRow }[];
   errorCount: number;
   errors: ImportError[];
+  warnings: string[];
   /** The import counts no more: reading ended early. */
   stopped: boolean;
 }
@@ -93,7 +95,8 @@ async function readFile(
   rows: AsyncGenerator<FileRow>,
   settings: { defaultCountry?: string | undefined; skipInvalid: boolean },
 ): Promise<Found> {
-  const found: Found = { pages: [], rowsRead: 0, skipped: [], errorCount: 0, errors: [], stopped: false };
+  const found: Found = { pages: [], rowsRead: 0, skipped: [], errorCount: 0, errors: [], warnings: [], stopped: false };
+  const odd = new RecipientWarnings('line');
   const fail = (line: number, code: string, message: string) => {
     found.errorCount += 1;
     if (found.errors.length < maxListedErrors) found.errors.push({ line, code, message });
@@ -136,11 +139,11 @@ async function readFile(
           for (const { code, message } of result.problems) fail(row.line, code, message);
         } else {
           if (result.row.skip !== undefined) found.skipped.push({ row: found.rowsRead - 1, data: result.row });
+          odd.add(result.row, result.warnings, row.line);
           page.push(result.row);
           if (page.length === pageSize) await flush();
         }
       }
-      if (found.errorCount >= maxErrors) break;
     }
   } catch (error) {
     if (!(error instanceof UnreadableFile)) throw error;
@@ -150,5 +153,6 @@ async function readFile(
   // Never a partial page of an import that stopped: under the same name another reader may have put the whole one.
   if (!found.stopped) await flush();
   await Promise.all(uploads);
+  found.warnings = odd.sentences();
   return found;
 }

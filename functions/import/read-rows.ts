@@ -1,23 +1,12 @@
-import type { Readable } from 'node:stream';
+import { Readable } from 'node:stream';
 import { CsvError, parse } from 'csv-parse';
 import { z } from 'zod';
 import type { RowInput } from '../../lib/aws/pages.ts';
+import { sentenceOf } from '../../lib/domain/field-sentences.ts';
+import { maxLineBytes, textOf, UnreadableFile } from './file-text.ts';
 
 /** One row of a file: what it says, or why it cannot be read. `line` counts from 1 and is where the row begins. */
 export type FileRow = { line: number; input: RowInput } | { line: number; problem: string };
-
-/** A file that is not what it should be as a whole, with the line that shows it. */
-export class UnreadableFile extends Error {
-  override name = 'UnreadableFile';
-  readonly line: number;
-  constructor(line: number, message: string) {
-    super(message);
-    this.line = line;
-  }
-}
-
-/** Longer lines are no recipients: a text has at most 4,096 characters. */
-const maxRecordBytes = 128 * 1024;
 
 const columns: Record<string, keyof RowInput> = {
   phonenumber: 'phoneNumber',
@@ -28,22 +17,26 @@ const columns: Record<string, keyof RowInput> = {
 };
 
 /**
- * Rows of a CSV file with a header line: phoneNumber (or to), message (or text), optionally externalId, in any order and case. A byte order
- * mark and CRLF are fine. Throws UnreadableFile.
+ * Rows of a CSV file with a header line: phoneNumber (or to), message (or text), optionally externalId, in any order and case. Fields are
+ * parted by commas, semicolons or tabs, whichever the header has. A byte order mark and CRLF are fine. Throws UnreadableFile.
  */
 export async function* csvRows(body: Readable): AsyncGenerator<FileRow> {
-  const parser = body.pipe(
+  const parts = textOf(body);
+  const first = await parts.next();
+  if (first.done === true) throw new UnreadableFile(1, 'The file is empty; its first line names the columns.');
+  const source = Readable.from(resumed(first.value, parts));
+  const parser = source.pipe(
     parse({
-      bom: true,
+      delimiter: delimiterOf(first.value),
       info: true,
       relax_column_count: true,
       skip_empty_lines: true,
       trim: false,
-      max_record_size: maxRecordBytes,
+      max_record_size: maxLineBytes,
     }),
   );
   // pipe does not carry errors over.
-  body.on('error', (error) => parser.destroy(error));
+  source.on('error', (error) => parser.destroy(error));
   let names: (keyof RowInput)[] | undefined;
   let line = 1;
   try {
@@ -70,9 +63,22 @@ export async function* csvRows(body: Readable): AsyncGenerator<FileRow> {
       `The file is not CSV: ${error.message}`,
     );
   } finally {
+    source.destroy();
     body.destroy();
   }
   if (names === undefined) throw new UnreadableFile(1, 'The file is empty; its first line names the columns.');
+}
+
+async function* resumed(first: string, rest: AsyncGenerator<string>): AsyncGenerator<string> {
+  yield first;
+  yield* rest;
+}
+
+/** Names of columns have none of these, so the header cannot be misread; a header with several kinds is left to fail by its names. */
+function delimiterOf(start: string): string {
+  const header = /^\s*([^\r\n]*)/.exec(start)?.[1] ?? '';
+  const found = [',', ';', '\t'].filter((delimiter) => header.includes(delimiter));
+  return found.length === 1 ? (found[0] ?? ',') : ',';
 }
 
 function headerOf(record: string[]): (keyof RowInput)[] {
@@ -101,24 +107,16 @@ const recipient = z.strictObject({
 /** Rows of a file with one JSON object a line; empty lines are skipped. Throws UnreadableFile. */
 export async function* ndjsonRows(body: Readable): AsyncGenerator<FileRow> {
   let line = 0;
-  for await (const text of linesOf(body)) {
-    line += 1;
-    if (text.length > maxRecordBytes) throw new UnreadableFile(line, 'The line is too long to be a recipient.');
-    if (text.trim() !== '') yield ndjsonRow(line, text);
+  for await (const part of textOf(body)) {
+    const lines = part.split('\n');
+    // A part ends with its line; only the file's last one may lack the end.
+    if (lines.at(-1) === '') lines.pop();
+    for (const text of lines) {
+      line += 1;
+      if (text.length > maxLineBytes) throw new UnreadableFile(line, 'The line is too long to be a recipient.');
+      if (text.trim() !== '') yield ndjsonRow(line, text);
+    }
   }
-}
-
-/** Lines without their ends; a byte order mark is dropped. A line beyond the bound comes cut off, and is the last. */
-async function* linesOf(body: Readable): AsyncGenerator<string> {
-  const decoder = new TextDecoder();
-  let rest = '';
-  for await (const chunk of body) {
-    const lines = (rest + decoder.decode(chunk as Uint8Array, { stream: true })).split('\n');
-    rest = lines.pop() ?? '';
-    yield* lines;
-    if (rest.length > maxRecordBytes) break;
-  }
-  yield rest + decoder.decode();
 }
 
 function ndjsonRow(line: number, text: string): FileRow {
@@ -128,12 +126,15 @@ function ndjsonRow(line: number, text: string): FileRow {
   } catch {
     return { line, problem: 'The line is not JSON.' };
   }
-  const parsed = recipient.safeParse(value);
-  if (!parsed.success) {
-    const [issue] = parsed.error.issues;
-    const where = issue?.path.join('.') ?? '';
-    return { line, problem: `${where === '' ? '' : `${where}: `}${issue?.message ?? 'The line is not a recipient.'}` };
-  }
+  const parsed = recipient.safeParse(value, { error: sentenceOf });
+  if (!parsed.success) return { line, problem: problemOf(parsed.error.issues[0]) };
   const { phoneNumber, to, message, text: other, externalId } = parsed.data;
   return { line, input: { phoneNumber: phoneNumber ?? to, text: message ?? other, externalId } };
+}
+
+function problemOf(issue: z.core.$ZodIssue | undefined): string {
+  if (issue === undefined) return 'The line is not a recipient.';
+  if (issue.code === 'unrecognized_keys') return `There is no field "${issue.keys[0]?.slice(0, 100) ?? ''}".`;
+  const where = issue.path.join('.');
+  return where === '' ? 'The line is not a JSON object.' : `${where}: ${issue.message}`;
 }

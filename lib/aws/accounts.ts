@@ -2,10 +2,11 @@ import type { Account, AccountHot, Desired } from '../domain/account.ts';
 import { PacelineError } from '../domain/errors.ts';
 import type { Lane } from '../domain/message.ts';
 import { initialPace } from '../domain/pacing.ts';
+import { failContracts } from './account-contracts.ts';
 import { auditWrite, type Origin } from './audit.ts';
 import type { Deps } from './deps.ts';
 import { requestFeed } from './feed-queue.ts';
-import { accountPk, finder, keys } from './keys.ts';
+import { finder, keys } from './keys.ts';
 import { createLanes, removeLanes } from './lanes.ts';
 import { ConditionFailed, type Item, type Table, type Write } from './table.ts';
 import { wakeAccount } from './wake.ts';
@@ -256,8 +257,9 @@ function indexWrite(tenantId: string, id: string, wantsHost: boolean, rests: boo
 }
 
 /**
- * From here on the account answers 404. Its running contracts fail with a reason; the device is logged out by a host, then the feed's
- * `remove` takes lanes and items away. Undefined when there is no such account.
+ * From here on the account answers 404. Its unfinished contracts fail with a reason; the device is logged out by a host, then the feed's
+ * `remove` takes lanes and items away. The item `deleted` makes the sweep ask for that until it is done. Undefined when there is no such
+ * account.
  */
 export async function deleteAccount(
   deps: Deps,
@@ -280,6 +282,7 @@ export async function deleteAccount(
       // A host that owned it once may hold keys of it, so one has to look even where no device is linked.
       indexWrite(tenantId, id, pair.account.linkedAt !== undefined || pair.hot.epoch > 0, false),
       { delete: keys.accountRef(tenantId, id) },
+      { put: { ...keys.deleted(tenantId, id), type: 'deleted', ix: finder.deleted, ixs: indexValue(tenantId, id) } },
       {
         update: 'ADD accountCount :less',
         key: keys.tenant(tenantId),
@@ -292,40 +295,8 @@ export async function deleteAccount(
     if (error instanceof ConditionFailed && error.failed[0] === true) return undefined;
     throw error;
   }
-  await failRunningContracts(deps, tenantId, id);
   await wakeAccount(deps, tenantId, id);
+  await failContracts(deps, tenantId, id);
   await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind: 'remove', tenantId, accountId: id });
   return pair;
-}
-
-/** IN_PROGRESS -> FAILED for all contracts of a deleted account; what is not sent is settled by the feed. */
-export async function failRunningContracts(deps: Deps, tenantId: string, accountId: string): Promise<void> {
-  const running = await deps.table.queryAll<{ sk: string }>({ pk: accountPk(tenantId, accountId), skPrefix: 'RUN#' });
-  for (const { sk } of running) {
-    const contractId = sk.slice('RUN#'.length);
-    try {
-      await deps.table.transact([
-        {
-          update: 'SET #s = :failed, reason = :reason, job = :settle, completedAt = :now REMOVE jobRow',
-          key: keys.contract(tenantId, contractId),
-          // Clause: it runs.
-          condition: '#s = :running',
-          names: { '#s': 'status' },
-          values: {
-            ':failed': 'FAILED',
-            ':reason': 'The account was deleted.',
-            ':settle': 'settle',
-            ':now': deps.nowMs(),
-            ':running': 'IN_PROGRESS',
-          },
-        },
-        { delete: keys.running(tenantId, accountId, contractId) },
-      ]);
-    } catch (error) {
-      // Paused, canceled or completed in the meantime.
-      if (!(error instanceof ConditionFailed)) throw error;
-      continue;
-    }
-    await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind: 'job', tenantId, accountId, contractId });
-  }
 }

@@ -70,7 +70,7 @@ export async function completeImport(
   table: Table,
   contract: Contract,
   importId: string,
-  result: { pages: PageRef[]; rows: number; skipped: number },
+  result: { pages: PageRef[]; rows: number; skipped: number; warnings: string[] },
 ): Promise<boolean> {
   const [accountId = ''] = contract.accountIds;
   const still = stillImporting(importId);
@@ -78,7 +78,7 @@ export async function completeImport(
     table.transact([
       {
         update:
-          'SET #s = :pending, pages = :pages, totalCount = :n, atOnce = :k, #i.#s = :completed, #i.rowsRead = :n, #i.errorCount = :none',
+          'SET #s = :pending, pages = :pages, totalCount = :n, atOnce = :k, #i.#s = :completed, #i.rowsRead = :n, #i.errorCount = :none, #i.warnings = :odd',
         key: keys.contract(contract.tenantId, contract.id),
         ...still,
         values: {
@@ -89,6 +89,7 @@ export async function completeImport(
           ':n': result.rows,
           ':k': result.skipped,
           ':none': 0,
+          ':odd': result.warnings,
         },
       },
       {

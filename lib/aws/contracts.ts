@@ -1,8 +1,8 @@
 import type { ContractAction, ContractState } from '../domain/contract.ts';
-import { type Contract, emptyCounter, move, type PageRef, type PageRow } from '../domain/contract.ts';
+import { type Contract, emptyCounter, maxPages, move, type PageRef, type PageRow } from '../domain/contract.ts';
 import { PacelineError } from '../domain/errors.ts';
 import { auditWrite, type Origin } from './audit.ts';
-import { runJob } from './contract-jobs.ts';
+import { jobWrite, runJob } from './contract-jobs.ts';
 import type { Deps } from './deps.ts';
 import { requestFeed } from './feed-queue.ts';
 import { finder, keys } from './keys.ts';
@@ -81,9 +81,14 @@ export function numbered(rows: PageRow[], firstRow: number): { row: number; data
 /**
  * The contract becomes visible here, after its pages and skipped rows are stored: one transaction with its counter, its place among the
  * running ones where it starts at once, and its scheduled start. One already there under this id (a repeat with the same
- * Idempotency-Key) is answered as it is.
+ * Idempotency-Key) is answered as it is. `suppressed`: how many of the rows that are final at once were skipped for an opt-out.
  */
-export async function createContract(deps: Deps, origin: Origin, contract: Contract): Promise<Contract> {
+export async function createContract(
+  deps: Deps,
+  origin: Origin,
+  contract: Contract,
+  suppressed = 0,
+): Promise<Contract> {
   const { tenantId, id } = contract;
   const [accountId = ''] = contract.accountIds;
   const { name, lane, status, totalCount, skipInvalid } = contract;
@@ -91,7 +96,15 @@ export async function createContract(deps: Deps, origin: Origin, contract: Contr
     // Clause: the id is new.
     { put: { ...keys.contract(tenantId, id), type: 'contract', ...contract }, condition: 'attribute_not_exists(pk)' },
     accountCheck(tenantId, accountId),
-    { put: { ...keys.counter(tenantId, id, accountId), type: 'counter', ...emptyCounter, failed: contract.atOnce } },
+    {
+      put: {
+        ...keys.counter(tenantId, id, accountId),
+        type: 'counter',
+        ...emptyCounter,
+        failed: contract.atOnce - suppressed,
+        suppressed,
+      },
+    },
     auditWrite(
       origin,
       { action: 'contract.created', target: id, changes: { name, accountId, lane, status, totalCount, skipInvalid } },
@@ -116,7 +129,10 @@ export async function createContract(deps: Deps, origin: Origin, contract: Contr
   return contract;
 }
 
-/** The pages of one request, behind the rows that are there. Throws ILLEGAL_STATE unless PENDING; adding the same batch twice adds it once. */
+/**
+ * The pages of one request, behind the rows that are there. Throws ILLEGAL_STATE unless PENDING and with room for more pages; adding the
+ * same batch twice adds it once.
+ */
 export async function appendRows(
   deps: Deps,
   origin: Origin,
@@ -126,7 +142,8 @@ export async function appendRows(
 ): Promise<Contract> {
   const { tenantId, id } = read;
   const [accountId = ''] = read.accountIds;
-  const skipped = rows.filter((row) => row.skip !== undefined).length;
+  const suppressed = rows.filter((row) => row.skip === 'SUPPRESSED').length;
+  const invalid = rows.filter((row) => row.skip === 'INVALID_NUMBER').length;
   const firstKey = pages[0]?.key;
   for (let contract = read; ; ) {
     if (firstKey !== undefined && contract.pages.some((page) => page.key === firstKey)) return contract;
@@ -134,6 +151,13 @@ export async function appendRows(
       throw new PacelineError(
         'ILLEGAL_STATE',
         `Recipients are added while PENDING; the contract is ${contract.status}.`,
+      );
+    }
+    if (contract.pages.length + pages.length > maxPages) {
+      throw new PacelineError(
+        'ILLEGAL_STATE',
+        `The contract is made of ${contract.pages.length} pages and can have ${maxPages}: each request makes one or more. ` +
+          'Put the rest into a new contract, in requests of up to 5,000 recipients or as one file with /import.',
       );
     }
     const firstRow = contract.pages.reduce((sum, page) => sum + page.rows, 0);
@@ -148,12 +172,16 @@ export async function appendRows(
           values: {
             ':pages': pages,
             ':n': rows.length,
-            ':k': skipped,
+            ':k': suppressed + invalid,
             ':pending': 'PENDING',
             ':there': contract.pages.length,
           },
         },
-        { update: 'ADD failed :k', key: keys.counter(tenantId, id, accountId), values: { ':k': skipped } },
+        {
+          update: 'ADD failed :f, suppressed :s',
+          key: keys.counter(tenantId, id, accountId),
+          values: { ':f': invalid, ':s': suppressed },
+        },
         auditWrite(
           origin,
           { action: 'contract.recipients_added', target: id, changes: { recipients: rows.length } },
@@ -180,7 +208,7 @@ const auditNames: Record<Exclude<ContractAction, 'import' | 'imported'>, string>
 };
 
 /**
- * Carries out a move of the domain: status, job and the `running` item change in one transaction. Throws NOT_FOUND and ILLEGAL_STATE.
+ * Carries out a move of the domain: status, job and the items `running` and `job` change in one transaction. Throws NOT_FOUND and ILLEGAL_STATE.
  * Jobs on rows run here for up to 15 s (`delete` leaves them to the feed), the feed goes on. `repeated`: an earlier
  * attempt of the same call may have moved it already; then the contract is answered as it is.
  */
@@ -220,8 +248,8 @@ export async function moveContract(
       return { ...contract, status: 'DELETED' };
     }
     if (result.job === undefined) return await mustRead(deps.table, tenantId, id);
-    const state = await runJob(deps, await mustRead(deps.table, tenantId, id), deps.nowMs() + inlineJobMs);
-    if (state === 'more') await askFeed(deps, contract, 'job');
+    const end = await runJob(deps, contract, deps.nowMs() + inlineJobMs);
+    if (end === 'more') await askFeed(deps, contract, 'job');
     else if (result.status === 'IN_PROGRESS') await askFeed(deps, contract, 'feed');
     return await mustRead(deps.table, tenantId, id);
   }
@@ -254,7 +282,6 @@ function moveWrites(
   if (job !== undefined) {
     sets.push('job = :job');
     values[':job'] = job;
-    removes.push('jobRow');
     // A retry or a clear waits for the job before; cancel and delete replace it.
     if (action === 'retry' || action === 'clear') condition += ' AND attribute_not_exists(job)';
   }
@@ -285,6 +312,7 @@ function moveWrites(
       deps.randomBytes,
     ),
   ];
+  if (job !== undefined) writes.push(jobWrite(from, job, deps.nowMs()));
   if (to === 'IN_PROGRESS') writes.push(runningWrite(tenantId, accountId, id), accountCheck(tenantId, accountId));
   else writes.push({ delete: keys.running(tenantId, accountId, id) });
   if (action === 'start' || action === 'cancel' || action === 'delete')

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
+import type { Lane } from '../domain/message.ts';
 
 /**
  * feed: put the next rows into the account's lanes. refeed: the lanes lost what the table says they hold. job: go on with a contract's
@@ -10,6 +11,18 @@ export interface FeedRequest {
   tenantId: string;
   accountId: string;
   contractId?: string;
+  cursor?: RefeedCursor;
+}
+
+/** Where a refeed that needs several turns goes on, and what it has seen so far. */
+export interface RefeedCursor {
+  contractId: string;
+  row: number;
+  /** QUEUED messages found. */
+  found: Record<Lane, number>;
+  /** The account's counts, and its last claim (epoch ms), when the refeed began. */
+  counted: Record<Lane, number>;
+  lastActivity?: number;
 }
 
 /** One FIFO group per account: requests of an account never run side by side. Each request is its own (no deduplication). */

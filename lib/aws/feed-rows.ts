@@ -10,8 +10,10 @@ import { ConditionFailed, type Item, inParallel, type Table } from './table.ts';
 
 /** Texts and messages are kept so long after they were made. */
 const textDays = 15;
-const messageDays = 90;
+export const messageDays = 90;
 const daySec = 24 * 3600;
+/** A text that ends sooner is written anew when its message goes into the lane again. */
+const renewTextDays = 7;
 
 /** Reads rows of contracts; the last few pages stay in memory because the feed takes one page in many small bites. */
 export class PageReader {
@@ -144,6 +146,29 @@ export async function putRows(
     }
   });
   return inLane.sort((a, b) => a.row - b.row);
+}
+
+/** Messages wait longer than texts live: before they go into the lane again, texts that are gone or end soon are written anew from the pages. */
+export async function renewTexts(
+  table: Table,
+  contract: Contract,
+  reader: PageReader,
+  messages: Message[],
+  nowMs: number,
+): Promise<void> {
+  const nowSec = Math.floor(nowMs / 1000);
+  const texts = await table.getMany<{ ttl?: number }>(messages.map(({ id }) => keys.text(contract.tenantId, id)));
+  const ending = messages.filter((_, index) => (texts[index]?.ttl ?? 0) < nowSec + renewTextDays * daySec);
+  const anew: { id: string; text: string }[] = [];
+  for (const { id, row } of ending.sort((a, b) => a.row - b.row)) {
+    const [found] = await reader.rows(contract, row, row + 1);
+    if (found !== undefined) anew.push({ id, text: found.data.text });
+  }
+  await table.writeMany(
+    anew.map(({ id, text }) => ({
+      put: { ...keys.text(contract.tenantId, id), type: 'text', text, ttl: nowSec + textDays * daySec },
+    })),
+  );
 }
 
 /** The reserved rows are all in the table and in the lane. */

@@ -12,7 +12,8 @@ import type { Lane } from '../domain/message.ts';
  *   feed               running by account, contract, backlog by contract   queries within two partitions
  *   send               text + contract + recipient, then the claim         one batch read, one transaction
  *   host               own accounts and unowned ones                       finder: host#<id>, unowned
- *   sweep              running contracts, due starts                       finder: running, start
+ *   sweep              running contracts, due starts, unfinished jobs,     finder: running, start, job, deleted
+ *                      deleted accounts
  */
 export interface Key {
   pk: string;
@@ -35,9 +36,11 @@ export const keys = {
   account: (t: string, a: string): Key => ({ pk: accountPk(t, a), sk: 'A' }),
   accountHot: (t: string, a: string): Key => ({ pk: accountPk(t, a), sk: 'O' }),
   accountRef: (t: string, a: string): Key => ({ pk: tenantPk(t), sk: `A#${a}` }),
+  deleted: (t: string, a: string): Key => ({ pk: accountPk(t, a), sk: 'DELETED' }),
   running: (t: string, a: string, c: string): Key => ({ pk: accountPk(t, a), sk: `RUN#${c}` }),
   contract: (t: string, c: string): Key => ({ pk: tenantPk(t), sk: `C#${c}` }),
   startAt: (t: string, c: string): Key => ({ pk: contractPk(t, c), sk: 'START' }),
+  job: (t: string, c: string): Key => ({ pk: contractPk(t, c), sk: 'JOB' }),
   counter: (t: string, c: string, a: string): Key => ({ pk: contractPk(t, c), sk: `CNT#${a}` }),
   backlog: (t: string, c: string, notBefore: number, m: string): Key => ({
     pk: contractPk(t, c),
@@ -56,6 +59,8 @@ export const finder = {
   unowned: 'unowned',
   running: 'running',
   start: 'start',
+  job: 'job',
+  deleted: 'deleted',
   ownedBy: (hostId: string): string => `host#${hostId}`,
 };
 

@@ -45,6 +45,8 @@ export interface ContractImport {
   expiresAt: number;
   errorCount: number;
   errors: ImportError[];
+  /** Sentences about what is odd in the rows that were accepted. */
+  warnings?: string[];
 }
 
 /** Times are epoch milliseconds. */
@@ -63,9 +65,8 @@ export interface Contract {
   fedCount: number;
   atOnce: number;
   skipInvalid: boolean;
+  /** Where it stands is in the item `job`, which exists as long as this does. */
   job?: ContractJob;
-  /** The next row the job looks at. */
-  jobRow?: number;
   /** When the feed last gave it a turn. */
   fedAt?: number;
   import?: ContractImport;
@@ -93,6 +94,8 @@ export const pageSize = 500;
 export const maxRows = 100_000;
 /** Rows one request may carry; more come by import or by further requests. */
 export const maxInlineRows = 5_000;
+/** Pages of a contract at most: their names are part of its item, which DynamoDB bounds at 400 KB. */
+export const maxPages = 1_000;
 
 export const emptyCounter: Readonly<Counter> = Object.freeze({
   sent: 0,
@@ -194,12 +197,19 @@ export function countsOf(
   counter: Counter,
   sendingNow: boolean,
 ): Counts {
-  const { backlog, ...finals } = counter;
+  // One by one: what is read from the table carries its keys.
+  const { sent, delivered, read, failed, canceled, suppressed, expired } = counter;
   const final = finalCount(counter);
   const open = Math.max(0, contract.totalCount - final);
-  const inFlight = Math.min(Math.max(0, contract.fedCount - (final - contract.atOnce) - backlog), open);
+  const inFlight = Math.min(Math.max(0, inFlightOf(contract, counter)), open);
   const sending = sendingNow ? Math.min(1, inFlight) : 0;
-  return { pending: open - inFlight, queued: inFlight - sending, sending, ...finals };
+  const unsent = { pending: open - inFlight, queued: inFlight - sending, sending };
+  return { ...unsent, sent, delivered, read, failed, canceled, suppressed, expired };
+}
+
+/** Messages that are QUEUED or SENDING, as contract and counter tell it. */
+export function inFlightOf(contract: Pick<Contract, 'fedCount' | 'atOnce'>, counter: Counter): number {
+  return contract.fedCount - (finalCount(counter) - contract.atOnce) - counter.backlog;
 }
 
 /** What GET /stats says about the whole contract; `pending` is everything not final. */

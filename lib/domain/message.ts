@@ -79,8 +79,9 @@ export interface Message {
 export type Receipt = 'delivered' | 'read';
 
 const moves: Record<MessageState, readonly MessageState[]> = {
-  PENDING: ['QUEUED', 'CANCELED', 'SUPPRESSED', 'EXPIRED'],
-  QUEUED: ['SENDING', 'PENDING', 'CANCELED', 'SUPPRESSED', 'EXPIRED'],
+  // FAILED, and receipts in PENDING and QUEUED: a message that was laid aside without an answer may have reached WhatsApp after all.
+  PENDING: ['QUEUED', 'DELIVERED', 'READ', 'FAILED', 'CANCELED', 'SUPPRESSED', 'EXPIRED'],
+  QUEUED: ['SENDING', 'PENDING', 'DELIVERED', 'READ', 'FAILED', 'CANCELED', 'SUPPRESSED', 'EXPIRED'],
   SENDING: ['SENT', 'DELIVERED', 'READ', 'PENDING', 'FAILED'],
   SENT: ['DELIVERED', 'READ'],
   DELIVERED: ['READ'],
@@ -96,7 +97,7 @@ export function canMove(from: MessageState, to: MessageState): boolean {
   return moves[from].includes(to);
 }
 
-/** The state a receipt leads to; undefined when it changes nothing (receipts only move forward, from SENDING on). */
+/** The state a receipt leads to; undefined when it changes nothing: receipts only move forward. */
 export function applyReceipt(state: MessageState, receipt: Receipt): MessageState | undefined {
   const to = receipt === 'read' ? 'READ' : 'DELIVERED';
   return canMove(state, to) ? to : undefined;

@@ -15,10 +15,17 @@ const link =
 
 /**
  * The text as it will be sent: NFC, `\r\n` as `\n`. Refused: nothing visible in it, above `maxTextLength`, control
- * characters other than tab and newline, halves of a character. What recipients tend to report is only warned about.
+ * characters other than tab and newline, halves of a character, and U+FFFD, which is what is left of text read in a wrong encoding.
+ * What recipients tend to report is only warned about.
  */
 export function checkText(text: string): TextResult {
   if (!text.isWellFormed()) return refuse('TEXT_CONTROL_CHARACTERS', 'The text contains half of a character.');
+  if (text.includes('\ufffd')) {
+    return refuse(
+      'TEXT_CONTROL_CHARACTERS',
+      'The text has lost characters (U+FFFD) to a wrong encoding; send it as UTF-8.',
+    );
+  }
   const clean = text.normalize('NFC').replaceAll('\r\n', '\n');
   const control = controlCharacter.exec(clean)?.[0];
   if (control !== undefined) {

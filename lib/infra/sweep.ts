@@ -36,6 +36,7 @@ export class Sweep extends Construct {
     data.table.allowFinder(handler);
     feedQueue.allowSend(handler);
     queues.allowInboxRemoval(handler);
+    queues.allowWake(handler);
     // The next minute repeats it anyway.
     handler.function.configureAsyncInvoke({ retryAttempts: 0 });
     new Rule(this, 'EveryMinute', {

@@ -12,7 +12,11 @@ export interface Emulators {
 const EMULATOR_GRACE_MS = 2000;
 
 /** Starts what the user has not put elsewhere with AWS_ENDPOINT_URL_DYNAMODB, _SQS or _S3; ports are those of last time where they are free. */
-export async function startEmulators(folder: DataFolder, projectDir: string): Promise<Emulators> {
+export async function startEmulators(
+  folder: DataFolder,
+  projectDir: string,
+  onRestart?: (sentence: string) => void,
+): Promise<Emulators> {
   const given = {
     dynamodb: process.env.AWS_ENDPOINT_URL_DYNAMODB,
     sqs: process.env.AWS_ENDPOINT_URL_SQS,
@@ -37,6 +41,7 @@ export async function startEmulators(folder: DataFolder, projectDir: string): Pr
       logPath: folder.logPath(name),
       readyBy: 'message',
       graceMs: EMULATOR_GRACE_MS,
+      ...(onRestart === undefined ? {} : { onRestart }),
     });
   const children: Child[] = [];
   if (given.dynamodb === undefined) {

@@ -40,6 +40,7 @@ export class LocalFunction implements Invocable {
     logPath: string;
     projectDir: string;
     onChange: () => void;
+    onRestart: (sentence: string) => void;
   }) {
     const { plan } = options;
     this.name = plan.name;
@@ -64,6 +65,7 @@ export class LocalFunction implements Invocable {
       readyBy: 'message',
       graceMs: FUNCTION_GRACE_MS,
       onReady: options.onChange,
+      onRestart: options.onRestart,
       onMessage: (message) => {
         if (!isResult(message)) return;
         const pending = this.#pending.get(message.id);
@@ -126,11 +128,8 @@ function ok(value: unknown): Outcome {
     : { kind: 'ok', value };
 }
 
-/** Close enough for a limit: counts the long text of a payload, its body, or all of it where there is none. */
+/** As Lambda counts: the payload is JSON, in which a body is a string with its quotes, backslashes and line breaks escaped. */
 function sizeOf(payload: unknown): number {
-  if (typeof payload === 'object' && payload !== null && 'body' in payload && typeof payload.body === 'string') {
-    return Buffer.byteLength(payload.body) + 1024;
-  }
   return Buffer.byteLength(JSON.stringify(payload) ?? '');
 }
 

@@ -1,3 +1,4 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage } from 'node:http';
 
 /** API Gateway's HTTP API event, payload format 2.0. */
@@ -34,7 +35,7 @@ export interface RouteMatch {
 const TEXT_TYPES =
   /^(text\/|application\/(json|javascript|xml|x-www-form-urlencoded|problem\+json|x-ndjson|[^;]*\+(json|xml)))/i;
 
-/** The event for a request: header names in lower case, repeated headers and parameters joined by commas, cookies apart, other than text as base64. */
+/** The event for a request: header names in lower case, repeated headers and parameters joined by commas, cookies apart, other than text in UTF-8 as base64. */
 export function httpEvent(
   request: IncomingMessage,
   body: Buffer,
@@ -62,7 +63,8 @@ export function httpEvent(
   for (const [name, value] of new URLSearchParams(rawQueryString)) {
     query[name] = name in query ? `${query[name]},${value}` : value;
   }
-  const isText = TEXT_TYPES.test(headers['content-type'] ?? 'text/plain') && headers['content-encoding'] === undefined;
+  const isTextType = TEXT_TYPES.test(headers['content-type'] ?? 'text/plain');
+  const isText = isTextType && headers['content-encoding'] === undefined && isUtf8(body);
   const domainName = headers.host ?? 'localhost';
   return {
     version: '2.0',

@@ -1,6 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { statusOf, titleOf, tooLargeDetail } from '../../functions/api/problem.ts';
+import type { ErrorCode } from '../../lib/domain/errors.ts';
 import type { Invocable, Outcome } from '../functions/function.ts';
 import { httpEvent } from './event.ts';
 import { matchRoute } from './routes.ts';
@@ -21,7 +23,7 @@ export interface Gateway {
 /** API Gateway's limit. */
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
 
-/** The HTTP API on 127.0.0.1. Answers of its own are problem+json. `port` 0: a free one. */
+/** The HTTP API on 127.0.0.1. Answers of its own are problem+json like the API's, with its codes and titles. `port` 0: a free one. */
 export async function startGateway(port: number): Promise<Gateway> {
   let routes: GatewayRoute[] = [];
   const server = createServer((request, response) => {
@@ -29,7 +31,7 @@ export async function startGateway(port: number): Promise<Gateway> {
     serve(request, response, routes, requestId).catch((error: unknown) => {
       const detail = error instanceof Error ? error.message : String(error);
       if (response.headersSent) response.destroy();
-      else sendProblem(response, 500, 'INTERNAL_ERROR', `The local gateway failed: ${detail}`, requestId);
+      else sendProblem(response, 'INTERNAL', `The local gateway failed: ${detail}`, requestId);
     });
   });
   server.keepAliveTimeout = 30_000;
@@ -62,14 +64,14 @@ async function serve(
   const path = (request.url ?? '/').split('?')[0] ?? '/';
   const found = matchRoute(routes, request.method ?? 'GET', path);
   if (found === undefined) {
-    return sendProblem(response, 404, 'NOT_FOUND', 'There is nothing at this path.', requestId);
+    return sendProblem(response, 'NOT_FOUND', 'There is nothing at this path.', requestId);
   }
   const body = await readBody(request);
   if (body === 'cut-off') return;
   if (body === 'too-large') {
     response.setHeader('connection', 'close');
     request.resume();
-    return sendProblem(response, 413, 'PAYLOAD_TOO_LARGE', 'The request is above 10 MB.', requestId);
+    return sendProblem(response, 'PAYLOAD_TOO_LARGE', tooLargeDetail, requestId);
   }
   const event = httpEvent(request, body, found.match, { requestId, nowMs: Date.now() });
   sendOutcome(response, await found.route.target.invoke(event, found.route.timeoutMs), requestId);
@@ -96,12 +98,12 @@ function sendOutcome(response: ServerResponse, outcome: Outcome, requestId: stri
   else sendProblem(response, ...PROBLEMS[outcome.kind], requestId);
 }
 
-const PROBLEMS: Record<Exclude<Outcome['kind'], 'ok'>, [status: number, code: string, detail: string]> = {
-  error: [500, 'INTERNAL_ERROR', 'The function failed; its log says why.'],
-  crashed: [502, 'FUNCTION_DIED', 'The function process died over this request.'],
-  timeout: [503, 'FUNCTION_TIMEOUT', 'The function took too long.'],
-  unavailable: [503, 'FUNCTION_UNAVAILABLE', 'The function is being started; try again.'],
-  'too-large': [413, 'PAYLOAD_TOO_LARGE', 'The request is above the 6 MB of Lambda.'],
+const PROBLEMS: Record<Exclude<Outcome['kind'], 'ok'>, [code: ErrorCode, detail: string]> = {
+  error: ['INTERNAL', 'The function failed; its log says why.'],
+  crashed: ['INTERNAL', 'The function process died over this request; it is being started again.'],
+  timeout: ['UNAVAILABLE', 'The function took too long; try again.'],
+  unavailable: ['UNAVAILABLE', 'The function is being started; try again.'],
+  'too-large': ['PAYLOAD_TOO_LARGE', tooLargeDetail],
 };
 
 interface Answer {
@@ -136,8 +138,9 @@ function isAnswer(value: unknown): value is Answer {
   return typeof value === 'object' && value !== null && 'statusCode' in value && typeof value.statusCode === 'number';
 }
 
-function sendProblem(response: ServerResponse, status: number, code: string, detail: string, requestId: string): void {
-  const title = TITLES[status] ?? 'Error';
+function sendProblem(response: ServerResponse, code: ErrorCode, detail: string, requestId: string): void {
+  const status = statusOf[code];
+  const title = titleOf[status];
   response.writeHead(status, {
     'content-type': 'application/problem+json',
     'x-request-id': requestId,
@@ -145,11 +148,3 @@ function sendProblem(response: ServerResponse, status: number, code: string, det
   });
   response.end(JSON.stringify({ type: 'about:blank', title, status, code, detail }));
 }
-
-const TITLES: Record<number, string> = {
-  404: 'Not Found',
-  413: 'Content Too Large',
-  500: 'Internal Server Error',
-  502: 'Bad Gateway',
-  503: 'Service Unavailable',
-};

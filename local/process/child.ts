@@ -22,6 +22,8 @@ export interface ChildOptions {
   graceMs: number;
   /** Each time it becomes ready, restarts included. */
   onReady?: (ready: Record<string, unknown>, pid: number) => void;
+  /** Each time it is ready again after a death, with a sentence that names its log. */
+  onRestart?: (sentence: string) => void;
   onMessage?: (message: unknown) => void;
   onExit?: () => void;
 }
@@ -96,14 +98,20 @@ export class Child {
     const signal = this.#stopping.signal;
     let delayMs = FIRST_DELAY_MS;
     let wasReady = false;
+    let ended: string | undefined;
     while (!signal.aborted) {
       const startedAt = performance.now();
       const reason = await this.#runOnce((ready, pid) => {
         wasReady = true;
         this.#options.onReady?.(ready, pid);
+        if (ended !== undefined) {
+          const { name } = this;
+          this.#options.onRestart?.(`${name} ended (${ended}) and was started again; its log is ${this.#log.path}`);
+        }
         first.resolve(ready);
       });
       this.#options.onExit?.();
+      ended = reason;
       if (!wasReady) {
         first.reject(new Error(`${this.name} did not start (${reason}). ${this.#log.tail.trim()}`.trim()));
         return;

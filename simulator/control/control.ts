@@ -49,7 +49,11 @@ export function control(world: World, whatsappUrl: () => string) {
       const matching = routes.filter((route) => route.path.test(path));
       const route = matching.find((candidate) => candidate.method === request.method);
       if (route) return route.handle(request, route.path.exec(path)?.[1] ?? '');
-      if (matching.length > 0) throw new Problem(405, 'METHOD_NOT_ALLOWED', 'This path has no such method.');
+      if (matching.length > 0) {
+        const methods = matching.map(({ method }) => method).join(', ');
+        response.setHeader('allow', methods);
+        throw new Problem(405, 'METHOD_NOT_ALLOWED', `This path takes ${methods}.`);
+      }
       throw new Problem(404, 'NOT_FOUND', 'There is nothing under this path.');
     });
   };

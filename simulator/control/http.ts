@@ -1,5 +1,7 @@
+import { isUtf8 } from 'node:buffer';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type * as z from 'zod';
+import { sentenceOf } from '../../lib/domain/field-sentences.ts';
 import type { World } from '../world.ts';
 
 /** What a route answers with. */
@@ -50,18 +52,20 @@ export async function bodyOf<T>(request: IncomingMessage, schema: z.ZodType<T>):
     if (size > MOST_BODY_BYTES) throw new Problem(413, 'PAYLOAD_TOO_LARGE', 'The body has more than 1 MB.');
     chunks.push(chunk);
   }
+  const body = Buffer.concat(chunks);
+  if (!isUtf8(body)) throw new Problem(400, 'MALFORMED_JSON', 'The body is not UTF-8; send JSON in UTF-8.');
   let json: unknown;
   try {
-    json = JSON.parse(Buffer.concat(chunks).toString('utf8'));
+    json = JSON.parse(body.toString('utf8'));
   } catch (error) {
     throw new Problem(400, 'MALFORMED_JSON', 'The body is not JSON.', { cause: error });
   }
-  const parsed = schema.safeParse(json);
+  const parsed = schema.safeParse(json, { error: sentenceOf });
   if (parsed.success) return parsed.data;
   const errors = parsed.error.issues.map((issue) => ({
     path: `/${issue.path.map(String).join('/')}`,
     code: issue.code,
-    message: issue.message,
+    message: issue.code === 'unrecognized_keys' ? `There is no field "${issue.keys[0] ?? ''}".` : issue.message,
   }));
   const [first] = errors;
   throw new Problem(422, 'INVALID_BODY', `${first?.path ?? '/'}: ${first?.message ?? 'invalid'}`, { errors });

@@ -81,7 +81,9 @@ describe('making an account', () => {
     [{ name: 'x', link: 'pairing_code' }, '/phoneNumber', 'REQUIRED'],
     [{ name: 'x', link: 'email' }, '/link', 'INVALID'],
     [{ name: 'x', pacing: { gapMs: [8000, 3000] } }, '/pacing/gapMs', 'OUT_OF_RANGE'],
-    [{ name: 'x', pacing: { quietHours: [] } }, '/pacing/quietHours', 'UNKNOWN_FIELD'],
+    [{ name: 'x', pacing: { quietHours: [] } }, '/pacing/quietHours', 'NOT_SUPPORTED'],
+    [{ name: 'x', pacing: { perRecipient: {} } }, '/pacing/perRecipient', 'NOT_SUPPORTED'],
+    [{ name: 'a\u0007b' }, '/name', 'INVALID'],
   ])('refuses %j with 422 at %s', async (body, path, code) => {
     const before = await api.call('GET', '/v1/accounts');
     const refused = await api.call('POST', '/v1/accounts', body);

@@ -62,6 +62,8 @@ describe('tenants', () => {
     [{ name: 'x', defaultCountry: 'Germany' }, '/defaultCountry', 'INVALID'],
     [{ name: 'x', timeZone: 'Mars/Base' }, '/timeZone', 'INVALID'],
     [{ name: 'x', language: '??' }, '/language', 'INVALID'],
+    [{ name: 'x', language: 'en-a' }, '/language', 'INVALID'],
+    [{ name: 'x\u0000' }, '/name', 'INVALID'],
     [{ name: 'x', retention: { contentDays: 0 } }, '/retention/contentDays', 'OUT_OF_RANGE'],
     [{ name: 'x', planId: 'pln_unknown' }, '/planId', 'INVALID'],
     [{ name: 'x', quota: 5 }, '/quota', 'UNKNOWN_FIELD'],

@@ -146,6 +146,33 @@ describe('after the end', () => {
     expect((await api.call('GET', `/v1/messages/${messageId(id, 1)}`)).json.status).toBe('PENDING');
   });
 
+  it('retry-failed with nothing to retry is 409 and leaves a finished contract finished', async () => {
+    const id = await contract();
+    await finish(id);
+    await api.deps.table.update(keys.message(tenantA, messageId(id, 1)), {
+      update: 'SET #e.code = :code',
+      names: { '#e': 'error' },
+      values: { ':code': 'INVALID_NUMBER' },
+    });
+    const before = (await api.call('GET', `/v1/contracts/${id}`)).json;
+    const refused = await api.call('POST', `/v1/contracts/${id}/retry-failed`);
+    expect([refused.status, refused.json.code]).toEqual([409, 'ILLEGAL_STATE']);
+    expect(refused.json.detail).toContain('No failed message can be retried');
+    expect((await api.call('GET', `/v1/contracts/${id}`)).json).toEqual(before);
+    expect(before.status).toBe('COMPLETED');
+  });
+
+  it('clear-failed with nothing failed changes nothing', async () => {
+    const id = await contract();
+    await finish(id);
+    await api.call('POST', `/v1/contracts/${id}/clear-failed`);
+    const before = (await api.call('GET', `/v1/contracts/${id}`)).json;
+    const log = (await api.call('GET', '/v1/audit?limit=1')).json.items[0]?.id;
+    const cleared = await api.call('POST', `/v1/contracts/${id}/clear-failed`);
+    expect([cleared.status, cleared.json]).toEqual([200, before]);
+    expect((await api.call('GET', '/v1/audit?limit=1')).json.items[0]?.id).toBe(log);
+  });
+
   it('clear-failed takes the failures off the total', async () => {
     const id = await contract();
     await finish(id);
@@ -188,7 +215,25 @@ describe('an account that cannot send', () => {
     const started = await api.call('POST', `/v1/contracts/${id}/start`);
     expect(started.json).toMatchObject({
       status: 'IN_PROGRESS',
-      reason: 'Waiting: the account is disconnected (link_timeout).',
+      reason: 'Waiting: the account was not linked in time; POST /v1/accounts/:id/connect starts a new series of codes.',
+    });
+  });
+
+  it('says how to start one that is not to be connected', async () => {
+    const idle = await api.account({ connect: false });
+    const id = await contract({ accountId: idle, start: true });
+    expect((await api.call('GET', `/v1/contracts/${id}`)).json.reason).toBe(
+      'Waiting: the account is disconnected; POST /v1/accounts/:id/connect starts it.',
+    );
+  });
+
+  it('because it was deleted is told before the start too', async () => {
+    const gone = await api.account();
+    const id = await contract({ accountId: gone });
+    await api.call('DELETE', `/v1/accounts/${gone}`);
+    expect((await api.call('GET', `/v1/contracts/${id}`)).json).toMatchObject({
+      status: 'PENDING',
+      reason: 'The account was deleted; the contract cannot be started any more.',
     });
   });
 });

@@ -107,10 +107,13 @@ describe('making a contract', () => {
     expect(after.json.items.length).toBe(before.json.items.length);
   });
 
-  it('lists at most 1,000 bad rows', async () => {
+  it('lists at most 1,000 bad rows and counts all', async () => {
     const recipients = Array.from({ length: 1500 }, () => ({ phoneNumber: '1', message: 'x' }));
     const refused = await api.call('POST', '/v1/contracts', order({ recipients }));
     expect(refused.json.errors).toHaveLength(1000);
+    expect(refused.json.detail).toBe(
+      '1500 fields are not valid. /recipients/0/phoneNumber (row 1): The number is not a valid phone number. The first 1000 are listed.',
+    );
   });
 
   it.each([
@@ -118,12 +121,14 @@ describe('making a contract', () => {
     [{ accountId: undefined }, '/accountId', 'REQUIRED'],
     [{ accountId: undefined, accountIds: ['a', 'b'] }, '/accountIds', 'NOT_SUPPORTED'],
     [{ accountIds: ['a'] }, '/accountIds', 'INVALID'],
-    [{ template: 'x' }, '/template', 'UNKNOWN_FIELD'],
-    [{ templateData: {} }, '/templateData', 'UNKNOWN_FIELD'],
-    [{ recipients: [{ phoneNumber: '79991234567', message: 'x', data: {} }] }, '/recipients/0/data', 'UNKNOWN_FIELD'],
-    [{ recipients: [{ phoneNumber: '79991234567', message: 'x', email: {} }] }, '/recipients/0/email', 'UNKNOWN_FIELD'],
+    [{ template: 'x' }, '/template', 'NOT_SUPPORTED'],
+    [{ templateData: {} }, '/templateData', 'NOT_SUPPORTED'],
+    [{ recipients: [{ phoneNumber: '79991234567', message: 'x', data: {} }] }, '/recipients/0/data', 'NOT_SUPPORTED'],
+    [{ recipients: [{ phoneNumber: '79991234567', message: 'x', email: {} }] }, '/recipients/0/email', 'NOT_SUPPORTED'],
     [{ recipients: [{ phoneNumber: 79991234567, message: 'x' }] }, '/recipients/0/phoneNumber', 'INVALID'],
     [{ recipients: undefined }, '/recipients', 'REQUIRED'],
+    [{ name: 'two\nlines' }, '/name', 'INVALID'],
+    [{ recipients: [{ phoneNumber: '79991234567', message: 'Gr\ufffd\ufffde' }] }, '/recipients/0/message', 'TEXT_CONTROL_CHARACTERS'],
     [{ lane: 'fast' }, '/lane', 'INVALID'],
     [{ startAt: 'tomorrow' }, '/startAt', 'INVALID'],
     [{ startAt: '2020-01-01T00:00:00Z' }, '/startAt', 'OUT_OF_RANGE'],
@@ -216,6 +221,18 @@ describe('adding recipients', () => {
       ['bad', 'FAILED'],
       ['79991234567', 'PENDING'],
     ]);
+  });
+
+  it('warns of numbers of the calls before', async () => {
+    const made = await api.call('POST', '/v1/contracts', order({ recipients: api.recipients(600) }));
+    const path = `/v1/contracts/${made.json.id}/recipients`;
+    const grown = await api.call('POST', path, { recipients: [...api.recipients(2), { to: '79995554433', text: 'x' }] });
+    expect(grown.json.warnings).toEqual(['Numbers that came before: 2. Each is sent to again.']);
+    const again = await api.call('POST', path, { recipients: [{ to: '79995554433', text: 'x' }] });
+    expect(again.json).toMatchObject({
+      totalCount: 604,
+      warnings: ['Numbers that came before: 1. Each is sent to again.'],
+    });
   });
 
   it('loses none when calls race', async () => {

@@ -51,7 +51,29 @@ describe('bodies', () => {
     for (const raw of ['[]', 'null', '"x"', '5']) {
       const refused = await api.call('POST', '/v1/accounts', undefined, { raw });
       expect([refused.status, refused.json.code]).toEqual([422, 'VALIDATION']);
+      expect(refused.json.detail).toBe('One field is not valid. The body must be a JSON object.');
     }
+  });
+
+  it('that are not UTF-8 are 400', async () => {
+    const raw = new Uint8Array(Buffer.from('{"name":"Gr\xfc\xdfe"}', 'latin1'));
+    const refused = await api.call('POST', '/v1/accounts', undefined, { raw });
+    expect([refused.status, refused.json.code]).toEqual([400, 'MALFORMED_JSON']);
+    expect(refused.json.detail).toBe('The body is not UTF-8; send JSON in UTF-8.');
+  });
+
+  it('get sentences about their fields', async () => {
+    const body = { priority: 1.5, weight: 0, link: 'email', useLimits: 'yes', pacing: { gapMs: [1] }, colour: 'red' };
+    const refused = await api.call('POST', '/v1/accounts', body);
+    expect(refused.json.errors.map(({ path, message }) => [path, message])).toEqual([
+      ['/name', 'This field is required.'],
+      ['/priority', 'Must be a whole number.'],
+      ['/weight', 'Must be at least 1.'],
+      ['/useLimits', 'Must be true or false.'],
+      ['/pacing/gapMs', 'Must have at least 2 entries.'],
+      ['/link', 'Must be one of "qr", "pairing_code".'],
+      ['/colour', 'There is no field "colour".'],
+    ]);
   });
 
   it('are read as JSON whatever a client calls them, but not as forms', async () => {
@@ -89,6 +111,32 @@ describe('paths and queries', () => {
     const wrong = await api.call('PUT', '/v1/accounts');
     expect([wrong.status, wrong.json.code]).toEqual([405, 'METHOD_NOT_ALLOWED']);
     expect(wrong.json.detail).toBe('This path takes POST, GET.');
+    expect(wrong.headers.get('allow')).toBe('POST, GET');
+  });
+
+  it('with a slash at the end are 404, and never a thing without a name', async () => {
+    for (const method of ['GET', 'POST', 'DELETE']) {
+      const refused = await api.call(method, '/v1/accounts/');
+      expect([refused.status, refused.json.detail]).toEqual([
+        404,
+        'There is nothing at this path. It ends with a slash; try it without. GET /openapi.json lists all.',
+      ]);
+    }
+    const docs = await api.call('GET', '/docs/', undefined, { key: undefined });
+    expect([docs.status, docs.headers.get('location')]).toEqual([308, '/docs']);
+  });
+
+  it('with parameters that do not exist are 422, naming them', async () => {
+    const paths = ['accounts', 'contracts', 'messages', 'api-keys', 'audit', 'queues/status'];
+    const contract = { accountId: await api.account(), name: 'x', recipients: [] };
+    const { id } = (await api.call('POST', '/v1/contracts', contract)).json;
+    for (const path of [...paths, `contracts/${id}/stats`]) {
+      const refused = await api.call('GET', `/v1/${path}?staus=FAILED`);
+      expect([path, refused.status]).toEqual([path, 422]);
+      expect(refused.json.errors).toEqual([
+        { path: '/staus', code: 'UNKNOWN_FIELD', message: 'There is no query parameter "staus".' },
+      ]);
+    }
   });
 
   it('what later releases bring is not there', async () => {

@@ -73,3 +73,9 @@ it('answers refusals as problem+json', async () => {
   expect(refused.statusCode).toBe(401);
   expect(refused.headers?.['content-type']).toBe('application/problem+json');
 });
+
+it('refuses an Idempotency-Key that is there and empty', async () => {
+  const headers = { 'idempotency-key': '' };
+  const refused = await handler(event('POST', '/v1/accounts', { body: '{"name":"x"}', headers }), context);
+  expect([refused.statusCode, JSON.parse(refused.body ?? '').code]).toEqual([400, 'BAD_REQUEST']);
+});

@@ -45,6 +45,26 @@ describe('the QR code', () => {
     expect((await api.call('GET', `/v1/accounts/${id}/qr`)).json.code).toBe('NOT_AWAITING_LINK');
     expect((await api.call('GET', `/v1/accounts/${id}/link`)).status).toBe(409);
   });
+
+  it('says what to do where none will come by itself', async () => {
+    const idle = await api.account({ connect: false });
+    expect((await api.call('GET', `/v1/accounts/${idle}/qr`)).json.detail).toBe(
+      'The account is disconnected; POST /v1/accounts/:id/connect starts it.',
+    );
+    const late = await api.account();
+    await api.deps.table.update(keys.account(tenantA, late), {
+      update: 'SET #s = :s, statusReason = :r',
+      names: { '#s': 'status' },
+      values: { ':s': 'disconnected', ':r': 'link_timeout' },
+    });
+    for (const path of ['qr', 'link']) {
+      const refused = await api.call('GET', `/v1/accounts/${late}/${path}`);
+      expect([refused.status, refused.json.detail]).toEqual([
+        409,
+        'No code was used in time, so the account is disconnected; POST /v1/accounts/:id/connect starts a new series of codes.',
+      ]);
+    }
+  });
 });
 
 describe('the pairing code', () => {

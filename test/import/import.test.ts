@@ -119,10 +119,10 @@ describe('a file with broken rows', () => {
 
   it('lists at most 1,000 errors and counts the rest', async () => {
     const { id, key } = await waiting('ndjson');
-    await put(key, `${'{"to":"1","text":"x"}\n'.repeat(1500)}`);
+    await put(key, `${'{"to":"1","text":"x"}\n'.repeat(15_000)}`);
     await importFile(api.deps, key);
     const imported = (await show(id)).import as { errorCount: number; errors: unknown[] };
-    expect([imported.errorCount, imported.errors.length]).toEqual([1500, 1000]);
+    expect([imported.errorCount, imported.errors.length]).toEqual([15_000, 1000]);
   });
 
   it('of more than 100,000 rows names the first too many', async () => {
@@ -160,6 +160,41 @@ describe('a file with broken rows', () => {
     expect(await show(id)).toMatchObject({ totalCount: 2, counts: { pending: 1, failed: 1 } });
     const failed = await api.call('GET', `/v1/messages?contractId=${id}&status=FAILED`);
     expect(failed.json.items[0]).toMatchObject({ to: 'bad', text: 'b', error: { code: 'INVALID_NUMBER' } });
+  });
+});
+
+describe('a file with odd rows', () => {
+  it('warns in the contract, from then on', async () => {
+    const { id, key } = await waiting();
+    await put(key, 'to,text\n79991234567,a\n79991234568,see https://example.com/a\n+7 999 1234567,again\n');
+    expect(await importFile(api.deps, key)).toBe('imported');
+    const warnings = [
+      'Numbers that came before: 1. Each is sent to again.',
+      'The text contains a link. Rows: 1, the first is in line 3.',
+    ];
+    expect((await show(id)).warnings).toEqual(warnings);
+    const list = await api.call('GET', '/v1/contracts?limit=100');
+    expect(list.json.items.find((item) => item.id === id)?.warnings).toEqual(warnings);
+    const more = await api.call('POST', `/v1/contracts/${id}/recipients`, {
+      recipients: [{ to: '79991234568', text: 'more' }],
+    });
+    expect(more.json.warnings).toEqual(['Numbers that came before: 1. Each is sent to again.']);
+  });
+
+  it('that is not UTF-8 is refused with the line', async () => {
+    const { id, key } = await waiting();
+    await api.deps.pages.put(key, Buffer.from('to,text\n79991234567,Gr\xfc\xdfe\n', 'latin1'));
+    expect(await importFile(api.deps, key)).toBe('refused');
+    expect((await show(id)).import).toMatchObject({
+      errorCount: 1,
+      errors: [
+        {
+          line: 2,
+          code: 'MALFORMED_ROW',
+          message: 'The line is not UTF-8; save the file as UTF-8 and upload it again.',
+        },
+      ],
+    });
   });
 });
 

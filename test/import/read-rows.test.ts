@@ -62,10 +62,10 @@ describe('NDJSON', () => {
     const rows = await all(ndjsonRows(body('{"to":1}\nnope\n{"to":"1","text":"a","x":1}\n[]\n')));
     expect(rows.map((row) => row.line)).toEqual([1, 2, 3, 4]);
     expect(rows.map((row) => ('problem' in row ? row.problem : ''))).toEqual([
-      'to: Invalid input: expected string, received number',
+      'to: Must be a string.',
       'The line is not JSON.',
-      'Unrecognized key: "x"',
-      'Invalid input: expected object, received array',
+      'There is no field "x".',
+      'The line is not a JSON object.',
     ]);
   });
 
@@ -89,5 +89,58 @@ describe('NDJSON', () => {
       });
     await expect(all(ndjsonRows(broken()))).rejects.toThrow('connection lost');
     await expect(all(csvRows(broken()))).rejects.toThrow('connection lost');
+  });
+});
+
+describe('encodings', () => {
+  const bytes = (content: Uint8Array): Readable =>
+    Readable.from(Array.from({ length: Math.ceil(content.length / 7) }, (_, n) => content.subarray(7 * n, 7 * n + 7)));
+  const csv = 'to,text\n1,Grüße\n2,\ud83d\ude00\n';
+  const rows = [
+    { line: 2, input: { phoneNumber: '1', text: 'Grüße' } },
+    { line: 3, input: { phoneNumber: '2', text: '\ud83d\ude00' } },
+  ];
+
+  it('reads UTF-8, and UTF-16 where its byte order mark says so', async () => {
+    const little = Buffer.from(`\ufeff${csv}`, 'utf16le');
+    const big = Buffer.from(little).swap16();
+    for (const file of [Buffer.from(csv), Buffer.from(`\ufeff${csv}`), little, big]) {
+      expect(await all(csvRows(bytes(file)))).toEqual(rows);
+    }
+    const ndjson = Buffer.from('\ufeff{"to":"1","text":"ü"}\r\n{"to":"2","text":"y"}', 'utf16le');
+    expect((await all(ndjsonRows(bytes(ndjson)))).map((row) => row.line)).toEqual([1, 2]);
+  });
+
+  it('refuses anything else, naming the line', async () => {
+    const refusal = {
+      name: 'UnreadableFile',
+      line: 3,
+      message: 'The line is not UTF-8; save the file as UTF-8 and upload it again.',
+    };
+    await expect(
+      all(csvRows(bytes(Buffer.from('to,text\n1,a\n2,Gr\xfc\xdfe\n3,b\n', 'latin1')))),
+    ).rejects.toMatchObject(refusal);
+    const ndjson = '{"to":"1","text":"a"}\r\n\r\n{"to":"2","text":"caf\xe9"}';
+    await expect(all(ndjsonRows(bytes(Buffer.from(ndjson, 'latin1'))))).rejects.toMatchObject(refusal);
+    const half = Buffer.concat([Buffer.from(`\ufeff${csv}1,`, 'utf16le'), Buffer.from([0x3d, 0xd8])]);
+    await expect(all(csvRows(bytes(half)))).rejects.toMatchObject({ name: 'UnreadableFile', line: 4 });
+  });
+
+  it('takes line ends of CR alone in long files', async () => {
+    const file = `to,text\r${'1,abcdefgh\r'.repeat(30_000)}`;
+    expect(await all(csvRows(body(file)))).toHaveLength(30_000);
+  });
+});
+
+describe('delimiters', () => {
+  it.each([';', '\t'])('of %j are taken where the header has them', async (mark) => {
+    const file = `${['to', 'message'].join(mark)}\n${['1', 'a, b'].join(mark)}\n`;
+    expect(await all(csvRows(body(file)))).toEqual([{ line: 2, input: { phoneNumber: '1', text: 'a, b' } }]);
+  });
+
+  it('stay commas where the texts have semicolons', async () => {
+    expect(await all(csvRows(body('to,text\n1,a; b\n')))).toEqual([
+      { line: 2, input: { phoneNumber: '1', text: 'a; b' } },
+    ]);
   });
 });

@@ -66,7 +66,7 @@ test('lanes: the API makes them, the feed fills and removes them, the host empti
 test('inboxes: only a host receives, only the sweep cleans up after others', () => {
   expect(on(roles.host, inboxes)).toContain('sqs:ReceiveMessage');
   expect(on(roles.feed, inboxes)).toEqual(['sqs:SendMessage']);
-  expect(on(roles.sweep, inboxes)).toEqual(['sqs:DeleteQueue']);
+  expect(on(roles.sweep, inboxes)).toEqual(['sqs:DeleteQueue', 'sqs:SendMessage']);
   expect(on(roles.import, inboxes)).toEqual([]);
 });
 

@@ -5,7 +5,9 @@ import QRCode from 'qrcode';
 import { isLinked, readAccount, setDesired } from '../../../lib/aws/accounts.ts';
 import type { Account, AccountLink } from '../../../lib/domain/account.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
+import { requiredSentence } from '../../../lib/domain/field-sentences.ts';
 import { type ApiScope, originOf, tenantOf } from '../context.ts';
+import { invalid } from '../field-errors.ts';
 import {
   type Api,
   answer,
@@ -29,6 +31,17 @@ const qrSchema = z.object({ qr: z.string(), ...code }).openapi('AccountQr');
 const pairingSchema = z.object({ code: z.string(), expiresAt: isoTime }).openapi('PairingCode', {
   example: { code: 'ABCD1234', expiresAt: '2026-11-20T09:33:00.000Z' },
 });
+
+const pairingInput = z
+  .strictObject({
+    phoneNumber: z.string().max(64).optional(),
+    to: z
+      .string()
+      .max(64)
+      .optional()
+      .openapi({ description: 'Another name of phoneNumber; one of the two is required.' }),
+  })
+  .openapi('PairingCodeInput', { example: { phoneNumber: '79991234567' } });
 
 /** How long a call waits for the host's pairing code: below the 29 s of the gateway. */
 const pairingWaitMs = 20_000;
@@ -103,13 +116,19 @@ export function accountLinkRoutes(app: Api, scope: ApiScope): void {
       request: {
         params: idParam,
         headers: idempotencyHeader,
-        ...jsonBody(z.strictObject({ phoneNumber: z.string().max(64) }).openapi('PairingCodeInput')),
+        ...jsonBody(pairingInput),
       },
       responses: { 200: answer(pairingSchema, 'The code'), ...problems(400, 401, 403, 404, 409, 413, 422, 503) },
     }),
     async (c) => {
       const tenant = tenantOf(c);
-      const number = checkedNumber(c.req.valid('json').phoneNumber, tenant.defaultCountry) ?? '';
+      const { phoneNumber, to } = c.req.valid('json');
+      if (phoneNumber !== undefined && to !== undefined) {
+        throw invalid([{ path: '/to', code: 'INVALID', message: 'Send phoneNumber or to, not both.' }]);
+      }
+      const path = to === undefined ? '/phoneNumber' : '/to';
+      const number = checkedNumber(phoneNumber ?? to, tenant.defaultCountry, path);
+      if (number === undefined) throw invalid([{ path, code: 'REQUIRED', message: requiredSentence }]);
       const pair = await accountOf(c, scope);
       if (isLinked(pair.account)) {
         throw notAwaiting('The account is linked; POST /v1/accounts/:id/logout first.');
@@ -142,10 +161,39 @@ function codeView(link: AccountLink) {
 /** The code that can be used now. Throws NOT_AWAITING_LINK. */
 function currentLink(account: Account, nowMs: number): AccountLink {
   if (account.status !== 'awaiting_link' || account.link === undefined) {
-    throw notAwaiting(`The account is ${account.status}; there is no code to link it with.`);
+    throw notAwaiting(whyNoCode(account));
   }
   if (account.link.expiresAt <= nowMs) throw notAwaiting('The last code has run out and the next is not there yet.');
   return account.link;
+}
+
+function whyNoCode(account: Account): string {
+  const connect = 'POST /v1/accounts/:id/connect starts';
+  if (account.statusReason === 'link_timeout') {
+    return `No code was used in time, so the account is ${account.status}; ${connect} a new series of codes.`;
+  }
+  switch (account.status) {
+    case 'connected':
+      return 'The account is linked and connected; there is no code to link it with.';
+    case 'created':
+    case 'connecting':
+    case 'awaiting_link':
+      return account.desired === 'connected'
+        ? 'The account is connecting and has no code yet; ask again in a second.'
+        : `The account is disconnected; ${connect} it.`;
+    case 'disconnected':
+      return account.desired === 'connected' && isLinked(account)
+        ? 'The account is linked and connects again by itself; there is no code to link it with.'
+        : `The account is disconnected; ${connect} it.`;
+    case 'logged_out':
+    case 'failed':
+      return `The account is ${account.status}; ${connect} a new series of codes.`;
+    case 'restricted':
+    case 'banned':
+      return `The account is ${account.status}; there is no code to link it with.`;
+    default:
+      return account.status satisfies never;
+  }
 }
 
 const notAwaiting = (detail: string) => new PacelineError('NOT_AWAITING_LINK', detail);

@@ -18,6 +18,7 @@ import { PacelineError } from '../../../lib/domain/errors.ts';
 import { normalisePhone } from '../../../lib/domain/phone.ts';
 import { type ApiScope, type Call, idFor, originOf, pathId, tenantOf } from '../context.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
+import { invalid } from '../field-errors.ts';
 import {
   type Api,
   answer,
@@ -32,7 +33,6 @@ import {
   secured,
   securedPost,
 } from '../openapi.ts';
-import { invalid } from '../problem.ts';
 import { accountInput, accountPatch, accountSchema, accountView } from '../schemas/account.ts';
 
 const tags = ['Accounts'];
@@ -190,7 +190,7 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
         summary,
         ...securedPost(scope, 'manage'),
         request: { params: idParam, headers: idempotencyHeader, ...noBody },
-        responses: { 202: answer(accountSchema, 'It will happen'), ...problems(401, 403, 404, 409, 422) },
+        responses: { 202: answer(accountSchema, 'It will happen'), ...problems(400, 401, 403, 404, 409, 413, 422) },
       }),
       async (c) => {
         const pair = await setDesired(deps, originOf(c, deps), await accountOf(c, scope), desired);
@@ -217,10 +217,14 @@ function numberWanted(): PacelineError {
 }
 
 /** Digits of a given number. Throws VALIDATION. */
-export function checkedNumber(input: string | undefined, defaultCountry: string | undefined): string | undefined {
+export function checkedNumber(
+  input: string | undefined,
+  defaultCountry: string | undefined,
+  path = '/phoneNumber',
+): string | undefined {
   if (input === undefined) return undefined;
   const result = normalisePhone(input, defaultCountry);
-  if (!result.ok) throw invalid([{ path: '/phoneNumber', code: 'INVALID_NUMBER', message: result.reason }]);
+  if (!result.ok) throw invalid([{ path, code: 'INVALID_NUMBER', message: result.reason }]);
   return result.digits;
 }
 

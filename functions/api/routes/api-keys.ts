@@ -5,6 +5,7 @@ import { ConditionFailed } from '../../../lib/aws/table.ts';
 import { type FieldError, PacelineError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, type Call, originOf, pathId } from '../context.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
+import { invalid } from '../field-errors.ts';
 import {
   type Api,
   answer,
@@ -17,12 +18,11 @@ import {
   secured,
   securedPost,
 } from '../openapi.ts';
-import { invalid } from '../problem.ts';
 import { keyInput, keySchema, keyView, newKeySchema } from '../schemas/admin.ts';
 
 const tags = ['Administration'];
 /** Admins name the tenant whose keys they mean; without it they mean the admin keys. */
-const tenantQuery = z.object({ tenantId: z.string().max(60).optional() });
+const tenantQuery = z.strictObject({ tenantId: z.string().max(60).optional() });
 
 export function apiKeyRoutes(app: Api, scope: ApiScope): void {
   const { deps } = scope;
@@ -60,6 +60,11 @@ export function apiKeyRoutes(app: Api, scope: ApiScope): void {
         });
       }
       if (errors.length > 0) throw invalid(errors);
+      const lacking = own === undefined ? [] : body.scopes.filter((given) => !c.get('actor')?.scopes.includes(given));
+      if (lacking.length > 0) {
+        const message = `This key does not have the scope "${lacking.join('" and "')}" itself and cannot give it.`;
+        throw new PacelineError('FORBIDDEN', message);
+      }
       const secret = newSecret(admin, deps.randomBytes);
       const wanted = { name: body.name, scopes: body.scopes, secret, ...(tenantId === undefined ? {} : { tenantId }) };
       try {

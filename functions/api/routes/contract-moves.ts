@@ -1,7 +1,13 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { beginImport } from '../../../lib/aws/contract-imports.ts';
+import { notRetried } from '../../../lib/aws/contract-jobs/retry.ts';
+import { readCounter } from '../../../lib/aws/contract-jobs.ts';
 import { moveContract } from '../../../lib/aws/contracts.ts';
+import { rowsOf } from '../../../lib/aws/feed-rows.ts';
 import { presignUpload, uploadKey, urlLifeSec } from '../../../lib/aws/pages.ts';
+import { readRows } from '../../../lib/aws/rows.ts';
+import { type Contract, move } from '../../../lib/domain/contract.ts';
+import { PacelineError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, idFor, isRepeated, originOf, pathId, tenantOf } from '../context.ts';
 import { contractOf, viewOf } from '../contract-reading.ts';
 import {
@@ -51,10 +57,17 @@ export function contractMoveRoutes(app: Api, scope: ApiScope): void {
         summary,
         ...securedPost(scope, 'send'),
         request: { params: idParam, headers: idempotencyHeader, ...noBody },
-        responses: { 200: answer(contractSchema, 'The contract'), ...problems(401, 403, 404, 409, 422) },
+        responses: { 200: answer(contractSchema, 'The contract'), ...problems(400, 401, 403, 404, 409, 413, 422) },
       }),
       async (c) => {
         const id = pathId(c.req.valid('param').id, 'con');
+        if ((action === 'retry' || action === 'clear') && !isRepeated(c)) {
+          const contract = await contractOf(c, scope);
+          if (move(contract, action).ok && !(await hasFailed(scope, contract, action))) {
+            if (action === 'retry') throw new PacelineError('ILLEGAL_STATE', nothingToRetry);
+            return c.json(await viewOf(scope, contract), 200);
+          }
+        }
         const moved = await moveContract(deps, originOf(c, deps), tenantOf(c).id, id, action, isRepeated(c));
         return c.json(await viewOf(scope, moved), 200);
       },
@@ -113,4 +126,21 @@ export function contractMoveRoutes(app: Api, scope: ApiScope): void {
       );
     },
   );
+}
+
+const nothingToRetry =
+  'No failed message can be retried: there is none, or their numbers are not valid, or nobody knows whether they were sent.';
+
+/** Whether the contract has messages the job would find; reads rows up to the first one. */
+async function hasFailed({ deps }: ApiScope, contract: Contract, job: 'retry' | 'clear'): Promise<boolean> {
+  const { failed } = await readCounter(deps.table, contract);
+  if (failed <= 0 || job === 'clear') return failed > 0;
+  const total = rowsOf(contract);
+  for (let from = 0, seen = 0; from < total && seen < failed; from += 1000) {
+    const rows = await readRows(deps, contract, from, from + 1000, { madeOnly: true });
+    const found = rows.filter(({ message }) => message.state === 'FAILED');
+    if (found.some(({ message }) => !notRetried.has(message.error?.code ?? ''))) return true;
+    seen += found.length;
+  }
+  return false;
 }

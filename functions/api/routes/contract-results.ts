@@ -66,7 +66,7 @@ export function contractResultRoutes(app: Api, scope: ApiScope): void {
       ...secured('read'),
       request: {
         params: idParam,
-        query: z.object({
+        query: z.strictObject({
           list: z.enum(['success', 'failed']).optional(),
           limit: limitQuery(1000, inlineItems),
           cursor: z.string().optional(),
@@ -113,7 +113,10 @@ export function contractResultRoutes(app: Api, scope: ApiScope): void {
       request: { params: idParam },
       responses: {
         200: { description: 'The file', content: { 'text/csv': { schema: z.string() } } },
-        302: { description: 'Where the file is' },
+        302: {
+          description: 'Above about 3 MB: where the file is, for an hour',
+          headers: z.object({ Location: z.url() }),
+        },
         ...problems(401, 403, 404),
       },
     }),

@@ -1,13 +1,14 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { readAccount } from '../../../lib/aws/accounts.ts';
 import { appendRows, createContract, listContracts, numbered, putSkipped } from '../../../lib/aws/contracts.ts';
-import { putPages } from '../../../lib/aws/pages.ts';
+import { putPages, readNumbers } from '../../../lib/aws/pages.ts';
 import type { Contract } from '../../../lib/domain/contract.ts';
 import { maxRows } from '../../../lib/domain/contract.ts';
 import { type FieldError, PacelineError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, idFor, originOf, tenantOf } from '../context.ts';
 import { contractOf, viewOf, withCounters } from '../contract-reading.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
+import { invalid } from '../field-errors.ts';
 import {
   type Api,
   answer,
@@ -20,7 +21,6 @@ import {
   secured,
   securedPost,
 } from '../openapi.ts';
-import { invalid } from '../problem.ts';
 import { checkMessage, checkRecipients } from '../recipients.ts';
 import { contractInput, contractSchema, contractView, recipientsInput, visibleStates } from '../schemas/contract.ts';
 
@@ -121,7 +121,9 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       const message = bothNames(body, errors);
       errors.push(...checkMessage(message));
       const { defaultCountry } = tenant;
-      const checked = checkRecipients(body.recipients, { defaultCountry, skipInvalid: contract.skipInvalid, message });
+      const known = await readNumbers(deps.pages, contract.pages);
+      const settings = { defaultCountry, skipInvalid: contract.skipInvalid, message, known };
+      const checked = checkRecipients(body.recipients, settings);
       errors.push(...checked.errors);
       if (contract.totalCount + body.recipients.length > maxRows) {
         errors.push({

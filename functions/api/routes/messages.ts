@@ -10,8 +10,8 @@ import { messageStates } from '../../../lib/domain/message.ts';
 import { normalisePhone } from '../../../lib/domain/phone.ts';
 import { type ApiScope, pathId, tenantOf } from '../context.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
+import { invalid } from '../field-errors.ts';
 import { type Api, answer, idParam, pageOf, pageQuery, problems, secured } from '../openapi.ts';
-import { invalid } from '../problem.ts';
 import { messageSchema, messageView } from '../schemas/message.ts';
 
 const tags = ['Messages'];

@@ -33,7 +33,8 @@ export function queueRoutes(app: Api, scope: ApiScope): void {
       tags: ['Results'],
       summary: 'How much waits, runs and is done, over all contracts',
       ...secured('read'),
-      responses: { 200: answer(queuesSchema, 'The sums'), ...problems(401, 403) },
+      request: { query: z.strictObject({}) },
+      responses: { 200: answer(queuesSchema, 'The sums'), ...problems(401, 403, 422) },
     }),
     async (c) => {
       const { id: tenantId } = tenantOf(c);

@@ -64,6 +64,7 @@ export function systemRoutes(app: Api, scope: ApiScope): void {
   );
 
   app.get('/docs', (c) => c.html(page, 200, { 'Content-Security-Policy': pagePolicy }));
+  app.get('/docs/', (c) => c.redirect('/docs', 308));
   app.get('/docs/start.js', (c) => c.body(startScript, 200, { 'Content-Type': 'text/javascript; charset=utf-8' }));
   app.get('/docs/:file', async (c) => {
     const file = c.req.param('file');

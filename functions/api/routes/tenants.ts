@@ -12,6 +12,7 @@ import {
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, idFor, originOf, pathId } from '../context.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
+import { invalid } from '../field-errors.ts';
 import {
   type Api,
   answer,
@@ -25,7 +26,6 @@ import {
   secured,
   securedPost,
 } from '../openapi.ts';
-import { invalid } from '../problem.ts';
 import { tenantInput, tenantPatch, tenantSchema, tenantView } from '../schemas/admin.ts';
 
 const tags = ['Administration'];

@@ -3,6 +3,7 @@ import type { AccountPair } from '../../../lib/aws/accounts.ts';
 import { accountStatuses } from '../../../lib/domain/account.ts';
 import { checkPolicy, defaultPolicy } from '../../../lib/domain/pacing.ts';
 import { defined, isoTime, maybeTime, toIso } from '../openapi.ts';
+import { nameOf, notBuilt } from './input.ts';
 
 const range = z.tuple([z.number(), z.number()]);
 
@@ -21,7 +22,7 @@ export const pacingSchema = z.object(policy).openapi('Pacing', {
   example: defaultPolicy,
 });
 
-/** Given numbers replace the defaults one by one. */
+/** Given numbers replace the defaults one by one; what was set before does not stay. */
 const pacingInput = z
   .strictObject({
     perMinute: policy.perMinute.optional(),
@@ -31,8 +32,10 @@ const pacingInput = z
     dayCap: policy.dayCap.optional(),
     warmUp: policy.warmUp.optional(),
     delayMs: policy.delayMs.optional(),
+    quietHours: notBuilt('Quiet hours are not built yet; leave quietHours out.'),
+    perRecipient: notBuilt('Limits for each recipient are not built yet; leave perRecipient out.'),
   })
-  .transform((value) => defined(value))
+  .transform(({ quietHours: _quietHours, perRecipient: _perRecipient, ...value }) => defined(value))
   .superRefine((value, context) => {
     for (const { field, message } of checkPolicy(value)) {
       context.addIssue({
@@ -43,7 +46,10 @@ const pacingInput = z
       });
     }
   })
-  .openapi('PacingInput');
+  .openapi('PacingInput', {
+    description:
+      'Fields left out have their defaults. PATCH replaces the whole object, so send all that differ from the defaults.',
+  });
 
 /** Proxies come with a later release; until then an account has none. */
 const proxyInput = z
@@ -61,7 +67,7 @@ const proxyInput = z
   .openapi({ type: ['string', 'null'], example: 'none' });
 
 const settings = {
-  name: z.string().trim().min(1).max(100),
+  name: nameOf(100),
   phoneNumber: z.string().max(64).optional(),
   priority: z.int().min(1).max(999_999).optional(),
   weight: z.int().min(1).max(1000).optional(),

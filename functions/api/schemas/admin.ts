@@ -4,8 +4,9 @@ import type { AuditEntry } from '../../../lib/aws/audit.ts';
 import type { Plan, Tenant } from '../../../lib/aws/tenants.ts';
 import { isCountry } from '../../../lib/domain/phone.ts';
 import { isoTime } from '../openapi.ts';
+import { nameOf } from './input.ts';
 
-const name = z.string().trim().min(1).max(200);
+const name = nameOf(200);
 const planId = z.string().max(60).nullable();
 const defaultCountry = z
   .string()
@@ -18,7 +19,8 @@ const timeZone = z
   .openapi({ example: 'Europe/Berlin' });
 const language = z
   .string()
-  .regex(/^[A-Za-z]{2,3}(-[A-Za-z0-9]{2,8})*$/, 'Must be a language tag, such as en or pt-BR.')
+  .max(100)
+  .refine(isLanguage, 'Must be a language tag (BCP 47), such as en or pt-BR.')
   .openapi({ example: 'en' });
 const days = z.int().min(1).max(3650);
 const retentionInput = z.strictObject({
@@ -71,13 +73,14 @@ export function tenantView(tenant: Tenant): z.infer<typeof tenantSchema> {
   };
 }
 
-const limit = z.number().min(0).nullable();
+const kept = { description: 'Kept, and not enforced in this version.' };
+const limit = z.number().min(0).nullable().openapi(kept);
 const plan = {
   rateLimitPerSec: limit,
-  maxAccounts: z.int().min(0).nullable(),
-  messagesPerMonth: z.int().min(0).nullable(),
+  maxAccounts: z.int().min(0).nullable().openapi({ description: 'Enforced: one account more is 402.' }),
+  messagesPerMonth: z.int().min(0).nullable().openapi(kept),
   proxyGbLimit: limit,
-  onExceeded: z.enum(['block', 'warn', 'disconnect']),
+  onExceeded: z.enum(['block', 'warn', 'disconnect']).openapi(kept),
 };
 
 export const planInput = z
@@ -89,7 +92,10 @@ export const planInput = z
     proxyGbLimit: plan.proxyGbLimit.optional(),
     onExceeded: plan.onExceeded.optional(),
   })
-  .openapi('PlanInput', { description: 'null, or left out: no limit.', example: { name: 'Small', maxAccounts: 5 } });
+  .openapi('PlanInput', {
+    description: 'null, or left out: no limit. Only maxAccounts is enforced in this version; the others are kept.',
+    example: { name: 'Small', maxAccounts: 5 },
+  });
 
 export const planPatch = planInput.partial().openapi('PlanPatch');
 
@@ -109,7 +115,9 @@ const scopeList = z
 export const keyInput = z
   .strictObject({ tenantId: z.string().max(60).optional(), name, scopes: scopeList })
   .openapi('ApiKeyInput', {
-    description: '`tenantId` is for admins; without it, and with the scope admin alone, the key is an admin key.',
+    description:
+      '`tenantId` is for admins; without it, and with the scope admin alone, the key is an admin key. A key of a tenant gives no scopes ' +
+      'that it does not have itself.',
     example: { name: 'Backend', scopes: ['read', 'send'] },
   });
 
@@ -148,6 +156,14 @@ export const auditSchema = z
 export function auditView(entry: AuditEntry): z.infer<typeof auditSchema> {
   const { id, at, actor, action, target, ip, requestId, changes } = entry;
   return { id, at: new Date(at).toISOString(), actor, action, target, ip, requestId, changes: changes ?? {} };
+}
+
+function isLanguage(text: string): boolean {
+  try {
+    return Intl.getCanonicalLocales(text).length === 1;
+  } catch {
+    return false;
+  }
 }
 
 function isTimeZone(text: string): boolean {

@@ -8,10 +8,12 @@ import {
   contractStates,
   countsOf,
   estimatedEndAt,
+  isFinished,
   maxInlineRows,
 } from '../../../lib/domain/contract.ts';
 import { policyOf } from '../../../lib/domain/pacing.ts';
-import { isoTime, maybeTime, toIso } from '../openapi.ts';
+import { defined, isoTime, maybeTime, toIso } from '../openapi.ts';
+import { nameOf, notBuilt } from './input.ts';
 
 export const visibleStates = contractStates.filter((state) => state !== 'DELETED');
 
@@ -22,6 +24,8 @@ const recipientInput = z
     message: z.string().optional(),
     text: z.string().optional().openapi({ description: 'Another name of message.' }),
     externalId: z.string().optional(),
+    email: notBuilt('Email is not built yet; leave email out.'),
+    data: notBuilt('Templates are not built yet: leave data out and send the message as it is to be.'),
   })
   .openapi('Recipient', { example: { phoneNumber: '79991234567', message: 'Your order has been shipped.' } });
 
@@ -33,16 +37,21 @@ export const contractInput = z
   .strictObject({
     accountId: z.string().max(60).optional(),
     accountIds: z.array(z.string().max(60)).optional(),
-    name: z.string().trim().min(1).max(200),
+    name: nameOf(200),
     recipients,
     message: z.string().optional().openapi({ description: 'For recipients without a message of their own.' }),
     text: z.string().optional().openapi({ description: 'Another name of message.' }),
+    template: notBuilt('Templates are not built yet; leave template out and send message.'),
+    templateData: notBuilt('Templates are not built yet; leave templateData out and send message.'),
     lane: z.enum(['express', 'bulk']).optional(),
     skipInvalid: z
       .boolean()
       .optional()
       .openapi({ description: 'Record invalid numbers as failed and accept the rest.' }),
-    startAt: z.iso.datetime({ offset: true }).optional(),
+    startAt: z.iso
+      .datetime({ offset: true })
+      .optional()
+      .openapi({ description: 'In the future; the contract starts by itself within a minute after it.' }),
     start: z.boolean().optional(),
   })
   .openapi('ContractInput', {
@@ -100,7 +109,9 @@ export const contractSchema = z
     completedAt: maybeTime,
     estimatedEndAt: maybeTime,
     import: importSchema.optional(),
-    warnings: z.array(z.string()).optional().openapi({ description: 'Only in the answer that added the recipients.' }),
+    warnings: z.array(z.string()).optional().openapi({
+      description: 'What is odd in the recipients: in the answer that added them, and after an import in every answer.',
+    }),
   })
   .openapi('Contract');
 
@@ -139,10 +150,10 @@ export function contractView(
             format: imported.format,
             rowsRead: imported.rowsRead,
             errorCount: imported.errorCount,
-            errors: imported.errors,
+            errors: imported.errors.map(({ line, code, message }) => ({ line, code, message })),
           },
         }),
-    ...(warnings === undefined ? {} : { warnings }),
+    ...defined({ warnings: warnings ?? imported?.warnings }),
   };
 }
 
@@ -158,24 +169,27 @@ function estimate(
   return estimatedEndAt(counts.pending + counts.queued + counts.sending, policyOf(account), nowMs, age);
 }
 
-/** Why a running contract does not move, in a sentence. */
+/** Why an unfinished contract does not move, in a sentence. */
 function waitingReason(contract: Contract, account: Account | undefined): string | undefined {
+  if (isFinished(contract.status)) return undefined;
+  if (account === undefined) {
+    return contract.status === 'IN_PROGRESS'
+      ? 'The account was deleted.'
+      : 'The account was deleted; the contract cannot be started any more.';
+  }
   if (contract.status !== 'IN_PROGRESS') return undefined;
-  if (account === undefined) return 'The account was deleted.';
   switch (account.status) {
     case 'connected':
       return undefined;
     case 'created':
     case 'connecting':
-      return account.desired === 'connected'
-        ? 'Waiting for the account to connect.'
-        : 'Waiting: the account is not wanted connected; POST /v1/accounts/:id/connect.';
+      return account.desired === 'connected' ? 'Waiting for the account to connect.' : disconnected(account);
     case 'awaiting_link':
       return 'Waiting for the account to be linked: scan its QR code.';
     case 'disconnected':
-      return `Waiting: the account is disconnected${because(account)}.`;
+      return disconnected(account);
     case 'logged_out':
-      return 'Waiting: the account is logged out; connect and link it again.';
+      return 'Waiting: the account is logged out; POST /v1/accounts/:id/connect and link it again.';
     case 'restricted':
       return `Waiting: WhatsApp has restricted the account${because(account)}.`;
     case 'banned':
@@ -185,6 +199,16 @@ function waitingReason(contract: Contract, account: Account | undefined): string
     default:
       return account.status satisfies never;
   }
+}
+
+/** An account whose codes all ran out waits for its tenant, whatever it desires. */
+function disconnected(account: Account): string {
+  if (account.statusReason === 'link_timeout') {
+    return 'Waiting: the account was not linked in time; POST /v1/accounts/:id/connect starts a new series of codes.';
+  }
+  return account.desired === 'connected'
+    ? `Waiting: the account is disconnected${because(account)} and connects again by itself.`
+    : 'Waiting: the account is disconnected; POST /v1/accounts/:id/connect starts it.';
 }
 
 const because = (account: Account): string => (account.statusReason === undefined ? '' : ` (${account.statusReason})`);

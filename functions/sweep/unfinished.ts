@@ -1,0 +1,73 @@
+import type { HeldJob } from '../../lib/aws/contract-jobs.ts';
+import { moveContract, readContract } from '../../lib/aws/contracts.ts';
+import type { Deps } from '../../lib/aws/deps.ts';
+import { requestFeed } from '../../lib/aws/feed-queue.ts';
+import { finder, keys } from '../../lib/aws/keys.ts';
+import { findAccounts } from '../../lib/aws/ownership.ts';
+import { PacelineError } from '../../lib/domain/errors.ts';
+import type { Failed, Swept } from './sweep.ts';
+
+/** Contracts whose `startAt` has come. One whose file is still being read starts when it has its rows. */
+export async function sweepStarts(deps: Deps, swept: Swept, failed: Failed): Promise<void> {
+  const due = await deps.table.queryAll<{ ixs: string }>({
+    pk: finder.start,
+    index: finder.index,
+    skBetween: ['0', new Date(deps.nowMs()).toISOString()],
+  });
+  for (const { ixs } of due) {
+    const [, tenantId, contractId] = ixs.split('#');
+    if (tenantId === undefined || contractId === undefined) continue;
+    try {
+      if (await start(deps, tenantId, contractId)) swept.contractsStarted += 1;
+    } catch (error) {
+      failed('starts', error);
+    }
+  }
+}
+
+async function start(deps: Deps, tenantId: string, contractId: string): Promise<boolean> {
+  const origin = { tenantId, keyId: 'schedule', at: deps.nowMs(), ip: '-', requestId: '-' };
+  for (;;) {
+    const contract = await readContract(deps.table, tenantId, contractId);
+    if (contract?.status === 'IMPORTING') return false;
+    try {
+      await moveContract(deps, origin, tenantId, contractId, 'start');
+      return true;
+    } catch (error) {
+      if (!(error instanceof PacelineError)) throw error;
+      const now = await readContract(deps.table, tenantId, contractId);
+      if (now !== undefined && now.status !== contract?.status) continue;
+      // Started, canceled or deleted meanwhile, or without rows: the schedule has had its turn.
+      await deps.table.delete(keys.startAt(tenantId, contractId));
+      return false;
+    }
+  }
+}
+
+/** Jobs nobody works on: their request was given up, or they wait for a message being sent. */
+export async function sweepJobs(deps: Deps, swept: Swept): Promise<void> {
+  const found = await deps.table.queryAll<{ ixs: string }>({ pk: finder.job, index: finder.index });
+  const refs = found.flatMap(({ ixs }) => {
+    const [tenantId, accountId, contractId] = ixs.split('#');
+    if (tenantId === undefined || accountId === undefined || contractId === undefined) return [];
+    return [{ tenantId, accountId, contractId }];
+  });
+  const jobs = await deps.table.getMany<HeldJob>(
+    refs.map(({ tenantId, contractId }) => keys.job(tenantId, contractId)),
+    { eventually: true },
+  );
+  for (const [index, ref] of refs.entries()) {
+    const job = jobs[index];
+    if (job === undefined || deps.nowMs() < (job.busyUntil ?? 0)) continue;
+    await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind: 'job', ...ref });
+    swept.jobsAsked += 1;
+  }
+}
+
+/** Deleted accounts that are not gone yet: whoever should have asked for it may have died. */
+export async function sweepDeleted(deps: Deps, swept: Swept): Promise<void> {
+  for (const refs of await findAccounts(deps.table, finder.deleted)) {
+    await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind: 'remove', ...refs });
+    swept.removalsAsked += 1;
+  }
+}

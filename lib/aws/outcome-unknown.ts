@@ -1,0 +1,35 @@
+import type { Message, MessageError } from '../domain/message.ts';
+import { moveMessage } from './messages.ts';
+import { ConditionFailed, type Table } from './table.ts';
+
+/** A sending whose outcome nobody wrote for so long can no longer be learned (design.md, promise 2). */
+export const outcomeUnknownAfterMs = 24 * 3_600_000;
+
+const notLearned: MessageError = {
+  code: 'OUTCOME_UNKNOWN',
+  message: 'No answer could be had for 24 hours. It is not sent again.',
+};
+const accountGone: MessageError = {
+  code: 'OUTCOME_UNKNOWN',
+  message: 'The account is gone, so that no answer can be had. It is not sent again.',
+};
+
+const contractEnded: MessageError = {
+  code: 'OUTCOME_UNKNOWN',
+  message: 'No answer had come when the contract ended. It is not sent again.',
+};
+const reasons = { no_answer: notLearned, account_gone: accountGone, contract_ended: contractEnded };
+
+/** -> FAILED with nobody knowing whether it arrived; undefined when the message is no longer as it was read. */
+export async function endUnknown(
+  table: Table,
+  message: Message,
+  why: keyof typeof reasons,
+): Promise<Message | undefined> {
+  try {
+    return await moveMessage(table, message, 'FAILED', { error: reasons[why] });
+  } catch (error) {
+    if (error instanceof ConditionFailed) return undefined;
+    throw error;
+  }
+}

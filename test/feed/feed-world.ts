@@ -1,0 +1,244 @@
+import { randomBytes } from 'node:crypto';
+import {
+  DeleteMessageCommand,
+  PurgeQueueCommand,
+  ReceiveMessageCommand,
+  type ReceiveMessageResult,
+} from '@aws-sdk/client-sqs';
+import type { SQSEvent } from 'aws-lambda';
+import { serveFeed } from '../../functions/feed/handler.ts';
+import { sweep } from '../../functions/sweep/sweep.ts';
+import { createAccount } from '../../lib/aws/accounts.ts';
+import { readCounter } from '../../lib/aws/contract-jobs.ts';
+import { createContract, moveContract } from '../../lib/aws/contracts.ts';
+import type { Deps } from '../../lib/aws/deps.ts';
+import { type FeedRequest, requestFeed } from '../../lib/aws/feed-queue.ts';
+import { PageReader } from '../../lib/aws/feed-rows.ts';
+import { createInbox, putHost } from '../../lib/aws/hosts.ts';
+import { keys } from '../../lib/aws/keys.ts';
+import { claim, moveMessage, toMessage } from '../../lib/aws/messages.ts';
+import { claimAccount } from '../../lib/aws/ownership.ts';
+import { putPages } from '../../lib/aws/pages.ts';
+import { type Item, Table } from '../../lib/aws/table.ts';
+import { ensureTenant } from '../../lib/aws/tenants.ts';
+import type { Account, AccountHot } from '../../lib/domain/account.ts';
+import type { Contract, ContractAction, PageRow } from '../../lib/domain/contract.ts';
+import { messageId, newId } from '../../lib/domain/ids.ts';
+import type { Message } from '../../lib/domain/message.ts';
+import { startEmulators } from '../harness/emulators.ts';
+
+export const tenantId = 'ten_00000000000000000000000001';
+
+/** Feed and sweep over empty emulators, each turn when a test says so, by a clock that the test moves. */
+export async function startFeedWorld() {
+  const emulators = await startEmulators();
+  const { sqs } = emulators.clients;
+  let aheadMs = 0;
+  const deps: Deps = { ...emulators.deps, nowMs: () => Date.now() + aheadMs };
+  const { table } = deps;
+  const QueueUrl = deps.config.FEED_QUEUE_URL;
+  const hostId = newId('hst', Date.now(), randomBytes);
+  const inboxUrl = await createInbox(sqs, deps.config.INBOX_PREFIX, hostId);
+  await ensureTenant(deps, tenantId, { name: 'Test' });
+  const origin = () => ({ tenantId, keyId: 'key_test', ip: '-', requestId: '-', at: deps.nowMs() });
+
+  const world = {
+    emulators,
+    deps,
+    table,
+    hostId,
+    origin,
+    pass(ms: number): void {
+      aheadMs += ms;
+    },
+    /** The same world seen through a table whose calls a test holds up or fails. */
+    through(change: (table: Table) => Partial<Pick<Table, 'getMany' | 'transact' | 'queryAll' | 'get'>>): Deps {
+      const other = new Table(table.client, table.name);
+      Object.assign(other, change(table));
+      return { ...deps, table: other };
+    },
+    async beat(): Promise<void> {
+      await putHost(table, { id: hostId, beat: 1, beatAt: deps.nowMs(), inboxUrl, startedAt: 0, accounts: 0 });
+    },
+    async account(settings: Partial<Account> = {}): Promise<Account> {
+      const nowMs = deps.nowMs();
+      const { account } = await createAccount(
+        deps,
+        origin(),
+        {
+          id: newId('acc', nowMs, randomBytes),
+          tenantId,
+          name: 'Test account',
+          phoneNumber: '79990000001',
+          priority: 999,
+          weight: 1,
+          desired: 'connected',
+          status: 'connected',
+          statusSince: nowMs,
+          useLimits: false,
+          pacing: {},
+          linkMethod: 'qr',
+          warnings: [],
+          linkedAt: nowMs,
+          createdAt: nowMs,
+          ...settings,
+        },
+        null,
+      );
+      return account;
+    },
+    async contract(account: Account, rows: PageRow[], settings: Partial<Contract> = {}): Promise<Contract> {
+      const nowMs = deps.nowMs();
+      const id = newId('con', nowMs, randomBytes);
+      return await createContract(deps, origin(), {
+        id,
+        tenantId,
+        name: 'Test contract',
+        accountIds: [account.id],
+        lane: 'bulk',
+        status: 'IN_PROGRESS',
+        totalCount: rows.length,
+        pages: await putPages(deps.pages, { tenantId, contractId: id, batch: 'b' }, rows),
+        nextRow: 0,
+        openFrom: 0,
+        fedCount: 0,
+        atOnce: 0,
+        skipInvalid: false,
+        createdAt: nowMs,
+        ...settings,
+      });
+    },
+    move: (id: string, action: Exclude<ContractAction, 'import' | 'imported'>, through: Deps = deps) =>
+      moveContract(through, origin(), tenantId, id, action),
+    read: async (id: string) => await table.get<Contract & Item>(keys.contract(tenantId, id)),
+    counter: (contract: Contract) => readCounter(table, contract),
+    hot: async (account: Account) => await table.get<AccountHot & Item>(keys.accountHot(tenantId, account.id)),
+    async setHot(account: Account, fields: Partial<AccountHot>): Promise<void> {
+      const names = Object.keys(fields);
+      await table.update(keys.accountHot(tenantId, account.id), {
+        update: `SET ${names.map((name) => `${name} = :${name}`).join(', ')}`,
+        values: Object.fromEntries(Object.entries(fields).map(([name, value]) => [`:${name}`, value])),
+      });
+    },
+    async messages(contract: Contract): Promise<Message[]> {
+      const ids = Array.from({ length: contract.totalCount }, (_, row) => messageId(contract.id, row));
+      const items = await table.getMany<Item>(ids.map((id) => keys.message(tenantId, id)));
+      return items.flatMap((item) => (item === undefined ? [] : [toMessage(item)]));
+    },
+    states: async (contract: Contract) => (await world.messages(contract)).map((message) => message.state),
+    /** What an owner does, up to the claim and no further. */
+    async claim(account: Account, message: Message): Promise<Message> {
+      await world.beat();
+      const hot = await world.hot(account);
+      if (hot === undefined) throw new Error('no such account');
+      if (hot.owner === undefined) await claimAccount(table, hot, hostId);
+      const epoch = hot.owner === undefined ? hot.epoch + 1 : hot.epoch;
+      const nowMs = deps.nowMs();
+      const nonce = randomBytes(8).toString('hex');
+      const totals = { messages: 0, errors: 0 };
+      const result = await claim(table, { message, host: hostId, epoch, nonce, pace: hot.pace, totals, nowMs });
+      if (result.kind !== 'claimed') throw new Error(result.kind);
+      return result.message;
+    },
+    /** Claims and ends each of these. */
+    async end(account: Account, messages: Message[], to: 'SENT' | 'FAILED'): Promise<void> {
+      for (const message of messages) {
+        const error = { code: 'REJECTED' as const, message: 'No.' };
+        await moveMessage(table, await world.claim(account, message), to, to === 'FAILED' ? { error } : {});
+      }
+    },
+    request: (request: FeedRequest) => requestFeed(sqs, QueueUrl, request),
+    /** One feed request as Lambda would bring it; answers whether it failed, and why. */
+    async serve(
+      asked: Pick<FeedRequest, 'kind' | 'accountId'> & Partial<FeedRequest>,
+      through: Deps = deps,
+      deadlineMs = Date.now() + aheadMs + 60_000,
+    ): Promise<unknown> {
+      return await serveBody(JSON.stringify({ tenantId, ...asked }), asked.accountId, through, deadlineMs);
+    },
+    /** Serves what is in the feed queue until nothing is left; answers the kinds served. */
+    async drain(): Promise<string[]> {
+      const served: string[] = [];
+      for (;;) {
+        const { Messages }: ReceiveMessageResult = await sqs.send(
+          new ReceiveMessageCommand({
+            QueueUrl,
+            MaxNumberOfMessages: 10,
+            MessageSystemAttributeNames: ['All'],
+          }),
+        );
+        if (Messages === undefined || Messages.length === 0) return served;
+        for (const { Body = '', ReceiptHandle, Attributes } of Messages) {
+          const error = await serveBody(Body, Attributes?.MessageGroupId ?? '', deps, deps.nowMs() + 60_000);
+          if (error !== undefined) throw error;
+          served.push((JSON.parse(Body) as FeedRequest).kind);
+          await sqs.send(new DeleteMessageCommand({ QueueUrl, ReceiptHandle }));
+        }
+      }
+    },
+    /** What is in the feed queue is given up, as after too many receives. */
+    async giveUpRequests(): Promise<void> {
+      await sqs.send(new PurgeQueueCommand({ QueueUrl }));
+    },
+    async sweep() {
+      return await sweep(deps, (part, error) => {
+        throw new Error(part, { cause: error });
+      });
+    },
+    /** Accounts the host was told to look at, each taken off. */
+    async notes(): Promise<string[]> {
+      const found: string[] = [];
+      for (;;) {
+        const answer = await sqs.send(new ReceiveMessageCommand({ QueueUrl: inboxUrl, MaxNumberOfMessages: 10 }));
+        if (answer.Messages === undefined || answer.Messages.length === 0) return found;
+        for (const { Body = '', ReceiptHandle } of answer.Messages) {
+          found.push((JSON.parse(Body) as { a: string }).a);
+          await sqs.send(new DeleteMessageCommand({ QueueUrl: inboxUrl, ReceiptHandle }));
+        }
+      }
+    },
+    stop: () => emulators.stop(),
+  };
+
+  async function serveBody(body: string, group: string, through: Deps, deadlineMs: number): Promise<unknown> {
+    const event = {
+      Records: [{ messageId: '1', body, attributes: { MessageGroupId: group } }],
+    } as unknown as SQSEvent;
+    let why: unknown;
+    await serveFeed(event, through, new PageReader(through.pages), {
+      deadlineMs,
+      failed: (_, error) => {
+        why = error;
+      },
+    });
+    return why;
+  }
+
+  return world;
+}
+
+export type FeedWorld = Awaited<ReturnType<typeof startFeedWorld>>;
+
+export function rowsTo(count: number): PageRow[] {
+  return Array.from({ length: count }, (_, i) => ({ to: `7999${1_000_001 + i}`, text: `Text ${i}` }));
+}
+
+/** Something that is reached, and goes on when it is told. */
+export function gate() {
+  let open = () => {};
+  let arrive = () => {};
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  const reached = new Promise<void>((resolve) => {
+    arrive = resolve;
+  });
+  return {
+    reached,
+    open: () => open(),
+    async pass(): Promise<void> {
+      arrive();
+      await opened;
+    },
+  };
+}

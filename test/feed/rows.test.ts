@@ -1,0 +1,40 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { appendRows, createContract } from '../../lib/aws/contracts.ts';
+import type { Contract, PageRow } from '../../lib/domain/contract.ts';
+import { type FeedWorld, rowsTo, startFeedWorld } from './feed-world.ts';
+
+describe('rows of a contract', () => {
+  let world: FeedWorld;
+  beforeAll(async () => {
+    world = await startFeedWorld();
+  });
+  afterAll(() => world.stop());
+
+  const add = (contract: Contract, rows: PageRow[], pages = 1) => {
+    const refs = Array.from({ length: pages }, (_, i) => ({ key: `pages/x/${contract.id}/${i}`, rows: 1 }));
+    return appendRows(world.deps, world.origin(), contract, refs, rows);
+  };
+
+  it('come in at most 1,000 pages', async () => {
+    const account = await world.account();
+    const pages = Array.from({ length: 999 }, (_, i) => ({ key: `pages/${i}`, rows: 1 }));
+    const contract = await world.contract(account, [], { status: 'PENDING', pages, totalCount: 999 });
+    const full = await add(contract, rowsTo(1));
+    expect(full.totalCount).toBe(1000);
+    await expect(appendRows(world.deps, world.origin(), full, [{ key: 'more', rows: 1 }], rowsTo(1))).rejects.toThrow(
+      /ILLEGAL_STATE: .*1000.*\/import/,
+    );
+  });
+
+  it('that are skipped count as what they are', async () => {
+    const account = await world.account();
+    const contract = await world.contract(account, [], { status: 'PENDING' });
+    const [one, two, three] = rowsTo(3);
+    if (one === undefined || two === undefined || three === undefined) throw new Error('no rows');
+    await add(contract, [{ ...one, skip: 'SUPPRESSED' }, { ...two, skip: 'INVALID_NUMBER' }, three]);
+    expect(await world.counter(contract)).toMatchObject({ failed: 1, suppressed: 1 });
+    const made = { ...contract, id: `${contract.id.slice(0, -1)}Z`, totalCount: 3, atOnce: 3 };
+    await createContract(world.deps, world.origin(), made, 2);
+    expect(await world.counter(made)).toMatchObject({ failed: 1, suppressed: 2 });
+  });
+});
