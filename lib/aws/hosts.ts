@@ -2,12 +2,13 @@ import {
   CreateQueueCommand,
   DeleteMessageBatchCommand,
   DeleteQueueCommand,
-  paginateListQueues,
   ReceiveMessageCommand,
   SendMessageCommand,
   type SQSClient,
 } from '@aws-sdk/client-sqs';
+import { createdAt } from '../domain/ids.ts';
 import { keys } from './keys.ts';
+import { listQueues } from './queue-list.ts';
 import { ConditionFailed, type Table } from './table.ts';
 
 /** A socket host as others see it. `beat` only grows while it lives; observers judge by their own clock whether it has moved. */
@@ -109,18 +110,8 @@ export async function listHosts(table: Table): Promise<Host[]> {
   return await table.queryAll<Host>({ pk: 'HOSTS' });
 }
 
-/** All inboxes there are; the time of their making is in the host's id (ULID: 10 characters of 5 bits, milliseconds). */
+/** All inboxes there are; when they were made is in the host's id. */
 export async function listInboxes(sqs: SQSClient, inboxPrefix: string): Promise<{ url: string; createdMs: number }[]> {
-  const found: { url: string; createdMs: number }[] = [];
-  for await (const page of paginateListQueues({ client: sqs, pageSize: 1000 }, { QueueNamePrefix: inboxPrefix })) {
-    for (const url of page.QueueUrls ?? []) {
-      const ulid = url.slice(url.lastIndexOf('hst_') + 'hst_'.length);
-      const createdMs = [...ulid.slice(0, 10)].reduce(
-        (ms, c) => ms * 32 + '0123456789ABCDEFGHJKMNPQRSTVWXYZ'.indexOf(c),
-        0,
-      );
-      found.push({ url, createdMs });
-    }
-  }
-  return found;
+  const urls = await listQueues(sqs, inboxPrefix);
+  return urls.map((url) => ({ url, createdMs: createdAt(url.slice(url.lastIndexOf('hst_'))) }));
 }

@@ -1,10 +1,5 @@
-import {
-  DeleteQueueCommand,
-  GetQueueUrlCommand,
-  ListQueuesCommand,
-  QueueDoesNotExist,
-  type SQSClient,
-} from '@aws-sdk/client-sqs';
+import { DeleteQueueCommand, GetQueueUrlCommand, QueueDoesNotExist, type SQSClient } from '@aws-sdk/client-sqs';
+import { listQueues } from './queue-list.ts';
 
 /** Requests at once; deleting thousands of lanes one by one would take minutes. */
 const parallel = 10;
@@ -32,23 +27,6 @@ export async function queueExists(sqs: SQSClient, name: string): Promise<boolean
     if (error instanceof QueueDoesNotExist) return false;
     throw error;
   }
-}
-
-async function listQueues(sqs: SQSClient, prefix: string): Promise<string[]> {
-  const urls: string[] = [];
-  let token: string | undefined;
-  do {
-    const page = await sqs.send(
-      new ListQueuesCommand({
-        QueueNamePrefix: prefix,
-        MaxResults: 1000,
-        ...(token !== undefined && { NextToken: token }),
-      }),
-    );
-    urls.push(...(page.QueueUrls ?? []));
-    token = page.NextToken;
-  } while (token !== undefined);
-  return urls;
 }
 
 async function removeQueue(sqs: SQSClient, url: string): Promise<void> {

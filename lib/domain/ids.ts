@@ -23,6 +23,12 @@ export function ulidTime(nowMs: number): string {
   return text;
 }
 
+/** When an id of `newId` was made, epoch ms. */
+export function createdAt(id: string): number {
+  const time = id.slice(id.indexOf('_') + 1).slice(0, 10);
+  return [...time].reduce((ms, character) => ms * 32 + alphabet.indexOf(character), 0);
+}
+
 /** Eight characters for every five bytes. */
 function base32(bytes: Uint8Array): string {
   let text = '';

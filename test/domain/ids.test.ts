@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { messageId, messageIdOf, newId, recipientGroup, ulidTime, whatsappId } from '../../lib/domain/ids.ts';
+import { createdAt, messageId, messageIdOf, newId, recipientGroup, ulidTime, whatsappId } from '../../lib/domain/ids.ts';
 
 const zeros = (n: number) => new Uint8Array(n);
 const ones = (n: number) => new Uint8Array(n).fill(255);
@@ -67,4 +67,9 @@ test('only a message id has a WhatsApp id', () => {
 test('the group of a recipient hides the number and is stable', () => {
   // printf 79991234567 | sha256sum | cut -c1-32
   expect(recipientGroup('79991234567')).toBe('3ea3b0328a0f8f8056414a434a80f762');
+});
+
+test('an id tells when it was made', () => {
+  const id = newId('hst', 1_795_170_093_583, (n) => new Uint8Array(n).fill(255));
+  expect(createdAt(id)).toBe(1_795_170_093_583);
 });
