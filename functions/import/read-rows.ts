@@ -8,13 +8,19 @@ import { maxLineBytes, textOf, UnreadableFile } from './file-text.ts';
 /** One row of a file: what it says, or why it cannot be read. `line` counts from 1 and is where the row begins. */
 export type FileRow = { line: number; input: RowInput } | { line: number; problem: string };
 
-const columns: Record<string, keyof RowInput> = {
-  phonenumber: 'phoneNumber',
-  to: 'phoneNumber',
-  message: 'text',
-  text: 'text',
-  externalid: 'externalId',
-};
+/** Fields of later releases, by name in small letters. */
+const notBuilt = new Map([
+  ['email', 'Email is not built yet; leave email out.'],
+  ['data', 'Templates are not built yet: leave data out and send the message as it is to be.'],
+]);
+
+const columns = new Map<string, keyof RowInput>([
+  ['phonenumber', 'phoneNumber'],
+  ['to', 'phoneNumber'],
+  ['message', 'text'],
+  ['text', 'text'],
+  ['externalid', 'externalId'],
+]);
 
 /**
  * Rows of a CSV file with a header line: phoneNumber (or to), message (or text), optionally externalId, in any order and case. Fields are
@@ -83,9 +89,12 @@ function delimiterOf(start: string): string {
 
 function headerOf(record: string[]): (keyof RowInput)[] {
   const names = record.map((title) => {
-    const name = columns[title.trim().toLowerCase()];
+    const name = columns.get(title.trim().toLowerCase());
     if (name === undefined) {
-      const message = `The column "${title.slice(0, 50)}" is not known; columns are phoneNumber, message and externalId.`;
+      const what = title.trim().toLowerCase();
+      const message =
+        notBuilt.get(what) ??
+        `The column "${title.slice(0, 50)}" is not known; columns are phoneNumber, message and externalId.`;
       throw new UnreadableFile(1, message);
     }
     return name;
@@ -134,7 +143,10 @@ function ndjsonRow(line: number, text: string): FileRow {
 
 function problemOf(issue: z.core.$ZodIssue | undefined): string {
   if (issue === undefined) return 'The line is not a recipient.';
-  if (issue.code === 'unrecognized_keys') return `There is no field "${issue.keys[0]?.slice(0, 100) ?? ''}".`;
+  if (issue.code === 'unrecognized_keys') {
+    const [name = ''] = issue.keys;
+    return notBuilt.get(name) ?? `There is no field "${name.slice(0, 100)}".`;
+  }
   const where = issue.path.join('.');
   return where === '' ? 'The line is not a JSON object.' : `${where}: ${issue.message}`;
 }

@@ -124,6 +124,16 @@ describe('keys', () => {
     expect([foreign.status, foreign.json.errors[0]?.path]).toEqual([422, '/tenantId']);
     const raised = await api.call('POST', '/v1/api-keys', { name: 'k', scopes: ['admin'] });
     expect([raised.status, raised.json.errors[0]?.path]).toEqual([422, '/scopes']);
+    const manager = await api.makeKey(['read', 'manage'], tenantA);
+    const wider = { name: 'k', scopes: ['read', 'send'] };
+    const refused = await api.call('POST', '/v1/api-keys', wider, { key: manager });
+    expect([refused.status, refused.json.detail]).toEqual([
+      403,
+      'This key does not have the scope "send" itself and cannot give it.',
+    ]);
+    expect((await api.call('POST', '/v1/api-keys', { name: 'k', scopes: ['read'] }, { key: manager })).status).toBe(
+      201,
+    );
     const sender = await api.makeKey(['send'], tenantA);
     expect((await api.call('POST', '/v1/api-keys', { name: 'k', scopes: ['read'] }, { key: sender })).status).toBe(403);
   });

@@ -128,7 +128,11 @@ describe('making a contract', () => {
     [{ recipients: [{ phoneNumber: 79991234567, message: 'x' }] }, '/recipients/0/phoneNumber', 'INVALID'],
     [{ recipients: undefined }, '/recipients', 'REQUIRED'],
     [{ name: 'two\nlines' }, '/name', 'INVALID'],
-    [{ recipients: [{ phoneNumber: '79991234567', message: 'Gr\ufffd\ufffde' }] }, '/recipients/0/message', 'TEXT_CONTROL_CHARACTERS'],
+    [
+      { recipients: [{ phoneNumber: '79991234567', message: 'Gr\ufffd\ufffde' }] },
+      '/recipients/0/message',
+      'TEXT_CONTROL_CHARACTERS',
+    ],
     [{ lane: 'fast' }, '/lane', 'INVALID'],
     [{ startAt: 'tomorrow' }, '/startAt', 'INVALID'],
     [{ startAt: '2020-01-01T00:00:00Z' }, '/startAt', 'OUT_OF_RANGE'],
@@ -226,7 +230,9 @@ describe('adding recipients', () => {
   it('warns of numbers of the calls before', async () => {
     const made = await api.call('POST', '/v1/contracts', order({ recipients: api.recipients(600) }));
     const path = `/v1/contracts/${made.json.id}/recipients`;
-    const grown = await api.call('POST', path, { recipients: [...api.recipients(2), { to: '79995554433', text: 'x' }] });
+    const grown = await api.call('POST', path, {
+      recipients: [...api.recipients(2), { to: '79995554433', text: 'x' }],
+    });
     expect(grown.json.warnings).toEqual(['Numbers that came before: 2. Each is sent to again.']);
     const again = await api.call('POST', path, { recipients: [{ to: '79995554433', text: 'x' }] });
     expect(again.json).toMatchObject({

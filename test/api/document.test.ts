@@ -101,6 +101,8 @@ describe('/openapi.json', () => {
       if (method === 'post') {
         expect(operation.parameters).toContainEqual(expect.objectContaining({ name: 'idempotency-key', in: 'header' }));
       }
+      const withBody = operation.requestBody === undefined ? [] : ['400', '413', '415', '422'];
+      expect([where, statuses]).toEqual([where, expect.arrayContaining([...withBody, '500', '503'])]);
       for (const [status, answer] of Object.entries(operation.responses)) {
         if (Number(status) < 400) continue;
         const content = answer.content?.['application/problem+json'];

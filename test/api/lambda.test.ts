@@ -79,3 +79,9 @@ it('refuses an Idempotency-Key that is there and empty', async () => {
   const refused = await handler(event('POST', '/v1/accounts', { body: '{"name":"x"}', headers }), context);
   expect([refused.statusCode, JSON.parse(refused.body ?? '').code]).toEqual([400, 'BAD_REQUEST']);
 });
+
+it('refuses bodies that are not UTF-8, which come as base64', async () => {
+  const body = Buffer.from('{"name":"Gr\xfc\xdfe"}', 'latin1').toString('base64');
+  const refused = await handler(event('POST', '/v1/accounts', { body, isBase64Encoded: true }), context);
+  expect([refused.statusCode, JSON.parse(refused.body ?? '').code]).toEqual([400, 'MALFORMED_JSON']);
+});

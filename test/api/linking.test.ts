@@ -95,6 +95,17 @@ describe('the pairing code', () => {
     expect([linked.status, linked.json.code]).toEqual([409, 'NOT_AWAITING_LINK']);
     const bad = await api.call('POST', `/v1/accounts/${id}/pairing-code`, { phoneNumber: '1' });
     expect([bad.status, bad.json.errors[0]?.path]).toEqual([422, '/phoneNumber']);
+    const none = await api.call('POST', `/v1/accounts/${id}/pairing-code`, {});
+    expect(none.json.errors[0]).toMatchObject({ path: '/phoneNumber', code: 'REQUIRED' });
+  });
+
+  it('takes the number as to, but not under both names', async () => {
+    const id = await api.account({}, { connected: true });
+    const path = `/v1/accounts/${id}/pairing-code`;
+    expect((await api.call('POST', path, { to: '79991234567' })).json.code).toBe('NOT_AWAITING_LINK');
+    expect((await api.call('POST', path, { to: '1' })).json.errors[0]).toMatchObject({ path: '/to' });
+    const both = await api.call('POST', path, { to: '79991234567', phoneNumber: '79991234567' });
+    expect(both.json.errors[0]).toMatchObject({ path: '/to', code: 'INVALID' });
   });
 });
 

@@ -39,6 +39,12 @@ describe('CSV', () => {
       1,
       'The column "colour" is not known; columns are phoneNumber, message and externalId.',
     ],
+    [
+      'phoneNumber,message,constructor\n',
+      1,
+      'The column "constructor" is not known; columns are phoneNumber, message and externalId.',
+    ],
+    ['phoneNumber,message,Email\n', 1, 'Email is not built yet; leave email out.'],
   ])('refuses %j', async (file, line, message) => {
     await expect(all(csvRows(body(file)))).rejects.toMatchObject({ name: 'UnreadableFile', line, message });
   });

@@ -48,6 +48,18 @@ test('the command says it on stderr with status 2, and helps with status 0', () 
   expect(help.stdout).toContain('--whatsapp real');
 });
 
+test('the demo does likewise', () => {
+  const wrong = spawnSync(process.execPath, [entry, 'demo', '--bogus'], { encoding: 'utf8' });
+  expect([wrong.status, wrong.stdout, wrong.stderr]).toEqual([
+    2,
+    '',
+    "Unknown option '--bogus'; see npm run demo -- --help.\n",
+  ]);
+  const help = spawnSync(process.execPath, [entry, 'demo', '--help'], { encoding: 'utf8' });
+  expect(help.status).toBe(0);
+  expect(help.stdout).toContain('--exit');
+});
+
 const oldNode = ['/usr/bin/node', '/usr/local/bin/node'].find((path) => {
   if (!existsSync(path)) return false;
   const { stdout } = spawnSync(path, ['--version'], { encoding: 'utf8' });

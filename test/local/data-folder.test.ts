@@ -50,6 +50,17 @@ test('a folder in use is refused; a lock of the dead is not in the way', () => {
   new DataFolder(path).close();
 });
 
+test('a folder that cannot be made is one sentence, at once', () => {
+  const file = join(temporaryFolder(), 'file');
+  writeFileSync(file, '');
+  for (const path of [file, join(file, 'x'), ...(existsSync('/proc/self') ? ['/proc/x/y'] : [])]) {
+    expect(() => new DataFolder(path)).toThrow(`The data folder ${path} cannot be made or written`);
+  }
+  const deep = join(temporaryFolder(), 'a', 'b');
+  new DataFolder(deep).close();
+  expect(existsSync(join(deep, 'keys.json'))).toBe(true);
+});
+
 test('reset empties a folder of ours and no other', () => {
   const ours = temporaryFolder();
   const first = new DataFolder(ours);

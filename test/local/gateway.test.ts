@@ -86,6 +86,9 @@ test('bytes that are not text come as base64, an absent body not at all', async 
   const headers = { 'content-type': 'application/octet-stream' };
   await fetch(gateway.url, { method: 'POST', body: new Uint8Array([0, 255]), headers });
   await fetch(gateway.url);
+  const json = { 'content-type': 'application/json' };
+  await fetch(gateway.url, { method: 'POST', body: new Uint8Array([0x22, 0xfc, 0x22]), headers: json });
+  expect(events[2]).toMatchObject({ body: 'Ivwi', isBase64Encoded: true });
   expect(events[0]).toMatchObject({ body: 'AP8=', isBase64Encoded: true });
   expect(events[1]?.body).toBeUndefined();
   expect(events[1]?.isBase64Encoded).toBe(false);
@@ -114,20 +117,21 @@ test('an answer without a status is the JSON body of a 200', async () => {
   expect([response.status, await response.json()]).toEqual([200, { a: 1 }]);
 });
 
-test.each<[Outcome['kind'], number]>([
-  ['error', 500],
-  ['crashed', 502],
-  ['timeout', 503],
-  ['unavailable', 503],
-  ['too-large', 413],
-])('an invocation that ends %s answers %i problem+json', async (kind, status) => {
+test.each<[Outcome['kind'], number, string, string]>([
+  ['error', 500, 'INTERNAL', 'Internal server error'],
+  ['crashed', 500, 'INTERNAL', 'Internal server error'],
+  ['timeout', 503, 'UNAVAILABLE', 'Service unavailable'],
+  ['unavailable', 503, 'UNAVAILABLE', 'Service unavailable'],
+  ['too-large', 413, 'PAYLOAD_TOO_LARGE', 'Payload too large'],
+])('an invocation that ends %s answers %i problem+json of the published lists', async (kind, status, code, title) => {
   const outcome: Outcome = kind === 'error' ? { kind, name: 'E', message: 'secret' } : ({ kind } as Outcome);
   const { gateway } = await prepare(outcome);
   const response = await fetch(gateway.url);
   expect(response.status).toBe(status);
   expect(response.headers.get('content-type')).toBe('application/problem+json');
   const problem = await response.text();
-  expect(JSON.parse(problem)).toMatchObject({ type: 'about:blank', status });
+  expect(JSON.parse(problem)).toMatchObject({ type: 'about:blank', status, code, title });
+  if (status === 413) expect(problem).toContain('/v1/contracts/:id/import');
   expect(problem).not.toContain('secret');
 });
 

@@ -6,7 +6,14 @@ import { type LocalStack, startLocal } from '../../local/stack.ts';
 import { eventually } from './temporary-folder.ts';
 
 const dataDir = mkdtempSync(join(tmpdir(), 'paceline-test-'));
-const options = { dataDir, appFile: 'test/local/fixtures/app.ts', whatsapp: 'real', quiet: true } as const;
+const restarts: string[] = [];
+const options = {
+  dataDir,
+  appFile: 'test/local/fixtures/app.ts',
+  whatsapp: 'real',
+  quiet: true,
+  onRestart: (sentence: string) => void restarts.push(sentence),
+} as const;
 let stack: LocalStack;
 
 beforeAll(async () => {
@@ -48,6 +55,8 @@ describe('what the template says', () => {
 
   test('a request above the 6 MB of Lambda is 413', async () => {
     expect((await call('/order/big', 'x'.repeat(6.1 * 1024 * 1024))).status).toBe(413);
+    // Quotes count twice: the body is a string within JSON.
+    expect((await call('/order/big', '"'.repeat(3.1 * 1024 * 1024))).status).toBe(413);
   });
 
   test('a change of the table that passes the filter reaches the function of the stream', async () => {
@@ -90,14 +99,17 @@ describe('what the template says', () => {
 });
 
 describe('deaths', () => {
-  test('a function that dies over a request answers 502 and is back within 2 s under a new pid', async () => {
+  test('a function that dies over a request answers 500 and is back within 2 s under a new pid', async () => {
     const before = state().functions.find((one) => one.name === 'api')?.pid;
     const answer = await call('/die');
     const diedAt = performance.now();
-    expect(answer.status).toBe(502);
+    expect(answer.status).toBe(500);
     expect(answer.headers.get('content-type')).toBe('application/problem+json');
     await eventually(async () => ((await call('/health')).status === 200 ? true : undefined));
     expect(performance.now() - diedAt).toBeLessThan(2000);
+    expect(restarts).toEqual([
+      `function api ended (exit code 3) and was started again; its log is ${join(dataDir, 'logs', 'api.log')}`,
+    ]);
     const after = await eventually(() => {
       const pid = state().functions.find((one) => one.name === 'api')?.pid;
       return pid === before ? undefined : pid;

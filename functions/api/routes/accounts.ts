@@ -163,7 +163,7 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
       path: '/v1/accounts/{id}',
       tags,
       summary: 'Log the device out and remove the account',
-      description: 'The account answers 404 from now on; its running contracts become FAILED.',
+      description: 'The account answers 404 from now on; its unfinished contracts become FAILED.',
       ...secured('manage'),
       request: { params: idParam },
       responses: { 202: answer(accountSchema, 'It will be removed'), ...problems(401, 403, 404) },
