@@ -1,6 +1,14 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { createdAt, messageId, messageIdOf, newId, recipientGroup, ulidTime, whatsappId } from '../../lib/domain/ids.ts';
+import {
+  createdAt,
+  messageId,
+  messageIdOf,
+  newId,
+  recipientGroup,
+  ulidTime,
+  whatsappId,
+} from '../../lib/domain/ids.ts';
 
 const zeros = (n: number) => new Uint8Array(n);
 const ones = (n: number) => new Uint8Array(n).fill(255);
