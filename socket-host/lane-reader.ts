@@ -1,4 +1,4 @@
-import { deleteFromLane, type LaneEntry, laneVisibilitySec, receiveFromLane } from '../lib/aws/lanes.ts';
+import { deleteFromLane, type LaneEntry, laneVisibilitySec, receiveFromLane, returnToLane } from '../lib/aws/lanes.ts';
 import { type Lane, lanes } from '../lib/domain/message.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
 
@@ -88,6 +88,14 @@ export class LaneReader {
   /** Deletes what is done. A failure is harmless: the entry comes again and is recognised. */
   async flush(): Promise<void> {
     for (const lane of lanes) await this.flushLane(lane);
+  }
+
+  /** Gives back what was taken and not begun, so that a next owner need not wait for it. */
+  async giveBack(): Promise<void> {
+    for (const lane of lanes) {
+      const receipts = this.held[lane].splice(0).map(({ receipt }) => receipt);
+      if (receipts.length > 0) await returnToLane(this.sqs, this.urls[lane], receipts);
+    }
   }
 
   private async flushLane(lane: Lane): Promise<void> {

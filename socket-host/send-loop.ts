@@ -98,6 +98,7 @@ export class SendLoop {
       if (end !== undefined) return end;
     }
     await this.lanes.flush();
+    await this.lanes.giveBack();
     return 'stopped';
   }
 
@@ -209,7 +210,10 @@ export class SendLoop {
     let { contract } = read;
     if (planned.startAt > clock.nowMs()) {
       await clock.sleep(planned.startAt - clock.nowMs(), signal);
-      if (signal.aborted) return undefined;
+      if (signal.aborted) {
+        this.lanes.putBack(taken);
+        return undefined;
+      }
       contract = (await readForSend(table, t, m, c)).contract;
     }
     const instead = whenNotRunning(contract);

@@ -1,4 +1,5 @@
 import {
+  ChangeMessageVisibilityBatchCommand,
   CreateQueueCommand,
   DeleteMessageBatchCommand,
   DeleteQueueCommand,
@@ -120,6 +121,16 @@ export async function receiveFromLane(
     if (message.Body === undefined || message.ReceiptHandle === undefined) return [];
     return [{ entry: JSON.parse(message.Body) as LaneEntry, receipt: message.ReceiptHandle }];
   });
+}
+
+/** Shows entries to others again at once, ten a request; without it they would stay hidden for the rest of their time. */
+export async function returnToLane(sqs: SQSClient, laneUrl: string, receipts: string[]): Promise<void> {
+  for (let at = 0; at < receipts.length; at += 10) {
+    const Entries = receipts
+      .slice(at, at + 10)
+      .map((ReceiptHandle, index) => ({ Id: String(index), ReceiptHandle, VisibilityTimeout: 0 }));
+    await sqs.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: laneUrl, Entries }));
+  }
 }
 
 /** Ten receipts a request. A receipt that has run out is no error: the redelivery is recognised by the message's state. */

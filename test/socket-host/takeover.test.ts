@@ -109,3 +109,24 @@ describe('messages whose outcome can no longer be learned', () => {
     }
   }, 40_000);
 });
+
+describe('a host that is told to stop', () => {
+  it('gives back what it had taken from the lane, so that the next one goes on at once', async () => {
+    const gateway = await startGateway(systemClock);
+    try {
+      const first = await gateway.host();
+      const account = await gateway.account();
+      const contract = await gateway.contract(account, rowsTo(100));
+      await until('some are sent', async () => gateway.wire.length > 10);
+      await first.stop();
+      expect(gateway.wire.length).toBeLessThan(100);
+      const startedAt = Date.now();
+      await gateway.host();
+      await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 25_000);
+      expect(Date.now() - startedAt).toBeLessThan(10_000);
+      expect(gateway.wire).toHaveLength(100);
+    } finally {
+      await gateway.stop();
+    }
+  }, 40_000);
+});
