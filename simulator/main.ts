@@ -10,7 +10,11 @@ const environment = z
   .parse(process.env);
 
 /** How often to look whether the parent is still there; it may be killed without a word. */
-const PARENT_CHECK_MS = 1000;
+const PARENT_CHECK_MS = 500;
+/** A stop that takes longer is cut: what must be durable is so before each ack. */
+const STOP_WITHIN_MS = 1000;
+// Taken first: a parent that dies while this starts must be missed as well.
+const parent = process.ppid;
 
 const say = (level: string) => (details: object, message: string) =>
   process.stderr.write(`${JSON.stringify({ level, ...details, message })}\n`);
@@ -24,7 +28,6 @@ const simulator = await startSimulator({
 const { url, whatsappUrl, rootKeyHex } = simulator;
 process.stdout.write(`${JSON.stringify({ url, whatsappUrl, rootKeyHex })}\n`);
 
-const parent = process.ppid;
 const parentCheck = setInterval(() => {
   if (process.ppid !== parent) end();
 }, PARENT_CHECK_MS);
@@ -34,6 +37,7 @@ function end(): void {
   if (ending) return;
   ending = true;
   clearInterval(parentCheck);
+  setTimeout(() => process.exit(1), STOP_WITHIN_MS);
   simulator.stop().then(
     () => process.exit(0),
     () => process.exit(1),
