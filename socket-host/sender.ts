@@ -1,5 +1,6 @@
 import { keys } from '../lib/aws/keys.ts';
 import { claim, moveMessage, readMessage, readText } from '../lib/aws/messages.ts';
+import { outcomeUnknownAfterMs } from '../lib/aws/outcome-unknown.ts';
 import { flushTotals, type Hold, type Totals } from '../lib/aws/ownership.ts';
 import { ConditionFailed, type Write } from '../lib/aws/table.ts';
 import type { InHand } from '../lib/domain/account.ts';
@@ -11,8 +12,6 @@ import { type Ack, type TransportSession, Unanswered } from './transport.ts';
 
 /** No ack within this time: reconnect, drain, send the same id again (design.md, Send). */
 const ackTimeoutMs = 20_000;
-/** An unsettled claim older than this is never sent again (design.md, promise 2). */
-const outcomeUnknownAfterMs = 24 * 3_600_000;
 
 const outcomeUnknown: MessageError = {
   code: 'OUTCOME_UNKNOWN',
