@@ -6,7 +6,7 @@ import type { Hold } from '../lib/aws/ownership.ts';
 import { ConditionFailed } from '../lib/aws/table.ts';
 import type { Account, AccountHot } from '../lib/domain/account.ts';
 import { type Contract, finalStatusOf } from '../lib/domain/contract.ts';
-import { backoffMs } from '../lib/domain/disconnect.ts';
+import { backoffMs, quickAttempts } from '../lib/domain/disconnect.ts';
 import { windowOf } from '../lib/domain/feed.ts';
 import type { Lane, Message } from '../lib/domain/message.ts';
 import {
@@ -113,10 +113,7 @@ export class SendLoop {
       this.deps.failed('send', error);
       this.failures += 1;
       this.countsStale = true;
-      await this.deps.clock.sleep(
-        backoffMs(this.failures, { baseMs: 500, capMs: 20_000, random: this.deps.random }),
-        signal,
-      );
+      await this.deps.clock.sleep(retryWaitMs(this.failures, this.deps.random), signal);
       return undefined;
     }
   }
@@ -360,6 +357,14 @@ export class SendLoop {
   private pacedSinceMs(): number {
     return this.account.pacedSince ?? this.account.createdAt;
   }
+}
+
+/**
+ * Pure: the wait after so many failed steps in a row, in ms. Never the slow rhythm of reconnects past their quick attempts: those cost
+ * WhatsApp something, while a table that is back is used at once.
+ */
+export function retryWaitMs(failures: number, random: () => number): number {
+  return backoffMs(Math.min(failures, quickAttempts), { baseMs: 500, capMs: 20_000, random });
 }
 
 /** Pure: where a queued message goes whose contract does not run; undefined while it runs. */

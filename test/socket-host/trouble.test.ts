@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readAccount, setDesired } from '../../lib/aws/accounts.ts';
 import { moveContract } from '../../lib/aws/contracts.ts';
 import { scaledClock } from '../../lib/runtime/clock.ts';
+import { retryWaitMs } from '../../socket-host/send-loop.ts';
 import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
@@ -128,4 +129,9 @@ describe('a host in trouble', () => {
     });
     expect(await gateway.readHot(account.id)).toMatchObject({ queuedBulk: 0 });
   }, 40_000);
+});
+
+it('tries the table again after 20 s at the latest, however long it was away', () => {
+  const waits = [1, 2, 3, 6, 7, 10, 11, 12, 500].map((failures) => retryWaitMs(failures, () => 0));
+  expect(waits).toEqual([500, 1000, 2000, 16_000, 20_000, 20_000, 20_000, 20_000, 20_000]);
 });
