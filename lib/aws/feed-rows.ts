@@ -1,7 +1,7 @@
 import type { Contract, PageRow } from '../domain/contract.ts';
 import { locateRow } from '../domain/contract.ts';
-import { messageId } from '../domain/ids.ts';
 import type { Message } from '../domain/message.ts';
+import { messageOfRow } from '../domain/row-message.ts';
 import { accountPk, keys, queuedAttribute } from './keys.ts';
 import { toMessage } from './messages.ts';
 import type { ObjectStore } from './objects.ts';
@@ -105,18 +105,10 @@ export async function putRows(
   const wanted = rows.filter(({ data }) => data.skip === undefined);
   const nowSec = Math.floor(nowMs / 1000);
   const messages = wanted.map(({ row, data }): Message & { text: string } => ({
-    id: messageId(contract.id, row),
-    tenantId: contract.tenantId,
+    ...messageOfRow(contract, row, data),
     accountId,
-    contractId: contract.id,
-    row,
-    to: data.to,
-    lane: contract.lane,
     state: 'QUEUED',
     feedSeq: 1,
-    attempts: 0,
-    ...(data.externalId === undefined ? {} : { externalId: data.externalId }),
-    createdAt: contract.createdAt,
     queuedAt: nowMs,
     text: data.text,
   }));

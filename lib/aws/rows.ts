@@ -1,6 +1,7 @@
 import { type Contract, isFinished, type PageRow } from '../domain/contract.ts';
 import { messageId } from '../domain/ids.ts';
 import type { Message } from '../domain/message.ts';
+import { messageOfRow } from '../domain/row-message.ts';
 import type { Deps } from './deps.ts';
 import { rowsOf } from './feed-rows.ts';
 import { keys } from './keys.ts';
@@ -80,26 +81,10 @@ async function pagesOf(deps: Reading, contract: Contract, rows: number[]): Promi
 /** A row without an item: refused at creation, canceled with its contract, in the feed's hands, or not yet fed. */
 function unmade(contract: Contract, row: number, data: PageRow): Message {
   return {
-    ...baseMessage(contract, row, data),
+    ...messageOfRow(contract, row, data),
     ...(data.skip === undefined
       ? { state: isFinished(contract.status) ? 'CANCELED' : row < contract.nextRow ? 'QUEUED' : 'PENDING' }
       : skipped(data.skip)),
-  };
-}
-
-function baseMessage(contract: Contract, row: number, data: PageRow): Omit<Message, 'state'> {
-  return {
-    id: messageId(contract.id, row),
-    tenantId: contract.tenantId,
-    accountId: contract.accountIds[0] ?? '',
-    contractId: contract.id,
-    row,
-    to: data.to,
-    lane: contract.lane,
-    feedSeq: 0,
-    attempts: 0,
-    createdAt: contract.createdAt,
-    ...(data.externalId === undefined ? {} : { externalId: data.externalId }),
   };
 }
 
@@ -114,7 +99,7 @@ export function skippedMessage(
   row: number,
   data: PageRow & { skip: NonNullable<PageRow['skip']> },
 ): Message {
-  return { ...baseMessage(contract, row, data), ...skipped(data.skip) };
+  return { ...messageOfRow(contract, row, data), ...skipped(data.skip) };
 }
 
 /** The contract's texts of these messages by message id: from the text items; what has run out of its retention is missing. */

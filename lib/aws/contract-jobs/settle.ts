@@ -1,6 +1,6 @@
 import type { Contract } from '../../domain/contract.ts';
-import { messageId } from '../../domain/ids.ts';
 import type { Message } from '../../domain/message.ts';
+import { messageOfRow } from '../../domain/row-message.ts';
 import { messageDays, PageReader, rowsOf } from '../feed-rows.ts';
 import { keys, queuedAttribute } from '../keys.ts';
 import { moveMessage, readHot, readMessage } from '../messages.ts';
@@ -87,20 +87,7 @@ async function cancelUnmade(
 ): Promise<Message | undefined> {
   const [accountId] = contract.accountIds;
   if (accountId === undefined || row < contract.openFrom || data.skip !== undefined) return undefined;
-  const message: Message = {
-    id: messageId(contract.id, row),
-    tenantId: contract.tenantId,
-    accountId,
-    contractId: contract.id,
-    row,
-    to: data.to,
-    lane: contract.lane,
-    state: 'CANCELED',
-    feedSeq: 1,
-    attempts: 0,
-    createdAt: contract.createdAt,
-    ...(data.externalId === undefined ? {} : { externalId: data.externalId }),
-  };
+  const message: Message = { ...messageOfRow(contract, row, data), state: 'CANCELED', feedSeq: 1 };
   const ttl = Math.floor(deps.nowMs() / 1000) + messageDays * 24 * 3600;
   const writes: Write[] = [
     {
