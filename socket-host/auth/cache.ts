@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import type { KeyRecord } from './encoding.ts';
+import { AuthCacheFull } from './errors.ts';
 
 /**
  * The committed keys of every account of this host, in one SQLite file rather than in memory (812 pre-keys alone would cost
@@ -8,26 +9,42 @@ import type { KeyRecord } from './encoding.ts';
  */
 export interface Cache {
   get(account: string, type: string, id: string): Uint8Array | undefined;
-  /** All or nothing. */
+  /** All or nothing. Throws AuthCacheFull when the file may not grow any more. */
   apply(account: string, records: Iterable<KeyRecord>): void;
   /** Everything kept of an account, except the given types. */
   dump(account: string, except: ReadonlySet<string>): KeyRecord[];
   count(account: string): number;
   dropAccount(account: string): void;
+  /** The keys take more than `maxBytes`: this host should take no more accounts and give some up. Takes microseconds. */
+  full(): boolean;
   close(): void;
 }
 
+/** `maxBytes` is where `full` begins, and the file ends at a quarter more: the accounts held may still grow meanwhile. */
+export interface CacheOptions {
+  maxBytes?: number;
+}
+
+const pageBytes = 4096;
+const hardLimit = 1.25;
+/** SQLite's code for a write that the limit does not allow. */
+const sqliteFull = 13;
+
 /** Opens the host's cache at `file`, replacing what an earlier process left there. */
-export function openCache(file: string): Cache {
+export function openCache(file: string, { maxBytes = Number.POSITIVE_INFINITY }: CacheOptions = {}): Cache {
   for (const leftover of [file, `${file}-journal`, `${file}-wal`, `${file}-shm`]) rmSync(leftover, { force: true });
   const db = new DatabaseSync(file);
   db.exec(`
+    PRAGMA page_size = ${pageBytes};
     PRAGMA journal_mode = MEMORY;
     PRAGMA synchronous = OFF;
     PRAGMA locking_mode = EXCLUSIVE;
     PRAGMA cache_size = -8192;
     CREATE TABLE keys (account INTEGER, type TEXT, id TEXT, value BLOB NOT NULL, PRIMARY KEY (account, type, id)) WITHOUT ROWID;
   `);
+  if (Number.isFinite(maxBytes)) db.exec(`PRAGMA max_page_count = ${Math.ceil((maxBytes * hardLimit) / pageBytes)}`);
+  const pages = db.prepare('PRAGMA page_count');
+  const freePages = db.prepare('PRAGMA freelist_count');
   const select = db.prepare('SELECT value FROM keys WHERE account = ? AND type = ? AND id = ?');
   const upsert = db.prepare('INSERT OR REPLACE INTO keys (account, type, id, value) VALUES (?, ?, ?, ?)');
   const remove = db.prepare('DELETE FROM keys WHERE account = ? AND type = ? AND id = ?');
@@ -59,8 +76,13 @@ export function openCache(file: string): Cache {
         }
         db.exec('COMMIT');
       } catch (error) {
-        db.exec('ROLLBACK');
-        throw error;
+        // A full file ends the transaction by itself.
+        if (db.isTransaction) db.exec('ROLLBACK');
+        if (!isFull(error)) throw error;
+        throw new AuthCacheFull(
+          `the key cache has reached ${hardLimit} times its limit of ${Math.round(maxBytes / 2 ** 20)} MiB; raise AUTH_CACHE_MB or add hosts`,
+          { cause: error },
+        );
       }
     },
     dump(account, except) {
@@ -80,6 +102,10 @@ export function openCache(file: string): Cache {
       numbers.delete(account);
       removeAll.run(number);
     },
+    full() {
+      const used = Number(pages.get()?.page_count) - Number(freePages.get()?.freelist_count);
+      return used * pageBytes > maxBytes;
+    },
     close() {
       if (db.isOpen) db.close();
     },
@@ -88,4 +114,8 @@ export function openCache(file: string): Cache {
 
 function bytes(value: unknown): Uint8Array | undefined {
   return value instanceof Uint8Array ? value : undefined;
+}
+
+function isFull(error: unknown): boolean {
+  return error instanceof Error && 'errcode' in error && error.errcode === sqliteFull;
 }

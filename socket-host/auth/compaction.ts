@@ -1,17 +1,23 @@
 import type { ObjectStore } from '../../lib/aws/objects.ts';
-import type { SnapshotAge } from './encoding.ts';
-import { type LogState, numberOfKey, segmentKey, snapshotKey } from './log.ts';
+import type { KeyRecord, SnapshotAge } from './encoding.ts';
+import type { LogState } from './log.ts';
+import { runKey, snapshotKey } from './object-keys.ts';
+import type { ObjectWriter } from './object-writer.ts';
+import { removeOld } from './removal.ts';
 
 /** Below this the log is not worth a snapshot. */
 const minLogBytes = 64 * 1024;
-/** Each segment is a GET when the account is opened. */
-const maxSegments = 512;
-/** How long objects stay after they are no longer needed, for a restore of an older version by hand. */
+/** With the 64 segments of a run this bounds PUTs at 1 + 1/16 + 1/64 for each commit, however large the commits are. */
+const minSegments = 16;
+/** 32 runs and up to 63 segments to read, and three pages of a listing. */
+const maxSegments = 2048;
+/** How long objects stay after they are no longer needed, so that an older version can be restored. */
 export const keepOldMs = 24 * 60 * 60 * 1000;
 
 /** A snapshot is due when the log since the last one exceeds a quarter of it. */
 export function snapshotDue(log: LogState): boolean {
-  return log.segments >= maxSegments || log.logBytes > Math.max(minLogBytes, log.snapshotBytes / 4);
+  if (log.segments >= maxSegments) return true;
+  return log.segments >= minSegments && log.logBytes > Math.max(minLogBytes, log.snapshotBytes / 4);
 }
 
 /**
@@ -22,23 +28,91 @@ export function oldestToKeep(snapshots: SnapshotAge[], nowMs: number): SnapshotA
   return snapshots.slice(0, -1).findLast(({ at }) => nowMs - at >= keepOldMs);
 }
 
-/** Removes the segments that snapshot `keep` covers and the snapshots before it. */
-export async function removeOld(objects: ObjectStore, prefix: string, keep: number): Promise<void> {
-  const segments = (await objects.list(`${prefix}log/`)).filter((key) => numberOfKey(key) <= keep);
-  const snapshots = (await objects.list(`${prefix}snap/`)).filter((key) => numberOfKey(key) < keep);
-  const gone = [...segments, ...snapshots];
-  if (gone.length > 0) await objects.remove(gone);
+export interface Compactor {
+  /** To be called when the committed keys are exactly those after `log.head`: begins a run or a snapshot where one is due. */
+  consider(): void;
+  /** The state after segment `number`, which is `log.head`. */
+  writeSnapshot(number: number, records: KeyRecord[]): Promise<void>;
+  /** Resolves when nothing is being written. */
+  idle(): Promise<void>;
 }
 
-/** Removes every object of an account whose numbers will never be used again, because the account itself is gone. */
-export async function removeAuth(objects: ObjectStore, prefix: string): Promise<void> {
-  const keys = await objects.list(prefix);
-  if (keys.length > 0) await objects.remove(keys);
+export interface CompactorParts {
+  objects: ObjectStore;
+  prefix: string;
+  writer: ObjectWriter;
+  log: LogState;
+  /** The committed keys. */
+  get(type: string, id: string): Uint8Array | undefined;
+  dump(): KeyRecord[];
+  mayWrite(): boolean;
+  nowMs(): number;
 }
 
-/** After a wipe only its own segment and snapshot stay, so that the numbering, and with it the fence, goes on. */
-export async function removeAllBut(objects: ObjectStore, prefix: string, number: number): Promise<void> {
-  const stays = new Set([segmentKey(prefix, number), snapshotKey(prefix, number)]);
-  const gone = (await objects.list(prefix)).filter((key) => !stays.has(key));
-  if (gone.length > 0) await objects.remove(gone);
+/**
+ * Keeps an account's log short in the background, one run and one snapshot at a time. Nothing depends on it: the log is complete without runs and
+ * snapshots. A run or snapshot says what a range of numbers came to, and those are taken once and for all, so that even an owner who has
+ * lost the account meanwhile writes nothing but what its successor would have written; it cannot cover a number that it did not write or
+ * read itself.
+ */
+export function compactor(parts: CompactorParts): Compactor {
+  const { objects, prefix, writer, log } = parts;
+  let merging: Promise<void> | undefined;
+  let snapshotting: Promise<void> | undefined;
+  /** The segment of the newest snapshot begun: what it covers counts as log no more. */
+  let covered = 0;
+
+  /** A snapshot that fails is tried again after a later commit; without a run its segments are read. */
+  const failed = () => {};
+
+  async function writeRun(): Promise<void> {
+    const { from, to, bytes } = log.window;
+    const records = [...log.window.names()].map(({ type, id }) => ({ type, id, value: parts.get(type, id) }));
+    log.window.restart(to + 1);
+    const { size } = await writer.put(writer.header('run', runKey(prefix, from, to)), records);
+    if (to > covered) log.logBytes += size - bytes;
+  }
+
+  async function snapshotAndClean(): Promise<void> {
+    await writeSnapshot(log.head, parts.dump());
+    const keep = oldestToKeep(log.snapshots, parts.nowMs());
+    if (keep === undefined || !parts.mayWrite()) return;
+    await removeOld(objects, prefix, keep.number);
+    log.snapshots = log.snapshots.filter((snapshot) => snapshot.number >= keep.number);
+  }
+
+  async function writeSnapshot(number: number, records: KeyRecord[]): Promise<void> {
+    const { segments, logBytes, snapshots } = log;
+    const header = { ...writer.header('snapshot', snapshotKey(prefix, number)), earlier: snapshots };
+    covered = number;
+    log.window.restart(number + 1);
+    const { size } = await writer.put(header, records);
+    log.snapshots = [...snapshots, { number, at: header.at }];
+    log.snapshotBytes = size;
+    log.segments -= segments;
+    log.logBytes -= logBytes;
+  }
+
+  return {
+    consider() {
+      if (snapshotting === undefined && snapshotDue(log)) {
+        snapshotting = snapshotAndClean()
+          .catch(failed)
+          .finally(() => {
+            snapshotting = undefined;
+          });
+      }
+      if (merging === undefined && log.window.due()) {
+        merging = writeRun()
+          .catch(failed)
+          .finally(() => {
+            merging = undefined;
+          });
+      }
+    },
+    writeSnapshot,
+    async idle() {
+      await Promise.all([merging, snapshotting]);
+    },
+  };
 }

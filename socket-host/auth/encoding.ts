@@ -6,7 +6,7 @@ import { AuthCorrupt } from './errors.ts';
 /**
  * One object of the auth bucket:
  *
- *   'PCAU' | version 1 (1 byte) | sha256 of the rest (32) | length of the header (4, big endian) | header, JSON | records, deflated
+ *   'PCAU' | version 2 (1 byte) | sha256 of the rest (32) | length of the header (4, big endian) | header, JSON | records, deflated
  *
  * A record is type and id (each a length of 2 bytes and UTF-8), then the length of the value (4 bytes) and the value; the length
  * 0xffffffff stands for a deletion. Values are opaque here.
@@ -18,9 +18,15 @@ export interface KeyRecord {
   value: Uint8Array | undefined;
 }
 
-/** Who wrote the object, when (epoch ms), and under which number; `nonce` lets a writer recognise its own object. */
+/** Segments: `barrier`, `keys`, and the resets `wipe` and `restore`, before which everything is void. */
+export type ObjectKind = 'barrier' | 'keys' | 'wipe' | 'restore' | 'run' | 'snapshot';
+
+/** Who wrote the object, when (epoch ms), and as what; `nonce` lets a writer recognise its own object. */
 export interface ObjectHeader {
-  kind: 'barrier' | 'keys' | 'wipe' | 'snapshot';
+  kind: ObjectKind;
+  /** The whole key, so that a copy under another account, number or kind is not taken for the real one. */
+  key: string;
+  /** The segment's number, the last segment in a snapshot or run. */
   number: number;
   epoch: number;
   host: string;
@@ -28,6 +34,8 @@ export interface ObjectHeader {
   at: number;
   /** Snapshots only: the snapshots that stood when this one was written. */
   earlier?: SnapshotAge[];
+  /** Restores only: the segment after which the state was taken. */
+  restored?: number;
 }
 
 export interface SnapshotAge {
@@ -35,7 +43,7 @@ export interface SnapshotAge {
   at: number;
 }
 
-const magic = Buffer.from('PCAU\u0001');
+const magic = Buffer.from('PCAU\u0002');
 const deleted = 0xffff_ffff;
 /** Above this many bytes compression leaves the event loop. */
 const syncLimitBytes = 64 * 1024;
@@ -53,12 +61,13 @@ export async function encodeObject(header: ObjectHeader, records: Iterable<KeyRe
   return Buffer.concat([magic, hash('sha256', rest, 'buffer'), rest]);
 }
 
-/** Verifies and opens an object. Throws AuthCorrupt, naming `key`, for anything but exactly what was written under that number. */
-export async function decodeObject(
-  key: string,
-  number: number,
-  bytes: Uint8Array,
-): Promise<{ header: ObjectHeader; records: KeyRecord[] }> {
+export interface OpenedObject {
+  header: ObjectHeader;
+  records: KeyRecord[];
+}
+
+/** Verifies and opens the object found at `key`. Throws AuthCorrupt, naming it, for anything but exactly what was written there. */
+export async function decodeObject(key: string, bytes: Uint8Array): Promise<OpenedObject> {
   const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (data.length < magic.length + 36 || !data.subarray(0, magic.length).equals(magic)) {
     throw new AuthCorrupt(key, 'is not an auth object');
@@ -69,7 +78,7 @@ export async function decodeObject(
   }
   const headEnd = 4 + rest.readUInt32BE(0);
   const header: ObjectHeader = JSON.parse(rest.subarray(4, headEnd).toString('utf8'));
-  if (header.number !== number) throw new AuthCorrupt(key, `was written as number ${header.number}`);
+  if (header.key !== key) throw new AuthCorrupt(key, `was written as ${header.key}`);
   const body = rest.subarray(headEnd);
   const packed = body.length > syncLimitBytes / 4 ? await inflateAsync(body) : inflateRawSync(body);
   return { header, records: unpack(packed) };

@@ -2,9 +2,11 @@
 export class AuthCorrupt extends Error {
   override name = 'AuthCorrupt';
   readonly object: string;
+  readonly why: string;
   constructor(object: string, why: string) {
     super(`auth state cannot be loaded: ${object} ${why}`);
     this.object = object;
+    this.why = why;
   }
 }
 
@@ -21,4 +23,14 @@ export class AuthUnavailable extends Error {
 /** The changes a commit was to carry were dropped by `discard` before it began. */
 export class AuthDiscarded extends Error {
   override name = 'AuthDiscarded';
+}
+
+/** The host's key cache has reached its limit on disk: this account's keys do not fit in until others have left. */
+export class AuthCacheFull extends Error {
+  override name = 'AuthCacheFull';
+}
+
+/** An older version cannot be restored; the message says why and what to do. Nothing has been written. */
+export class RestoreRefused extends Error {
+  override name = 'RestoreRefused';
 }

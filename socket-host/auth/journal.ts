@@ -1,18 +1,20 @@
-import type { ObjectStore } from '../../lib/aws/objects.ts';
 import type { Cache } from './cache.ts';
-import { oldestToKeep, removeAllBut, removeOld, snapshotDue } from './compaction.ts';
-import { encodeObject, type KeyRecord, type ObjectHeader } from './encoding.ts';
-import { AuthDiscarded, AuthFenced, AuthUnavailable } from './errors.ts';
+import { compactor } from './compaction.ts';
+import type { KeyRecord, ObjectHeader } from './encoding.ts';
+import { AuthCacheFull, AuthCorrupt, AuthDiscarded, AuthFenced, AuthUnavailable } from './errors.ts';
 import {
-  applySegment,
+  addSegment,
+  applyObject,
   checkEpoch,
+  emptyLog,
   fetchObject,
   type Loader,
   type LogState,
   loadLog,
-  segmentKey,
-  snapshotKey,
 } from './log.ts';
+import { segmentKey } from './object-keys.ts';
+import { objectWriter, type Writer } from './object-writer.ts';
+import { removeAllBut } from './removal.ts';
 
 /**
  * The write side of one account's log. Reads see every change at once; a change is durable when a commit asked for after it has
@@ -40,19 +42,14 @@ export interface Journal {
   readonly stats: { puts: number; bytes: number };
 }
 
-export interface JournalOptions {
-  objects: ObjectStore;
+export interface JournalOptions extends Writer {
   cache: Cache;
   /** `<tenant>/<account>/` */
   prefix: string;
-  host: string;
-  epoch: number;
-  /** The lease: asked before every PUT. */
-  mayWrite(): boolean;
-  nowMs(): number;
-  nonce(): string;
   /** Called once, when this owner has lost the account. Nothing is written after. */
   onFenced(why: string): void;
+  /** Called when changed keys have become durable: bytes of the segment, and how long its PUT took. */
+  onCommit?(commit: { bytes: number; ms: number }): void;
 }
 
 /** Two encryptions of one message end within this time of each other. */
@@ -68,21 +65,22 @@ interface Change {
 interface Batch {
   records: Map<string, KeyRecord>;
   header: ObjectHeader;
+  /** In S3, though perhaps not yet in the cache. */
+  durable: boolean;
 }
 
 /** Loads the account into the cache, without the types in `unlogged`, and puts this owner's barrier. Errors: see openAuthStore. */
 export async function openJournal(options: JournalOptions, unlogged: ReadonlySet<string>): Promise<Journal> {
-  const { objects, cache, prefix, host, epoch, mayWrite, nowMs, nonce } = options;
-  const account = `${prefix}#${epoch}#${nonce()}`;
-  const stats = { puts: 0, bytes: 0 };
+  const { objects, cache, prefix, epoch } = options;
+  const account = `${prefix}#${epoch}#${options.nonce()}`;
+  const writer = objectWriter(options);
   let changed = new Map<string, Change>();
   /** Taken up by a commit whose outcome is not known; it stays, and keeps its number, until it is. */
   let inFlight: Batch | undefined;
   let writing: Promise<void> | undefined;
   let waiting: PromiseWithResolvers<void> | undefined;
   let loop: Promise<void> | undefined;
-  let compacting: Promise<void> | undefined;
-  let timer: NodeJS.Timeout | undefined;
+  let timer: { handle: NodeJS.Timeout; dueMs: number } | undefined;
   let ended: Error | undefined;
 
   const loader: Loader = {
@@ -91,46 +89,51 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
   };
   let log: LogState;
   try {
-    log = await loadLog(objects, prefix, epoch, loader);
+    log = await load();
     await raiseBarrier();
   } catch (error) {
     cache.dropAccount(account);
     throw error;
   }
+  const compaction = compactor({
+    ...options,
+    writer,
+    log,
+    get: (type, id) => cache.get(account, type, id),
+    dump: () => cache.dump(account, unlogged),
+  });
+  compaction.consider();
 
-  function headerOf(kind: ObjectHeader['kind'], number: number): ObjectHeader {
-    return { kind, number, epoch, host, nonce: nonce(), at: nowMs() };
-  }
-
-  async function put(key: string, header: ObjectHeader, records: Iterable<KeyRecord>) {
-    const body = await encodeObject(header, records);
-    if (!mayWrite()) throw new AuthFenced('the lease on the account is over');
-    const answer = await objects.create(key, body);
-    stats.puts += 1;
-    stats.bytes += body.length;
-    return { answer, size: body.length };
+  async function load(): Promise<LogState> {
+    try {
+      return await loadLog(objects, prefix, epoch, loader);
+    } catch (error) {
+      if (!(error instanceof AuthCorrupt)) throw error;
+      // The last owner may have wiped the account while it was read.
+      cache.dropAccount(account);
+      return await loadLog(objects, prefix, epoch, loader);
+    }
   }
 
   /** At open, segments of earlier owners may still arrive: they are applied, and the next number is tried. */
   async function raiseBarrier(): Promise<void> {
     for (;;) {
-      const header = headerOf('barrier', log.head + 1);
-      const key = segmentKey(prefix, header.number);
-      const { answer, size } = await put(key, header, []);
-      if (answer === 'created') return took(header.number, size);
+      const key = segmentKey(prefix, log.head + 1);
+      const header = writer.header('barrier', key);
+      const { answer, size } = await writer.put(header, []);
+      if (answer === 'created') return addSegment(log, header.number, [], size);
       const segment = await fetchObject(objects, key);
       checkEpoch(segment.header, epoch);
-      applySegment(log, segment, loader);
+      applyObject(log, segment, loader);
       if (segment.header.nonce === header.nonce) return;
     }
   }
 
   /** Once we have written, a number taken by another means that we have been replaced. */
-  async function append(header: ObjectHeader, records: Iterable<KeyRecord>): Promise<void> {
-    const key = segmentKey(prefix, header.number);
-    const { answer, size } = await put(key, header, records);
+  async function append(header: ObjectHeader, records: Iterable<KeyRecord>): Promise<number> {
+    const { answer, size } = await writer.put(header, records);
     if (answer === 'exists') {
-      const there = await fetchObject(objects, key);
+      const there = await fetchObject(objects, header.key);
       // Our own nonce: it was written, and only the answer was lost on the way.
       if (there.header.nonce !== header.nonce) {
         throw new AuthFenced(
@@ -138,19 +141,13 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
         );
       }
     }
-    took(header.number, size);
-  }
-
-  function took(number: number, size: number): void {
-    log.head = number;
-    log.segments += 1;
-    log.logBytes += size;
+    return size;
   }
 
   function end(error: Error): void {
     if (ended !== undefined) return;
     ended = error;
-    clearTimeout(timer);
+    stopTimer();
     drop(error);
     if (error instanceof AuthFenced) options.onFenced(error.message);
   }
@@ -201,65 +198,53 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
     try {
       if (inFlight !== undefined) await writeBatch(inFlight);
       if (changed.size === 0) return;
-      clearTimeout(timer);
-      timer = undefined;
+      stopTimer();
       const records = new Map<string, KeyRecord>();
       for (const [key, { type, id, encode }] of changed) records.set(key, { type, id, value: encode() });
       changed = new Map();
-      inFlight = { records, header: headerOf('keys', log.head + 1) };
+      inFlight = { records, header: writer.header('keys', segmentKey(prefix, log.head + 1)), durable: false };
       await writeBatch(inFlight);
     } catch (cause) {
-      if (cause instanceof AuthFenced) throw cause;
+      if (cause instanceof AuthFenced || cause instanceof AuthCacheFull) throw cause;
       throw new AuthUnavailable('a commit did not reach S3', { cause });
     }
   }
 
-  async function writeBatch({ header, records }: Batch): Promise<void> {
-    await append(header, records.values());
+  async function writeBatch(batch: Batch): Promise<void> {
+    const { header, records } = batch;
+    if (!batch.durable) {
+      const startedAt = performance.now();
+      const bytes = await append(header, records.values());
+      batch.durable = true;
+      addSegment(log, header.number, records.values(), bytes);
+      options.onCommit?.({ bytes, ms: performance.now() - startedAt });
+    }
     cache.apply(account, records.values());
     inFlight = undefined;
-    if (snapshotDue(log) && compacting === undefined) {
-      compacting = compact().finally(() => {
-        compacting = undefined;
-      });
-    }
+    compaction.consider();
   }
 
   function rideAlong(delayMs: number): void {
     if (ended !== undefined) return;
-    timer ??= setTimeout(() => {
+    const dueMs = performance.now() + delayMs;
+    if (timer !== undefined && timer.dueMs <= dueMs) return;
+    stopTimer();
+    const handle = setTimeout(() => {
       timer = undefined;
       // A failure has already asked for the next try.
       commit().catch(() => {});
     }, delayMs).unref();
+    timer = { handle, dueMs };
   }
 
-  /** Started when the cache holds exactly the state after `log.head`. One that fails is tried again after a later commit. */
-  async function compact(): Promise<void> {
-    try {
-      await writeSnapshot(log.head, cache.dump(account, unlogged));
-      const keep = oldestToKeep(log.snapshots, nowMs());
-      if (keep === undefined || !mayWrite()) return;
-      await removeOld(objects, prefix, keep.number);
-      log.snapshots = log.snapshots.filter((snapshot) => snapshot.number >= keep.number);
-    } catch {
-      // Nothing depends on it: the log is complete without a snapshot.
-    }
-  }
-
-  async function writeSnapshot(number: number, records: KeyRecord[]): Promise<void> {
-    const { segments, logBytes, snapshots } = log;
-    const header = { ...headerOf('snapshot', number), earlier: snapshots };
-    const { size } = await put(snapshotKey(prefix, number), header, records);
-    log.snapshots = [...snapshots, { number, at: header.at }];
-    log.snapshotBytes = size;
-    log.segments -= segments;
-    log.logBytes -= logBytes;
+  function stopTimer(): void {
+    clearTimeout(timer?.handle);
+    timer = undefined;
   }
 
   return {
     account,
-    stats,
+    stats: writer.stats,
     commit,
     rideAlong,
     read(type, id) {
@@ -280,8 +265,8 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
     async wipe() {
       drop(new AuthDiscarded('the account is being wiped'));
       await commit();
-      await compacting;
-      const header = headerOf('wipe', log.head + 1);
+      await compaction.idle();
+      const header = writer.header('wipe', segmentKey(prefix, log.head + 1));
       try {
         await append(header, []);
       } catch (error) {
@@ -289,15 +274,15 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
         throw error;
       }
       loader.reset();
-      log = { head: header.number, segments: 0, logBytes: 0, snapshotBytes: 0, snapshots: [] };
-      await writeSnapshot(header.number, []);
+      Object.assign(log, emptyLog(header.number));
+      await compaction.writeSnapshot(header.number, []);
       await removeAllBut(objects, prefix, header.number);
     },
     async close() {
       await commit().catch(() => {});
       end(new AuthDiscarded('the auth store is closed'));
       await loop;
-      await compacting;
+      await compaction.idle();
       cache.dropAccount(account);
     },
   };

@@ -1,61 +1,59 @@
 import type { ObjectStore } from '../../lib/aws/objects.ts';
-import { decodeObject, type KeyRecord, type ObjectHeader, type SnapshotAge } from './encoding.ts';
+import { decodeObject, type KeyRecord, type ObjectHeader, type OpenedObject, type SnapshotAge } from './encoding.ts';
 import { AuthCorrupt, AuthFenced } from './errors.ts';
+import { MergeWindow } from './merge-window.ts';
+import { firstOfRun, numberOfKey, segmentKey } from './object-keys.ts';
 
-/**
- * An account's objects, all create-only: `<prefix>log/<12 digits>` are segments numbered from 1 without a gap, and
- * `<prefix>snap/<12 digits>` is the state after the segment of that number. A number is taken once and for all, so the highest
- * segment says who may go on writing: whoever finds the next number taken by another has been replaced.
- */
-const digits = 12;
-/** Segments fetched at a time while loading. */
+/** Objects fetched at a time while loading. */
 const loadAhead = 16;
-
-export function segmentKey(prefix: string, number: number): string {
-  return `${prefix}log/${String(number).padStart(digits, '0')}`;
-}
-
-export function snapshotKey(prefix: string, number: number): string {
-  return `${prefix}snap/${String(number).padStart(digits, '0')}`;
-}
-
-export function numberOfKey(key: string): number {
-  return Number(key.slice(-digits));
-}
 
 /** What is known of the log besides the keys themselves. */
 export interface LogState {
   /** The highest segment; 0 when there is none. */
   head: number;
-  /** Segments and bytes of the log after the newest snapshot. */
+  /** Segments after the newest snapshot, and the bytes that whoever opens the account has to read of them, runs considered. */
   segments: number;
   logBytes: number;
   snapshotBytes: number;
   snapshots: SnapshotAge[];
+  window: MergeWindow;
 }
 
 export interface Loader {
   /** Receives the records in the order in which they were written. */
   apply(records: KeyRecord[]): void;
-  /** Everything before is void: the account was logged out. */
+  /** Everything before is void: the account was logged out, or an older version restored. */
   reset(): void;
 }
 
+/** A log of which nothing is left to read but what comes after segment `head`. */
+export function emptyLog(head: number): LogState {
+  return { head, segments: 0, logBytes: 0, snapshotBytes: 0, snapshots: [], window: new MergeWindow(head + 1) };
+}
+
 /**
- * Replays the newest valid snapshot and the segments after it. Throws AuthCorrupt, naming the object, for damage and gaps, and
- * AuthFenced when an owner with a higher epoch than `epoch` has written.
+ * Replays the newest valid snapshot and what follows it, as runs where there are any. The log is complete without them: in place of a
+ * damaged run its segments are read. Throws AuthCorrupt, naming the object, for a damaged or missing segment that nothing covers, and
+ * AuthFenced when an owner with a higher epoch than `epoch` has written. `upTo` loads an older version, as it was after that segment.
  */
-export async function loadLog(objects: ObjectStore, prefix: string, epoch: number, loader: Loader): Promise<LogState> {
-  const state: LogState = { head: 0, segments: 0, logBytes: 0, snapshotBytes: 0, snapshots: [] };
+export async function loadLog(
+  objects: ObjectStore,
+  prefix: string,
+  epoch: number,
+  loader: Loader,
+  upTo = Number.POSITIVE_INFINITY,
+): Promise<LogState> {
+  const isWanted = (key: string) => numberOfKey(key) <= upTo;
+  const log = emptyLog(0);
   let damage: AuthCorrupt | undefined;
-  for (const key of (await objects.list(`${prefix}snap/`)).reverse()) {
+  const snapshots = (await objects.list(`${prefix}snap/`)).filter(isWanted);
+  for (const key of snapshots.toReversed()) {
     try {
       const { header, records, size } = await fetchObject(objects, key);
       checkEpoch(header, epoch);
       loader.apply(records);
-      state.head = header.number;
-      state.snapshotBytes = size;
-      state.snapshots = [...(header.earlier ?? []), { number: header.number, at: header.at }];
+      Object.assign(log, emptyLog(header.number), { snapshotBytes: size });
+      log.snapshots = [...(header.earlier ?? []), { number: header.number, at: header.at }];
       break;
     } catch (error) {
       // A damaged snapshot is no loss while an older one and every segment since still stand.
@@ -64,26 +62,89 @@ export async function loadLog(objects: ObjectStore, prefix: string, epoch: numbe
     }
   }
 
-  const keys = await objects.list(`${prefix}log/`, state.head > 0 ? segmentKey(prefix, state.head) : undefined);
-  keys.forEach((key, index) => {
-    if (numberOfKey(key) !== state.head + 1 + index) {
-      throw damage ?? new AuthCorrupt(segmentKey(prefix, state.head + 1 + index), 'is missing');
-    }
-  });
-  if (damage !== undefined && state.head === 0 && keys.length === 0) throw damage;
-  for (let at = 0; at < keys.length; at += loadAhead) {
-    const group = await Promise.all(keys.slice(at, at + loadAhead).map((key) => fetchObject(objects, key)));
-    for (const segment of group) {
-      checkEpoch(segment.header, epoch);
-      applySegment(state, segment, loader);
+  const [segments, runs] = await Promise.all([
+    objects.list(`${prefix}log/`, log.head > 0 ? segmentKey(prefix, log.head) : undefined),
+    objects.list(`${prefix}run/`),
+  ]);
+  const stored: Stored = {
+    segments: new Set(segments.filter(isWanted).map(numberOfKey)),
+    runs: new Set(runs.filter((key) => isWanted(key) && numberOfKey(key) > log.head)),
+  };
+  // Also a snapshot or run that is damaged tells that its segment was once written.
+  const end = [...stored.segments, ...[...stored.runs, ...snapshots].map(numberOfKey)].reduce(
+    (highest, number) => Math.max(highest, number),
+    log.head,
+  );
+  let hole: AuthCorrupt | undefined;
+  for (let at = log.head + 1; at <= end; ) {
+    const steps = planSteps(prefix, at, end, stored);
+    const found = await Promise.all(steps.map((step) => fetchStep(objects, step)));
+    for (const [index, object] of found.entries()) {
+      const step = steps[index];
+      if (step === undefined) break;
+      if (object instanceof AuthCorrupt) {
+        if (stored.runs.delete(step.key)) break;
+        hole ??= step.missing ? (damage ?? object) : object;
+      } else {
+        checkEpoch(object.header, epoch);
+        // Whatever is damaged before a reset is of no use to anybody.
+        if (resets(object.header)) hole = undefined;
+        if (hole === undefined) applyObject(log, object, loader);
+      }
+      at = step.to + 1;
     }
   }
-  return state;
+  if (hole !== undefined) throw hole;
+  return log;
 }
 
-export interface FetchedObject {
-  header: ObjectHeader;
-  records: KeyRecord[];
+interface Stored {
+  segments: Set<number>;
+  /** Keys of runs not known to be damaged. */
+  runs: Set<string>;
+}
+
+interface Step {
+  key: string;
+  to: number;
+  missing: boolean;
+}
+
+/** The next objects that lead from segment `from` towards `end`: the farthest-reaching run where there is one, otherwise the segment. */
+function planSteps(prefix: string, from: number, end: number, stored: Stored): Step[] {
+  const steps: Step[] = [];
+  for (let at = from; at <= end && steps.length < loadAhead; ) {
+    const usable = [...stored.runs].filter((key) => firstOfRun(key) <= at && numberOfKey(key) >= at);
+    const run = usable.reduce<string | undefined>(
+      (best, key) => (best === undefined || numberOfKey(key) > numberOfKey(best) ? key : best),
+      undefined,
+    );
+    if (run !== undefined) steps.push({ key: run, to: numberOfKey(run), missing: false });
+    else if (stored.segments.has(at)) steps.push({ key: segmentKey(prefix, at), to: at, missing: false });
+    else steps.push({ key: segmentKey(prefix, at), to: nextStored(at, end, stored) - 1, missing: true });
+    at = (steps.at(-1)?.to ?? at) + 1;
+  }
+  return steps;
+}
+
+function nextStored(after: number, end: number, { segments, runs }: Stored): number {
+  let next = after + 1;
+  const begins = new Set([...runs].map(firstOfRun));
+  while (next <= end && !segments.has(next) && !begins.has(next)) next += 1;
+  return next;
+}
+
+async function fetchStep(objects: ObjectStore, step: Step): Promise<FetchedObject | AuthCorrupt> {
+  if (step.missing) return new AuthCorrupt(step.key, 'is missing');
+  try {
+    return await fetchObject(objects, step.key);
+  } catch (error) {
+    if (error instanceof AuthCorrupt) return error;
+    throw error;
+  }
+}
+
+export interface FetchedObject extends OpenedObject {
   size: number;
 }
 
@@ -91,19 +152,39 @@ export interface FetchedObject {
 export async function fetchObject(objects: ObjectStore, key: string): Promise<FetchedObject> {
   const bytes = await objects.get(key);
   if (bytes === undefined) throw new AuthCorrupt(key, 'is missing');
-  return { ...(await decodeObject(key, numberOfKey(key), bytes)), size: bytes.length };
+  return { ...(await decodeObject(key, bytes)), size: bytes.length };
 }
 
-export function applySegment(state: LogState, segment: FetchedObject, loader: Loader): void {
-  if (segment.header.kind === 'wipe') {
+/** Takes over the segment or run that follows `log.head`. */
+export function applyObject(log: LogState, { header, records, size }: FetchedObject, loader: Loader): void {
+  const { kind, number } = header;
+  if (resets(header)) {
     loader.reset();
-    state.snapshotBytes = 0;
-    state.logBytes = 0;
+    Object.assign(log, emptyLog(number - 1));
   }
-  loader.apply(segment.records);
-  state.head = segment.header.number;
-  state.segments += 1;
-  state.logBytes += segment.size;
+  loader.apply(records);
+  if (kind === 'run') {
+    log.segments += number - log.head;
+    log.logBytes += size;
+    log.head = number;
+  } else {
+    addSegment(log, number, records, size);
+  }
+  // A run can only add to what was before it: none may contain a reset.
+  if (kind === 'run' || resets(header)) log.window.restart(number + 1);
+}
+
+/** Segment `number`, applied or just written, is the new head. */
+export function addSegment(log: LogState, number: number, records: Iterable<KeyRecord>, size: number): void {
+  log.head = number;
+  log.segments += 1;
+  log.logBytes += size;
+  log.window.add(number, records, size);
+}
+
+/** Everything written before such a segment is void. */
+export function resets({ kind }: ObjectHeader): boolean {
+  return kind === 'wipe' || kind === 'restore';
 }
 
 /** Throws AuthFenced when `header` was written by a later owner than the one with `epoch`. */

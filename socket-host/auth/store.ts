@@ -1,4 +1,3 @@
-import type { Cache } from './cache.ts';
 import { decodeValue, encodeValue, type KeyRecord } from './encoding.ts';
 import { type JournalOptions, openJournal } from './journal.ts';
 
@@ -18,7 +17,7 @@ export interface AuthStore {
   get(type: string, id: string): unknown;
   /** `undefined` and `null` delete. Resolves when durable for the types that must be (see durableOnSet), at once for the others. */
   set(data: KeyChanges): Promise<void>;
-  /** Resolves when everything changed so far is in S3. Rejects with AuthUnavailable, AuthFenced or AuthDiscarded. */
+  /** Resolves when everything changed so far is in S3. Rejects with AuthUnavailable, AuthCacheFull, AuthFenced or AuthDiscarded. */
   commit(): Promise<void>;
   /**
    * Due before every connect but the first, which the barrier put at opening serves: puts one more segment, which proves that nobody
@@ -48,20 +47,23 @@ export interface KeyChanges {
   [type: string]: Record<string, unknown> | undefined;
 }
 
-export type AuthStoreOptions = JournalOptions & { cache: Cache };
+export type AuthStoreOptions = JournalOptions;
 
 /** Changes that nobody commits are written after this time. */
 const rideAlongMs = 400;
+/** Those that WhatsApp would be asked for again wait for a commit that somebody needs: alone they are not worth a PUT. */
+const askedAgainMs = 60_000;
 /** Made anew from WhatsApp's answers when missing: kept in the cache, never in S3. */
 const recreatable: ReadonlySet<string> = new Set(['device-list', 'sender-key-memory', 'app-state-sync-version']);
 /** WhatsApp or another device acts on these as soon as `set` returns. */
 const durableOnSet: ReadonlySet<string> = new Set(['pre-key', 'app-state-sync-key', 'sender-key']);
 const credsType = 'creds';
 const lookupType = 'lookup';
+const askedAgain: ReadonlySet<string> = new Set([lookupType, 'lid-mapping', 'tctoken']);
 
 /**
- * Loads the account and puts this owner's barrier. Throws AuthCorrupt (an object is damaged or missing; nothing is loaded) or
- * AuthFenced (a later owner has written, or the lease is over).
+ * Loads the account and puts this owner's barrier. Throws AuthCorrupt (an object is damaged or missing; nothing is loaded),
+ * AuthFenced (a later owner has written, or the lease is over) or AuthCacheFull.
  */
 export async function openAuthStore(options: AuthStoreOptions): Promise<AuthStore> {
   const { cache, nowMs } = options;
@@ -70,7 +72,7 @@ export async function openAuthStore(options: AuthStoreOptions): Promise<AuthStor
   function note(type: string, id: string, value: unknown): void {
     const bytes = encoded(value);
     journal.note(type, id, () => bytes);
-    journal.rideAlong(rideAlongMs);
+    journal.rideAlong(askedAgain.has(type) ? askedAgainMs : rideAlongMs);
   }
 
   const store: AuthStore = {

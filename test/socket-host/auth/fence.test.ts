@@ -1,15 +1,14 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { randomUUID } from 'node:crypto';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AuthCorrupt, AuthFenced } from '../../../socket-host/auth/errors.ts';
-import { type Fixture, fixture, prefix } from './fixture.ts';
+import { wipeUnopened } from '../../../socket-host/auth/wipe.ts';
+import { type Fixture, fixture, logKey, prefix, randomText, snapKey, writeEach } from './fixture.ts';
 
 let f: Fixture;
 beforeEach(() => {
   f = fixture();
 });
 afterEach(() => f.cleanUp());
-
-const logKey = (number: number) => `${prefix}log/${String(number).padStart(12, '0')}`;
-const snapKey = (number: number) => `${prefix}snap/${String(number).padStart(12, '0')}`;
 
 describe('barriers', () => {
   it('lets one owner win each number when twenty race', async () => {
@@ -133,26 +132,51 @@ describe('damage', () => {
   it('notices a segment that stands under the number of another', async () => {
     await threeSegments();
     f.objects.objects.set(logKey(2), f.objects.objects.get(logKey(3)) ?? new Uint8Array());
-    await expect(f.open({ epoch: 2 })).rejects.toThrow('log/000000000002 was written as number 3');
+    await expect(f.open({ epoch: 2 })).rejects.toThrow(
+      'ten_1/acc_1/log/000000000002 was written as ten_1/acc_1/log/000000000003',
+    );
+  });
+
+  it('notices a segment or a snapshot of another account', async () => {
+    await threeSegments();
+    const other = await f.open({ prefix: 'ten_1/acc_2/' });
+    await writeEach(other, 15, () => ({ session: { a: randomText(9_000) } }));
+    await other.close();
+    for (const object of ['log/000000000002', 'snap/000000000016']) {
+      const before = f.objects.objects.get(`ten_1/acc_1/${object}`);
+      f.objects.objects.set(
+        `ten_1/acc_1/${object}`,
+        f.objects.objects.get(`ten_1/acc_2/${object}`) ?? new Uint8Array(),
+      );
+      await expect(f.open({ epoch: 2 })).rejects.toThrow(`${object} was written as ten_1/acc_2/${object}`);
+      if (before !== undefined) f.objects.objects.set(`ten_1/acc_1/${object}`, before);
+    }
   });
 
   it('falls back to an older snapshot only while every segment since still stands', async () => {
     const store = await f.open();
-    for (let i = 0; i < 4; i++) {
-      await store.set({ session: { [`big${i}`]: randomText(90_000) } });
-      await store.commit();
-    }
+    await writeEach(store, 40, (i) => ({ session: { [`big${i}`]: randomText(9_000) } }));
     await store.close();
-    const snapshots = [...f.objects.objects.keys()].filter((key) => key.includes('/snap/')).sort();
-    expect(snapshots.length).toBeGreaterThan(1);
-    f.objects.objects.set(snapshots.at(-1) ?? '', new Uint8Array(100));
+    expect(f.keys('snap')).toEqual([snapKey(16), snapKey(32)]);
+    f.objects.objects.set(snapKey(32), new Uint8Array(100));
+    const segment = f.objects.objects.get(logKey(17)) ?? new Uint8Array();
+    f.objects.objects.delete(logKey(17));
+    await expect(f.open({ epoch: 2 })).rejects.toThrow(AuthCorrupt);
+    await expect(f.open({ epoch: 2 })).rejects.toThrow('snap/000000000032 is not an auth object');
+    f.objects.objects.set(logKey(17), segment);
     const recovered = await f.open({ epoch: 2 });
-    expect(recovered.get('session', 'big3')).toHaveLength(90_000);
-    await recovered.close();
-    f.objects.objects.delete(logKey(1));
-    for (const key of snapshots) f.objects.objects.set(key, new Uint8Array(100));
-    await expect(f.open({ epoch: 3 })).rejects.toThrow(AuthCorrupt);
-    await expect(f.open({ epoch: 3 })).rejects.toThrow(snapshots.at(-1));
+    expect(recovered.get('session', 'big16')).toHaveLength(9_000);
+    expect(recovered.get('session', 'big39')).toHaveLength(9_000);
+  });
+
+  it('does not take the state before a damaged snapshot for the newest when the segments are gone', async () => {
+    const store = await f.open();
+    await writeEach(store, 31, (i) => ({ session: { [`big${i}`]: randomText(9_000) } }));
+    await store.close();
+    expect(f.keys('snap')).toEqual([snapKey(16), snapKey(32)]);
+    f.objects.objects.set(snapKey(32), new Uint8Array(100));
+    for (let number = 17; number <= 32; number++) f.objects.objects.delete(logKey(number));
+    await expect(f.open({ epoch: 2 })).rejects.toThrow('snap/000000000032 is not an auth object');
   });
 });
 
@@ -191,23 +215,24 @@ describe('snapshots', () => {
 
   it('removes what is covered only when a second snapshot stands and the first is a day old', async () => {
     const store = await f.open();
-    const grow = async (name: string) => {
-      await store.set({ session: { [name]: randomText(200_000) } });
-      await store.commit();
-      await new Promise((resolve) => setTimeout(resolve, 60));
-    };
-    await grow('a');
-    expect([...f.objects.objects.keys()].sort()).toEqual([logKey(1), logKey(2), snapKey(2)]);
+    const grow = (name: string, count: number) =>
+      writeEach(store, count, (i) => ({ session: { [`${name}${i}`]: randomText(9_000) } }));
+    const stand = (snapshots: number[], firstSegment: number) =>
+      vi.waitFor(() => {
+        expect(f.keys('snap')).toEqual(snapshots.map(snapKey));
+        expect(f.keys('log')[0]).toBe(logKey(firstSegment));
+      }, 5_000);
+    await grow('a', 15);
+    await stand([16], 1);
     f.clock.nowMs += 25 * 3_600_000;
-    await grow('b');
-    expect([...f.objects.objects.keys()].sort()).toEqual([logKey(3), snapKey(2), snapKey(3)]);
-    await grow('c');
-    expect([...f.objects.objects.keys()].sort()).toEqual([logKey(3), logKey(4), snapKey(2), snapKey(3), snapKey(4)]);
+    await grow('b', 16);
+    await stand([16, 32], 17);
+    await grow('c', 16);
+    await stand([16, 32, 48], 17);
     await store.close();
     const next = await f.open({ epoch: 2 });
-    expect(['a', 'b', 'c'].map((name) => String(next.get('session', name)).length)).toEqual([
-      200_000, 200_000, 200_000,
-    ]);
+    const last = ['a14', 'b15', 'c15'].map((name) => String(next.get('session', name)).length);
+    expect(last).toEqual([9_000, 9_000, 9_000]);
   });
 
   // A machine busy with other things may be slow once, not three times.
@@ -217,7 +242,9 @@ describe('snapshots', () => {
     for (let i = 0; i < 20_000; i++) sessions[`${4915100000000 + i}_1.0`] = { version: 'v1', chain: randomText(120) };
     await store.set({ session: sessions });
     await store.commit();
+    await writeEach(store, 15, (i) => ({ session: { [`more${i}`]: i } }));
     await store.close();
+    expect(f.keys('snap')).toEqual([snapKey(16)]);
     const startedAt = performance.now();
     const next = await f.open({ epoch: 2 });
     expect(performance.now() - startedAt).toBeLessThan(1000);
@@ -244,6 +271,20 @@ describe('wipe', () => {
     expect([...f.objects.objects.keys()].sort()).toEqual([logKey(3), logKey(4), logKey(5), snapKey(3)]);
   });
 
+  it('leaves an account that opens although what was wiped is damaged and its snapshot never came to be', async () => {
+    const store = await f.open();
+    await writeEach(store, 3, (i) => ({ session: { a: i } }));
+    f.objects.remove = async () => {
+      throw new Error('the process ends here');
+    };
+    await expect(store.wipe()).rejects.toThrow('the process ends here');
+    f.objects.objects.delete(snapKey(5));
+    f.objects.objects.set(logKey(2), new Uint8Array(100));
+    f.objects.objects.delete(logKey(3));
+    const next = await f.open({ epoch: 2 });
+    expect(next.get('session', 'a')).toBeUndefined();
+  });
+
   it('is complete even when the process ends before the objects are removed', async () => {
     const store = await f.open();
     await store.set({ session: { a: 1 } });
@@ -258,8 +299,55 @@ describe('wipe', () => {
   });
 });
 
-function randomText(length: number): string {
-  let text = '';
-  while (text.length < length) text += Math.random().toString(36).slice(2);
-  return text.slice(0, length);
-}
+describe('wiping an account that cannot be opened', () => {
+  const wipe = (epoch: number) =>
+    wipeUnopened({
+      objects: f.objects,
+      prefix,
+      host: 'hst_2',
+      epoch,
+      mayWrite: () => f.lease.held,
+      nowMs: () => f.clock.nowMs,
+      nonce: randomUUID,
+    });
+
+  async function damagedAccount() {
+    const store = await f.open();
+    await writeEach(store, 3, (i) => ({ session: { a: i } }));
+    f.objects.objects.set(logKey(3), new Uint8Array(100));
+    return store;
+  }
+
+  it('removes everything, goes on with the numbers and stops who still writes', async () => {
+    const stale = await damagedAccount();
+    await expect(f.open({ epoch: 2 })).rejects.toThrow(AuthCorrupt);
+    await wipe(2);
+    expect(f.keys()).toEqual([logKey(5), snapKey(5)]);
+    await stale.set({ session: { a: 'stale' } });
+    await expect(stale.commit()).rejects.toThrow('hst_2 of epoch 2 has written segment 5');
+    const next = await f.open({ epoch: 3 });
+    expect(next.registered()).toBe(false);
+    expect(next.get('session', 'a')).toBeUndefined();
+  });
+
+  it('passes a segment that an earlier owner has just written, damaged or not', async () => {
+    const stale = await damagedAccount();
+    let late = true;
+    f.objects.before = async (key) => {
+      if (key !== logKey(5) || !late) return;
+      late = false;
+      await stale.set({ session: { a: 'late' } });
+      await stale.commit();
+    };
+    await wipe(2);
+    expect(f.keys()).toEqual([logKey(6), snapKey(6)]);
+  });
+
+  it('is refused to an owner who has been replaced or whose lease is over', async () => {
+    await damagedAccount();
+    await expect(wipe(0)).rejects.toThrow(AuthFenced);
+    f.lease.held = false;
+    await expect(wipe(2)).rejects.toThrow(AuthFenced);
+    expect(f.keys()).toEqual([logKey(1), logKey(2), logKey(3), logKey(4)]);
+  });
+});

@@ -4,6 +4,7 @@ import type { ObjectStore } from '../../../lib/aws/objects.ts';
 export interface MemoryObjects extends ObjectStore {
   readonly objects: Map<string, Uint8Array>;
   creates: string[];
+  gets: string[];
   /** Awaited before the object is stored; a rejection means it never was. */
   before: (key: string) => Promise<void>;
   /** Awaited after the object is stored; a rejection means the answer was lost. */
@@ -15,6 +16,7 @@ export function memoryObjects(): MemoryObjects {
   const store: MemoryObjects = {
     objects,
     creates: [],
+    gets: [],
     before: async () => {},
     after: async () => {},
     async create(key, body) {
@@ -29,6 +31,7 @@ export function memoryObjects(): MemoryObjects {
       objects.set(key, Uint8Array.from(body));
     },
     async get(key) {
+      store.gets.push(key);
       await new Promise((resolve) => setImmediate(resolve));
       return objects.get(key);
     },

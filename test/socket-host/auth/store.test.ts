@@ -1,14 +1,12 @@
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AuthDiscarded, AuthUnavailable } from '../../../socket-host/auth/errors.ts';
-import { type Fixture, fixture, prefix } from './fixture.ts';
+import { type Fixture, fixture, logKey, randomText, write } from './fixture.ts';
 
 let f: Fixture;
 beforeEach(() => {
   f = fixture();
 });
 afterEach(() => f.cleanUp());
-
-const logKey = (number: number) => `${prefix}log/${String(number).padStart(12, '0')}`;
 
 describe('what a commit makes durable', () => {
   it('gives back every kind of value after a restart', async () => {
@@ -75,10 +73,31 @@ describe('what a commit makes durable', () => {
 
   it('writes what nobody commits within half a second', async () => {
     const store = await f.open();
-    await store.set({ 'lid-mapping': { a: 'b' } });
-    expect(f.objects.objects.has(logKey(2))).toBe(false);
+    await store.set({ session: { a: 'b' } });
+    expect(f.keys()).toEqual([logKey(1)]);
     await new Promise((resolve) => setTimeout(resolve, 500));
-    expect(f.objects.objects.has(logKey(2))).toBe(true);
+    expect(f.keys()).toEqual([logKey(1), logKey(2)]);
+  });
+
+  it('lets what WhatsApp would be asked for again wait a minute for a commit, and no longer', async () => {
+    const store = await f.open();
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] });
+    try {
+      await store.set({ 'lid-mapping': { a: 'b' }, tctoken: { a: 'token' } });
+      store.setLookup('4915100000001', true);
+      await vi.advanceTimersByTimeAsync(59_000);
+      expect(f.keys()).toEqual([logKey(1)]);
+      await vi.advanceTimersByTimeAsync(2_000);
+      expect(f.keys()).toEqual([logKey(1), logKey(2)]);
+      store.setLookup('4915100000002', true);
+      await store.set({ session: { a: 'b' } });
+      await vi.advanceTimersByTimeAsync(500);
+      expect(f.keys()).toEqual([logKey(1), logKey(2), logKey(3)]);
+      await vi.advanceTimersByTimeAsync(120_000);
+      expect(store.stats.puts).toBe(3);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   it('keeps re-creatable types out of S3', async () => {
@@ -146,6 +165,54 @@ describe('grouped commits', () => {
       await store.commit();
     }
     expect(store.stats.puts).toBe(31);
+  });
+});
+
+describe('what commits cost', () => {
+  it('writes at most 1.1 objects a message, runs and snapshots included', async () => {
+    const store = await f.open();
+    for (let i = 0; i < 200; i++) {
+      const recipient = `${4915100000000 + (i % 120)}`;
+      if (i < 120) {
+        store.setLookup(recipient, true);
+        await store.set({ 'lid-mapping': { [recipient]: `${99000000 + i}`, [`${99000000 + i}_reverse`]: recipient } });
+      }
+      const encrypt = async (id: string) => {
+        await store.set({ session: { [id]: { version: 'v1', chain: randomText(1_800) } } });
+        await store.commit();
+      };
+      await Promise.all([encrypt(`${99000000 + (i % 120)}_1.0`), encrypt('own_1.2')]);
+      if (i < 120) await store.set({ tctoken: { [recipient]: { token: Buffer.from(randomText(40)) } } });
+    }
+    await store.close();
+    expect(f.keys('log')).toHaveLength(201);
+    expect(f.keys('snap').length).toBeGreaterThan(3);
+    expect(f.objects.creates.length).toBeLessThanOrEqual(220);
+  });
+
+  it('keeps within that when each commit alone is large enough for a snapshot', async () => {
+    const store = await f.open();
+    for (let i = 0; i < 100; i++) await write(store, { session: { a: randomText(100_000) } });
+    await store.close();
+    expect(f.keys('snap').length).toBeGreaterThan(3);
+    expect(f.objects.creates.length).toBeLessThanOrEqual(110);
+  });
+
+  it('tells of each commit its bytes and its time, and of nothing else', async () => {
+    const told: { bytes: number; ms: number }[] = [];
+    const store = await f.open({ onCommit: (commit) => told.push(commit) });
+    await write(store, { session: { a: randomText(1000) } });
+    f.objects.before = () => new Promise((resolve) => setTimeout(resolve, 30));
+    await write(store, { session: { a: randomText(5000) } });
+    f.objects.before = async () => {
+      throw new Error('connection reset');
+    };
+    await expect(write(store, { session: { a: 1 } })).rejects.toThrow(AuthUnavailable);
+    expect(told.map(({ bytes }) => bytes)).toEqual(
+      [logKey(2), logKey(3)].map((key) => f.objects.objects.get(key)?.length),
+    );
+    expect(told[1]?.ms).toBeGreaterThan(20);
+    expect(told[1]?.ms).toBeLessThan(1000);
   });
 });
 

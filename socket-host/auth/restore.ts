@@ -1,0 +1,87 @@
+import type { ObjectStore } from '../../lib/aws/objects.ts';
+import type { KeyRecord } from './encoding.ts';
+import { RestoreRefused } from './errors.ts';
+import { fetchObject, type Loader, loadLog } from './log.ts';
+import { segmentKey, snapshotKey } from './object-keys.ts';
+import { objectWriter, type Writer } from './object-writer.ts';
+import { completeVersions, surveyAuth, type Version } from './versions.ts';
+
+/**
+ * Ratchets that are rolled back make recipients drop what they get, silently. Without any, both sides begin anew. Everything else of an
+ * older version still holds: credentials, identities, pre-keys, app-state keys, LID mappings, lookups.
+ */
+const neverRestored: ReadonlySet<string> = new Set(['session', 'sender-key', 'sender-key-memory', 'device-list']);
+
+/** `before`: the newest complete version written until then (epoch ms). `number`: exactly the state after that segment. */
+export type RestorePoint = { before: number } | { number: number };
+
+export interface RestorePlan {
+  prefix: string;
+  version: Version;
+  kept: KeyRecord[];
+  /** How many sessions and sender keys are left out. */
+  dropped: number;
+  /** The number under which the version becomes the newest. */
+  number: number;
+}
+
+/** Reads the wanted version and writes nothing. Throws RestoreRefused when there is none. */
+export async function planRestore(objects: ObjectStore, prefix: string, point: RestorePoint): Promise<RestorePlan> {
+  const found = await surveyAuth(objects, prefix);
+  const version = chooseVersion(completeVersions(found), point);
+  const all = await keysAt(objects, prefix, version.number);
+  const kept = all.filter(({ type }) => !neverRestored.has(type));
+  if (!kept.some(({ type }) => type === 'creds')) {
+    throw new RestoreRefused(`As of number ${version.number} the account was not linked: link it again instead.`);
+  }
+  const number = (found.at(-1)?.number ?? 0) + 1;
+  return { prefix, version, kept, dropped: all.length - kept.length, number };
+}
+
+/**
+ * Makes the planned version the newest one. The segment that carries it takes the next number, so that whoever still writes for the
+ * account finds it taken and stops; that segment and the snapshot beside it void everything before, damaged or not. The older objects
+ * stay for a day. The caller makes sure that nobody owns the account, and gives an epoch that nobody has had. Throws RestoreRefused when
+ * somebody has written since the plan was made.
+ */
+export async function restoreAuth(options: Writer, plan: RestorePlan): Promise<void> {
+  const { prefix, version, kept, number } = plan;
+  const writer = objectWriter(options);
+  const header = { ...writer.header('restore', segmentKey(prefix, number)), restored: version.number };
+  const { answer } = await writer.put(header, kept);
+  // Our own nonce: it was written, and only the answer was lost on the way.
+  if (answer === 'exists' && (await fetchObject(options.objects, header.key)).header.nonce !== header.nonce) {
+    throw new RestoreRefused(`Somebody has just written number ${number}: disconnect the account and try again.`);
+  }
+  await writer.put(writer.header('snapshot', snapshotKey(prefix, number)), kept);
+}
+
+function chooseVersion(versions: Version[], point: RestorePoint): Version {
+  const newest = versions.at(-1);
+  if (newest === undefined) throw new RestoreRefused('Nothing that is complete is left of the account: link it again.');
+  if ('number' in point) {
+    const exact = versions.find(({ number }) => number === point.number);
+    if (exact !== undefined) return exact;
+    throw new RestoreRefused(`Number ${point.number} is not complete; the newest that is has number ${newest.number}.`);
+  }
+  const version = versions.findLast(({ at }) => at <= point.before);
+  if (version !== undefined) return version;
+  const oldest = new Date(versions[0]?.at ?? 0).toISOString();
+  throw new RestoreRefused(`Nothing complete is kept from before then; the oldest version is of ${oldest}.`);
+}
+
+async function keysAt(objects: ObjectStore, prefix: string, number: number): Promise<KeyRecord[]> {
+  const keys = new Map<string, KeyRecord>();
+  const loader: Loader = {
+    apply(records) {
+      for (const record of records) {
+        const name = `${record.type}\0${record.id}`;
+        if (record.value === undefined) keys.delete(name);
+        else keys.set(name, record);
+      }
+    },
+    reset: () => keys.clear(),
+  };
+  await loadLog(objects, prefix, Number.POSITIVE_INFINITY, loader, number);
+  return [...keys.values()];
+}
