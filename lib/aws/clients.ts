@@ -9,13 +9,18 @@ export interface Clients {
   s3: S3Client;
 }
 
+/** Until a call must have been answered; then it is tried again. */
+const dynamodbTimeoutMs = 5_000;
+const s3TimeoutMs = 30_000;
+
 /**
  * The three AWS clients of a process. Endpoints, region and credentials come from the SDK's standard environment; emulators need path-style
  * buckets and queue URLs that are not taken for endpoints, which real AWS accepts as well.
  * `maxSockets` bounds parallel requests a client, long polls included.
  */
 export function createClients(options: { maxSockets?: number } = {}): Clients {
-  const agent = { maxSockets: options.maxSockets ?? 200 };
+  const { maxSockets = 200 } = options;
+  const agent = { maxSockets };
   const handler = (requestTimeout: number) => ({
     httpsAgent: agent,
     httpAgent: agent,
@@ -28,11 +33,11 @@ export function createClients(options: { maxSockets?: number } = {}): Clients {
   });
   const clients = {
     // Its calls go to one endpoint under one identity, so each command's chain of middleware can be made once and kept.
-    dynamodb: new DynamoDBClient({ requestHandler: handler(5_000), maxAttempts: 5, cacheMiddleware: true }),
+    dynamodb: new DynamoDBClient({ requestHandler: handler(dynamodbTimeoutMs), maxAttempts: 5, cacheMiddleware: true }),
     // Longer than a long poll, 20 s.
     sqs: new SQSClient({ requestHandler: handler(30_000), useQueueUrlAsEndpoint: false, md5: false }),
     s3: new S3Client({
-      requestHandler: handler(30_000),
+      requestHandler: handler(s3TimeoutMs),
       forcePathStyle: true,
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
@@ -44,8 +49,8 @@ export function createClients(options: { maxSockets?: number } = {}): Clients {
     // Without it there is no User-Agent; it is put together anew for each call.
     middlewareStack.remove('getUserAgentMiddleware');
   }
-  callDynamoDirectly(clients.dynamodb);
-  callS3Directly(clients.s3);
+  callDynamoDirectly(clients.dynamodb, { timeoutMs: dynamodbTimeoutMs, maxSockets });
+  callS3Directly(clients.s3, { timeoutMs: s3TimeoutMs, maxSockets });
   return clients;
 }
 

@@ -1,14 +1,14 @@
 import { randomUUID } from 'node:crypto';
-import type { Readable } from 'node:stream';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type { S3Client } from '@aws-sdk/client-s3';
+import { Pool } from 'undici';
 
 /**
  * The calls of the send path, made without the SDK's way from input to request and back, which takes half of a call's CPU time
- * (bench/send --profile; docs/adr/0006-calls-of-the-send-path.md). The SDK still signs and keeps the connections:
+ * (bench/send --profile; docs/adr/0006-calls-of-the-send-path.md). The SDK still signs; undici, which does with less than node:http, sends:
  *
- *   command -> JSON or bytes -> SDK's signer -> SDK's request handler -> 200: the output
- *                                                                    -> anything else, or no answer: the same command, the SDK's way
+ *   command -> JSON or bytes -> SDK's signer -> undici -> 200: the output
+ *                                                     -> anything else, or no answer: the same command, the SDK's way
  *
  * So retries, errors and clock skew remain the SDK's. The first call goes its way and shows where to and how signed; each later one that
  * goes its way shows it again. Not for calls with options of their own, such as a signal, nor for presigning with a body.
@@ -30,8 +30,8 @@ const plainKey = /^[\w-][\w.-]*(\/[\w-][\w.-]*)*$/;
 /** Before sending larger bodies the SDK asks for a go-ahead (its expectContinueHeader, 2 MiB). */
 const maxBodyBytes = 1024 * 1024;
 
-export function callDynamoDirectly(client: DynamoDBClient): void {
-  const direct = new Direct(client);
+export function callDynamoDirectly(client: DynamoDBClient, options: DirectOptions): void {
+  const direct = new Direct(client, options);
   /** What transactions were first sent as, by input: the SDK orders members its own way, and a token stands for one request. */
   const sent = new WeakMap<object, string>();
   client.middlewareStack.add(
@@ -94,8 +94,8 @@ function withToken<Input extends object>(input: Input): Input {
 }
 
 /** PutObject of bytes, create-only or not, for a client with path-style buckets; the output is empty. */
-export function callS3Directly(client: S3Client): void {
-  const direct = new Direct(client);
+export function callS3Directly(client: S3Client, options: DirectOptions): void {
+  const direct = new Direct(client, options);
   client.middlewareStack.add(
     (next, { commandName }) =>
       (args) => {
@@ -155,14 +155,39 @@ interface DirectRequest {
   body: string | Uint8Array;
 }
 
-/** One service, spoken to with its client's own signer and connections. */
+/** What sends to one origin: undici's Pool, or what a test puts in its place. */
+export type Connections = Pick<Pool, 'dispatch' | 'close' | 'destroy'>;
+
+/** What its client allows as well. */
+export interface DirectOptions {
+  /** Until an answer must have begun, and between its parts. */
+  timeoutMs: number;
+  /** Connections at a time. */
+  maxSockets: number;
+  open?(origin: string): Connections;
+}
+
+const connectTimeoutMs = 3_000;
+/** Shorter than any service keeps a silent connection, so that a request does not meet one that is being closed. */
+const keepAliveMs = 4_000;
+
+/** One service, spoken to with its client's own signer, over connections of its own. */
 class Direct {
   private readonly client: DynamoDBClient | S3Client;
+  private readonly options: DirectOptions;
+  private pool: { origin: string; connections: Connections } | undefined;
   private place: Place | undefined;
   private signer: Awaited<ReturnType<(DynamoDBClient | S3Client)['config']['signer']>> | undefined;
 
-  constructor(client: DynamoDBClient | S3Client) {
+  constructor(client: DynamoDBClient | S3Client, options: DirectOptions) {
     this.client = client;
+    this.options = options;
+    const { requestHandler } = client.config;
+    const destroy = requestHandler.destroy?.bind(requestHandler);
+    requestHandler.destroy = () => {
+      void this.pool?.connections.destroy();
+      destroy?.();
+    };
   }
 
   /** The address is known. */
@@ -204,27 +229,53 @@ class Direct {
       };
       const signingDate = new Date(Date.now() + config.systemClockOffset);
       const request = await this.signer.sign(unsigned, { signingDate, signingRegion, signingService });
-      const handler = config.requestHandler;
-      const { response } = await handler.handle(request as Parameters<typeof handler.handle>[0]);
-      const text = await textOf(response.body);
-      return response.statusCode === 200 ? text : undefined;
+      const { headers: signed } = request;
+      return await this.exchange(this.connections(protocol, hostname, port), { method, path, headers: signed, body });
     } catch {
       return undefined;
     }
   }
-}
 
-/** By events, which cost a fraction of iterating. */
-function textOf(body: Readable): Promise<string> {
-  return new Promise((resolve, reject) => {
-    const chunks: Uint8Array[] = [];
-    const cutOff = () => reject(new Error('the answer was cut off'));
-    if (body.destroyed) cutOff();
-    body.on('data', (chunk: Uint8Array) => chunks.push(chunk));
-    body.on('end', () => resolve(Buffer.concat(chunks).toString('utf8')));
-    body.on('error', reject);
-    body.on('close', cutOff);
-  });
+  /** Connections of its own, to the one place; they go with the client. */
+  private connections(protocol: string, hostname: string, port: number | undefined): Connections {
+    const origin = `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}`;
+    if (this.pool?.origin === origin) return this.pool.connections;
+    void this.pool?.connections.close();
+    const { timeoutMs, maxSockets, open } = this.options;
+    const connections =
+      open?.(origin) ??
+      new Pool(origin, {
+        connections: maxSockets,
+        connectTimeout: connectTimeoutMs,
+        headersTimeout: timeoutMs,
+        bodyTimeout: timeoutMs,
+        keepAliveTimeout: keepAliveMs,
+      });
+    this.pool = { origin, connections };
+    return connections;
+  }
+
+  private exchange(connections: Connections, request: DirectRequest): Promise<string | undefined> {
+    return new Promise((resolve, reject) => {
+      const chunks: Buffer[] = [];
+      let status = 0;
+      connections.dispatch(request, {
+        onRequestStart() {},
+        onResponseStart(_controller, statusCode) {
+          status = statusCode;
+        },
+        onResponseData(_controller, chunk) {
+          chunks.push(chunk);
+        },
+        onResponseEnd() {
+          resolve(status === 200 ? Buffer.concat(chunks).toString('utf8') : undefined);
+        },
+        onResponseError(_controller, error) {
+          reject(error);
+        },
+      });
+    });
+  }
 }
 
 interface SignedRequest extends Pick<Place, 'protocol' | 'hostname' | 'port'> {

@@ -1,8 +1,9 @@
 import { Readable } from 'node:stream';
 import { DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
+import type { Dispatcher } from 'undici';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { callDynamoDirectly, callS3Directly } from '../../lib/aws/direct-calls.ts';
+import { callDynamoDirectly, callS3Directly, type DirectOptions } from '../../lib/aws/direct-calls.ts';
 
 interface Sent {
   protocol: string;
@@ -21,15 +22,36 @@ const credentials = async () => ({
   expiration: new Date(Date.now() + 1_000),
   ...(accountId === undefined ? {} : { accountId }),
 });
-/** Notes the way, the place and the scope of each request, and reaches nobody. */
+/** Notes the way, the place and the scope of a request. */
+function note(origin: string, path: string, headers: Record<string, string>): void {
+  const way = headers['amz-sdk-invocation-id'] === undefined ? 'direct' : 'sdk';
+  const [, region, service] = /\/\d{8}\/([^/]+)\/([^/]+)\//.exec(headers.authorization ?? '') ?? [];
+  sent.push(`${way} ${origin}${path} ${service} ${region}`);
+  expect(headers.host).toBe(new URL(origin).host);
+}
+
+/** Both ways reach nobody. */
 const requestHandler = {
   async handle({ protocol, hostname, port, path, headers }: Sent) {
-    const way = headers['amz-sdk-invocation-id'] === undefined ? 'direct' : 'sdk';
-    const [, region, service] = /\/\d{8}\/([^/]+)\/([^/]+)\//.exec(headers.authorization ?? '') ?? [];
-    sent.push(`${way} ${protocol}//${hostname}${port === undefined ? '' : `:${port}`}${path} ${service} ${region}`);
-    expect(headers.host).toBe(port === undefined ? hostname : `${hostname}:${port}`);
+    note(`${protocol}//${hostname}${port === undefined ? '' : `:${port}`}`, path, headers);
     return { response: { statusCode: 200, headers: {}, body: Readable.from([Buffer.from('{}')]) } };
   },
+};
+const options: DirectOptions = {
+  timeoutMs: 1_000,
+  maxSockets: 1,
+  open: (origin) => ({
+    dispatch(request, handler) {
+      note(origin, request.path, request.headers as Record<string, string>);
+      const controller = {} as Dispatcher.DispatchController;
+      handler.onResponseStart?.(controller, 200, {});
+      handler.onResponseData?.(controller, Buffer.from('{}'));
+      handler.onResponseEnd?.(controller, {});
+      return true;
+    },
+    close: async () => {},
+    destroy: async () => {},
+  }),
 };
 
 beforeEach(() => {
@@ -39,16 +61,16 @@ beforeEach(() => {
 });
 afterEach(() => vi.unstubAllEnvs());
 
-function dynamoClient(options: { region?: string; endpoint?: string; accountIdEndpointMode?: 'disabled' } = {}) {
-  const client = new DynamoDBClient({ region: 'eu-central-1', credentials, requestHandler, ...options });
-  callDynamoDirectly(client);
+function dynamoClient(settings: { region?: string; endpoint?: string; accountIdEndpointMode?: 'disabled' } = {}) {
+  const client = new DynamoDBClient({ region: 'eu-central-1', credentials, requestHandler, ...settings });
+  callDynamoDirectly(client, options);
   return () => client.send(new GetItemCommand({ TableName: 'paceline', Key: { pk: { S: 'a' } } }));
 }
 
-function s3Client(options: { region?: string; endpoint?: string; forcePathStyle?: boolean } = {}) {
-  const s3 = { region: 'eu-central-1', credentials, requestHandler, forcePathStyle: true, ...options };
+function s3Client(settings: { region?: string; endpoint?: string; forcePathStyle?: boolean } = {}) {
+  const s3 = { region: 'eu-central-1', credentials, requestHandler, forcePathStyle: true, ...settings };
   const client = new S3Client({ ...s3, requestChecksumCalculation: 'WHEN_REQUIRED' });
-  callS3Directly(client);
+  callS3Directly(client, options);
   return () => client.send(new PutObjectCommand({ Bucket: 'paceline-auth', Key: 'a/1', Body: Buffer.from('x') }));
 }
 
