@@ -3,7 +3,7 @@ import { PacelineError } from '../../lib/domain/errors.ts';
 import { sentenceOf } from '../../lib/domain/field-sentences.ts';
 import type { ApiEnv, ApiScope } from './context.ts';
 import { fieldErrorsOf, invalid } from './field-errors.ts';
-import { authenticate, readBody, requestIds } from './middleware.ts';
+import { authenticate, countAnswers, readBody, requestIds } from './middleware.ts';
 import type { Api } from './openapi.ts';
 import { problem } from './problem.ts';
 import { accountLinkRoutes } from './routes/account-link.ts';
@@ -37,7 +37,7 @@ export function createApp(scope: ApiScope): Api {
     if (others.length > 0) c.header('Allow', others.join(', '));
     return problem(notFound(others, c.req.path), c, scope.logger);
   });
-  app.use('*', requestIds(scope));
+  app.use('*', countAnswers(scope), requestIds(scope));
   app.use('/v1/*', authenticate(scope), readBody());
 
   systemRoutes(app, scope);

@@ -7,6 +7,7 @@ import type { Tenant } from '../../lib/aws/tenants.ts';
 import { PacelineError } from '../../lib/domain/errors.ts';
 import { type IdPrefix, newId } from '../../lib/domain/ids.ts';
 import type { Logger } from '../../lib/runtime/logger.ts';
+import type { Count } from '../../lib/runtime/metrics.ts';
 
 /** The key a call came with, and whose it is: without a tenant it is an admin's. */
 export interface Actor {
@@ -17,12 +18,23 @@ export interface Actor {
   secret: string;
 }
 
+/** What the API counts. Recipients are rows of orders; messages those of them that are to be sent. */
+export type ApiCount =
+  | 'ContractsCreated'
+  | 'RecipientsAccepted'
+  | 'RecipientsRefused'
+  | 'MessagesAccepted'
+  | 'Answers4xx'
+  | 'Answers5xx'
+  | 'Replays';
+
 /** What the app is made of; the same for each call. */
 export interface ApiScope {
   deps: Deps;
   logger: Pick<Logger, 'error' | 'info' | 'warn'>;
   /** Of package.json. */
   version: string;
+  count: Count<ApiCount>;
 }
 
 export interface ApiEnv {

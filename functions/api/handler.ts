@@ -4,6 +4,7 @@ import { createClients } from '../../lib/aws/clients.ts';
 import { createDeps } from '../../lib/aws/deps.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
 import { lambda } from '../../lib/runtime/lambda.ts';
+import { countInto } from '../../lib/runtime/metrics.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { createApp } from './app.ts';
 
@@ -12,9 +13,11 @@ type Respond = (event: APIGatewayProxyEventV2, context: Context) => Promise<APIG
 /** The HTTP API: events of API Gateway (payload 2.0) to the Hono app and back. */
 export const handler = lambda<APIGatewayProxyEventV2, Respond, APIGatewayProxyStructuredResultV2>(
   'api',
-  (env, logger) => {
+  (env, logger, metrics) => {
     const deps = createDeps(functionConfig(env), createClients());
-    return handle(createApp({ deps, logger, version: packageJson.version })) as unknown as Respond;
+    return handle(
+      createApp({ deps, logger, version: packageJson.version, count: countInto(metrics) }),
+    ) as unknown as Respond;
   },
   async (event, respond, { context }) => {
     // A GET with a body is legal HTTP that fetch's Request refuses.

@@ -27,6 +27,17 @@ export function requestIds({ deps }: ApiScope): Middleware {
   };
 }
 
+/** Refusals, failures, and answers given again for an Idempotency-Key. */
+export function countAnswers({ count }: ApiScope): Middleware {
+  return async (c, next) => {
+    await next();
+    const { status, headers } = c.res;
+    if (status >= 500) count('Answers5xx');
+    else if (status >= 400) count('Answers4xx');
+    if (headers.get('Idempotency-Replayed') === 'true') count('Replays');
+  };
+}
+
 /** Bearer key -> actor; two reads by key. */
 export function authenticate({ deps }: ApiScope): Middleware {
   return async (c, next) => {

@@ -4,6 +4,7 @@ import { createDeps, type Deps } from '../../lib/aws/deps.ts';
 import { type FeedRequest, requestFeed } from '../../lib/aws/feed-queue.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
 import { lambda } from '../../lib/runtime/lambda.ts';
+import { countInto } from '../../lib/runtime/metrics.ts';
 
 /**
  * Consumes the table's stream, contract items only: whatever wrote that a contract runs or has a job, the feed hears of it, even when the
@@ -12,7 +13,8 @@ import { lambda } from '../../lib/runtime/lambda.ts';
 export const handler = lambda<DynamoDBStreamEvent, Deps, DynamoDBBatchResponse>(
   'feed-changes',
   (env) => createDeps(functionConfig(env), createClients()),
-  async (event, deps, { logger }) => {
+  async (event, deps, { logger, metrics }) => {
+    const count = countInto<'FeedsAsked' | 'ChangesFailed'>(metrics);
     const asked = new Set<string>();
     for (const record of event.Records) {
       try {
@@ -21,8 +23,10 @@ export const handler = lambda<DynamoDBStreamEvent, Deps, DynamoDBBatchResponse>(
           if (asked.has(sameAs)) continue;
           await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, request);
           asked.add(sameAs);
+          count('FeedsAsked');
         }
       } catch (error) {
+        count('ChangesFailed');
         logger.error('a contract change was not passed on and will be repeated', { error: error as Error });
         return { batchItemFailures: [{ itemIdentifier: record.dynamodb?.SequenceNumber ?? '' }] };
       }

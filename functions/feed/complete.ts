@@ -13,15 +13,16 @@ const maxLooks = 5;
  *
  *   contract read -> counter read -> [a retry may begin, reopen a failure and end here] -> complete
  *
- * so the counter is checked once more in the same write: whatever reopens a message lowers `failed` or raises `backlog`.
+ * so the counter is checked once more in the same write: whatever reopens a message lowers `failed` or raises `backlog`. Answers whether
+ * it ended.
  */
-export async function completeIfFinal(deps: Deps, read: Contract, accountId: string): Promise<void> {
+export async function completeIfFinal(deps: Deps, read: Contract, accountId: string): Promise<boolean> {
   let contract: Contract | undefined = read;
   for (let look = 1; look <= maxLooks && contract !== undefined; look++) {
-    if (contract.nextRow < rowsOf(contract)) return;
+    if (contract.nextRow < rowsOf(contract)) return false;
     const counter = await readCounter(deps.table, contract);
     const status = finalStatusOf(contract, counter);
-    if (status === undefined) return;
+    if (status === undefined) return false;
     try {
       await deps.table.transact([
         {
@@ -40,10 +41,11 @@ export async function completeIfFinal(deps: Deps, read: Contract, accountId: str
           values: { ':none': 0, ':failed': counter.failed },
         },
       ]);
-      return;
+      return true;
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;
       contract = await deps.table.get<Contract>(keys.contract(contract.tenantId, contract.id));
     }
   }
+  return false;
 }

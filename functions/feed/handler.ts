@@ -6,11 +6,13 @@ import type { FeedRequest } from '../../lib/aws/feed-queue.ts';
 import { PageReader } from '../../lib/aws/feed-rows.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
 import { lambda } from '../../lib/runtime/lambda.ts';
+import { type Count, countInto, countNothing } from '../../lib/runtime/metrics.ts';
 import { continueJob, feedAccount } from './feed-account.ts';
+import type { FeedCount } from './fill-lanes.ts';
 import { removeAccount } from './remove-account.ts';
 
 const request = z.object({
-  kind: z.enum(['feed', 'refeed', 'job', 'remove']),
+  kind: z.enum(['feed', 'refeed', 'recall', 'job', 'remove']),
   tenantId: z.string(),
   accountId: z.string(),
   contractId: z.string().optional(),
@@ -32,9 +34,10 @@ const reserveMs = 10_000;
 export const handler = lambda<SQSEvent, ReturnType<typeof setUp>, SQSBatchResponse>(
   'feed',
   setUp,
-  async (event, { deps, reader }, { logger, context }) =>
+  async (event, { deps, reader }, { logger, metrics, context }) =>
     await serveFeed(event, deps, reader, {
       deadlineMs: deps.nowMs() + context.getRemainingTimeInMillis() - reserveMs,
+      count: countInto(metrics),
       failed: (group, error) =>
         logger.error('a feed request failed and will be repeated', { group, error: error as Error }),
     }),
@@ -50,8 +53,9 @@ export async function serveFeed(
   event: SQSEvent,
   deps: Deps,
   reader: PageReader,
-  options: { deadlineMs: number; failed(group: string, error: unknown): void },
+  options: { deadlineMs: number; count?: Count<FeedCount>; failed(group: string, error: unknown): void },
 ): Promise<SQSBatchResponse> {
+  const { count = countNothing, deadlineMs } = options;
   const failedGroups = new Set<string>();
   const batchItemFailures: SQSBatchResponse['batchItemFailures'] = [];
   const served = new Set<string>();
@@ -66,12 +70,13 @@ export async function serveFeed(
       // Several requests of one account in a batch ask for the same.
       const sameAs = JSON.stringify(asked);
       if (served.has(sameAs)) continue;
-      if (asked.kind === 'job') await continueJob(deps, asked, options.deadlineMs);
+      if (asked.kind === 'job') await continueJob(deps, asked, deadlineMs, count);
       else if (asked.kind === 'remove') await removeAccount(deps, asked.tenantId, asked.accountId);
-      else await feedAccount(deps, asked, reader, options.deadlineMs);
+      else await feedAccount(deps, asked, reader, deadlineMs, count);
       served.add(sameAs);
     } catch (error) {
       options.failed(group, error);
+      count('RequestsFailed');
       failedGroups.add(group);
       batchItemFailures.push({ itemIdentifier: record.messageId });
     }
@@ -84,7 +89,7 @@ function toRequest(body: unknown): FeedRequest {
   const { kind, tenantId, accountId, contractId, cursor } = request.parse(body);
   const asked = { kind, tenantId, accountId };
   if (kind === 'job' && contractId !== undefined) return { ...asked, contractId };
-  if (kind !== 'refeed' || cursor === undefined) return asked;
+  if ((kind !== 'refeed' && kind !== 'recall') || cursor === undefined) return asked;
   const { lastActivity, ...rest } = cursor;
   return { ...asked, cursor: lastActivity === undefined ? rest : { ...rest, lastActivity } };
 }

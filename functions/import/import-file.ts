@@ -12,6 +12,7 @@ import {
   pageSize,
 } from '../../lib/domain/contract.ts';
 import { RecipientWarnings } from '../../lib/domain/recipient-warnings.ts';
+import { type Count, countNothing } from '../../lib/runtime/metrics.ts';
 import { UnreadableFile } from './file-text.ts';
 import { csvRows, type FileRow, ndjsonRows } from './read-rows.ts';
 
@@ -22,6 +23,14 @@ const progressEvery = 10_000;
 const pagesInFlight = 8;
 
 export type ImportResult = 'imported' | 'refused' | 'ignored';
+/** Files and rows taken and refused; `RowsSkipped` are of taken files. A file that fails for our reasons comes again. */
+export type ImportCount =
+  | 'FilesImported'
+  | 'FilesRefused'
+  | 'FilesFailed'
+  | 'RowsImported'
+  | 'RowsSkipped'
+  | 'RowsRefused';
 
 /**
  * One uploaded file -> pages -> the contract's rows, all or none:
@@ -32,7 +41,11 @@ export type ImportResult = 'imported' | 'refused' | 'ignored';
  * Pages are named by import and content, so that a repeated event writes the same ones, and a second upload over the first others; until
  * the last write nobody sees them. `ignored`: not an upload, or its contract does not wait for it (any more).
  */
-export async function importFile(deps: Deps, key: string): Promise<ImportResult> {
+export async function importFile(
+  deps: Deps,
+  key: string,
+  count: Count<ImportCount> = countNothing,
+): Promise<ImportResult> {
   const upload = parseUploadKey(key);
   if (upload === undefined) return 'ignored';
   const { tenantId, contractId, importId, format } = upload;
@@ -59,12 +72,20 @@ export async function importFile(deps: Deps, key: string): Promise<ImportResult>
     const { rowsRead, errorCount, errors } = found;
     const told = await failImport(deps.table, contract, importId, { rowsRead, errorCount, errors });
     await discard(deps, contract, found.pages);
-    return told ? 'refused' : 'ignored';
+    if (!told) return 'ignored';
+    count('FilesRefused');
+    count('RowsRefused', found.refused);
+    return 'refused';
   }
   const { pages, rowsRead, skipped, warnings } = found;
   const done = { pages, rows: rowsRead, skipped: skipped.length, warnings };
   await putSkipped(deps, contract, skipped);
-  if (await completeImport(deps.table, contract, importId, done)) return 'imported';
+  if (await completeImport(deps.table, contract, importId, done)) {
+    count('FilesImported');
+    count('RowsImported', rowsRead);
+    count('RowsSkipped', skipped.length);
+    return 'imported';
+  }
   await discard(deps, contract, found.pages);
   return 'ignored';
 }
@@ -80,6 +101,7 @@ interface Found {
   pages: PageRef[];
   rowsRead: number;
   skipped: { row: number; data: PageRow }[];
+  refused: number;
   errorCount: number;
   errors: ImportError[];
   warnings: string[];
@@ -95,7 +117,16 @@ async function readFile(
   rows: AsyncGenerator<FileRow>,
   settings: { defaultCountry?: string | undefined; skipInvalid: boolean },
 ): Promise<Found> {
-  const found: Found = { pages: [], rowsRead: 0, skipped: [], errorCount: 0, errors: [], warnings: [], stopped: false };
+  const found: Found = {
+    pages: [],
+    rowsRead: 0,
+    skipped: [],
+    refused: 0,
+    errorCount: 0,
+    errors: [],
+    warnings: [],
+    stopped: false,
+  };
   const odd = new RecipientWarnings('line');
   const fail = (line: number, code: string, message: string) => {
     found.errorCount += 1;
@@ -132,10 +163,12 @@ async function readFile(
         }
       }
       if ('problem' in row) {
+        found.refused += 1;
         fail(row.line, 'MALFORMED_ROW', row.problem);
       } else {
         const result = toPageRow(row.input, settings);
         if ('problems' in result) {
+          found.refused += 1;
           for (const { code, message } of result.problems) fail(row.line, code, message);
         } else {
           if (result.row.skip !== undefined) found.skipped.push({ row: found.rowsRead - 1, data: result.row });

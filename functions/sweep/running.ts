@@ -1,107 +1,148 @@
-import { readCounter } from '../../lib/aws/contract-jobs.ts';
+import type { HotItem } from '../../lib/aws/accounts.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
-import { requestFeed } from '../../lib/aws/feed-queue.ts';
-import { finder, keys } from '../../lib/aws/keys.ts';
+import { type FeedRequest, requestFeed } from '../../lib/aws/feed-queue.ts';
+import { listHosts } from '../../lib/aws/hosts.ts';
+import { keys } from '../../lib/aws/keys.ts';
 import { readMessage } from '../../lib/aws/messages.ts';
 import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/outcome-unknown.ts';
 import { wakeAccount } from '../../lib/aws/wake.ts';
-import type { Account, AccountHot } from '../../lib/domain/account.ts';
-import { type Contract, inFlightOf } from '../../lib/domain/contract.ts';
+import { type Account, type AccountHot, isHalted } from '../../lib/domain/account.ts';
 import { nextWireAt, policyOf } from '../../lib/domain/pacing.ts';
+import { isFindable, makeFindable } from './findable.ts';
+import { hasLostMessages, walkedLately } from './lost.ts';
+import { forgetStill } from './paused.ts';
 import type { Failed, Swept } from './sweep.ts';
+import type { Unchanged } from './unchanged.ts';
+import { accountsUnderWay, type UnderWay } from './under-way.ts';
 
 /** Nothing claimed for so long although the lanes hold something: the owner may not know. */
 const idleMs = 60_000;
-/** Nothing claimed and nothing fed for so long although messages are under way: the count is wrong. */
-const lostMs = 120_000;
-/** A refeed that changed nothing is not asked for again before this. */
-const refeedEveryMs = 15 * 60_000;
+/** Accounts with nothing to do but to wait are looked at closely once in so long, each at its own minute. */
+const closeLookEveryMs = 15 * 60_000;
+const sweepEveryMs = 60_000;
+/** Nothing has moved for so long, although woken every minute: somebody should look. */
+const stuckMs = 10 * 60_000;
+/** With empty lanes a message may wait for its next try for half an hour (socket-host/sender.ts, lib/domain/send-outcome.ts). */
+const stuckEmptyMs = 45 * 60_000;
 
-interface Running {
-  tenantId: string;
-  accountId: string;
-  contractIds: string[];
+/** An account with contracts under way that is not at work right now. */
+interface Quiet {
+  underWay: UnderWay;
+  hot: HotItem;
+  account: Account;
 }
 
 /**
- * Accounts with running contracts. Empty lanes are fed: a feed request may have been lost, or a retry is due; and refed when messages are
- * under way all the same. Full ones that nobody takes from: the owner is woken.
+ * Accounts with contracts under way: running ones, and paused ones with messages that are not back yet. An account that takes from its
+ * lanes is left alone. Of the others:
+ *
+ *   halted, lanes not empty   recalled: whoever halted it may have died before it asked
+ *   lanes empty               fed: a feed request may have been lost, or a retry is due
+ *   lanes full                its owner is woken where it could send
+ *   more under way than the lanes count   refed (recalled where halted)
+ *   no host would find it     offered to the hosts
+ *
+ * A sending without an outcome ends after a day, whether its contract runs or is paused.
  */
-export async function sweepRunning(deps: Deps, swept: Swept, failed: Failed): Promise<void> {
-  const accounts = await runningAccounts(deps);
-  const hots = await deps.table.getMany<AccountHot>(
+export async function sweepRunning(deps: Deps, swept: Swept, failed: Failed, seen: Unchanged): Promise<void> {
+  const accounts = await accountsUnderWay(deps);
+  const hots = await deps.table.getMany<HotItem>(
     accounts.map(({ tenantId, accountId }) => keys.accountHot(tenantId, accountId)),
     { eventually: true },
   );
-  const idle: AccountHot[] = [];
-  for (const [index, running] of accounts.entries()) {
+  const still = accounts.flatMap((underWay, index) => {
     const hot = hots[index];
-    if (hot === undefined) continue;
+    return hot === undefined || isAtWork(hot, deps.nowMs()) ? [] : [{ underWay, hot }];
+  });
+  const items = await deps.table.getMany<Account>(
+    still.map(({ hot }) => keys.account(hot.tenantId, hot.accountId)),
+    { eventually: true },
+  );
+  // After the accounts: an owner's item was there before its claim.
+  const hosts = new Set((await listHosts(deps.table)).map(({ id }) => id));
+  for (const [index, quiet] of still.entries()) {
+    const account = items[index];
+    // What a deleted account leaves is removed, contracts and all.
+    if (account === undefined || account.deletedAt !== undefined) continue;
     try {
-      if (await settleUnknown(deps, hot)) swept.outcomesUnknown += 1;
-      if (hot.queuedExpress > 0 || hot.queuedBulk > 0) {
-        if (deps.nowMs() - (hot.lastActivity ?? 0) > idleMs) idle.push(hot);
-        continue;
-      }
-      const lost = await hasLostMessages(deps, running, hot);
-      const { tenantId, accountId } = running;
-      await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind: lost ? 'refeed' : 'feed', tenantId, accountId });
-      if (lost) swept.accountsRefed += 1;
-      else swept.accountsFed += 1;
+      if (!isFindable(quiet.hot, hosts) && (await makeFindable(deps, quiet.hot))) swept.accountsFound += 1;
+      await serve(deps, { ...quiet, account }, swept);
+      await forgetStill(deps, quiet.underWay);
     } catch (error) {
       failed('running', error);
     }
   }
-  await wakeIdle(deps, idle, swept);
+  await findStuck(deps, accounts, hots, swept, seen);
 }
 
-async function runningAccounts(deps: Deps): Promise<Running[]> {
-  const found = await deps.table.queryAll<{ ixs: string }>({ pk: finder.running, index: finder.index });
-  const accounts = new Map<string, Running>();
-  for (const { ixs } of found) {
-    const [tenantId, accountId, contractId] = ixs.split('#');
-    if (tenantId === undefined || accountId === undefined || contractId === undefined) continue;
-    const known = accounts.get(accountId);
-    if (known === undefined) accounts.set(accountId, { tenantId, accountId, contractIds: [contractId] });
-    else known.contractIds.push(contractId);
-  }
-  return [...accounts.values()];
+/** Pure: whether it takes from its lanes. */
+function isAtWork(hot: AccountHot, nowMs: number): boolean {
+  return (hot.queuedExpress > 0 || hot.queuedBulk > 0) && nowMs - (hot.lastActivity ?? 0) <= idleMs;
 }
 
-/** Whether a contract has messages under way although the lanes count none and nothing has moved for two minutes. */
-async function hasLostMessages(deps: Deps, running: Running, hot: AccountHot): Promise<boolean> {
-  const { tenantId, accountId, contractIds } = running;
+async function serve(deps: Deps, quiet: Quiet, swept: Swept): Promise<void> {
+  const { underWay, hot, account } = quiet;
   const nowMs = deps.nowMs();
-  if (nowMs - (hot.lastActivity ?? 0) <= lostMs) return false;
-  const [contracts, marks] = await Promise.all([
-    deps.table.getMany<Contract>(contractIds.map((id) => keys.contract(tenantId, id))),
-    deps.table.getMany<{ refedAt?: number }>(contractIds.map((id) => keys.running(tenantId, accountId, id))),
-  ]);
-  for (const [index, contract] of contracts.entries()) {
-    if (contract?.status !== 'IN_PROGRESS' || contract.job !== undefined) continue;
-    if (nowMs - (contract.fedAt ?? 0) <= lostMs || nowMs - (marks[index]?.refedAt ?? 0) < refeedEveryMs) continue;
-    const inFlight = inFlightOf(contract, await readCounter(deps.table, contract));
-    if (inFlight > 1 || (inFlight === 1 && !(await hasInHand(deps, contract, hot)))) return true;
+  const ended = await settleUnknown(deps, hot);
+  if (ended) swept.outcomesUnknown += 1;
+  const closely = ended || (nowMs - (hot.lastActivity ?? 0)) % closeLookEveryMs < sweepEveryMs;
+  const halted = isHalted(account, nowMs);
+  if (halted && (hot.queuedExpress !== 0 || hot.queuedBulk !== 0)) {
+    if (!(await walkedLately(deps, underWay))) await ask(deps, underWay, 'recall', swept);
+    else if (closely) await ask(deps, underWay, 'feed', swept);
+    return;
   }
-  return false;
-}
-
-async function hasInHand(deps: Deps, contract: Contract, { inHand }: AccountHot): Promise<boolean> {
-  if (inHand?.contractId !== contract.id) return false;
-  return (await readMessage(deps.table, contract.tenantId, inHand.messageId))?.state === 'SENDING';
-}
-
-/** Those that are connected and whom pacing would let send. */
-async function wakeIdle(deps: Deps, idle: AccountHot[], swept: Swept): Promise<void> {
-  const accounts = await deps.table.getMany<Account>(
-    idle.map(({ tenantId, accountId }) => keys.account(tenantId, accountId)),
-    { eventually: true },
-  );
-  for (const [index, hot] of idle.entries()) {
-    const account = accounts[index];
-    if (account === undefined || !canSend(account, hot, deps.nowMs())) continue;
+  const full = hot.queuedExpress > 0 || hot.queuedBulk > 0;
+  if (full && canSend(account, hot, nowMs)) {
     await wakeAccount(deps, hot.tenantId, hot.accountId);
     swept.accountsWoken += 1;
+  }
+  if (!closely && (full || halted || underWay.contractIds.length === 0)) return;
+  if (await hasLostMessages(deps, underWay, hot)) await ask(deps, underWay, halted ? 'recall' : 'refeed', swept);
+  else if (underWay.contractIds.length > 0) await ask(deps, underWay, 'feed', swept);
+}
+
+async function ask(
+  deps: Deps,
+  { tenantId, accountId }: UnderWay,
+  kind: keyof typeof asked,
+  swept: Swept,
+): Promise<void> {
+  const request: FeedRequest = { kind, tenantId, accountId };
+  await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, request);
+  swept[asked[kind]] += 1;
+}
+
+const asked = { feed: 'accountsFed', refeed: 'accountsRefed', recall: 'accountsRecalled' } as const;
+
+/** Counts the running contracts of accounts that could send and have not, whatever the reason. */
+async function findStuck(
+  deps: Deps,
+  running: UnderWay[],
+  hots: (AccountHot | undefined)[],
+  swept: Swept,
+  seen: Unchanged,
+): Promise<void> {
+  const nowMs = deps.nowMs();
+  const states = new Map<string, string>();
+  for (const hot of hots) {
+    if (hot === undefined) continue;
+    states.set(hot.accountId, [hot.lastActivity, hot.queuedExpress, hot.queuedBulk].join());
+  }
+  const since = seen.note(states, nowMs);
+  const still = hots.flatMap((hot, index) => {
+    const contracts = running[index]?.contractIds.length ?? 0;
+    if (hot === undefined) return [];
+    const limitMs = hot.queuedExpress > 0 || hot.queuedBulk > 0 ? stuckMs : stuckEmptyMs;
+    return nowMs - (since.get(hot.accountId) ?? nowMs) >= limitMs ? [{ hot, contracts }] : [];
+  });
+  const accounts = await deps.table.getMany<Account>(
+    still.map(({ hot }) => keys.account(hot.tenantId, hot.accountId)),
+    { eventually: true },
+  );
+  for (const [index, { hot, contracts }] of still.entries()) {
+    const account = accounts[index];
+    if (account !== undefined && canSend(account, hot, nowMs)) swept.contractsStuck += contracts;
   }
 }
 

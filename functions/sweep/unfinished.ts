@@ -1,3 +1,4 @@
+import { expireImport } from '../../lib/aws/contract-imports.ts';
 import type { HeldJob } from '../../lib/aws/contract-jobs.ts';
 import { moveContract, readContract } from '../../lib/aws/contracts.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
@@ -5,7 +6,11 @@ import { requestFeed } from '../../lib/aws/feed-queue.ts';
 import { finder, keys } from '../../lib/aws/keys.ts';
 import { findAccounts } from '../../lib/aws/ownership.ts';
 import { PacelineError } from '../../lib/domain/errors.ts';
+import { makeFindable } from './findable.ts';
 import type { Failed, Swept } from './sweep.ts';
+
+/** A settle may wait for a message being sent until its outcome is given up, after 24 h; no job waits longer. */
+const jobStuckMs = 25 * 3_600_000;
 
 /** Contracts whose `startAt` has come. One whose file is still being read starts when it has its rows. */
 export async function sweepStarts(deps: Deps, swept: Swept, failed: Failed): Promise<void> {
@@ -58,15 +63,36 @@ export async function sweepJobs(deps: Deps, swept: Swept): Promise<void> {
   );
   for (const [index, ref] of refs.entries()) {
     const job = jobs[index];
-    if (job === undefined || deps.nowMs() < (job.busyUntil ?? 0)) continue;
+    if (job === undefined) continue;
+    if (deps.nowMs() - job.begunAt > jobStuckMs) swept.contractsStuck += 1;
+    if (deps.nowMs() < (job.busyUntil ?? 0)) continue;
     await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind: 'job', ...ref });
     swept.jobsAsked += 1;
+  }
+}
+
+/** Uploads that never came, or that could not be read: their contracts would be IMPORTING for ever. */
+export async function sweepImports(deps: Deps, swept: Swept, failed: Failed): Promise<void> {
+  const due = await deps.table.queryAll<{ ixs: string }>({
+    pk: finder.import,
+    index: finder.index,
+    skBetween: ['0', new Date(deps.nowMs()).toISOString()],
+  });
+  for (const { ixs } of due) {
+    const [, tenantId, id] = ixs.split('#');
+    if (tenantId === undefined || id === undefined) continue;
+    try {
+      if (await expireImport(deps, { tenantId, id, ixs })) swept.importsExpired += 1;
+    } catch (error) {
+      failed('imports', error);
+    }
   }
 }
 
 /** Deleted accounts that are not gone yet: whoever should have asked for it may have died. */
 export async function sweepDeleted(deps: Deps, swept: Swept): Promise<void> {
   for (const refs of await findAccounts(deps.table, finder.deleted)) {
+    if (await makeFindable(deps, refs)) swept.accountsFound += 1;
     await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind: 'remove', ...refs });
     swept.removalsAsked += 1;
   }

@@ -44,6 +44,7 @@ async function fail(deps: Deps, read: Contract, accountId: string): Promise<bool
         },
         jobWrite(read, 'settle', nowMs),
         { delete: keys.running(tenantId, accountId, id) },
+        { delete: keys.paused(tenantId, accountId, id) },
         { delete: keys.startAt(tenantId, id) },
       ]);
       return true;

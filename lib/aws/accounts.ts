@@ -226,6 +226,10 @@ export async function setDesired(
   await wakeAccount(deps, tenantId, id);
   const now = await readAccount(deps.table, tenantId, id);
   if (now === undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
+  // Its messages need not wait for a host to find out that they wait.
+  if (desired !== 'connected' && (now.hot.queuedExpress > 0 || now.hot.queuedBulk > 0)) {
+    await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind: 'feed', tenantId, accountId: id });
+  }
   return now;
 }
 

@@ -3,8 +3,14 @@ import { PacelineError } from '../domain/errors.ts';
 import { auditWrite, type Origin } from './audit.ts';
 import { mustRead } from './contracts.ts';
 import type { Deps } from './deps.ts';
-import { keys } from './keys.ts';
-import { ConditionFailed, type Item, type Table } from './table.ts';
+import { finder, keys } from './keys.ts';
+import { ConditionFailed, type Item, type Table, type Write } from './table.ts';
+
+/**
+ * So long after its URL has expired an import is given up: far more than an upload begun in time, S3's note of it and every try to read the
+ * file take.
+ */
+const overdueAfterMs = 6 * 3_600_000;
 
 /** PENDING without rows (or still waiting for a file) -> IMPORTING, waiting for this upload; an earlier upload counts no more. */
 export async function beginImport(
@@ -32,6 +38,7 @@ export async function beginImport(
           ':reading': 'reading',
         },
       },
+      dueWrite(contract, wanted),
       auditWrite(
         origin,
         {
@@ -47,6 +54,56 @@ export async function beginImport(
     throw new PacelineError('ILLEGAL_STATE', 'The contract changed at the same time; read it and try again.');
   }
   return await mustRead(deps.table, contract.tenantId, contract.id);
+}
+
+const dueIndex = ({ tenantId, id }: Pick<Contract, 'tenantId' | 'id'>, expiresAt: number): string =>
+  `${new Date(expiresAt + overdueAfterMs).toISOString()}#${tenantId}#${id}`;
+
+/** Makes the import findable from the time on when it is overdue; the sweep takes the item away when it has seen it. */
+function dueWrite(contract: Contract, { expiresAt }: ContractImport): Write {
+  const key = keys.importDue(contract.tenantId, contract.id);
+  return { put: { ...key, type: 'importDue', ix: finder.import, ixs: dueIndex(contract, expiresAt) } };
+}
+
+const neverCame: ImportError = {
+  line: 1,
+  code: 'NOT_UPLOADED',
+  message: 'No file came before the URL expired. Ask for another URL and upload the file.',
+};
+const neverRead: ImportError = {
+  line: 1,
+  code: 'NOT_READ',
+  message: 'The file could not be read to its end. Ask for another URL and upload it again.',
+};
+
+/**
+ * Ends an import that is overdue; `ixs` is where the index has it. False: it had ended by itself, or another has taken its place. Nothing
+ * points to it any more then.
+ */
+export async function expireImport(
+  deps: Pick<Deps, 'table' | 'nowMs'>,
+  due: { tenantId: string; id: string; ixs: string },
+): Promise<boolean> {
+  const { table } = deps;
+  const contract = await table.get<Contract>(keys.contract(due.tenantId, due.id));
+  const wanted = contract?.status === 'IMPORTING' ? contract.import : undefined;
+  let failed = false;
+  if (contract !== undefined && wanted !== undefined && wanted.expiresAt + overdueAfterMs <= deps.nowMs()) {
+    const errors = [wanted.status === 'reading' ? neverRead : neverCame];
+    failed = await failImport(table, contract, wanted.id, { rowsRead: wanted.rowsRead, errorCount: 1, errors });
+    // It changed just now: the next sweep looks again.
+    if (!failed) return false;
+  }
+  try {
+    await table.delete(keys.importDue(due.tenantId, due.id), {
+      // Clause: still about the import the index told of.
+      condition: 'ixs = :seen',
+      values: { ':seen': due.ixs },
+    });
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error;
+  }
+  return failed;
 }
 
 /** The file is being read, `rowsRead` rows so far. False: this import counts no more (canceled, replaced, finished). */

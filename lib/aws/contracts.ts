@@ -315,6 +315,8 @@ function moveWrites(
   if (job !== undefined) writes.push(jobWrite(from, job, deps.nowMs()));
   if (to === 'IN_PROGRESS') writes.push(runningWrite(tenantId, accountId, id), accountCheck(tenantId, accountId));
   else writes.push({ delete: keys.running(tenantId, accountId, id) });
+  if (to === 'PAUSED' && from.status !== 'PAUSED') writes.push(pausedWrite(tenantId, accountId, id, deps.nowMs()));
+  if (to !== 'PAUSED' && from.status === 'PAUSED') writes.push({ delete: keys.paused(tenantId, accountId, id) });
   if (action === 'start' || action === 'cancel' || action === 'delete')
     writes.push({ delete: keys.startAt(tenantId, id) });
   return writes;
@@ -337,6 +339,12 @@ async function askFeed(deps: Deps, contract: Contract, kind: 'feed' | 'job'): Pr
 function runningWrite(tenantId: string, accountId: string, id: string): Write {
   const ixs = `${tenantId}#${accountId}#${id}`;
   return { put: { ...keys.running(tenantId, accountId, id), type: 'running', ix: finder.running, ixs } };
+}
+
+/** While this item exists the sweep looks whether messages of the paused contract are still under way. */
+function pausedWrite(tenantId: string, accountId: string, id: string, nowMs: number): Write {
+  const ixs = `${tenantId}#${accountId}#${id}`;
+  return { put: { ...keys.paused(tenantId, accountId, id), type: 'paused', at: nowMs, ix: finder.paused, ixs } };
 }
 
 function accountCheck(tenantId: string, accountId: string): Write {

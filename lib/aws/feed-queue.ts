@@ -3,24 +3,24 @@ import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import type { Lane } from '../domain/message.ts';
 
 /**
- * feed: put the next rows into the account's lanes. refeed: the lanes lost what the table says they hold. job: go on with a contract's
- * job. remove: take away what a deleted account leaves.
+ * feed: put the next rows into the account's lanes, or take everything out of them while the account is halted. refeed: the lanes lost what
+ * the table says they hold. recall: go on taking out. job: go on with a contract's job. remove: take away what a deleted account leaves.
  */
 export interface FeedRequest {
-  kind: 'feed' | 'refeed' | 'job' | 'remove';
+  kind: 'feed' | 'refeed' | 'recall' | 'job' | 'remove';
   tenantId: string;
   accountId: string;
   contractId?: string;
-  cursor?: RefeedCursor;
+  cursor?: WalkCursor;
 }
 
-/** Where a refeed that needs several turns goes on, and what it has seen so far. */
-export interface RefeedCursor {
+/** Where a refeed or a recall that needs several turns goes on, and what it has seen so far. */
+export interface WalkCursor {
   contractId: string;
   row: number;
-  /** QUEUED messages found. */
+  /** Messages that are QUEUED and were left so. */
   found: Record<Lane, number>;
-  /** The account's counts, and its last claim (epoch ms), when the refeed began. */
+  /** The account's counts when the walk began, less what it took out itself, and the last claim then (epoch ms). */
   counted: Record<Lane, number>;
   lastActivity?: number;
 }

@@ -2,6 +2,7 @@ import {
   CreateQueueCommand,
   DeleteMessageBatchCommand,
   DeleteQueueCommand,
+  QueueDoesNotExist,
   ReceiveMessageCommand,
   SendMessageCommand,
   type SQSClient,
@@ -20,6 +21,10 @@ export interface Host {
   inboxUrl: string;
   startedAt: number;
   accounts: number;
+  /** How many more accounts it would take; 0 while it is full or gives its accounts up. */
+  room: number;
+  /** It has been told to stop and gives its accounts to others. */
+  draining?: true;
   /** Removed as dead: it may beat and claim no more, and its accounts are being given to others. */
   retired?: true;
   retiredAt?: number;
@@ -27,6 +32,14 @@ export interface Host {
 
 /** Clauses of whatever only a host in good standing may do: its item is there; nobody has retired it. */
 export const inGoodStanding = 'attribute_exists(pk) AND attribute_not_exists(retired)';
+
+/** A host whose own clock last beat longer ago may be gone. */
+const freshMs = 20_000;
+
+/** Whether a host seems to be there: a hint for those who cannot watch its beat, so clock skew of a few seconds does no harm. */
+export function seemsLive(host: Pick<Host, 'beatAt' | 'retired'>, nowMs: number): boolean {
+  return host.retired !== true && nowMs - host.beatAt < freshMs;
+}
 
 /** "Look at this account": the only thing an inbox carries. */
 export interface InboxNote {
@@ -53,6 +66,11 @@ export async function sendNote(sqs: SQSClient, inboxUrl: string, note: InboxNote
   await sqs.send(new SendMessageCommand({ QueueUrl: inboxUrl, MessageBody: JSON.stringify(note) }));
 }
 
+/** Whether an inbox has been removed under its host, which then makes it anew. */
+export function isInboxGone(error: unknown): boolean {
+  return error instanceof QueueDoesNotExist;
+}
+
 /** Waits up to 20 s for notes and takes them off at once: they are hints, the table is the truth. */
 export async function takeNotes(sqs: SQSClient, inboxUrl: string, signal: AbortSignal): Promise<InboxNote[]> {
   const answer = await sqs.send(
@@ -76,12 +94,26 @@ export async function putHost(table: Table, host: Host): Promise<void> {
 }
 
 /** Throws ConditionFailed when somebody has retired the host as dead: it must not act any more. */
-export async function beat(table: Table, host: Pick<Host, 'id' | 'beatAt' | 'accounts'>): Promise<void> {
+export async function beat(
+  table: Table,
+  host: Pick<Host, 'id' | 'beatAt' | 'accounts' | 'room' | 'draining'>,
+): Promise<void> {
   await table.update(keys.host(host.id), {
-    update: 'SET beatAt = :at, accounts = :n ADD beat :one',
+    update: `SET beatAt = :at, accounts = :n, room = :room${host.draining ? ', draining = :yes' : ''} ADD beat :one`,
     condition: inGoodStanding,
-    values: { ':at': host.beatAt, ':n': host.accounts, ':one': 1 },
+    values: {
+      ':at': host.beatAt,
+      ':n': host.accounts,
+      ':room': host.room,
+      ':one': 1,
+      ...(host.draining ? { ':yes': true } : {}),
+    },
   });
+}
+
+/** Whether new accounts may go to this host: neither retired, nor stopping, nor full. */
+export function takesAccounts({ retired, draining, room }: Host): boolean {
+  return retired !== true && draining !== true && room > 0;
 }
 
 /** From here on the host's beats and claims fail. Its accounts must be orphaned next, and then its item removed. */
@@ -113,5 +145,8 @@ export async function listHosts(table: Table): Promise<Host[]> {
 /** All inboxes there are; when they were made is in the host's id. */
 export async function listInboxes(sqs: SQSClient, inboxPrefix: string): Promise<{ url: string; createdMs: number }[]> {
   const urls = await listQueues(sqs, inboxPrefix);
-  return urls.map((url) => ({ url, createdMs: createdAt(url.slice(url.lastIndexOf('hst_'))) }));
+  return urls.map((url) => ({ url, createdMs: createdAt(hostOf(url)) }));
 }
+
+/** The id of the host an inbox belongs to. */
+export const hostOf = (inboxUrl: string): string => inboxUrl.slice(inboxUrl.lastIndexOf('hst_'));

@@ -12,7 +12,9 @@ import type { Lane } from '../domain/message.ts';
  *   feed               running by account, contract, backlog by contract   queries within two partitions
  *   send               text + contract + recipient, then the claim         one batch read, one transaction
  *   host               own accounts and unowned ones                       finder: host#<id>, unowned
- *   sweep              running contracts, due starts, unfinished jobs,     finder: running, start, job, deleted
+ *   connect            what the last owner saw of the connection          connectionEvents by key
+ *   sweep              running contracts, paused ones with messages under  finder: running, paused, start, job, import,
+ *                      way, due starts, unfinished jobs, overdue imports,  deleted
  *                      deleted accounts
  */
 export interface Key {
@@ -38,9 +40,11 @@ export const keys = {
   accountRef: (t: string, a: string): Key => ({ pk: tenantPk(t), sk: `A#${a}` }),
   deleted: (t: string, a: string): Key => ({ pk: accountPk(t, a), sk: 'DELETED' }),
   running: (t: string, a: string, c: string): Key => ({ pk: accountPk(t, a), sk: `RUN#${c}` }),
+  paused: (t: string, a: string, c: string): Key => ({ pk: accountPk(t, a), sk: `PAUSED#${c}` }),
   contract: (t: string, c: string): Key => ({ pk: tenantPk(t), sk: `C#${c}` }),
   startAt: (t: string, c: string): Key => ({ pk: contractPk(t, c), sk: 'START' }),
   job: (t: string, c: string): Key => ({ pk: contractPk(t, c), sk: 'JOB' }),
+  importDue: (t: string, c: string): Key => ({ pk: contractPk(t, c), sk: 'IMPORT' }),
   counter: (t: string, c: string, a: string): Key => ({ pk: contractPk(t, c), sk: `CNT#${a}` }),
   backlog: (t: string, c: string, notBefore: number, m: string): Key => ({
     pk: contractPk(t, c),
@@ -49,6 +53,7 @@ export const keys = {
   message: (t: string, m: string): Key => ({ pk: `${tenantPk(t)}#M#${m}`, sk: 'M' }),
   text: (t: string, m: string): Key => ({ pk: `${tenantPk(t)}#M#${m}`, sk: 'X' }),
   recipient: (t: string, digits: string): Key => ({ pk: `${tenantPk(t)}#R#${digits}`, sk: 'R' }),
+  connectionEvents: (t: string, a: string): Key => ({ pk: accountPk(t, a), sk: 'EVENTS' }),
   inbound: (t: string, a: string, whatsappId: string): Key => ({ pk: accountPk(t, a), sk: `IN#${whatsappId}` }),
   host: (hostId: string): Key => ({ pk: 'HOSTS', sk: hostId }),
 };
@@ -58,8 +63,10 @@ export const finder = {
   index: 'finder',
   unowned: 'unowned',
   running: 'running',
+  paused: 'paused',
   start: 'start',
   job: 'job',
+  import: 'import',
   deleted: 'deleted',
   ownedBy: (hostId: string): string => `host#${hostId}`,
 };

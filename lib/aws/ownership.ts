@@ -59,14 +59,18 @@ export async function raiseEpoch(table: Table, hold: Hold): Promise<boolean> {
 }
 
 /**
- * Gives the account up. With `wanted` others find it at once; without, it rests, unless the tenant has asked for something since
+ * Gives the account up. `open`: the message in hand has no outcome yet; the mark tells the next owner that nobody died over it. With
+ * `wanted` others find it at once; without, it rests, unless the tenant has asked for something since
  * `asked`: whoever asked saw an owner and counted on it. False: it was not ours any more.
  */
 export async function releaseAccount(
   table: Table,
   hold: Hold,
-  options: { wanted: boolean; asked: number | undefined },
+  options: { wanted: boolean; asked: number | undefined; open: boolean },
 ): Promise<boolean> {
+  const mark = options.open ? { update: 'SET inHand.released = :yes', values: { ':yes': true } } : undefined;
+  // Before the release, and on its own: a claim whose answer was lost may have left nothing in hand to mark.
+  if (mark !== undefined) await asOwner(table, hold, { ...mark, andIf: 'attribute_exists(inHand)' });
   const offer = { update: 'SET ix = :unowned REMOVE #o', values: { ':unowned': finder.unowned } };
   if (options.wanted) return await asOwner(table, hold, offer);
   const nothingAsked: Write = {
@@ -108,7 +112,7 @@ export async function flushTotals(
 async function asOwner(
   table: Table,
   hold: Hold,
-  change: { update: string; values: Record<string, unknown> },
+  change: { update: string; values: Record<string, unknown>; andIf?: string },
   check?: Write,
 ): Promise<boolean> {
   try {
@@ -117,7 +121,7 @@ async function asOwner(
         update: change.update,
         key: keys.accountHot(hold.tenantId, hold.accountId),
         // Clauses: we own it; under this very claim.
-        condition: '#o = :holder AND epoch = :held',
+        condition: `#o = :holder AND epoch = :held${change.andIf === undefined ? '' : ` AND ${change.andIf}`}`,
         names: { '#o': 'owner' },
         values: { ...change.values, ':holder': hold.hostId, ':held': hold.epoch },
       },
@@ -182,17 +186,22 @@ export async function saveStatus(
   }
 }
 
-/** A host that is gone for good: its accounts become unowned under a new epoch. Answers how many. */
-export async function orphanAccounts(table: Table, hostId: string): Promise<number> {
+/**
+ * A host that is gone for good: its accounts become unowned under a new epoch. `orderly`: it ended in good order, so no message in hand is
+ * to blame. Answers how many.
+ */
+export async function orphanAccounts(table: Table, hostId: string, options = { orderly: false }): Promise<number> {
   const owned = await findAccounts(table, finder.ownedBy(hostId));
   for (const { tenantId, accountId } of owned) {
+    const key = keys.accountHot(tenantId, accountId);
+    const released = options.orderly && (await table.get<AccountHot>(key))?.inHand !== undefined;
     try {
-      await table.update(keys.accountHot(tenantId, accountId), {
-        update: 'SET ix = :unowned REMOVE #o ADD epoch :one',
+      await table.update(key, {
+        update: `SET ix = :unowned${released ? ', inHand.released = :yes' : ''} REMOVE #o ADD epoch :one`,
         // Clause: still that host's.
         condition: '#o = :host',
         names: { '#o': 'owner' },
-        values: { ':unowned': finder.unowned, ':one': 1, ':host': hostId },
+        values: { ':unowned': finder.unowned, ':one': 1, ':host': hostId, ...(released ? { ':yes': true } : {}) },
       });
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;

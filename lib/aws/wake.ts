@@ -1,12 +1,9 @@
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import type { AccountHot } from '../domain/account.ts';
 import { rendezvous } from '../domain/ownership.ts';
-import { listHosts, sendNote } from './hosts.ts';
+import { listHosts, seemsLive, sendNote, takesAccounts } from './hosts.ts';
 import { keys } from './keys.ts';
 import type { Table } from './table.ts';
-
-/** A host whose own clock last beat longer ago is not worth a note; it is a hint, so clock skew costs a few seconds at most. */
-const freshMs = 20_000;
 
 /**
  * Tells the owner to look at the account, or, where there is none, the two hosts that should claim it first. Only a hint: hosts also find
@@ -21,10 +18,10 @@ export async function wakeAccount(
     deps.table.get<AccountHot>(keys.accountHot(tenantId, accountId)),
     listHosts(deps.table),
   ]);
-  const live = all.filter((host) => deps.nowMs() - host.beatAt < freshMs);
+  const live = all.filter((host) => seemsLive(host, deps.nowMs()));
   const owner = live.find((host) => host.id === hot?.owner);
   const ranked = rendezvous(
-    live.map((host) => host.id),
+    live.filter(takesAccounts).map((host) => host.id),
     accountId,
   ).slice(0, 2);
   const targets = owner !== undefined ? [owner] : live.filter((host) => ranked.includes(host.id));

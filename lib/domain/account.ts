@@ -58,6 +58,8 @@ export interface InHand {
   messageId: string;
   contractId: string;
   nonce: string;
+  /** Its owner gave the account up in good order with the message still open; without it an owner that is gone died over it. */
+  released?: true;
 }
 
 /** What changes with each send (item `accountHot`), kept below 1 KB. */
@@ -73,4 +75,32 @@ export interface AccountHot {
   messageCount: number;
   errorCount: number;
   lastActivity?: number;
+}
+
+/**
+ * Pure: whether the account sends nothing until somebody acts or its restriction has ended; its messages wait in the table then, not in a
+ * lane. A lost line and a first link are no such cases: they are over within seconds or minutes.
+ */
+export function isHalted(
+  account: Pick<Account, 'desired' | 'status' | 'statusReason' | 'restrictedUntil' | 'deletedAt'>,
+  nowMs: number,
+): boolean {
+  if (account.deletedAt !== undefined || account.desired !== 'connected') return true;
+  switch (account.status) {
+    case 'logged_out':
+    case 'banned':
+    case 'failed':
+      return true;
+    case 'restricted':
+      return nowMs < (account.restrictedUntil ?? 0);
+    case 'disconnected':
+      return account.statusReason === 'link_timeout';
+    case 'created':
+    case 'connecting':
+    case 'awaiting_link':
+    case 'connected':
+      return false;
+    default:
+      return account.status satisfies never;
+  }
 }

@@ -37,6 +37,8 @@ export const fieldErrorCodes = [
   'UNKNOWN_ACCOUNT',
   'NOT_SUPPORTED',
   'MALFORMED_ROW',
+  'NOT_UPLOADED',
+  'NOT_READ',
 ] as const;
 export type FieldErrorCode = (typeof fieldErrorCodes)[number];
 

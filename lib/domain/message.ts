@@ -44,7 +44,12 @@ export interface Claim {
   since: number;
   /** Claims of this sending so far. */
   tries: number;
+  /** Owners that ended without a word while they held it. */
+  crashes?: number;
 }
+
+/** A message that was in hand when so many hosts ended without a word is not tried again. */
+export const maxCrashes = 3;
 
 /** Times are epoch milliseconds; the HTTP surface shows them as ISO 8601. */
 export interface Message {

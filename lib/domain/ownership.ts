@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /**
  * Time line of a host that falls silent (design.md, Ownership): its last beat at 0, it must have stopped all effects
@@ -13,10 +13,15 @@ export const secondChoiceAfterMs = 5000;
 /** Hosts by their claim to an account, best first; the same on every host, and a lost host moves only its own accounts. */
 export function rendezvous(hostIds: readonly string[], accountId: string): string[] {
   return hostIds
-    .map((hostId) => ({ hostId, score: createHash('sha256').update(`${hostId}\n${accountId}`).digest('hex') }))
+    .map((hostId) => ({ hostId, score: hash('sha256', `${hostId}\n${accountId}`) }))
     .sort((a, b) => (a.score === b.score ? order(a.hostId, b.hostId) : order(b.score, a.score)))
     .map(({ hostId }) => hostId);
 }
+
+/** What a host gives to others in a minute so that a new one gets its fair part: few enough that nobody notices. */
+export const rebalancedPerMinute = 60;
+/** A host that joins is given nothing before it has lived so long; nor is anything moved so soon after one went. */
+export const fleetSettlesMs = 10_000;
 
 /** Whether a host must stop all effects; the age is the larger of monotonic and wall time since the last beat stood. */
 export function leaseLost(lastBeatAgeMs: number): boolean {

@@ -19,10 +19,14 @@ const hostSchema = z.object({
   /** Hex of the noise root key of a test server; refused outside stage `local`. */
   WHATSAPP_ROOT_KEY: z
     .string()
-    .regex(/^[0-9a-f]{64}$/)
+    .regex(/^[0-9a-f]{64}$/i)
     .optional(),
   HOST_DATA_DIR: z.string().default('/tmp/paceline-host'),
+  /** What the host's key cache may take below HOST_DATA_DIR before it accepts no more accounts, in MiB; the file ends at 1.25 times this. */
+  AUTH_CACHE_MB: z.coerce.number().int().min(1).max(1_000_000).default(4096),
   METRICS_PORT: z.coerce.number().int().min(0).max(65535).optional(),
+  /** Connections a host opens per second at most, so that an outage does not end in a stampede. */
+  CONNECTS_PER_SEC: z.coerce.number().positive().max(1000).default(10),
   DRAIN_SEC: z.coerce.number().int().min(1).max(115).default(110),
 });
 

@@ -18,7 +18,7 @@ export interface Invocation {
  */
 export function lambda<E, S, R>(
   service: string,
-  setUp: (env: NodeJS.ProcessEnv, logger: Logger) => S,
+  setUp: (env: NodeJS.ProcessEnv, logger: Logger, metrics: Metrics) => S,
   run: (event: E, kept: S, invocation: Invocation) => Promise<R>,
 ): (event: E, context: Context) => Promise<R> {
   let kept: { value: S; invoke: (event: E, context: Context) => Promise<R> } | undefined;
@@ -26,7 +26,7 @@ export function lambda<E, S, R>(
     if (kept === undefined) {
       const logger = createLogger(service, levelOf(process.env.LOG_LEVEL));
       const metrics = createMetrics(service);
-      const value = setUp(process.env, logger);
+      const value = setUp(process.env, logger, metrics);
       const invoke = middy<E, R>()
         .use(injectLambdaContext(logger, { resetKeys: true }))
         .use({ after: () => flush(metrics), onError: () => flush(metrics) })

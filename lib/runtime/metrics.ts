@@ -3,9 +3,38 @@ import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 export { type Metrics, MetricUnit };
 
 /**
- * CloudWatch metrics as embedded log lines, namespace `Paceline`, dimension `service` alone: a metric with a tenant or an account as a
- * dimension would cost by the account. POWERTOOLS_METRICS_DISABLED=true silences them.
+ * CloudWatch metrics as embedded log lines. Their namespace, `Paceline/<stage>`, comes with the function (POWERTOOLS_METRICS_NAMESPACE), so
+ * that stages in one AWS account stay apart; the one dimension is `service`: with a tenant or an account a metric would cost by the
+ * account. POWERTOOLS_METRICS_DISABLED=true silences them.
  */
 export function createMetrics(service: string): Metrics {
-  return new Metrics({ namespace: 'Paceline', serviceName: service });
+  return new Metrics({ serviceName: service });
 }
+
+/** Tells how often something happened, once unless `times` says otherwise. Names are the function's own and hold no id. */
+export type Count<Name extends string> = (name: Name, times?: number) => void;
+
+/** For callers that do not count. */
+export const countNothing: Count<string> = () => undefined;
+
+/** Counts into the metrics of an invocation. Nothing told is none, and a metric nobody tells costs nothing: zeros are left out. */
+export function countInto<Name extends string>(metrics: Metrics): Count<Name> {
+  return (name, times = 1) => {
+    if (times > 0) metrics.addMetric(name, MetricUnit.Count, times);
+  };
+}
+
+/** Counts every field that is a number, under its name with a capital first: `hostsRemoved` as `HostsRemoved`. */
+export function countFields(metrics: Metrics, fields: object): void {
+  const count = countInto<string>(metrics);
+  for (const [name, value] of Object.entries(fields)) if (typeof value === 'number') count(metricName(name), value);
+}
+
+/** Tells how much there is, zeros too; what is undefined is not known and left out. */
+export function gaugeFields(metrics: Metrics, fields: object): void {
+  for (const [name, value] of Object.entries(fields)) {
+    if (typeof value === 'number') metrics.addMetric(metricName(name), MetricUnit.Count, value);
+  }
+}
+
+const metricName = (field: string): string => field.charAt(0).toUpperCase() + field.slice(1);

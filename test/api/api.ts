@@ -4,6 +4,7 @@ import { ensureKey, newSecret, type Scope } from '../../lib/aws/api-keys.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { ensureTenant } from '../../lib/aws/tenants.ts';
+import { countNothing } from '../../lib/runtime/metrics.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
 
 export const tenantA = 'ten_0000000000000000000000000A';
@@ -43,7 +44,12 @@ export async function startApi(overrides: Partial<Deps> = {}) {
   const deps: Deps = { ...emulators.deps, ...overrides };
   const logged: unknown[][] = [];
   const note = (...args: unknown[]) => void logged.push(args);
-  const app = createApp({ deps, logger: { error: note, info: note, warn: note } as never, version: '1.2.3' });
+  const app = createApp({
+    deps,
+    logger: { error: note, info: note, warn: note } as never,
+    version: '1.2.3',
+    count: countNothing,
+  });
   await ensureTenant(deps, tenantA, { name: 'A' });
   await ensureTenant(deps, tenantB, { name: 'B', defaultCountry: 'DE' });
   const makeKey = async (scopes: Scope[], tenantId?: string): Promise<string> => {

@@ -58,7 +58,15 @@ export async function startFeedWorld() {
       return { ...deps, table: other };
     },
     async beat(): Promise<void> {
-      await putHost(table, { id: hostId, beat: 1, beatAt: deps.nowMs(), inboxUrl, startedAt: 0, accounts: 0 });
+      await putHost(table, {
+        id: hostId,
+        beat: 1,
+        beatAt: deps.nowMs(),
+        inboxUrl,
+        startedAt: 0,
+        accounts: 0,
+        room: 100,
+      });
     },
     async account(settings: Partial<Account> = {}): Promise<Account> {
       const nowMs = deps.nowMs();
@@ -120,6 +128,22 @@ export async function startFeedWorld() {
         values: Object.fromEntries(Object.entries(fields).map(([name, value]) => [`:${name}`, value])),
       });
     },
+    async setAccount(account: Account, fields: Partial<Account>): Promise<void> {
+      const names = Object.keys(fields);
+      await table.update(keys.account(tenantId, account.id), {
+        update: `SET ${names.map((name) => `#${name} = :${name}`).join(', ')}`,
+        names: Object.fromEntries(names.map((name) => [`#${name}`, name])),
+        values: Object.fromEntries(Object.entries(fields).map(([name, value]) => [`:${name}`, value])),
+      });
+    },
+    /** A message of the contract as the feed makes it, after the pattern of another one. */
+    async putQueued(contract: Contract, row: number, pattern: Message | undefined): Promise<Message> {
+      if (pattern === undefined) throw new Error('no message to copy');
+      const id = messageId(contract.id, row);
+      const message: Message = { ...pattern, id, contractId: contract.id, row, to: `7999${2_000_000 + row}` };
+      await table.put({ ...keys.message(tenantId, id), type: 'message', ...message });
+      return message;
+    },
     async messages(contract: Contract): Promise<Message[]> {
       const ids = Array.from({ length: contract.totalCount }, (_, row) => messageId(contract.id, row));
       const items = await table.getMany<Item>(ids.map((id) => keys.message(tenantId, id)));
@@ -136,7 +160,16 @@ export async function startFeedWorld() {
       const nowMs = deps.nowMs();
       const nonce = randomBytes(8).toString('hex');
       const totals = { messages: 0, errors: 0 };
-      const result = await claim(table, { message, host: hostId, epoch, nonce, pace: hot.pace, totals, nowMs });
+      const result = await claim(table, {
+        message,
+        host: hostId,
+        epoch,
+        nonce,
+        pace: hot.pace,
+        totals,
+        crashes: 0,
+        nowMs,
+      });
       if (result.kind !== 'claimed') throw new Error(result.kind);
       return result.message;
     },

@@ -60,7 +60,7 @@ describe('removing an account', () => {
     expect(await left(account)).not.toEqual([]);
     const hold = { tenantId, accountId: account.id, hostId: world.hostId, epoch: claimed?.epoch ?? 0 };
     const { asked } = (await world.table.get<Account>(keys.account(tenantId, account.id))) ?? {};
-    await releaseAccount(world.table, hold, { wanted: false, asked });
+    await releaseAccount(world.table, hold, { wanted: false, asked, open: false });
     await world.serve({ kind: 'remove', accountId: account.id });
     expect(await left(account)).toEqual([]);
   });

@@ -2,7 +2,7 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { readAccount } from '../../../lib/aws/accounts.ts';
 import { appendRows, createContract, listContracts, numbered, putSkipped } from '../../../lib/aws/contracts.ts';
 import { putPages, readNumbers } from '../../../lib/aws/pages.ts';
-import type { Contract } from '../../../lib/domain/contract.ts';
+import type { Contract, PageRow } from '../../../lib/domain/contract.ts';
 import { maxRows } from '../../../lib/domain/contract.ts';
 import { type FieldError, PacelineError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, idFor, originOf, tenantOf } from '../context.ts';
@@ -29,7 +29,13 @@ const tags = ['Contracts'];
 const maxLookedAt = 1000;
 
 export function contractRoutes(app: Api, scope: ApiScope): void {
-  const { deps } = scope;
+  const { deps, count } = scope;
+  const countRows = (rows: PageRow[]): void => {
+    count('RecipientsAccepted', rows.length);
+    count('MessagesAccepted', rows.filter(({ skip }) => skip === undefined).length);
+  };
+  const countRefused = (errors: FieldError[]): void =>
+    count('RecipientsRefused', new Set(errors.flatMap(({ row }) => row ?? [])).size);
 
   app.openapi(
     createRoute({
@@ -68,6 +74,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       const { defaultCountry } = tenant;
       const checked = checkRecipients(body.recipients, { defaultCountry, skipInvalid, message });
       errors.push(...checked.errors);
+      countRefused(checked.errors);
       if (errors.length > 0 || pair === undefined) throw invalid(errors);
 
       const id = idFor(c, deps, 'con');
@@ -93,6 +100,8 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       };
       await putSkipped(deps, contract, numbered(rows, 0));
       const made = await createContract(deps, originOf(c, deps), contract);
+      count('ContractsCreated');
+      countRows(rows);
       return c.json(await viewOf(scope, made, checked.warnings), 201);
     },
   );
@@ -125,6 +134,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       const settings = { defaultCountry, skipInvalid: contract.skipInvalid, message, known };
       const checked = checkRecipients(body.recipients, settings);
       errors.push(...checked.errors);
+      countRefused(checked.errors);
       if (contract.totalCount + body.recipients.length > maxRows) {
         errors.push({
           path: '/recipients',
@@ -138,6 +148,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       const place = { tenantId: tenant.id, contractId: contract.id, batch };
       const pages = await putPages(deps.pages, place, checked.rows);
       const grown = await appendRows(deps, originOf(c, deps), contract, pages, checked.rows);
+      countRows(checked.rows);
       return c.json(await viewOf(scope, grown, checked.warnings), 200);
     },
   );

@@ -1,6 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import type { AccountPair } from '../../../lib/aws/accounts.ts';
-import type { Account } from '../../../lib/domain/account.ts';
+import { isHalted } from '../../../lib/domain/account.ts';
 import {
   type Contract,
   type Counter,
@@ -8,12 +8,12 @@ import {
   contractStates,
   countsOf,
   estimatedEndAt,
-  isFinished,
   maxInlineRows,
 } from '../../../lib/domain/contract.ts';
 import { policyOf } from '../../../lib/domain/pacing.ts';
 import { defined, isoTime, maybeTime, toIso } from '../openapi.ts';
 import { nameOf, notBuilt } from './input.ts';
+import { waitingReason } from './waiting-reason.ts';
 
 export const visibleStates = contractStates.filter((state) => state !== 'DELETED');
 
@@ -86,7 +86,7 @@ export const contractSchema = z
     accountIds: z.array(z.string()),
     lane: z.enum(['express', 'bulk']),
     status: z.enum(visibleStates),
-    reason: z.string().nullable(),
+    reason: z.string().nullable().openapi({ description: 'Why it was stopped, or what a running one waits for.' }),
     totalCount: count,
     counts: z
       .object({
@@ -133,7 +133,7 @@ export function contractView(
     accountIds: contract.accountIds,
     lane: contract.lane,
     status: contract.status === 'DELETED' ? 'CANCELED' : contract.status,
-    reason: contract.reason ?? waitingReason(contract, pair?.account) ?? null,
+    reason: contract.reason ?? waitingReason(contract, pair?.account, nowMs) ?? null,
     totalCount: contract.totalCount,
     counts,
     template: null,
@@ -165,50 +165,8 @@ function estimate(
 ): number | undefined {
   if (contract.status !== 'IN_PROGRESS' || pair === undefined) return undefined;
   const { account, hot } = pair;
+  // It stands still until somebody acts, or WhatsApp's restriction ends.
+  if (isHalted(account, nowMs)) return undefined;
   const age = account.linkedAt === undefined ? undefined : { linkedAtMs: account.linkedAt, pace: hot.pace };
   return estimatedEndAt(counts.pending + counts.queued + counts.sending, policyOf(account), nowMs, age);
 }
-
-/** Why an unfinished contract does not move, in a sentence. */
-function waitingReason(contract: Contract, account: Account | undefined): string | undefined {
-  if (isFinished(contract.status)) return undefined;
-  if (account === undefined) {
-    return contract.status === 'IN_PROGRESS'
-      ? 'The account was deleted.'
-      : 'The account was deleted; the contract cannot be started any more.';
-  }
-  if (contract.status !== 'IN_PROGRESS') return undefined;
-  switch (account.status) {
-    case 'connected':
-      return undefined;
-    case 'created':
-    case 'connecting':
-      return account.desired === 'connected' ? 'Waiting for the account to connect.' : disconnected(account);
-    case 'awaiting_link':
-      return 'Waiting for the account to be linked: scan its QR code.';
-    case 'disconnected':
-      return disconnected(account);
-    case 'logged_out':
-      return 'Waiting: the account is logged out; POST /v1/accounts/:id/connect and link it again.';
-    case 'restricted':
-      return `Waiting: WhatsApp has restricted the account${because(account)}.`;
-    case 'banned':
-      return 'Waiting: WhatsApp has banned the account.';
-    case 'failed':
-      return `Waiting: the account cannot connect${because(account)}.`;
-    default:
-      return account.status satisfies never;
-  }
-}
-
-/** An account whose codes all ran out waits for its tenant, whatever it desires. */
-function disconnected(account: Account): string {
-  if (account.statusReason === 'link_timeout') {
-    return 'Waiting: the account was not linked in time; POST /v1/accounts/:id/connect starts a new series of codes.';
-  }
-  return account.desired === 'connected'
-    ? `Waiting: the account is disconnected${because(account)} and connects again by itself.`
-    : 'Waiting: the account is disconnected; POST /v1/accounts/:id/connect starts it.';
-}
-
-const because = (account: Account): string => (account.statusReason === undefined ? '' : ` (${account.statusReason})`);

@@ -1,0 +1,206 @@
+import type { Deps } from '../../lib/aws/deps.ts';
+import { type FeedRequest, requestFeed } from '../../lib/aws/feed-queue.ts';
+import {
+  closeRows,
+  dueBacklog,
+  type PageReader,
+  putRows,
+  renewTexts,
+  reserveRows,
+  rowsOf,
+} from '../../lib/aws/feed-rows.ts';
+import { keys } from '../../lib/aws/keys.ts';
+import { sendToLane } from '../../lib/aws/lanes.ts';
+import { moveMessage, readHot, toMessage } from '../../lib/aws/messages.ts';
+import { ConditionFailed, type Item } from '../../lib/aws/table.ts';
+import { wakeAccount } from '../../lib/aws/wake.ts';
+import type { Account, AccountHot } from '../../lib/domain/account.ts';
+import type { Contract } from '../../lib/domain/contract.ts';
+import { planFeed, windowOf } from '../../lib/domain/feed.ts';
+import { type Lane, lanes, type Message } from '../../lib/domain/message.ts';
+import { policyOf } from '../../lib/domain/pacing.ts';
+import type { Count } from '../../lib/runtime/metrics.ts';
+import type { Broken } from './broken.ts';
+import { finishOpenRows } from './open-rows.ts';
+import { refeed } from './refeed.ts';
+
+/** What a feed counts: messages from new rows, ones that were PENDING again, ones put into a lane anew or taken back, and what ended. */
+export type FeedCount =
+  | 'MessagesFed'
+  | 'BacklogFed'
+  | 'Refeeds'
+  | 'MessagesRefed'
+  | 'Recalls'
+  | 'MessagesRecalled'
+  | 'ContractsCompleted'
+  | 'JobSteps'
+  | 'JobsDone'
+  | 'RequestsFailed';
+
+/** One feed of one account: what was asked, and what was read at its beginning. */
+export interface Turn {
+  request: FeedRequest;
+  account: Account;
+  hot: AccountHot;
+  running: Contract[];
+  broken: Broken;
+  reader: PageReader;
+  deadlineMs: number;
+  count: Count<FeedCount>;
+}
+
+/** An owner that has claimed nothing for so long may not know what the lanes hold. */
+const ownerIdleMs = 60_000;
+
+/** Steps 1 to 4 and 6 of `feedAccount`. */
+export async function fillLanes(deps: Deps, turn: Turn): Promise<void> {
+  const { request, account, running, broken, reader: rowReader, deadlineMs, count } = turn;
+  const { tenantId, id: accountId } = account;
+  let { hot } = turn;
+  let sent = 0;
+  for (const contract of running) {
+    await broken.keep(contract, async () => {
+      const finished = await finishOpenRows(deps, account, contract, rowReader);
+      count('MessagesFed', finished);
+      sent += finished;
+    });
+  }
+  if (request.kind === 'refeed') {
+    const { cursor } = request;
+    const options = { reader: rowReader, broken, deadlineMs, ...(cursor === undefined ? {} : { cursor }) };
+    const refed = await refeed(deps, account, hot, options);
+    sent += refed.sent;
+    if (cursor === undefined) count('Refeeds');
+    count('MessagesRefed', refed.sent);
+    if (refed.next !== undefined) await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, refed.next);
+    hot = (await readHot(deps.table, tenantId, accountId)) ?? hot;
+  }
+  const queued = { express: hot.queuedExpress, bulk: hot.queuedBulk };
+  for (const contract of broken.without(running)) {
+    await broken.keep(contract, async () => {
+      const moved = await feedBacklog(deps, account, contract, queued, rowReader);
+      count('BacklogFed', moved);
+      sent += moved;
+    });
+  }
+  const fed = await feedNewRows(deps, account, broken.without(running), queued, rowReader, broken);
+  count('MessagesFed', fed);
+  sent += fed;
+  if (sent > 0 || mayNotKnow(account, hot, queued, deps.nowMs())) await wakeAccount(deps, tenantId, accountId);
+}
+
+/**
+ * Nothing was sent, but the lanes hold messages: an earlier feed may have died before it told the owner. One that works its way through
+ * half a window or less asks for more with each message, and is not told each time that it has some.
+ */
+function mayNotKnow(account: Account, hot: AccountHot, queued: Record<Lane, number>, nowMs: number): boolean {
+  const idle = nowMs - (hot.lastActivity ?? 0) > ownerIdleMs;
+  const policy = policyOf(account);
+  return lanes.some((lane) => queued[lane] > 0 && (idle || queued[lane] >= windowOf(lane, policy) / 2));
+}
+
+/** Before new rows: whoever waited longest comes first. Raises `queued` by what it moved. */
+async function feedBacklog(
+  deps: Deps,
+  account: Account,
+  contract: Contract,
+  queued: Record<Lane, number>,
+  reader: PageReader,
+): Promise<number> {
+  const { table } = deps;
+  const room = windowOf(contract.lane, policyOf(account)) - queued[contract.lane];
+  if (room <= 0) return 0;
+  const due = await dueBacklog(table, contract, deps.nowMs(), room);
+  const items = await table.getMany<Item>(due.map(({ messageId }) => keys.message(contract.tenantId, messageId)));
+  const pending = items.flatMap((item) => (item?.state === 'PENDING' ? [toMessage(item)] : [])).sort(longestDue);
+  await renewTexts(table, contract, reader, pending, deps.nowMs());
+  const moved: Message[] = [];
+  for (const message of pending) {
+    try {
+      moved.push(await moveMessage(table, message, 'QUEUED', { queuedAt: deps.nowMs() }));
+    } catch (error) {
+      // Canceled in between: its backlog entry went with it.
+      if (!(error instanceof ConditionFailed)) throw error;
+    }
+  }
+  await sendToLane(deps.sqs, account.laneUrls[contract.lane], moved);
+  queued[contract.lane] += moved.length;
+  return moved.length;
+}
+
+/** Those that came back together keep the order of their rows. */
+function longestDue(a: Message, b: Message): number {
+  return (a.notBefore ?? 0) - (b.notBefore ?? 0) || a.row - b.row;
+}
+
+async function feedNewRows(
+  deps: Deps,
+  account: Account,
+  contracts: Contract[],
+  queued: Record<Lane, number>,
+  reader: PageReader,
+  broken: Broken,
+): Promise<number> {
+  const byId = new Map(contracts.map((contract) => [contract.id, contract]));
+  const plan = planFeed({
+    queued,
+    contracts: contracts.map((contract) => ({
+      id: contract.id,
+      lane: contract.lane,
+      remaining: rowsOf(contract) - contract.nextRow,
+      ...(contract.fedAt === undefined ? {} : { fedAt: contract.fedAt }),
+    })),
+    policy: policyOf(account),
+  });
+  let sent = 0;
+  for (const { contractId, rows: wanted } of plan) {
+    const contract = byId.get(contractId);
+    if (contract === undefined) continue;
+    await broken.keep(contract, async () => {
+      const fed = await feedRows(deps, account, contract, wanted, reader);
+      queued[contract.lane] += fed;
+      sent += fed;
+    });
+  }
+  return sent;
+}
+
+async function feedRows(
+  deps: Deps,
+  account: Account,
+  contract: Contract,
+  wanted: number,
+  reader: PageReader,
+): Promise<number> {
+  const from = contract.nextRow;
+  const rows = await reader.rows(contract, from, await rowsToTake(reader, contract, wanted));
+  const to = from + rows.length;
+  const valid = rows.filter(({ data }) => data.skip === undefined).length;
+  if (!(await reserveRows(deps.table, contract, account.id, to, valid, deps.nowMs()))) return 0;
+  const messages = await putRows(deps.table, contract, account.id, rows, deps.nowMs());
+  await sendToLane(deps.sqs, account.laneUrls[contract.lane], messages);
+  contract.nextRow = to;
+  contract.openFrom = from;
+  await closeRows(deps.table, contract, from, to);
+  contract.openFrom = to;
+  contract.fedCount += valid;
+  return messages.length;
+}
+
+/** The row behind the last to take: `wanted` rows with a message, and the skipped ones between and right behind them. */
+async function rowsToTake(reader: PageReader, contract: Contract, wanted: number): Promise<number> {
+  const total = rowsOf(contract);
+  let to = contract.nextRow;
+  let valid = 0;
+  while (to < total) {
+    const chunk = await reader.rows(contract, to, Math.min(to + 500, total));
+    for (const { row, data } of chunk) {
+      if (data.skip === undefined) {
+        if (valid === wanted) return row;
+        valid += 1;
+      }
+      to = row + 1;
+    }
+  }
+  return to;
+}

@@ -1,0 +1,161 @@
+import { contractsOf } from '../../lib/aws/account-contracts.ts';
+import { readCounter } from '../../lib/aws/contract-jobs.ts';
+import type { Deps } from '../../lib/aws/deps.ts';
+import type { FeedRequest, WalkCursor } from '../../lib/aws/feed-queue.ts';
+import type { PageReader } from '../../lib/aws/feed-rows.ts';
+import { keys, queuedAttribute } from '../../lib/aws/keys.ts';
+import { toMessage } from '../../lib/aws/messages.ts';
+import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/outcome-unknown.ts';
+import { ConditionFailed, type Item } from '../../lib/aws/table.ts';
+import type { Account, AccountHot } from '../../lib/domain/account.ts';
+import { type Contract, inFlightOf } from '../../lib/domain/contract.ts';
+import { messageId } from '../../lib/domain/ids.ts';
+import { type Lane, lanes, type Message } from '../../lib/domain/message.ts';
+import type { Broken } from './broken.ts';
+import { finishOpenRows } from './open-rows.ts';
+
+/** Rows looked at per step: eight batch reads side by side. */
+const stepRows = 800;
+
+/** What every walk is given; `cursor` where an earlier turn stopped for its deadline. */
+export interface WalkOptions {
+  reader: PageReader;
+  broken: Broken;
+  cursor?: WalkCursor;
+  deadlineMs: number;
+}
+
+interface Walk extends WalkOptions {
+  kind: 'refeed' | 'recall';
+  hot: AccountHot;
+  /** Asked before each step; false ends the walk for good. */
+  goOn(): Promise<boolean>;
+  /**
+   * What is done with the QUEUED messages of a step, in the order of their rows; it keeps the cursor's numbers. Answers the first message
+   * it had no time for.
+   */
+  each(contract: Contract, queued: Message[], cursor: WalkCursor): Promise<Message | undefined>;
+}
+
+interface Walked {
+  /** Messages of rows that were only reserved: they are made, and in the lane. */
+  finished: number;
+  /** The time came first: the request that goes on. */
+  next?: FeedRequest;
+}
+
+/** Why a contract's walk ended. */
+type End = 'through' | 'time' | 'stopped';
+
+/**
+ * Goes through every QUEUED message of the account, then makes its counts what was found, provided nothing moved meanwhile. A message
+ * that has been SENDING for a day and that nobody has in hand ends on the way.
+ *
+ * Running and paused contracts are looked through, those excepted whose counter says that nothing is under way. Those that ended have no
+ * QUEUED messages once their job is done; until then the counts stay as they are.
+ */
+export async function walkQueued(deps: Deps, account: Account, walk: Walk): Promise<Walked> {
+  const { broken } = walk;
+  const cursor = walk.cursor ?? begin(walk.hot);
+  const all = await contractsOf(deps.table, account.tenantId, account.id);
+  const open = all
+    .filter(({ status, id }) => (status === 'IN_PROGRESS' || status === 'PAUSED') && id >= cursor.contractId)
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
+  const walked: Walked = { finished: 0 };
+  let stopped = false;
+  for (const contract of broken.without(open)) {
+    await broken.keep(contract, async () => {
+      stopped = (await walkContract(deps, account, contract, { walk, cursor, walked })) === 'stopped';
+    });
+    if (stopped || walked.next !== undefined) return walked;
+  }
+  if (!broken.some && !all.some(({ job }) => job === 'settle' || job === 'remove')) {
+    for (const lane of lanes)
+      if (cursor.found[lane] !== cursor.counted[lane]) await correctCount(deps, account, cursor, lane);
+  }
+  return walked;
+}
+
+function begin(hot: AccountHot): WalkCursor {
+  return {
+    contractId: '',
+    row: 0,
+    found: { express: 0, bulk: 0 },
+    counted: { express: hot.queuedExpress, bulk: hot.queuedBulk },
+    ...(hot.lastActivity === undefined ? {} : { lastActivity: hot.lastActivity }),
+  };
+}
+
+/** Goes on from the cursor, which keeps what is found; sets `walked.next` when the time comes first. */
+async function walkContract(
+  deps: Deps,
+  account: Account,
+  contract: Contract,
+  { walk, cursor, walked }: { walk: Walk; cursor: WalkCursor; walked: Walked },
+): Promise<End> {
+  walked.finished += await finishOpenRows(deps, account, contract, walk.reader);
+  if (inFlightOf(contract, await readCounter(deps.table, contract)) > 0) {
+    const later = (row: number): End => {
+      const { tenantId, id: accountId } = account;
+      walked.next = { kind: walk.kind, tenantId, accountId, cursor: { ...cursor, contractId: contract.id, row } };
+      return 'time';
+    };
+    for (let row = contract.id === cursor.contractId ? cursor.row : 0; row < contract.nextRow; row += stepRows) {
+      if (deps.nowMs() >= walk.deadlineMs) return later(row);
+      if (!(await walk.goOn())) return 'stopped';
+      const left = await walk.each(contract, await queuedOf(deps, contract, walk.hot, row), cursor);
+      if (left !== undefined) return later(left.row);
+    }
+  }
+  await noteWalked(deps, contract, account.id);
+  return 'through';
+}
+
+/** Those of the step's rows that are QUEUED. */
+async function queuedOf(deps: Deps, contract: Contract, hot: AccountHot, from: number): Promise<Message[]> {
+  const count = Math.min(stepRows, contract.nextRow - from);
+  const ids = Array.from({ length: count }, (_, i) => messageId(contract.id, from + i));
+  const items = await deps.table.getMany<Item>(ids.map((id) => keys.message(contract.tenantId, id)));
+  const messages = items.flatMap((item) => (item === undefined ? [] : [toMessage(item)]));
+  for (const message of messages) {
+    // One that nobody has in hand any more ends here; the one in hand is its owner's and the sweep's.
+    const sinceMs = message.claim?.since;
+    if (message.state !== 'SENDING' || sinceMs === undefined || message.id === hot.inHand?.messageId) continue;
+    if (deps.nowMs() - sinceMs >= outcomeUnknownAfterMs) await endUnknown(deps.table, message, 'no_answer');
+  }
+  return messages.filter((message) => message.state === 'QUEUED');
+}
+
+async function correctCount(deps: Deps, account: Account, cursor: WalkCursor, lane: Lane): Promise<void> {
+  const { lastActivity } = cursor;
+  const unclaimed = lastActivity === undefined ? 'attribute_not_exists(lastActivity)' : 'lastActivity = :claimed';
+  try {
+    await deps.table.update(keys.accountHot(account.tenantId, account.id), {
+      update: `SET ${queuedAttribute[lane]} = :found`,
+      // Clauses: nothing was queued or left the lane since the count was read; nothing was claimed, which one leaving and one coming would hide.
+      condition: `${queuedAttribute[lane]} = :counted AND ${unclaimed}`,
+      values: {
+        ':found': cursor.found[lane],
+        ':counted': cursor.counted[lane],
+        ...(lastActivity === undefined ? {} : { ':claimed': lastActivity }),
+      },
+    });
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error;
+  }
+}
+
+/** So that the sweep does not ask for the same again and again. */
+async function noteWalked(deps: Deps, { tenantId, id, status }: Contract, accountId: string): Promise<void> {
+  const key = status === 'PAUSED' ? keys.paused(tenantId, accountId, id) : keys.running(tenantId, accountId, id);
+  try {
+    await deps.table.update(key, {
+      update: 'SET refedAt = :now',
+      condition: 'attribute_exists(pk)',
+      values: { ':now': deps.nowMs() },
+    });
+  } catch (error) {
+    // It was moved meanwhile.
+    if (!(error instanceof ConditionFailed)) throw error;
+  }
+}

@@ -1,0 +1,57 @@
+import type { Deps } from '../../lib/aws/deps.ts';
+import type { FeedRequest, WalkCursor } from '../../lib/aws/feed-queue.ts';
+import { keys } from '../../lib/aws/keys.ts';
+import { moveMessage } from '../../lib/aws/messages.ts';
+import { ConditionFailed } from '../../lib/aws/table.ts';
+import { type Account, type AccountHot, isHalted } from '../../lib/domain/account.ts';
+import type { Contract } from '../../lib/domain/contract.ts';
+import type { Message } from '../../lib/domain/message.ts';
+import { type WalkOptions, walkQueued } from './queued-rows.ts';
+
+interface Recall {
+  /** Messages that went back to PENDING. */
+  recalled: number;
+  /** The time came first: the request that goes on. */
+  next?: FeedRequest;
+}
+
+/**
+ * The account is halted: what is QUEUED goes back to PENDING and waits there, due at once when the account is no longer halted. Lane
+ * entries stay behind; whoever receives one sees by its feedSeq that it is stale. One that is being sent is left to its owner.
+ *
+ *   status that cannot send -> recall, row by row -> [the account connects: its owner asks the feed] -> the walk ends, the feed goes on
+ */
+export async function recall(deps: Deps, account: Account, hot: AccountHot, options: WalkOptions): Promise<Recall> {
+  let recalled = 0;
+  const each = async (contract: Contract, queued: Message[], cursor: WalkCursor) => {
+    for (const message of queued) {
+      if (deps.nowMs() >= options.deadlineMs) return message;
+      if (!(await putBack(deps, message))) continue;
+      cursor.counted[contract.lane] -= 1;
+      recalled += 1;
+    }
+    return undefined;
+  };
+  const { next } = await walkQueued(deps, account, {
+    ...options,
+    kind: 'recall',
+    hot,
+    goOn: async () => {
+      const now = await deps.table.get<Account>(keys.account(account.tenantId, account.id));
+      return now !== undefined && isHalted(now, deps.nowMs());
+    },
+    each,
+  });
+  return { recalled, ...(next === undefined ? {} : { next }) };
+}
+
+/** One after the other, so that what waited longest is due first. False: somebody else moved it before. */
+async function putBack(deps: Deps, message: Message): Promise<boolean> {
+  try {
+    await moveMessage(deps.table, message, 'PENDING', { notBefore: deps.nowMs() });
+    return true;
+  } catch (error) {
+    if (error instanceof ConditionFailed) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,49 @@
+import { readCounter } from '../../lib/aws/contract-jobs.ts';
+import type { Deps } from '../../lib/aws/deps.ts';
+import { keys } from '../../lib/aws/keys.ts';
+import { readMessage } from '../../lib/aws/messages.ts';
+import type { AccountHot } from '../../lib/domain/account.ts';
+import { type Contract, inFlightOf } from '../../lib/domain/contract.ts';
+import { marksOf, type UnderWay } from './under-way.ts';
+
+/** Nothing claimed and nothing fed for so long although messages are under way: the count is wrong. */
+const lostMs = 120_000;
+/** Going through all QUEUED messages of an account, once it has changed nothing, is not asked for again before this. */
+const walkEveryMs = 15 * 60_000;
+
+/**
+ * Whether the account's contracts have more messages under way than its lanes count and its owner has in hand, though nothing has moved for
+ * two minutes. Contracts with a job are left out: the job moves their messages.
+ */
+export async function hasLostMessages(deps: Deps, account: UnderWay, hot: AccountHot): Promise<boolean> {
+  const { tenantId, contractIds, paused } = account;
+  const nowMs = deps.nowMs();
+  if (nowMs - (hot.lastActivity ?? 0) <= lostMs) return false;
+  const ids = [...contractIds, ...paused];
+  const [contracts, marks] = await Promise.all([
+    deps.table.getMany<Contract>(ids.map((id) => keys.contract(tenantId, id))),
+    marksOf(deps, account),
+  ]);
+  const judged: Contract[] = [];
+  for (const [index, contract] of contracts.entries()) {
+    if (contract === undefined || contract.job !== undefined) continue;
+    if (contract.status !== 'IN_PROGRESS' && contract.status !== 'PAUSED') continue;
+    if (nowMs - (contract.fedAt ?? 0) <= lostMs || nowMs - (marks[index]?.refedAt ?? 0) < walkEveryMs) continue;
+    judged.push(contract);
+  }
+  let missing = -Math.max(0, hot.queuedExpress) - Math.max(0, hot.queuedBulk);
+  for (const contract of judged) missing += Math.max(0, inFlightOf(contract, await readCounter(deps.table, contract)));
+  if (missing === 1) return !(await hasInHand(deps, judged, hot));
+  return missing > 1;
+}
+
+/** Whether the feed went through the account's QUEUED messages a short while ago. */
+export async function walkedLately(deps: Deps, account: UnderWay): Promise<boolean> {
+  const nowMs = deps.nowMs();
+  return (await marksOf(deps, account)).some((mark) => nowMs - (mark?.refedAt ?? 0) < walkEveryMs);
+}
+
+async function hasInHand(deps: Deps, contracts: Contract[], { tenantId, inHand }: AccountHot): Promise<boolean> {
+  if (inHand === undefined || !contracts.some(({ id }) => id === inHand.contractId)) return false;
+  return (await readMessage(deps.table, tenantId, inHand.messageId))?.state === 'SENDING';
+}

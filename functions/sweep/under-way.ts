@@ -1,0 +1,46 @@
+import type { Deps } from '../../lib/aws/deps.ts';
+import { finder, keys } from '../../lib/aws/keys.ts';
+import type { AccountRefs } from '../../lib/aws/ownership.ts';
+
+/** An account with contracts that run, or that are paused and may have messages under way. */
+export interface UnderWay extends AccountRefs {
+  contractIds: string[];
+  paused: string[];
+}
+
+/** The item `running` or `paused` of a contract. Times are epoch milliseconds. */
+export interface Mark {
+  /** When the contract was paused. */
+  at?: number;
+  /** When the feed last went through its QUEUED messages. */
+  refedAt?: number;
+}
+
+/** Two queries of the index, whatever the number of idle accounts. */
+export async function accountsUnderWay(deps: Deps): Promise<UnderWay[]> {
+  const accounts = new Map<string, UnderWay>();
+  for (const [ix, kind] of [
+    [finder.running, 'contractIds'],
+    [finder.paused, 'paused'],
+  ] as const) {
+    for (const { ixs } of await deps.table.queryAll<{ ixs: string }>({ pk: ix, index: finder.index })) {
+      const [tenantId, accountId, contractId] = ixs.split('#');
+      if (tenantId === undefined || accountId === undefined || contractId === undefined) continue;
+      const known = accounts.get(accountId) ?? { tenantId, accountId, contractIds: [], paused: [] };
+      known[kind].push(contractId);
+      accounts.set(accountId, known);
+    }
+  }
+  return [...accounts.values()];
+}
+
+/** The marks of the account's contracts, running ones first; undefined where the index is behind. */
+export async function marksOf(
+  deps: Deps,
+  { tenantId, accountId, contractIds, paused }: UnderWay,
+): Promise<(Mark | undefined)[]> {
+  return await deps.table.getMany<Mark>([
+    ...contractIds.map((id) => keys.running(tenantId, accountId, id)),
+    ...paused.map((id) => keys.paused(tenantId, accountId, id)),
+  ]);
+}
