@@ -20,6 +20,8 @@ export function localHost(options: {
   dataDir: string;
   logPath: string;
   environment: () => Record<string, string>;
+  /** Wins over the template. */
+  more: () => Record<string, string>;
   whatsapp: () => Record<string, string>;
   onChange: () => void;
   onRestart: (sentence: string) => void;
@@ -30,9 +32,11 @@ export function localHost(options: {
     name: `host ${index}`,
     launch: () => {
       const env: Record<string, string> = {
+        // The template's names win over what the user's shell happens to have.
+        ...options.environment(),
         ...plan.environment,
         DRAIN_SEC: String(DRAIN_SEC),
-        ...options.environment(),
+        ...options.more(),
         ...options.whatsapp(),
         HOST_DATA_DIR: options.dataDir,
         METRICS_PORT: '0',

@@ -39,8 +39,8 @@ export async function main(args: string[]): Promise<number> {
     );
     return 1;
   }
-  if (!ending.aborted) console.log(summary(stack, flags));
-  const codes = flags.whatsapp === 'real' ? showLinkCodes(stack, ending) : undefined;
+  if (!ending.aborted) console.log(summary(stack));
+  const codes = stack.simulatorUrl === undefined ? showLinkCodes(stack, ending) : undefined;
   await aborted(ending);
   console.log('\nStopping ..');
   await codes;

@@ -7,7 +7,7 @@ import { type Emulators, startEmulators } from './emulators/emulators.ts';
 import { LocalFunction } from './functions/function.ts';
 import { type Gateway, startGateway } from './gateway/gateway.ts';
 import { type LocalHost, localHost } from './hosts.ts';
-import { childEnvironment } from './process/environment.ts';
+import { childEnvironment, type Endpoints } from './process/environment.ts';
 import { LogFile } from './process/log-file.ts';
 import { destroyLocalClients, type LocalClients, localClients, provision } from './provision/provision.ts';
 import { type LocalSimulator, startSimulatorChild } from './simulator-child.ts';
@@ -25,6 +25,10 @@ export interface LocalOptions {
   whatsapp?: 'simulator' | 'real';
   /** More environment for functions and hosts; wins over the template's. */
   env?: Record<string, string>;
+  /** More environment for host 1, 2, ..; asked at each start of its process, and wins over `env`. */
+  hostEnv?: (index: number) => Record<string, string>;
+  /** Told where the emulators are, before anything that uses them starts. */
+  onEndpoints?: (endpoints: Endpoints) => void;
   /** Empties the data folder first. */
   reset?: boolean;
   /** Told what is being done, one short sentence each; default: they go to stderr unless `quiet`. */
@@ -44,6 +48,8 @@ export interface LocalStack {
   /** Undefined with `whatsapp: 'real'` or when the user's WHATSAPP_URL is used. */
   simulatorUrl: string | undefined;
   dataDir: string;
+  /** Where the user has put WhatsApp, DynamoDB, SQS or S3, by these names. */
+  elsewhere: Record<string, string>;
   /** As they are at the moment of reading; pids change when a process is restarted. */
   readonly hosts: { id: string; pid: number; metricsUrl: string | undefined }[];
   readonly functions: { name: string; pid: number }[];
@@ -107,7 +113,7 @@ class Runner {
     const clients = localClients(emulators.endpoints);
     this.#clients = clients;
     const addresses = { apiUrl: gateway.url, sqsUrl: emulators.endpoints.sqs };
-    const plan = await provision(stacks, clients, addresses);
+    const plan = await provision(stacks, clients, addresses, { ownS3: emulators.elsewhere.s3 !== undefined });
     const table = plan.tables[0];
     if (table !== undefined) await bootstrap(clients.dynamodb, table.name, this.#folder.keys);
 
@@ -159,9 +165,17 @@ class Runner {
 
   async #startBase(): Promise<void> {
     this.#emulators = await startEmulators(this.#folder, this.#projectDir, this.#onRestart);
-    const inSimulation = this.#options.whatsapp !== 'real' && process.env.WHATSAPP_URL === undefined;
+    this.#options.onEndpoints?.(this.#emulators.endpoints);
+    const inSimulation = this.#options.whatsapp !== 'real' && !process.env.WHATSAPP_URL;
     if (!inSimulation || !existsSync(join(this.#projectDir, 'simulator', 'main.ts'))) return;
     this.#simulator = await startSimulatorChild(this.#folder, this.#projectDir, this.#environment(), this.#onRestart);
+  }
+
+  #elsewhere(): Record<string, string> {
+    const { dynamodb, sqs, s3 } = this.#emulators?.elsewhere ?? {};
+    const { WHATSAPP_URL: whatsapp } = process.env;
+    const given = { WhatsApp: whatsapp, DynamoDB: dynamodb, SQS: sqs, S3: s3 };
+    return Object.fromEntries(Object.entries(given).flatMap(([name, url]) => (url ? [[name, url]] : [])));
   }
 
   readonly #onRestart = (sentence: string): void => {
@@ -171,7 +185,7 @@ class Runner {
 
   #environment(): Record<string, string> {
     if (this.#emulators === undefined) throw new Error('The emulators are not there.');
-    return { ...childEnvironment(this.#emulators.endpoints, this.#projectDir), ...this.#options.env };
+    return childEnvironment(this.#emulators.endpoints, this.#projectDir);
   }
 
   #makeFunction(plan: LocalPlan['functions'][number]): LocalFunction {
@@ -179,6 +193,7 @@ class Runner {
       plan,
       entryFile: join(this.#projectDir, plan.entry),
       environment: () => this.#environment(),
+      more: () => this.#options.env ?? {},
       logPath: this.#folder.logPath(plan.name),
       projectDir: this.#projectDir,
       onChange: () => this.#saveState(),
@@ -196,6 +211,7 @@ class Runner {
         dataDir: this.#folder.folder('hosts', String(at + 1)),
         logPath: this.#folder.logPath(`host-${at + 1}`),
         environment: () => this.#environment(),
+        more: () => ({ ...this.#options.env, ...this.#options.hostEnv?.(at + 1) }),
         whatsapp: () => this.#simulator?.whatsapp ?? {},
         onChange: () => this.#saveState(),
         onRestart: this.#onRestart,
@@ -251,6 +267,7 @@ class Runner {
       ...this.#folder.keys,
       simulatorUrl: this.#simulator?.url,
       dataDir: this.#folder.path,
+      elsewhere: this.#elsewhere(),
       get hosts() {
         return runner.#hostStates();
       },

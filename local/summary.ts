@@ -7,7 +7,7 @@ for good. Use a number you can lose, and message only people who have agreed to 
 `;
 
 /** What is printed once everything runs; its commands work as they stand. */
-export function summary(stack: LocalStack, options: { whatsapp: 'simulator' | 'real' }): string {
+export function summary(stack: LocalStack): string {
   const inside = relative(process.cwd(), stack.dataDir);
   const folder = inside === '' ? '.' : inside.startsWith('..') ? stack.dataDir : inside;
   return [
@@ -18,8 +18,11 @@ export function summary(stack: LocalStack, options: { whatsapp: 'simulator' | 'r
     `  API key      ${stack.apiKey}    (tenant "local")`,
     `  Admin key    ${stack.adminKey}`,
     stack.simulatorUrl === undefined
-      ? `  WhatsApp     ${options.whatsapp === 'real' ? 'the real one' : (process.env.WHATSAPP_URL ?? '')}`
+      ? `  WhatsApp     ${stack.elsewhere.WhatsApp ?? 'the real one'}`
       : `  Simulator    ${stack.simulatorUrl}    (nothing leaves this machine)`,
+    ...Object.entries(stack.elsewhere).flatMap(([name, url]) =>
+      name === 'WhatsApp' ? [] : [`  ${name.padEnd(12)} ${url}    (yours)`],
+    ),
     `  Data         ${folder}    (logs in ${folder}/logs, addresses and keys in ${folder}/local.json)`,
     ...stack.warnings.map((warning) => `  Note         ${warning}`),
     '',

@@ -1,12 +1,30 @@
 import { Duration } from 'aws-cdk-lib';
-import { Alarm, type AlarmProps, type IAlarmAction, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
+import {
+  Alarm,
+  type AlarmProps,
+  type IAlarmAction,
+  Metric,
+  type MetricOptions,
+  TreatMissingData,
+} from 'aws-cdk-lib/aws-cloudwatch';
 import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
-import { physicalName, type Settings } from './settings.ts';
+import { metricNamespace, physicalName, type Settings } from './settings.ts';
 
-type Section = 'api' | 'feed' | 'import' | 'sweep' | 'send';
+/** Headings of docs/runbook.md, as its links write them. */
+export type Section =
+  | 'api'
+  | 'feed'
+  | 'import'
+  | 'sweep'
+  | 'no-host'
+  | 'host-killed'
+  | 'stale-host'
+  | 'starved-lane'
+  | 'accounts-without-a-host'
+  | 'contract-that-waits';
 type Watched = Pick<AlarmProps, 'metric' | 'threshold' | 'evaluationPeriods'> & Partial<AlarmProps>;
 
 /** The alarms of a stack: each names what is wrong and the runbook section that says what to do. */
@@ -41,4 +59,14 @@ export class Alarms extends Construct {
       evaluationPeriods: 1,
     });
   }
+}
+
+/** What functions/sweep tells CloudWatch of the stage, by the name it has there. */
+export function sweepMetric(settings: Settings, metricName: string, options: MetricOptions): Metric {
+  return new Metric({
+    namespace: metricNamespace(settings.stage),
+    metricName,
+    dimensionsMap: { service: 'sweep' },
+    ...options,
+  });
 }

@@ -39,7 +39,7 @@ export class DataStack extends Stack {
     this.laneDeadLetters = createLaneDeadLetters(this, settings);
     new Alarms(this, settings).addDeadLetters(
       'lane-dead-letters',
-      'send',
+      'starved-lane',
       this.laneDeadLetters,
       'Messages were received ten times from a lane without an outcome.',
     );

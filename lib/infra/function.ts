@@ -5,8 +5,8 @@ import { Architecture, type CfnFunction, Runtime } from 'aws-cdk-lib/aws-lambda'
 import { type ICommandHooks, LogLevel, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import type { Alarms } from './alarms.ts';
-import { physicalName, type Settings } from './settings.ts';
+import type { Alarms, Section } from './alarms.ts';
+import { metricNamespace, physicalName, type Settings } from './settings.ts';
 import type { Worker } from './worker.ts';
 
 /** The folder that holds package.json; entries are named relative to it. */
@@ -20,7 +20,7 @@ interface StageFunctionProps {
   /** Path from the project root; exports `handler`. */
   entry: string;
   /** Heading of docs/runbook.md. */
-  section: 'api' | 'feed' | 'import' | 'sweep';
+  section: Section;
   timeoutSec: number;
   memoryMiB: number;
   environment: SharedEnvironment;
@@ -65,7 +65,7 @@ export class StageFunction extends Construct implements Worker {
         ...props.environment,
         NODE_OPTIONS: '--enable-source-maps',
         POWERTOOLS_SERVICE_NAME: props.name,
-        POWERTOOLS_METRICS_NAMESPACE: 'Paceline',
+        POWERTOOLS_METRICS_NAMESPACE: metricNamespace(settings.stage),
       },
       bundling: {
         format: OutputFormat.ESM,

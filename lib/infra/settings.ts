@@ -9,6 +9,15 @@ export const drainSec = 110;
 /** Seconds of them the host keeps for removing its heartbeat and inbox after its accounts are given up. */
 export const drainMarginSec = 5;
 
+/**
+ * Accounts a host with one vCPU is aimed at, and no host more: the process works on one core. At the default pace, 175 messages an hour each
+ * (whatsapp.md), 1,000 accounts send 49 messages a second at most, for 10 ms of CPU a message to a new number (docs/benchmarks.md): half a
+ * core. The rest is for the TLS of real AWS and for taking over a dead host's accounts, 20 ms a connection.
+ */
+const accountsPerVcpu = 1_000;
+/** Of one host (socket-host/host.ts): full, it takes no more. */
+const maxAccountsPerHost = 2_000;
+
 const count = z.coerce.number().int().min(0).max(100);
 
 const given = z.object({
@@ -23,7 +32,7 @@ const given = z.object({
   egress: z.enum(['public', 'nat-eip']).default('public'),
   /** Socket hosts that always run; 0 stops sending but keeps accepting. */
   hosts: count.default(1),
-  /** Upper bound of the CPU autoscaling; equal to `hosts` switches it off. */
+  /** Upper bound of the autoscaling; equal to `hosts` switches it off. */
   maxHosts: count.optional(),
   /** CPU units of a host, 1024 = one vCPU. */
   hostCpu: z.coerce
@@ -31,7 +40,11 @@ const given = z.object({
     .pipe(z.union([z.literal(256), z.literal(512), z.literal(1024), z.literal(2048), z.literal(4096)]))
     .default(512),
   hostMemoryMiB: z.coerce.number().int().optional(),
-  /** Fargate Spot: about a third of the price, hosts are moved more often. */
+  /** What the keys of a host's accounts may take of its disk, of which a task has 20 GB (socket-host/auth/cache.ts). */
+  authCacheMiB: z.coerce.number().int().min(64).max(12_000).default(4096),
+  /** Accounts on one host, on average, that the autoscaling aims at. */
+  accountsPerHost: z.coerce.number().int().min(10).max(maxAccountsPerHost).optional(),
+  /** Fargate Spot, about a third of the price: all hosts, or all but the first where there are always two or more. */
   spot: z.stringbool().or(z.boolean()).default(false),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   /** SNS topic that alarms notify; without it they are only seen in CloudWatch. */
@@ -44,6 +57,7 @@ const schema = given
     removal: chosen.removal ?? (chosen.stage === 'local' ? ('destroy' as const) : ('retain' as const)),
     maxHosts: chosen.maxHosts ?? Math.max(4, chosen.hosts),
     hostMemoryMiB: chosen.hostMemoryMiB ?? chosen.hostCpu * 2,
+    accountsPerHost: chosen.accountsPerHost ?? Math.min(accountsPerVcpu, (accountsPerVcpu * chosen.hostCpu) / 1024),
   }))
   .refine((settings) => settings.maxHosts >= settings.hosts, {
     path: ['maxHosts'],
@@ -72,6 +86,9 @@ export function readSettings(context: (name: string) => unknown): Settings {
 export function physicalName(stage: string, thing: string): string {
   return `paceline-${stage}-${thing}`;
 }
+
+/** CloudWatch namespace of everything a stage tells of itself; AWS's own metrics carry names with the stage. */
+export const metricNamespace = (stage: string): string => `Paceline/${stage}`;
 
 /** Name prefix of the lanes, two FIFO queues an account, made at run time. */
 export const lanePrefix = (stage: string): string => physicalName(stage, 'lane-');

@@ -3,7 +3,9 @@ import { ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch
 import type { IVpc } from 'aws-cdk-lib/aws-ec2';
 import { Platform } from 'aws-cdk-lib/aws-ecr-assets';
 import {
+  AvailabilityZoneRebalancing,
   Capability,
+  type CapacityProviderStrategy,
   type CfnTaskDefinition,
   Cluster,
   ContainerImage,
@@ -18,18 +20,21 @@ import {
   UlimitName,
 } from 'aws-cdk-lib/aws-ecs';
 import type { IRole } from 'aws-cdk-lib/aws-iam';
-import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
+import { FilterPattern, LogGroup, MetricFilter, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import type { Alarms } from './alarms.ts';
+import { type Alarms, sweepMetric } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { projectRoot, type SharedEnvironment } from './function.ts';
 import type { RunTimeQueues } from './lanes.ts';
 import type { Network } from './network.ts';
 import type { WorkQueue } from './queues.ts';
-import { drainMarginSec, drainSec, physicalName, type Settings } from './settings.ts';
+import { drainMarginSec, drainSec, metricNamespace, physicalName, type Settings } from './settings.ts';
 import { acknowledge, type Worker } from './worker.ts';
 
 const metricsPort = 9464;
+
+/** Each step in moves all accounts of a host, and the others give and take for minutes until all have their fair part again. */
+const scaleInCooldown = Duration.minutes(30);
 
 /** The old host goes only when the new one has its heartbeat; a host that hangs is replaced. The port is loopback inside the task. */
 const containerHealth = {
@@ -65,10 +70,16 @@ export class SocketHost extends Construct implements Worker {
   readonly role: IRole;
   readonly service: FargateService;
   readonly cluster: Cluster;
+  readonly #logs: LogGroup;
 
   constructor(scope: Construct, settings: Settings, props: SocketHostProps) {
     super(scope, 'SocketHost');
     const { data, feedQueue, queues, network, alarms } = props;
+    this.#logs = new LogGroup(this, 'Logs', {
+      logGroupName: `/paceline/${settings.stage}/socket-host`,
+      retention: RetentionDays.ONE_MONTH,
+      removalPolicy: RemovalPolicy.DESTROY,
+    });
     const task = this.#createTask(settings, props.environment);
     this.role = task.taskRole;
     data.table.allowItems(this);
@@ -92,14 +103,17 @@ export class SocketHost extends Construct implements Worker {
       serviceName: physicalName(settings.stage, 'host'),
       cluster: this.cluster as ICluster,
       taskDefinition: task,
-      desiredCount: settings.hosts,
-      capacityProviderStrategies: [{ capacityProvider: settings.spot ? 'FARGATE_SPOT' : 'FARGATE', weight: 1 }],
+      // Named, it would be set anew by each deployment, whatever the autoscaling had found to be right.
+      ...(!scales(settings) && { desiredCount: settings.hosts }),
+      capacityProviderStrategies: capacityOf(settings),
       vpcSubnets: { subnetType: network.subnetType },
       securityGroups: [network.securityGroup],
       assignPublicIp: settings.egress === 'public',
       // The new host connects before the old one goes.
       minHealthyPercent: 100,
       maxHealthyPercent: 200,
+      // Tasks are spread over the zones when they start; after a zone's failure they all sit in the other one.
+      availabilityZoneRebalancing: AvailabilityZoneRebalancing.ENABLED,
       circuitBreaker: { enable: true, rollback: true },
       enableECSManagedTags: true,
       propagateTags: PropagatedTagSource.SERVICE,
@@ -108,6 +122,7 @@ export class SocketHost extends Construct implements Worker {
     this.service.node.addDependency(network, this.cluster);
     this.#scale(settings);
     if (settings.hosts > 0) this.#watch(alarms);
+    this.#watchFences(settings, alarms);
   }
 
   #createTask(settings: Settings, environment: SharedEnvironment): FargateTaskDefinition {
@@ -117,11 +132,6 @@ export class SocketHost extends Construct implements Worker {
       memoryLimitMiB: settings.hostMemoryMiB,
       runtimePlatform: { cpuArchitecture: CpuArchitecture.ARM64, operatingSystemFamily: OperatingSystemFamily.LINUX },
       volumes: [{ name: 'data' }],
-    });
-    const logs = new LogGroup(this, 'Logs', {
-      logGroupName: `/paceline/${settings.stage}/socket-host`,
-      retention: RetentionDays.ONE_MONTH,
-      removalPolicy: RemovalPolicy.DESTROY,
     });
     // Locally each host gets a port of its own.
     const health = settings.stage === 'local' ? undefined : containerHealth;
@@ -140,11 +150,12 @@ export class SocketHost extends Construct implements Worker {
       // One socket an account, one more while it moves.
       ulimits: [{ name: UlimitName.NOFILE, softLimit: 65_535, hardLimit: 65_535 }],
       stopTimeout: Duration.seconds(drainSec),
-      logging: LogDrivers.awsLogs({ logGroup: logs, streamPrefix: 'host' }),
+      logging: LogDrivers.awsLogs({ logGroup: this.#logs, streamPrefix: 'host' }),
       environment: {
         ...environment,
         HOST_DATA_DIR: dataDir,
         DRAIN_SEC: String(drainSec - drainMarginSec),
+        AUTH_CACHE_MB: String(settings.authCacheMiB),
         ...health?.environment,
       },
       ...(health && { healthCheck: health.check }),
@@ -166,19 +177,26 @@ export class SocketHost extends Construct implements Worker {
   }
 
   #scale(settings: Settings): void {
-    if (settings.maxHosts === settings.hosts || settings.hosts === 0) return;
+    if (!scales(settings)) return;
     const scaling = this.service.autoScaleTaskCount({ minCapacity: settings.hosts, maxCapacity: settings.maxHosts });
     scaling.scaleOnCpuUtilization('Cpu', {
       policyName: physicalName(settings.stage, 'host-cpu'),
       targetUtilizationPercent: 60,
       scaleOutCooldown: Duration.minutes(3),
-      // Each step in moves the accounts of a host.
-      scaleInCooldown: Duration.minutes(15),
+      scaleInCooldown,
+    });
+    // Scaling in needs both to agree.
+    scaling.scaleToTrackCustomMetric('Accounts', {
+      policyName: physicalName(settings.stage, 'host-accounts'),
+      metric: sweepMetric(settings, 'AccountsPerHost', { statistic: 'Average' }),
+      targetValue: settings.accountsPerHost,
+      scaleOutCooldown: Duration.minutes(3),
+      scaleInCooldown,
     });
   }
 
   #watch(alarms: Alarms): void {
-    alarms.add('no-host', 'send', 'No socket host reports: nothing is sent.', {
+    alarms.add('no-host', 'no-host', 'No socket host reports: nothing is sent.', {
       metric: this.service.metricCpuUtilization({ period: Duration.minutes(1), statistic: 'SampleCount' }),
       threshold: 1,
       evaluationPeriods: 5,
@@ -186,4 +204,33 @@ export class SocketHost extends Construct implements Worker {
       treatMissingData: TreatMissingData.BREACHING,
     });
   }
+
+  /** A host's own metrics stay within its task, so that a fence, which should be rare, is counted by its log line. */
+  #watchFences(settings: Settings, alarms: Alarms): void {
+    const fences = new MetricFilter(this, 'Fences', {
+      filterName: physicalName(settings.stage, 'fences'),
+      logGroup: this.#logs,
+      filterPattern: FilterPattern.exists('$.fence'),
+      metricNamespace: metricNamespace(settings.stage),
+      metricName: 'Fences',
+      metricValue: '1',
+    });
+    alarms.add('fences', 'stale-host', 'A host stopped acting for accounts that others had taken, or could have.', {
+      metric: fences.metric({ period: Duration.minutes(5), statistic: 'Sum' }),
+      threshold: 1,
+      evaluationPeriods: 1,
+    });
+  }
+}
+
+/** Without a host there is nothing to measure, so none is added by itself. */
+function scales({ hosts, maxHosts }: Settings): boolean {
+  return hosts > 0 && maxHosts > hosts;
+}
+
+/** Spot is taken back when AWS needs it, everywhere at once at times. Where two hosts are asked for, one is kept that stays and takes over. */
+function capacityOf({ spot, hosts }: Settings): CapacityProviderStrategy[] {
+  if (!spot) return [{ capacityProvider: 'FARGATE', weight: 1 }];
+  const most = { capacityProvider: 'FARGATE_SPOT', weight: 1 };
+  return hosts < 2 ? [most] : [{ capacityProvider: 'FARGATE', base: 1, weight: 0 }, most];
 }

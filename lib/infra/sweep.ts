@@ -1,8 +1,9 @@
 import { Duration } from 'aws-cdk-lib';
+import { ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch';
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import { Construct } from 'constructs';
-import type { Alarms } from './alarms.ts';
+import { type Alarms, sweepMetric } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { type SharedEnvironment, StageFunction } from './function.ts';
 import type { RunTimeQueues } from './lanes.ts';
@@ -43,6 +44,48 @@ export class Sweep extends Construct {
       ruleName: physicalName(settings.stage, 'sweep'),
       schedule: Schedule.rate(Duration.minutes(1)),
       targets: [new LambdaFunction(handler.function, { retryAttempts: 0, maxEventAge: Duration.minutes(1) })],
+    });
+    this.#watch(settings, alarms, handler);
+  }
+
+  /** The sweep itself, and what it finds. Its errors have an alarm as every function's. */
+  #watch(settings: Settings, alarms: Alarms, handler: StageFunction): void {
+    const period = Duration.minutes(1);
+    const found = (name: string, statistic: string) => sweepMetric(settings, name, { period, statistic });
+    alarms.add('sweep-not-running', 'sweep', 'The sweep has not run for five minutes.', {
+      metric: handler.function.metricInvocations({ period }),
+      threshold: 1,
+      evaluationPeriods: 5,
+      comparisonOperator: ComparisonOperator.LESS_THAN_THRESHOLD,
+      treatMissingData: TreatMissingData.BREACHING,
+    });
+    alarms.add('sweep-failures', 'sweep', 'Parts of the sweep fail minute after minute.', {
+      metric: found('Failures', 'Sum'),
+      threshold: 1,
+      evaluationPeriods: 5,
+      datapointsToAlarm: 3,
+    });
+    alarms.add('hosts-lost', 'host-killed', 'A socket host died without a word; others have taken its accounts.', {
+      metric: sweepMetric(settings, 'HostsLost', { period: Duration.minutes(5), statistic: 'Sum' }),
+      threshold: 1,
+      evaluationPeriods: 1,
+    });
+    alarms.add(
+      'contracts-stuck',
+      'contract-that-waits',
+      'Contracts run, their accounts could send, and nothing moves.',
+      {
+        metric: found('ContractsStuck', 'Maximum'),
+        threshold: 1,
+        evaluationPeriods: 5,
+      },
+    );
+    if (settings.hosts === 0) return;
+    alarms.add('accounts-without-owner', 'accounts-without-a-host', 'Accounts want a host and none takes them.', {
+      // Each value counts only those that have waited for a minute already.
+      metric: found('AccountsWithoutOwner', 'Maximum'),
+      threshold: 1,
+      evaluationPeriods: 3,
     });
   }
 }

@@ -6,6 +6,8 @@ import { freePort } from './ports.ts';
 
 export interface Emulators {
   endpoints: Endpoints;
+  /** Those of them the user has put elsewhere. */
+  elsewhere: Partial<Endpoints>;
   children: Child[];
 }
 
@@ -17,11 +19,7 @@ export async function startEmulators(
   projectDir: string,
   onRestart?: (sentence: string) => void,
 ): Promise<Emulators> {
-  const given = {
-    dynamodb: process.env.AWS_ENDPOINT_URL_DYNAMODB,
-    sqs: process.env.AWS_ENDPOINT_URL_SQS,
-    s3: process.env.AWS_ENDPOINT_URL_S3,
-  };
+  const given = endpointsGiven(process.env);
   const { ports } = folder;
   const local = async (name: 'dynamodb' | 'sqs' | 's3'): Promise<string> => {
     ports[name] = await freePort(ports[name]);
@@ -68,5 +66,11 @@ export async function startEmulators(
     await Promise.all(children.map((one) => one.stop()));
     throw failed.reason;
   }
-  return { endpoints, children };
+  return { endpoints, elsewhere: given, children };
+}
+
+/** A variable that is there but empty counts as not set, as the SDK takes it. */
+function endpointsGiven(env: NodeJS.ProcessEnv): Partial<Endpoints> {
+  const { AWS_ENDPOINT_URL_DYNAMODB: dynamodb, AWS_ENDPOINT_URL_SQS: sqs, AWS_ENDPOINT_URL_S3: s3 } = env;
+  return { ...(dynamodb && { dynamodb }), ...(sqs && { sqs }), ...(s3 && { s3 }) };
 }

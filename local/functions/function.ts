@@ -37,6 +37,8 @@ export class LocalFunction implements Invocable {
     plan: FunctionPlan;
     entryFile: string;
     environment: () => Record<string, string>;
+    /** Wins over the template. */
+    more: () => Record<string, string>;
     logPath: string;
     projectDir: string;
     onChange: () => void;
@@ -58,7 +60,7 @@ export class LocalFunction implements Invocable {
       launch: () => ({
         entry: new URL('../function-process.ts', import.meta.url).pathname,
         args: [JSON.stringify(identity)],
-        env: { ...options.environment(), ...lambdaEnvironment(plan) },
+        env: { ...options.environment(), ...lambdaEnvironment(plan), ...options.more() },
         cwd: options.projectDir,
       }),
       logPath: options.logPath,

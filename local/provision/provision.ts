@@ -5,6 +5,7 @@ import { type Endpoints, LOCAL_ACCOUNT, LOCAL_CREDENTIALS, LOCAL_REGION } from '
 import { type LocalPlan, type Provisioned, planFrom } from '../template/plan.ts';
 import type { Stack } from '../template/stacks.ts';
 import { provisionBuckets } from './buckets.ts';
+import { objectStoreGaps } from './gaps.ts';
 import { provisionQueues } from './queues.ts';
 import { provisionTables } from './tables.ts';
 
@@ -35,11 +36,15 @@ export function destroyLocalClients(clients: LocalClients): void {
   clients.s3.destroy();
 }
 
-/** Makes what the templates say and does not exist yet, and returns the plan with the real addresses. Repeating it changes nothing. */
+/**
+ * Makes what the templates say and does not exist yet, and returns the plan with the real addresses. Repeating it changes nothing. What the
+ * user's own S3 cannot do is among the plan's warnings.
+ */
 export async function provision(
   stacks: Stack[],
   clients: LocalClients,
   addresses: { apiUrl: string; sqsUrl: string },
+  options: { ownS3: boolean } = { ownS3: false },
 ): Promise<LocalPlan> {
   const known: Provisioned = {
     ...addresses,
@@ -53,6 +58,8 @@ export async function provision(
     provisionTables(clients.dynamodb, wanted.tables),
     provisionQueues(clients.sqs, wanted.queues),
   ]);
-  await provisionBuckets(clients.s3, wanted.buckets, queues);
-  return planFrom(stacks, { ...known, queues, streams });
+  await provisionBuckets(clients.s3, wanted.buckets, queues, { lenient: options.ownS3 });
+  const gaps = options.ownS3 ? await objectStoreGaps(clients.s3, wanted.buckets) : [];
+  const plan = planFrom(stacks, { ...known, queues, streams });
+  return { ...plan, warnings: [...plan.warnings, ...gaps] };
 }

@@ -16,7 +16,7 @@ const unbundled = { 'aws:cdk:bundling-stacks': [] };
 /** Every value of a property that gives a resource its name in the account. */
 function namesIn({ data, service }: Templates): string[] {
   const naming =
-    /^(AlarmName|AliasName|BucketName|ClusterName|Family|FunctionName|LogGroupName|Name|PolicyName|QueueName|ServiceName|TableName|GroupName)$/;
+    /^(AlarmName|AliasName|BucketName|ClusterName|Family|FilterName|FunctionName|LogGroupName|Name|PolicyName|QueueName|ServiceName|TableName|GroupName)$/;
   return [data, service].flatMap((template) =>
     Object.values(template.toJSON().Resources as Record<string, { Type: string; Properties?: Record<string, unknown> }>)
       // A role's policy lives inside the role, an endpoint is named for its AWS service.
@@ -62,6 +62,7 @@ describe('settings', () => {
     ['hostCpu', '300', 'hostCpu: '],
     ['hostMemoryMiB', '100', 'hostMemoryMiB: must be 2 to 8 times hostCpu'],
     ['maxHosts', '0', 'maxHosts: must not be below hosts'],
+    ['accountsPerHost', '5000', 'accountsPerHost: '],
   ])('%s=%s is refused with its reason', (name, value, reason) => {
     expect(() => buildApp({ context: { ...unbundled, [name]: value }, outdir })).toThrow(reason);
   });

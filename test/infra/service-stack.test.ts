@@ -1,8 +1,16 @@
+import { readFileSync } from 'node:fs';
 import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, test } from 'vitest';
 import { flatten, synthesize } from './synthesis.ts';
 
 const { data, service } = synthesize({ stage: 'qa' });
+
+/** How a link to a heading is written: lower case, words joined by hyphens, nothing else. */
+const anchorOf = (heading: string): string =>
+  heading
+    .toLowerCase()
+    .replace(/[^a-z0-9 -]/g, '')
+    .replaceAll(' ', '-');
 
 const functions = [
   ['api', 'functions/api/handler.ts', 29, 1024],
@@ -46,6 +54,7 @@ describe('functions', () => {
         LANE_PREFIX: 'paceline-qa-lane-',
         INBOX_PREFIX: 'paceline-qa-inbox-',
         LOG_LEVEL: 'info',
+        POWERTOOLS_METRICS_NAMESPACE: 'Paceline/qa',
       });
       for (const name of ['TABLE_NAME', 'PAGES_BUCKET', 'AUTH_BUCKET', 'FEED_QUEUE_URL', 'LANE_DLQ_ARN']) {
         expect(resource.Properties.Environment.Variables, name).toHaveProperty(name);
@@ -172,12 +181,16 @@ describe('alarms', () => {
     const links = [data, service].flatMap((template) =>
       Object.values(template.findResources('AWS::CloudWatch::Alarm')).map(({ Properties: alarm }) => [
         alarm.AlarmName,
-        /What to do: docs\/runbook\.md#([a-z]+)$/.exec(alarm.AlarmDescription)?.[1],
+        /What to do: docs\/runbook\.md#([a-z-]+)$/.exec(alarm.AlarmDescription)?.[1],
       ]),
     );
     expect(Object.fromEntries(links)).toEqual({
-      'paceline-qa-lane-dead-letters': 'send',
-      'paceline-qa-no-host': 'send',
+      'paceline-qa-lane-dead-letters': 'starved-lane',
+      'paceline-qa-no-host': 'no-host',
+      'paceline-qa-hosts-lost': 'host-killed',
+      'paceline-qa-fences': 'stale-host',
+      'paceline-qa-accounts-without-owner': 'accounts-without-a-host',
+      'paceline-qa-contracts-stuck': 'contract-that-waits',
       'paceline-qa-api-errors': 'api',
       'paceline-qa-feed-errors': 'feed',
       'paceline-qa-feed-dead-letters': 'feed',
@@ -187,6 +200,47 @@ describe('alarms', () => {
       'paceline-qa-import-errors': 'import',
       'paceline-qa-import-dead-letters': 'import',
       'paceline-qa-sweep-errors': 'sweep',
+      'paceline-qa-sweep-failures': 'sweep',
+      'paceline-qa-sweep-not-running': 'sweep',
+    });
+    const runbook = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
+    const headings = [...runbook.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading));
+    expect(links.filter(([, section]) => !headings.includes(String(section)))).toEqual([]);
+  });
+
+  test('of what the sweep tells are of its stage, and a metric that is not told is no alarm', () => {
+    const told = Object.values(service.findResources('AWS::CloudWatch::Alarm'))
+      .map(({ Properties }) => Properties)
+      .filter(({ Namespace }) => String(Namespace).startsWith('Paceline'));
+    expect(told.map(({ MetricName }) => MetricName).sort()).toEqual([
+      'AccountsWithoutOwner',
+      'ContractsStuck',
+      'Failures',
+      'Fences',
+      'HostsLost',
+    ]);
+    for (const { MetricName, Namespace, Dimensions, Threshold, TreatMissingData } of told) {
+      expect([MetricName, Namespace, Threshold, TreatMissingData]).toEqual([
+        MetricName,
+        'Paceline/qa',
+        1,
+        'notBreaching',
+      ]);
+      // The log line of a fence has no service of its own.
+      expect(Dimensions).toEqual(MetricName === 'Fences' ? undefined : [{ Name: 'service', Value: 'sweep' }]);
+    }
+  });
+
+  test('a sweep that does not run is one, although nothing is told then', () => {
+    service.hasResourceProperties('AWS::CloudWatch::Alarm', {
+      AlarmName: 'paceline-qa-sweep-not-running',
+      Namespace: 'AWS/Lambda',
+      MetricName: 'Invocations',
+      EvaluationPeriods: 5,
+      Period: 60,
+      ComparisonOperator: 'LessThanThreshold',
+      Threshold: 1,
+      TreatMissingData: 'breaching',
     });
   });
 

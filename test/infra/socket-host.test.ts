@@ -38,6 +38,7 @@ describe('the task', () => {
       Ulimits: [{ Name: 'nofile', SoftLimit: 65_535, HardLimit: 65_535 }],
     });
     expect(container.Environment).toContainEqual({ Name: 'HOST_DATA_DIR', Value: '/data' });
+    expect(container.Environment).toContainEqual({ Name: 'AUTH_CACHE_MB', Value: '4096' });
     expect(Metadata['paceline:entry']).toBe('socket-host/main.ts');
   });
 
@@ -63,7 +64,6 @@ describe('the service', () => {
   test('replaces a host after the new one is up and rolls back by itself', () => {
     service.hasResourceProperties('AWS::ECS::Service', {
       ServiceName: 'paceline-qa-host',
-      DesiredCount: 1,
       CapacityProviderStrategy: [{ CapacityProvider: 'FARGATE', Weight: 1 }],
       DeploymentConfiguration: {
         DeploymentCircuitBreaker: { Enable: true, Rollback: true },
@@ -74,23 +74,96 @@ describe('the service', () => {
     });
   });
 
-  test('scales by CPU between the given numbers', () => {
-    const larger = synthesize({ stage: 'qa', hosts: '2', maxHosts: '6', spot: 'true', hostCpu: '1024' }).service;
-    larger.hasResourceProperties('AWS::ECS::Service', {
-      DesiredCount: 2,
-      CapacityProviderStrategy: [{ CapacityProvider: 'FARGATE_SPOT', Weight: 1 }],
-    });
+  test('scales between the given numbers, out within minutes, in slowly because each step moves accounts', () => {
+    const larger = synthesize({ stage: 'qa', hosts: '2', maxHosts: '6', hostCpu: '1024' }).service;
     larger.hasResourceProperties('AWS::ECS::TaskDefinition', { Cpu: '1024', Memory: '2048' });
     larger.hasResourceProperties('AWS::ApplicationAutoScaling::ScalableTarget', { MinCapacity: 2, MaxCapacity: 6 });
+    const policies = Object.values(larger.findResources('AWS::ApplicationAutoScaling::ScalingPolicy')).map(
+      ({ Properties }) => [Properties.PolicyName, Properties.TargetTrackingScalingPolicyConfiguration],
+    );
+    expect(Object.fromEntries(policies)).toEqual({
+      'paceline-qa-host-cpu': {
+        PredefinedMetricSpecification: { PredefinedMetricType: 'ECSServiceAverageCPUUtilization' },
+        TargetValue: 60,
+        ScaleOutCooldown: 180,
+        ScaleInCooldown: 1800,
+      },
+      'paceline-qa-host-accounts': {
+        CustomizedMetricSpecification: {
+          Namespace: 'Paceline/qa',
+          MetricName: 'AccountsPerHost',
+          Dimensions: [{ Name: 'service', Value: 'sweep' }],
+          Statistic: 'Average',
+        },
+        TargetValue: 1000,
+        ScaleOutCooldown: 180,
+        ScaleInCooldown: 1800,
+      },
+    });
+  });
+
+  test.each([
+    ['256', undefined, 250],
+    ['512', undefined, 500],
+    ['4096', undefined, 1000],
+    ['512', '800', 800],
+  ])('with hostCpu=%s and accountsPerHost=%s aims at %i accounts a host', (hostCpu, accountsPerHost, aim) => {
+    const { service } = synthesize({ stage: 'qa', hostCpu, accountsPerHost });
+    service.hasResourceProperties('AWS::ApplicationAutoScaling::ScalingPolicy', {
+      PolicyName: 'paceline-qa-host-accounts',
+      TargetTrackingScalingPolicyConfiguration: Match.objectLike({ TargetValue: aim }),
+    });
+  });
+
+  test('leaves the number of hosts to the autoscaling at a deployment, and names it where there is none', () => {
+    service.hasResourceProperties('AWS::ECS::Service', { DesiredCount: Match.absent() });
+    const fixed = synthesize({ stage: 'qa', hosts: '3', maxHosts: '3' }).service;
+    fixed.hasResourceProperties('AWS::ECS::Service', { DesiredCount: 3 });
+    fixed.resourceCountIs('AWS::ApplicationAutoScaling::ScalableTarget', 0);
+  });
+
+  test('spot=true: one host is Spot; of two or more the first stays', () => {
+    const spot = { CapacityProvider: 'FARGATE_SPOT', Weight: 1 };
+    const strategies = ['1', '2'].map((hosts) => {
+      const [one] = Object.values(
+        synthesize({ stage: 'qa', spot: 'true', hosts }).service.findResources('AWS::ECS::Service'),
+      );
+      return one?.Properties.CapacityProviderStrategy;
+    });
+    expect(strategies).toEqual([[spot], [{ CapacityProvider: 'FARGATE', Base: 1, Weight: 0 }, spot]]);
+  });
+
+  test.each(['public', 'nat-eip'])(
+    'egress=%s: hosts sit in two zones, and balance out again after a failure',
+    (egress) => {
+      const { service } = synthesize({ stage: 'qa', egress });
+      const [host] = Object.values(service.findResources('AWS::ECS::Service'));
+      expect(host?.Properties.AvailabilityZoneRebalancing).toBe('ENABLED');
+      const subnets: { Ref: string }[] = host?.Properties.NetworkConfiguration.AwsvpcConfiguration.Subnets;
+      const zones = subnets.map(({ Ref }) => service.toJSON().Resources[Ref].Properties.AvailabilityZone);
+      expect(zones).toEqual([{ 'Fn::Select': [0, { 'Fn::GetAZs': '' }] }, { 'Fn::Select': [1, { 'Fn::GetAZs': '' }] }]);
+    },
+  );
+
+  test('counts its fences by their log line, in the namespace of the stage', () => {
+    const [logs] = Object.keys(
+      service.findResources('AWS::Logs::LogGroup', { Properties: { LogGroupName: '/paceline/qa/socket-host' } }),
+    );
+    service.hasResourceProperties('AWS::Logs::MetricFilter', {
+      LogGroupName: { Ref: logs },
+      FilterPattern: '{ $.fence = "*" }',
+      MetricTransformations: [{ MetricNamespace: 'Paceline/qa', MetricName: 'Fences', MetricValue: '1' }],
+    });
   });
 
   test('hosts=0 neither scales up by itself nor alarms', () => {
     const none = synthesize({ stage: 'qa', hosts: '0' }).service;
     none.hasResourceProperties('AWS::ECS::Service', { DesiredCount: 0 });
     none.resourceCountIs('AWS::ApplicationAutoScaling::ScalableTarget', 0);
-    expect(none.findResources('AWS::CloudWatch::Alarm', { Properties: { AlarmName: 'paceline-qa-no-host' } })).toEqual(
-      {},
-    );
+    for (const name of ['no-host', 'accounts-without-owner']) {
+      const AlarmName = `paceline-qa-${name}`;
+      expect(none.findResources('AWS::CloudWatch::Alarm', { Properties: { AlarmName } }), name).toEqual({});
+    }
   });
 });
 

@@ -1,0 +1,114 @@
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { ListTablesCommand } from '@aws-sdk/client-dynamodb';
+import { S3Client } from '@aws-sdk/client-s3';
+import { ListQueuesCommand } from '@aws-sdk/client-sqs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { callApi } from '../../local/api-client.ts';
+import { provisionBuckets } from '../../local/provision/buckets.ts';
+import { objectStoreGaps } from '../../local/provision/gaps.ts';
+import { type LocalStack, startLocal } from '../../local/stack.ts';
+import { summary } from '../../local/summary.ts';
+import { type Simulator, startSimulator } from '../../simulator/server.ts';
+import { type Emulators, startEmulators } from '../harness/emulators.ts';
+import { until } from '../harness/until.ts';
+
+/** DynamoDB and SQS of our own making, and a WhatsApp test server that the stack did not start; S3 stays the embedded one. */
+let emulators: Emulators;
+let whatsapp: Simulator;
+let stack: LocalStack;
+const dataDir = mkdtempSync(join(tmpdir(), 'paceline-independent-'));
+const before = { ...process.env };
+
+beforeAll(async () => {
+  emulators = await startEmulators();
+  delete process.env.AWS_ENDPOINT_URL_S3;
+  whatsapp = await startSimulator({ port: 0 });
+  process.env.WHATSAPP_URL = whatsapp.whatsappUrl;
+  process.env.WHATSAPP_ROOT_KEY = whatsapp.rootKeyHex;
+  stack = await startLocal({ dataDir, quiet: true });
+}, 60_000);
+afterAll(async () => {
+  await stack.stop();
+  await whatsapp.stop();
+  await emulators.stop();
+  process.env = before;
+  rmSync(dataDir, { recursive: true, force: true });
+}, 30_000);
+
+describe('endpoints the user has set', () => {
+  it('are used instead of the embedded ones, each for itself', async () => {
+    expect(stack.simulatorUrl).toBeUndefined();
+    expect(Object.keys(stack.elsewhere)).toEqual(['WhatsApp', 'DynamoDB', 'SQS']);
+    const { TableNames } = await emulators.clients.dynamodb.send(new ListTablesCommand({}));
+    expect(TableNames).toContain('paceline-local-table');
+    const { QueueUrls = [] } = await emulators.clients.sqs.send(
+      new ListQueuesCommand({ QueueNamePrefix: 'paceline-local-' }),
+    );
+    expect(QueueUrls.some((url) => url.endsWith('/paceline-local-feed.fifo'))).toBe(true);
+    const folders = readdirSync(dataDir);
+    expect(folders).toContain('s3');
+    expect(folders.filter((name) => ['dynamodb', 'sqs', 'simulator'].includes(name))).toEqual([]);
+  });
+
+  it('are named when everything runs', () => {
+    const text = summary(stack);
+    expect(text).toContain(`WhatsApp     ${whatsapp.whatsappUrl}\n`);
+    expect(text).toContain(`DynamoDB     ${emulators.env.AWS_ENDPOINT_URL_DYNAMODB}    (yours)\n`);
+    expect(text).toContain(`SQS          ${emulators.env.AWS_ENDPOINT_URL_SQS}    (yours)\n`);
+    expect(text).not.toContain('S3  ');
+  });
+
+  it('carry a message from the order to the phone, an upload among them', async () => {
+    const api = callApi(stack.apiUrl, stack.apiKey);
+    const phones = callApi(whatsapp.url);
+    const { id: accountId } = await api<{ id: string }>('POST', '/v1/accounts', { name: 'Sender', useLimits: false });
+    await phones('POST', '/phones', { number: '12025550199' });
+    const { code } = await until('a code', () =>
+      api<{ code: string }>('GET', `/v1/accounts/${accountId}/qr`).catch(() => undefined),
+    );
+    await phones('POST', '/phones/12025550199/scan', { code });
+    await until('connected', async () => {
+      const { status } = await api<{ status: string }>('GET', `/v1/accounts/${accountId}`);
+      return status === 'connected';
+    });
+    const order = { accountId, name: 'Upload', recipients: [] };
+    const { id } = await api<{ id: string }>('POST', '/v1/contracts', order);
+    const upload = await api<{ uploadUrl: string; headers: Record<string, string> }>(
+      'POST',
+      `/v1/contracts/${id}/import`,
+      { format: 'csv' },
+    );
+    const body = 'phoneNumber,message\n12015550100,Hello\n';
+    expect((await fetch(upload.uploadUrl, { method: 'PUT', headers: upload.headers, body })).status).toBe(200);
+    await until('read', async () => {
+      const contract = await api<{ status: string }>('GET', `/v1/contracts/${id}`);
+      return contract.status === 'PENDING';
+    });
+    await api('POST', `/v1/contracts/${id}/start`);
+    await until('completed', async () => {
+      const contract = await api<{ status: string }>('GET', `/v1/contracts/${id}`);
+      return contract.status === 'COMPLETED';
+    });
+    const received = await phones<{ text: string; repeats: number }[]>('GET', '/phones/12015550100/messages');
+    expect(received).toMatchObject([{ text: 'Hello', repeats: 0 }]);
+  }, 60_000);
+});
+
+describe('an S3 of the user', () => {
+  it('that overwrites in spite of If-None-Match is told of', async () => {
+    const s3 = new S3Client({
+      endpoint: emulators.env.AWS_ENDPOINT_URL_S3 ?? '',
+      region: 'us-east-1',
+      credentials: { accessKeyId: 'local', secretAccessKey: 'local-secret' },
+      forcePathStyle: true,
+    });
+    const buckets = [{ name: 'paceline-gaps', cors: [], notifications: [] }];
+    await provisionBuckets(s3, buckets, new Map(), { lenient: true });
+    expect(await objectStoreGaps(s3, buckets)).toEqual([
+      expect.stringContaining('overwrites in spite of If-None-Match'),
+    ]);
+    s3.destroy();
+  });
+});
