@@ -2,6 +2,7 @@ import { storeInbound } from '../lib/aws/inbound.ts';
 import { keys } from '../lib/aws/keys.ts';
 import { type Hold, type StatusPatch, saveStatus } from '../lib/aws/ownership.ts';
 import type { Account } from '../lib/domain/account.ts';
+import { slowWarning } from '../lib/domain/connection-check.ts';
 import type { HostDeps } from './deps.ts';
 import type { InboundMessage } from './transport.ts';
 
@@ -38,7 +39,11 @@ export class AccountRecord {
   /** Writes status fields; a field given as undefined is removed. A new status is stamped with the time. */
   async save(patch: Patch): Promise<void> {
     const changed = patch.status !== undefined && patch.status !== this.view.status;
-    const full: Patch = changed ? { ...patch, statusSince: this.deps.clock.nowMs() } : patch;
+    const full: Patch = changed ? { ...patch, statusSince: this.deps.clock.nowMs() } : { ...patch };
+    // What was said of a connection ends with it.
+    if (changed && this.view.warnings.includes(slowWarning)) {
+      full.warnings = this.view.warnings.filter((warning) => warning !== slowWarning);
+    }
     if (!(await saveStatus(this.deps.table, this.hold, full))) return this.refused('the status could not be written');
     const view: Record<string, unknown> = { ...this.view, ...full };
     for (const [name, value] of Object.entries(full)) if (value === undefined) delete view[name];
@@ -51,9 +56,11 @@ export class AccountRecord {
     return known ? {} : { pacedSince: this.deps.clock.nowMs() };
   }
 
-  /** Adds a warning for the tenant to read; the last ten are kept. */
-  async warn(warning: string): Promise<void> {
-    await this.save({ warnings: [...new Set([...this.view.warnings, warning])].slice(-10) });
+  /** Adds a warning for the tenant to read, or takes it away when it does not hold any more; the last ten are kept. */
+  async warn(warning: string, holds = true): Promise<void> {
+    if (this.view.warnings.includes(warning) === holds) return;
+    const others = this.view.warnings.filter((other) => other !== warning);
+    await this.save({ warnings: holds ? [...others, warning].slice(-10) : others });
   }
 
   /** Stores what somebody wrote to the account; storing it twice keeps one. */

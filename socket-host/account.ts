@@ -1,18 +1,20 @@
-import { requestFeed } from '../lib/aws/feed-queue.ts';
-import { readText } from '../lib/aws/messages.ts';
-import { type Hold, raiseEpoch, releaseAccount } from '../lib/aws/ownership.ts';
+import { type Hold, releaseAccount } from '../lib/aws/ownership.ts';
 import type { Account, AccountHot, AccountStatus } from '../lib/domain/account.ts';
 import { AccountRecord } from './account-record.ts';
+import { AccountTurns } from './account-turns.ts';
 import { AuthCorrupt } from './auth/errors.ts';
-import type { AuthStore } from './auth/store.ts';
-import { ConnectionHistory } from './connection-history.ts';
+import { Connection } from './connection.ts';
+import { ConnectionClose } from './connection-close.ts';
+import { ConnectionEvents } from './connection-events.ts';
+import { listenTo } from './connection-listener.ts';
 import type { AccountParts, HostDeps } from './deps.ts';
+import type { Movable } from './handover.ts';
 import { LinkSeries } from './link-series.ts';
-import { LiveSession } from './live-session.ts';
+import type { LiveSession } from './live-session.ts';
+import type { FenceCause } from './metrics.ts';
 import { Receipts } from './receipts.ts';
 import { SendLoop } from './send-loop.ts';
 import { Sender } from './sender.ts';
-import type { SessionEnd, Transport, TransportListener } from './transport.ts';
 
 /**
  *   held -> connecting -> open          a session exists in connecting and open
@@ -36,23 +38,26 @@ export class AccountRunner {
   private readonly sender: Sender;
   private readonly loop: SendLoop;
   private readonly links: LinkSeries;
-  private readonly ended = new AbortController();
   private readonly halting = new AbortController();
   private mode: Mode = 'held';
-  private tail: Promise<void> = Promise.resolve();
-  private store: AuthStore | undefined;
-  private transport: Transport | undefined;
-  private live: LiveSession | undefined;
   /** The tenant's last wish we have acted on. */
   private asked: number | undefined;
-  private sendsSeen = 0;
-  private timer = new AbortController();
-  private readonly history: ConnectionHistory;
+  private readonly turns: AccountTurns;
+  private readonly events: ConnectionEvents;
+  private readonly connection: Connection;
+  private readonly close: ConnectionClose;
+  private readonly listening: Parameters<typeof listenTo>[1];
 
   constructor(deps: HostDeps, parts: AccountParts, account: Account, hot: AccountHot) {
     this.deps = deps;
     this.parts = parts;
     this.hold = { tenantId: account.tenantId, accountId: account.id, hostId: deps.hostId, epoch: hot.epoch };
+    this.turns = new AccountTurns({
+      deps,
+      gone: () => this.mode === 'gone',
+      leaseLost: () => this.fence('lease lost'),
+      recover: (error) => this.recover(error),
+    });
     this.record = new AccountRecord(deps, this.hold, account, (why) => this.fence(why));
     this.receipts = new Receipts({
       table: deps.table,
@@ -63,41 +68,93 @@ export class AccountRunner {
     });
     this.sender = new Sender(deps, this.hold, hot.inHand);
     this.loop = new SendLoop(deps, this.hold, account, hot, this.sender);
-    this.history = new ConnectionHistory(deps.clock, deps.random);
+    this.events = new ConnectionEvents(deps, this.hold, lastActivity(account, hot));
+    this.connection = new Connection({
+      deps,
+      parts,
+      hold: this.hold,
+      account: () => this.record.account,
+      fenced: (why) => this.fence(why, 's3'),
+      events: this.events,
+      warn: (warning, holds) => this.warn(warning, holds),
+      useless: (live, why) => this.turns.post('check', () => this.close.dropped(live, why)),
+    });
+    this.close = new ConnectionClose({
+      deps,
+      record: this.record,
+      sender: this.sender,
+      connection: this.connection,
+      refreshVersion: () => parts.refreshVersion(),
+      closeSession: (lost) => this.closeSession(lost),
+      connect: () => this.connect(),
+      wait: (ms) => this.wait(ms),
+      leave: () => this.leave({ wanted: false }),
+      fence: (why) => this.fence(why),
+    });
     this.links = new LinkSeries({
       clock: deps.clock,
       account: () => this.record.account,
       publish: (link) =>
         this.record.save({ status: 'awaiting_link', statusReason: undefined, link, pairingFor: undefined }),
-      timedOut: () => this.post('link', () => this.giveUpLinking()),
+      timedOut: () => this.turns.post('link', () => this.close.giveUpLinking()),
       failed: (error) => this.deps.failed('link', error),
     });
+    this.listening = {
+      deps,
+      record: this.record,
+      links: this.links,
+      receipts: this.receipts,
+      events: this.events,
+      mayAct: () => this.mayAct(),
+      handle: (live, where, task) => this.handle(live, where, task),
+      opened: (live, phoneNumber) => this.opened(live, phoneNumber),
+      closed: (end) => this.close.closed(end),
+    };
   }
 
   get status(): AccountStatus {
     return this.record.account.status;
   }
 
+  /** What somebody would notice if the account moved to another host now. */
+  get load(): Movable['load'] {
+    const { status, linkedAt } = this.record.account;
+    if (status === 'awaiting_link' || (status === 'connecting' && linkedAt === undefined)) return 'linking';
+    return this.sender.openMessageId === undefined && !this.loop.hasWork ? 'idle' : 'busy';
+  }
+
   /** Begins; and again whenever somebody says that the account changed. */
   look(): void {
-    this.post('look', () => this.reconcile());
+    this.turns.post('look', () => this.reconcile());
   }
 
   /** Ends sends in hand, writes what is left, gives the account up for others to take. Resolves when it is gone. */
   async stop(): Promise<void> {
-    this.live?.abort();
+    this.connection.live?.abort();
     this.halting.abort();
-    this.post('stop', () => this.leave({ wanted: this.wantsHost() }));
-    await this.tail;
+    this.turns.post('stop', () =>
+      this.leave({ wanted: this.wantsHost() }).catch((error: unknown) => {
+        // Still in our name: whoever looks after this host's accounts, or its successor, finds it.
+        this.deps.failed('stop', error);
+        this.finish();
+      }),
+    );
+    await this.turns.handled();
   }
 
   /** The host may not act any more: the connection is closed and nothing is written. */
-  fence(why: string): void {
+  fence(why: string, by: FenceCause = 'epoch'): void {
     if (this.mode === 'gone') return;
-    this.deps.logger.warn({ account: this.hold.accountId, why }, 'fenced: this host does not own the account any more');
+    // Whoever has no lease is refused everywhere; that is not what the others did.
+    const fence = by === 'retired' || this.deps.lease.valid() ? by : 'lease_lost';
+    this.deps.metrics.fences.inc({ why: fence });
+    this.deps.logger.warn(
+      { account: this.hold.accountId, why, fence },
+      'fenced: this host does not own the account any more',
+    );
     this.finish();
     this.closeSession()
-      .then(() => this.closeStore())
+      .then(() => this.connection.closeKeys())
       .catch((error: unknown) => this.deps.failed('fence', error));
   }
 
@@ -111,28 +168,21 @@ export class AccountRunner {
     return this.mode !== 'gone' && this.deps.lease.valid();
   }
 
-  /** Handlers run one at a time; an error in one is counted, and the connection begins anew. */
-  private post(where: string, task: () => Promise<void>): void {
-    this.tail = this.tail.then(async () => {
-      if (this.mode === 'gone') return;
-      if (!this.deps.lease.valid()) {
-        this.fence('lease lost');
-        return;
-      }
-      try {
-        await task();
-      } catch (error) {
-        this.deps.failed(where, error);
-        await this.recover(error).catch((again: unknown) => this.deps.failed(where, again));
-      }
+  private handle(live: () => LiveSession, where: string, task: () => Promise<void>): void {
+    this.turns.post(where, async () => {
+      if (this.connection.live === live()) await task();
     });
   }
 
   /** Damaged keys are reported, never used; anything else is tried again on a new connection. */
   private async recover(error: unknown): Promise<void> {
-    if (!(error instanceof AuthCorrupt)) return await this.retryLater();
-    await this.record.save({ status: 'failed', statusReason: 'auth_state_damaged' });
-    await this.leave({ wanted: false });
+    if (!(error instanceof AuthCorrupt)) return await this.close.retryLater();
+    if (this.record.account.desired === 'logged_out') {
+      // A logout needs no keys: WhatsApp will not hear of it, and nothing of the account is left here.
+      await this.parts.wipeUnopened(this.hold);
+      return await this.close.forget('by_request');
+    }
+    await this.close.fail('auth_state_damaged');
   }
 
   /** Level-triggered: reads what is desired and does the next thing towards it. */
@@ -145,7 +195,7 @@ export class AccountRunner {
     switch (account.desired) {
       case 'connected':
         if (this.mode === 'held' || (this.mode === 'waiting' && askedAnew)) return await this.connectUnlessRestricted();
-        if (this.live !== undefined) await this.links.asked(this.live.session, account.pairingFor);
+        await this.links.asked(account.pairingFor);
         return;
       case 'disconnected':
         await this.closeSession();
@@ -167,62 +217,25 @@ export class AccountRunner {
   }
 
   private async connect(): Promise<void> {
-    this.timer.abort();
+    if (this.mode === 'gone') return;
+    this.turns.cancel();
     this.mode = 'connecting';
     await this.record.save({ status: 'connecting', statusReason: undefined });
     await this.parts.connectSlot(this.halting.signal);
     if (this.halting.signal.aborted || this.mode !== 'connecting') return;
-    if (this.store === undefined) await this.openStore();
-    if (this.transport === undefined || this.ended.signal.aborted) return;
-    const live: LiveSession = new LiveSession(this.deps, this.transport.open(this.listener(() => live)));
-    this.live = live;
+    await Promise.all([this.connection.keys(), this.events.load()]);
+    // Fenced meanwhile.
+    if (!this.mayAct()) return await this.connection.closeKeys();
+    const live = this.connection.open((live) => listenTo(live, this.listening));
+    if (live === undefined) return;
+    this.close.begun();
     this.links.begin(live.session);
-  }
-
-  private async openStore(): Promise<AuthStore> {
-    const store = await this.parts.openStore(this.hold, (why) => this.fence(why));
-    this.store = store;
-    this.transport = this.parts.transport(store, this.record.account);
-    return store;
-  }
-
-  private listener(live: () => LiveSession): TransportListener {
-    const mine = (where: string, task: () => Promise<void>) =>
-      this.post(where, async () => {
-        if (this.live === live()) await task();
-      });
-    return {
-      onLink: (link) => mine('link', () => this.links.offered(live().session, link)),
-      onLinked: ({ phoneNumber }) =>
-        mine('linked', async () => {
-          this.links.end();
-          await this.record.save({
-            phoneNumber,
-            linkedAt: this.deps.clock.nowMs(),
-            ...this.record.pacedSince(phoneNumber),
-            link: undefined,
-            pairingFor: undefined,
-          });
-        }),
-      onOpen: ({ phoneNumber }) => mine('open', () => this.opened(live(), phoneNumber)),
-      onDrained: () => live().drained(),
-      onReceipt: (receipt) => {
-        this.deps.metrics.receipts.inc({ kind: receipt.kind });
-        this.receipts.add(receipt);
-      },
-      onInbound: async (message) => {
-        if (!this.mayAct()) throw new Error('this host does not own the account any more');
-        await this.record.keepInbound(message);
-      },
-      textOf: (messageId) => readText(this.deps.table, this.hold.tenantId, messageId),
-      onClosed: (end) => mine('closed', () => this.closed(end)),
-      onWarning: (warning) => mine('warning', () => this.record.warn(warning)),
-    };
   }
 
   private async opened(live: LiveSession, phoneNumber: string): Promise<void> {
     this.mode = 'open';
-    this.history.opened();
+    this.close.opened();
+    this.events.add('opened');
     this.links.end();
     if (this.record.account.desired === 'logged_out') return await this.logOut();
     await this.record.save({
@@ -234,133 +247,58 @@ export class AccountRunner {
       phoneNumber,
       ...(this.record.account.linkedAt === undefined ? { linkedAt: this.deps.clock.nowMs() } : {}),
     });
+    const current = () => live;
     live.startSending(this.loop, this.receipts, (end) => {
       if (end === 'fenced') this.fence('a newer claim stands');
       // Only a new connection tells what became of a send that went unanswered.
-      else this.post('reconnect', () => (this.live === live ? this.retryLater() : Promise.resolve()));
+      else this.handle(current, 'reconnect', () => this.close.retryLater());
     });
   }
 
-  private async closed(end: SessionEnd): Promise<void> {
-    const { clock, metrics, logger } = this.deps;
-    metrics.closes.inc({ code: String(end.code ?? 'none') });
-    logger.info({ account: this.hold.accountId, code: end.code, detail: end.detail }, 'connection closed');
-    await this.closeSession();
-    const reaction = this.history.judge(end, this.record.account);
-    switch (reaction.kind) {
-      case 'reconnect_now':
-        await this.store?.commit();
-        return await this.connect();
-      case 'backoff':
-        await this.record.save({ status: 'disconnected', statusReason: 'connection_lost' });
-        return await this.retryLater();
-      case 'await_user':
-        return await this.giveUpLinking();
-      case 'logged_out':
-        return await this.forget(reaction.byUs ? 'by_request' : 'by_whatsapp');
-      case 'replaced':
-        return await this.takeBack();
-      case 'restricted':
-        await this.record.save({
-          status: 'restricted',
-          statusReason: 'temporary_ban',
-          restrictedUntil: reaction.untilMs,
-        });
-        return this.wait(reaction.untilMs - clock.nowMs());
-      case 'banned':
-        if (this.record.account.deletedAt !== undefined) return await this.forget('by_whatsapp');
-        await this.sender.abandon();
-        await this.record.save({ status: 'banned', statusReason: `refused_${end.code}` });
-        return await this.leave({ wanted: false });
-      case 'refresh_version':
-        await this.parts.refreshVersion();
-        return await this.connect();
-      case 'failed':
-        if (this.record.account.deletedAt !== undefined) return await this.forget('by_request');
-        await this.record.save({ status: 'failed', statusReason: reaction.reason });
-        return await this.leave({ wanted: false });
-      default:
-        return reaction satisfies never;
-    }
-  }
-
-  /** 440 while our claim is valid: once, under a new epoch with a new barrier, after jitter. */
-  private async takeBack(): Promise<void> {
-    await this.closeStore();
-    if (!(await raiseEpoch(this.deps.table, this.hold))) return this.fence('a newer claim stands');
-    await this.record.save({ status: 'disconnected', statusReason: 'replaced' });
-    this.wait(1000 + this.deps.random() * 2000);
-  }
-
-  private async retryLater(): Promise<void> {
-    await this.closeSession();
-    const sends = this.sender.settledSends;
-    this.wait(this.history.nextWaitMs(sends > this.sendsSeen));
-    this.sendsSeen = sends;
+  private warn(warning: string, holds: boolean): void {
+    if (this.mode !== 'open' || this.record.account.warnings.includes(warning) === holds) return;
+    this.turns.post('warning', () =>
+      this.record.warn(warning, holds).catch((error: unknown) => this.deps.failed('warning', error)),
+    );
   }
 
   private wait(ms: number): void {
+    // A write on the way here may have shown that the account is not ours any more.
+    if (this.mode === 'gone') return;
     this.mode = 'waiting';
-    this.timer.abort();
-    this.timer = new AbortController();
-    const signal = AbortSignal.any([this.timer.signal, this.ended.signal]);
-    void this.deps.clock.sleep(ms, signal).then(() => {
-      if (signal.aborted) return;
-      this.post('timer', async () => {
-        if (this.mode !== 'waiting') return;
-        this.mode = 'held';
-        await this.reconcile();
-      });
+    this.turns.after(ms, async () => {
+      if (this.mode !== 'waiting') return;
+      this.mode = 'held';
+      await this.reconcile();
     });
-  }
-
-  private async giveUpLinking(): Promise<void> {
-    await this.closeSession();
-    await this.record.save({
-      status: 'disconnected',
-      statusReason: 'link_timeout',
-      link: undefined,
-      pairingFor: undefined,
-    });
-    await this.leave({ wanted: false });
   }
 
   private async logOut(): Promise<void> {
-    if (this.record.account.status === 'logged_out') return await this.forget('by_request');
-    const store = this.store ?? (await this.openStore());
-    if (!store.registered()) return await this.forget('by_request');
-    if (this.mode === 'open' && this.live !== undefined) {
-      await this.live.stopSending();
-      await this.live.session.logout();
-      return await this.forget('by_request');
+    if (this.record.account.status === 'logged_out') return await this.close.forget('by_request');
+    const keys = await this.connection.keys();
+    if (!keys.registered()) return await this.close.forget('by_request');
+    const { live } = this.connection;
+    if (this.mode === 'open' && live !== undefined) {
+      await live.stopSending();
+      await live.session.logout();
+      return await this.close.forget('by_request');
     }
     // WhatsApp hears of it on a connection only.
     if (this.mode === 'held') await this.connect();
   }
 
-  /** The device is unlinked: its keys are worth nothing any more. */
-  private async forget(reason: 'by_request' | 'by_whatsapp'): Promise<void> {
-    await this.closeSession();
-    await this.sender.abandon();
-    const store = this.store ?? (await this.openStore());
-    await store.wipe();
-    this.store = undefined;
-    await this.record.save({ status: 'logged_out', statusReason: reason, linkedAt: undefined, link: undefined });
-    const { deletedAt } = this.record.account;
-    await this.leave({ wanted: false });
-    if (deletedAt !== undefined) {
-      const { tenantId, accountId } = this.hold;
-      await requestFeed(this.deps.sqs, this.deps.config.FEED_QUEUE_URL, { kind: 'remove', tenantId, accountId });
-    }
-  }
-
   private async leave(options: { wanted: boolean }): Promise<void> {
     await this.closeSession();
     await this.receipts.settled();
-    await this.closeStore();
+    await Promise.all([this.connection.closeKeys(), this.events.save()]);
     if (this.mayAct()) {
+      await this.loop.giveBack().catch((error: unknown) => this.deps.failed('lane', error));
       await this.sender.flush();
-      await releaseAccount(this.deps.table, this.hold, { wanted: options.wanted, asked: this.asked });
+      await releaseAccount(this.deps.table, this.hold, {
+        wanted: options.wanted,
+        asked: this.asked,
+        open: this.sender.openMessageId !== undefined,
+      });
     }
     this.finish();
   }
@@ -369,24 +307,24 @@ export class AccountRunner {
     if (this.mode === 'gone') return;
     this.mode = 'gone';
     this.links.end();
-    this.live?.abort();
-    this.ended.abort();
+    this.connection.live?.abort();
+    this.turns.cancel();
     this.halting.abort();
     this.parts.gone(this);
   }
 
-  private async closeSession(): Promise<void> {
+  /** `lost`: it has ended, or must, though the account is to stay connected. */
+  private async closeSession(lost?: { code?: number }): Promise<void> {
     this.links.end();
-    const { live } = this;
-    this.live = undefined;
-    await live?.close();
-    if (this.mode === 'open' || this.mode === 'connecting') this.mode = 'held';
+    const connected = this.mode === 'open' || this.mode === 'connecting';
+    if (lost !== undefined && connected) this.events.closed(lost.code);
+    else if (this.mode === 'open') this.events.add('released');
+    await this.connection.close();
+    if (connected) this.mode = 'held';
   }
+}
 
-  private async closeStore(): Promise<void> {
-    const { store } = this;
-    this.store = undefined;
-    this.transport = undefined;
-    await store?.close();
-  }
+/** When something was last sent or received, as far as the account's items tell (epoch ms). */
+function lastActivity({ createdAt, linkedAt }: Account, { lastActivity }: AccountHot): number {
+  return Math.max(createdAt, linkedAt ?? 0, lastActivity ?? 0);
 }

@@ -6,10 +6,12 @@ import type { Account } from '../lib/domain/account.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
 import type { HostConfig } from '../lib/runtime/config.ts';
 import type { AuthStore } from './auth/store.ts';
+import type { ConnectionChecks } from './connection-check.ts';
 import type { Lease } from './lease.ts';
 import type { HostMetrics } from './metrics.ts';
 import type { SentMessages } from './sent-messages.ts';
 import type { Transport } from './transport.ts';
+import type { TakeTurn } from './turns.ts';
 
 /** Structured lines without texts, secrets or whole phone numbers. */
 export interface HostLogger {
@@ -29,6 +31,8 @@ export interface HostDeps {
   hostId: string;
   lease: Lease;
   clock: Clock;
+  /** Of heartbeats and dead hosts. */
+  fleetClock: Clock;
   /** In [0, 1). */
   random(): number;
   /** Unique per claim. */
@@ -36,6 +40,8 @@ export interface HostDeps {
   logger: HostLogger;
   metrics: HostMetrics;
   sent: SentMessages;
+  /** One at a time in this host: messages that hosts have died over, so that another death tells which it was. */
+  suspects: TakeTurn;
   /** An unexpected error that must not take anything else down: counted and logged. */
   failed(where: string, error: unknown): void;
 }
@@ -43,9 +49,13 @@ export interface HostDeps {
 /** What an account needs of its host beside HostDeps. */
 export interface AccountParts {
   openStore(hold: Hold, onFenced: (why: string) => void): Promise<AuthStore>;
+  /** Removes keys that cannot be opened, of an account that is to be logged out. */
+  wipeUnopened(hold: Hold): Promise<void>;
   transport(store: AuthStore, account: Account): Transport;
   refreshVersion(): Promise<void>;
   connectSlot(signal: AbortSignal): Promise<void>;
+  /** The checks of all connections of the host. */
+  checks: Pick<ConnectionChecks, 'add' | 'delete'>;
   /** The account is not held any more; called once, with the runner that held it. */
   gone(runner: { hold: Hold }): void;
 }

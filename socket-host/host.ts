@@ -2,43 +2,47 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clients, destroyClients, onCall } from '../lib/aws/clients.ts';
-import { beat, createInbox, type InboxNote, putHost, removeInbox, retireHost, takeNotes } from '../lib/aws/hosts.ts';
+import { beat, createInbox, putHost, removeInbox, retireHost } from '../lib/aws/hosts.ts';
 import { objectStore } from '../lib/aws/objects.ts';
-import { orphanAccounts } from '../lib/aws/ownership.ts';
+import { type Hold, orphanAccounts } from '../lib/aws/ownership.ts';
 import { Table } from '../lib/aws/table.ts';
 import type { Account, AccountHot, AccountStatus } from '../lib/domain/account.ts';
 import { newId } from '../lib/domain/ids.ts';
-import { heartbeatMs } from '../lib/domain/ownership.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
 import type { HostConfig } from '../lib/runtime/config.ts';
 import { AccountRunner } from './account.ts';
 import { openCache } from './auth/cache.ts';
+import type { Writer } from './auth/object-writer.ts';
 import { openAuthStore } from './auth/store.ts';
+import { wipeUnopened } from './auth/wipe.ts';
 import { ConnectSlots } from './connect-slots.ts';
+import { ConnectionChecks } from './connection-check.ts';
 import type { AccountParts, HostDeps, HostLogger } from './deps.ts';
+import { Fleet } from './fleet.ts';
+import { Handover } from './handover.ts';
+import { type Fence, type HostState, heartbeats, looks, notes, watchLease } from './host-loops.ts';
 import { Lease } from './lease.ts';
-import { createMetrics, serveMetrics } from './metrics.ts';
-import { lookEveryMs, Placement } from './placement.ts';
+import { createMetrics, type FenceCause, serveMetrics } from './metrics.ts';
+import { Placement } from './placement.ts';
 import { SentMessages } from './sent-messages.ts';
 import type { TransportFactory } from './transport.ts';
+import { turns } from './turns.ts';
 
 /** Accounts one host holds at most; more need another host. */
 const maxAccounts = 2_000;
-/** How often the lease is looked at, whatever else hangs. */
-const leaseCheckMs = 500;
-/** Connections opened per second. */
-const connectsPerSecond = 10;
 
 export interface HostOptions {
   config: HostConfig;
   clients: Clients;
   clock: Clock;
+  /** What heartbeats, lease and dead hosts go by; default `clock`. A test whose clock runs fast keeps the real one here. */
+  fleetClock?: Clock;
   logger: HostLogger;
   /** In [0, 1). */
   random(): number;
   transports: TransportFactory;
   /** The host may not act any more and must start afresh: end the process. */
-  onFenced(why: string): void;
+  onFenced(why: string, fence: FenceCause): void;
 }
 
 export interface RunningHost {
@@ -59,7 +63,8 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   const id = newId('hst', Date.now(), randomBytes);
   const metrics = createMetrics();
   onCall(clients, (service, command) => metrics.awsCalls.inc({ service, command }));
-  const lease = new Lease(clock);
+  const { fleetClock = clock } = options;
+  const lease = new Lease(fleetClock);
   const deps: HostDeps = {
     table: new Table(clients.dynamodb, config.TABLE_NAME),
     sqs: clients.sqs,
@@ -68,39 +73,53 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     hostId: id,
     lease,
     clock,
+    fleetClock,
     random,
     nonce: () => randomUUID(),
     logger,
     metrics,
     sent: new SentMessages(),
+    suspects: turns(),
     failed: (where, error) => {
       metrics.failures.inc({ where });
       logger.error({ where, error: describe(error) }, 'an unexpected error was caught');
     },
   };
   mkdirSync(config.HOST_DATA_DIR, { recursive: true });
-  const cache = openCache(join(config.HOST_DATA_DIR, `auth-${id}.sqlite`));
-  const slots = new ConnectSlots(clock, random, connectsPerSecond);
+  const cache = openCache(join(config.HOST_DATA_DIR, `auth-${id}.sqlite`), {
+    maxBytes: config.AUTH_CACHE_MB * 2 ** 20,
+  });
+  const slots = new ConnectSlots(clock, random, config.CONNECTS_PER_SEC);
+  const checks = new ConnectionChecks();
   const accounts = new Map<string, AccountRunner>();
   const stopping = new AbortController();
   let draining = false;
 
+  const writer = (hold: Hold): Writer & { prefix: string } => ({
+    objects: deps.auth,
+    prefix: `${hold.tenantId}/${hold.accountId}/`,
+    host: id,
+    epoch: hold.epoch,
+    mayWrite: () => lease.valid(),
+    nowMs: () => clock.nowMs(),
+    nonce: deps.nonce,
+  });
   const parts: AccountParts = {
     openStore: (hold, onFenced) =>
       openAuthStore({
-        objects: deps.auth,
+        ...writer(hold),
         cache,
-        prefix: `${hold.tenantId}/${hold.accountId}/`,
-        host: id,
-        epoch: hold.epoch,
-        mayWrite: () => lease.valid(),
-        nowMs: () => clock.nowMs(),
-        nonce: deps.nonce,
         onFenced,
+        onCommit: ({ bytes, ms }) => {
+          metrics.authCommitSeconds.observe(ms / 1000);
+          metrics.authCommitBytes.inc(bytes);
+        },
       }),
+    wipeUnopened: (hold) => wipeUnopened(writer(hold)),
     transport: (store, account) => options.transports.create(store, account, () => lease.valid()),
     refreshVersion: () => options.transports.refreshVersion(),
     connectSlot: (signal) => slots.take(signal),
+    checks,
     gone: (runner) => {
       // A new runner may have taken its place meanwhile.
       const { accountId } = runner.hold;
@@ -112,33 +131,51 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     accounts.set(account.id, runner);
     runner.look();
   };
-  const placement = new Placement(deps, {
-    room: () => (draining ? 0 : maxAccounts - accounts.size),
+  const room = (): number => (draining || cache.full() ? 0 : Math.max(0, maxAccounts - accounts.size));
+  const fleet = new Fleet(deps);
+  const handover = new Handover(deps, fleet, () => [...accounts.values()]);
+  const placement = new Placement(deps, fleet, {
+    room,
     holds: (accountId) => accounts.has(accountId),
     claimed: hold,
   });
 
   const inboxUrl = await createInbox(deps.sqs, config.INBOX_PREFIX, id);
   const moment = lease.moment();
-  await putHost(deps.table, { id, beat: 0, beatAt: clock.nowMs(), inboxUrl, startedAt: clock.nowMs(), accounts: 0 });
+  await putHost(deps.table, {
+    id,
+    beat: 0,
+    beatAt: clock.nowMs(),
+    inboxUrl,
+    startedAt: clock.nowMs(),
+    accounts: 0,
+    room: room(),
+  });
   lease.renew(moment);
 
-  const fence = (why: string): void => {
+  const fence: Fence = (why, cause) => {
     if (stopping.signal.aborted) return;
+    metrics.fences.inc({ why: cause });
     lease.end();
     stopping.abort();
-    for (const runner of [...accounts.values()]) runner.fence(why);
-    options.onFenced(why);
+    for (const runner of [...accounts.values()]) runner.fence(why, cause);
+    options.onFenced(why, cause);
   };
+  const state = (): HostState => ({ accounts: accounts.size, room: room(), ...(draining ? { draining: true } : {}) });
   const loops = [
-    heartbeats(deps, () => accounts.size, fence, stopping.signal),
+    heartbeats(deps, state, fence, stopping.signal),
     watchLease(deps, fence, stopping.signal),
+    checks.run(clock, stopping.signal),
     notes(deps, inboxUrl, stopping.signal, async ({ t, a }) => {
       const runner = accounts.get(a);
       if (runner !== undefined) runner.look();
       else await placement.consider({ tenantId: t, accountId: a });
     }),
-    looks(deps, placement, stopping.signal),
+    looks(deps, stopping.signal, async () => {
+      if (draining) return;
+      await placement.look();
+      handover.rebalance();
+    }),
   ];
   const served =
     config.METRICS_PORT === undefined
@@ -157,15 +194,18 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
         draining = true;
         // Claim no more, but keep the heartbeat until the accounts are given up.
         await placement.idle();
-        const drained = Promise.all([...accounts.values()].map((runner) => runner.stop()));
-        await Promise.race([drained, clock.sleep(config.DRAIN_SEC * 1000)]);
+        await beat(deps.table, { id, beatAt: clock.nowMs(), ...state() }).catch((e: unknown) =>
+          deps.failed('drain', e),
+        );
+        const drain = handover.drain(config.DRAIN_SEC * 1000, stopping.signal);
+        await Promise.race([drain, clock.sleep(config.DRAIN_SEC * 1000, stopping.signal)]);
         stopping.abort();
         await Promise.all(loops);
         if (lease.valid()) {
           // What the drain budget did not suffice for is left to be taken over. The item stays, retired, until the sweep has seen
           // once more that no account names this host: the index it is asked through lags.
           await retireHost(deps.table, id, clock.nowMs());
-          await orphanAccounts(deps.table, id);
+          await orphanAccounts(deps.table, id, { orderly: true });
           await removeInbox(deps.sqs, inboxUrl);
         }
         lease.end();
@@ -176,64 +216,6 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       destroyClients(clients);
     },
   };
-}
-
-async function heartbeats(
-  deps: HostDeps,
-  accounts: () => number,
-  fence: (why: string) => void,
-  signal: AbortSignal,
-): Promise<void> {
-  const { clock, lease } = deps;
-  while (!signal.aborted) {
-    const moment = lease.moment();
-    let waitMs = heartbeatMs;
-    try {
-      await beat(deps.table, { id: deps.hostId, beatAt: clock.nowMs(), accounts: accounts() });
-      lease.renew(moment);
-    } catch (error) {
-      deps.failed('heartbeat', error);
-      if (error instanceof Error && error.name === 'ConditionFailed') return fence('this host was retired as dead');
-      waitMs = 500;
-    }
-    await clock.sleep(waitMs, signal);
-  }
-}
-
-/** A heartbeat that hangs must not hide that the lease is over. */
-async function watchLease(deps: HostDeps, fence: (why: string) => void, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    if (!deps.lease.valid()) return fence('the heartbeat stood still for too long');
-    await deps.clock.sleep(leaseCheckMs, signal);
-  }
-}
-
-async function notes(
-  deps: HostDeps,
-  inboxUrl: string,
-  signal: AbortSignal,
-  handle: (note: InboxNote) => Promise<void>,
-): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      for (const note of await takeNotes(deps.sqs, inboxUrl, signal)) await handle(note);
-    } catch (error) {
-      if (signal.aborted) return;
-      deps.failed('inbox', error);
-      await deps.clock.sleep(1000, signal);
-    }
-  }
-}
-
-async function looks(deps: HostDeps, placement: Placement, signal: AbortSignal): Promise<void> {
-  while (!signal.aborted) {
-    try {
-      await placement.look();
-    } catch (error) {
-      deps.failed('placement', error);
-    }
-    await deps.clock.sleep(lookEveryMs, signal);
-  }
 }
 
 function statusCounts(accounts: Iterable<AccountRunner>): Map<AccountStatus, number> {

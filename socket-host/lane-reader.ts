@@ -34,6 +34,16 @@ export class LaneReader {
     this.clock = clock;
   }
 
+  /** Whether the next entry is here already. */
+  get hasNext(): boolean {
+    return this.held.express.length > 0 || this.held.bulk.length > 0;
+  }
+
+  /** What has been taken and not begun, in the order in which it is given out. */
+  upcoming(): LaneEntry[] {
+    return lanes.flatMap((lane) => this.held[lane].map(({ entry }) => entry));
+  }
+
   /** The next entry, or undefined when none came within `waitSec`. `counts` is what the table says the lanes hold. */
   async take(
     counts: Record<Lane, number>,

@@ -53,8 +53,10 @@ export class LinkSeries {
   }
 
   /** The tenant asked for a pairing code meanwhile. */
-  async asked(session: TransportSession, phoneNumber: string | undefined): Promise<void> {
-    if (phoneNumber !== undefined && this.ready && this.session === session) await this.pair(session, phoneNumber);
+  async asked(phoneNumber: string | undefined): Promise<void> {
+    if (phoneNumber !== undefined && this.ready && this.session !== undefined) {
+      await this.pair(this.session, phoneNumber);
+    }
   }
 
   end(): void {

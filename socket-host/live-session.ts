@@ -1,3 +1,6 @@
+import { ConnectionCheck, type ConnectionChecks, type Useless } from './connection-check.ts';
+import type { ConnectionEvents } from './connection-events.ts';
+import { watched } from './connection-watch.ts';
 import type { HostDeps } from './deps.ts';
 import type { Receipts } from './receipts.ts';
 import type { SendEnd, SendLoop } from './send-loop.ts';
@@ -6,21 +9,37 @@ import type { TransportSession } from './transport.ts';
 /** How long a new connection waits for the server's offline queue before it sends (design.md, Send). */
 const drainMs = 10_000;
 
+export interface LiveNeeds {
+  deps: HostDeps;
+  checks: Pick<ConnectionChecks, 'add' | 'delete'>;
+  events: ConnectionEvents;
+  /** Whether this warning of the connection holds; told at each check. */
+  warn(warning: string, holds: boolean): void;
+  /** The connection is of no use any more; told once. */
+  useless(live: LiveSession, why: Useless): void;
+}
+
 /**
- * One connection and what runs on it:
+ * One connection, checked every 30 s, and what runs on it:
  *
  *   opened -> drained (or 10 s) -> receipts written -> send loop -> closed
  */
 export class LiveSession {
   readonly session: TransportSession;
+  readonly check: ConnectionCheck;
+  private readonly checks: LiveNeeds['checks'];
   private readonly deps: HostDeps;
   private readonly ended = new AbortController();
   private readonly drain = Promise.withResolvers<void>();
   private sending: Promise<void> = Promise.resolve();
 
-  constructor(deps: HostDeps, session: TransportSession) {
+  constructor(needs: LiveNeeds, session: TransportSession) {
+    const { deps, checks, events } = needs;
     this.deps = deps;
-    this.session = session;
+    this.checks = checks;
+    this.check = new ConnectionCheck({ ...needs, useless: (why) => needs.useless(this, why) }, session);
+    this.session = watched(session, { clock: deps.clock, events, answered: () => this.check.good() });
+    checks.add(this.check);
   }
 
   /** The server's offline queue is empty. */
@@ -42,6 +61,7 @@ export class LiveSession {
   }
 
   async close(): Promise<void> {
+    this.checks.delete(this.check);
     await this.stopSending();
     await this.session.close();
   }

@@ -21,8 +21,8 @@ const host = await startHost({
   logger,
   random: Math.random,
   transports: whatsappTransports(config, logger, systemClock),
-  onFenced: (why) => {
-    logger.error({ why }, 'this host may not act any more and ends, to be started afresh');
+  onFenced: (why, fence) => {
+    logger.error({ why, fence }, 'this host may not act any more and ends, to be started afresh');
     process.exit(fencedExitCode);
   },
 });

@@ -1,17 +1,18 @@
-import { type Host, hostExists, listHosts } from '../lib/aws/hosts.ts';
+import { hostExists } from '../lib/aws/hosts.ts';
 import { finder, keys } from '../lib/aws/keys.ts';
 import { readHot } from '../lib/aws/messages.ts';
 import { type AccountRefs, claimAccount, findAccounts } from '../lib/aws/ownership.ts';
 import type { Account, AccountHot } from '../lib/domain/account.ts';
-import { type HostView, observe, rendezvous, secondChoiceAfterMs } from '../lib/domain/ownership.ts';
+import { secondChoiceAfterMs } from '../lib/domain/ownership.ts';
 import type { HostDeps } from './deps.ts';
+import type { Fleet } from './fleet.ts';
 
 /** How often a host looks for accounts without an owner: two reads for the whole host, however many accounts there are. */
 export const lookEveryMs = 2_000;
 /** Every so many looks a host counts its own accounts, from the first one after a start on. */
 const ownEvery = 30;
-/** Accounts claimed side by side. */
-const width = 10;
+/** Accounts claimed side by side: each claim checks this host's own item, and too many at once would only conflict over it. */
+const width = 4;
 
 /**
  * Finds the accounts this host should own: those nobody owns, and those of hosts whose counter has stood still for ten seconds by our
@@ -19,11 +20,10 @@ const width = 10;
  */
 export class Placement {
   private readonly deps: HostDeps;
+  private readonly fleet: Fleet;
   private readonly room: () => number;
   private readonly holds: (accountId: string) => boolean;
   private readonly claimed: (account: Account, hot: AccountHot) => void;
-  private views = new Map<string, HostView>();
-  private live: string[] = [];
   private looks = 0;
   /** Being claimed right now: a second claim would take the first one's success for its own. */
   private readonly claiming = new Set<string>();
@@ -32,9 +32,11 @@ export class Placement {
 
   constructor(
     deps: HostDeps,
+    fleet: Fleet,
     options: { room(): number; holds(accountId: string): boolean; claimed(account: Account, hot: AccountHot): void },
   ) {
     this.deps = deps;
+    this.fleet = fleet;
     this.room = options.room;
     this.holds = options.holds;
     this.claimed = options.claimed;
@@ -42,19 +44,17 @@ export class Placement {
 
   /** One look: hosts, then their orphans. */
   async look(): Promise<void> {
-    const { table, clock, hostId } = this.deps;
-    const hosts = await listHosts(table);
-    const dead = this.observeAll(hosts);
+    const { table, fleetClock: clock } = this.deps;
+    await this.fleet.refresh();
     const found = await findAccounts(table, finder.unowned, 1000);
     if (this.looks++ % ownEvery === 0) found.push(...(await this.lostSight()));
-    for (const host of dead) found.push(...(await findAccounts(table, finder.ownedBy(host), 1000)));
+    for (const host of this.fleet.dead) found.push(...(await findAccounts(table, finder.ownedBy(host), 1000)));
     const seen = new Map<string, number>();
     const mine: AccountRefs[] = [];
     for (const refs of found) {
       const since = this.waitingSince.get(refs.accountId) ?? clock.monotonicMs();
       seen.set(refs.accountId, since);
-      const first = rendezvous(this.live, refs.accountId)[0] === hostId;
-      if (first || clock.monotonicMs() - since >= secondChoiceAfterMs) mine.push(refs);
+      if (this.fleet.isFirst(refs.accountId) || clock.monotonicMs() - since >= secondChoiceAfterMs) mine.push(refs);
     }
     this.waitingSince = seen;
     await this.claimAll(mine);
@@ -74,19 +74,6 @@ export class Placement {
   /** Somebody named this account: claim it if it has no live owner and wants a host. */
   async consider(refs: AccountRefs): Promise<void> {
     await this.claimAll([refs]);
-  }
-
-  private observeAll(hosts: Host[]): string[] {
-    const now = this.deps.clock.monotonicMs();
-    const views = new Map<string, HostView>();
-    for (const host of hosts) {
-      const view = observe(this.views.get(host.id), host.beat, now);
-      views.set(host.id, host.retired === true ? { ...view, dead: true } : view);
-    }
-    this.views = views;
-    const ids = [...views.keys()].filter((id) => id !== this.deps.hostId);
-    this.live = [this.deps.hostId, ...ids.filter((id) => views.get(id)?.dead === false)];
-    return ids.filter((id) => views.get(id)?.dead === true);
   }
 
   private async claimAll(wanted: AccountRefs[]): Promise<void> {
@@ -110,7 +97,9 @@ export class Placement {
     const claimed = await claimAccount(table, hot, hostId);
     if (claimed === undefined) return;
     const account = await table.get<Account>(keys.account(tenantId, accountId));
-    if (account !== undefined) this.claimed(account, claimed);
+    if (account === undefined) return;
+    this.deps.metrics.handovers.inc({ kind: 'taken' });
+    this.claimed(account, claimed);
   }
 
   /** Unowned and wanting a host; or owned by one that is dead or gone; or by us, without our knowing. */
@@ -118,6 +107,6 @@ export class Placement {
     const { owner } = hot;
     if (owner === undefined) return hot.ix === finder.unowned;
     if (owner === this.deps.hostId) return !this.holds(hot.accountId);
-    return this.views.get(owner)?.dead === true || !(await hostExists(this.deps.table, owner));
+    return this.fleet.isDead(owner) || !(await hostExists(this.deps.table, owner));
   }
 }

@@ -1,11 +1,9 @@
-import { readCounter } from '../lib/aws/contract-jobs.ts';
+import { readContract } from '../lib/aws/contracts.ts';
 import { requestFeed } from '../lib/aws/feed-queue.ts';
-import { rowsOf } from '../lib/aws/feed-rows.ts';
-import { moveMessage, readForSend, readHot } from '../lib/aws/messages.ts';
+import { isRunning, moveMessage, readHot } from '../lib/aws/messages.ts';
 import type { Hold } from '../lib/aws/ownership.ts';
 import { ConditionFailed } from '../lib/aws/table.ts';
 import type { Account, AccountHot } from '../lib/domain/account.ts';
-import { type Contract, finalStatusOf } from '../lib/domain/contract.ts';
 import { backoffMs, quickAttempts } from '../lib/domain/disconnect.ts';
 import { windowOf } from '../lib/domain/feed.ts';
 import type { Lane, Message } from '../lib/domain/message.ts';
@@ -21,17 +19,17 @@ import {
 } from '../lib/domain/pacing.ts';
 import { Bell } from '../lib/runtime/clock.ts';
 import type { HostDeps } from './deps.ts';
+import { EndingContracts } from './ending-contracts.ts';
 import { LaneReader, type Taken } from './lane-reader.ts';
-import { goesOn, type Sender } from './sender.ts';
+import { ReadAhead } from './read-ahead.ts';
+import { goesOn, type LeftOver, type Sender } from './sender.ts';
 import type { TransportSession } from './transport.ts';
+import { whenNotRunning } from './withdrawal.ts';
 
 /** Lanes silent for longer than an entry can stay hidden, though the table counts some: they are fed again. */
 const refeedAfterMs = 45_000;
 /** Idle for so long, the totals are written without waiting for the next claim. */
 const flushAfterMs = 1_000;
-
-/** How often a contract near its end is looked at. */
-const completionCheckMs = 1_000;
 
 /** Why the loop ended: told to, the connection must be renewed, or the account is not ours any more. */
 export type SendEnd = 'stopped' | 'reconnect' | 'fenced';
@@ -60,8 +58,8 @@ export class SendLoop {
   /** The lane entry of a message whose fate is open: deleted once it is settled, for it blocks its recipient's other messages. */
   private openEntry: Taken | undefined;
   private nextRetryAtMs = Number.POSITIVE_INFINITY;
-  private readonly ending = new Map<string, Contract>();
-  private checkedAtMs = Number.NEGATIVE_INFINITY;
+  private readonly ahead: ReadAhead;
+  private readonly ending: EndingContracts;
 
   constructor(deps: HostDeps, hold: Hold, account: Account, hot: AccountHot, sender: Sender) {
     this.deps = deps;
@@ -70,6 +68,8 @@ export class SendLoop {
     this.sender = sender;
     this.pace = hot.pace;
     this.counts = { express: hot.queuedExpress, bulk: hot.queuedBulk };
+    this.ahead = new ReadAhead(deps.table);
+    this.ending = new EndingContracts(deps.table, deps.clock);
     this.lanes = new LaneReader(deps.sqs, account.laneUrls, deps.clock);
   }
 
@@ -81,9 +81,24 @@ export class SendLoop {
     this.bell.ring();
   }
 
+  /** Whether the table, when last asked, counted messages in the lanes. */
+  get hasWork(): boolean {
+    return this.counts.express > 0 || this.counts.bulk > 0;
+  }
+
   /** Until the signal fires, the connection must be renewed, or the account is not ours any more. */
   async run(session: TransportSession, signal: AbortSignal): Promise<SendEnd> {
+    try {
+      return await this.send(session, signal);
+    } finally {
+      // The next connection may be long in coming.
+      await this.sender.writeOutcome().catch((error: unknown) => this.deps.failed('outcome', error));
+    }
+  }
+
+  private async send(session: TransportSession, signal: AbortSignal): Promise<SendEnd> {
     const { clock, random } = this.deps;
+    this.ahead.clear();
     this.pace = afterReconnect(policyOf(this.account), this.pace, { nowMs: clock.nowMs(), random });
     this.countsStale = true;
     // An owner before us may have died with a retry due: once the lanes are dry the feed is asked.
@@ -97,9 +112,14 @@ export class SendLoop {
       const end = await this.stepSafely(session, signal);
       if (end !== undefined) return end;
     }
+    await this.giveBack();
+    return 'stopped';
+  }
+
+  /** Deletes what is done and gives back what was taken from the lanes and not begun, so that a next owner need not wait for it. */
+  async giveBack(): Promise<void> {
     await this.lanes.flush();
     await this.lanes.giveBack();
-    return 'stopped';
   }
 
   /** A failed call to AWS is no reason to drop the connection, unless a message's fate is open. */
@@ -120,12 +140,17 @@ export class SendLoop {
 
   private async step(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
+    if (!this.lanes.hasNext && !(await this.sender.writeOutcome())) return 'fenced';
     if (this.countsStale) await this.refreshCounts();
-    await this.checkCompletions();
+    if (this.ending.due) {
+      if (!(await this.sender.writeOutcome())) return 'fenced';
+      if (await this.ending.anyComplete()) await this.askFeed('feed');
+    }
     if (this.counts.express <= 0 && this.counts.bulk <= 0) return await this.rest(signal);
     const policy = policyOf(this.account);
     const waitMs = this.nextWireAt() - leadMs(policy) - clock.nowMs();
     if (waitMs > 0) {
+      if (!(await this.sender.writeOutcome())) return 'fenced';
       await this.lanes.flush();
       await this.bell.wait(clock, waitMs, signal);
       return undefined;
@@ -147,7 +172,7 @@ export class SendLoop {
     await this.lanes.flush();
     if (this.worked) {
       this.worked = false;
-      this.ending.clear();
+      this.ending.forget();
       await this.askFeed('feed');
     }
     const untilRetryMs = Math.max(0, this.nextRetryAtMs - clock.nowMs());
@@ -158,18 +183,6 @@ export class SendLoop {
     }
     if (this.countsStale || signal.aborted) return undefined;
     return (await this.sender.flush()) ? undefined : 'fenced';
-  }
-
-  /** Contracts whose rows are all fed: once their counter says that all are final, the feed is asked to complete them. */
-  private async checkCompletions(): Promise<void> {
-    const { clock, table } = this.deps;
-    if (this.ending.size === 0 || clock.monotonicMs() - this.checkedAtMs < completionCheckMs) return;
-    this.checkedAtMs = clock.monotonicMs();
-    const contracts = [...this.ending.values()];
-    this.ending.clear();
-    for (const contract of contracts) {
-      if (finalStatusOf(contract, await readCounter(table, contract)) !== undefined) return await this.askFeed('feed');
-    }
   }
 
   private async take(max: number, signal: AbortSignal): Promise<Taken | undefined> {
@@ -193,27 +206,24 @@ export class SendLoop {
 
   /** One entry, from reading it to its outcome. */
   private async handle(taken: Taken, session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
-    const { clock, table } = this.deps;
-    const { t, m, c, seq } = taken.entry;
-    const read = await readForSend(table, t, m, c);
-    const { message, text } = read;
-    if (message?.state !== 'QUEUED' || message.feedSeq !== seq) {
+    const { clock } = this.deps;
+    const { message, text, contract } = await this.ahead.read(taken.entry, this.lanes.upcoming());
+    if (message?.state !== 'QUEUED' || message.feedSeq !== taken.entry.seq) {
       // Done, canceled or fed again since; or a redelivery of what we hold.
       await this.lanes.finish(taken);
       return undefined;
     }
     if (text === undefined) return await this.withdraw(taken, message, 'EXPIRED');
     const planned = this.plan(text);
-    let { contract } = read;
     if (planned.startAt > clock.nowMs()) {
+      if (!(await this.sender.writeOutcome())) return 'fenced';
       await clock.sleep(planned.startAt - clock.nowMs(), signal);
       if (signal.aborted) {
         this.lanes.putBack(taken);
         return undefined;
       }
-      contract = (await readForSend(table, t, m, c)).contract;
     }
-    const instead = whenNotRunning(contract);
+    const instead = await this.insteadOf(message);
     if (instead !== undefined) return await this.withdraw(taken, message, instead);
     if (!this.deps.lease.valid()) return 'fenced';
     const claimed = await this.sender.claim(message, planned.next);
@@ -233,15 +243,21 @@ export class SendLoop {
     }
     this.pace = planned.next;
     await this.leftLane(taken.lane);
-    const end = await this.send(session, claimed.message, text, planned);
+    const end = await this.sendOne(session, claimed.message, text, planned);
     if (end === undefined) {
-      if (contract !== undefined && contract.nextRow >= rowsOf(contract)) this.ending.set(contract.id, contract);
+      if (contract !== undefined) this.ending.sentOf(contract);
       await this.lanes.finish(taken);
     } else this.openEntry = taken;
     return end;
   }
 
-  private async send(
+  /** Where the message goes if its contract does not run at this moment. */
+  private async insteadOf(message: Message): Promise<ReturnType<typeof whenNotRunning>> {
+    if (await isRunning(this.deps.table, message)) return undefined;
+    return whenNotRunning(await readContract(this.deps.table, message.tenantId, message.contractId));
+  }
+
+  private async sendOne(
     session: TransportSession,
     message: Message,
     text: string,
@@ -276,7 +292,6 @@ export class SendLoop {
 
   /** First thing on a connection: what was in hand is settled, or sent again with the same id and text under pacing. */
   private async sendLeftOver(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
-    const { clock } = this.deps;
     const wasOpen = this.sender.openMessageId !== undefined;
     const left = await this.sender.leftOver();
     // Settled without a send: its contract may be complete now.
@@ -287,6 +302,17 @@ export class SendLoop {
       this.nextRetryAtMs = Math.min(this.nextRetryAtMs, left.retryAtMs);
       return undefined;
     }
+    return left.suspect
+      ? await this.deps.suspects(() => this.sendAgain(left, session, signal))
+      : await this.sendAgain(left, session, signal);
+  }
+
+  private async sendAgain(
+    left: LeftOver,
+    session: TransportSession,
+    signal: AbortSignal,
+  ): Promise<SendEnd | undefined> {
+    const { clock } = this.deps;
     const planned = this.plan(left.text);
     await clock.sleep(planned.startAt - clock.nowMs(), signal);
     if (signal.aborted) return 'stopped';
@@ -296,7 +322,7 @@ export class SendLoop {
     // Otherwise a receipt that came meanwhile has settled it.
     if (claimed.kind !== 'claimed') return claimed.kind === 'fenced' ? 'fenced' : undefined;
     this.pace = planned.next;
-    return await this.send(session, claimed.message, left.text, planned);
+    return await this.sendOne(session, claimed.message, left.text, planned);
   }
 
   /** The message leaves the lane unsent: back to PENDING while its contract does not run, or final. */
@@ -365,24 +391,4 @@ export class SendLoop {
  */
 export function retryWaitMs(failures: number, random: () => number): number {
   return backoffMs(Math.min(failures, quickAttempts), { baseMs: 500, capMs: 20_000, random });
-}
-
-/** Pure: where a queued message goes whose contract does not run; undefined while it runs. */
-export function whenNotRunning(contract: Contract | undefined): 'PENDING' | 'CANCELED' | undefined {
-  if (contract === undefined) return 'CANCELED';
-  switch (contract.status) {
-    case 'IN_PROGRESS':
-      return undefined;
-    case 'PAUSED':
-    case 'PENDING':
-    case 'IMPORTING':
-      return 'PENDING';
-    case 'CANCELED':
-    case 'DELETED':
-    case 'FAILED':
-    case 'COMPLETED':
-      return 'CANCELED';
-    default:
-      return contract.status satisfies never;
-  }
 }

@@ -1,13 +1,21 @@
 import { keys } from '../lib/aws/keys.ts';
-import { claim, moveMessage, readMessage, readText } from '../lib/aws/messages.ts';
+import { type ClaimResult, claim, moveMessage, type Outcome, readMessage, readText } from '../lib/aws/messages.ts';
 import { outcomeUnknownAfterMs } from '../lib/aws/outcome-unknown.ts';
 import { flushTotals, type Hold, type Totals } from '../lib/aws/ownership.ts';
 import { ConditionFailed, type Write } from '../lib/aws/table.ts';
 import type { InHand } from '../lib/domain/account.ts';
-import { isFinal, isSuccess, type Message, type MessageError, type MessageState } from '../lib/domain/message.ts';
+import {
+  isFinal,
+  isSuccess,
+  type Message,
+  type MessageError,
+  type MessageState,
+  maxCrashes,
+} from '../lib/domain/message.ts';
 import type { PaceState } from '../lib/domain/pacing.ts';
 import { classifyAck } from '../lib/domain/send-outcome.ts';
 import type { HostDeps } from './deps.ts';
+import { codeLabel } from './metrics.ts';
 import { type Ack, type TransportSession, Unanswered } from './transport.ts';
 
 /** No ack within this time: reconnect, drain, send the same id again (design.md, Send). */
@@ -23,6 +31,12 @@ const endedMeanwhile: MessageError = {
   message: 'WhatsApp did not take the message, and its contract ended before it could be tried again.',
 };
 
+const crashedHost: MessageError = {
+  code: 'CRASHED_HOST',
+  message:
+    'Every host that tried to send this message ended while it did. It is not tried again; it may have been delivered.',
+};
+
 /** Sendings in a row without an answer after which a message is laid aside, and for how long: doubling from the first to the longest. */
 const triesInARow = 3;
 const firstAsideMs = 60_000;
@@ -36,6 +50,13 @@ export const goesOn = ({ tenantId, contractId }: Message): Write => ({
   values: { ':running': 'IN_PROGRESS', ':paused': 'PAUSED' },
 });
 
+/** What must be sent again. `suspect`: hosts have died over it, so it is tried while no other suspect is. */
+export interface LeftOver {
+  message: Message;
+  text: string;
+  suspect: boolean;
+}
+
 /** `open`: its fate is not known yet; it stays in hand and the connection must be renewed. */
 export type SendResult = { kind: 'settled'; retryAtMs?: number } | { kind: 'open' } | { kind: 'fenced' };
 
@@ -43,6 +64,7 @@ export type SendResult = { kind: 'settled'; retryAtMs?: number } | { kind: 'open
  * The message in hand: claimed, sent, settled. At most one per account, named by the account's hot item, so that a new owner finds it.
  *
  *   none -> claimed (inHand in the table) -> settled (outcome in the table) -> next claim replaces it, or flush removes it
+ *                                        \-> acked -> settled by the very transaction that claims the next, or by writeOutcome
  *
  * Outcomes are added to the account's totals with the next claim or flush, which also replaces `inHand`: each is counted once, because
  * a new owner that finds a settled message in hand knows that it was not counted yet.
@@ -51,9 +73,14 @@ export class Sender {
   private readonly deps: HostDeps;
   private readonly hold: Hold;
   private inHand: InHand | undefined;
+  /** What the last owner left in hand. */
+  private readonly inherited: InHand | undefined;
+  private crashes = 0;
   private unsureTotals: Totals | undefined;
   private sends = 0;
   private settled = false;
+  /** The outcome of the message in hand, acked but not in the table yet. */
+  private unwritten: Outcome | undefined;
   private totals: Totals = { messages: 0, errors: 0 };
   private readonly refreshDevices = new Set<string>();
 
@@ -61,11 +88,13 @@ export class Sender {
     this.deps = deps;
     this.hold = hold;
     this.inHand = inHand;
+    this.inherited = inHand;
   }
 
   /** A message whose fate is open. */
   get openMessageId(): string | undefined {
-    return this.settled ? undefined : this.inHand?.messageId;
+    const id = this.settled ? undefined : this.inHand?.messageId;
+    return id === this.unwritten?.message.id ? undefined : id;
   }
 
   /** Sends that came to an outcome: a sign that the connection is good for something. */
@@ -75,33 +104,72 @@ export class Sender {
 
   /** Whether the account's item lacks something. */
   get dirty(): boolean {
-    return this.settled || this.totals.messages > 0 || this.totals.errors > 0;
+    return this.settled || this.unwritten !== undefined || this.totals.messages > 0 || this.totals.errors > 0;
   }
 
-  /** Takes a message in hand and advances pacing. */
-  async claim(message: Message, pace: PaceState): ReturnType<typeof claim> {
+  /** Takes a message in hand and advances pacing; an outcome that was kept back is written with it. */
+  async claim(message: Message, pace: PaceState): Promise<Exclude<ClaimResult, { kind: 'apart' }>> {
     const nonce = this.deps.nonce();
     const totals = { ...this.totals };
     const before = { inHand: this.inHand, settled: this.settled };
-    const hand: InHand = { messageId: message.id, contractId: message.contractId, nonce };
-    // If the call fails we do not know whether it stood: then this is what is in hand, and `leftOver` finds out by the nonce.
-    this.inHand = hand;
-    this.settled = false;
-    this.unsureTotals = totals;
-    const result = await claim(this.deps.table, {
+    const outcome = this.unwritten;
+    const request = {
       message,
       host: this.hold.hostId,
       epoch: this.hold.epoch,
       nonce,
       pace,
       totals,
+      crashes: message.id === before.inHand?.messageId ? this.crashes : 0,
       nowMs: this.deps.clock.nowMs(),
-    });
+    };
+    const take = (together?: Outcome): Promise<ClaimResult> => {
+      // If the call fails we do not know whether it stood: then this is what is in hand, and `leftOver` finds out by the nonce.
+      this.inHand = { messageId: message.id, contractId: message.contractId, nonce };
+      this.settled = false;
+      this.unsureTotals = totals;
+      return claim(this.deps.table, request, together);
+    };
+    let result = await take(outcome);
+    if (outcome !== undefined && result.kind === 'claimed')
+      this.wrote({ ...outcome.message, ...outcome.change, state: outcome.to });
+    if (result.kind === 'apart') {
+      Object.assign(this, before);
+      this.unsureTotals = undefined;
+      if (!(await this.writeOutcome())) return { kind: 'fenced' };
+      before.settled = true;
+      result = await take();
+      if (result.kind === 'apart') throw new Error('a claim alone cannot be apart from anything');
+    }
     this.unsureTotals = undefined;
     this.deps.metrics.claims.inc({ result: result.kind });
     if (result.kind === 'claimed') this.told(totals);
     else Object.assign(this, before);
     return result;
+  }
+
+  /** Writes an outcome that was kept back for the next claim. False: the message is another's by now. */
+  async writeOutcome(): Promise<boolean> {
+    if (this.unwritten === undefined) return true;
+    if (!this.deps.lease.valid()) return false;
+    const { message, to, change } = this.unwritten;
+    try {
+      this.wrote(await moveMessage(this.deps.table, message, to, change));
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error;
+      const now = await readMessage(this.deps.table, message.tenantId, message.id);
+      // A receipt was faster, or our own first try stood although its answer was lost.
+      if (now?.claim?.nonce !== message.claim?.nonce) return false;
+      this.wrote(now ?? message);
+    }
+    return true;
+  }
+
+  private wrote(moved: Message): void {
+    this.deps.sent.put(moved);
+    // A later claim may have been tried meanwhile: then the one in hand is another.
+    if (this.inHand?.messageId === moved.id) this.settled = true;
+    this.unwritten = undefined;
   }
 
   /** These outcomes are in the account's totals now. */
@@ -137,6 +205,7 @@ export class Sender {
       return lease.valid() ? { kind: 'open' } : { kind: 'fenced' };
     }
     metrics.ackSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
+    metrics.acks.inc({ code: codeLabel(ack.code, 'ok') });
     return await this.answered(message, ack);
   }
 
@@ -147,7 +216,8 @@ export class Sender {
     this.deps.metrics.sends.inc({ outcome: outcome.kind });
     switch (outcome.kind) {
       case 'sent':
-        return await this.settle(message, 'SENT', { attempts, sentAt: nowMs });
+        this.deps.metrics.acceptToAckSeconds.observe((nowMs - message.createdAt) / 1000);
+        return this.keepBack(message, { attempts, sentAt: nowMs });
       case 'retry': {
         if (outcome.refreshDevices === true) this.refreshDevices.add(message.id);
         const settled = await this.settle(message, 'PENDING', { attempts, notBefore: outcome.notBefore });
@@ -158,6 +228,14 @@ export class Sender {
       default:
         return outcome satisfies never;
     }
+  }
+
+  /** Acked: the outcome goes with the claim of the next message, or is written by `writeOutcome` where none follows at once. */
+  private keepBack(message: Message, change: Outcome['change']): SendResult {
+    this.unwritten = { message, to: 'SENT', change };
+    this.count('SENT');
+    this.sends += 1;
+    return { kind: 'settled' };
   }
 
   private async settle(
@@ -197,7 +275,8 @@ export class Sender {
    * it. Otherwise it must be sent again, same id, same text: the answer carries what to send, to be claimed anew under pacing. One that
    * stays without an answer is laid aside for a while, so that the others go on; after 24 h it is given up.
    */
-  async leftOver(): Promise<{ message: Message; text: string } | { retryAtMs: number } | undefined> {
+  async leftOver(): Promise<LeftOver | { retryAtMs: number } | undefined> {
+    await this.writeOutcome();
     const hand = this.inHand;
     if (hand === undefined || this.settled) return undefined;
     const { table, clock } = this.deps;
@@ -217,7 +296,15 @@ export class Sender {
       await this.settle(message, 'FAILED', { error: outcomeUnknown });
       return undefined;
     }
-    if (tries < triesInARow) return { message, text };
+    // Counted with each claim that found its owner gone, and written with the next.
+    const died = hand.nonce === this.inherited?.nonce && this.inherited.released !== true;
+    this.crashes = (message.claim?.crashes ?? 0) + (died ? 1 : 0);
+    if (this.crashes >= maxCrashes) {
+      this.deps.metrics.poisoned.inc();
+      await this.settle(message, 'FAILED', { error: crashedHost });
+      return undefined;
+    }
+    if (tries < triesInARow) return { message, text, suspect: this.crashes === maxCrashes - 1 };
     const asides = (message.asides ?? 0) + 1;
     const notBefore = nowMs + Math.min(longestAsideMs, firstAsideMs * 2 ** (asides - 1));
     const settled = await this.settle(message, 'PENDING', { notBefore, openSince: since, asides });
@@ -233,6 +320,7 @@ export class Sender {
   /** Writes totals, and the end of the message in hand, without waiting for the next claim. False: the account is not ours any more. */
   async flush(): Promise<boolean> {
     if (!this.dirty) return true;
+    if (!(await this.writeOutcome())) return false;
     const settled = this.settled ? this.inHand : undefined;
     const { totals } = this;
     if (!(await flushTotals(this.deps.table, this.hold, totals, settled))) return false;

@@ -26,6 +26,8 @@ export interface TransportListener {
   textOf(messageId: string): Promise<string | undefined>;
   /** Exactly once, the last thing a session says. */
   onClosed(end: SessionEnd): void;
+  /** The network refused a question of ours, or did not answer it; what was asked goes on without the answer. */
+  onQueryFailed(): void;
   /** Something the tenant should read, such as WhatsApp demanding a passkey for linking. */
   onWarning(warning: string): void;
 }
@@ -60,6 +62,13 @@ export class Unanswered extends Error {
 }
 
 export interface TransportSession {
+  /** How many things have come from the server so far, of whatever kind: it rises while the line lives. */
+  readonly heard: number;
+  /**
+   * Asks the server for a sign of life, which also keeps the line open: the transport does not do so by itself. Undefined while the
+   * connection is not so far. Resolves when the server has answered, rejects when it refuses, never settles if it does not answer.
+   */
+  ping(): Promise<void> | undefined;
   /**
    * Encrypts, makes the advanced session durable, puts the stanza on the wire and waits for the server's ack, at most `ackTimeoutMs`.
    * Rejects with NotSent (nothing left this process) or Unanswered (it may have).

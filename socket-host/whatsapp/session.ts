@@ -16,17 +16,18 @@ import {
   type TransportSession,
   Unanswered,
 } from '../transport.ts';
+import { turns } from '../turns.ts';
 import { Acks, type PendingAck } from './acks.ts';
 import type { AccountCaches } from './caches.ts';
 import { Drain } from './drain.ts';
 import { sessionEnd } from './ending.ts';
 import { askLookup, knownLookup } from './lookups.ts';
+import { Pings } from './pings.ts';
 import { redact } from './redaction.ts';
 import { durableRepository } from './signal.ts';
 import { connectSocket } from './socket.ts';
 import { ciphertextsOf, type Identity, inboundOf, receiptsOf } from './stanzas.ts';
 import type { BaileysTransportOptions } from './transport.ts';
-import { turns } from './turns.ts';
 import type { ClientVersion } from './version.ts';
 import { Watchdog } from './watchdog.ts';
 
@@ -52,6 +53,7 @@ export class BaileysSession implements TransportSession {
   private readonly caches: AccountCaches;
   private readonly listener: TransportListener;
   private readonly acks = new Acks();
+  private readonly pings = new Pings();
   private readonly drain: Drain;
   private readonly watchdog: Watchdog;
   private readonly sendInTurn = turns();
@@ -66,6 +68,7 @@ export class BaileysSession implements TransportSession {
   private ourEnd: SessionEnd | undefined;
   private codes = 0;
   private encryptions = 0;
+  heard = 0;
 
   constructor(options: SessionOptions, caches: AccountCaches, listener: TransportListener) {
     this.options = options;
@@ -99,6 +102,11 @@ export class BaileysSession implements TransportSession {
     return ack.within(ackTimeoutMs);
   }
 
+  ping(): Promise<void> | undefined {
+    const loggedIn = this.state === 'open' || this.state === 'linking' || this.state === 'linked';
+    return this.sock !== undefined && loggedIn && this.mayAct() ? this.pings.ask(this.sock) : undefined;
+  }
+
   async typing(to: string, on: boolean): Promise<void> {
     if (!this.mayAct()) return;
     await this.sock?.sendPresenceUpdate(on ? 'composing' : 'paused', jidOf(to)).catch(() => {});
@@ -108,7 +116,9 @@ export class BaileysSession implements TransportSession {
     const { store, nowMs } = this.options;
     const known = knownLookup(store, to, nowMs());
     if (known !== undefined || this.sock === undefined || this.state !== 'open' || !this.mayAct()) return known;
-    return this.orEnd(askLookup(this.sock, store, to)).catch(() => undefined);
+    const answer = await this.orEnd(askLookup(this.sock, store, to)).catch(() => undefined);
+    if (answer === undefined && this.mayAct()) this.tell(() => this.listener.onQueryFailed());
+    return answer;
   }
 
   async requestPairingCode(phoneNumber: string): Promise<string> {
@@ -223,6 +233,8 @@ export class BaileysSession implements TransportSession {
 
   private received(frame: unknown): void {
     if (!isNode(frame)) return;
+    this.heard += 1;
+    this.pings.take(frame);
     if (frame.tag === 'success') this.watchdog.expect('login');
     const ciphertexts = ciphertextsOf(frame);
     for (const ciphertext of ciphertexts) this.stanzas.set(ciphertext, frame);

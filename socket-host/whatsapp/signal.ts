@@ -6,7 +6,7 @@ import {
   type SocketConfig,
 } from '@whiskeysockets/baileys';
 import type { AuthStore, KeyChanges } from '../auth/store.ts';
-import { turns, turnsByKey } from './turns.ts';
+import { turns, turnsByKey } from '../turns.ts';
 
 const tokenIndex = '__index';
 

@@ -34,6 +34,8 @@ export interface SocketOptions {
 const closeTimeoutMs = 2000;
 /** Unanswered queries of a login and of a first message stall this long; Baileys' default is a minute. */
 const queryTimeoutMs = 30_000;
+/** The longest interval of a timer: 25 days. */
+const neverMs = 2_147_483_647;
 const { INITIAL_BOOTSTRAP, PUSH_NAME } = proto.HistorySync.HistorySyncType;
 
 /** Starts a Baileys socket for a gateway that only sends and reads texts. */
@@ -48,7 +50,8 @@ export function connectSocket(options: SocketOptions): WASocket {
     browser: Browsers.macOS('Chrome'),
     connectTimeoutMs,
     defaultQueryTimeoutMs: queryTimeoutMs,
-    keepAliveIntervalMs: 30_000,
+    // Whoever holds the session pings: Baileys' own pings would double the traffic and tell nobody how long the answer took.
+    keepAliveIntervalMs: neverMs,
     qrTimeout: qrTimeoutMs,
     // An exit's `agent`, `fetchAgent` and `options.dispatcher` belong here, all three: an account that has one never connects without.
     markOnlineOnConnect: false,

@@ -15,7 +15,7 @@ import type { Account, AccountHot } from '../../lib/domain/account.ts';
 import type { Contract, PageRow } from '../../lib/domain/contract.ts';
 import { messageId, newId } from '../../lib/domain/ids.ts';
 import type { Message } from '../../lib/domain/message.ts';
-import type { Clock } from '../../lib/runtime/clock.ts';
+import { type Clock, systemClock } from '../../lib/runtime/clock.ts';
 import { hostConfig } from '../../lib/runtime/config.ts';
 import { type RunningHost, startHost } from '../../socket-host/host.ts';
 import { startEmulators } from './emulators.ts';
@@ -55,8 +55,11 @@ function injectFaults(clients: Clients, faults: Faults): void {
   clients.s3.middlewareStack.add(around, place);
 }
 
-/** Everything between the API and the phone, in this process: emulators, feed, hosts, and a network in memory. */
-export async function startGateway(clock: Clock) {
+/**
+ * Everything between the API and the phone, in this process: emulators, feed, hosts, and a network in memory. `fleetClock` is what hosts
+ * judge each other by: a lease on a clock that runs fast would be over whenever the machine is busy.
+ */
+export async function startGateway(clock: Clock, fleetClock: Clock = systemClock) {
   const emulators = await startEmulators();
   const { deps } = emulators;
   // The feed lives by the same clock as the host.
@@ -79,6 +82,7 @@ export async function startGateway(clock: Clock) {
         config: hostConfig({ ...emulators.env, HOST_DATA_DIR: dir, DRAIN_SEC: '2' }),
         clients,
         clock,
+        fleetClock,
         logger: quiet,
         random: Math.random,
         transports: network.transports,

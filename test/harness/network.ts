@@ -21,6 +21,9 @@ export interface Wire {
 /** How the network answers a send: an ack (with an error code or without), silence, or a line that breaks before the wire. */
 export type Answer = Ack | 'silence' | 'not_sent';
 
+/** How the network answers a ping: after so many ms of the clock, with a refusal, or never. */
+export type PingAnswer = number | 'refused' | 'silence';
+
 /**
  * A messaging network in memory, for tests of the host itself: it links and opens at once, acks what it is told to ack, and keeps what was on
  * the wire. Numbers ending in 0000 are not on it.
@@ -29,6 +32,7 @@ export function fakeNetwork(clock: Clock) {
   const wire: Wire[] = [];
   const sessions = new Map<string, FakeSession>();
   let answer: (message: { id: string; to: string }) => Answer = () => ({});
+  let pingAnswer: (account: string) => PingAnswer = () => 5;
   let atOpen: ((session: FakeSession) => void) | undefined;
   let refuse: ((account: string) => SessionEnd | undefined) | undefined;
 
@@ -36,7 +40,11 @@ export function fakeNetwork(clock: Clock) {
     readonly account: Account;
     readonly listener: TransportListener;
     private closed = false;
+    private readonly over = Promise.withResolvers<void>();
     readonly lookups: string[] = [];
+    /** Raise it for whatever else comes from the server. */
+    heard = 0;
+    pings = 0;
 
     constructor(account: Account, listener: TransportListener) {
       this.account = account;
@@ -54,7 +62,7 @@ export function fakeNetwork(clock: Clock) {
 
     end(end: SessionEnd): void {
       if (this.closed) return;
-      this.closed = true;
+      this.shut();
       this.listener.onClosed(end);
     }
 
@@ -70,14 +78,28 @@ export function fakeNetwork(clock: Clock) {
       void clock.sleep(60_000).then(() => this.offer(attempt + 1));
     }
 
+    ping(): Promise<void> | undefined {
+      if (this.closed) return undefined;
+      this.pings += 1;
+      const answer = pingAnswer(this.account.id);
+      if (answer === 'silence') return new Promise(() => {});
+      return clock.sleep(answer === 'refused' ? 5 : answer).then(() => {
+        this.heard += 1;
+        if (answer === 'refused') throw new Error('refused');
+      });
+    }
+
     async send(message: { id: string; to: string; text: string }, ackTimeoutMs: number): Promise<Ack> {
       if (this.closed) throw new NotSent('closed');
       const result = answer(message);
       if (result === 'not_sent') throw new NotSent('the line broke');
       wire.push({ ...message, at: clock.nowMs(), account: this.account.id });
       await clock.sleep(2);
-      if (result !== 'silence') return result;
-      await clock.sleep(ackTimeoutMs);
+      if (result !== 'silence') {
+        this.heard += 1;
+        return result;
+      }
+      await Promise.race([clock.sleep(ackTimeoutMs), this.over.promise]);
       throw new Unanswered('no ack');
     }
 
@@ -93,11 +115,16 @@ export function fakeNetwork(clock: Clock) {
     }
 
     async logout(): Promise<void> {
-      this.closed = true;
+      this.shut();
     }
 
     async close(): Promise<void> {
+      this.shut();
+    }
+
+    private shut(): void {
       this.closed = true;
+      this.over.resolve();
     }
   }
 
@@ -117,6 +144,9 @@ export function fakeNetwork(clock: Clock) {
     transports,
     answerWith(next: typeof answer): void {
       answer = next;
+    },
+    pingWith(next: typeof pingAnswer): void {
+      pingAnswer = next;
     },
     /** Called between open and drained: what waited at the server. */
     whenOpening(next: typeof atOpen): void {

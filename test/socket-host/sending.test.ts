@@ -123,6 +123,6 @@ describe('sending a contract', () => {
     const express = await gateway.contract(account, rowsTo(3, 5000), { lane: 'express' });
     await until('completed', () => completed(express.id));
     expect(gateway.wire.length).toBeLessThan(290);
-    await until('completed', () => completed(bulk.id), 20_000);
-  }, 30_000);
+    await until('completed', () => completed(bulk.id), 40_000);
+  }, 60_000);
 });

@@ -137,6 +137,7 @@ export async function gateway(): Promise<Gateway> {
           said.end = end;
           tell('closed');
         },
+        onQueryFailed: () => tell('query failed'),
         onWarning(warning) {
           said.warnings.push(warning);
           tell('warning');

@@ -1,0 +1,182 @@
+import { type FeedRequest, requestFeed } from '../lib/aws/feed-queue.ts';
+import { raiseEpoch } from '../lib/aws/ownership.ts';
+import type { Account } from '../lib/domain/account.ts';
+import type { Reaction } from '../lib/domain/disconnect.ts';
+import type { AccountRecord, Patch } from './account-record.ts';
+import type { Connection } from './connection.ts';
+import type { Useless } from './connection-check.ts';
+import { ConnectionHistory } from './connection-history.ts';
+import type { HostDeps } from './deps.ts';
+import type { LiveSession } from './live-session.ts';
+import { codeLabel } from './metrics.ts';
+import type { Sender } from './sender.ts';
+import type { SessionEnd } from './transport.ts';
+
+/** The account's parts, and the moves of its state machine, that the end of a connection can lead to. */
+interface Needs {
+  deps: HostDeps;
+  record: AccountRecord;
+  sender: Sender;
+  connection: Connection;
+  refreshVersion(): Promise<void>;
+  /** `lost`: it has ended, or must, though the account is to stay connected. */
+  closeSession(lost?: { code?: number }): Promise<void>;
+  connect(): Promise<void>;
+  /** Connects again after so long. */
+  wait(ms: number): void;
+  /** Gives the account up; nobody needs to take it. */
+  leave(): Promise<void>;
+  /** The account is not ours any more. */
+  fence(why: string): void;
+}
+
+/** What follows the end of a connection: another one, now or later, or a status in which the account stops. */
+export class ConnectionClose {
+  private readonly needs: Needs;
+  private readonly history: ConnectionHistory;
+  private sendsSeen = 0;
+  /** Why the last connection ended, until the next one begins. */
+  private last: string | undefined;
+
+  constructor(needs: Needs) {
+    this.needs = needs;
+    this.history = new ConnectionHistory(needs.deps.clock, needs.deps.random);
+  }
+
+  /** A connection begins. */
+  begun(): void {
+    if (this.last !== undefined) this.needs.deps.metrics.reconnects.inc({ code: this.last });
+    this.last = undefined;
+  }
+
+  /** It is open. */
+  opened(): void {
+    this.history.opened();
+  }
+
+  /** It has ended. */
+  async closed(end: SessionEnd): Promise<void> {
+    const { deps, record } = this.needs;
+    this.last = codeLabel(end.code, 'none');
+    deps.metrics.closes.inc({ code: this.last });
+    deps.logger.info({ account: record.hold.accountId, code: end.code, detail: end.detail }, 'connection closed');
+    await this.needs.closeSession(end);
+    await this.react(this.history.judge(end, record.account), end.code);
+  }
+
+  /** A check has shown that it is of no use any more. */
+  async dropped(live: LiveSession, why: Useless): Promise<void> {
+    if (this.needs.connection.live !== live) return;
+    if (why === 'errors') return await this.closed({ detail: 'too many errors' });
+    // Nothing is answered any more: a message in hand need not wait for its ack.
+    await live.session.close();
+    // While linking, 408 says that nobody used the codes.
+    const code = this.needs.record.account.linkedAt === undefined ? 428 : 408;
+    await this.closed({ code, detail: 'nothing comes from the server any more' });
+  }
+
+  /** Ends the connection, if there is one, and connects again after the backoff. */
+  async retryLater(): Promise<void> {
+    this.last ??= 'ours';
+    await this.needs.closeSession({});
+    const sends = this.needs.sender.settledSends;
+    this.needs.wait(this.history.nextWaitMs(sends > this.sendsSeen));
+    this.sendsSeen = sends;
+  }
+
+  /** Nobody used the codes: the account waits for its user, without a host. */
+  async giveUpLinking(): Promise<void> {
+    await this.needs.closeSession();
+    await this.needs.record.save({
+      status: 'disconnected',
+      statusReason: 'link_timeout',
+      link: undefined,
+      pairingFor: undefined,
+    });
+    await this.needs.leave();
+    await this.askFeed('feed');
+  }
+
+  /** The device is unlinked: its keys go, and what is in hand ends. */
+  async forget(reason: 'by_request' | 'by_whatsapp'): Promise<void> {
+    await this.needs.closeSession();
+    await this.needs.sender.abandon();
+    await this.needs.connection.wipeKeys();
+    await this.needs.record.save({
+      status: 'logged_out',
+      statusReason: reason,
+      linkedAt: undefined,
+      link: undefined,
+    });
+    await this.needs.leave();
+    await this.askFeed(this.needs.record.account.deletedAt === undefined ? 'feed' : 'remove');
+  }
+
+  /** Connecting again cannot help. */
+  async fail(statusReason: string): Promise<void> {
+    await this.stop({ status: 'failed', statusReason });
+    await this.needs.leave();
+  }
+
+  /** Does what the reaction asks for. `code` is WhatsApp's, undefined where it gave none. The session is closed already. */
+  private async react(reaction: Reaction, code: number | undefined): Promise<void> {
+    const { deps, record, sender, connection } = this.needs;
+    switch (reaction.kind) {
+      case 'reconnect_now':
+        await connection.commitKeys();
+        return await this.needs.connect();
+      case 'backoff':
+        await record.save({ status: 'disconnected', statusReason: 'connection_lost' });
+        return await this.retryLater();
+      case 'await_user':
+        return await this.giveUpLinking();
+      case 'logged_out':
+        return await this.forget(reaction.byUs ? 'by_request' : 'by_whatsapp');
+      case 'replaced':
+        return await this.takeBack();
+      case 'restricted':
+        // What is in hand stays so, and is settled on the next connection.
+        await this.stop({ status: 'restricted', statusReason: 'temporary_ban', restrictedUntil: reaction.untilMs });
+        return this.needs.wait(reaction.untilMs - deps.clock.nowMs());
+      case 'banned':
+        if (record.account.deletedAt !== undefined) return await this.forget('by_whatsapp');
+        await sender.abandon();
+        await this.stop({ status: 'banned', statusReason: `refused_${code}` });
+        return await this.needs.leave();
+      case 'refresh_version':
+        await this.needs.refreshVersion();
+        return await this.needs.connect();
+      case 'failed':
+        if (record.account.deletedAt !== undefined) return await this.forget('by_request');
+        return await this.fail(reaction.reason);
+      default:
+        return reaction satisfies never;
+    }
+  }
+
+  /** 440 while our claim is valid: once, under a new epoch with a new barrier, after jitter. */
+  private async takeBack(): Promise<void> {
+    const { deps, record, connection } = this.needs;
+    await connection.closeKeys();
+    if (!(await raiseEpoch(deps.table, record.hold))) return this.needs.fence('a newer claim stands');
+    await record.save({ status: 'disconnected', statusReason: 'replaced' });
+    this.needs.wait(1000 + deps.random() * 2000);
+  }
+
+  /** A status in which the account cannot send: what waits in its lanes goes back to its contracts. */
+  private async stop(patch: Patch & { status: Account['status'] }): Promise<void> {
+    await this.needs.record.save(patch);
+    await this.askFeed('feed');
+  }
+
+  /** The status stands whether the feed hears of it at once or not: the sweep asks it about queued messages again. */
+  private async askFeed(kind: FeedRequest['kind']): Promise<void> {
+    const { deps, record } = this.needs;
+    const { tenantId, accountId } = record.hold;
+    try {
+      await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind, tenantId, accountId });
+    } catch (error) {
+      deps.failed('feed', error);
+    }
+  }
+}

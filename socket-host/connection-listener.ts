@@ -1,0 +1,57 @@
+import { readText } from '../lib/aws/messages.ts';
+import type { AccountRecord } from './account-record.ts';
+import type { ConnectionEvents } from './connection-events.ts';
+import type { HostDeps } from './deps.ts';
+import type { LinkSeries } from './link-series.ts';
+import type { LiveSession } from './live-session.ts';
+import type { Receipts } from './receipts.ts';
+import type { SessionEnd, TransportListener } from './transport.ts';
+
+interface Needs {
+  deps: HostDeps;
+  record: AccountRecord;
+  links: LinkSeries;
+  receipts: Receipts;
+  events: ConnectionEvents;
+  mayAct(): boolean;
+  /** Queues the task behind what the account is doing; it is left out when `live` is not the account's connection any more. */
+  handle(live: () => LiveSession, where: string, task: () => Promise<void>): void;
+  opened(live: LiveSession, phoneNumber: string): Promise<void>;
+  closed(end: SessionEnd): Promise<void>;
+}
+
+/** Takes what one connection says: changes of its state in turn, receipts and inbound messages at once. */
+export function listenTo(live: () => LiveSession, needs: Needs): TransportListener {
+  const { deps, record, links, receipts, events, handle } = needs;
+  const { tenantId } = record.hold;
+  return {
+    onLink: (link) => handle(live, 'link', () => links.offered(live().session, link)),
+    onLinked: ({ phoneNumber }) =>
+      handle(live, 'linked', async () => {
+        links.end();
+        await record.save({
+          phoneNumber,
+          linkedAt: deps.clock.nowMs(),
+          ...record.pacedSince(phoneNumber),
+          link: undefined,
+          pairingFor: undefined,
+        });
+      }),
+    onOpen: ({ phoneNumber }) => handle(live, 'open', () => needs.opened(live(), phoneNumber)),
+    onDrained: () => live().drained(),
+    onReceipt: (receipt) => {
+      deps.metrics.receipts.inc({ kind: receipt.kind });
+      events.received(receipt);
+      receipts.add(receipt);
+    },
+    onInbound: async (message) => {
+      if (!needs.mayAct()) throw new Error('this host does not own the account any more');
+      events.active();
+      await record.keepInbound(message);
+    },
+    textOf: (messageId) => readText(deps.table, tenantId, messageId),
+    onClosed: (end) => handle(live, 'closed', () => needs.closed(end)),
+    onQueryFailed: () => live().check.queryFailed(),
+    onWarning: (warning) => handle(live, 'warning', () => record.warn(warning)),
+  };
+}

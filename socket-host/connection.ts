@@ -1,0 +1,73 @@
+import type { Hold } from '../lib/aws/ownership.ts';
+import type { Account } from '../lib/domain/account.ts';
+import type { AuthStore } from './auth/store.ts';
+import type { AccountParts } from './deps.ts';
+import { type LiveNeeds, LiveSession } from './live-session.ts';
+import type { Transport, TransportListener } from './transport.ts';
+
+interface Needs extends Omit<LiveNeeds, 'checks'> {
+  parts: AccountParts;
+  hold: Hold;
+  account(): Account;
+  /** A commit to the keys showed that the account is not ours any more. */
+  fenced(why: string): void;
+}
+
+/** An account's connection and what it stands on: keys, a transport over them, at most one session. Each is opened when first needed. */
+export class Connection {
+  private readonly needs: Needs;
+  private store: AuthStore | undefined;
+  private transport: Transport | undefined;
+  private session: LiveSession | undefined;
+
+  constructor(needs: Needs) {
+    this.needs = needs;
+  }
+
+  get live(): LiveSession | undefined {
+    return this.session;
+  }
+
+  async keys(): Promise<AuthStore> {
+    if (this.store !== undefined) return this.store;
+    const { parts, hold, account, fenced } = this.needs;
+    const store = await parts.openStore(hold, fenced);
+    this.store = store;
+    this.transport = parts.transport(store, account());
+    return store;
+  }
+
+  /** Begins a session over the opened keys; undefined if they are closed by now. */
+  open(listener: (live: () => LiveSession) => TransportListener): LiveSession | undefined {
+    if (this.transport === undefined) return undefined;
+    const needs = { ...this.needs, checks: this.needs.parts.checks };
+    const live: LiveSession = new LiveSession(needs, this.transport.open(listener(() => live)));
+    this.session = live;
+    return live;
+  }
+
+  async close(): Promise<void> {
+    const { session } = this;
+    this.session = undefined;
+    await session?.close();
+  }
+
+  async commitKeys(): Promise<void> {
+    await this.store?.commit();
+  }
+
+  /** The device is unlinked: its keys are worth nothing any more. */
+  async wipeKeys(): Promise<void> {
+    const store = await this.keys();
+    await store.wipe();
+    this.store = undefined;
+    this.transport = undefined;
+  }
+
+  async closeKeys(): Promise<void> {
+    const { store } = this;
+    this.store = undefined;
+    this.transport = undefined;
+    await store?.close();
+  }
+}

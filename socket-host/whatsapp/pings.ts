@@ -1,0 +1,30 @@
+import { type BinaryNode, S_WHATSAPP_NET, type WASocket } from '@whiskeysockets/baileys';
+
+/** Pings of one connection, one at a time. Baileys' own tell nobody when they are answered; these take no timer and no listener each. */
+export class Pings {
+  private pending: { id: string; answer: PromiseWithResolvers<void> } | undefined;
+
+  /** Resolves when the server has answered, rejects when it refuses; never settles if neither comes before the next one. */
+  ask(sock: WASocket): Promise<void> {
+    const id = sock.generateMessageTag();
+    const answer = Promise.withResolvers<void>();
+    this.pending = { id, answer };
+    const ping: BinaryNode = {
+      tag: 'iq',
+      attrs: { id, to: S_WHATSAPP_NET, type: 'get', xmlns: 'w:p' },
+      content: [{ tag: 'ping', attrs: {} }],
+    };
+    // A line that takes nothing any more ends, or falls silent: both are noticed elsewhere.
+    sock.sendNode(ping).catch(() => {});
+    return answer.promise;
+  }
+
+  /** Takes whatever comes from the server. */
+  take({ tag, attrs }: BinaryNode): void {
+    if (this.pending === undefined || attrs.id !== this.pending.id || tag !== 'iq') return;
+    const { answer } = this.pending;
+    this.pending = undefined;
+    if (attrs.type === 'error') answer.reject(new Error('WhatsApp refused a ping'));
+    else answer.resolve();
+  }
+}
