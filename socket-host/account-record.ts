@@ -1,12 +1,8 @@
-import { storeInbound } from '../lib/aws/inbound.ts';
 import { keys } from '../lib/aws/keys.ts';
 import { type Hold, type StatusPatch, saveStatus } from '../lib/aws/ownership.ts';
 import type { Account } from '../lib/domain/account.ts';
 import { slowWarning } from '../lib/domain/connection-check.ts';
 import type { HostDeps } from './deps.ts';
-import type { InboundMessage } from './transport.ts';
-
-const inboundDays = 30;
 
 export type Patch = { [K in keyof StatusPatch]: StatusPatch[K] | undefined };
 
@@ -61,12 +57,5 @@ export class AccountRecord {
     if (this.view.warnings.includes(warning) === holds) return;
     const others = this.view.warnings.filter((other) => other !== warning);
     await this.save({ warnings: holds ? [...others, warning].slice(-10) : others });
-  }
-
-  /** Stores what somebody wrote to the account; storing it twice keeps one. */
-  async keepInbound(message: InboundMessage): Promise<void> {
-    const { type: kind, ...rest } = message;
-    const ttl = Math.floor(this.deps.clock.nowMs() / 1000) + inboundDays * 24 * 3600;
-    await storeInbound(this.deps.table, this.hold, { ...rest, kind, ttl });
   }
 }

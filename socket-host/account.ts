@@ -9,6 +9,7 @@ import { ConnectionEvents } from './connection-events.ts';
 import { listenTo } from './connection-listener.ts';
 import type { AccountParts, HostDeps } from './deps.ts';
 import type { Movable } from './handover.ts';
+import { Inbound } from './inbound.ts';
 import { LinkSeries } from './link-series.ts';
 import type { LiveSession } from './live-session.ts';
 import type { FenceCause } from './metrics.ts';
@@ -35,6 +36,7 @@ export class AccountRunner {
   private readonly parts: AccountParts;
   private readonly record: AccountRecord;
   private readonly receipts: Receipts;
+  private readonly inbound: Inbound;
   private readonly sender: Sender;
   private readonly loop: SendLoop;
   private readonly links: LinkSeries;
@@ -61,11 +63,18 @@ export class AccountRunner {
     this.record = new AccountRecord(deps, this.hold, account, (why) => this.fence(why));
     this.receipts = new Receipts({
       table: deps.table,
+      clock: deps.clock,
       sent: deps.sent,
       tenantId: account.tenantId,
       mayAct: () => this.mayAct(),
       failed: (error) => this.deps.failed('receipt', error),
     });
+    this.inbound = new Inbound(
+      deps,
+      this.hold,
+      () => this.record.account,
+      () => this.mayAct(),
+    );
     this.sender = new Sender(deps, this.hold, hot.inHand);
     this.loop = new SendLoop(deps, this.hold, account, hot, this.sender);
     this.events = new ConnectionEvents(deps, this.hold, lastActivity(account, hot));
@@ -104,6 +113,7 @@ export class AccountRunner {
       record: this.record,
       links: this.links,
       receipts: this.receipts,
+      inbound: this.inbound,
       events: this.events,
       mayAct: () => this.mayAct(),
       handle: (live, where, task) => this.handle(live, where, task),
@@ -223,7 +233,7 @@ export class AccountRunner {
     await this.record.save({ status: 'connecting', statusReason: undefined });
     await this.parts.connectSlot(this.halting.signal);
     if (this.halting.signal.aborted || this.mode !== 'connecting') return;
-    await Promise.all([this.connection.keys(), this.events.load()]);
+    await Promise.all([this.connection.keys(), this.events.load(), this.inbound.adopt()]);
     // Fenced meanwhile.
     if (!this.mayAct()) return await this.connection.closeKeys();
     const live = this.connection.open((live) => listenTo(live, this.listening));
@@ -247,6 +257,7 @@ export class AccountRunner {
       phoneNumber,
       ...(this.record.account.linkedAt === undefined ? { linkedAt: this.deps.clock.nowMs() } : {}),
     });
+    this.inbound.opened(live.session);
     const current = () => live;
     live.startSending(this.loop, this.receipts, (end) => {
       if (end === 'fenced') this.fence('a newer claim stands');
@@ -290,7 +301,7 @@ export class AccountRunner {
   private async leave(options: { wanted: boolean }): Promise<void> {
     await this.closeSession();
     await this.receipts.settled();
-    await Promise.all([this.connection.closeKeys(), this.events.save()]);
+    await Promise.all([this.connection.closeKeys(), this.events.save(), this.inbound.stop()]);
     if (this.mayAct()) {
       await this.loop.giveBack().catch((error: unknown) => this.deps.failed('lane', error));
       await this.sender.flush();
@@ -307,6 +318,7 @@ export class AccountRunner {
     if (this.mode === 'gone') return;
     this.mode = 'gone';
     this.links.end();
+    this.inbound.abandon();
     this.connection.live?.abort();
     this.turns.cancel();
     this.halting.abort();
@@ -319,6 +331,7 @@ export class AccountRunner {
     const connected = this.mode === 'open' || this.mode === 'connecting';
     if (lost !== undefined && connected) this.events.closed(lost.code);
     else if (this.mode === 'open') this.events.add('released');
+    this.inbound.closed();
     await this.connection.close();
     if (connected) this.mode = 'held';
   }

@@ -2,6 +2,7 @@ import { readText } from '../lib/aws/messages.ts';
 import type { AccountRecord } from './account-record.ts';
 import type { ConnectionEvents } from './connection-events.ts';
 import type { HostDeps } from './deps.ts';
+import type { Inbound } from './inbound.ts';
 import type { LinkSeries } from './link-series.ts';
 import type { LiveSession } from './live-session.ts';
 import type { Receipts } from './receipts.ts';
@@ -12,6 +13,7 @@ interface Needs {
   record: AccountRecord;
   links: LinkSeries;
   receipts: Receipts;
+  inbound: Inbound;
   events: ConnectionEvents;
   mayAct(): boolean;
   /** Queues the task behind what the account is doing; it is left out when `live` is not the account's connection any more. */
@@ -22,7 +24,7 @@ interface Needs {
 
 /** Takes what one connection says: changes of its state in turn, receipts and inbound messages at once. */
 export function listenTo(live: () => LiveSession, needs: Needs): TransportListener {
-  const { deps, record, links, receipts, events, handle } = needs;
+  const { deps, record, links, receipts, inbound, events, handle } = needs;
   const { tenantId } = record.hold;
   return {
     onLink: (link) => handle(live, 'link', () => links.offered(live().session, link)),
@@ -42,13 +44,15 @@ export function listenTo(live: () => LiveSession, needs: Needs): TransportListen
     onReceipt: (receipt) => {
       deps.metrics.receipts.inc({ kind: receipt.kind });
       events.received(receipt);
-      receipts.add(receipt);
+      return receipts.add(receipt);
     },
     onInbound: async (message) => {
       if (!needs.mayAct()) throw new Error('this host does not own the account any more');
       events.active();
-      await record.keepInbound(message);
+      await inbound.keep(message);
     },
+    onUndecryptable: (id) => inbound.undecryptable(id),
+    onLidLearnt: (person) => inbound.mayWriteTo(person),
     textOf: (messageId) => readText(deps.table, tenantId, messageId),
     onClosed: (end) => handle(live, 'closed', () => needs.closed(end)),
     onQueryFailed: () => live().check.queryFailed(),

@@ -12,6 +12,7 @@ export function watched(
       const startedMs = clock.monotonicMs();
       try {
         const ack = await session.send(message, ackTimeoutMs);
+        if (ack.withheld === true) return ack;
         if (ack.code === undefined) events.sent(clock.monotonicMs() - startedMs);
         else events.add('error_ack', ack.code);
         answered();
@@ -27,6 +28,7 @@ export function watched(
     ping: () => session.ping(),
     typing: (to, on) => session.typing(to, on),
     lookup: (to) => session.lookup(to),
+    lidOf: (to) => session.lidOf(to),
     requestPairingCode: (phoneNumber) => session.requestPairingCode(phoneNumber),
     logout: () => session.logout(),
     close: () => session.close(),

@@ -12,6 +12,8 @@ export type FenceCause = (typeof fenceCauses)[number];
 
 /** `drain` and `rebalance`: given to another host; `taken`: one that another host gave or left. */
 const handoverKinds = ['drain', 'rebalance', 'taken'] as const;
+/** `received` from the socket and `stored` in the table part only while storing fails. */
+const inboundSteps = ['received', 'stored', 'repeated', 'undecryptable'] as const;
 /** Of a question to WhatsApp's server on an open connection. */
 const checkResults = ['ok', 'slow', 'failed'] as const;
 
@@ -49,6 +51,12 @@ export function createMetrics() {
       acceptBuckets,
     ),
     receipts: counter('receipts', 'Receipts by kind', ['kind']),
+    inbound: counter('inbound', 'Messages of people: received, stored, repeated, undecryptable', ['result']),
+    batches: counter('inbound_batches', 'Batches of them that were closed: owner, next_owner', ['kind']),
+    optOuts: counter('opt_outs', 'Opt-outs by word and those undone: stop, start', ['kind']),
+    confirmations: counter('opt_out_confirmations', 'Sendings of the answer to an opt-out: sent, refused, unanswered', [
+      'result',
+    ]),
     poisoned: counter('poisoned_messages', 'Messages given up because hosts died over them'),
     closes: counter('connection_closes', 'Closed connections by WhatsApp reason code', ['code']),
     reconnects: counter('reconnects', 'Connections begun after one that ended, by its reason code; ours: we ended it', [
@@ -73,6 +81,7 @@ export function createMetrics() {
   // From the first scrape on, so that a rate over the first one is seen.
   for (const why of fenceCauses) metrics.fences.inc({ why }, 0);
   for (const kind of handoverKinds) metrics.handovers.inc({ kind }, 0);
+  for (const result of inboundSteps) metrics.inbound.inc({ result }, 0);
   for (const result of checkResults) metrics.connectionChecks.inc({ result }, 0);
   return metrics;
 }

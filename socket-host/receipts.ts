@@ -1,6 +1,7 @@
 import { moveMessage, readMessage } from '../lib/aws/messages.ts';
 import { ConditionFailed, type Table } from '../lib/aws/table.ts';
 import { applyReceipt, type Message } from '../lib/domain/message.ts';
+import type { Clock } from '../lib/runtime/clock.ts';
 import type { SentMessages } from './sent-messages.ts';
 
 interface Receipt {
@@ -9,12 +10,20 @@ interface Receipt {
   at: number;
 }
 
+interface Waiting {
+  receipt: Receipt;
+  written: PromiseWithResolvers<void>;
+}
+
 /** Receipts of different messages written at the same time. */
 const width = 4;
+/** A write that fails is tried again after these waits; what fails then too comes again on the next connection. */
+const waitsMs = [500, 2000, 8000];
 
 /**
  * Writes the receipts of one account. Receipts of one message are written one after the other, and only forward: an older one that
- * comes late changes nothing. A receipt for a message in hand settles it: the skipped SENT is filled in.
+ * comes late changes nothing. A receipt for a message in hand settles it: the skipped SENT is filled in. `add` resolves when a receipt is in the
+ * table or changes nothing; whoever brought it is told only then that we have it.
  */
 export class Receipts {
   private readonly table: Table;
@@ -22,32 +31,40 @@ export class Receipts {
   private readonly mayAct: () => boolean;
   private readonly failed: (error: unknown) => void;
   private readonly sent: SentMessages;
-  private readonly waiting = new Map<string, Receipt[]>();
+  private readonly clock: Clock;
+  private readonly waiting = new Map<string, Waiting[]>();
   private active = 0;
+  /** The last one could not be written in all its tries: the others of a long queue do not wait as long, one after the other. */
+  private failing = false;
   private idle: (() => void)[] = [];
 
   constructor(options: {
     table: Table;
+    clock: Clock;
     sent: SentMessages;
     tenantId: string;
     mayAct(): boolean;
     failed(error: unknown): void;
   }) {
     this.table = options.table;
+    this.clock = options.clock;
     this.sent = options.sent;
     this.tenantId = options.tenantId;
     this.mayAct = options.mayAct;
     this.failed = options.failed;
   }
 
-  add(receipt: Receipt): void {
+  /** Rejects when it could not be written, or when the account is not ours any more. */
+  add(receipt: Receipt): Promise<void> {
+    const written = Promise.withResolvers<void>();
     const line = this.waiting.get(receipt.messageId);
-    if (line !== undefined) line.push(receipt);
-    else this.waiting.set(receipt.messageId, [receipt]);
+    if (line !== undefined) line.push({ receipt, written });
+    else this.waiting.set(receipt.messageId, [{ receipt, written }]);
     if (this.active < width) void this.work();
+    return written.promise;
   }
 
-  /** Resolves when all receipts that came so far are written. */
+  /** Resolves when all receipts that came so far are written or given up. */
   async settled(): Promise<void> {
     if (this.active === 0 && this.waiting.size === 0) return;
     await new Promise<void>((resolve) => this.idle.push(resolve));
@@ -63,13 +80,7 @@ export class Receipts {
       const line = this.waiting.get(id) ?? [];
       this.waiting.delete(id);
       this.busy.add(id);
-      for (const receipt of line) {
-        try {
-          if (this.mayAct()) await this.write(receipt);
-        } catch (error) {
-          this.failed(error);
-        }
-      }
+      for (const { receipt, written } of line) await this.tryToWrite(receipt).then(written.resolve, written.reject);
       this.busy.delete(id);
     }
     this.active -= 1;
@@ -81,6 +92,25 @@ export class Receipts {
   private nextFree(): string | undefined {
     for (const id of this.waiting.keys()) if (!this.busy.has(id)) return id;
     return undefined;
+  }
+
+  private async tryToWrite(receipt: Receipt): Promise<void> {
+    for (let attempt = 0; ; attempt++) {
+      if (!this.mayAct()) throw new Error('the account is not ours any more');
+      try {
+        await this.write(receipt);
+        this.failing = false;
+        return;
+      } catch (error) {
+        this.failed(error);
+        const waitMs = this.failing ? undefined : waitsMs[attempt];
+        if (waitMs === undefined) {
+          this.failing = true;
+          throw error;
+        }
+        await this.clock.sleep(waitMs);
+      }
+    }
   }
 
   private async write(receipt: Receipt): Promise<void> {

@@ -1,12 +1,11 @@
-import { readContract } from '../lib/aws/contracts.ts';
 import { requestFeed } from '../lib/aws/feed-queue.ts';
-import { isRunning, moveMessage, readHot } from '../lib/aws/messages.ts';
+import { moveMessage, readHot } from '../lib/aws/messages.ts';
 import type { Hold } from '../lib/aws/ownership.ts';
 import { ConditionFailed } from '../lib/aws/table.ts';
 import type { Account, AccountHot } from '../lib/domain/account.ts';
 import { backoffMs, quickAttempts } from '../lib/domain/disconnect.ts';
 import { windowOf } from '../lib/domain/feed.ts';
-import type { Lane, Message } from '../lib/domain/message.ts';
+import { type Lane, type Message, optedOut } from '../lib/domain/message.ts';
 import {
   afterReconnect,
   leadMs,
@@ -24,7 +23,7 @@ import { LaneReader, type Taken } from './lane-reader.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { goesOn, type LeftOver, type Sender } from './sender.ts';
 import type { TransportSession } from './transport.ts';
-import { whenNotRunning } from './withdrawal.ts';
+import { insteadOf } from './withdrawal.ts';
 
 /** Lanes silent for longer than an entry can stay hidden, though the table counts some: they are fed again. */
 const refeedAfterMs = 45_000;
@@ -223,7 +222,7 @@ export class SendLoop {
         return undefined;
       }
     }
-    const instead = await this.insteadOf(message);
+    const instead = await insteadOf(this.deps.table, message, session.lidOf(message.to));
     if (instead !== undefined) return await this.withdraw(taken, message, instead);
     if (!this.deps.lease.valid()) return 'fenced';
     const claimed = await this.sender.claim(message, planned.next);
@@ -249,12 +248,6 @@ export class SendLoop {
       await this.lanes.finish(taken);
     } else this.openEntry = taken;
     return end;
-  }
-
-  /** Where the message goes if its contract does not run at this moment. */
-  private async insteadOf(message: Message): Promise<ReturnType<typeof whenNotRunning>> {
-    if (await isRunning(this.deps.table, message)) return undefined;
-    return whenNotRunning(await readContract(this.deps.table, message.tenantId, message.contractId));
   }
 
   private async sendOne(
@@ -334,7 +327,8 @@ export class SendLoop {
     // A long row of these would keep the last outcome from the account's totals.
     if (this.sender.dirty) await this.sender.flush();
     try {
-      await moveMessage(this.deps.table, message, to, {}, to === 'PENDING' ? [goesOn(message)] : []);
+      const change = to === 'SUPPRESSED' ? { error: optedOut } : {};
+      await moveMessage(this.deps.table, message, to, change, to === 'PENDING' ? [goesOn(message)] : []);
       await this.leftLane(taken.lane);
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;

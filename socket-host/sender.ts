@@ -204,9 +204,17 @@ export class Sender {
       this.deps.logger.info({ message: message.id, reason: String(error) }, 'a send has no answer yet');
       return lease.valid() ? { kind: 'open' } : { kind: 'fenced' };
     }
+    if (ack.withheld === true) return await this.withheld(message);
     metrics.ackSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
     metrics.acks.inc({ code: codeLabel(ack.code, 'ok') });
     return await this.answered(message, ack);
+  }
+
+  /** The person had opted out by another address. The number is suppressed by now, so the next claim ends the message. */
+  private async withheld(message: Message): Promise<SendResult> {
+    const notBefore = this.deps.clock.nowMs();
+    const settled = await this.settle(message, 'PENDING', { notBefore });
+    return settled.kind === 'settled' ? { ...settled, retryAtMs: notBefore } : settled;
   }
 
   private async answered(message: Message, ack: Ack): Promise<SendResult> {

@@ -1,4 +1,5 @@
 import type { Account, AccountLink } from '../lib/domain/account.ts';
+import type { InboundMessage } from '../lib/domain/inbound.ts';
 import type { AuthStore } from './auth/store.ts';
 
 /**
@@ -19,9 +20,17 @@ export interface TransportListener {
   onOpen(identity: { phoneNumber: string }): void;
   /** Everything that waited at the server while we were away has been handled. At most once a session, after onOpen. */
   onDrained(): void;
-  onReceipt(receipt: { messageId: string; kind: 'delivered' | 'read'; at: number }): void;
+  /** The network is told that we have it once this resolves; when it rejects, the next connection gets the receipt again. Told at once, in order. */
+  onReceipt(receipt: { messageId: string; kind: 'delivered' | 'read'; at: number }): Promise<void>;
   /** Awaited before the receipt goes out: when it rejects, the session ends unreceipted and WhatsApp delivers again. */
   onInbound(message: InboundMessage): Promise<void>;
+  /** A message of somebody could not be read; the network is asked for it again. One that comes twice cannot be read the second time. */
+  onUndecryptable(id: string): void;
+  /**
+   * Before the first message to a number goes out: its LID has become known. False: the person is not to be written to, and the message
+   * stays here.
+   */
+  onLidLearnt(person: { phoneNumber: string; lid: string }): Promise<boolean>;
   /** A recipient's device asks for a message again: its text, or undefined when unknown. */
   textOf(messageId: string): Promise<string | undefined>;
   /** Exactly once, the last thing a session says. */
@@ -32,15 +41,6 @@ export interface TransportListener {
   onWarning(warning: string): void;
 }
 
-export interface InboundMessage {
-  id: string;
-  from: string;
-  fromLid?: string;
-  type: 'text' | 'other';
-  text?: string;
-  at: number;
-}
-
 /** `code` is WhatsApp's closing reason (lib/domain/disconnect.ts); undefined: closed by us. */
 export interface SessionEnd {
   code?: number;
@@ -48,9 +48,10 @@ export interface SessionEnd {
   expireSec?: number;
 }
 
-/** The server's definite answer to a send: no code means accepted. */
+/** The server's definite answer to a send: no code means accepted. `withheld`: it never left, because the listener wanted it so. */
 export interface Ack {
   code?: number;
+  withheld?: true;
 }
 
 /** Rejections of `send`: not on the wire at all, or on the wire and unanswered. */
@@ -78,6 +79,8 @@ export interface TransportSession {
   typing(to: string, on: boolean): Promise<void>;
   /** Is the number on WhatsApp? Answers are kept with the account's keys; undefined: the server did not say. */
   lookup(to: string): Promise<boolean | undefined>;
+  /** The LID behind a number, where it is known; asks nobody. */
+  lidOf(to: string): string | undefined;
   /** An eight-character code to be typed on the phone with this number. */
   requestPairingCode(phoneNumber: string): Promise<string>;
   /** Unlinks the device at WhatsApp and closes. */

@@ -1,4 +1,25 @@
+import { readContract } from '../lib/aws/contracts.ts';
+import { readBeforeClaim } from '../lib/aws/messages.ts';
+import { suppressNumberOf } from '../lib/aws/suppressions.ts';
+import type { Table } from '../lib/aws/table.ts';
 import type { Contract } from '../lib/domain/contract.ts';
+import type { Message } from '../lib/domain/message.ts';
+
+/**
+ * Where a queued message goes at this moment instead of being sent: undefined if it is to be claimed. Somebody who has opted out by `lid`
+ * alone is suppressed by number too from now on, which the claims of other accounts go by.
+ */
+export async function insteadOf(
+  table: Table,
+  message: Message,
+  lid: string | undefined,
+): Promise<'PENDING' | 'CANCELED' | 'SUPPRESSED' | undefined> {
+  const { tenantId, to: phoneNumber } = message;
+  const { running, lidSuppressed } = await readBeforeClaim(table, message, lid);
+  if (!running) return whenNotRunning(await readContract(table, tenantId, message.contractId));
+  if (lid === undefined || !lidSuppressed) return undefined;
+  return (await suppressNumberOf(table, tenantId, { phoneNumber, lid })) ? 'SUPPRESSED' : undefined;
+}
 
 /** Pure: where a queued message goes whose contract does not run; undefined while it runs. */
 export function whenNotRunning(contract: Contract | undefined): 'PENDING' | 'CANCELED' | undefined {

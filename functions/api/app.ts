@@ -13,11 +13,17 @@ import { auditRoutes } from './routes/audit.ts';
 import { contractMoveRoutes } from './routes/contract-moves.ts';
 import { contractResultRoutes } from './routes/contract-results.ts';
 import { contractRoutes } from './routes/contracts.ts';
+import { deliveryRoutes } from './routes/deliveries.ts';
+import { eventRoutes } from './routes/events.ts';
+import { inboxRoutes } from './routes/inbox.ts';
 import { messageRoutes } from './routes/messages.ts';
 import { planRoutes } from './routes/plans.ts';
 import { queueRoutes } from './routes/queues.ts';
+import { suppressionRoutes } from './routes/suppressions.ts';
 import { systemRoutes } from './routes/system.ts';
 import { tenantRoutes } from './routes/tenants.ts';
+import { webhookCallRoutes } from './routes/webhook-calls.ts';
+import { webhookRoutes } from './routes/webhooks.ts';
 
 /**
  * The HTTP surface. A call passes: request id -> key -> body (size) -> scope -> Idempotency-Key -> schema -> handler. Whatever throws on the way
@@ -47,7 +53,13 @@ export function createApp(scope: ApiScope): Api {
   contractMoveRoutes(app, scope);
   contractResultRoutes(app, scope);
   messageRoutes(app, scope);
+  inboxRoutes(app, scope);
+  suppressionRoutes(app, scope);
   queueRoutes(app, scope);
+  eventRoutes(app, scope);
+  webhookRoutes(app, scope);
+  webhookCallRoutes(app, scope);
+  deliveryRoutes(app, scope);
   tenantRoutes(app, scope);
   planRoutes(app, scope);
   apiKeyRoutes(app, scope);

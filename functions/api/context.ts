@@ -6,6 +6,7 @@ import type { Attempt } from '../../lib/aws/idempotency.ts';
 import type { Tenant } from '../../lib/aws/tenants.ts';
 import { PacelineError } from '../../lib/domain/errors.ts';
 import { type IdPrefix, newId } from '../../lib/domain/ids.ts';
+import type { Egress } from '../../lib/runtime/egress/egress.ts';
 import type { Logger } from '../../lib/runtime/logger.ts';
 import type { Count } from '../../lib/runtime/metrics.ts';
 
@@ -32,6 +33,8 @@ export type ApiCount =
 export interface ApiScope {
   deps: Deps;
   logger: Pick<Logger, 'error' | 'info' | 'warn'>;
+  /** Judges URLs that callers give; no request goes out from here. */
+  egress: Pick<Egress, 'check'>;
   /** Of package.json. */
   version: string;
   count: Count<ApiCount>;

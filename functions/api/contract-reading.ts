@@ -1,12 +1,11 @@
-import type { z } from 'zod';
 import { type AccountPair, readAccounts } from '../../lib/aws/accounts.ts';
 import { readCounter } from '../../lib/aws/contract-jobs.ts';
 import { readContract } from '../../lib/aws/contracts.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { type Contract, type Counter, emptyCounter } from '../../lib/domain/contract.ts';
 import { PacelineError } from '../../lib/domain/errors.ts';
+import { type ContractView, contractView } from '../../lib/domain/views/contract.ts';
 import { type ApiScope, type Call, pathId, tenantOf } from './context.ts';
-import { type contractSchema, contractView } from './schemas/contract.ts';
 
 /** The contract the path names. Throws NOT_FOUND, for another tenant's too. */
 export async function contractOf(c: Call, { deps }: ApiScope): Promise<Contract> {
@@ -16,11 +15,7 @@ export async function contractOf(c: Call, { deps }: ApiScope): Promise<Contract>
 }
 
 /** One contract as GET shows it, with its counter and account as they are now. */
-export async function viewOf(
-  { deps }: ApiScope,
-  contract: Contract,
-  warnings?: string[],
-): Promise<z.infer<typeof contractSchema>> {
+export async function viewOf({ deps }: ApiScope, contract: Contract, warnings?: string[]): Promise<ContractView> {
   const [counter, [pair]] = await Promise.all([
     readCounter(deps.table, contract),
     readAccounts(deps.table, contract.tenantId, contract.accountIds),

@@ -1,5 +1,5 @@
 import type { Message } from '../../lib/domain/message.ts';
-import { toIso } from './openapi.ts';
+import { toIso } from '../../lib/domain/views/times.ts';
 
 export const csvHead = 'phoneNumber,externalId,status,sentAt,deliveredAt,readAt,attempts,error\n';
 
@@ -19,7 +19,7 @@ export function csvLine(message: Message): string {
 }
 
 /** Quoted where CSV needs it; a leading apostrophe keeps spreadsheets from taking what callers wrote for a formula. */
-function field(text: string): string {
+export function field(text: string): string {
   const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
   return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
 }

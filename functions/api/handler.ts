@@ -3,6 +3,7 @@ import { handle } from 'hono/aws-lambda';
 import { createClients } from '../../lib/aws/clients.ts';
 import { createDeps } from '../../lib/aws/deps.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
+import { createEgress } from '../../lib/runtime/egress/egress.ts';
 import { lambda } from '../../lib/runtime/lambda.ts';
 import { countInto } from '../../lib/runtime/metrics.ts';
 import packageJson from '../../package.json' with { type: 'json' };
@@ -14,9 +15,11 @@ type Respond = (event: APIGatewayProxyEventV2, context: Context) => Promise<APIG
 export const handler = lambda<APIGatewayProxyEventV2, Respond, APIGatewayProxyStructuredResultV2>(
   'api',
   (env, logger, metrics) => {
-    const deps = createDeps(functionConfig(env), createClients());
+    const config = functionConfig(env);
+    const deps = createDeps(config, createClients());
+    const egress = createEgress({ allowLoopback: config.STAGE === 'local' });
     return handle(
-      createApp({ deps, logger, version: packageJson.version, count: countInto(metrics) }),
+      createApp({ deps, logger, egress, version: packageJson.version, count: countInto(metrics) }),
     ) as unknown as Respond;
   },
   async (event, respond, { context }) => {

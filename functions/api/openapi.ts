@@ -95,6 +95,11 @@ export function jsonBody<T extends z.ZodType>(schema: T) {
   return { body: { required: true, content: { 'application/json': { schema } } } };
 }
 
+/** A JSON body that may be left out. */
+export function optionalBody<T extends z.ZodType>(schema: T) {
+  return { body: { content: { 'application/json': { schema } } } };
+}
+
 /** No body, or an empty object: what is in it would be an unknown field. */
 export const noBody = { body: { content: { 'application/json': { schema: z.strictObject({}) } } } };
 
@@ -138,11 +143,6 @@ export function pageOf<T extends z.ZodType>(name: string, item: T) {
 
 export const isoTime = z.iso.datetime().openapi({ example: '2026-11-20T09:30:00.000Z' });
 export const maybeTime = isoTime.nullable();
-
-/** Epoch milliseconds as ISO 8601 UTC; null where there is none. */
-export function toIso(ms: number | undefined): string | null {
-  return ms === undefined ? null : new Date(ms).toISOString();
-}
 
 /** Without the fields that are undefined, so that an absent field is absent. */
 export function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {

@@ -1,4 +1,6 @@
 import { toPageRow } from '../../lib/aws/pages.ts';
+import { skipSuppressed } from '../../lib/aws/suppressions.ts';
+import type { Table } from '../../lib/aws/table.ts';
 import type { PageRow } from '../../lib/domain/contract.ts';
 import type { FieldError } from '../../lib/domain/errors.ts';
 import { RecipientWarnings } from '../../lib/domain/recipient-warnings.ts';
@@ -15,11 +17,27 @@ export interface RecipientInput {
 
 export interface CheckedRecipients {
   rows: PageRow[];
-  warnings: string[];
   errors: FieldError[];
+  /** What is only odd, summed up. */
+  odd: RecipientWarnings;
 }
 
-/** Checks each row on its own and tells all that are wrong; what is only odd is summed up in `warnings`. `known`: the contract's numbers so far. */
+/** Rows ready for their pages: who has opted out is marked, counted and warned about. */
+export interface AcceptedRows {
+  rows: PageRow[];
+  suppressed: number;
+  warnings: string[];
+}
+
+/** The last step before rows become pages; the claim of each message asks again. */
+export async function acceptRows(table: Table, tenantId: string, checked: CheckedRecipients): Promise<AcceptedRows> {
+  const rows = await skipSuppressed(table, tenantId, checked.rows);
+  const suppressed = rows.filter(({ skip }) => skip === 'SUPPRESSED').length;
+  checked.odd.optedOut(suppressed);
+  return { rows, suppressed, warnings: checked.odd.sentences() };
+}
+
+/** Checks each row on its own and tells all that are wrong; what is only odd is summed up in `odd`. `known`: the contract's numbers so far. */
 export function checkRecipients(
   recipients: RecipientInput[],
   settings: {
@@ -58,7 +76,7 @@ export function checkRecipients(
     rows.push(result.row);
     odd.add(result.row, result.warnings, index + 1);
   }
-  return { rows, warnings: odd.sentences(), errors };
+  return { rows, errors, odd };
 }
 
 /** The contract's own text, where rows have none; checked once, for its own sake. */

@@ -1,7 +1,8 @@
 import { completeImport, failImport, reportImport } from '../../lib/aws/contract-imports.ts';
 import { putSkipped, readContract } from '../../lib/aws/contracts.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
-import { openStream, pageKey, parseUploadKey, putPage, toPageRow } from '../../lib/aws/pages.ts';
+import { batchName, openStream, pageKey, parseUploadKey, putPage, toPageRow } from '../../lib/aws/pages.ts';
+import { skipSuppressed } from '../../lib/aws/suppressions.ts';
 import { readTenant } from '../../lib/aws/tenants.ts';
 import {
   type Contract,
@@ -77,13 +78,16 @@ export async function importFile(
     count('RowsRefused', found.refused);
     return 'refused';
   }
-  const { pages, rowsRead, skipped, warnings } = found;
-  const done = { pages, rows: rowsRead, skipped: skipped.length, warnings };
+  const { pages, rowsRead, skipped, suppressed, warnings } = found;
+  const final = skipped.length + suppressed.length;
+  const done = { pages, rows: rowsRead, skipped: final, suppressed: suppressed.length, warnings };
   await putSkipped(deps, contract, skipped);
   if (await completeImport(deps.table, contract, importId, done)) {
+    // Afterwards: of two readers of one file only the one whose rows count may say who is suppressed.
+    await putSkipped(deps, contract, suppressed);
     count('FilesImported');
     count('RowsImported', rowsRead);
-    count('RowsSkipped', skipped.length);
+    count('RowsSkipped', final);
     return 'imported';
   }
   await discard(deps, contract, found.pages);
@@ -97,10 +101,17 @@ async function discard(deps: Deps, contract: Contract, pages: PageRef[]): Promis
   await deps.pages.remove(pages.map((page) => page.key).filter((key) => !used.has(key)));
 }
 
+interface NumberedRow {
+  row: number;
+  data: PageRow;
+}
+
 interface Found {
   pages: PageRef[];
   rowsRead: number;
-  skipped: { row: number; data: PageRow }[];
+  skipped: NumberedRow[];
+  /** People who have opted out. */
+  suppressed: NumberedRow[];
   refused: number;
   errorCount: number;
   errors: ImportError[];
@@ -121,6 +132,7 @@ async function readFile(
     pages: [],
     rowsRead: 0,
     skipped: [],
+    suppressed: [],
     refused: 0,
     errorCount: 0,
     errors: [],
@@ -137,9 +149,9 @@ async function readFile(
   const flush = async () => {
     if (page.length === 0 || found.errorCount > 0) return;
     const number = found.pages.length;
-    const key = pageKey(contract.tenantId, contract.id, batch, number);
-    found.pages.push({ key, rows: page.length });
-    const upload = putPage(deps.pages, key, page).then(() => {
+    // Its place; the name follows from what is stored.
+    found.pages.push({ key: '', rows: page.length });
+    const upload = storePage(deps, contract, { batch, number, rows: page }, found).then(() => {
       uploads.delete(upload);
     });
     // Told below, by whoever waits; without this a rejection would be unhandled until then.
@@ -186,6 +198,22 @@ async function readFile(
   // Never a partial page of an import that stopped: under the same name another reader may have put the whole one.
   if (!found.stopped) await flush();
   await Promise.all(uploads);
+  odd.optedOut(found.suppressed.length);
   found.warnings = odd.sentences();
   return found;
+}
+
+/** Writes one page with those marked who have opted out, under a name that says which they are. */
+async function storePage(
+  deps: Deps,
+  { tenantId, id }: Contract,
+  part: { batch: string; number: number; rows: PageRow[] },
+  found: Found,
+): Promise<void> {
+  const rows = await skipSuppressed(deps.table, tenantId, part.rows);
+  const key = pageKey(tenantId, id, batchName(part.batch, rows), part.number);
+  found.pages[part.number] = await putPage(deps.pages, key, rows);
+  rows.forEach((data, index) => {
+    if (data.skip === 'SUPPRESSED') found.suppressed.push({ row: part.number * pageSize + index, data });
+  });
 }

@@ -1,6 +1,8 @@
 import type { Deps } from '../../lib/aws/deps.ts';
+import { sweepDeliveries } from './deliveries.ts';
 import type { Fleet } from './fleet.ts';
 import { sweepHosts, sweepInboxes, sweepUnowned } from './hosts.ts';
+import { sweepInbox } from './inbox.ts';
 import { sweepRunning } from './running.ts';
 import { Unchanged } from './unchanged.ts';
 import { sweepDeleted, sweepImports, sweepJobs, sweepStarts } from './unfinished.ts';
@@ -23,7 +25,11 @@ export interface Swept {
   /** No host would have found them. */
   accountsFound: number;
   importsExpired: number;
+  /** Webhook deliveries whose time has come after a wait of more than 15 minutes. */
+  deliveriesSent: number;
   outcomesUnknown: number;
+  /** Of inbound messages: left open by an owner that is gone. */
+  batchesClosed: number;
   /** Without an owner right now; most of them for a moment. */
   accountsUnowned: number;
   /** Wanted by nobody for a minute or more, although they want a host. */
@@ -62,7 +68,9 @@ export async function sweep(deps: Deps, tell: Failed, memory: Memory = emptyMemo
     accountsWoken: 0,
     accountsFound: 0,
     importsExpired: 0,
+    deliveriesSent: 0,
     outcomesUnknown: 0,
+    batchesClosed: 0,
     accountsUnowned: 0,
     accountsWithoutOwner: 0,
     contractsStuck: 0,
@@ -80,6 +88,8 @@ export async function sweep(deps: Deps, tell: Failed, memory: Memory = emptyMemo
     ['starts', () => sweepStarts(deps, swept, failed)],
     ['jobs', () => sweepJobs(deps, swept)],
     ['deleted', () => sweepDeleted(deps, swept)],
+    ['deliveries', () => sweepDeliveries(deps, swept)],
+    ['inbox', () => sweepInbox(deps, swept)],
     ['running', () => sweepRunning(deps, swept, failed, memory.running)],
   ];
   for (const [part, run] of parts) {

@@ -138,7 +138,7 @@ export async function createAccount(
 }
 
 export type AccountChanges = Partial<
-  Pick<Account, 'name' | 'priority' | 'weight' | 'useLimits' | 'pacing' | 'linkMethod' | 'phoneNumber'>
+  Pick<Account, 'name' | 'priority' | 'weight' | 'useLimits' | 'pacing' | 'linkMethod' | 'phoneNumber' | 'optOutReply'>
 >;
 
 /** Changes what the tenant set and tells the owner. Undefined when the account is gone. */

@@ -122,12 +122,12 @@ export async function reportImport(
   );
 }
 
-/** All rows appear at once. False: this import counts no more, and nothing has changed. */
+/** All rows appear at once; `skipped` are final at once, `suppressed` those of them who have opted out. False: this import counts no more, and nothing has changed. */
 export async function completeImport(
   table: Table,
   contract: Contract,
   importId: string,
-  result: { pages: PageRef[]; rows: number; skipped: number; warnings: string[] },
+  result: { pages: PageRef[]; rows: number; skipped: number; suppressed: number; warnings: string[] },
 ): Promise<boolean> {
   const [accountId = ''] = contract.accountIds;
   const still = stillImporting(importId);
@@ -150,10 +150,10 @@ export async function completeImport(
         },
       },
       {
-        update: 'SET failed = :k',
+        update: 'SET failed = :f, suppressed = :s',
         key: keys.counter(contract.tenantId, contract.id, accountId),
         condition: 'attribute_exists(pk)',
-        values: { ':k': result.skipped },
+        values: { ':f': result.skipped - result.suppressed, ':s': result.suppressed },
       },
     ]),
   );

@@ -6,6 +6,7 @@ import { jobWrite, runJob } from './contract-jobs.ts';
 import type { Deps } from './deps.ts';
 import { requestFeed } from './feed-queue.ts';
 import { finder, keys } from './keys.ts';
+import { isSameRequest } from './pages.ts';
 import { skippedMessage } from './rows.ts';
 import { ConditionFailed, type Item, type Table, type Write } from './table.ts';
 
@@ -81,7 +82,7 @@ export function numbered(rows: PageRow[], firstRow: number): { row: number; data
 /**
  * The contract becomes visible here, after its pages and skipped rows are stored: one transaction with its counter, its place among the
  * running ones where it starts at once, and its scheduled start. One already there under this id (a repeat with the same
- * Idempotency-Key) is answered as it is. `suppressed`: how many of the rows that are final at once were skipped for an opt-out.
+ * Idempotency-Key) is answered as it is. `suppressed`: how many of the rows that are final at once are people who opted out.
  */
 export async function createContract(
   deps: Deps,
@@ -146,7 +147,7 @@ export async function appendRows(
   const invalid = rows.filter((row) => row.skip === 'INVALID_NUMBER').length;
   const firstKey = pages[0]?.key;
   for (let contract = read; ; ) {
-    if (firstKey !== undefined && contract.pages.some((page) => page.key === firstKey)) return contract;
+    if (firstKey !== undefined && contract.pages.some(({ key }) => isSameRequest(key, firstKey))) return contract;
     if (contract.status !== 'PENDING' || contract.job !== undefined) {
       throw new PacelineError(
         'ILLEGAL_STATE',
@@ -278,6 +279,10 @@ function moveWrites(
   const sets = ['#s = :to'];
   const removes: string[] = [];
   const values: Item = { ':to': to, ':from': from.status };
+  if (to !== from.status) {
+    sets.push('movedAt = :moved');
+    values[':moved'] = origin.at;
+  }
   let condition = '#s = :from';
   if (job !== undefined) {
     sets.push('job = :job');

@@ -3,6 +3,7 @@ import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import type { FunctionConfig } from '../runtime/config.ts';
 import type { Clients } from './clients.ts';
+import { type DeliveryQueue, deliveryQueue } from './delivery-queue.ts';
 import { type ObjectStore, objectStore } from './objects.ts';
 import { Table } from './table.ts';
 
@@ -13,6 +14,7 @@ export interface Deps {
   /** The pages bucket: pages, uploads, exports. */
   pages: ObjectStore;
   s3: S3Client;
+  deliveries: DeliveryQueue;
   config: FunctionConfig;
   /** Epoch milliseconds. */
   nowMs(): number;
@@ -25,6 +27,10 @@ export function createDeps(config: FunctionConfig, clients: Clients): Deps {
     sqs: clients.sqs,
     pages: objectStore(clients.s3, config.PAGES_BUCKET),
     s3: clients.s3,
+    deliveries: deliveryQueue(clients.sqs, {
+      dueUrl: config.WEBHOOK_QUEUE_URL,
+      laterUrl: config.WEBHOOK_LATER_QUEUE_URL,
+    }),
     config,
     nowMs: () => Date.now(),
     randomBytes: (n) => randomBytes(n),

@@ -12,10 +12,15 @@ import type { Lane } from '../domain/message.ts';
  *   feed               running by account, contract, backlog by contract   queries within two partitions
  *   send               text + contract + recipient, then the claim         one batch read, one transaction
  *   host               own accounts and unowned ones                       finder: host#<id>, unowned
+ *   event log          events by tenant and day, newest first              one query a day, texts in one batch read
+ *   inbox              batches of inbound messages by account, newest first one query an account
+ *   opt-out            recipients by number or LID, list by time           reads by key, one query
+ *   endpoints          endpoint by tenant, newest first                    one query; name lock by key
+ *   deliveries         delivery by endpoint and time                       reads by key, one query
  *   connect            what the last owner saw of the connection          connectionEvents by key
  *   sweep              running contracts, paused ones with messages under  finder: running, paused, start, job, import,
- *                      way, due starts, unfinished jobs, overdue imports,  deleted
- *                      deleted accounts
+ *                      way, due starts, unfinished jobs, overdue imports,  deleted, inbox
+ *                      deleted accounts, batches left open
  */
 export interface Key {
   pk: string;
@@ -24,6 +29,7 @@ export interface Key {
 
 const tenantPk = (tenantId: string): string => `T#${tenantId}`;
 export const accountPk = (tenantId: string, accountId: string): string => `T#${tenantId}#A#${accountId}`;
+export const endpointPk = (tenantId: string, endpointId: string): string => `T#${tenantId}#W#${endpointId}`;
 export const contractPk = (tenantId: string, contractId: string): string => `T#${tenantId}#C#${contractId}`;
 
 export const keys = {
@@ -52,9 +58,36 @@ export const keys = {
   }),
   message: (t: string, m: string): Key => ({ pk: `${tenantPk(t)}#M#${m}`, sk: 'M' }),
   text: (t: string, m: string): Key => ({ pk: `${tenantPk(t)}#M#${m}`, sk: 'X' }),
+  /** `digits`: the number, or `lid:` and the LID. */
   recipient: (t: string, digits: string): Key => ({ pk: `${tenantPk(t)}#R#${digits}`, sk: 'R' }),
   connectionEvents: (t: string, a: string): Key => ({ pk: accountPk(t, a), sk: 'EVENTS' }),
   inbound: (t: string, a: string, whatsappId: string): Key => ({ pk: accountPk(t, a), sk: `IN#${whatsappId}` }),
+  inboundBatch: (t: string, a: string, id: string): Key => ({ pk: accountPk(t, a), sk: `INB#${id}` }),
+  confirmation: (t: string, a: string, digits: string): Key => ({ pk: accountPk(t, a), sk: `CONFIRM#${digits}` }),
+  /** `person` is digits, or `lid:` and digits; newest last. */
+  suppression: (t: string, atMs: number, person: string): Key => ({
+    pk: tenantPk(t),
+    sk: `S#${String(atMs).padStart(13, '0')}#${person}`,
+  }),
+  endpoint: (t: string, w: string): Key => ({ pk: tenantPk(t), sk: `W#${w}` }),
+  /** Keeps a name to one endpoint. */
+  endpointName: (t: string, name: string): Key => ({ pk: tenantPk(t), sk: `WN#${name}` }),
+  endpointHealth: (t: string, w: string): Key => ({ pk: endpointPk(t, w), sk: 'H' }),
+  /** `at` is the time in the id. */
+  delivery: (t: string, w: string, at: number, id: string): Key => ({
+    pk: endpointPk(t, w),
+    sk: `D#${String(at).padStart(13, '0')}#${id}`,
+  }),
+  /** A delivery's place in the line of its chat: by time, then by rank within the millisecond. */
+  deliveryLine: (t: string, w: string, line: string, place: { at: number; rank: number; id: string }): Key => ({
+    pk: endpointPk(t, w),
+    sk: `L#${line}#${String(place.at).padStart(13, '0')}#${String(place.rank).padStart(2, '0')}#${place.id}`,
+  }),
+  /** `atMs` names the day (UTC) too; an empty id is below all of its millisecond. */
+  event: (t: string, atMs: number, id: string): Key => ({
+    pk: `${tenantPk(t)}#EV#${new Date(atMs).toISOString().slice(0, 10)}`,
+    sk: `${String(atMs).padStart(13, '0')}#${id}`,
+  }),
   host: (hostId: string): Key => ({ pk: 'HOSTS', sk: hostId }),
 };
 
@@ -68,6 +101,9 @@ export const finder = {
   job: 'job',
   import: 'import',
   deleted: 'deleted',
+  inbox: 'inbox',
+  /** Deliveries whose next attempt is further away than a queue can delay, in eight parts so that none gets hot. */
+  deliveries: Array.from({ length: 8 }, (_, part) => `delivery#${part}`),
   ownedBy: (hostId: string): string => `host#${hostId}`,
 };
 

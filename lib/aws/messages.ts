@@ -229,9 +229,19 @@ export async function readForSend(table: Table, t: string, wanted: { m: string; 
   });
 }
 
-/** Whether the contract is IN_PROGRESS at this moment for this account: one small, strongly consistent read. */
-export async function isRunning(table: Table, { tenantId, accountId, contractId }: Message): Promise<boolean> {
-  return (await table.get(keys.running(tenantId, accountId, contractId))) !== undefined;
+/**
+ * What a claim does not check itself, as it is at this moment: whether the contract is IN_PROGRESS for this account, and whether the person has
+ * opted out by `lid` (the claim goes by the number). One small, strongly consistent read.
+ */
+export async function readBeforeClaim(
+  table: Table,
+  { tenantId, accountId, contractId }: Message,
+  lid: string | undefined,
+): Promise<{ running: boolean; lidSuppressed: boolean }> {
+  const key = keys.running(tenantId, accountId, contractId);
+  if (lid === undefined) return { running: (await table.get(key)) !== undefined, lidSuppressed: false };
+  const [running, recipient] = await table.getMany<Item>([key, keys.recipient(tenantId, `lid:${lid}`)]);
+  return { running: running !== undefined, lidSuppressed: recipient?.suppressedAt !== undefined };
 }
 
 export async function readMessage(table: Table, t: string, m: string): Promise<Message | undefined> {

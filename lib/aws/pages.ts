@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { GetObjectCommand, NoSuchKey, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
@@ -11,11 +12,30 @@ import { inParallel } from './table.ts';
 /** How long a presigned URL for an upload or a download holds. */
 export const urlLifeSec = 3600;
 
+/** A request is named by a ULID. */
+const requestLength = 26;
+
 const folder = (kind: string, tenantId: string, contractId: string): string => `${kind}/${tenantId}/${contractId}`;
 
 /** `pages/<t>/<c>/<batch>-<nnnnn>.ndjson`; a batch is one request's or one import's rows. */
 export function pageKey(tenantId: string, contractId: string, batch: string, number: number): string {
   return `${folder('pages', tenantId, contractId)}/${batch}-${String(number).padStart(5, '0')}.ndjson`;
+}
+
+/**
+ * A batch's name: that of its request, and with people who opted out which rows those are, because a repeat of the request may find others; a
+ * page that a contract points to must not change.
+ */
+export function batchName(request: string, rows: PageRow[]): string {
+  const skipped = rows.flatMap(({ skip }, index) => (skip === 'SUPPRESSED' ? [index] : []));
+  if (skipped.length === 0) return request;
+  return `${request}-${createHash('sha256').update(skipped.join()).digest('hex').slice(0, 16)}`;
+}
+
+/** Whether two pages' keys are of the same contract and request. */
+export function isSameRequest(key: string, other: string): boolean {
+  const request = (name: string) => name.slice(0, name.lastIndexOf('/') + 1 + requestLength);
+  return request(key) === request(other);
 }
 
 /** `imports/<t>/<c>/<importId>.<ext>`: where a caller puts a file. */

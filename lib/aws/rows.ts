@@ -1,6 +1,6 @@
 import { type Contract, isFinished, type PageRow } from '../domain/contract.ts';
 import { messageId } from '../domain/ids.ts';
-import type { Message } from '../domain/message.ts';
+import { type Message, optedOut } from '../domain/message.ts';
 import { messageOfRow } from '../domain/row-message.ts';
 import type { Deps } from './deps.ts';
 import { rowsOf } from './feed-rows.ts';
@@ -89,7 +89,7 @@ function unmade(contract: Contract, row: number, data: PageRow): Message {
 }
 
 function skipped(skip: NonNullable<PageRow['skip']>): Pick<Message, 'state' | 'error'> {
-  if (skip === 'SUPPRESSED') return { state: 'SUPPRESSED' };
+  if (skip === 'SUPPRESSED') return { state: 'SUPPRESSED', error: optedOut };
   return { state: 'FAILED', error: { code: 'INVALID_NUMBER', message: 'The phone number is not valid.' } };
 }
 

@@ -41,6 +41,8 @@ export interface Account {
   useLimits: boolean;
   pacing: Partial<PacingPolicy>;
   linkMethod: 'qr' | 'pairing_code';
+  /** False: who opts out gets no answer. */
+  optOutReply?: boolean;
   /** A number for which the tenant asked a pairing code, until the host has answered. */
   pairingFor?: string;
   link?: AccountLink;

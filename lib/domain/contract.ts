@@ -74,6 +74,8 @@ export interface Contract {
   createdAt: number;
   startedAt?: number;
   completedAt?: number;
+  /** When a call last moved its status. */
+  movedAt?: number;
 }
 
 /** Messages of one contract on one account by their present state; `backlog` counts those that are PENDING again. */

@@ -1,6 +1,9 @@
 import { createHash } from 'node:crypto';
 
-export type IdPrefix = 'acc' | 'con' | 'ten' | 'key' | 'pln' | 'aud' | 'hst' | 'imp' | 'inb' | 'req';
+export type IdPrefix = 'acc' | 'con' | 'ten' | 'key' | 'pln' | 'aud' | 'hst' | 'imp' | 'inb' | 'req' | 'whk' | 'dlv';
+
+/** Ids that `derivedId` makes. */
+export type DerivedPrefix = 'evt';
 
 /** Crockford's base 32: no I, L, O, U. */
 const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
@@ -29,6 +32,15 @@ export function createdAt(id: string): number {
   return [...time].reduce((ms, character) => ms * 32 + alphabet.indexOf(character), 0);
 }
 
+/**
+ * An id that follows from what it names: prefix, `_` and 26 characters of the sha256 over the parts, so that whoever derives it again
+ * derives the same.
+ */
+export function derivedId(prefix: DerivedPrefix, ...parts: string[]): string {
+  const digest = createHash('sha256').update(JSON.stringify(parts)).digest();
+  return `${prefix}_${base32(digest.subarray(0, 20)).slice(0, 26)}`;
+}
+
 /** Eight characters for every five bytes. */
 function base32(bytes: Uint8Array): string {
   let text = '';
@@ -50,7 +62,12 @@ const whatsappIdForm = /^3EB0[0-9A-F]{18}$/;
 
 /** `msg_` and 18 upper-case hex digits: the first nine bytes of sha256(`contractId#row`); rows count from 0. */
 export function messageId(contractId: string, row: number): string {
-  const digest = createHash('sha256').update(`${contractId}#${row}`).digest('hex');
+  return derivedMessageId(`${contractId}#${row}`);
+}
+
+/** The same of any other thing that a message is sent for once. */
+export function derivedMessageId(thing: string): string {
+  const digest = createHash('sha256').update(thing).digest('hex');
   return `msg_${digest.slice(0, 18).toUpperCase()}`;
 }
 

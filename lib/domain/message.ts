@@ -28,6 +28,7 @@ export const messageErrorCodes = [
   'REJECTED',
   'OUTCOME_UNKNOWN',
   'CRASHED_HOST',
+  'OPTED_OUT',
 ] as const;
 export type MessageErrorCode = (typeof messageErrorCodes)[number];
 
@@ -35,6 +36,12 @@ export interface MessageError {
   code: MessageErrorCode;
   message: string;
 }
+
+/** Of every message that is SUPPRESSED. */
+export const optedOut: Readonly<MessageError> = Object.freeze({
+  code: 'OPTED_OUT',
+  message: 'The recipient has asked for no more messages.',
+});
 
 /** Who holds a SENDING message: the account's epoch and a nonce of this very claim. */
 export interface Claim {

@@ -7,6 +7,7 @@ export class RecipientWarnings {
   readonly #odd = new Map<string, { count: number; first: number }>();
   #repeated = 0;
   #invalid = 0;
+  #optedOut = 0;
 
   /** `known`: numbers (digits) that the contract has already. */
   constructor(unit: 'row' | 'line', known: Iterable<string> = []) {
@@ -28,10 +29,18 @@ export class RecipientWarnings {
     else this.#seen.add(row.to);
   }
 
+  /** So many of the accepted recipients have opted out. */
+  optedOut(count: number): void {
+    this.#optedOut += count;
+  }
+
   sentences(): string[] {
     const where = this.#unit === 'row' ? 'is row' : 'is in line';
     return [
       ...(this.#invalid > 0 ? [`Invalid numbers: ${this.#invalid}. They are recorded as failed.`] : []),
+      ...(this.#optedOut > 0
+        ? [`Recipients who have opted out: ${this.#optedOut}. They are recorded as suppressed.`]
+        : []),
       ...(this.#repeated > 0 ? [`Numbers that came before: ${this.#repeated}. Each is sent to again.`] : []),
       ...[...this.#odd].map(([text, { count, first }]) => `${text} Rows: ${count}, the first ${where} ${first}.`),
     ];

@@ -17,6 +17,8 @@ import { metricNamespace, physicalName, type Settings } from './settings.ts';
 export type Section =
   | 'api'
   | 'feed'
+  | 'events'
+  | 'webhooks'
   | 'import'
   | 'sweep'
   | 'no-host'

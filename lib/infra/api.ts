@@ -10,12 +10,14 @@ import { type SharedEnvironment, StageFunction } from './function.ts';
 import type { RunTimeQueues } from './lanes.ts';
 import type { WorkQueue } from './queues.ts';
 import { physicalName, type Settings } from './settings.ts';
+import type { WebhookQueues } from './webhook.ts';
 import { acknowledge } from './worker.ts';
 
 interface ApiProps {
   data: DataStack;
   feedQueue: WorkQueue;
   queues: RunTimeQueues;
+  webhookQueues: WebhookQueues;
   environment: SharedEnvironment;
   alarms: Alarms;
 }
@@ -26,7 +28,7 @@ export class Api extends Construct {
 
   constructor(scope: Construct, settings: Settings, props: ApiProps) {
     super(scope, 'Api');
-    const { data, feedQueue, queues, environment, alarms } = props;
+    const { data, feedQueue, queues, webhookQueues, environment, alarms } = props;
     const handler = new StageFunction(this, 'Handler', settings, {
       name: 'api',
       entry: 'functions/api/handler.ts',
@@ -43,6 +45,7 @@ export class Api extends Construct {
     data.pages.allowImports(handler, ['write']);
     data.pages.allowExports(handler, ['read', 'write']);
     feedQueue.allowSend(handler);
+    webhookQueues.due.allowSend(handler);
     queues.allowLaneCreation(handler);
     queues.allowLaneRemoval(handler);
     queues.allowWake(handler);

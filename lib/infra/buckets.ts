@@ -77,7 +77,7 @@ class StageBucket extends Construct {
 
 /**
  * Below `pages/<t>/<c>/`: rows of contracts. Below `imports/<t>/<c>/`: uploads, whose arrival the import queue is told. Below
- * `exports/<t>/<c>/`: results to download.
+ * `exports/<t>/<c>/`: results to download. Below `parked/<day>/`: changes whose events could not be made.
  */
 export class PagesBucket extends StageBucket {
   constructor(scope: Construct, settings: Settings, key: IKey) {
@@ -85,6 +85,7 @@ export class PagesBucket extends StageBucket {
     this.bucket.addLifecycleRule({ id: 'exports', prefix: 'exports/', expiration: Duration.days(1) });
     // Read within minutes, at worst within the import queue's four days; its rows are pages then.
     this.bucket.addLifecycleRule({ id: 'imports', prefix: 'imports/', expiration: Duration.days(7) });
+    this.bucket.addLifecycleRule({ id: 'parked', prefix: 'parked/', expiration: Duration.days(30) });
     this.bucket.addCorsRule({
       // The presigned URL is the permission; which page holds it is not ours to say.
       allowedOrigins: ['*'],
@@ -134,6 +135,16 @@ export class PagesBucket extends StageBucket {
   /** Results too large for one answer: the API writes them and signs their download. */
   allowExports(worker: Worker, access: Access[]): void {
     this.allowObjects(worker, 'exports/', access, 'Exports are keyed by tenant and contract, both made at run time.');
+  }
+
+  /** Changes nobody could tell: written by the events function, read by whoever looks into it. */
+  allowParked(worker: Worker): void {
+    this.allowObjects(
+      worker,
+      'parked/',
+      ['write'],
+      'Parked records are keyed by day and sequence number, both known at run time.',
+    );
   }
 
   /** Uploads: the API signs them (`write`), the import reads them. */

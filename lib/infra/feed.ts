@@ -7,7 +7,7 @@ import type { Alarms } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { type SharedEnvironment, StageFunction } from './function.ts';
 import type { RunTimeQueues } from './lanes.ts';
-import { createChangesDeadLetters, type WorkQueue } from './queues.ts';
+import { createStreamDeadLetters, type WorkQueue } from './queues.ts';
 import type { Settings } from './settings.ts';
 import { acknowledge } from './worker.ts';
 
@@ -70,7 +70,7 @@ export class Feed extends Construct {
       alarms,
     });
     feedQueue.allowSend(changes);
-    const deadLetters = createChangesDeadLetters(this, settings);
+    const deadLetters = createStreamDeadLetters(this, settings, 'feed-changes');
     changes.function.addEventSource(
       new DynamoEventSource(data.table.table as ITable, {
         // From the oldest record on: a contract made while the mapping was being created must not wait for the sweep.

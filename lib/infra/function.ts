@@ -12,7 +12,7 @@ import type { Worker } from './worker.ts';
 /** The folder that holds package.json; entries are named relative to it. */
 export const projectRoot: string = resolve(import.meta.dirname, '..', '..');
 
-export type FunctionName = 'api' | 'feed' | 'feed-changes' | 'import' | 'sweep';
+export type FunctionName = 'api' | 'feed' | 'feed-changes' | 'events' | 'webhook' | 'import' | 'sweep';
 export type SharedEnvironment = Record<string, string>;
 
 interface StageFunctionProps {

@@ -22,7 +22,7 @@ const fifo: QueueProps = {
 const longest = Duration.days(14);
 
 interface WorkQueueProps {
-  thing: 'feed' | 'import';
+  thing: 'feed' | 'import' | 'webhook' | 'webhook-later';
   fifo: boolean;
   /** At least the timeout of the function that reads it. */
   visibility: Duration;
@@ -60,10 +60,14 @@ export class WorkQueue extends Construct {
   }
 }
 
-/** Where stream batches go that failed every retry; a stream's failure destination must be a standard queue. */
-export function createChangesDeadLetters(scope: Construct, settings: Settings): Queue {
+/** Where stream batches go that failed every retry; a stream's failure destination must be a standard queue. `reader` is the function's name. */
+export function createStreamDeadLetters(
+  scope: Construct,
+  settings: Settings,
+  reader: 'feed-changes' | 'events',
+): Queue {
   const queue = new Queue(scope, 'ChangesDeadLetters', {
-    queueName: physicalName(settings.stage, 'feed-changes-dlq'),
+    queueName: physicalName(settings.stage, `${reader}-dlq`),
     ...secure,
     retentionPeriod: longest,
   });

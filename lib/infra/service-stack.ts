@@ -3,6 +3,7 @@ import type { Construct } from 'constructs';
 import { Alarms } from './alarms.ts';
 import { Api } from './api.ts';
 import type { DataStack } from './data-stack.ts';
+import { Events } from './events.ts';
 import { Feed, feedVisibilitySec } from './feed.ts';
 import type { SharedEnvironment } from './function.ts';
 import { Import } from './import.ts';
@@ -12,6 +13,7 @@ import { WorkQueue } from './queues.ts';
 import { inboxPrefix, lanePrefix, type Settings } from './settings.ts';
 import { SocketHost } from './socket-host.ts';
 import { Sweep } from './sweep.ts';
+import { Webhook, WebhookQueues } from './webhook.ts';
 
 /** What runs: the HTTP API, the functions, the socket hosts. Can be destroyed and deployed again without loss. */
 export class ServiceStack extends Stack {
@@ -28,10 +30,14 @@ export class ServiceStack extends Stack {
       visibility: Duration.seconds(feedVisibilitySec),
       maxReceives: 5,
     });
-    const environment = sharedEnvironment(settings, data, feedQueue);
-    const shared = { data, feedQueue, queues, environment, alarms };
+    const webhookQueues = new WebhookQueues(this, settings);
+    const environment = sharedEnvironment(settings, data, feedQueue, webhookQueues);
+    const shared = { data, feedQueue, queues, webhookQueues, environment, alarms };
     const api = new Api(this, settings, shared);
     new Feed(this, settings, shared);
+    const events = new Events(this, settings, shared);
+    webhookQueues.due.allowSend(events.handler);
+    new Webhook(this, settings, shared);
     new Import(this, settings, shared);
     new Sweep(this, settings, shared);
     const network = new Network(this, settings);
@@ -46,13 +52,20 @@ export class ServiceStack extends Stack {
 }
 
 /** What every function and host is told (lib/runtime/config.ts reads it). */
-function sharedEnvironment(settings: Settings, data: DataStack, feedQueue: WorkQueue): SharedEnvironment {
+function sharedEnvironment(
+  settings: Settings,
+  data: DataStack,
+  feedQueue: WorkQueue,
+  webhookQueues: WebhookQueues,
+): SharedEnvironment {
   return {
     STAGE: settings.stage,
     TABLE_NAME: data.table.table.tableName,
     PAGES_BUCKET: data.pages.bucket.bucketName,
     AUTH_BUCKET: data.auth.bucket.bucketName,
     FEED_QUEUE_URL: feedQueue.queue.queueUrl,
+    WEBHOOK_QUEUE_URL: webhookQueues.due.queue.queueUrl,
+    WEBHOOK_LATER_QUEUE_URL: webhookQueues.later.queue.queueUrl,
     LANE_PREFIX: lanePrefix(settings.stage),
     INBOX_PREFIX: inboxPrefix(settings.stage),
     LANE_DLQ_ARN: data.laneDeadLetters.queueArn,

@@ -46,6 +46,17 @@ const given = z.object({
   accountsPerHost: z.coerce.number().int().min(10).max(maxAccountsPerHost).optional(),
   /** Fargate Spot, about a third of the price: all hosts, or all but the first where there are always two or more. */
   spot: z.stringbool().or(z.boolean()).default(false),
+  /** Messages of one chat within so many ms of each other become one event; 0: each its own. */
+  inboundBatchMs: z.coerce.number().int().min(0).max(60_000).default(2000),
+  /** Batches of webhook deliveries worked off at once. A dead endpoint takes up to four, for 15 s, until its breaker opens. */
+  webhookConcurrency: z.coerce.number().int().min(2).max(1000).default(20),
+  /** Seconds before each attempt of a delivery, comma-separated; default: Standard Webhooks' ten over three days. */
+  webhookScheduleSec: z
+    .string()
+    .regex(/^\d{1,7}(,\d{1,7}){0,19}$/, 'must be up to twenty whole numbers with commas between them')
+    .optional(),
+  /** Seconds a receiver may take to answer; default 15. */
+  webhookTimeoutSec: z.coerce.number().int().min(1).max(30).optional(),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   /** SNS topic that alarms notify; without it they are only seen in CloudWatch. */
   alarmTopicArn: z.string().startsWith('arn:').optional(),

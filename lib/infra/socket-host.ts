@@ -156,6 +156,7 @@ export class SocketHost extends Construct implements Worker {
         HOST_DATA_DIR: dataDir,
         DRAIN_SEC: String(drainSec - drainMarginSec),
         AUTH_CACHE_MB: String(settings.authCacheMiB),
+        INBOUND_BATCH_MS: String(settings.inboundBatchMs),
         ...health?.environment,
       },
       ...(health && { healthCheck: health.check }),

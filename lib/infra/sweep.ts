@@ -9,11 +9,13 @@ import { type SharedEnvironment, StageFunction } from './function.ts';
 import type { RunTimeQueues } from './lanes.ts';
 import type { WorkQueue } from './queues.ts';
 import { physicalName, type Settings } from './settings.ts';
+import type { WebhookQueues } from './webhook.ts';
 
 interface SweepProps {
   data: DataStack;
   feedQueue: WorkQueue;
   queues: RunTimeQueues;
+  webhookQueues: WebhookQueues;
   environment: SharedEnvironment;
   alarms: Alarms;
 }
@@ -22,7 +24,7 @@ interface SweepProps {
 export class Sweep extends Construct {
   constructor(scope: Construct, settings: Settings, props: SweepProps) {
     super(scope, 'Sweep');
-    const { data, feedQueue, queues, environment, alarms } = props;
+    const { data, feedQueue, queues, webhookQueues, environment, alarms } = props;
     const handler = new StageFunction(this, 'Handler', settings, {
       name: 'sweep',
       entry: 'functions/sweep/handler.ts',
@@ -36,6 +38,7 @@ export class Sweep extends Construct {
     data.table.allowItems(handler);
     data.table.allowFinder(handler);
     feedQueue.allowSend(handler);
+    webhookQueues.due.allowSend(handler);
     queues.allowInboxRemoval(handler);
     queues.allowWake(handler);
     // The next minute repeats it anyway.

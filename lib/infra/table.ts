@@ -62,12 +62,28 @@ export class MainTable extends Construct {
   /** Reads and writes of items; transactions need exactly these too. No scan, no index, no table management. */
   allowItems(worker: Worker): void {
     allow(worker, [...actions.read, ...actions.write], [this.table.tableArn]);
+    this.#allowKey(worker);
+  }
+
+  #allowKey(worker: Worker): void {
     allow(
       worker,
       ['kms:Decrypt', 'kms:DescribeKey', 'kms:Encrypt', 'kms:GenerateDataKey', 'kms:ReEncryptFrom', 'kms:ReEncryptTo'],
       [this.#key.keyArn],
       { StringEquals: { 'kms:ViaService': `dynamodb.${Stack.of(this).region}.amazonaws.com` } },
     );
+  }
+
+  /**
+   * Reads and writes below partition keys of these forms only (`*` and `?` as IAM has them): `update` changes items and makes or removes none.
+   * A request that names any other partition is refused.
+   */
+  allowItemsBelow(worker: Worker, forms: { read: string[]; write: string[]; update: string[] }): void {
+    const below = (keys: string[]) => ({ 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': keys } });
+    allow(worker, actions.read, [this.table.tableArn], below(forms.read));
+    allow(worker, actions.write, [this.table.tableArn], below(forms.write));
+    allow(worker, ['dynamodb:UpdateItem'], [this.table.tableArn], below(forms.update));
+    this.#allowKey(worker);
   }
 
   /** Queries of the index: who is unowned, owned by a host, running, due. */

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { standardScheduleSec } from '../domain/webhooks/schedule.ts';
 
 const shared = {
   STAGE: z.string().regex(/^[a-z][a-z0-9]{0,11}$/),
@@ -11,7 +12,23 @@ const shared = {
   LANE_DLQ_ARN: z.string().startsWith('arn:'),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 };
-const functionSchema = z.object(shared);
+const functionSchema = z.object({
+  ...shared,
+  /** FIFO queue of webhook deliveries that are due, and the queue that holds back those due within 15 minutes. */
+  WEBHOOK_QUEUE_URL: z.url(),
+  WEBHOOK_LATER_QUEUE_URL: z.url(),
+});
+const webhookSchema = z.object({
+  ...functionSchema.shape,
+  /** Seconds before each attempt of a delivery, comma-separated; the first after its event. */
+  WEBHOOK_SCHEDULE_SEC: z
+    .string()
+    .regex(/^\d{1,7}(,\d{1,7}){0,19}$/)
+    .transform((text) => text.split(',').map(Number))
+    .default([...standardScheduleSec]),
+  /** For an attempt, name and connection included. */
+  WEBHOOK_TIMEOUT_SEC: z.coerce.number().int().min(1).max(30).default(15),
+});
 const hostSchema = z.object({
   ...shared,
   /** Default: WhatsApp's own server. */
@@ -27,15 +44,23 @@ const hostSchema = z.object({
   METRICS_PORT: z.coerce.number().int().min(0).max(65535).optional(),
   /** Connections a host opens per second at most, so that an outage does not end in a stampede. */
   CONNECTS_PER_SEC: z.coerce.number().positive().max(1000).default(10),
+  /** Messages of one chat that come within so many ms of each other are told as one event, after five times that at most; 0: each by itself. */
+  INBOUND_BATCH_MS: z.coerce.number().int().min(0).max(60_000).default(2000),
   DRAIN_SEC: z.coerce.number().int().min(1).max(115).default(110),
 });
 
 export type FunctionConfig = z.infer<typeof functionSchema>;
+export type WebhookConfig = z.infer<typeof webhookSchema>;
 export type HostConfig = z.infer<typeof hostSchema>;
 
 /** The environment of a function, parsed once in its entry point; throws one sentence that names each bad variable. */
 export function functionConfig(env: NodeJS.ProcessEnv): FunctionConfig {
   return parse(functionSchema, env);
+}
+
+/** The environment of functions/webhook, likewise. */
+export function webhookConfig(env: NodeJS.ProcessEnv): WebhookConfig {
+  return parse(webhookSchema, env);
 }
 
 export function hostConfig(env: NodeJS.ProcessEnv): HostConfig {

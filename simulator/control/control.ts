@@ -4,10 +4,11 @@ import { LinkRefused, scan } from '../connection/linking.ts';
 import { enterCode } from '../connection/pairing-code.ts';
 import { FAULT_KINDS } from '../faults.ts';
 import type { Phone } from '../phones/phone.ts';
-import { writeText } from '../phones/writing.ts';
+import { writeMessage } from '../phones/writing.ts';
 import type { World } from '../world.ts';
 import { applyFault, liftFaults } from './disturb.ts';
 import { answer, asNumber, bodyOf, Problem, pathOf, type Reply } from './http.ts';
+import { messageOf, Written } from './written.ts';
 
 const number = z.string().regex(/^\d{5,15}$/, 'A number has 5 to 15 digits and nothing else.');
 const milliseconds = z.int().min(0).max(86_400_000);
@@ -25,7 +26,6 @@ const NewPhone = z.strictObject({
     .optional(),
 });
 const Code = z.strictObject({ code: z.string().min(1).max(4000) });
-const Text = z.strictObject({ to: number, text: z.string().min(1).max(65_536) });
 const Fault = z.strictObject({
   account: number.optional(),
   kind: z.enum(FAULT_KINDS),
@@ -92,7 +92,7 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
       path: /^\/phones\/([^/]+)\/send$/,
       async handle(request, parameter) {
         const from = asNumber(parameter);
-        const { to, text } = await bodyOf(request, Text);
+        const { to, hidden, ...written } = await bodyOf(request, Written);
         if (world.accounts.list(to).every((account) => account.state === 'unlinked')) {
           throw new Problem(422, 'UNKNOWN_ACCOUNT', `No account is linked with the number ${to}.`);
         }
@@ -100,7 +100,7 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
         if (!phone.facts.behaviour.onWhatsApp) {
           throw new Problem(422, 'NOT_ON_WHATSAPP', `The phone ${from} is not on WhatsApp.`);
         }
-        return { status: 201, body: { id: writeText(world, phone, to, text), from, to } };
+        return { status: 201, body: { id: writeMessage(world, phone, to, messageOf(written, to), hidden), from, to } };
       },
     },
     {

@@ -7,6 +7,9 @@ import { SERVER, type Stanza, stanza } from '../wire/stanza.ts';
 import { stanzaTime, type World } from '../world.ts';
 import type { DeviceBundle, Phone } from './phone.ts';
 
+/** What a message's stanza may have beside the usual; `addressing_mode` `lid`: the sender's number is not told. */
+type StanzaAttributes = { category?: string; addressing_mode?: string };
+
 type Sealed = { readonly type: 'pkmsg' | 'msg'; readonly body: Buffer };
 
 /** Below this the device is asked for more. */
@@ -32,32 +35,41 @@ export function messageStanza(
   phone: Phone,
   id: string,
   sealed: Sealed,
-  attributes: { category?: string },
+  attributes: StanzaAttributes,
   count?: number,
 ): Stanza {
+  const hidden = attributes.addressing_mode === 'lid';
   const enc = { v: '2', type: sealed.type, count: count === undefined ? undefined : String(count) };
   return stanza(
     'message',
     {
       id,
-      from: numberJid(phone.number),
+      from: hidden ? lidJid(phone.facts.lid) : numberJid(phone.number),
       type: 'text',
       t: stanzaTime(world.clock()),
       notify: phone.facts.name,
-      sender_lid: lidJid(phone.facts.lid),
-      addressing_mode: 'pn',
+      sender_lid: hidden ? undefined : lidJid(phone.facts.lid),
+      addressing_mode: hidden ? 'lid' : 'pn',
       category: attributes.category,
     },
     [stanza('enc', enc, sealed.body)],
   );
 }
 
-/** Writes a text from a phone to all accounts of a number; the message's id, or undefined when none is linked. */
-export function writeText(world: World, phone: Phone, number: string, text: string): string | undefined {
+/** Writes a message from a phone to all accounts of a number; its id, or undefined when none is linked. `hidden`: by its hidden id alone. */
+export function writeMessage(
+  world: World,
+  phone: Phone,
+  number: string,
+  message: proto.IMessage,
+  hidden = false,
+): string | undefined {
   const accounts = world.accounts.list(number).filter((account) => account.state !== 'unlinked');
   if (accounts.length === 0) return undefined;
   const id = `3A${randomBytes(9).toString('hex').toUpperCase()}`;
-  for (const account of accounts) write(world, phone, account, id, { conversation: text }, {});
+  for (const account of accounts) {
+    write(world, phone, account, id, message, hidden ? { addressing_mode: 'lid' } : {});
+  }
   return id;
 }
 
@@ -80,7 +92,7 @@ export function write(
   account: Account,
   id: string,
   message: proto.IMessage,
-  attributes: { category?: string },
+  attributes: StanzaAttributes,
 ): void {
   const plaintext = padded(message);
   const sealed = sealFor(phone, account, plaintext);

@@ -6,9 +6,15 @@ const dayMs = 24 * 3_600_000;
 const noIsGoodForMs = dayMs;
 const yesIsGoodForMs = 90 * dayMs;
 
+/** The LID behind a number, as far as WhatsApp has told. */
+export function knownLid(store: AuthStore, number: string): string | undefined {
+  const lid = store.get('lid-mapping', number);
+  return typeof lid === 'string' ? lid : undefined;
+}
+
 /** What is known without asking WhatsApp: a LID mapping proves the account, answers are kept with the keys. */
 export function knownLookup(store: AuthStore, number: string, nowMs: number): boolean | undefined {
-  if (typeof store.get('lid-mapping', number) === 'string') return true;
+  if (knownLid(store, number) !== undefined) return true;
   const answer = store.getLookup(number);
   if (answer === undefined) return undefined;
   const goodForMs = answer.onWhatsApp ? yesIsGoodForMs : noIsGoodForMs;

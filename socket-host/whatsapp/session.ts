@@ -21,12 +21,12 @@ import { Acks, type PendingAck } from './acks.ts';
 import type { AccountCaches } from './caches.ts';
 import { Drain } from './drain.ts';
 import { sessionEnd } from './ending.ts';
-import { askLookup, knownLookup } from './lookups.ts';
+import { askLookup, knownLid, knownLookup } from './lookups.ts';
 import { Pings } from './pings.ts';
 import { redact } from './redaction.ts';
 import { durableRepository } from './signal.ts';
 import { connectSocket } from './socket.ts';
-import { ciphertextsOf, type Identity, inboundOf, receiptsOf } from './stanzas.ts';
+import { ciphertextsOf, type Identity, inboundOf, isFromOthers, isNode, receiptsOf } from './stanzas.ts';
 import type { BaileysTransportOptions } from './transport.ts';
 import type { ClientVersion } from './version.ts';
 import { Watchdog } from './watchdog.ts';
@@ -121,6 +121,10 @@ export class BaileysSession implements TransportSession {
     return answer;
   }
 
+  lidOf(to: string): string | undefined {
+    return knownLid(this.options.store, to);
+  }
+
   async requestPairingCode(phoneNumber: string): Promise<string> {
     if (this.options.store.registered()) throw new Error('the account is linked already');
     await this.codeShown.promise;
@@ -158,6 +162,7 @@ export class BaileysSession implements TransportSession {
       makeSignalRepository: durableRepository(store, {
         mayAct: () => this.mayAct(),
         beforeReceipt: (ciphertext, plaintext) => this.storeInbound(ciphertext, plaintext),
+        unreadable: (ciphertext) => this.unreadable(ciphertext),
         handled: (ciphertext) => this.drain.handled(ciphertext),
         encrypted: () => {
           this.encryptions += 1;
@@ -166,15 +171,13 @@ export class BaileysSession implements TransportSession {
         fail: (why) => this.fail(why),
       }),
       textOf: (id) => this.textOf(id),
+      receiptTaken: (node) => this.takeReceipt(node),
       onHandlerFailed: (event, error) => this.handlerFailed(event, error),
     });
     this.sock = sock;
     sock.ev.on('connection.update', (update) => this.updated(update));
     sock.ev.on('creds.update', () => this.saveCreds());
     sock.ws.on('frame', (frame: unknown) => this.received(frame));
-    sock.ws.on('CB:receipt', (node: BinaryNode) => {
-      for (const receipt of receiptsOf(node, this.identity())) this.tell(() => this.listener.onReceipt(receipt));
-    });
     sock.ws.on('CB:ack,class:message', (node: BinaryNode) => this.acks.take(node));
     sock.ws.on('CB:notification,type:passkey_prologue_request', () =>
       this.tell(() => this.listener.onWarning(passkey)),
@@ -241,6 +244,19 @@ export class BaileysSession implements TransportSession {
     if (frame.attrs.offline !== undefined) this.drain.arrived(ciphertexts);
   }
 
+  /** Told at once, in the order they come; acked when all of a stanza are written. */
+  private async takeReceipt(node: BinaryNode): Promise<void> {
+    await Promise.all(receiptsOf(node, this.identity()).map((receipt) => this.listener.onReceipt(receipt)));
+    if (!this.mayAct()) throw new Error('the lease on the account is over');
+  }
+
+  private unreadable(ciphertext: Uint8Array): void {
+    const stanza = this.stanzas.get(ciphertext);
+    if (stanza?.attrs.id === undefined || !isFromOthers(stanza, this.identity())) return;
+    const { id } = stanza.attrs;
+    this.tell(() => this.listener.onUndecryptable(id));
+  }
+
   private async storeInbound(ciphertext: Uint8Array, plaintext: Uint8Array): Promise<void> {
     const stanza = this.stanzas.get(ciphertext);
     if (stanza === undefined) return;
@@ -262,10 +278,16 @@ export class BaileysSession implements TransportSession {
       if (this.sock === undefined || this.state !== 'open') throw new Error('the connection is not open');
       if (!this.mayAct()) throw new Error('the lease on the account is over');
       const ownNumber = this.phoneNumber();
+      const lidBefore = this.lidOf(message.to);
       if (message.refreshDevices === true) this.caches.forgetDevices([message.to, ownNumber]);
       // Baileys sends an empty message when the server names no devices, and the server may accept it.
       const devices = await this.sock.getUSyncDevices([jidOf(ownNumber), to], true, false);
       if (!devices.some(({ user }) => user === message.to)) return ack.answer({ code: noDevice });
+      const lid = this.lidOf(message.to);
+      if (lidBefore === undefined && lid !== undefined) {
+        const person = { phoneNumber: message.to, lid };
+        if (!(await this.listener.onLidLearnt(person))) return ack.answer({ withheld: true });
+      }
       await this.sock.sendMessage(to, { text: message.text, linkPreview: null }, { messageId: id });
     } catch (cause) {
       if (ack.answered() !== undefined) return;
@@ -373,8 +395,4 @@ interface Destroyable {
 
 function jidOf(number: string): string {
   return jidEncode(number, 's.whatsapp.net');
-}
-
-function isNode(frame: unknown): frame is BinaryNode {
-  return typeof frame === 'object' && frame !== null && 'tag' in frame && 'attrs' in frame;
 }

@@ -18,6 +18,8 @@ export interface SignalHooks {
   mayAct(): boolean;
   /** The user's message behind a ciphertext has been decrypted; awaited before the receipt goes out. */
   beforeReceipt(ciphertext: Uint8Array, plaintext: Uint8Array): Promise<void>;
+  /** This ciphertext could not be read; one that was read before cannot be read again. */
+  unreadable(ciphertext: Uint8Array): void;
   /** No more will come of this ciphertext, whether it could be read or not. */
   handled(ciphertext: Uint8Array): void;
   /** A ciphertext of ours may now go on the wire. */
@@ -101,6 +103,7 @@ export function durableRepository(store: AuthStore, hooks: SignalHooks): MakeRep
       } catch (error) {
         // What could not be read may still have shown a new identity, which ends the old session.
         await keys.set(aside.take());
+        hooks.unreadable(message.ciphertext);
         throw error;
       }
     }

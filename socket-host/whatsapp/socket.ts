@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import {
   type AuthenticationCreds,
+  type BinaryNode,
   Browsers,
   DEFAULT_CONNECTION_CONFIG,
   makeWASocket,
@@ -26,6 +27,8 @@ export interface SocketOptions {
   makeSignalRepository: SocketConfig['makeSignalRepository'];
   /** The text sent under a WhatsApp id, for a device that asks for it again. */
   textOf(whatsappId: string): Promise<string | undefined>;
+  /** A `<receipt>` has come; it is acked once this resolves, and left unacked when it rejects: WhatsApp sends it again on the next connection. */
+  receiptTaken(node: BinaryNode): Promise<void>;
   /** A handler of Baileys has failed. `event` is `message` when a frame could not be read, after which nothing can be. */
   onHandlerFailed(event: string, error: unknown): void;
 }
@@ -76,6 +79,7 @@ export function connectSocket(options: SocketOptions): WASocket {
     },
   });
   catchHandlers(sock.ws, options.onHandlerFailed);
+  holdReceipts(sock.ws, (node) => options.receiptTaken(node));
   cutUnansweredClose(sock.ws);
   // Its answers to error acks are queries of its own (a trust token after a 463): the account decides what follows.
   sock.ws.removeAllListeners('CB:ack,class:message');
@@ -112,6 +116,16 @@ function catchHandlers(ws: EventEmitter, failed: (event: string, error: unknown)
     }
     return true;
   };
+}
+
+/** Baileys acks a receipt whatever becomes of it. Here its handler has to wait; each receipt by itself, so that nothing else does. */
+function holdReceipts(ws: EventEmitter, taken: (node: BinaryNode) => Promise<void>): void {
+  const handlers = ws.rawListeners('CB:receipt');
+  ws.removeAllListeners('CB:receipt');
+  ws.on('CB:receipt', async (node: BinaryNode) => {
+    await taken(node);
+    for (const handle of handlers) await Reflect.apply(handle, ws, [node]);
+  });
 }
 
 /** Baileys' `close` waits for the server's answer without a limit; its raw socket is not public, but nothing else can cut it. */

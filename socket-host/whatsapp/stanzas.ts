@@ -13,15 +13,20 @@ import {
   unpadRandomMax16,
 } from '@whiskeysockets/baileys';
 import { messageIdOf } from '../../lib/domain/ids.ts';
-import type { InboundMessage, TransportListener } from '../transport.ts';
+import type { InboundMessage } from '../../lib/domain/inbound.ts';
+import type { TransportListener } from '../transport.ts';
+import { contentOf } from './content.ts';
 
 type Receipt = Parameters<TransportListener['onReceipt']>[0];
-const { MESSAGE_EDIT, REVOKE } = proto.Message.ProtocolMessage.Type;
 
 /** The account's own addresses. */
 export interface Identity {
   id: string;
   lid?: string | undefined;
+}
+
+export function isNode(frame: unknown): frame is BinaryNode {
+  return typeof frame === 'object' && frame !== null && 'tag' in frame && 'attrs' in frame;
 }
 
 /** Groups, status and newsletters: acknowledged by Baileys, and neither decrypted nor told. */
@@ -41,6 +46,11 @@ export function receiptsOf({ attrs, content }: BinaryNode, me: Identity): Receip
   });
 }
 
+/** The writer's client chooses a message's id; official ones take 32 characters at most. */
+const longestId = 128;
+/** The year 2100: what is later is no time. */
+const latestMs = Date.UTC(2100, 0, 1);
+
 const receiptKinds = new Map<string, Receipt['kind']>([
   ['', 'delivered'],
   ['read', 'read'],
@@ -56,40 +66,38 @@ export function ciphertextsOf({ tag, attrs, content }: BinaryNode): Uint8Array[]
   });
 }
 
+/** Whether somebody else wrote this 1:1 stanza: what our own devices and the server say is nobody's message. */
+export function isFromOthers({ attrs }: BinaryNode, me: Identity): boolean {
+  return attrs.from !== undefined && attrs.category !== 'peer' && !isOwn(attrs.from, me);
+}
+
 /**
  * The user's message in a decrypted stanza; undefined for our own devices' messages and for those only clients see. `numberOf` knows
  * the phone number behind a LID, as digits. Without one, `from` is the LID too.
  */
 export function inboundOf(
-  { attrs }: BinaryNode,
+  stanza: BinaryNode,
   padded: Uint8Array,
   me: Identity,
   numberOf: (lid: string) => string | undefined,
 ): InboundMessage | undefined {
+  const { attrs } = stanza;
   const { from, id } = attrs;
-  if (from === undefined || id === undefined || attrs.category === 'peer' || isOwn(from, me)) return undefined;
+  if (from === undefined || id === undefined || !isFromOthers(stanza, me)) return undefined;
   const message = normalizeMessageContent(proto.Message.decode(unpadRandomMax16(padded)));
-  if (message === undefined || isForClients(message)) return undefined;
-  const text = message.conversation || message.extendedTextMessage?.text || undefined;
+  const content = message === undefined ? undefined : contentOf(message);
+  if (content === undefined) return undefined;
   const pn = isPnUser(from) ? from : attrs.sender_pn;
   const lid = isLidUser(from) ? from : attrs.sender_lid;
   const lidUser = jidDecode(lid)?.user;
   const number = jidDecode(pn)?.user ?? (lidUser === undefined ? undefined : numberOf(lidUser));
   return {
-    id,
+    id: id.slice(0, longestId),
     from: number ?? lidUser ?? '',
     ...(lidUser === undefined ? {} : { fromLid: lidUser }),
-    ...(text === undefined ? { type: 'other' } : { type: 'text', text }),
+    ...content,
     at: millis(attrs.t),
   };
-}
-
-/** Key distribution, settings and sync: nothing a person has written. Edits and revocations are. */
-function isForClients(message: proto.IMessage): boolean {
-  const type = message.protocolMessage?.type;
-  if (message.protocolMessage) return type !== MESSAGE_EDIT && type !== REVOKE;
-  const parts = Object.entries(message).filter(([, value]) => value !== null && value !== undefined && value !== '');
-  return parts.every(([name]) => name === 'senderKeyDistributionMessage' || name === 'messageContextInfo');
 }
 
 function isOwn(jid: string, me: Identity): boolean {
@@ -97,5 +105,6 @@ function isOwn(jid: string, me: Identity): boolean {
 }
 
 function millis(seconds: string | undefined): number {
-  return Number(seconds ?? 0) * 1000;
+  const ms = Number(seconds ?? 0) * 1000;
+  return ms >= 0 && ms <= latestMs ? ms : 0;
 }

@@ -4,6 +4,7 @@ import { ensureKey, newSecret, type Scope } from '../../lib/aws/api-keys.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { ensureTenant } from '../../lib/aws/tenants.ts';
+import { createEgress } from '../../lib/runtime/egress/egress.ts';
 import { countNothing } from '../../lib/runtime/metrics.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
 
@@ -47,6 +48,11 @@ export async function startApi(overrides: Partial<Deps> = {}) {
   const app = createApp({
     deps,
     logger: { error: note, info: note, warn: note } as never,
+    // Names are not looked up: what a test calls unknown does not resolve.
+    egress: createEgress({
+      allowLoopback: true,
+      resolve: async (host) => (/unknown/.test(host) ? [] : ['93.184.216.34']),
+    }),
     version: '1.2.3',
     count: countNothing,
   });

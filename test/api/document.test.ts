@@ -4,7 +4,11 @@ import { type Api, startApi } from './api.ts';
 interface Document {
   openapi: string;
   paths: Record<string, Record<string, Operation>>;
+  webhooks: Record<string, Record<string, Operation>>;
   components: { schemas: Record<string, object>; securitySchemes: object };
+}
+interface Shape {
+  properties: Record<string, { enum?: string[] }>;
 }
 interface Operation {
   security?: unknown[];
@@ -39,6 +43,8 @@ describe('/openapi.json', () => {
       'DELETE /v1/admin/tenants/{id}',
       'DELETE /v1/api-keys/{id}',
       'DELETE /v1/contracts/{id}',
+      'DELETE /v1/suppressions/{phone}',
+      'DELETE /v1/webhooks/{id}',
       'GET /health',
       'GET /v1/accounts',
       'GET /v1/accounts/{id}',
@@ -55,12 +61,21 @@ describe('/openapi.json', () => {
       'GET /v1/contracts/{id}',
       'GET /v1/contracts/{id}/results.csv',
       'GET /v1/contracts/{id}/stats',
+      'GET /v1/events',
+      'GET /v1/inbox',
       'GET /v1/messages',
       'GET /v1/messages/{id}',
       'GET /v1/queues/status',
+      'GET /v1/suppressions',
+      'GET /v1/suppressions.csv',
+      'GET /v1/suppressions/{phone}',
+      'GET /v1/webhooks',
+      'GET /v1/webhooks/{id}',
+      'GET /v1/webhooks/{id}/deliveries',
       'PATCH /v1/accounts/{id}',
       'PATCH /v1/admin/plans/{id}',
       'PATCH /v1/admin/tenants/{id}',
+      'PATCH /v1/webhooks/{id}',
       'POST /v1/accounts',
       'POST /v1/accounts/{id}/connect',
       'POST /v1/accounts/{id}/disconnect',
@@ -77,6 +92,14 @@ describe('/openapi.json', () => {
       'POST /v1/contracts/{id}/recipients',
       'POST /v1/contracts/{id}/retry-failed',
       'POST /v1/contracts/{id}/start',
+      'POST /v1/deliveries/{id}/replay',
+      'POST /v1/suppressions',
+      'POST /v1/suppressions/import',
+      'POST /v1/webhooks',
+      'POST /v1/webhooks/{id}/enable',
+      'POST /v1/webhooks/{id}/replay',
+      'POST /v1/webhooks/{id}/rotate-secret',
+      'POST /v1/webhooks/{id}/test',
     ]);
   });
 
@@ -92,7 +115,8 @@ describe('/openapi.json', () => {
     for (const { path, method, operation } of operations()) {
       const where = `${method} ${path}`;
       const params = (operation.parameters ?? []).filter((parameter) => parameter.in === 'path');
-      expect([where, params.map(({ name }) => name)]).toEqual([where, path.includes('{id}') ? ['id'] : []]);
+      const named = [...path.matchAll(/\{(\w+)\}/g)].map(([, name]) => name);
+      expect([where, params.map(({ name }) => name)]).toEqual([where, named]);
       const statuses = Object.keys(operation.responses);
       expect([where, statuses.some((status) => /^2/.test(status))]).toEqual([where, true]);
       if (path === '/health') continue;
@@ -121,6 +145,9 @@ describe('/openapi.json', () => {
       'TenantInput',
       'ApiKeyInput',
       'PacingInput',
+      'SuppressionInput',
+      'WebhookInput',
+      'WebhookPatch',
     ]) {
       expect(document.components.schemas[name]).toMatchObject({ type: 'object', additionalProperties: false });
     }
@@ -150,5 +177,27 @@ describe('/health', () => {
   it('needs no key and tells the version', async () => {
     const health = await api.call('GET', '/health', undefined, { key: undefined });
     expect([health.status, health.json]).toEqual([200, { status: 'ok', version: '1.2.3' }]);
+  });
+
+  it('documents the data of each type of event, in the log and as an endpoint is sent it', () => {
+    const schemas = document.components.schemas as Record<string, { anyOf?: { $ref: string }[] } & Shape>;
+    const typesOf = (union: string) =>
+      (schemas[union]?.anyOf ?? []).flatMap(
+        ({ $ref }) => schemas[$ref.split('/').at(-1) ?? '']?.properties.type?.enum ?? [],
+      );
+    expect(typesOf('Event')).toContain('message.read');
+    expect(typesOf('Event')).not.toContain('account.qr');
+    expect(typesOf('EventBody').filter((type) => !typesOf('Event').includes(type))).toEqual([
+      'account.qr',
+      'account.pairing_code',
+    ]);
+    expect(schemas.MessageEvent?.properties.data).toEqual({
+      type: 'object',
+      properties: { message: { $ref: '#/components/schemas/Message' } },
+      required: ['message'],
+    });
+    expect(document.webhooks.event?.post?.requestBody?.content['application/json']?.schema).toEqual({
+      $ref: '#/components/schemas/EventBody',
+    });
   });
 });

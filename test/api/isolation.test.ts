@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { messageId } from '../../lib/domain/ids.ts';
+import { planDeliveries } from '../../lib/aws/deliveries.ts';
+import { derivedId, messageId } from '../../lib/domain/ids.ts';
 import { type Api, startApi } from './api.ts';
 
 interface Operation {
@@ -24,6 +25,12 @@ beforeAll(async () => {
   mine.contracts = contract.json.id;
   mine.messages = messageId(contract.json.id, 0);
   mine['api-keys'] = key.json.id;
+  const hook = { name: 'Secret of A', url: 'https://hooks.example.com/', events: ['message'] };
+  mine.webhooks = (await api.call('POST', '/v1/webhooks', hook)).json.id;
+  const tenantId = 'ten_0000000000000000000000000A';
+  const id = derivedId('evt', 'isolation');
+  await planDeliveries(api.deps, [{ id, type: 'message.sent', at: Date.now(), tenantId, data: {}, logged: true }]);
+  mine.deliveries = (await api.call('GET', `/v1/webhooks/${mine.webhooks}/deliveries`)).json.items[0]?.id ?? '';
   mine.tenants = 'ten_0000000000000000000000000A';
   mine.plans = (await api.call('POST', '/v1/admin/plans', { name: 'p' }, { key: api.adminKey })).json.id;
   operations = await listOperations();
@@ -56,6 +63,9 @@ const bodies: Record<string, Record<string, unknown>> = {
   'POST /v1/admin/plans': { name: 'x' },
   'POST /v1/accounts': { name: 'x' },
   'POST /v1/contracts': { accountId: 'set below', name: 'x', recipients: [] },
+  'PATCH /v1/webhooks/{id}': { name: 'taken over' },
+  'POST /v1/webhooks/{id}/replay': { since: '2026-01-01T00:00:00Z' },
+  'POST /v1/webhooks': { name: 'x', url: 'https://hooks.example.com/', events: ['message'] },
   'POST /v1/api-keys': { name: 'x', scopes: ['read'] },
 };
 
@@ -75,7 +85,7 @@ describe('another tenant', () => {
       expect(answer.text).not.toMatch(/Secret of A|79991234567|private|secret-ext/);
       tried.push(`${operation.method} ${operation.path}`);
     }
-    expect(tried).toHaveLength(29);
+    expect(tried).toHaveLength(38);
     expect(await snapshot()).toEqual(before);
   });
 
@@ -139,5 +149,6 @@ describe('every route', () => {
 /** Tenant A as it sees itself. */
 async function snapshot(): Promise<unknown[]> {
   const paths = [`/v1/accounts/${mine.accounts}`, `/v1/contracts/${mine.contracts}`, '/v1/api-keys', '/v1/audit'];
+  paths.push(`/v1/webhooks/${mine.webhooks}`, `/v1/webhooks/${mine.webhooks}/deliveries`);
   return await Promise.all(paths.map(async (path) => (await api.call('GET', path)).json));
 }

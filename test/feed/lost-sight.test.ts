@@ -79,7 +79,7 @@ describe('the sweep looks after', () => {
     it('but neither those that were asked for again nor those that are done', async () => {
       const renewed = await importing();
       const done = await importing();
-      const result = { pages: [{ key: 'pages/x', rows: 1 }], rows: 1, skipped: 0, warnings: [] };
+      const result = { pages: [{ key: 'pages/x', rows: 1 }], rows: 1, skipped: 0, suppressed: 0, warnings: [] };
       await completeImport(world.table, done, 'imp_1', result);
       world.pass(5 * hourMs);
       await begin(renewed, 'imp_2');

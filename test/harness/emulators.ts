@@ -92,6 +92,10 @@ async function provision(clients: Clients): Promise<Record<string, string>> {
   const feed = await clients.sqs.send(
     new CreateQueueCommand({ QueueName: 'paceline-test-feed.fifo', Attributes: fifo }),
   );
+  const webhooks = await clients.sqs.send(
+    new CreateQueueCommand({ QueueName: 'paceline-test-webhook.fifo', Attributes: fifo }),
+  );
+  const later = await clients.sqs.send(new CreateQueueCommand({ QueueName: 'paceline-test-webhook-later' }));
   const arn = await clients.sqs.send(
     new GetQueueAttributesCommand({ QueueUrl: dlq.QueueUrl, AttributeNames: ['QueueArn'] }),
   );
@@ -101,6 +105,8 @@ async function provision(clients: Clients): Promise<Record<string, string>> {
     PAGES_BUCKET: 'paceline-test-pages',
     AUTH_BUCKET: 'paceline-test-auth',
     FEED_QUEUE_URL: feed.QueueUrl ?? '',
+    WEBHOOK_QUEUE_URL: webhooks.QueueUrl ?? '',
+    WEBHOOK_LATER_QUEUE_URL: later.QueueUrl ?? '',
     LANE_PREFIX: 'paceline-test-lane-',
     INBOX_PREFIX: 'paceline-test-inbox-',
     LANE_DLQ_ARN: arn.Attributes?.QueueArn ?? '',

@@ -31,6 +31,7 @@ export type PingAnswer = number | 'refused' | 'silence';
 export function fakeNetwork(clock: Clock) {
   const wire: Wire[] = [];
   const sessions = new Map<string, FakeSession>();
+  const lids = new Map<string, string>();
   let answer: (message: { id: string; to: string }) => Answer = () => ({});
   let pingAnswer: (account: string) => PingAnswer = () => 5;
   let atOpen: ((session: FakeSession) => void) | undefined;
@@ -45,6 +46,7 @@ export function fakeNetwork(clock: Clock) {
     /** Raise it for whatever else comes from the server. */
     heard = 0;
     pings = 0;
+    private withholding: ((to: string) => Promise<boolean>) | undefined;
 
     constructor(account: Account, listener: TransportListener) {
       this.account = account;
@@ -78,6 +80,11 @@ export function fakeNetwork(clock: Clock) {
       void clock.sleep(60_000).then(() => this.offer(attempt + 1));
     }
 
+    /** Decides about each message before it leaves, as a transport does that learns whose number it is. */
+    withhold(decide: (to: string) => Promise<boolean>): void {
+      this.withholding = decide;
+    }
+
     ping(): Promise<void> | undefined {
       if (this.closed) return undefined;
       this.pings += 1;
@@ -91,6 +98,7 @@ export function fakeNetwork(clock: Clock) {
 
     async send(message: { id: string; to: string; text: string }, ackTimeoutMs: number): Promise<Ack> {
       if (this.closed) throw new NotSent('closed');
+      if (await this.withholding?.(message.to)) return { withheld: true };
       const result = answer(message);
       if (result === 'not_sent') throw new NotSent('the line broke');
       wire.push({ ...message, at: clock.nowMs(), account: this.account.id });
@@ -108,6 +116,10 @@ export function fakeNetwork(clock: Clock) {
     async lookup(to: string): Promise<boolean | undefined> {
       this.lookups.push(to);
       return !to.endsWith('0000');
+    }
+
+    lidOf(to: string): string | undefined {
+      return lids.get(to);
     }
 
     async requestPairingCode(): Promise<string> {
@@ -140,6 +152,8 @@ export function fakeNetwork(clock: Clock) {
   };
   return {
     wire,
+    /** LIDs of numbers, as far as accounts know them. */
+    lids,
     sessions,
     transports,
     answerWith(next: typeof answer): void {

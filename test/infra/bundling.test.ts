@@ -25,7 +25,7 @@ interface Resource {
   Properties?: { Code?: { S3Key?: string } };
 }
 
-test.each(['api', 'feed', 'feed-changes', 'import', 'sweep'])(
+test.each(['api', 'feed', 'feed-changes', 'events', 'webhook', 'import', 'sweep'])(
   'the bundle of %s loads alone and exports its handler',
   (name) => {
     const file = join(bundles[name] ?? '', 'index.mjs');

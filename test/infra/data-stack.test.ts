@@ -87,6 +87,7 @@ describe('the buckets', () => {
           Match.objectLike({ Id: 'old-versions', ExpirationInDays: Match.absent() }),
           { Id: 'exports', Prefix: 'exports/', ExpirationInDays: 1, Status: 'Enabled' },
           { Id: 'imports', Prefix: 'imports/', ExpirationInDays: 7, Status: 'Enabled' },
+          { Id: 'parked', Prefix: 'parked/', ExpirationInDays: 30, Status: 'Enabled' },
         ],
       },
     });

@@ -7,6 +7,8 @@ const roles = {
   api: statementsOf(service, 'ApiHandlerRole'),
   feed: statementsOf(service, 'FeedHandlerRole'),
   changes: statementsOf(service, 'FeedChangesRole'),
+  events: statementsOf(service, 'EventsHandlerRole'),
+  webhook: statementsOf(service, 'WebhookHandlerRole'),
   import: statementsOf(service, 'ImportHandlerRole'),
   sweep: statementsOf(service, 'SweepHandlerRole'),
   host: statementsOf(service, 'SocketHostTaskTaskRole'),
@@ -16,6 +18,7 @@ const inboxes = 'arn:<AWS::Partition>:sqs:<AWS::Region>:<AWS::AccountId>:pacelin
 const pages = 'arn:<AWS::Partition>:s3:::paceline-qa-pages-<AWS::AccountId>-<AWS::Region>/pages/*';
 const imports = 'arn:<AWS::Partition>:s3:::paceline-qa-pages-<AWS::AccountId>-<AWS::Region>/imports/*';
 const exported = 'arn:<AWS::Partition>:s3:::paceline-qa-pages-<AWS::AccountId>-<AWS::Region>/exports/*';
+const parked = 'arn:<AWS::Partition>:s3:::paceline-qa-pages-<AWS::AccountId>-<AWS::Region>/parked/*';
 const auth = 'arn:<AWS::Partition>:s3:::paceline-qa-auth-<AWS::AccountId>-<AWS::Region>/*';
 
 /** The sorted actions of a role on one resource. */
@@ -31,7 +34,7 @@ describe.each(Object.entries(roles))('%s', (_name, statements) => {
     expect(statements.length).toBeGreaterThan(1);
     const actions = statements.flatMap((one) => one.actions);
     expect(actions.filter((action) => action.includes('*'))).toEqual([]);
-    const allowed = new Set([lanes, inboxes, pages, imports, exported, auth]);
+    const allowed = new Set([lanes, inboxes, pages, imports, exported, parked, auth]);
     const open = statements.flatMap((one) => one.resources.filter((arn) => arn.includes('*') && !allowed.has(arn)));
     const withoutResource = new Set(['sqs:ListQueues', 'dynamodb:ListStreams']);
     const unexplained = statements.filter(
@@ -72,7 +75,7 @@ test('inboxes: only a host receives, only the sweep cleans up after others', () 
 
 test('objects: only the host reaches the auth bucket, and it reaches no other', () => {
   expect(on(roles.host, auth)).toEqual(['s3:DeleteObject', 's3:GetObject', 's3:PutObject']);
-  for (const role of [roles.api, roles.feed, roles.changes, roles.import, roles.sweep])
+  for (const role of [roles.api, roles.feed, roles.changes, roles.events, roles.webhook, roles.import, roles.sweep])
     expect(on(role, auth)).toEqual([]);
   expect(on(roles.host, pages)).toEqual([]);
   expect(on(roles.host, imports)).toEqual([]);
@@ -81,6 +84,8 @@ test('objects: only the host reaches the auth bucket, and it reaches no other', 
   expect(on(roles.feed, pages)).toEqual(['s3:DeleteObject', 's3:GetObject']);
   expect(on(roles.api, pages)).toEqual(['s3:GetObject', 's3:PutObject']);
   expect(on(roles.api, imports)).toEqual(['s3:PutObject']);
+  expect(on(roles.events, parked)).toEqual(['s3:PutObject']);
+  for (const objects of [pages, imports, exported]) expect(on(roles.events, objects)).toEqual([]);
 });
 
 test('the index: only the sweep and the host ask it', () => {
@@ -88,6 +93,25 @@ test('the index: only the sweep and the host ask it', () => {
     .filter(([, statements]) => statements.some((one) => one.resources.some((arn) => arn.endsWith('/index/finder'))))
     .map(([name]) => name);
   expect(asks).toEqual(['sweep', 'host']);
+});
+
+test('the webhook function, which talks to foreign hosts, can do its job and nothing else', () => {
+  const items = roles.webhook.filter((one) => one.actions.some((action) => action.startsWith('dynamodb:')));
+  const below = (action: string) =>
+    items
+      .filter(({ actions }) => actions.includes(action))
+      .flatMap(({ conditions }) => conditions['ForAllValues:StringLike']?.['dynamodb:LeadingKeys']);
+  const tenants = `T#ten_${'?'.repeat(26)}`;
+  expect(below('dynamodb:GetItem')).toEqual(['T#*']);
+  expect(below('dynamodb:PutItem')).toEqual(['T#*#W#*']);
+  expect(below('dynamodb:DeleteItem')).toEqual(['T#*#W#*']);
+  expect(below('dynamodb:UpdateItem')).toEqual(['T#*#W#*', tenants]);
+  const others = roles.webhook.filter((one) => !items.includes(one));
+  expect(new Set(others.flatMap(({ actions }) => actions.map((action) => action.split(':')[0])))).toEqual(
+    new Set(['kms', 'logs', 'sqs']),
+  );
+  const queues = others.filter(({ actions }) => actions.some((action) => action.startsWith('sqs:')));
+  for (const arn of queues.flatMap(({ resources }) => resources)) expect(arn).toMatch(/^<WebhookQueues(Due|Later)/);
 });
 
 test('the stream reader has no rights on items', () => {

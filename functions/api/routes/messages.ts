@@ -8,11 +8,12 @@ import { PacelineError } from '../../../lib/domain/errors.ts';
 import { messageId } from '../../../lib/domain/ids.ts';
 import { messageStates } from '../../../lib/domain/message.ts';
 import { normalisePhone } from '../../../lib/domain/phone.ts';
+import { messageView } from '../../../lib/domain/views/message.ts';
 import { type ApiScope, pathId, tenantOf } from '../context.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
 import { invalid } from '../field-errors.ts';
 import { type Api, answer, idParam, pageOf, pageQuery, problems, secured } from '../openapi.ts';
-import { messageSchema, messageView } from '../schemas/message.ts';
+import { messageSchema } from '../schemas/message.ts';
 
 const tags = ['Messages'];
 

@@ -1,8 +1,7 @@
 import { z } from '@hono/zod-openapi';
-import type { AccountPair } from '../../../lib/aws/accounts.ts';
 import { accountStatuses } from '../../../lib/domain/account.ts';
 import { checkPolicy, defaultPolicy } from '../../../lib/domain/pacing.ts';
-import { defined, isoTime, maybeTime, toIso } from '../openapi.ts';
+import { defined, isoTime, maybeTime } from '../openapi.ts';
 import { nameOf, notBuilt } from './input.ts';
 
 const range = z.tuple([z.number(), z.number()]);
@@ -74,6 +73,10 @@ const settings = {
   useLimits: z.boolean().optional(),
   pacing: pacingInput.optional(),
   link: z.enum(['qr', 'pairing_code']).optional(),
+  optOutReply: z
+    .boolean()
+    .optional()
+    .openapi({ description: 'Whether who writes STOP to the account is told once that it is done; default true.' }),
   proxy: proxyInput,
 };
 
@@ -105,39 +108,10 @@ export const accountSchema = z
     useLimits: z.boolean(),
     pacing: pacingSchema,
     link: z.enum(['qr', 'pairing_code']),
+    optOutReply: z.boolean(),
     proxy: z.null(),
     lanes: z.object({ express: z.int(), bulk: z.int() }).openapi({ description: 'Messages waiting in each lane.' }),
     warnings: z.array(z.string()),
     createdAt: isoTime,
   })
   .openapi('Account');
-
-export function accountView(
-  { account, hot }: AccountPair,
-  primaryId: string | undefined,
-): z.infer<typeof accountSchema> {
-  return {
-    id: account.id,
-    name: account.name,
-    phoneNumber: account.phoneNumber ?? null,
-    transport: 'baileys',
-    status: account.status,
-    statusReason: account.statusReason ?? null,
-    statusSince: new Date(account.statusSince).toISOString(),
-    restrictedUntil: toIso(account.restrictedUntil),
-    desired: account.desired,
-    isPrimary: account.id === primaryId,
-    priority: account.priority,
-    weight: account.weight,
-    messageCount: hot.messageCount,
-    errorCount: hot.errorCount,
-    lastActivity: toIso(hot.lastActivity),
-    useLimits: account.useLimits,
-    pacing: { ...defaultPolicy, ...account.pacing },
-    link: account.linkMethod,
-    proxy: null,
-    lanes: { express: Math.max(0, hot.queuedExpress), bulk: Math.max(0, hot.queuedBulk) },
-    warnings: account.warnings,
-    createdAt: new Date(account.createdAt).toISOString(),
-  };
-}

@@ -1,19 +1,7 @@
 import { z } from '@hono/zod-openapi';
-import type { AccountPair } from '../../../lib/aws/accounts.ts';
-import { isHalted } from '../../../lib/domain/account.ts';
-import {
-  type Contract,
-  type Counter,
-  type Counts,
-  contractStates,
-  countsOf,
-  estimatedEndAt,
-  maxInlineRows,
-} from '../../../lib/domain/contract.ts';
-import { policyOf } from '../../../lib/domain/pacing.ts';
-import { defined, isoTime, maybeTime, toIso } from '../openapi.ts';
+import { contractStates, maxInlineRows } from '../../../lib/domain/contract.ts';
+import { isoTime, maybeTime } from '../openapi.ts';
 import { nameOf, notBuilt } from './input.ts';
-import { waitingReason } from './waiting-reason.ts';
 
 export const visibleStates = contractStates.filter((state) => state !== 'DELETED');
 
@@ -114,59 +102,3 @@ export const contractSchema = z
     }),
   })
   .openapi('Contract');
-
-export type ContractView = z.infer<typeof contractSchema>;
-
-/** What GET shows. `pair` is the contract's account, undefined when it has been deleted. */
-export function contractView(
-  contract: Contract,
-  counter: Counter,
-  pair: AccountPair | undefined,
-  nowMs: number,
-  warnings?: string[],
-): ContractView {
-  const counts = countsOf(contract, counter, pair?.hot.inHand?.contractId === contract.id);
-  const imported = contract.import;
-  return {
-    id: contract.id,
-    name: contract.name,
-    accountIds: contract.accountIds,
-    lane: contract.lane,
-    status: contract.status === 'DELETED' ? 'CANCELED' : contract.status,
-    reason: contract.reason ?? waitingReason(contract, pair?.account, nowMs) ?? null,
-    totalCount: contract.totalCount,
-    counts,
-    template: null,
-    startAt: toIso(contract.startAt),
-    createdAt: new Date(contract.createdAt).toISOString(),
-    startedAt: toIso(contract.startedAt),
-    completedAt: toIso(contract.completedAt),
-    estimatedEndAt: toIso(estimate(contract, counts, pair, nowMs)),
-    ...(imported === undefined
-      ? {}
-      : {
-          import: {
-            status: imported.status,
-            format: imported.format,
-            rowsRead: imported.rowsRead,
-            errorCount: imported.errorCount,
-            errors: imported.errors.map(({ line, code, message }) => ({ line, code, message })),
-          },
-        }),
-    ...defined({ warnings: warnings ?? imported?.warnings }),
-  };
-}
-
-function estimate(
-  contract: Contract,
-  counts: Counts,
-  pair: AccountPair | undefined,
-  nowMs: number,
-): number | undefined {
-  if (contract.status !== 'IN_PROGRESS' || pair === undefined) return undefined;
-  const { account, hot } = pair;
-  // It stands still until somebody acts, or WhatsApp's restriction ends.
-  if (isHalted(account, nowMs)) return undefined;
-  const age = account.linkedAt === undefined ? undefined : { linkedAtMs: account.linkedAt, pace: hot.pace };
-  return estimatedEndAt(counts.pending + counts.queued + counts.sending, policyOf(account), nowMs, age);
-}

@@ -1,7 +1,6 @@
 import { z } from '@hono/zod-openapi';
-import { whatsappId } from '../../../lib/domain/ids.ts';
-import { lanes, type Message, messageErrorCodes, messageStates } from '../../../lib/domain/message.ts';
-import { isoTime, maybeTime, toIso } from '../openapi.ts';
+import { lanes, messageErrorCodes, messageStates } from '../../../lib/domain/message.ts';
+import { isoTime, maybeTime } from '../openapi.ts';
 
 export const messageSchema = z
   .object({
@@ -28,29 +27,3 @@ export const messageSchema = z
     error: z.object({ code: z.enum(messageErrorCodes), message: z.string() }).nullable(),
   })
   .openapi('Message');
-
-export function messageView(message: Message, text: string | undefined): z.infer<typeof messageSchema> {
-  return {
-    id: message.id,
-    whatsappId: whatsappId(message.id),
-    accountId: message.accountId,
-    contractId: message.contractId,
-    source: 'contract',
-    lane: message.lane,
-    to: message.to,
-    type: 'text',
-    text: text ?? null,
-    template: null,
-    externalId: message.externalId ?? null,
-    status: message.state,
-    reason: message.error?.message ?? null,
-    attempts: message.attempts,
-    createdAt: new Date(message.createdAt).toISOString(),
-    queuedAt: toIso(message.queuedAt),
-    sentAt: toIso(message.sentAt),
-    deliveredAt: toIso(message.deliveredAt),
-    readAt: toIso(message.readAt),
-    expiresAt: null,
-    error: message.error ?? null,
-  };
-}

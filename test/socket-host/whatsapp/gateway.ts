@@ -2,15 +2,11 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { InboundMessage } from '../../../lib/domain/inbound.ts';
 import { type Simulator, startSimulator } from '../../../simulator/server.ts';
 import { type Cache, openCache } from '../../../socket-host/auth/cache.ts';
 import { type AuthStore, openAuthStore } from '../../../socket-host/auth/store.ts';
-import type {
-  InboundMessage,
-  SessionEnd,
-  TransportListener,
-  TransportSession,
-} from '../../../socket-host/transport.ts';
+import type { SessionEnd, TransportListener, TransportSession } from '../../../socket-host/transport.ts';
 import { type SharedCaches, sharedCaches } from '../../../socket-host/whatsapp/caches.ts';
 import { trustRootKey } from '../../../socket-host/whatsapp/root-key.ts';
 import { type BaileysTransportOptions, baileysTransport } from '../../../socket-host/whatsapp/transport.ts';
@@ -124,13 +120,18 @@ export async function gateway(): Promise<Gateway> {
         onLinked: ({ phoneNumber }) => tell(`linked ${phoneNumber}`),
         onOpen: ({ phoneNumber }) => tell(`open ${phoneNumber}`),
         onDrained: () => tell('drained'),
-        onReceipt({ messageId, kind }) {
+        async onReceipt({ messageId, kind }) {
           said.receipts.push(`${messageId} ${kind}`);
           tell(`receipt ${messageId} ${kind}`);
         },
         async onInbound(message) {
           said.inbound.push(message);
           tell(`inbound ${message.text}`);
+        },
+        onUndecryptable: (id) => tell(`undecryptable ${id}`),
+        async onLidLearnt({ phoneNumber }) {
+          tell(`lid of ${phoneNumber}`);
+          return true;
         },
         textOf: async (id) => said.texts.get(id),
         onClosed(end) {

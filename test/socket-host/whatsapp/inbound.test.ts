@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { InboundMessage } from '../../../socket-host/transport.ts';
+import type { InboundMessage } from '../../../lib/domain/inbound.ts';
 import { type Gateway, gateway } from './gateway.ts';
 import { sleep, stanzasOf } from './probe.ts';
 
@@ -58,6 +58,107 @@ describe('a text from a phone', () => {
     while (!slow.includes('drained')) await sleep(5);
     expect(slow).toEqual(['one', 'two', 'three', 'drained']);
   });
+});
+
+describe('what a phone sends', () => {
+  const [phone, number] = ['4915140000010', '4915130000010'];
+  const sends = async (body: object): Promise<string> => {
+    await g.control('POST', '/phones', { number: phone });
+    const answer = await g.control('POST', `/phones/${phone}/send`, { to: number, ...body });
+    expect(answer.status).toBe(201);
+    return (answer.body as { id: string }).id;
+  };
+
+  it('is told by kind', async () => {
+    const { said } = await g.linked(number);
+    const sent = `3EB0${'F'.repeat(18)}`;
+    const ids: string[] = [];
+    for (const body of [
+      { text: 'hello' },
+      { image: { caption: 'a picture', bytes: 54_321 } },
+      { location: { latitude: 52.5, longitude: 13.4, name: 'Berlin' } },
+      { contact: { name: 'Ann', vcard: 'BEGIN:VCARD' } },
+      { reaction: { id: sent, emoji: '👍' } },
+      { reaction: { id: sent, emoji: '' } },
+      { edit: { id: '3A01', text: 'hello again' } },
+      { delete: { id: '3A01' } },
+    ]) {
+      ids.push(await sends(body));
+      while (said.inbound.length < ids.length) await sleep(5);
+    }
+    const common = { from: phone, fromLid: expect.stringMatching(/^\d+$/), at: expect.any(Number) };
+    expect(said.inbound).toEqual(
+      [
+        { type: 'text', text: 'hello' },
+        {
+          type: 'image',
+          text: 'a picture',
+          media: { mimeType: 'image/jpeg', sizeBytes: 54_321, width: 640, height: 480 },
+        },
+        { type: 'location', location: { latitude: 52.5, longitude: 13.4, name: 'Berlin' } },
+        { type: 'contact', contacts: [{ name: 'Ann', vcard: 'BEGIN:VCARD' }] },
+        { type: 'reaction', emoji: '👍', target: sent },
+        { type: 'reaction', emoji: null, target: sent },
+        { type: 'edit', text: 'hello again', target: '3A01' },
+        { type: 'delete', target: '3A01' },
+      ].map((content, index) => ({ ...common, id: ids[index], ...content })),
+    );
+  });
+
+  it('has its number when WhatsApp tells only the LID and the account knows whose it is, else the LID', async () => {
+    const { said, session } = await g.linked('4915130000011');
+    const strange = async (from: string) => {
+      await g.control('POST', '/phones', { number: from });
+      await g.control('POST', `/phones/${from}/send`, { to: '4915130000011', text: 'STOP', hidden: true });
+    };
+    await session.send({ id: `msg_${'9'.repeat(18)}`, to: '4915140000011', text: 'hello' }, 5000);
+    expect(said.events).toContain('lid of 4915140000011');
+    await strange('4915140000011');
+    while (said.inbound.length < 1) await sleep(5);
+    await strange('4915140000012');
+    while (said.inbound.length < 2) await sleep(5);
+    const [known, unknown] = said.inbound;
+    expect(known).toMatchObject({ from: '4915140000011', fromLid: session.lidOf('4915140000011') });
+    expect(unknown?.from).toBe(unknown?.fromLid);
+    expect(unknown?.from).not.toBe('4915140000012');
+  });
+
+  it('is asked for again when it cannot be read, counted, and told once it can', async () => {
+    const first = await g.linked('4915130000012');
+    await phoneSays('4915140000013', '4915130000012', 'one');
+    await first.heard('inbound one');
+    // The session is lost here, not at the phone.
+    const lid = first.session.lidOf('4915140000013');
+    await first.store.set({ session: { [`${lid}_1.0`]: null, [`${lid}.0`]: null } });
+    const id = await phoneSays('4915140000013', '4915130000012', 'two');
+    await first.heard(`undecryptable ${id}`);
+    await first.heard('inbound two');
+    expect(first.said.inbound.map(({ text }) => text)).toEqual(['one', 'two']);
+    expect(first.said.events.filter((event) => event.startsWith('undecryptable'))).toHaveLength(1);
+  });
+
+  it('is not what only clients see: history, settings, keys', async () => {
+    const { said, session } = await g.linked('4915130000013');
+    await g.control('POST', '/faults', { account: '4915130000013', kind: 'noise', count: 2 });
+    await sleep(400);
+    expect(said.inbound).toEqual([]);
+    expect(said.events.filter((event) => event.startsWith('undecryptable'))).toEqual([]);
+    expect(await session.send({ id: `msg_${'8'.repeat(18)}`, to: '4915140000014', text: 'x' }, 5000)).toEqual({});
+  });
+});
+
+it('does not send the first message to somebody who is not to be written to, once their LID is known', async () => {
+  const learnt: object[] = [];
+  const { session } = await g.linked('4915130000014', {
+    async onLidLearnt(person) {
+      learnt.push(person);
+      return false;
+    },
+  });
+  const message = { id: `msg_${'7'.repeat(18)}`, to: '4915140000015', text: 'not wanted' };
+  expect(await session.send(message, 5000)).toEqual({ withheld: true });
+  expect(learnt).toEqual([{ phoneNumber: '4915140000015', lid: session.lidOf('4915140000015') }]);
+  expect((await g.control('GET', '/phones/4915140000015/messages')).body).toEqual([]);
 });
 
 describe('stored before receipt', () => {

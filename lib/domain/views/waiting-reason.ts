@@ -1,5 +1,5 @@
-import { type Account, isHalted } from '../../../lib/domain/account.ts';
-import { type Contract, isFinished } from '../../../lib/domain/contract.ts';
+import { type Account, isHalted } from '../account.ts';
+import { type Contract, isFinished } from '../contract.ts';
 
 const connectCall = 'POST /v1/accounts/:id/connect';
 

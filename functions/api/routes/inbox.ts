@@ -1,0 +1,118 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { listAccountIds, readAccount } from '../../../lib/aws/accounts.ts';
+import { listBatches } from '../../../lib/aws/inbound.ts';
+import { inParallel } from '../../../lib/aws/table.ts';
+import type { InboundBatch, InboundMessage } from '../../../lib/domain/inbound.ts';
+import { normalisePhone } from '../../../lib/domain/phone.ts';
+import { lidForm } from '../../../lib/domain/suppression.ts';
+import { inboundView } from '../../../lib/domain/views/inbound.ts';
+import { type ApiScope, type Call, tenantOf } from '../context.ts';
+import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
+import { invalid } from '../field-errors.ts';
+import { type Api, answer, pageOf, pageQuery, problems, secured } from '../openapi.ts';
+import { inboundSchema } from '../schemas/inbox.ts';
+
+/** With more accounts than these, one has to be named: each is asked for itself. */
+const maxAccounts = 100;
+/** Batches looked at for one page with a filter; the cursor goes on behind them. */
+const maxLookedAt = 500;
+
+/** Where the list goes on: messages `[0, m)` of batch `b` and everything older. */
+interface Position {
+  b: string;
+  m: number;
+}
+
+interface Found {
+  batch: InboundBatch;
+  message: InboundMessage;
+  index: number;
+}
+
+export function inboxRoutes(app: Api, scope: ApiScope): void {
+  app.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/inbox',
+      tags: ['Messages'],
+      summary: 'What people wrote, newest first',
+      description:
+        'Messages of one chat in quick succession stand together, by the time of the first. Kept for 15 days. A filtered page may be short, or empty, and still ' +
+        `have a nextCursor. With more than ${maxAccounts} accounts accountId has to be given.`,
+      ...secured('read'),
+      request: {
+        query: pageQuery.extend({
+          accountId: z.string().optional(),
+          from: z.string().max(64).optional().openapi({ description: 'The number, or `lid:` and the LID.' }),
+        }),
+      },
+      responses: { 200: answer(pageOf('InboxPage', inboundSchema), 'One page'), ...problems(400, 401, 403, 422) },
+    }),
+    async (c) => {
+      const { limit, cursor, accountId, from } = c.req.valid('query');
+      const chat = from === undefined ? undefined : chatOf(c, from);
+      const position = decodeCursor(cursor, 'inbox', { b: idPosition, m: z.int().min(0).max(1000) });
+      const accounts = await accountsOf(scope, tenantOf(c).id, accountId);
+      const { items, next } = await readInbox(scope, tenantOf(c).id, accounts, { limit, chat, position });
+      const shown = items.map(({ batch, message }) => ({
+        accountId: batch.accountId,
+        from: message.from,
+        fromLid: message.fromLid ?? null,
+        ...inboundView(message),
+      }));
+      return c.json({ items: shown, nextCursor: next === undefined ? null : encodeCursor('inbox', { ...next }) }, 200);
+    },
+  );
+}
+
+async function accountsOf({ deps }: ApiScope, tenantId: string, wanted: string | undefined): Promise<string[]> {
+  if (wanted !== undefined) {
+    const pair = await readAccount(deps.table, tenantId, wanted);
+    if (pair !== undefined) return [pair.account.id];
+    throw invalid([{ path: '/accountId', code: 'UNKNOWN_ACCOUNT', message: 'There is no such account.' }]);
+  }
+  const { ids, next } = await listAccountIds(deps.table, tenantId, { limit: maxAccounts });
+  if (next === undefined) return ids;
+  const message = `There are more than ${maxAccounts} accounts: name one.`;
+  throw invalid([{ path: '/accountId', code: 'REQUIRED', message }]);
+}
+
+/** The newest batches of each account, merged by their ids, which sort by time. */
+async function readInbox(
+  { deps }: ApiScope,
+  tenantId: string,
+  accounts: string[],
+  wanted: { limit: number; chat: string | undefined; position: Position | undefined },
+): Promise<{ items: Found[]; next?: Position }> {
+  const { limit, chat, position } = wanted;
+  const batches: InboundBatch[] = [];
+  // Of an account with more than was read, nothing older than this is known yet.
+  let knownFrom = '';
+  const step = chat === undefined ? limit : maxLookedAt;
+  await inParallel(8, accounts, async (accountId) => {
+    const start = position === undefined ? {} : { before: position.m === 0 ? position.b : `${position.b}~` };
+    const found = await listBatches(deps.table, { tenantId, accountId }, { limit: step, ...start });
+    batches.push(...found.items);
+    const oldest = found.items.at(-1);
+    if (found.more && oldest !== undefined && oldest.id > knownFrom) knownFrom = oldest.id;
+  });
+  const sorted = batches.filter(({ id }) => id >= knownFrom).sort((a, b) => (a.id < b.id ? 1 : -1));
+  const items: Found[] = [];
+  for (const batch of sorted) {
+    const upTo = batch.id === position?.b ? position.m : batch.messages.length;
+    for (let index = Math.min(upTo, batch.messages.length) - 1; index >= 0; index--) {
+      const message = batch.messages[index];
+      if (message === undefined || (chat !== undefined && batch.chat !== chat)) continue;
+      if (items.length === limit) return { items, next: { b: batch.id, m: index + 1 } };
+      items.push({ batch, message, index });
+    }
+  }
+  return knownFrom === '' ? { items } : { items, next: { b: knownFrom, m: 0 } };
+}
+
+function chatOf(c: Call, from: string): string {
+  if (lidForm.test(from)) return from;
+  const number = normalisePhone(from, tenantOf(c).defaultCountry);
+  if (!number.ok) throw invalid([{ path: '/from', code: 'INVALID_NUMBER', message: number.reason }]);
+  return number.digits;
+}

@@ -1,0 +1,256 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { exportKey, presignDownload } from '../../../lib/aws/pages.ts';
+import {
+  addSuppression,
+  importSuppressions,
+  listSuppressions,
+  readSuppression,
+  removeSuppression,
+} from '../../../lib/aws/suppressions.ts';
+import type { Table } from '../../../lib/aws/table.ts';
+import { PacelineError } from '../../../lib/domain/errors.ts';
+import { newId } from '../../../lib/domain/ids.ts';
+import type { Person } from '../../../lib/domain/inbound.ts';
+import { normalisePhone } from '../../../lib/domain/phone.ts';
+import { lidForm, type Suppression } from '../../../lib/domain/suppression.ts';
+import { suppressionView } from '../../../lib/domain/views/suppression.ts';
+import { type ApiScope, type Call, originOf, tenantOf } from '../context.ts';
+import { decodeCursor, encodeCursor } from '../cursor.ts';
+import { invalid, maxListedErrors } from '../field-errors.ts';
+import {
+  type Api,
+  answer,
+  idempotencyHeader,
+  jsonBody,
+  pageOf,
+  pageQuery,
+  problems,
+  secured,
+  securedPost,
+} from '../openapi.ts';
+import { suppressionImportSchema, suppressionInput, suppressionSchema } from '../schemas/suppression.ts';
+import { readSuppressions, suppressionHead, suppressionLine } from '../suppression-file.ts';
+
+const tags = ['Suppressions'];
+const byApi = 'Added by an API call.';
+const byFile = 'Added by an import.';
+/** Numbers of one import; a call has 29 s. */
+const maxImported = 50_000;
+const stepItems = 1000;
+/** Answers of a function end at 6 MB, escaped; larger lists are fetched from S3. */
+const maxInlineBytes = 3_000_000;
+/** `<13 digits ms>#<person>`: a place in the caller's own list. */
+const position = z.string().regex(/^\d{13}#(lid:)?\d{1,20}$/);
+
+const phoneParam = z.object({
+  phone: z.string().openapi({
+    param: { name: 'phone', in: 'path' },
+    description: 'The number in any common spelling, or `lid:` and the LID.',
+    example: '79991234567',
+  }),
+});
+
+export function suppressionRoutes(app: Api, scope: ApiScope): void {
+  const { deps } = scope;
+
+  app.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/suppressions',
+      tags,
+      summary: 'Who is not written to, newest first',
+      ...secured('read'),
+      request: { query: pageQuery },
+      responses: {
+        200: answer(pageOf('SuppressionPage', suppressionSchema), 'One page'),
+        ...problems(400, 401, 403, 422),
+      },
+    }),
+    async (c) => {
+      const { limit, cursor } = c.req.valid('query');
+      const before = decodeCursor(cursor, 'suppressions', { b: position })?.b;
+      const step = { limit, ...(before === undefined ? {} : { before }) };
+      const { items, next } = await listSuppressions(deps.table, tenantOf(c).id, step);
+      const nextCursor = next === undefined ? null : encodeCursor('suppressions', { b: next });
+      return c.json({ items: items.map(suppressionView), nextCursor }, 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'post',
+      path: '/v1/suppressions',
+      tags,
+      summary: 'Write to a number no more',
+      description:
+        'Messages to it that wait are suppressed when their turn comes. A number that is on the list already stays as it is (200).',
+      ...securedPost(scope, ['send', 'manage']),
+      request: { headers: idempotencyHeader, ...jsonBody(suppressionInput) },
+      responses: {
+        200: answer(suppressionSchema, 'It was on the list'),
+        201: answer(suppressionSchema, 'The suppression'),
+        ...problems(400, 401, 403, 409, 413, 422),
+      },
+    }),
+    async (c) => {
+      const tenant = tenantOf(c);
+      const { phoneNumber, to, reason } = c.req.valid('json');
+      if (phoneNumber !== undefined && to !== undefined) {
+        throw invalid([{ path: '/to', code: 'INVALID', message: 'Send phoneNumber or to, not both.' }]);
+      }
+      const path = to === undefined ? '/phoneNumber' : '/to';
+      const given = phoneNumber ?? to;
+      if (given === undefined) throw invalid([{ path, code: 'REQUIRED', message: 'The phone number is missing.' }]);
+      const number = normalisePhone(given, tenant.defaultCountry);
+      if (!number.ok) throw invalid([{ path, code: 'INVALID_NUMBER', message: number.reason }]);
+      const { isNew, suppression } = await addSuppression(deps, originOf(c, deps), {
+        tenantId: tenant.id,
+        phoneNumber: number.digits,
+        reason: reason ?? byApi,
+        source: 'api',
+        at: deps.nowMs(),
+      });
+      return c.json(suppressionView(suppression), isNew ? 201 : 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'post',
+      path: '/v1/suppressions/import',
+      tags,
+      summary: 'Put the numbers of a CSV file on the list',
+      description:
+        `The body is the file: a column phoneNumber (phone, to), optionally reason, others are passed over; up to 5 MB and ${maxImported} numbers. ` +
+        'Lines without a valid number are told and left out.',
+      ...securedPost(scope, ['send', 'manage']),
+      request: {
+        headers: idempotencyHeader,
+        body: { required: true, content: { 'text/csv': { schema: z.string() } } },
+      },
+      responses: {
+        200: answer(suppressionImportSchema, 'What became of it'),
+        ...problems(400, 401, 403, 409, 413, 422),
+      },
+    }),
+    async (c) => {
+      const tenant = tenantOf(c);
+      const text = new TextDecoder().decode(await c.req.arrayBuffer());
+      const file = readSuppressions(text, tenant.defaultCountry);
+      if (file === undefined) {
+        const message = 'The body must be CSV with a column phoneNumber; other columns may be reason.';
+        throw invalid([{ path: '', code: 'INVALID', message }]);
+      }
+      if (file.rows.length > maxImported) {
+        const message = `A file has at most ${maxImported} numbers; send several.`;
+        throw invalid([{ path: '', code: 'TOO_MANY_ROWS', message }]);
+      }
+      const at = deps.nowMs();
+      const wanted = file.rows.map(({ phoneNumber, reason }) => ({
+        tenantId: tenant.id,
+        phoneNumber,
+        reason: reason ?? byFile,
+        source: 'import' as const,
+        at,
+      }));
+      const { added, existing } = await importSuppressions(deps, originOf(c, deps), wanted);
+      const errors = file.errors.slice(0, maxListedErrors);
+      return c.json({ added, existing: existing + file.repeated, invalid: file.errors.length, errors }, 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/suppressions.csv',
+      tags,
+      summary: 'The whole list as CSV',
+      description: 'Large lists are answered with a redirect to a URL that holds for an hour.',
+      ...secured('read'),
+      responses: {
+        200: { description: 'The file', content: { 'text/csv': { schema: z.string() } } },
+        302: {
+          description: 'Above about 3 MB: where the file is, for an hour',
+          headers: z.object({ Location: z.url() }),
+        },
+        ...problems(401, 403),
+      },
+    }),
+    async (c) => {
+      const { id: tenantId } = tenantOf(c);
+      const parts: Buffer[] = [Buffer.from(suppressionHead)];
+      let before: string | undefined;
+      do {
+        const step = { limit: stepItems, ...(before === undefined ? {} : { before }) };
+        const page = await listSuppressions(deps.table, tenantId, step);
+        parts.push(Buffer.from(page.items.map(suppressionLine).join('')));
+        before = page.next;
+      } while (before !== undefined);
+      const file = Buffer.concat(parts);
+      if (file.byteLength > maxInlineBytes) {
+        const key = exportKey(tenantId, 'suppressions', newId('req', deps.nowMs(), deps.randomBytes));
+        await deps.pages.put(key, file, 'text/csv; charset=utf-8');
+        return c.redirect(await presignDownload(deps.s3, deps.config.PAGES_BUCKET, key, 'suppressions.csv'), 302);
+      }
+      return c.body(new Uint8Array(file), 200, {
+        'Content-Type': 'text/csv; charset=utf-8',
+        'Content-Disposition': 'attachment; filename="suppressions.csv"',
+      });
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/suppressions/{phone}',
+      tags,
+      summary: 'Whether a number is on the list',
+      ...secured('read'),
+      request: { params: phoneParam },
+      responses: { 200: answer(suppressionSchema, 'It is'), ...problems(401, 403, 404) },
+    }),
+    async (c) => {
+      const { found } = await listed(c, deps.table, c.req.valid('param').phone);
+      return c.json(suppressionView(found), 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'delete',
+      path: '/v1/suppressions/{phone}',
+      tags,
+      summary: 'Allow messages to a number again',
+      description: 'Also to somebody whose own word it was: only do so when the person has asked for it.',
+      ...secured('manage'),
+      request: { params: phoneParam },
+      responses: { 204: { description: 'Done' }, ...problems(401, 403, 404) },
+    }),
+    async (c) => {
+      const { person } = await listed(c, deps.table, c.req.valid('param').phone);
+      if (!(await removeSuppression(deps, originOf(c, deps), person))) throw notListed();
+      return c.body(null, 204);
+    },
+  );
+}
+
+/** Whom a path names: by LID, by the number as answers have it, or by another spelling of it. Throws NOT_FOUND. */
+async function listed(c: Call, table: Table, text: string): Promise<{ person: Person; found: Suppression }> {
+  const tenant = tenantOf(c);
+  const lid = lidForm.exec(text)?.[1];
+  const number = normalisePhone(text, tenant.defaultCountry);
+  const people: Person[] = [
+    ...(lid === undefined ? [] : [{ lid }]),
+    ...(/^\d{5,15}$/.test(text) ? [{ phoneNumber: text }] : []),
+    ...(number.ok ? [{ phoneNumber: number.digits }] : []),
+  ];
+  for (const person of people) {
+    const found = await readSuppression(table, tenant.id, person);
+    if (found !== undefined) return { person, found };
+  }
+  throw notListed();
+}
+
+function notListed(): PacelineError {
+  return new PacelineError('NOT_FOUND', 'This number is not on the list.');
+}

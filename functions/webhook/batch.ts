@@ -1,0 +1,129 @@
+import type { DeliveryMessage } from '../../lib/aws/delivery-queue.ts';
+import { eventOf, withContent } from '../../lib/aws/events.ts';
+import { type Key, keys } from '../../lib/aws/keys.ts';
+import type { Item } from '../../lib/aws/table.ts';
+import type { Health } from '../../lib/domain/webhooks/breaker.ts';
+import type { Delivery } from '../../lib/domain/webhooks/delivery.ts';
+import type { Endpoint } from '../../lib/domain/webhooks/endpoint.ts';
+import { deliver, type Work } from './deliver.ts';
+import type { WebhookDeps } from './deps.ts';
+import { Turns } from './turns.ts';
+
+/** A message as the queue gave it. */
+export interface Received {
+  message: DeliveryMessage;
+  messageId: string;
+  receiptHandle: string;
+}
+
+/** A message that failed this often stays in the queue, and ends in the dead-letter queue. */
+const mostTries = 8;
+/** How long a finished message of a mixed batch waits for company before it is taken off the queue. */
+const releaseEveryMs = 50;
+
+/**
+ * One batch of the delivery queue, all of its endpoints side by side. Deliveries of one chat, and all of a limited endpoint, go one after the
+ * other. A message whose handling fails is tried again a little later, so that it does not hold up its group. While a slow endpoint keeps
+ * the batch, what others have finished is taken off the queue: their groups go on in other invocations. Answers the ids of messages that
+ * must come again.
+ */
+export async function deliverBatch(deps: WebhookDeps, received: Received[], lastStartMs: number): Promise<string[]> {
+  const turns = new Turns(deps.clock, lastStartMs);
+  const failed: string[] = [];
+  const finished: Received[] = [];
+  // The same delivery twice: sent twice within a batch. One of them does for both.
+  const distinct = [...new Map(received.map((one) => [one.message.id, one])).values()];
+  finished.push(...received.filter((one) => !distinct.includes(one)));
+  const works = await load(deps, distinct);
+  const lanes = [...Map.groupBy(works, ({ one, work }) => laneOf(one, work)).values()];
+  const ended = new AbortController();
+  const releasing = releaseFinished(deps, finished, lanes.length > 1, ended.signal);
+  await Promise.all(
+    lanes.map(async (lane) => {
+      for (const { one, work } of lane) {
+        if (await handled(deps, one, work, turns)) finished.push(one);
+        else failed.push(one.messageId);
+      }
+    }),
+  );
+  ended.abort();
+  await releasing;
+  return failed;
+}
+
+/** Two reads, whatever the number of messages. */
+async function load(deps: WebhookDeps, received: Received[]): Promise<{ one: Received; work: Work }[]> {
+  const wanted = received.map(({ message: { t, w, at, id, e, ea } }) => [
+    keys.delivery(t, w, at, id),
+    keys.endpoint(t, w),
+    keys.endpointHealth(t, w),
+    keys.event(t, ea, e),
+  ]);
+  const distinct = new Map(wanted.flat().map((key) => [nameOf(key), key]));
+  const items = await deps.table.getMany<Item>([...distinct.values()]);
+  const found = new Map([...distinct.keys()].map((name, index) => [name, items[index]]));
+  const told = await withContent(
+    deps.table,
+    items.filter((item) => item?.type === 'event').map((item) => eventOf(item as Item)),
+  );
+  const events = new Map(told.map((event) => [event.id, event]));
+  return received.map((one, index) => {
+    const [delivery, endpoint, health] = (wanted[index] ?? []).map((key) => found.get(nameOf(key)));
+    const work = {
+      message: one.message,
+      delivery: delivery as Delivery | undefined,
+      endpoint: endpoint as Endpoint | undefined,
+      health: health as Health | undefined,
+      event: events.get(one.message.e),
+    };
+    return { one, work };
+  });
+}
+
+const nameOf = ({ pk, sk }: Key): string => `${pk}\n${sk}`;
+
+/** What must not run side by side shares a lane. */
+function laneOf({ message }: Received, { delivery, endpoint }: Work): string {
+  if (endpoint?.rateLimitPerSec !== undefined) return message.w;
+  return delivery?.line === undefined ? message.id : `${message.w} ${delivery.line}`;
+}
+
+/** False when the message must come again as it is. */
+async function handled(deps: WebhookDeps, { message }: Received, work: Work, turns: Turns): Promise<boolean> {
+  try {
+    await deliver(deps, work, turns);
+    if (work.endpoint?.rateLimitPerSec !== undefined) await turns.settled(message.w);
+    return true;
+  } catch (error) {
+    deps.failed('a delivery could not be handled and will be tried again', {
+      endpointId: message.w,
+      deliveryId: message.id,
+      error,
+    });
+    const tries = (message.tries ?? 0) + 1;
+    if (tries > mostTries) return false;
+    deps.count('DeliveriesRepeated');
+    return await deps.deliveries.later({ ...message, tries }, 2_000 * 2 ** tries).then(
+      () => true,
+      () => false,
+    );
+  }
+}
+
+/** Takes finished messages off the queue while others of the batch go on; what is left at the end goes with the batch itself. */
+async function releaseFinished(
+  deps: WebhookDeps,
+  finished: Received[],
+  several: boolean,
+  ended: AbortSignal,
+): Promise<void> {
+  let released = 0;
+  while (several && !ended.aborted) {
+    await deps.clock.sleep(releaseEveryMs, ended);
+    if (ended.aborted || finished.length === released) continue;
+    const handles = finished.slice(released).map(({ receiptHandle }) => receiptHandle);
+    released += handles.length;
+    // It goes with the batch then.
+    await deps.deliveries.release(handles).catch(() => undefined);
+  }
+}

@@ -1,0 +1,65 @@
+import { planDeliveriesTo } from '../../lib/aws/deliveries.ts';
+import { listDeliveries } from '../../lib/aws/delivery-list.ts';
+import type { ReplayMessage } from '../../lib/aws/delivery-queue.ts';
+import { readEndpoint } from '../../lib/aws/endpoints.ts';
+import { eventDays, listEvents, readEvents } from '../../lib/aws/events.ts';
+import type { PacelineEvent } from '../../lib/domain/events/types.ts';
+import { type Endpoint, wants } from '../../lib/domain/webhooks/endpoint.ts';
+import type { WebhookDeps } from './deps.ts';
+
+const perPage = 100;
+
+/**
+ * Sends a range again: deliveries that failed, or every event of the log that the endpoint wants. Page by page, newest first; what does not
+ * fit into the invocation goes on in a message of its own. Repeating a page makes nothing twice.
+ */
+export async function replay(deps: WebhookDeps, asked: ReplayMessage, lastStartMs: number): Promise<void> {
+  let after = asked.after;
+  for (let first = true; first || deps.clock.nowMs() < lastStartMs; first = false) {
+    const endpoint = await readEndpoint(deps.table, asked.t, asked.w);
+    if (endpoint === undefined || !endpoint.active) return;
+    const page = asked.onlyFailed
+      ? await failedEvents(deps, asked, after)
+      : await loggedEvents(deps, asked, endpoint, after);
+    await planDeliveriesTo(deps, endpoint, page.events, { at: asked.at, replayId: asked.replay });
+    deps.count('EventsReplayed', page.events.length);
+    after = page.next;
+    if (after === undefined) return;
+  }
+  await deps.deliveries.send([
+    { message: { ...asked, ...(after === undefined ? {} : { after }) }, key: `${asked.replay}#${after}` },
+  ]);
+}
+
+interface Page {
+  events: PacelineEvent[];
+  next: string | undefined;
+}
+
+async function failedEvents(deps: WebhookDeps, asked: ReplayMessage, after: string | undefined): Promise<Page> {
+  const { t: tenantId, w: id, since: sinceMs, until: untilMs } = asked;
+  const { items, next } = await listDeliveries(
+    deps.table,
+    { tenantId, id },
+    { limit: perPage, status: 'failed', sinceMs, untilMs, ...(after === undefined ? {} : { before: after }) },
+  );
+  const refs = new Map(items.map(({ eventId, eventAt }) => [eventId, { tenantId, at: eventAt, id: eventId }]));
+  const events = await readEvents(deps.table, [...refs.values()]);
+  return { events: events.filter((event) => event !== undefined), next };
+}
+
+async function loggedEvents(
+  deps: WebhookDeps,
+  asked: ReplayMessage,
+  endpoint: Endpoint,
+  after: string | undefined,
+): Promise<Page> {
+  const [at, id] = after?.split('#') ?? [];
+  const before = at === undefined || id === undefined ? {} : { before: { at: Number(at), id } };
+  // Before that the log keeps nothing, and each day is a query.
+  const sinceMs = Math.max(asked.since, asked.at - eventDays * 86_400_000);
+  const range = { sinceMs, untilMs: asked.until, limit: perPage, ...before };
+  const { items, next } = await listEvents(deps.table, asked.t, range);
+  const events = items.filter((event) => wants(endpoint, event));
+  return { events, next: next === undefined ? undefined : `${next.at}#${next.id}` };
+}

@@ -1,0 +1,46 @@
+import { createdAt } from '../domain/ids.ts';
+import type { Delivery } from '../domain/webhooks/delivery.ts';
+import { keys } from './keys.ts';
+import type { Item, Table } from './table.ts';
+
+/** Items looked at for one page that asks for a status. */
+const mostScanned = 1000;
+/** The last time a key can hold. */
+const endOfTime = 9_999_999_999_999;
+
+/**
+ * Deliveries of an endpoint planned in `[sinceMs, untilMs)`, newest first. `before` is the id of the last one looked at; with a status a page
+ * may be short, or empty, and still have a next one.
+ */
+export async function listDeliveries(
+  table: Table,
+  ref: { tenantId: string; id: string },
+  page: { limit: number; before?: string; status?: Delivery['status']; sinceMs?: number; untilMs?: number },
+): Promise<{ items: Delivery[]; next?: string }> {
+  const keyAt = (at: number, id = '') => keys.delivery(ref.tenantId, ref.id, at, id);
+  // Without the last `#`, so that both bounds stand before every delivery of their millisecond.
+  const bound = (at: number) => keyAt(at).sk.slice(0, -1);
+  const items: Delivery[] = [];
+  let start: Item | undefined;
+  if (page.before !== undefined) start = { ...keyAt(createdAt(page.before), page.before) };
+  for (let scanned = 0; ; ) {
+    const found = await table.query<Delivery>({
+      pk: keyAt(0).pk,
+      skBetween: [bound(page.sinceMs ?? 0), bound(page.untilMs ?? endOfTime)],
+      descending: true,
+      limit: page.status === undefined ? page.limit : 100,
+      ...(start === undefined ? {} : { start }),
+    });
+    for (const [index, delivery] of found.items.entries()) {
+      if (page.status !== undefined && delivery.status !== page.status) continue;
+      items.push(delivery);
+      const more = found.next !== undefined || index < found.items.length - 1;
+      if (items.length === page.limit) return more ? { items, next: delivery.id } : { items };
+    }
+    scanned += found.items.length;
+    const last = found.items.at(-1);
+    if (found.next === undefined || last === undefined) return { items };
+    if (scanned >= mostScanned) return { items, next: last.id };
+    start = found.next;
+  }
+}

@@ -1,0 +1,21 @@
+import { createHash } from 'node:crypto';
+import type { StreamRecord } from './change-stream.ts';
+import type { ObjectStore } from './objects.ts';
+
+/**
+ * Keeps a record nobody can deal with, both images in it, below `parked/<yyyy-mm-dd>/`; answers its key. Parking it again overwrites it. The
+ * object is a batch of one: given to the function as it is, it is tried again (docs/runbook.md, events).
+ */
+export async function parkRecord(
+  objects: Pick<ObjectStore, 'put'>,
+  record: StreamRecord,
+  reason: unknown,
+): Promise<string> {
+  const { ApproximateCreationDateTime: atSec = 0, SequenceNumber } = record.dynamodb ?? {};
+  const name = SequenceNumber ?? createHash('sha256').update(JSON.stringify(record)).digest('hex');
+  const key = `parked/${new Date(atSec * 1000).toISOString().slice(0, 10)}/${name}.json`;
+  const why = reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason);
+  const body = JSON.stringify({ Records: [record], reason: why });
+  await objects.put(key, new TextEncoder().encode(body), 'application/json');
+  return key;
+}

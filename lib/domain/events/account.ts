@@ -1,0 +1,71 @@
+import type { Account, AccountStatus } from '../account.ts';
+import { isoOf } from '../views/times.ts';
+import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText, type Subject } from './draft.ts';
+import type { EventType } from './types.ts';
+
+/**
+ * What a tenant knows of an account's connection. Whoever was told `connected` is told when that ends, whatever comes in its place; tries
+ * that fail while it is down anyway are nothing new.
+ */
+type Standing = 'up' | 'down' | 'resting' | 'not_linked' | 'failed' | 'logged_out' | 'restricted' | 'banned';
+
+const standingEvents: Record<Standing, EventType> = {
+  up: 'account.connected',
+  down: 'account.disconnected',
+  resting: 'account.disconnected',
+  not_linked: 'account.disconnected',
+  failed: 'account.disconnected',
+  logged_out: 'account.logged_out',
+  restricted: 'account.restricted',
+  banned: 'account.banned',
+};
+
+function standingOf({ status, statusReason }: { status: AccountStatus; statusReason?: string }): Standing {
+  switch (status) {
+    case 'connected':
+      return 'up';
+    case 'created':
+    case 'connecting':
+    case 'awaiting_link':
+      return 'down';
+    case 'disconnected':
+      if (statusReason === 'by_request') return 'resting';
+      return statusReason === 'link_timeout' ? 'not_linked' : 'down';
+    case 'failed':
+    case 'logged_out':
+    case 'restricted':
+    case 'banned':
+      return status;
+    default:
+      status satisfies never;
+      throw new TypeError('the image of an account has no known status');
+  }
+}
+
+/** Pure: what a change of an account tells. QR and pairing codes are told and not kept. */
+export function accountEvents(before: Image | undefined, after: Image, record: ChangeRecord): EventDraft[] {
+  const account = after as unknown as Account;
+  const was = before as unknown as Account | undefined;
+  const { id, tenantId, link } = account;
+  for (const text of [id, tenantId]) mustBeText(text);
+  const stands = standingOf(account);
+  const draft = (type: EventType, ownMs?: number, about: Subject = { kind: 'account', account }): EventDraft => ({
+    ...draftOf(record, { type, tenantId, of: id, version: record.version, about, ownMs }),
+    accountId: id,
+  });
+  // What a host still does to a deleted account is nobody's business any more.
+  if (was?.deletedAt !== undefined) return [];
+  if (account.deletedAt !== undefined) return [draft('account.deleted', account.deletedAt)];
+  if (was === undefined) return [draft('account.created', account.createdAt)];
+  const drafts: EventDraft[] = [];
+  if (link !== undefined && link.code !== was.link?.code) {
+    const data = { accountId: id, code: link.code, attempt: link.attempt, expiresAt: isoOf(link.expiresAt) };
+    const type = link.method === 'qr' ? 'account.qr' : 'account.pairing_code';
+    drafts.push({ ...draft(type, undefined, { kind: 'data', data }), logged: false });
+  }
+  const stood = standingOf(was);
+  if (stands !== stood && (stands !== 'down' || stood === 'up')) {
+    drafts.push(draft(standingEvents[stands], account.statusSince));
+  }
+  return drafts;
+}

@@ -1,0 +1,118 @@
+/** What a message somebody sent to an account is. `other`: a kind this version does not know (a poll, an order, a call invitation). */
+export const inboundTypes = [
+  'text',
+  'image',
+  'video',
+  'audio',
+  'document',
+  'sticker',
+  'location',
+  'contact',
+  'reaction',
+  'edit',
+  'delete',
+  'other',
+] as const;
+export type InboundType = (typeof inboundTypes)[number];
+
+/** What WhatsApp says of a file; the file itself is not fetched. */
+export interface InboundMedia {
+  mimeType?: string;
+  fileName?: string;
+  sizeBytes?: number;
+  durationSec?: number;
+  width?: number;
+  height?: number;
+  /** Recorded with the microphone. */
+  voice?: boolean;
+}
+
+export interface InboundLocation {
+  latitude: number;
+  longitude: number;
+  name?: string;
+  address?: string;
+}
+
+export interface InboundContact {
+  name: string;
+  vcard?: string;
+}
+
+/** `text`: of a text or an edit, or the caption of a file. */
+export interface InboundContent {
+  type: InboundType;
+  text?: string;
+  media?: InboundMedia;
+  location?: InboundLocation;
+  contacts?: InboundContact[];
+  /** Of a reaction; null takes an earlier one away. */
+  emoji?: string | null;
+  /** WhatsApp id of the message that is reacted to, edited, deleted, or answered with a quote. */
+  target?: string;
+}
+
+/**
+ * A message as it came. `from` is the sender's number as digits, or the digits of the LID where WhatsApp tells no number: then it equals
+ * `fromLid`. `at` is epoch milliseconds, whole seconds.
+ */
+export interface InboundMessage extends InboundContent {
+  id: string;
+  from: string;
+  fromLid?: string;
+  at: number;
+}
+
+/** Messages of one chat that came in quick succession, told as one event. Times are epoch milliseconds. */
+export interface InboundBatch {
+  id: string;
+  tenantId: string;
+  accountId: string;
+  /** `from`, or `lid:` and the LID where the number is not known. */
+  chat: string;
+  from: string;
+  fromLid?: string;
+  messages: InboundMessage[];
+  openedAt: number;
+  /** Whoever finds it open after this closes it. */
+  dueAt: number;
+  closedAt?: number;
+}
+
+/** The sender behind a message: the number, the LID, or both. */
+export interface Person {
+  phoneNumber?: string;
+  lid?: string;
+}
+
+/** Who wrote it. A `from` that is the LID is no number. */
+export function personOf({ from, fromLid }: Pick<InboundMessage, 'from' | 'fromLid'>): Person {
+  return {
+    ...(from === fromLid || from === '' ? {} : { phoneNumber: from }),
+    ...(fromLid === undefined ? {} : { lid: fromLid }),
+  };
+}
+
+/** What names a person in keys: digits of the number, else `lid:` and the LID. */
+export function personKey({ phoneNumber, lid }: Person): string {
+  return phoneNumber ?? `lid:${lid ?? ''}`;
+}
+
+/** How long a batch may stay open: `quietMs` after its last message, five times that in all (2 s and 10 s by default). 0: closed at once. */
+export function longestOpenMs(quietMs: number): number {
+  return 5 * quietMs;
+}
+
+/** A batch takes no more than this, so that its item stays far below DynamoDB's 400 KB and an event stays small. */
+const maxMessages = 50;
+const maxCharacters = 40_000;
+
+/** Pure: whether one more message still goes into an open batch. */
+export function hasRoom(held: { count: number; characters: number }, next: InboundMessage): boolean {
+  return held.count < maxMessages && held.characters + sizeOf(next) <= maxCharacters;
+}
+
+/** Characters of a message as JSON. */
+export function sizeOf(message: InboundMessage): number {
+  return JSON.stringify(message).length;
+}

@@ -1,0 +1,88 @@
+import { type Account, type AccountHot, isHalted } from '../account.ts';
+import {
+  type Contract,
+  type ContractImport,
+  type ContractState,
+  type Counter,
+  type Counts,
+  countsOf,
+  estimatedEndAt,
+} from '../contract.ts';
+import type { Lane } from '../message.ts';
+import { policyOf } from '../pacing.ts';
+import { isoOf, toIso } from './times.ts';
+import { waitingReason } from './waiting-reason.ts';
+
+/** A contract as the HTTP surface and its events show it; times are ISO 8601 UTC. */
+export interface ContractView {
+  id: string;
+  name: string;
+  accountIds: string[];
+  lane: Lane;
+  status: Exclude<ContractState, 'DELETED'>;
+  reason: string | null;
+  totalCount: number;
+  counts: Counts;
+  template: null;
+  startAt: string | null;
+  createdAt: string;
+  startedAt: string | null;
+  completedAt: string | null;
+  estimatedEndAt: string | null;
+  import?: Pick<ContractImport, 'status' | 'format' | 'rowsRead' | 'errorCount' | 'errors'>;
+  warnings?: string[];
+}
+
+/** What of the contract's account is looked at. */
+interface Pair {
+  account: Account;
+  hot: Pick<AccountHot, 'inHand' | 'pace'>;
+}
+
+/** Pure: what GET shows. `pair` is the contract's account, undefined when it has been deleted. */
+export function contractView(
+  contract: Contract,
+  counter: Counter,
+  pair: Pair | undefined,
+  nowMs: number,
+  warnings: string[] | undefined = contract.import?.warnings,
+): ContractView {
+  const counts = countsOf(contract, counter, pair?.hot.inHand?.contractId === contract.id);
+  return {
+    id: contract.id,
+    name: contract.name,
+    accountIds: contract.accountIds,
+    lane: contract.lane,
+    status: contract.status === 'DELETED' ? 'CANCELED' : contract.status,
+    reason: contract.reason ?? waitingReason(contract, pair?.account, nowMs) ?? null,
+    totalCount: contract.totalCount,
+    counts,
+    template: null,
+    startAt: toIso(contract.startAt),
+    createdAt: isoOf(contract.createdAt),
+    startedAt: toIso(contract.startedAt),
+    completedAt: toIso(contract.completedAt),
+    estimatedEndAt: toIso(estimate(contract, counts, pair, nowMs)),
+    ...(contract.import === undefined ? {} : { import: importView(contract.import) }),
+    ...(warnings === undefined ? {} : { warnings }),
+  };
+}
+
+function importView({ status, format, rowsRead, errorCount, errors }: ContractImport): ContractView['import'] & object {
+  return {
+    status,
+    format,
+    rowsRead,
+    errorCount,
+    errors: errors.map(({ line, code, message }) => ({ line, code, message })),
+  };
+}
+
+function estimate(contract: Contract, counts: Counts, pair: Pair | undefined, nowMs: number): number | undefined {
+  if (contract.status !== 'IN_PROGRESS' || pair === undefined) return undefined;
+  const { account, hot } = pair;
+  // It stands still until somebody acts, or WhatsApp's restriction ends.
+  if (isHalted(account, nowMs)) return undefined;
+  const age = account.linkedAt === undefined ? undefined : { linkedAtMs: account.linkedAt, pace: hot.pace };
+  return estimatedEndAt(counts.pending + counts.queued + counts.sending, policyOf(account), nowMs, age);
+}

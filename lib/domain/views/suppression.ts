@@ -1,0 +1,24 @@
+import type { Suppression, SuppressionSource } from '../suppression.ts';
+import { isoOf } from './times.ts';
+
+/** A suppression as the HTTP surface and its events show it; times are ISO 8601 UTC. */
+export interface SuppressionView {
+  phoneNumber: string | null;
+  lid: string | null;
+  reason: string;
+  source: SuppressionSource;
+  accountId: string | null;
+  createdAt: string;
+}
+
+/** Pure: what GET shows. */
+export function suppressionView(suppression: Suppression): SuppressionView {
+  return {
+    phoneNumber: suppression.phoneNumber ?? null,
+    lid: suppression.lid ?? null,
+    reason: suppression.reason,
+    source: suppression.source,
+    accountId: suppression.accountId ?? null,
+    createdAt: isoOf(suppression.at),
+  };
+}

@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto';
+import { type EventType, eventTypes } from '../events/types.ts';
+import { newId } from '../ids.ts';
+import type { Attempt, Verdict } from './answer.ts';
+import { waitMs } from './schedule.ts';
+
+/** Why a delivery failed for good, beyond an answer: `attempts` has those. */
+export type FailedReason = 'given_up' | 'gone' | 'endpoint_disabled' | 'content_gone';
+
+/**
+ * One event to one endpoint.
+ *
+ *   pending -> delivered   an attempt was answered 2xx
+ *   pending -> pending     it failed and the schedule has more, or the endpoint's breaker is open
+ *   pending -> failed      the schedule is over, 410, the endpoint was disabled, or the event's content is no longer kept
+ *
+ * Times are epoch ms; `slot` is the place in the schedule of the next attempt.
+ */
+export interface Delivery {
+  id: string;
+  tenantId: string;
+  endpointId: string;
+  /** When it was planned: with the event, or with the replay. */
+  at: number;
+  eventId: string;
+  eventType: EventType;
+  eventAt: number;
+  status: 'pending' | 'delivered' | 'failed';
+  reason?: FailedReason;
+  attempts: Attempt[];
+  slot: number;
+  nextAttemptAt?: number;
+  /** The chat whose order it keeps; only for endpoints that ask for order. */
+  line?: string;
+  /** A test: one attempt, whatever state the endpoint is in. */
+  once?: boolean;
+  /** Sent again on request. */
+  replay?: boolean;
+  /** What is told of an event that is not kept in the log, as JSON; gone once the delivery is final. */
+  data?: string;
+}
+
+/** How long deliveries are kept, with their attempts. */
+export const deliveryDays = 30;
+
+/** `dlv_`, the time it was planned at, and a hash of what it delivers: planned twice it is one, and its id says where it is kept. */
+export function deliveryId(at: number, eventId: string, endpointId: string, replayId = ''): string {
+  const digest = createHash('sha256')
+    .update(JSON.stringify([eventId, endpointId, replayId]))
+    .digest();
+  return newId('dlv', at, (n) => digest.subarray(0, n));
+}
+
+/** Where the event stands among those of its chat in the same millisecond: the order in which a message lives. */
+export const lineRank = (type: EventType): number => eventTypes.indexOf(type);
+
+/** What an attempt, or an open breaker, leaves of a delivery. */
+export interface Settlement {
+  status: Delivery['status'];
+  reason?: FailedReason;
+  slot: number;
+  nextAttemptAt?: number;
+}
+
+interface Moment {
+  nowMs: number;
+  /** In [0, 1). */
+  random: number;
+  scheduleSec: readonly number[];
+}
+
+/** After an attempt: delivered, failed for good, or the next place in the schedule, not before what the endpoint asked for. */
+export function settle(delivery: Delivery, verdict: Verdict, moment: Moment): Settlement {
+  const slot = delivery.slot + 1;
+  switch (verdict.kind) {
+    case 'delivered':
+      return { status: 'delivered', slot };
+    case 'gone':
+      return { status: 'failed', reason: 'gone', slot };
+    case 'slow_down':
+    case 'failed': {
+      const wait = delivery.once === true ? undefined : waitMs(moment.scheduleSec, slot, moment.random);
+      if (wait === undefined) return { status: 'failed', reason: 'given_up', slot };
+      const asked = verdict.kind === 'slow_down' ? (verdict.retryAfterMs ?? 0) : 0;
+      return unlessStale(delivery, { status: 'pending', slot, nextAttemptAt: moment.nowMs + Math.max(wait, asked) });
+    }
+    default:
+      return verdict satisfies never;
+  }
+}
+
+/** A breaker that opens for longer costs the delivery its place in the schedule: otherwise each would wait at a dead endpoint for ever. */
+const shortWaitMs = 30_000;
+
+/** While the breaker is open: the same place a little later, or the next one; the last one is never given away without an attempt. */
+export function postpone(delivery: Delivery, untilMs: number, moment: Moment): Settlement {
+  const spread = Math.round(2_000 * moment.random);
+  const next = waitMs(moment.scheduleSec, delivery.slot + 1, moment.random);
+  if (untilMs - moment.nowMs <= shortWaitMs || next === undefined) {
+    return unlessStale(delivery, { status: 'pending', slot: delivery.slot, nextAttemptAt: untilMs + spread });
+  }
+  const nextAttemptAt = Math.max(moment.nowMs + next, untilMs + spread);
+  return unlessStale(delivery, { status: 'pending', slot: delivery.slot + 1, nextAttemptAt });
+}
+
+/** Codes for linking are good for a minute or a few, and must not lie about for days. */
+const unloggedMs = 600_000;
+
+/** What is not in the log is not worth telling later, nor to be kept for it. */
+function unlessStale(delivery: Delivery, next: Settlement): Settlement {
+  const stale = delivery.data !== undefined && (next.nextAttemptAt ?? 0) - delivery.eventAt > unloggedMs;
+  return stale ? { status: 'failed', reason: 'given_up', slot: next.slot } : next;
+}

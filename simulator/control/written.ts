@@ -1,0 +1,71 @@
+import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
+import * as z from 'zod';
+import { numberJid } from '../wire/jid.ts';
+
+const id = z.string().min(1).max(128);
+const text = z.string().min(1).max(65_536);
+
+/** What a phone may be told to send: one of the kinds. `hidden`: by its hidden id, without its number. */
+export const Written = z
+  .strictObject({
+    to: z.string().regex(/^\d{5,15}$/, 'A number has 5 to 15 digits and nothing else.'),
+    hidden: z.boolean().optional(),
+    text: text.optional(),
+    image: z.strictObject({ caption: text.optional(), bytes: z.int().min(1).optional() }).optional(),
+    location: z.strictObject({ latitude: z.number(), longitude: z.number(), name: z.string().optional() }).optional(),
+    contact: z.strictObject({ name: z.string(), vcard: z.string() }).optional(),
+    reaction: z.strictObject({ id, emoji: z.string().max(20) }).optional(),
+    edit: z.strictObject({ id, text }).optional(),
+    delete: z.strictObject({ id }).optional(),
+  })
+  .refine(
+    ({ to: _to, hidden: _hidden, ...kinds }) => Object.values(kinds).filter((kind) => kind !== undefined).length === 1,
+    'Send exactly one of text, image, location, contact, reaction, edit, delete.',
+  );
+
+type Kinds = Omit<z.infer<typeof Written>, 'to' | 'hidden'>;
+
+/** The message as clients encrypt it. Messages that are named are the phone's own, but for reactions: those are to the account's. */
+export function messageOf(written: Kinds, to: string): proto.IMessage {
+  const key = (id: string, fromMe: boolean) => ({ remoteJid: numberJid(to), fromMe, id });
+  const { ProtocolMessage } = proto.Message;
+  if (written.image) {
+    const { caption, bytes = 1024 } = written.image;
+    return {
+      imageMessage: {
+        mimetype: 'image/jpeg',
+        fileLength: bytes,
+        width: 640,
+        height: 480,
+        ...(caption === undefined ? {} : { caption }),
+      },
+    };
+  }
+  if (written.location) {
+    const { latitude, longitude, name } = written.location;
+    return {
+      locationMessage: {
+        degreesLatitude: latitude,
+        degreesLongitude: longitude,
+        ...(name === undefined ? {} : { name }),
+      },
+    };
+  }
+  if (written.contact) return { contactMessage: { displayName: written.contact.name, vcard: written.contact.vcard } };
+  if (written.reaction) {
+    return { reactionMessage: { key: key(written.reaction.id, false), text: written.reaction.emoji } };
+  }
+  if (written.edit) {
+    const { id, text } = written.edit;
+    const protocolMessage = {
+      type: ProtocolMessage.Type.MESSAGE_EDIT,
+      key: key(id, true),
+      editedMessage: { conversation: text },
+    };
+    return { editedMessage: { message: { protocolMessage } } };
+  }
+  if (written.delete) {
+    return { protocolMessage: { type: ProtocolMessage.Type.REVOKE, key: key(written.delete.id, true) } };
+  }
+  return { conversation: written.text ?? '' };
+}

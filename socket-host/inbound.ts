@@ -1,0 +1,80 @@
+import { isStored } from '../lib/aws/inbound.ts';
+import type { Hold } from '../lib/aws/ownership.ts';
+import type { Account } from '../lib/domain/account.ts';
+import type { InboundMessage } from '../lib/domain/inbound.ts';
+import { Confirmations } from './confirmations.ts';
+import type { HostDeps } from './deps.ts';
+import { Inbox } from './inbox.ts';
+import { OptOuts } from './opt-outs.ts';
+import type { TransportSession } from './transport.ts';
+
+/** The inbound side of one account: what people write is stored, told in batches, and obeyed where it is STOP or START. */
+export class Inbound {
+  private readonly deps: HostDeps;
+  private readonly hold: Hold;
+  private readonly inbox: Inbox;
+  private readonly confirmations: Confirmations;
+  private readonly optOuts: OptOuts;
+  /** Nobody had the account before: nothing was left open. */
+  private adopted: boolean;
+
+  constructor(deps: HostDeps, hold: Hold, account: () => Account, mayAct: () => boolean) {
+    this.deps = deps;
+    this.hold = hold;
+    this.inbox = new Inbox(deps, hold);
+    this.confirmations = new Confirmations(deps, hold, mayAct);
+    this.optOuts = new OptOuts(deps, hold, this.confirmations, () => account().optOutReply !== false);
+    this.adopted = hold.epoch === 1;
+  }
+
+  /** Once, before the first connection: ends what the last owner had begun. A failure is left to the sweep and to the next owner. */
+  async adopt(): Promise<void> {
+    if (this.adopted) return;
+    this.adopted = true;
+    await Promise.all([this.inbox.adopt(), this.confirmations.adopt()]).catch((error: unknown) =>
+      this.deps.failed('inbox', error),
+    );
+  }
+
+  /** Resolves when the message, and what follows from it, is in the table. */
+  async keep(message: InboundMessage): Promise<void> {
+    const { metrics } = this.deps;
+    metrics.inbound.inc({ result: 'received' });
+    const word = this.optOuts.wordIn(message);
+    const stored = await this.inbox.keep(message, async () =>
+      word === undefined ? undefined : await this.optOuts.plan(word, message),
+    );
+    metrics.inbound.inc({ result: stored });
+    if (word !== undefined && stored === 'repeated') await this.optOuts.repeated(word, message);
+  }
+
+  /** Counts a message that could not be read, unless it has been stored before. */
+  undecryptable(id: string): void {
+    isStored(this.deps.table, this.hold, id)
+      .then((stored) => this.deps.metrics.inbound.inc({ result: stored ? 'repeated' : 'undecryptable' }))
+      .catch((error: unknown) => this.deps.failed('inbox', error));
+  }
+
+  async mayWriteTo(person: { phoneNumber: string; lid: string }): Promise<boolean> {
+    return await this.optOuts.mayWriteTo(person);
+  }
+
+  opened(session: TransportSession): void {
+    this.confirmations.opened(session);
+  }
+
+  closed(): void {
+    this.confirmations.closed();
+  }
+
+  /** Ends what is under way and closes open batches, before the account is given up. */
+  async stop(): Promise<void> {
+    await Promise.all([this.inbox.close(), this.confirmations.stop()]);
+  }
+
+  /** The account is another's: nothing is done for it any more. */
+  abandon(): void {
+    this.inbox.abandon();
+    this.confirmations.closed();
+  }
+}

@@ -1,0 +1,103 @@
+import { confirmationGone, planConfirmation, readConfirmation } from '../lib/aws/confirmations.ts';
+import type { Hold } from '../lib/aws/ownership.ts';
+import { planRelease, planSuppression, suppressNumberOf } from '../lib/aws/suppressions.ts';
+import { type InboundMessage, personOf } from '../lib/domain/inbound.ts';
+import { confirmationIn, type OptWord, optWordOf } from '../lib/domain/opt-out.ts';
+import { ownWord, type Suppression } from '../lib/domain/suppression.ts';
+import type { Confirmations } from './confirmations.ts';
+import type { HostDeps } from './deps.ts';
+import type { Consequence } from './inbox.ts';
+
+/**
+ * What words like STOP and START do, in the transaction that stores the message they came in:
+ *
+ *   STOP   the person is suppressed for the whole tenant, by number and LID, and told so once
+ *   START  what a word had done is undone; what the tenant has put on the list stays
+ */
+export class OptOuts {
+  private readonly deps: HostDeps;
+  private readonly hold: Hold;
+  private readonly confirmations: Confirmations;
+  private readonly confirms: () => boolean;
+
+  /** `confirms`: whether this account tells people. */
+  constructor(deps: HostDeps, hold: Hold, confirmations: Confirmations, confirms: () => boolean) {
+    this.deps = deps;
+    this.hold = hold;
+    this.confirmations = confirmations;
+    this.confirms = confirms;
+  }
+
+  /** What a message asks for with one word, if anything; an edit that says so counts. */
+  wordIn({ type, text }: InboundMessage): OptWord | undefined {
+    return text !== undefined && (type === 'text' || type === 'edit') ? optWordOf(text) : undefined;
+  }
+
+  async plan(word: OptWord, message: InboundMessage): Promise<Consequence> {
+    switch (word.kind) {
+      case 'stop':
+        return await this.planStop(word, message);
+      case 'start':
+        return await this.planStart(message);
+      default:
+        return word satisfies never;
+    }
+  }
+
+  /** The message had been stored before: what followed from it may not have been said yet. */
+  async repeated(word: OptWord, message: InboundMessage): Promise<void> {
+    const { phoneNumber } = personOf(message);
+    if (word.kind !== 'stop' || phoneNumber === undefined) return;
+    const waiting = await readConfirmation(this.deps.table, this.hold, phoneNumber);
+    if (waiting !== undefined) this.confirmations.add(waiting);
+  }
+
+  /** A number turns out to be behind a LID. False: the person opted out by it, and the number is not written to either. */
+  async mayWriteTo(person: { phoneNumber: string; lid: string }): Promise<boolean> {
+    return !(await suppressNumberOf(this.deps.table, this.hold.tenantId, person));
+  }
+
+  private async planStop(word: OptWord & { kind: 'stop' }, message: InboundMessage): Promise<Consequence> {
+    const { deps, hold } = this;
+    const { tenantId, accountId } = hold;
+    const person = personOf(message);
+    const nowMs = deps.clock.nowMs();
+    const suppression: Suppression = {
+      tenantId,
+      ...person,
+      reason: ownWord,
+      source: 'inbound',
+      accountId,
+      inboundId: message.id,
+      at: nowMs,
+    };
+    const { isNew, writes } = await planSuppression(deps.table, suppression);
+    const { phoneNumber } = person;
+    const said =
+      isNew && phoneNumber !== undefined && this.confirms()
+        ? planConfirmation(hold, { inboundId: message.id, to: phoneNumber, text: confirmationIn(word.language) }, nowMs)
+        : undefined;
+    return {
+      writes: [...writes, ...(said?.writes ?? [])],
+      done: () => {
+        if (isNew) deps.metrics.optOuts.inc({ kind: 'stop' });
+        if (said !== undefined) this.confirmations.add(said.confirmation);
+      },
+    };
+  }
+
+  private async planStart(message: InboundMessage): Promise<Consequence> {
+    const { deps, hold } = this;
+    const person = personOf(message);
+    const writes = await planRelease(deps.table, hold.tenantId, person, 'inbound');
+    const { phoneNumber } = person;
+    if (writes.length > 0 && phoneNumber !== undefined) writes.push(confirmationGone(hold, phoneNumber));
+    return {
+      writes,
+      done: () => {
+        if (writes.length > 0) deps.metrics.optOuts.inc({ kind: 'start' });
+        if (phoneNumber !== undefined) this.confirmations.takeBack(phoneNumber);
+      },
+    };
+  }
+}

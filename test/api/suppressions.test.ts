@@ -1,0 +1,193 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { type Api, startApi, tenantA } from './api.ts';
+
+let api: Api;
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(() => api.stop());
+
+const add = (phoneNumber: string, more: object = {}, options = {}) =>
+  api.call('POST', '/v1/suppressions', { phoneNumber, ...more }, options);
+const importFile = (raw: string, options = {}) =>
+  api.call('POST', '/v1/suppressions/import', undefined, { raw, headers: { 'content-type': 'text/csv' }, ...options });
+
+describe('the list of suppressions', () => {
+  it('takes a number in any spelling, once, and gives it back', async () => {
+    const first = await add('+7 (999) 111-00-01', { reason: 'Asked by phone.' });
+    expect(first.status).toBe(201);
+    expect(first.json).toEqual({
+      phoneNumber: '79991110001',
+      lid: null,
+      reason: 'Asked by phone.',
+      source: 'api',
+      accountId: null,
+      createdAt: expect.stringMatching(/^20\d\d-.*Z$/),
+    });
+    const again = await add('79991110001', { reason: 'Once more.' });
+    expect([again.status, again.json]).toEqual([200, first.json]);
+    expect((await api.call('GET', '/v1/suppressions/+79991110001')).json).toEqual(first.json);
+  });
+
+  it('is another tenant’s own', async () => {
+    await add('79991110002');
+    expect((await api.call('GET', '/v1/suppressions/79991110002', undefined, { key: api.keyB })).status).toBe(404);
+    expect((await api.call('DELETE', '/v1/suppressions/79991110002', undefined, { key: api.keyB })).status).toBe(404);
+    expect((await api.call('GET', '/v1/suppressions', undefined, { key: api.keyB })).json.items).toEqual([]);
+    expect((await api.call('GET', '/v1/suppressions.csv', undefined, { key: api.keyB })).text).toBe(
+      'phoneNumber,lid,reason,source,accountId,createdAt\n',
+    );
+    expect((await api.call('GET', '/v1/suppressions/79991110002')).status).toBe(200);
+  });
+
+  it('forgets a number that may be written to again', async () => {
+    await add('79991110003');
+    expect((await api.call('DELETE', '/v1/suppressions/79991110003')).status).toBe(204);
+    expect((await api.call('DELETE', '/v1/suppressions/79991110003')).status).toBe(404);
+    expect((await api.call('GET', '/v1/suppressions/79991110003')).status).toBe(404);
+    expect((await add('79991110003')).status).toBe(201);
+  });
+
+  it('wants the right scopes, and writes down who changed it', async () => {
+    const reader = await api.makeKey(['read'], tenantA);
+    const sender = await api.makeKey(['send'], tenantA);
+    expect((await add('79991110004', {}, { key: reader })).status).toBe(403);
+    expect((await add('79991110004', {}, { key: sender })).status).toBe(201);
+    const remove = (key: string) => api.call('DELETE', '/v1/suppressions/79991110004', undefined, { key });
+    expect((await remove(sender)).status).toBe(403);
+    expect((await remove(api.keyA)).status).toBe(204);
+    const { items } = (await api.call('GET', '/v1/audit')).json;
+    expect(items.slice(0, 2).map(({ action, target }) => [action, target])).toEqual([
+      ['suppression.deleted', '79991110004'],
+      ['suppression.created', '79991110004'],
+    ]);
+  });
+
+  it.each([
+    [{}, '/phoneNumber', 'REQUIRED'],
+    [{ phoneNumber: '123' }, '/phoneNumber', 'INVALID_NUMBER'],
+    [{ to: '123' }, '/to', 'INVALID_NUMBER'],
+    [{ phoneNumber: '79991110005', to: '79991110005' }, '/to', 'INVALID'],
+  ])('refuses %j', async (body, path, code) => {
+    const { status, json } = await api.call('POST', '/v1/suppressions', body);
+    expect([status, json.errors.map((error) => [error.path, error.code])]).toEqual([422, [[path, code]]]);
+  });
+
+  it('names nobody by what is no number', async () => {
+    for (const phone of ['123', 'lid:x', '%20']) {
+      expect((await api.call('GET', `/v1/suppressions/${phone}`)).status).toBe(404);
+    }
+  });
+});
+
+describe('suppressions in and out as CSV', () => {
+  it('takes a file, tells what is wrong in it, and takes its own export again', async () => {
+    const file = 'Phone;Reason;Other\n+4915112340001;"Said; so";x\n12;;\n0151 12340002;;\n+49 151 12340001;;\n';
+    const first = await importFile(file, { key: api.keyB });
+    expect([first.status, first.json]).toEqual([
+      200,
+      {
+        added: 2,
+        existing: 1,
+        invalid: 1,
+        errors: [{ line: 3, code: 'INVALID_NUMBER', message: 'The number is not a valid phone number.' }],
+      },
+    ]);
+    const { text, headers } = await api.call('GET', '/v1/suppressions.csv', undefined, { key: api.keyB });
+    expect(headers.get('content-type')).toBe('text/csv; charset=utf-8');
+    const lines = text.trim().split('\n');
+    expect(lines[0]).toBe('phoneNumber,lid,reason,source,accountId,createdAt');
+    expect(lines.slice(1).map((line) => line.replace(/,20[^,]*Z$/, ''))).toEqual([
+      '4915112340002,,Added by an import.,import,',
+      '4915112340001,,Said; so,import,',
+    ]);
+    expect((await api.call('GET', '/v1/suppressions/4915112340002', undefined, { key: api.keyB })).status).toBe(200);
+    expect((await importFile(text, { key: api.keyB })).json).toEqual({ added: 0, existing: 2, invalid: 0, errors: [] });
+    expect((await importFile(text)).json).toMatchObject({ added: 2, existing: 0 });
+  });
+
+  it('takes a column of numbers without a header, many at once', async () => {
+    const numbers = Array.from({ length: 300 }, (_, i) => `7999222${String(i).padStart(4, '0')}`);
+    expect((await importFile(numbers.join('\r\n'))).json).toMatchObject({ added: 300, existing: 0, invalid: 0 });
+    const found = new Set<unknown>();
+    let cursor: string | null = null;
+    do {
+      const path: string = `/v1/suppressions?limit=70${cursor === null ? '' : `&cursor=${cursor}`}`;
+      const { items, nextCursor } = (await api.call('GET', path)).json;
+      for (const { phoneNumber } of items) found.add(phoneNumber);
+      cursor = nextCursor;
+    } while (cursor !== null);
+    expect(numbers.filter((number) => !found.has(number))).toEqual([]);
+  });
+
+  it.each(['', 'name,age\nx,1\n', '"open'])('refuses %j', async (raw) => {
+    expect(await importFile(raw)).toMatchObject({ status: 422, json: { errors: [{ code: 'INVALID' }] } });
+  });
+});
+
+it('an account says whether it answers those who opt out', async () => {
+  const id = await api.account({ optOutReply: false });
+  expect((await api.call('GET', `/v1/accounts/${id}`)).json.optOutReply).toBe(false);
+  expect((await api.call('PATCH', `/v1/accounts/${id}`, { optOutReply: true })).json.optOutReply).toBe(true);
+  expect((await api.call('GET', `/v1/accounts/${await api.account()}`)).json.optOutReply).toBe(true);
+});
+
+describe('a contract to somebody on the list', () => {
+  const counts = { pending: 1, suppressed: 1, failed: 0 };
+
+  it('is accepted; that message is suppressed at once, with its reason, and counted apart', async () => {
+    await add('79993330001');
+    const accountId = await api.account({}, { connected: true });
+    const made = await api.call('POST', '/v1/contracts', {
+      accountId,
+      name: 'x',
+      message: 'Hello',
+      recipients: [{ phoneNumber: '+79993330001', externalId: 'a' }, { phoneNumber: '79993330002' }],
+    });
+    expect(made.status).toBe(201);
+    expect(made.json).toMatchObject({ totalCount: 2, counts });
+    expect(made.json.warnings).toEqual(['Recipients who have opted out: 1. They are recorded as suppressed.']);
+    const { items } = (await api.call('GET', `/v1/messages?contractId=${made.json.id}&status=SUPPRESSED`)).json;
+    expect(items).toMatchObject([
+      {
+        to: '79993330001',
+        status: 'SUPPRESSED',
+        reason: 'The recipient has asked for no more messages.',
+        error: { code: 'OPTED_OUT' },
+        attempts: 0,
+      },
+    ]);
+    const added = await api.call('POST', `/v1/contracts/${made.json.id}/recipients`, {
+      message: 'More',
+      recipients: [{ phoneNumber: '79993330001' }, { phoneNumber: '79993330003' }],
+    });
+    expect(added.json).toMatchObject({ totalCount: 4, counts: { pending: 2, suppressed: 2 } });
+    const stats = (await api.call('GET', `/v1/contracts/${made.json.id}/stats`)).json;
+    expect(stats).toMatchObject({ total: 4, suppressed: 2, failed: 0, success: 0, pending: 2, successRate: '0.00%' });
+    const csv = (await api.call('GET', `/v1/contracts/${made.json.id}/results.csv`)).text;
+    expect(csv.split('\n')[1]).toBe(
+      '79993330001,a,SUPPRESSED,,,,0,OPTED_OUT: The recipient has asked for no more messages.',
+    );
+  });
+
+  it('is of another tenant’s concern only by its own list', async () => {
+    await add('4915112349999');
+    const accountId = await api.account({}, { key: api.keyB, connected: true });
+    const body = { accountId, name: 'x', recipients: [{ phoneNumber: '4915112349999', message: 'x' }] };
+    const made = await api.call('POST', '/v1/contracts', body, { key: api.keyB });
+    expect(made.json).toMatchObject({ counts: { pending: 1, suppressed: 0 } });
+  });
+
+  it('has the same rows however often it is asked for', async () => {
+    const accountId = await api.account({}, { connected: true });
+    const body = { accountId, name: 'x', recipients: [{ phoneNumber: '79993330009', message: 'x' }] };
+    const headers = { 'idempotency-key': 'once' };
+    const first = await api.call('POST', '/v1/contracts', body, { headers });
+    await add('79993330009');
+    const second = await api.call('POST', '/v1/contracts', body, { headers });
+    expect(second.text).toBe(first.text);
+    expect((await api.call('GET', `/v1/contracts/${first.json.id}`)).json).toMatchObject({
+      counts: { pending: 1, suppressed: 0 },
+    });
+  });
+});

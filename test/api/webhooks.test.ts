@@ -1,0 +1,311 @@
+import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { planDeliveries } from '../../lib/aws/deliveries.ts';
+import { disableEndpoint, readEndpoint } from '../../lib/aws/endpoints.ts';
+import { putEvents } from '../../lib/aws/events.ts';
+import { keys } from '../../lib/aws/keys.ts';
+import type { PacelineEvent } from '../../lib/domain/events.ts';
+import { derivedId } from '../../lib/domain/ids.ts';
+import type { Delivery } from '../../lib/domain/webhooks/delivery.ts';
+import { until } from '../harness/until.ts';
+import { type Api, startApi, tenantA } from './api.ts';
+
+let api: Api;
+beforeAll(async () => {
+  api = await startApi();
+});
+afterAll(() => api.stop());
+
+const url = 'https://hooks.example.com/paceline?token=hush';
+const input = (more: object = {}) => ({ name: `hook ${Math.random()}`, url, events: ['message'], ...more });
+const make = async (more: object = {}) => (await api.call('POST', '/v1/webhooks', input(more))).json;
+
+const event = (name: string, more: Partial<PacelineEvent> = {}): PacelineEvent => ({
+  id: derivedId('evt', name),
+  type: 'message.sent',
+  at: Date.now(),
+  tenantId: tenantA,
+  data: { message: { name } },
+  logged: true,
+  ...more,
+});
+
+async function told(event: PacelineEvent): Promise<void> {
+  await putEvents(api.deps.table, [event]);
+  await planDeliveries(api.deps, [event]);
+}
+
+describe('POST /v1/webhooks', () => {
+  it('makes one and shows its secret and headers once', async () => {
+    const made = await api.call('POST', '/v1/webhooks', {
+      ...input({ name: 'orders' }),
+      headers: { Authorization: 'Bearer hush' },
+      events: ['message', 'account.qr'],
+    });
+    expect(made.status).toBe(201);
+    expect(made.json).toEqual({
+      id: expect.stringMatching(/^whk_[0-9A-Z]{26}$/),
+      name: 'orders',
+      url,
+      events: ['message', 'account.qr'],
+      accountIds: null,
+      headers: { Authorization: 'Bearer hush' },
+      rateLimitPerSec: null,
+      ordered: false,
+      active: true,
+      disabledReason: null,
+      disabledAt: null,
+      createdAt: expect.any(String),
+      secret: expect.stringMatching(/^whsec_[A-Za-z0-9+/]{43}=$/),
+    });
+    const byName = await api.call('GET', '/v1/webhooks/orders');
+    expect(byName.json).toEqual((await api.call('GET', `/v1/webhooks/${made.json.id}`)).json);
+    expect(byName.json.headers).toEqual({ Authorization: '***' });
+    expect(byName.json).not.toHaveProperty('secret');
+    const list = await api.call('GET', '/v1/webhooks');
+    expect(list.json.items[0]).toEqual(byName.json);
+    const audit = await api.call('GET', '/v1/audit');
+    expect(audit.json.items[0]).toMatchObject({ action: 'webhook.created', target: made.json.id });
+    for (const text of [audit.text, list.text, JSON.stringify(api.logged)]) {
+      expect(text).not.toContain(made.json.secret);
+      expect(text).not.toContain('Bearer hush');
+    }
+    expect(audit.text).not.toContain('token=hush');
+  });
+
+  it('gives the same again for the same Idempotency-Key, secret included', async () => {
+    const body = input();
+    const headers = { 'idempotency-key': 'hook-1' };
+    const first = await api.call('POST', '/v1/webhooks', body, { headers });
+    const second = await api.call('POST', '/v1/webhooks', body, { headers });
+    expect(second.json).toEqual(first.json);
+    expect(second.headers.get('idempotency-replayed')).toBe('true');
+  });
+
+  it('takes a secret of the tenant, long enough', async () => {
+    expect((await make({ secret: '0123456789abcdef01234567' })).secret).toBe('0123456789abcdef01234567');
+    const whsec = 'whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3';
+    expect((await make({ secret: whsec })).secret).toBe(whsec);
+    for (const secret of ['0123456789abcdef0123456', 'whsec_c2hvcnQ=', 'whsec_not base64!', 'whsec_']) {
+      const refused = await api.call('POST', '/v1/webhooks', input({ secret }));
+      expect([secret, refused.status, refused.json.errors[0]?.path]).toEqual([secret, 422, '/secret']);
+      expect(refused.text).not.toContain('0123456789abcdef0123456');
+    }
+  });
+
+  it('refuses a name that is taken, and is free again after a rename or a deletion', async () => {
+    const one = await make({ name: 'taken' });
+    const again = await api.call('POST', '/v1/webhooks', input({ name: 'taken' }));
+    expect([again.status, again.json.code]).toEqual([409, 'CONFLICT']);
+    const other = await make({ name: 'free' });
+    expect((await api.call('PATCH', `/v1/webhooks/${other.id}`, { name: 'taken' })).status).toBe(409);
+    expect((await api.call('PATCH', `/v1/webhooks/${one.id}`, { name: 'renamed' })).json.name).toBe('renamed');
+    expect((await api.call('GET', '/v1/webhooks/taken')).status).toBe(404);
+    expect((await api.call('PATCH', `/v1/webhooks/${other.id}`, { name: 'taken' })).status).toBe(200);
+    expect((await api.call('DELETE', '/v1/webhooks/taken')).status).toBe(204);
+    expect((await api.call('POST', '/v1/webhooks', input({ name: 'taken' }))).status).toBe(201);
+    const sameElsewhere = await api.call('POST', '/v1/webhooks', input({ name: 'taken' }), { key: api.keyB });
+    expect(sameElsewhere.status).toBe(201);
+  });
+
+  it.each([
+    [{ url: 'https://127.0.0.1.unknown.example/x' }, '/url'],
+    [{ url: 'https://169.254.169.254/latest/meta-data' }, '/url'],
+    [{ url: 'https://user:secret@hooks.example.com/' }, '/url'],
+    [{ url: 'ftp://hooks.example.com/' }, '/url'],
+    [{ url: 'not a url' }, '/url'],
+    [{ events: [] }, '/events'],
+    [{ events: ['message.invented'] }, '/events/0'],
+    [{ events: ['message', 'message'] }, '/events'],
+    [{ name: 'whk_0000' }, '/name'],
+    [{ name: 'a/b' }, '/name'],
+    [{ accountIds: ['acc_0000000000000000000000000X'] }, '/accountIds/0'],
+    [{ headers: { 'Webhook-Id': 'x' } }, '/headers/Webhook-Id'],
+    [{ headers: { Host: 'x' } }, '/headers/Host'],
+    [{ headers: { 'X-A': 'line\r\nbreak' } }, '/headers/X-A'],
+    [{ headers: { 'X-A': '1', 'x-a': '2' } }, '/headers'],
+    [{ rateLimitPerSec: 0 }, '/rateLimitPerSec'],
+    [{ colour: 'red' }, '/colour'],
+  ])('refuses %j', async (more, path) => {
+    const refused = await api.call('POST', '/v1/webhooks', input(more));
+    expect([refused.status, refused.json.errors?.[0]?.path]).toEqual([422, path]);
+  });
+
+  it('says the same of every URL it refuses', async () => {
+    const urls = ['https://10.0.0.1/', 'https://nothing.unknown.example/', 'https://localhost:6379x/', 'gopher://x/'];
+    const said = await Promise.all(
+      urls.map(async (one) => (await api.call('POST', '/v1/webhooks', input({ url: one }))).json.errors[0]?.message),
+    );
+    expect(new Set(said).size).toBe(1);
+  });
+
+  it('takes 50 a tenant', async () => {
+    const key = await api.makeKey(['manage', 'read'], 'ten_0000000000000000000000000B');
+    let last = 0;
+    for (let i = 0; i < 51; i++) {
+      last = (await api.call('POST', '/v1/webhooks', input({ name: `many ${i}` }), { key })).status;
+      if (last !== 201) break;
+    }
+    expect(last).toBe(409);
+    expect((await api.call('GET', '/v1/webhooks?limit=100', undefined, { key })).json.items).toHaveLength(50);
+  });
+});
+
+describe('PATCH and /enable', () => {
+  it('changes what is given, removes what is null', async () => {
+    const accountId = await api.account();
+    const { id } = await make({ accountIds: [accountId], rateLimitPerSec: 5, headers: { 'X-A': '1' } });
+    const changed = await api.call('PATCH', `/v1/webhooks/${id}`, {
+      accountIds: null,
+      rateLimitPerSec: null,
+      ordered: true,
+    });
+    expect(changed.json).toMatchObject({
+      accountIds: null,
+      rateLimitPerSec: null,
+      ordered: true,
+      headers: { 'X-A': '***' },
+    });
+    expect((await api.call('PATCH', `/v1/webhooks/${id}`, {})).status).toBe(200);
+    expect((await api.call('PATCH', `/v1/webhooks/${id}`, { url: 'https://10.0.0.1/' })).status).toBe(422);
+    expect((await api.call('PATCH', `/v1/webhooks/${id}`, { secret: 'x'.repeat(30) })).status).toBe(422);
+  });
+
+  it('enables a disabled one and forgets why', async () => {
+    const { id } = await make();
+    await disableEndpoint(api.deps.table, { tenantId: tenantA, id }, 'failing', Date.now());
+    await api.deps.table.put({ ...keys.endpointHealth(tenantA, id), type: 'endpointHealth', failures: 9 });
+    const disabled = await api.call('GET', `/v1/webhooks/${id}`);
+    expect(disabled.json).toMatchObject({ active: false, disabledReason: 'failing', disabledAt: expect.any(String) });
+    expect((await api.call('POST', `/v1/webhooks/${id}/replay`, { since: '2026-01-01T00:00:00Z' })).status).toBe(409);
+    const enabled = await api.call('POST', `/v1/webhooks/${id}/enable`);
+    expect(enabled.json).toMatchObject({ active: true, disabledReason: null, disabledAt: null });
+    expect(await api.deps.table.get(keys.endpointHealth(tenantA, id))).toBeUndefined();
+  });
+});
+
+describe('POST /v1/webhooks/:id/rotate-secret', () => {
+  it('shows the new secret once and keeps the old one for 24 hours', async () => {
+    const made = await make();
+    const rotated = await api.call('POST', `/v1/webhooks/${made.id}/rotate-secret`);
+    expect(rotated.status).toBe(200);
+    expect(rotated.json.secret).toMatch(/^whsec_/);
+    expect(rotated.json.secret).not.toBe(made.secret);
+    const untilMs = Date.parse(String(rotated.json.previousUntil));
+    expect(Math.abs(untilMs - Date.now() - 86_400_000)).toBeLessThan(60_000);
+    const stored = await readEndpoint(api.deps.table, tenantA, made.id);
+    expect(stored?.secrets).toEqual([{ secret: rotated.json.secret }, { secret: made.secret, until: untilMs }]);
+    const own = await api.call('POST', `/v1/webhooks/${made.id}/rotate-secret`, { secret: 'k'.repeat(24) });
+    expect(own.json.secret).toBe('k'.repeat(24));
+    const audit = await api.call('GET', '/v1/audit');
+    expect(audit.json.items[0]).toMatchObject({ action: 'webhook.secret_rotated', target: made.id });
+    expect(audit.text).not.toContain(String(rotated.json.secret));
+  });
+});
+
+describe('deliveries', () => {
+  it('are listed newest first, by status, page by page', async () => {
+    const { id } = await make();
+    const events = ['one', 'two', 'three'].map((name, i) => event(`list ${name}`, { at: Date.now() - 3000 + i }));
+    for (const one of events) await told(one);
+    const list = await api.call('GET', `/v1/webhooks/${id}/deliveries`);
+    expect(list.json.items.map(({ eventId }) => eventId)).toEqual(events.map((one) => one.id).reverse());
+    expect(list.json.items[0]).toEqual({
+      id: expect.stringMatching(/^dlv_[0-9A-Z]{26}$/),
+      eventId: events[2]?.id,
+      type: 'message.sent',
+      status: 'pending',
+      reason: null,
+      replay: false,
+      attempts: [],
+      nextAttemptAt: expect.any(String),
+      createdAt: expect.any(String),
+    });
+    const first = await api.call('GET', `/v1/webhooks/${id}/deliveries?limit=2`);
+    const second = await api.call('GET', `/v1/webhooks/${id}/deliveries?limit=2&cursor=${first.json.nextCursor}`);
+    expect([...first.json.items, ...second.json.items]).toEqual(list.json.items);
+    expect(second.json.nextCursor).toBeNull();
+    expect((await api.call('GET', `/v1/webhooks/${id}/deliveries?status=failed`)).json.items).toEqual([]);
+    expect((await api.call('GET', `/v1/webhooks/${id}/deliveries?cursor=xyz`)).status).toBe(400);
+  });
+
+  it('are sent again one by one under the id of their event', async () => {
+    const { id } = await make();
+    const one = event('again');
+    await told(one);
+    const [delivery] = (await api.call('GET', `/v1/webhooks/${id}/deliveries`)).json.items;
+    const replayed = await api.call('POST', `/v1/deliveries/${delivery?.id}/replay`);
+    expect(replayed.status).toBe(202);
+    expect(replayed.json).toMatchObject({ eventId: one.id, replay: true, status: 'pending', attempts: [] });
+    expect(replayed.json.id).not.toBe(delivery?.id);
+    expect((await api.call('GET', `/v1/webhooks/${id}/deliveries`)).json.items).toHaveLength(2);
+    const audit = await api.call('GET', '/v1/audit');
+    expect(audit.json.items[0]).toMatchObject({ action: 'webhook.replayed', changes: { deliveryId: delivery?.id } });
+    const foreign = await api.call('POST', `/v1/deliveries/${delivery?.id}/replay`, undefined, { key: api.keyB });
+    expect(foreign.status).toBe(404);
+    for (const wrong of ['dlv_0000000000000000000000000Z', 'dlv_x', 'whatever']) {
+      expect((await api.call('POST', `/v1/deliveries/${wrong}/replay`)).status).toBe(404);
+    }
+  });
+
+  it('cannot be sent again without what they said', async () => {
+    const { id } = await make({ events: ['account.qr'] });
+    await told(event('a qr code', { type: 'account.qr', logged: false, data: { code: 'hush' } }));
+    const list = await api.call('GET', `/v1/webhooks/${id}/deliveries`);
+    expect(list.text).not.toContain('hush');
+    const refused = await api.call('POST', `/v1/deliveries/${list.json.items[0]?.id}/replay`);
+    expect([refused.status, refused.json.code]).toEqual([409, 'ILLEGAL_STATE']);
+  });
+
+  it('of a range are asked for at once and sent by the function', async () => {
+    const { id } = await make();
+    const since = new Date(Date.now() - 60_000).toISOString();
+    const asked = await api.call('POST', `/v1/webhooks/${id}/replay`, { since, onlyFailed: true });
+    expect(asked.status).toBe(202);
+    expect(asked.json).toEqual({ since, until: expect.any(String), onlyFailed: true });
+    const message = await until('the request in the queue', async () => {
+      const { Messages = [] } = await api.emulators.clients.sqs.send(
+        new ReceiveMessageCommand({ QueueUrl: api.deps.config.WEBHOOK_QUEUE_URL, MaxNumberOfMessages: 10 }),
+      );
+      return Messages.map(({ Body = '' }) => JSON.parse(Body)).find((body) => body.w === id);
+    });
+    expect(message).toMatchObject({ t: tenantA, onlyFailed: true, replay: expect.any(String) });
+    const backwards = { since: '2026-01-02T00:00:00Z', until: '2026-01-01T00:00:00Z' };
+    expect((await api.call('POST', `/v1/webhooks/${id}/replay`, backwards)).status).toBe(422);
+  });
+});
+
+describe('POST /v1/webhooks/:id/test', () => {
+  it('answers with what came of it', async () => {
+    const { id } = await make({ events: ['account'], active: false });
+    const calling = api.call('POST', `/v1/webhooks/${id}/test`);
+    // What the delivery function would store.
+    const attempt = { at: Date.now(), status: 503, durationMs: 12, response: 'busy' };
+    for (let found = false; !found; ) {
+      const { items } = await api.deps.table.query<Delivery & { pk: string; sk: string; data: string }>({
+        pk: keys.delivery(tenantA, id, 0, '').pk,
+        skPrefix: 'D#',
+      });
+      const [delivery] = items;
+      found = delivery !== undefined;
+      if (delivery === undefined) continue;
+      expect(delivery).toMatchObject({ eventType: 'webhook.test', once: true, status: 'pending' });
+      await api.deps.table.update(
+        { pk: delivery.pk, sk: delivery.sk },
+        {
+          update: 'SET #s = :failed, attempts = :attempts, reason = :reason REMOVE nextAttemptAt',
+          names: { '#s': 'status' },
+          values: { ':failed': 'failed', ':attempts': [attempt], ':reason': 'given_up' },
+        },
+      );
+    }
+    const answer = await calling;
+    expect(answer.status).toBe(200);
+    expect(answer.json).toMatchObject({
+      type: 'webhook.test',
+      status: 'failed',
+      attempts: [{ status: 503, durationMs: 12, response: 'busy', error: null }],
+      nextAttemptAt: null,
+    });
+  });
+});

@@ -1,0 +1,131 @@
+import { marshall } from '@aws-sdk/util-dynamodb';
+import { readChanges } from '../../functions/events/read-changes.ts';
+import { type Telling, ToldProgress } from '../../functions/events/tell.ts';
+import type { StreamRecord } from '../../lib/aws/change-stream.ts';
+import type { Deps } from '../../lib/aws/deps.ts';
+import { keys } from '../../lib/aws/keys.ts';
+import type { Item } from '../../lib/aws/table.ts';
+import type { PacelineEvent } from '../../lib/domain/events.ts';
+import { initialPace } from '../../lib/domain/pacing.ts';
+
+export const tenantId = 'ten_0000000000000000000000000A';
+export const accountId = 'acc_01KAFXQ8E4WZ8M7D9T2B6R3V5N';
+export const contractId = 'con_01KAFXR2M6B8V4N3T7Q9Z5W1HC';
+/** A whole minute; ten seconds of progress begin here. */
+export const noon = Date.UTC(2026, 10, 20, 12);
+
+export const messageId = (n: number): string => `msg_${String(n).padStart(18, '0')}`;
+
+export const message = (n: number, state: string, more: Item = {}): Item => ({
+  ...keys.message(tenantId, messageId(n)),
+  type: 'message',
+  id: messageId(n),
+  tenantId,
+  accountId,
+  contractId,
+  row: n,
+  to: `7999${1_000_000 + n}`,
+  lane: 'bulk',
+  state,
+  feedSeq: 1,
+  attempts: 0,
+  createdAt: noon - 60_000,
+  ...more,
+});
+
+export const contract = (status: string, more: Item = {}): Item => ({
+  ...keys.contract(tenantId, contractId),
+  type: 'contract',
+  id: contractId,
+  tenantId,
+  name: 'Notes',
+  accountIds: [accountId],
+  lane: 'bulk',
+  status,
+  totalCount: 10,
+  pages: [],
+  nextRow: 10,
+  openFrom: 10,
+  fedCount: 10,
+  atOnce: 0,
+  skipInvalid: false,
+  createdAt: noon - 60_000,
+  startedAt: noon - 50_000,
+  ...more,
+});
+
+export const account = (status: string, more: Item = {}): Item => ({
+  ...keys.account(tenantId, accountId),
+  type: 'account',
+  id: accountId,
+  tenantId,
+  name: 'Billing',
+  priority: 1,
+  weight: 1,
+  desired: 'connected',
+  status,
+  statusSince: noon,
+  useLimits: false,
+  pacing: {},
+  linkMethod: 'qr',
+  laneUrls: { express: 'https://x/e', bulk: 'https://x/b' },
+  warnings: [],
+  createdAt: noon - 60_000,
+  ...more,
+});
+
+/** The items a contract under way has, `sent` of its ten messages sent. */
+export async function putContract(deps: Deps, status: string, sent: number): Promise<void> {
+  const counter = { sent, delivered: 0, read: 0, failed: 0, canceled: 0, suppressed: 0, expired: 0, backlog: 0 };
+  const hot = { tenantId, accountId, epoch: 1, pace: initialPace, queuedExpress: 0, queuedBulk: 3, messageCount: 41 };
+  await deps.table.writeMany([
+    { put: { ...contract(status), ...keys.contract(tenantId, contractId) } },
+    { put: { ...keys.counter(tenantId, contractId, accountId), type: 'counter', ...counter } },
+    { put: { ...account('connected'), ...keys.account(tenantId, accountId) } },
+    { put: { ...keys.accountHot(tenantId, accountId), type: 'accountHot', ...hot, errorCount: 2 } },
+    { put: { ...keys.accountRef(tenantId, accountId), type: 'accountRef' } },
+  ]);
+}
+
+let sequence = 0;
+
+/** A record of the stream, `atMs` cut to whole seconds as DynamoDB does. */
+export function changed(before: Item | undefined, after: Item | undefined, atMs = noon): StreamRecord {
+  sequence += 1;
+  return {
+    eventName: before === undefined ? 'INSERT' : after === undefined ? 'REMOVE' : 'MODIFY',
+    dynamodb: {
+      ApproximateCreationDateTime: Math.floor(atMs / 1000),
+      SequenceNumber: String(sequence).padStart(21, '0'),
+      ...(before === undefined ? {} : { OldImage: marshall(before, { removeUndefinedValues: true }) }),
+      ...(after === undefined ? {} : { NewImage: marshall(after, { removeUndefinedValues: true }) }),
+    },
+  };
+}
+
+/** One process of the function, over these dependencies; `deliver` notes what it is given. */
+export function reader(deps: Deps, deliver: Telling['deliver'] = async () => undefined) {
+  const delivered: PacelineEvent[] = [];
+  const counts: Record<string, number> = {};
+  const logged: unknown[] = [];
+  const note = (...args: unknown[]) => void logged.push(args);
+  const telling: Telling = {
+    table: deps.table,
+    nowMs: () => noon,
+    deliver: async (events) => {
+      await deliver(events);
+      delivered.push(...events);
+    },
+    told: new ToldProgress(),
+  };
+  const count = (name: string, times = 1) => {
+    if (times > 0) counts[name] = (counts[name] ?? 0) + times;
+  };
+  return {
+    delivered,
+    counts,
+    logged,
+    read: (...records: StreamRecord[]) =>
+      readChanges({ telling, objects: deps.pages, logger: { error: note, warn: note }, count }, records),
+  };
+}

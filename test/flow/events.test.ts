@@ -1,0 +1,126 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { numbers, startWorld, type World } from '../harness/local-stack.ts';
+import { until } from '../harness/until.ts';
+
+interface Told {
+  id: string;
+  type: string;
+  timestamp: string;
+  data: {
+    account?: { id: string; status: string };
+    contract?: { id: string; status: string; counts: Record<string, number> };
+    message?: { id: string; to: string; text: string; status: string; error: { code: string } | null };
+  };
+}
+
+describe('what a contract does is told', () => {
+  let world: World;
+  let accountId: string;
+  beforeAll(async () => {
+    world = await startWorld();
+    accountId = await world.linked('12025550199');
+  });
+  afterAll(() => world?.stop());
+
+  /** The whole log of a type or group, newest first, page by page. */
+  async function told(type: string, limit = 100): Promise<Told[]> {
+    const found: Told[] = [];
+    let cursor: string | null = '';
+    while (cursor !== null) {
+      const more: string = cursor === '' ? '' : `&cursor=${cursor}`;
+      const page = await world.api<{ items: Told[]; nextCursor: string | null }>(
+        'GET',
+        `/v1/events?type=${type}&limit=${limit}${more}`,
+      );
+      found.push(...page.items);
+      cursor = page.nextCursor;
+    }
+    return found;
+  }
+  const typesOf = (events: Told[]) => events.map(({ type }) => type);
+
+  it('of the account: made and connected; the codes are not kept', async () => {
+    const events = await until('connected', async () => {
+      const events = await told('account');
+      return typesOf(events).includes('account.connected') ? events : undefined;
+    });
+    expect(typesOf(events).reverse()).toEqual(['account.created', 'account.connected']);
+    expect(events[0]?.data.account).toMatchObject({ id: accountId, status: 'connected', isPrimary: true });
+  });
+
+  it('of its messages: every step once, with the text; of the contract: start, progress, end', async () => {
+    const phones = numbers(25);
+    for (const number of phones) await world.simulator('POST', '/phones', { number });
+    const recipients = [
+      ...phones.map((phoneNumber, i) => ({ phoneNumber, message: `Hello number ${i}` })),
+      { phoneNumber: '12015550000', message: 'To nobody' },
+    ];
+    const contract = await world.contract(accountId, recipients);
+    await until('all are read', async () => (await world.read(contract.id)).counts.read === 25, 60_000);
+    await world.ended(contract.id);
+    const read = await until('the last is told', async () => {
+      const events = await told('message.read', 10);
+      return events.length >= 25 ? events : undefined;
+    });
+    for (const step of ['queued', 'sent', 'delivered', 'read']) {
+      const events = step === 'read' ? read : await told(`message.${step}`);
+      const expected = step === 'queued' ? recipients : recipients.slice(0, 25);
+      const said = events.map(({ data: { message } }) => `${message?.to} ${message?.text}`).sort();
+      expect([step, said]).toEqual([step, expected.map((one) => `${one.phoneNumber} ${one.message}`).sort()]);
+    }
+    const failed = await told('message.failed');
+    expect(failed.map(({ data: { message } }) => [message?.to, message?.error?.code])).toEqual([
+      ['12015550000', 'NOT_ON_WHATSAPP'],
+    ]);
+    const all = await told('message', 7);
+    expect(new Set(all.map(({ id }) => id)).size).toBe(25 * 4 + 2);
+    for (const phone of phones) {
+      const steps = all
+        .filter(({ data }) => data.message?.to === phone)
+        .map(({ type }) => type.slice('message.'.length));
+      expect([phone, ...steps.reverse()]).toEqual([phone, 'queued', 'sent', 'delivered', 'read']);
+    }
+
+    const events = await until('its end is told', async () => {
+      const events = (await told('contract')).filter(({ data }) => data.contract?.id === contract.id);
+      return typesOf(events).includes('contract.completed') ? events : undefined;
+    });
+    expect(typesOf(events).filter((type) => type !== 'contract.progress')).toEqual([
+      'contract.completed',
+      'contract.started',
+    ]);
+    const progress = events.filter(({ type }) => type === 'contract.progress');
+    expect(progress.length).toBeGreaterThan(0);
+    const tens = progress.map(({ timestamp }) => Math.floor(Date.parse(timestamp) / 10_000));
+    expect(new Set(tens).size).toBe(tens.length);
+    for (const { data } of progress) expect(data.contract?.status).toBe('IN_PROGRESS');
+    expect(events[0]?.data.contract).toMatchObject({ status: 'COMPLETED', counts: { failed: 1, pending: 0 } });
+  });
+
+  it('of a pause, a resume and a cancel, each once; nothing is told twice after a restart', async () => {
+    const recipients = numbers(200).map((phoneNumber) => ({ phoneNumber, message: 'Once more' }));
+    const { id } = await world.contract(accountId, recipients);
+    await world.api('POST', `/v1/contracts/${id}/pause`);
+    await world.api('POST', `/v1/contracts/${id}/start`);
+    await world.api('POST', `/v1/contracts/${id}/pause`);
+    await world.api('POST', `/v1/contracts/${id}/cancel`);
+    const own = async () => {
+      const events = await told('contract');
+      return events.filter(({ type, data }) => data.contract?.id === id && type !== 'contract.progress').reverse();
+    };
+    await until('all is told', async () => (await own()).length >= 5);
+    expect(typesOf(await own())).toEqual([
+      'contract.started',
+      'contract.paused',
+      'contract.resumed',
+      'contract.paused',
+      'contract.canceled',
+    ]);
+    const before = (await told('message')).map((event) => event.id);
+    await world.restart();
+    const after = (await told('message')).map((event) => event.id);
+    expect(new Set(after).size).toBe(after.length);
+    expect(after.filter((one) => before.includes(one))).toHaveLength(before.length);
+    expect(await own()).toHaveLength(5);
+  });
+});

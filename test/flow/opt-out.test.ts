@@ -1,0 +1,78 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { numbers, reached, startWorld, type World } from '../harness/local-stack.ts';
+import { until } from '../harness/until.ts';
+
+interface Inbox {
+  items: { id: string; from: string; type: string; text: string | null; accountId: string }[];
+}
+
+describe('a person who writes STOP', () => {
+  let world: World;
+  let accountId: string;
+  const sender = '12025550199';
+  const phone = '12015550150';
+  const says = (text: string) => world.simulator('POST', `/phones/${phone}/send`, { to: sender, text });
+  beforeAll(async () => {
+    world = await startWorld();
+    accountId = await world.linked(sender, {
+      useLimits: true,
+      pacing: { perMinute: null, gapMs: [150, 150], restEvery: null, delayMs: [0, 0], dayCap: null, warmUp: false },
+    });
+    await world.simulator('POST', '/phones', { number: phone });
+  });
+  afterAll(() => world?.stop());
+
+  it('gets no more of a contract that runs, and one answer; the others get theirs', async () => {
+    const others = numbers(20);
+    const rows = Array.from({ length: 40 }, (_, i) => ({
+      phoneNumber: i % 2 === 0 ? phone : (others[(i - 1) / 2] ?? ''),
+      message: `Number ${i}`,
+    }));
+    const contract = await world.contract(accountId, rows);
+    await until('some are sent', async () => reached(await world.read(contract.id)) > 3);
+    await says('Stop!');
+    await until('on the list', async () => world.api('GET', `/v1/suppressions/${phone}`).catch(() => undefined));
+    // One may have been claimed before the word was stored.
+    const before = (await world.received(phone)).filter(({ text }) => text.startsWith('Number')).length;
+    const ended = await world.ended(contract.id);
+    const received = await world.received(phone);
+    const sent = received.filter(({ text }) => text.startsWith('Number')).length;
+    expect(sent).toBeLessThanOrEqual(before + 1);
+    expect(ended).toMatchObject({ status: 'COMPLETED', counts: { suppressed: 20 - sent, failed: 0 } });
+    expect(reached(ended)).toBe(20 + sent);
+    for (const number of others) expect(await world.received(number)).toHaveLength(1);
+    expect(received.filter(({ text }) => text.includes('no more messages'))).toHaveLength(1);
+  }, 90_000);
+
+  it('is on the list by number and LID, is not accepted any more, and is back with START', async () => {
+    const { items } = await world.api<{ items: object[] }>('GET', '/v1/suppressions');
+    expect(items).toEqual([
+      {
+        phoneNumber: phone,
+        lid: expect.stringMatching(/^\d+$/),
+        reason: 'The person asked for no more messages.',
+        source: 'inbound',
+        accountId,
+        createdAt: expect.any(String),
+      },
+    ]);
+    const refused = await world.contract(accountId, [{ phoneNumber: phone, message: 'No' }], { start: false });
+    expect(refused).toMatchObject({ counts: { suppressed: 1, pending: 0 } });
+    await says('START');
+    await until('off the list', async () => {
+      const { items } = await world.api<{ items: object[] }>('GET', '/v1/suppressions');
+      return items.length === 0;
+    });
+    const contract = await world.contract(accountId, [{ phoneNumber: phone, message: 'Back' }]);
+    expect(await world.ended(contract.id)).toMatchObject({ status: 'COMPLETED', counts: { suppressed: 0 } });
+    expect((await world.received(phone)).at(-1)).toMatchObject({ text: 'Back', repeats: 0 });
+  }, 60_000);
+
+  it('is in the inbox with what was written', async () => {
+    const { items } = await world.api<Inbox>('GET', `/v1/inbox?accountId=${accountId}&from=${phone}`);
+    expect(items.map(({ from, type, text }) => [from, type, text])).toEqual([
+      [phone, 'text', 'START'],
+      [phone, 'text', 'Stop!'],
+    ]);
+  });
+});

@@ -1,0 +1,59 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { DeliveryView } from '../../lib/domain/views/delivery.ts';
+import { systemClock } from '../../lib/runtime/clock.ts';
+import { numbers, startWorld, type World } from '../harness/local-stack.ts';
+import { until } from '../harness/until.ts';
+import { type Receiver, startReceiver } from '../webhook/receiver.ts';
+
+const secret = 'whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=';
+const phones = 15;
+
+let world: World;
+let receiver: Receiver;
+beforeAll(async () => {
+  world = await startWorld();
+  receiver = await startReceiver(systemClock, { secret });
+}, 60_000);
+afterAll(async () => {
+  await receiver.stop();
+  await world.stop();
+});
+
+const countOf = (type: string) => receiver.requests.filter(({ body }) => body.type === type).length;
+
+it('a receiver is told of everything that happens to a contract, each once, each verifiable', async () => {
+  const hook = { name: 'all', url: receiver.url, events: ['account', 'contract', 'message'], secret };
+  await world.api('POST', '/v1/webhooks', hook);
+  const test = await world.api<DeliveryView>('POST', '/v1/webhooks/all/test', {});
+  expect(test).toMatchObject({ type: 'webhook.test', status: 'delivered', attempts: [{ status: 200 }] });
+
+  const account = await world.linked('12125559999');
+  for (const number of numbers(phones)) await world.simulator('POST', '/phones', { number });
+  const recipients = numbers(phones).map((phoneNumber) => ({ phoneNumber, message: `Hello ${phoneNumber}` }));
+  const contract = await world.contract(account, recipients);
+  await world.ended(contract.id);
+  await until('each message read', async () => countOf('message.read') >= phones, 40_000);
+  await until('the end of the contract', async () => countOf('contract.completed') >= 1, 40_000);
+
+  for (const type of ['message.queued', 'message.sent', 'message.delivered', 'message.read']) {
+    const told = receiver.requests.filter(({ body }) => body.type === type);
+    expect([type, new Set(told.map(({ id }) => id)).size]).toEqual([type, phones]);
+    const texts = told.map(({ body }) => (body.data.message as { text: string }).text);
+    expect(texts.toSorted()).toEqual(recipients.map(({ message }) => message).toSorted());
+  }
+  expect(countOf('account.connected')).toBe(1);
+  expect(countOf('account.qr')).toBeGreaterThanOrEqual(1);
+  expect(receiver.requests.every(({ verified }) => verified)).toBe(true);
+}, 120_000);
+
+it('a delivery that fails is tried again, in a replay under the id of its event', async () => {
+  const { items } = await world.api<{ items: DeliveryView[] }>('GET', '/v1/webhooks/all/deliveries?status=delivered');
+  const delivery = items.find(({ type }) => type === 'message.read');
+  receiver.requests.length = 0;
+  receiver.behave((_, count) => ({ status: count === 1 ? 500 : 200 }));
+  await world.api('POST', `/v1/deliveries/${delivery?.id}/replay`, {});
+  await until('the second attempt', async () => receiver.requests.length === 2, 40_000);
+  expect(receiver.requests.map(({ id }) => id)).toEqual([delivery?.eventId, delivery?.eventId]);
+  const [first, second] = receiver.requests;
+  expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(5_000);
+}, 60_000);

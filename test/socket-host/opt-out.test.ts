@@ -1,0 +1,234 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { openConfirmations } from '../../lib/aws/confirmations.ts';
+import { keys } from '../../lib/aws/keys.ts';
+import { orphanAccounts } from '../../lib/aws/ownership.ts';
+import { addSuppression, listSuppressions, readSuppression } from '../../lib/aws/suppressions.ts';
+import type { Account } from '../../lib/domain/account.ts';
+import type { InboundMessage } from '../../lib/domain/inbound.ts';
+import { systemClock } from '../../lib/runtime/clock.ts';
+import type { RunningHost } from '../../socket-host/host.ts';
+import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { until } from '../harness/until.ts';
+
+/** Two messages a second, one in hand at a time. */
+const paced = {
+  useLimits: true,
+  pacing: {
+    perMinute: null,
+    gapMs: [500, 500] as [number, number],
+    restEvery: null,
+    delayMs: [0, 0] as [number, number],
+  },
+};
+const english = 'You will receive no more messages from us. Reply START to receive them again.';
+
+let gateway: Gateway;
+let host: RunningHost;
+const faults: Faults = {};
+beforeAll(async () => {
+  gateway = await startGateway(systemClock);
+  host = await gateway.host(undefined, faults);
+});
+afterAll(() => gateway.stop());
+beforeEach(() => {
+  gateway.wire.length = 0;
+  gateway.answerWith(() => ({}));
+});
+
+let written = 0;
+const says = (account: Account, text: string, from: Partial<InboundMessage> = {}) => {
+  written += 1;
+  const message = { id: `3A${written}`, type: 'text' as const, text, at: Date.now(), from: '79991000001', ...from };
+  return gateway.sessions.get(account.id)?.listener.onInbound(message);
+};
+const connected = (account: Account) =>
+  until('connected', async () => (await gateway.readAccount(account.id))?.status === 'connected', 10_000);
+const to = (number: string, count: number) => rowsTo(count).map(({ text }) => ({ to: number, text }));
+const wireOf = (account: Account) => gateway.wire.filter((sent) => sent.account === account.id).map(({ text }) => text);
+const idsOf = (account: Account) => gateway.wire.filter((sent) => sent.account === account.id).map(({ id }) => id);
+const confirmationsOf = (account: Account) =>
+  openConfirmations(gateway.deps.table, { tenantId, accountId: account.id });
+
+describe('STOP in the middle of a contract', () => {
+  it('ends what was fed but not claimed as SUPPRESSED, and what is fed later; the others get theirs', async () => {
+    const account = await gateway.account(paced);
+    const rows = [...to('79991000001', 1), ...to('79991000002', 1), ...to('79991000001', 3), ...to('79991000003', 1)];
+    const contract = await gateway.contract(account, rows);
+    await until('the first is out', async () => wireOf(account).length === 1, 10_000);
+    expect((await gateway.messages(contract)).map(({ state }) => state).slice(2)).toEqual(Array(4).fill('QUEUED'));
+    await says(account, 'stop!', { fromLid: '555000001' });
+    await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 20_000);
+    const messages = await gateway.messages(contract);
+    expect(messages.map(({ state }) => state)).toEqual([
+      'SENT',
+      'SENT',
+      'SUPPRESSED',
+      'SUPPRESSED',
+      'SUPPRESSED',
+      'SENT',
+    ]);
+    expect(messages[2]).toMatchObject({ error: { code: 'OPTED_OUT' }, attempts: 0 });
+    await until('confirmed', async () => wireOf(account).includes(english), 10_000);
+    expect(wireOf(account).sort()).toEqual(['Text 0', 'Text 0', 'Text 0', english].sort());
+    expect(await gateway.deps.table.get(keys.counter(tenantId, contract.id, account.id))).toMatchObject({
+      suppressed: 3,
+      sent: 3,
+      failed: 0,
+    });
+  }, 40_000);
+
+  it('holds for all accounts of the tenant', async () => {
+    const [told, other] = [await gateway.account(), await gateway.account()];
+    await Promise.all([connected(told), connected(other)]);
+    await says(told, 'СТОП', { from: '79991000010' });
+    const contract = await gateway.contract(other, to('79991000010', 2));
+    await until('ended', async () => (await gateway.readContract(contract.id))?.status !== 'IN_PROGRESS', 20_000);
+    expect((await gateway.messages(contract)).map(({ state }) => state)).toEqual(['SUPPRESSED', 'SUPPRESSED']);
+    expect(wireOf(other)).toEqual([]);
+  }, 30_000);
+});
+
+describe('who opted out', () => {
+  it('is on the list by number and LID, is told once in the language of the word, and START undoes it', async () => {
+    const account = await gateway.account();
+    await connected(account);
+    const person = { from: '79991000020', fromLid: '555000020' };
+    await says(account, 'Stopp.', person);
+    await says(account, 'STOP', person);
+    await until('confirmed', async () => wireOf(account).length > 0, 10_000);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(wireOf(account)).toEqual([
+      'Sie erhalten keine Nachrichten mehr von uns. Antworten Sie START, um sie wieder zu erhalten.',
+    ]);
+    expect(await confirmationsOf(account)).toEqual([]);
+    for (const who of [{ phoneNumber: '79991000020' }, { lid: '555000020' }]) {
+      expect(await readSuppression(gateway.deps.table, tenantId, who)).toMatchObject({
+        phoneNumber: '79991000020',
+        lid: '555000020',
+        source: 'inbound',
+        accountId: account.id,
+      });
+    }
+    await says(account, 'start', person);
+    for (const who of [{ phoneNumber: '79991000020' }, { lid: '555000020' }]) {
+      expect(await readSuppression(gateway.deps.table, tenantId, who)).toBeUndefined();
+    }
+    const { items } = await listSuppressions(gateway.deps.table, tenantId, { limit: 1000 });
+    expect(items.filter(({ lid }) => lid === '555000020')).toEqual([]);
+    const contract = await gateway.contract(account, to('79991000020', 1));
+    await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 20_000);
+    expect(wireOf(account)).toHaveLength(2);
+  }, 40_000);
+
+  it('stays on the list if the tenant had put the number there', async () => {
+    const account = await gateway.account();
+    await connected(account);
+    const suppression = { tenantId, phoneNumber: '79991000030', reason: 'x', source: 'api' as const, at: Date.now() };
+    await addSuppression(gateway.deps, gateway.origin(), suppression);
+    await says(account, 'START', { from: '79991000030' });
+    expect(await readSuppression(gateway.deps.table, tenantId, { phoneNumber: '79991000030' })).toMatchObject({
+      source: 'api',
+    });
+  });
+
+  it('is not told by an account that is not to', async () => {
+    const account = await gateway.account({ optOutReply: false });
+    await connected(account);
+    await says(account, 'STOP', { from: '79991000031' });
+    expect(await readSuppression(gateway.deps.table, tenantId, { phoneNumber: '79991000031' })).toBeDefined();
+    expect(await confirmationsOf(account)).toEqual([]);
+  });
+
+  it('is not anybody who only uses the word', async () => {
+    const account = await gateway.account();
+    await connected(account);
+    await says(account, 'Please do not stop', { from: '79991000032' });
+    await says(account, 'STOP', { from: '79991000032', type: 'image' });
+    expect(await readSuppression(gateway.deps.table, tenantId, { phoneNumber: '79991000032' })).toBeUndefined();
+  });
+
+  it('is on the list only if the message is stored: both or neither', async () => {
+    const account = await gateway.account();
+    await connected(account);
+    faults.before = (command) => {
+      if (command === 'TransactWriteItems') throw new Error('the table is away');
+    };
+    await expect(says(account, 'STOP', { from: '79991000033' })).rejects.toThrow('the table is away');
+    faults.before = undefined;
+    const person = { phoneNumber: '79991000033' };
+    expect(await readSuppression(gateway.deps.table, tenantId, person)).toBeUndefined();
+    expect(await gateway.deps.table.get(keys.inbound(tenantId, account.id, `3A${written}`))).toBeUndefined();
+    written -= 1;
+    await says(account, 'STOP', { from: '79991000033' });
+    expect(await readSuppression(gateway.deps.table, tenantId, person)).toBeDefined();
+  });
+});
+
+describe('the answer to an opt-out', () => {
+  it('goes out with the same id and text once more on the next connection when nobody said whether it arrived, and then never again', async () => {
+    const account = await gateway.account();
+    await connected(account);
+    const ids = () => idsOf(account);
+    gateway.answerWith(() => 'silence');
+    await says(account, 'STOP', { from: '79991000040' });
+    for (const count of [1, 2]) {
+      await until(`${count} on the wire`, async () => ids().length === count, 10_000);
+      gateway.sessions.get(account.id)?.end({ code: 428, detail: 'lost' });
+      await until('connected again', async () => {
+        const now = await gateway.readAccount(account.id);
+        return now?.status === 'connected' && (now.statusSince ?? 0) > Date.now() - 5000;
+      });
+    }
+    await new Promise((resolve) => setTimeout(resolve, 3000));
+    expect(ids()).toHaveLength(2);
+    expect(new Set(ids()).size).toBe(1);
+  }, 40_000);
+
+  it('is given by the next owner if the first one died before, and the person stays suppressed', async () => {
+    const account = await gateway.account();
+    await connected(account);
+    // It dies within the half second it waits before it answers.
+    await says(account, 'STOP', { from: '79991000041' });
+    const session = gateway.sessions.get(account.id);
+    await orphanAccounts(gateway.deps.table, host.id);
+    await until('owned anew', async () => gateway.sessions.get(account.id) !== session, 20_000);
+    await until('confirmed', async () => wireOf(account).includes(english), 20_000);
+    expect(await readSuppression(gateway.deps.table, tenantId, { phoneNumber: '79991000041' })).toBeDefined();
+    expect(new Set(idsOf(account)).size).toBe(1);
+  }, 60_000);
+});
+
+describe('somebody known by LID alone', () => {
+  it('is not written to by number either, as soon as an account knows whose LID it is', async () => {
+    const [told, other] = [await gateway.account(), await gateway.account()];
+    await Promise.all([connected(told), connected(other)]);
+    await says(told, 'STOP', { from: '555000050', fromLid: '555000050' });
+    expect(await readSuppression(gateway.deps.table, tenantId, { lid: '555000050' })).toEqual(
+      expect.not.objectContaining({ phoneNumber: expect.anything() }),
+    );
+    gateway.lids.set('79991000050', '555000050');
+    const contract = await gateway.contract(other, to('79991000050', 1));
+    await until('ended', async () => (await gateway.readContract(contract.id))?.status !== 'IN_PROGRESS', 20_000);
+    expect((await gateway.messages(contract)).map(({ state }) => state)).toEqual(['SUPPRESSED']);
+    expect(await readSuppression(gateway.deps.table, tenantId, { phoneNumber: '79991000050' })).toBeDefined();
+    expect(wireOf(other)).toEqual([]);
+  }, 30_000);
+
+  it('is not written to when the first message is what shows whose LID it is', async () => {
+    const account = await gateway.account();
+    await connected(account);
+    await says(account, 'STOP', { from: '555000051', fromLid: '555000051' });
+    const session = gateway.sessions.get(account.id);
+    const allowed: boolean[] = [];
+    session?.withhold(async (number) => {
+      const learnt = await session.listener.onLidLearnt({ phoneNumber: number, lid: '555000051' });
+      allowed.push(learnt);
+      return !learnt;
+    });
+    const contract = await gateway.contract(account, to('79991000051', 1));
+    await until('ended', async () => (await gateway.readContract(contract.id))?.status !== 'IN_PROGRESS', 20_000);
+    expect(await gateway.messages(contract)).toMatchObject([{ state: 'SUPPRESSED', attempts: 0 }]);
+    expect(allowed).toEqual([false]);
+    expect(wireOf(account)).toEqual([]);
+  }, 30_000);
+});
