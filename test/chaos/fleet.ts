@@ -60,7 +60,8 @@ export interface FleetOptions {
 const behaviours = [{}, { read: false }, { deliver: false }];
 /** Accounts linked side by side. */
 const linkWidth = 6;
-const patienceMs = 120_000;
+/** Four times as long as a call that died keeps its Idempotency-Key. */
+const patienceMs = 240_000;
 
 export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const proxies = await startFaultProxies();
