@@ -7,7 +7,7 @@ export interface HostUse {
 }
 
 export async function readHost(metricsUrl: string): Promise<HostUse> {
-  const text = await (await fetch(metricsUrl)).text();
+  const text = await metricsOf(metricsUrl);
   const cpuSec = /^process_cpu_seconds_total (\S+)/m.exec(text)?.[1];
   if (cpuSec === undefined) throw new Error('The host tells nothing of its CPU time.');
   const calls = new Map<string, number>();
@@ -16,6 +16,17 @@ export async function readHost(metricsUrl: string): Promise<HostUse> {
     calls.set(`${label.service} ${label.command}`, Number(count));
   }
   return { cpuMs: Number(cpuSec) * 1000, calls };
+}
+
+/** A busy host may close an idle connection just as it is used again: asked once more then. */
+async function metricsOf(metricsUrl: string): Promise<string> {
+  const ask = async (): Promise<string> => (await fetch(metricsUrl)).text();
+  return await ask().catch(ask);
+}
+
+/** One number of a host's metrics by the expression that finds it; 0 when it is not there. */
+export async function readMetric(metricsUrl: string, expression: RegExp): Promise<number> {
+  return Number(expression.exec(await metricsOf(metricsUrl))?.[1] ?? 0);
 }
 
 export function difference(before: HostUse, after: HostUse): HostUse {

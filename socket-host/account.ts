@@ -2,7 +2,7 @@ import { type Hold, releaseAccount } from '../lib/aws/ownership.ts';
 import type { Account, AccountHot, AccountStatus } from '../lib/domain/account.ts';
 import { AccountRecord } from './account-record.ts';
 import { AccountTurns } from './account-turns.ts';
-import { AuthCorrupt } from './auth/errors.ts';
+import { AuthCacheFull, AuthCorrupt } from './auth/errors.ts';
 import { Connection } from './connection.ts';
 import { ConnectionClose } from './connection-close.ts';
 import { ConnectionEvents } from './connection-events.ts';
@@ -186,6 +186,8 @@ export class AccountRunner {
 
   /** Damaged keys are reported, never used; anything else is tried again on a new connection. */
   private async recover(error: unknown): Promise<void> {
+    // Another host has room for its keys.
+    if (error instanceof AuthCacheFull) return await this.leave({ wanted: this.wantsHost() });
     if (!(error instanceof AuthCorrupt)) return await this.close.retryLater();
     if (this.record.account.desired === 'logged_out') {
       // A logout needs no keys: WhatsApp will not hear of it, and nothing of the account is left here.
@@ -233,7 +235,7 @@ export class AccountRunner {
     await this.record.save({ status: 'connecting', statusReason: undefined });
     await this.parts.connectSlot(this.halting.signal);
     if (this.halting.signal.aborted || this.mode !== 'connecting') return;
-    await Promise.all([this.connection.keys(), this.events.load(), this.inbound.adopt()]);
+    await Promise.all([this.connection.ready(), this.events.load(), this.inbound.adopt()]);
     // Fenced meanwhile.
     if (!this.mayAct()) return await this.connection.closeKeys();
     const live = this.connection.open((live) => listenTo(live, this.listening));

@@ -37,6 +37,12 @@ export class Connection {
     return store;
   }
 
+  /** A barrier of ours stands since the last connection: nobody else has written to the keys. */
+  async ready(): Promise<void> {
+    if (this.store === undefined) await this.keys();
+    else await this.store.barrier();
+  }
+
   /** Begins a session over the opened keys; undefined if they are closed by now. */
   open(listener: (live: () => LiveSession) => TransportListener): LiveSession | undefined {
     if (this.transport === undefined) return undefined;

@@ -20,11 +20,14 @@ export class Fleet {
 
   /** One read for the whole host, however many accounts there are. */
   async refresh(): Promise<void> {
+    const askedAtMs = this.deps.fleetClock.monotonicMs();
     const hosts = await listHosts(this.deps.table);
     const now = this.deps.fleetClock.monotonicMs();
     const views = new Map<string, HostView>();
     for (const host of hosts) {
-      const view = observe(this.views.get(host.id), host.beat, now);
+      const before = this.views.get(host.id);
+      // An answer that was long in coming tells how a counter stood when it was asked for.
+      const view = observe(before, host.beat, before?.counter === host.beat ? askedAtMs : now);
       views.set(host.id, host.retired === true ? { ...view, dead: true } : view);
     }
     this.views = views;

@@ -7,6 +7,9 @@ import { lookEveryMs } from './placement.ts';
 /** How often the lease is looked at, whatever else hangs. */
 const leaseCheckMs = 500;
 
+/** After so long the next beat is sent, over another connection: one that hangs must not cost the lease, nor all connections with it. */
+const beatHangsMs = 1_500;
+
 export type Fence = (why: string, cause: FenceCause) => void;
 
 /** What a heartbeat tells of its host. */
@@ -19,20 +22,24 @@ export async function heartbeats(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, fleetClock, lease } = deps;
-  while (!signal.aborted) {
-    // Woken from a freeze, a beat would tell others that this host lives.
-    if (!lease.valid()) return fence('the heartbeat stood still for too long', 'lease_lost');
+  /** Resolves with the wait before the next one. */
+  const send = async (): Promise<number> => {
     const moment = lease.moment();
-    let waitMs = heartbeatMs;
     try {
       await beat(deps.table, { id: deps.hostId, beatAt: clock.nowMs(), ...state() });
       lease.renew(moment);
+      return heartbeatMs;
     } catch (error) {
+      if (signal.aborted) return 0;
       deps.failed('heartbeat', error);
-      if (error instanceof Error && error.name === 'ConditionFailed')
-        return fence('this host was retired as dead', 'retired');
-      waitMs = 500;
+      if (error instanceof Error && error.name === 'ConditionFailed') fence('this host was retired as dead', 'retired');
+      return 500;
     }
+  };
+  while (!signal.aborted) {
+    // Woken from a freeze, a beat would tell others that this host lives.
+    if (!lease.valid()) return fence('the heartbeat stood still for too long', 'lease_lost');
+    const waitMs = await Promise.race([send(), fleetClock.sleep(beatHangsMs, signal).then(() => 0)]);
     await fleetClock.sleep(waitMs, signal);
   }
 }

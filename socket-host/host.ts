@@ -127,6 +127,8 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     },
   };
   const hold = (account: Account, hot: AccountHot): void => {
+    // Somebody else gave it up in our name: two runners of one host would take each other's epochs for their own.
+    accounts.get(account.id)?.fence('claimed anew');
     const runner = new AccountRunner(deps, parts, account, hot);
     accounts.set(account.id, runner);
     runner.look();

@@ -25,9 +25,9 @@ export class Lease {
     return { monotonicMs: this.clock.monotonicMs(), wallMs: this.clock.nowMs() };
   }
 
-  /** A beat sent at `moment` stands. A lease that was lost once stays lost: the host starts afresh. */
+  /** A beat sent at `moment` stands. A lease that was lost once stays lost: the host starts afresh. Answers may come in any order. */
   renew(moment: { monotonicMs: number; wallMs: number }): void {
-    if (!this.valid()) return;
+    if (!this.valid() || moment.monotonicMs < this.monotonicMs) return;
     this.monotonicMs = moment.monotonicMs;
     this.wallMs = moment.wallMs;
   }

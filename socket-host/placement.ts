@@ -3,7 +3,7 @@ import { finder, keys } from '../lib/aws/keys.ts';
 import { readHot } from '../lib/aws/messages.ts';
 import { type AccountRefs, claimAccount, findAccounts } from '../lib/aws/ownership.ts';
 import type { Account, AccountHot } from '../lib/domain/account.ts';
-import { secondChoiceAfterMs } from '../lib/domain/ownership.ts';
+import { heartbeatMs, secondChoiceAfterMs } from '../lib/domain/ownership.ts';
 import type { HostDeps } from './deps.ts';
 import type { Fleet } from './fleet.ts';
 
@@ -13,6 +13,8 @@ export const lookEveryMs = 2_000;
 const ownEvery = 30;
 /** Accounts claimed side by side: each claim checks this host's own item, and too many at once would only conflict over it. */
 const width = 4;
+/** A heartbeat as late as this may be losing to the claims, which check the item that it writes: they make way for it. */
+const heartbeatLateMs = heartbeatMs + 1_000;
 
 /**
  * Finds the accounts this host should own: those nobody owns, and those of hosts whose counter has stood still for ten seconds by our
@@ -29,6 +31,8 @@ export class Placement {
   private readonly claiming = new Set<string>();
   /** When an account we are not first for was first seen without an owner. */
   private waitingSince = new Map<string, number>();
+  /** Their claim failed and may stand all the same: the index does not offer them any more then. */
+  private unsure: AccountRefs[] = [];
 
   constructor(
     deps: HostDeps,
@@ -50,7 +54,7 @@ export class Placement {
     if (this.looks++ % ownEvery === 0) found.push(...(await this.lostSight()));
     for (const host of this.fleet.dead) found.push(...(await findAccounts(table, finder.ownedBy(host), 1000)));
     const seen = new Map<string, number>();
-    const mine: AccountRefs[] = [];
+    const mine = this.mayClaim() ? this.unsure.splice(0) : [];
     for (const refs of found) {
       const since = this.waitingSince.get(refs.accountId) ?? clock.monotonicMs();
       seen.set(refs.accountId, since);
@@ -77,17 +81,28 @@ export class Placement {
   }
 
   private async claimAll(wanted: AccountRefs[]): Promise<void> {
-    const queue = wanted.slice(0, Math.max(0, this.room()));
+    const queue = [...wanted];
     const claimNext = async (): Promise<void> => {
-      for (let refs = queue.shift(); refs !== undefined; refs = queue.shift()) {
-        if (!this.deps.lease.valid()) return;
-        if (this.claiming.has(refs.accountId)) continue;
-        this.claiming.add(refs.accountId);
-        await this.claim(refs).catch((error: unknown) => this.deps.failed('claim', error));
-        this.claiming.delete(refs.accountId);
+      for (let refs = queue.shift(); refs !== undefined && this.mayClaim(); refs = queue.shift()) {
+        const { accountId } = refs;
+        if (this.claiming.has(accountId)) continue;
+        this.claiming.add(accountId);
+        try {
+          await this.claim(refs);
+        } catch (error) {
+          this.deps.failed('claim', error);
+          this.unsure.push(refs);
+        }
+        this.claiming.delete(accountId);
       }
     };
     await Promise.all(Array.from({ length: width }, claimNext));
+  }
+
+  /** Asked before each claim: a long row of them must not outlast the room, nor keep the heartbeat out. */
+  private mayClaim(): boolean {
+    const { lease } = this.deps;
+    return lease.valid() && lease.ageMs() < heartbeatLateMs && this.room() > 0;
   }
 
   private async claim({ tenantId, accountId }: AccountRefs): Promise<void> {

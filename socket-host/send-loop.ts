@@ -1,9 +1,9 @@
 import { requestFeed } from '../lib/aws/feed-queue.ts';
 import { moveMessage, readHot } from '../lib/aws/messages.ts';
+import { endUnknown, outcomeUnknownAfterMs } from '../lib/aws/outcome-unknown.ts';
 import type { Hold } from '../lib/aws/ownership.ts';
 import { ConditionFailed } from '../lib/aws/table.ts';
 import type { Account, AccountHot } from '../lib/domain/account.ts';
-import { backoffMs, quickAttempts } from '../lib/domain/disconnect.ts';
 import { windowOf } from '../lib/domain/feed.ts';
 import { type Lane, type Message, optedOut } from '../lib/domain/message.ts';
 import {
@@ -21,8 +21,10 @@ import type { HostDeps } from './deps.ts';
 import { EndingContracts } from './ending-contracts.ts';
 import { LaneReader, type Taken } from './lane-reader.ts';
 import { ReadAhead } from './read-ahead.ts';
+import { retryWaitMs } from './retry-wait.ts';
 import { goesOn, type LeftOver, type Sender } from './sender.ts';
 import type { TransportSession } from './transport.ts';
+import { turnUnless } from './turns.ts';
 import { insteadOf } from './withdrawal.ts';
 
 /** Lanes silent for longer than an entry can stay hidden, though the table counts some: they are fed again. */
@@ -115,8 +117,10 @@ export class SendLoop {
     return 'stopped';
   }
 
-  /** Deletes what is done and gives back what was taken from the lanes and not begun, so that a next owner need not wait for it. */
+  /** Deletes what is done and gives back what else was taken from the lanes, so that a next owner need not wait for it. */
   async giveBack(): Promise<void> {
+    if (this.openEntry !== undefined) this.lanes.putBack(this.openEntry);
+    this.openEntry = undefined;
     await this.lanes.flush();
     await this.lanes.giveBack();
   }
@@ -170,15 +174,15 @@ export class SendLoop {
     this.lanes.forgiveSilence();
     await this.lanes.flush();
     if (this.worked) {
+      await this.askFeed('feed');
       this.worked = false;
       this.ending.forget();
-      await this.askFeed('feed');
     }
     const untilRetryMs = Math.max(0, this.nextRetryAtMs - clock.nowMs());
     await this.bell.wait(clock, Math.min(untilRetryMs, this.sender.dirty ? flushAfterMs : untilRetryMs), signal);
     if (this.nextRetryAtMs <= clock.nowMs()) {
-      this.nextRetryAtMs = Number.POSITIVE_INFINITY;
       await this.askFeed('feed');
+      this.nextRetryAtMs = Number.POSITIVE_INFINITY;
     }
     if (this.countsStale || signal.aborted) return undefined;
     return (await this.sender.flush()) ? undefined : 'fenced';
@@ -213,6 +217,9 @@ export class SendLoop {
       return undefined;
     }
     if (text === undefined) return await this.withdraw(taken, message, 'EXPIRED');
+    if (clock.nowMs() - (message.openSince ?? clock.nowMs()) > outcomeUnknownAfterMs) {
+      return await this.giveUp(taken, message);
+    }
     const planned = this.plan(text);
     if (planned.startAt > clock.nowMs()) {
       if (!(await this.sender.writeOutcome())) return 'fenced';
@@ -224,7 +231,6 @@ export class SendLoop {
     }
     const instead = await insteadOf(this.deps.table, message, session.lidOf(message.to));
     if (instead !== undefined) return await this.withdraw(taken, message, instead);
-    if (!this.deps.lease.valid()) return 'fenced';
     const claimed = await this.sender.claim(message, planned.next);
     switch (claimed.kind) {
       case 'claimed':
@@ -295,9 +301,12 @@ export class SendLoop {
       this.nextRetryAtMs = Math.min(this.nextRetryAtMs, left.retryAtMs);
       return undefined;
     }
-    return left.suspect
-      ? await this.deps.suspects(() => this.sendAgain(left, session, signal))
-      : await this.sendAgain(left, session, signal);
+    const again = () => this.sendAgain(left, session, signal);
+    if (!left.suspect) return await again();
+    // Pacing is waited for before the turn, which others wait for; so courtesies are left out.
+    await this.deps.clock.sleep(this.nextWireAt() - this.deps.clock.nowMs(), signal);
+    const end = await turnUnless(this.deps.suspects, signal, again);
+    return end ?? (signal.aborted ? 'stopped' : undefined);
   }
 
   private async sendAgain(
@@ -312,10 +321,11 @@ export class SendLoop {
     const claimed = await this.sender.claim(left.message, planned.next);
     // Opted out since: it is not sent again, and whether the first time reached WhatsApp nobody can tell.
     if (claimed.kind === 'suppressed') await this.sender.abandon();
-    // Otherwise a receipt that came meanwhile has settled it.
+    // A receipt that came meanwhile has settled it, which the totals lack.
+    if (claimed.kind === 'stale') await this.sender.leftOver();
     if (claimed.kind !== 'claimed') return claimed.kind === 'fenced' ? 'fenced' : undefined;
     this.pace = planned.next;
-    return await this.sendOne(session, claimed.message, left.text, planned);
+    return await this.sendOne(session, claimed.message, left.text, left.suspect ? { ...planned, wireAt: 0 } : planned);
   }
 
   /** The message leaves the lane unsent: back to PENDING while its contract does not run, or final. */
@@ -340,11 +350,24 @@ export class SendLoop {
     await this.lanes.finish(taken);
   }
 
+  /** It was laid aside without an answer, and waited in the lane until none can be learned any more. */
+  private async giveUp(taken: Taken, message: Message): Promise<undefined> {
+    if (this.sender.dirty) await this.sender.flush();
+    await endUnknown(this.deps.table, message, 'no_answer');
+    this.countsStale = true;
+    this.worked = true;
+    await this.lanes.finish(taken);
+  }
+
   private async leftLane(lane: Lane): Promise<void> {
     this.counts[lane] -= 1;
     if (this.feedAsked || this.counts[lane] > windowOf(lane, policyOf(this.account)) / 2) return;
     this.feedAsked = true;
-    await this.askFeed('feed');
+    await this.askFeed('feed').catch((error: unknown) => {
+      // No reason to keep the message in hand from the wire: the next one that leaves the lane asks again.
+      this.feedAsked = false;
+      this.deps.failed('feed', error);
+    });
   }
 
   private async refreshCounts(): Promise<void> {
@@ -359,30 +382,15 @@ export class SendLoop {
   }
 
   private plan(text: string): PacePlan {
-    const nowMs = this.deps.clock.nowMs();
     const { random } = this.deps;
-    return plan(policyOf(this.account), this.pace, {
-      nowMs,
-      linkedAtMs: this.pacedSinceMs(),
-      textLength: text.length,
-      random,
-    });
+    return plan(policyOf(this.account), this.pace, { ...this.at(), textLength: text.length, random });
   }
 
   private nextWireAt(): number {
-    const at = { nowMs: this.deps.clock.nowMs(), linkedAtMs: this.pacedSinceMs() };
-    return nextWireAt(policyOf(this.account), this.pace, at);
+    return nextWireAt(policyOf(this.account), this.pace, this.at());
   }
 
-  private pacedSinceMs(): number {
-    return this.account.pacedSince ?? this.account.createdAt;
+  private at(): { nowMs: number; linkedAtMs: number } {
+    return { nowMs: this.deps.clock.nowMs(), linkedAtMs: this.account.pacedSince ?? this.account.createdAt };
   }
-}
-
-/**
- * Pure: the wait after so many failed steps in a row, in ms. Never the slow rhythm of reconnects past their quick attempts: those cost
- * WhatsApp something, while a table that is back is used at once.
- */
-export function retryWaitMs(failures: number, random: () => number): number {
-  return backoffMs(Math.min(failures, quickAttempts), { baseMs: 500, capMs: 20_000, random });
 }

@@ -76,7 +76,8 @@ export class Sender {
   /** What the last owner left in hand. */
   private readonly inherited: InHand | undefined;
   private crashes = 0;
-  private unsureTotals: Totals | undefined;
+  /** Of a claim that had no answer yet: the totals it carried, and what was open before it. */
+  private unsure: { totals: Totals; open: InHand | undefined } | undefined;
   private sends = 0;
   private settled = false;
   /** The outcome of the message in hand, acked but not in the table yet. */
@@ -109,9 +110,13 @@ export class Sender {
 
   /** Takes a message in hand and advances pacing; an outcome that was kept back is written with it. */
   async claim(message: Message, pace: PaceState): Promise<Exclude<ClaimResult, { kind: 'apart' }>> {
+    if (!this.deps.lease.valid()) return { kind: 'fenced' };
+    // A lane may hold a message twice; one transaction cannot.
+    if (this.unwritten?.message.id === message.id && !(await this.writeOutcome())) return { kind: 'fenced' };
     const nonce = this.deps.nonce();
     const totals = { ...this.totals };
     const before = { inHand: this.inHand, settled: this.settled };
+    const unsure = { totals, open: this.openMessageId === undefined ? undefined : this.inHand };
     const outcome = this.unwritten;
     const request = {
       message,
@@ -127,7 +132,7 @@ export class Sender {
       // If the call fails we do not know whether it stood: then this is what is in hand, and `leftOver` finds out by the nonce.
       this.inHand = { messageId: message.id, contractId: message.contractId, nonce };
       this.settled = false;
-      this.unsureTotals = totals;
+      this.unsure = unsure;
       return claim(this.deps.table, request, together);
     };
     let result = await take(outcome);
@@ -135,13 +140,13 @@ export class Sender {
       this.wrote({ ...outcome.message, ...outcome.change, state: outcome.to });
     if (result.kind === 'apart') {
       Object.assign(this, before);
-      this.unsureTotals = undefined;
+      this.unsure = undefined;
       if (!(await this.writeOutcome())) return { kind: 'fenced' };
       before.settled = true;
       result = await take();
       if (result.kind === 'apart') throw new Error('a claim alone cannot be apart from anything');
     }
-    this.unsureTotals = undefined;
+    this.unsure = undefined;
     this.deps.metrics.claims.inc({ result: result.kind });
     if (result.kind === 'claimed') this.told(totals);
     else Object.assign(this, before);
@@ -285,27 +290,23 @@ export class Sender {
    */
   async leftOver(): Promise<LeftOver | { retryAtMs: number } | undefined> {
     await this.writeOutcome();
-    const hand = this.inHand;
-    if (hand === undefined || this.settled) return undefined;
+    if (this.inHand === undefined || this.settled) return undefined;
     const { table, clock } = this.deps;
-    const message = await readMessage(table, this.hold.tenantId, hand.messageId);
-    const ours = message?.claim?.nonce === hand.nonce;
-    if (ours && this.unsureTotals !== undefined) this.told(this.unsureTotals);
-    this.unsureTotals = undefined;
-    if (message === undefined || !ours || message.state !== 'SENDING') {
-      if (message !== undefined && ours && isFinal(message.state)) this.count(message.state);
+    const message = await this.readOwn(this.inHand);
+    if (message?.state !== 'SENDING') {
+      if (message !== undefined && isFinal(message.state)) this.count(message.state);
       this.settled = true;
       return undefined;
     }
     const nowMs = clock.nowMs();
     const { since, tries } = message.claim ?? { since: nowMs, tries: 0 };
-    const text = await readText(table, this.hold.tenantId, hand.messageId);
+    const text = await readText(table, this.hold.tenantId, message.id);
     if (text === undefined || nowMs - since > outcomeUnknownAfterMs) {
       await this.settle(message, 'FAILED', { error: outcomeUnknown });
       return undefined;
     }
     // Counted with each claim that found its owner gone, and written with the next.
-    const died = hand.nonce === this.inherited?.nonce && this.inherited.released !== true;
+    const died = message.claim?.nonce === this.inherited?.nonce && this.inherited?.released !== true;
     this.crashes = (message.claim?.crashes ?? 0) + (died ? 1 : 0);
     if (this.crashes >= maxCrashes) {
       this.deps.metrics.poisoned.inc();
@@ -319,6 +320,23 @@ export class Sender {
     return settled.kind === 'settled' ? { retryAtMs: notBefore } : undefined;
   }
 
+  /** The message in hand, or what was open before it where its claim did not stand; undefined when another's claim stands by now. */
+  private async readOwn(hand: InHand): Promise<Message | undefined> {
+    const message = await readMessage(this.deps.table, this.hold.tenantId, hand.messageId);
+    const { unsure } = this;
+    this.unsure = undefined;
+    if (message?.claim?.nonce === hand.nonce) {
+      if (unsure !== undefined) this.told(unsure.totals);
+      return message;
+    }
+    if (unsure?.open !== undefined) {
+      this.inHand = unsure.open;
+      return await this.readOwn(unsure.open);
+    }
+    this.settled = true;
+    return undefined;
+  }
+
   /** The account can never send again: what is in hand ends with an outcome nobody can learn any more. */
   async abandon(): Promise<void> {
     const left = await this.leftOver();
@@ -329,6 +347,7 @@ export class Sender {
   async flush(): Promise<boolean> {
     if (!this.dirty) return true;
     if (!(await this.writeOutcome())) return false;
+    if (this.unsure !== undefined && this.inHand !== undefined) await this.readOwn(this.inHand);
     const settled = this.settled ? this.inHand : undefined;
     const { totals } = this;
     if (!(await flushTotals(this.deps.table, this.hold, totals, settled))) return false;

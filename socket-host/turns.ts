@@ -10,6 +10,19 @@ export function turns(): TakeTurn {
   };
 }
 
+/** Takes a turn unless the signal fires before it has come: undefined then, at once. Work that has begun goes on. */
+export function turnUnless<T>(take: TakeTurn, signal: AbortSignal, work: () => Promise<T>): Promise<T | undefined> {
+  if (signal.aborted) return Promise.resolve(undefined);
+  return new Promise((resolve, reject) => {
+    const leave = () => resolve(undefined);
+    signal.addEventListener('abort', leave, { once: true });
+    take(async () => {
+      signal.removeEventListener('abort', leave);
+      return signal.aborted ? undefined : await work();
+    }).then(resolve, reject);
+  });
+}
+
 /** One piece of work at a time for each key; keys nobody uses are forgotten. */
 export function turnsByKey(): <T>(key: string, work: () => Promise<T>) => Promise<T> {
   const lasts = new Map<string, Promise<unknown>>();

@@ -12,6 +12,7 @@ import {
 import { keys } from '../../lib/aws/keys.ts';
 import { sendToLane } from '../../lib/aws/lanes.ts';
 import { moveMessage, readHot, toMessage } from '../../lib/aws/messages.ts';
+import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/outcome-unknown.ts';
 import { ConditionFailed, type Item } from '../../lib/aws/table.ts';
 import { wakeAccount } from '../../lib/aws/wake.ts';
 import type { Account, AccountHot } from '../../lib/domain/account.ts';
@@ -116,6 +117,10 @@ async function feedBacklog(
   await renewTexts(table, contract, reader, pending, deps.nowMs());
   const moved: Message[] = [];
   for (const message of pending) {
+    if (deps.nowMs() - (message.openSince ?? deps.nowMs()) >= outcomeUnknownAfterMs) {
+      await endUnknown(table, message, 'no_answer');
+      continue;
+    }
     try {
       moved.push(await moveMessage(table, message, 'QUEUED', { queuedAt: deps.nowMs() }));
     } catch (error) {

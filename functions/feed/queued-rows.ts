@@ -4,7 +4,7 @@ import type { Deps } from '../../lib/aws/deps.ts';
 import type { FeedRequest, WalkCursor } from '../../lib/aws/feed-queue.ts';
 import type { PageReader } from '../../lib/aws/feed-rows.ts';
 import { keys, queuedAttribute } from '../../lib/aws/keys.ts';
-import { toMessage } from '../../lib/aws/messages.ts';
+import { readHot, toMessage } from '../../lib/aws/messages.ts';
 import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/outcome-unknown.ts';
 import { ConditionFailed, type Item } from '../../lib/aws/table.ts';
 import type { Account, AccountHot } from '../../lib/domain/account.ts';
@@ -103,7 +103,7 @@ async function walkContract(
     for (let row = contract.id === cursor.contractId ? cursor.row : 0; row < contract.nextRow; row += stepRows) {
       if (deps.nowMs() >= walk.deadlineMs) return later(row);
       if (!(await walk.goOn())) return 'stopped';
-      const left = await walk.each(contract, await queuedOf(deps, contract, walk.hot, row), cursor);
+      const left = await walk.each(contract, await queuedOf(deps, account, contract, row), cursor);
       if (left !== undefined) return later(left.row);
     }
   }
@@ -112,16 +112,19 @@ async function walkContract(
 }
 
 /** Those of the step's rows that are QUEUED. */
-async function queuedOf(deps: Deps, contract: Contract, hot: AccountHot, from: number): Promise<Message[]> {
+async function queuedOf(deps: Deps, account: Account, contract: Contract, from: number): Promise<Message[]> {
   const count = Math.min(stepRows, contract.nextRow - from);
   const ids = Array.from({ length: count }, (_, i) => messageId(contract.id, from + i));
   const items = await deps.table.getMany<Item>(ids.map((id) => keys.message(contract.tenantId, id)));
   const messages = items.flatMap((item) => (item === undefined ? [] : [toMessage(item)]));
   for (const message of messages) {
-    // One that nobody has in hand any more ends here; the one in hand is its owner's and the sweep's.
     const sinceMs = message.claim?.since;
-    if (message.state !== 'SENDING' || sinceMs === undefined || message.id === hot.inHand?.messageId) continue;
-    if (deps.nowMs() - sinceMs >= outcomeUnknownAfterMs) await endUnknown(deps.table, message, 'no_answer');
+    if (message.state !== 'SENDING' || sinceMs === undefined) continue;
+    if (deps.nowMs() - sinceMs < outcomeUnknownAfterMs) continue;
+    // One that nobody has in hand any more ends here; the one in hand is its owner's and the sweep's. Read after the message: it may have
+    // been claimed a moment ago, for another try long after the first.
+    const hot = await readHot(deps.table, account.tenantId, account.id);
+    if (message.id !== hot?.inHand?.messageId) await endUnknown(deps.table, message, 'no_answer');
   }
   return messages.filter((message) => message.state === 'QUEUED');
 }

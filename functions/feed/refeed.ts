@@ -46,17 +46,20 @@ export async function refeed(deps: Deps, account: Account, hot: AccountHot, opti
 }
 
 async function raiseFeedSeq(deps: Deps, message: Message): Promise<Message | undefined> {
+  const raised = { ...message, feedSeq: message.feedSeq + 1 };
   try {
     await deps.table.update(keys.message(message.tenantId, message.id), {
       update: 'SET feedSeq = :next',
       // Clauses: still queued; nobody fed it again since.
       condition: '#s = :queued AND feedSeq = :seq',
       names: { '#s': 'state' },
-      values: { ':next': message.feedSeq + 1, ':seq': message.feedSeq, ':queued': 'QUEUED' },
+      values: { ':next': raised.feedSeq, ':seq': message.feedSeq, ':queued': 'QUEUED' },
     });
-    return { ...message, feedSeq: message.feedSeq + 1 };
+    return raised;
   } catch (error) {
-    if (error instanceof ConditionFailed) return undefined;
-    throw error;
+    if (!(error instanceof ConditionFailed)) throw error;
+    // Our own first try stood although its answer was lost: requests of an account are served one after the other.
+    const now = error.old[0];
+    return now?.state === 'QUEUED' && now.feedSeq === raised.feedSeq ? raised : undefined;
   }
 }

@@ -5,6 +5,7 @@ import { listHosts } from '../../lib/aws/hosts.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { readMessage } from '../../lib/aws/messages.ts';
 import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/outcome-unknown.ts';
+import { inParallel } from '../../lib/aws/table.ts';
 import { wakeAccount } from '../../lib/aws/wake.ts';
 import { type Account, type AccountHot, isHalted } from '../../lib/domain/account.ts';
 import { nextWireAt, policyOf } from '../../lib/domain/pacing.ts';
@@ -60,18 +61,21 @@ export async function sweepRunning(deps: Deps, swept: Swept, failed: Failed, see
   );
   // After the accounts: an owner's item was there before its claim.
   const hosts = new Set((await listHosts(deps.table)).map(({ id }) => id));
-  for (const [index, quiet] of still.entries()) {
+  const quiets = still.flatMap((quiet, index) => {
     const account = items[index];
     // What a deleted account leaves is removed, contracts and all.
-    if (account === undefined || account.deletedAt !== undefined) continue;
+    return account === undefined || account.deletedAt !== undefined ? [] : [{ ...quiet, account }];
+  });
+  // Side by side: after an outage of all hosts every account is quiet, and a sweep has less than a minute.
+  await inParallel(16, quiets, async (quiet) => {
     try {
       if (!isFindable(quiet.hot, hosts) && (await makeFindable(deps, quiet.hot))) swept.accountsFound += 1;
-      await serve(deps, { ...quiet, account }, swept);
+      await serve(deps, quiet, swept);
       await forgetStill(deps, quiet.underWay);
     } catch (error) {
       failed('running', error);
     }
-  }
+  });
   await findStuck(deps, accounts, hots, swept, seen);
 }
 

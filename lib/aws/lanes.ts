@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import {
   ChangeMessageVisibilityBatchCommand,
   CreateQueueCommand,
@@ -111,6 +112,8 @@ export async function receiveFromLane(
 ): Promise<Received[]> {
   const answer = await sqs.send(
     new ReceiveMessageCommand({
+      // Asked again after a lost answer, SQS gives the same entries instead of hiding them for their visibility timeout.
+      ReceiveRequestAttemptId: randomUUID(),
       QueueUrl: laneUrl,
       MaxNumberOfMessages: options.max,
       WaitTimeSeconds: options.waitSec,

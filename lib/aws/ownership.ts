@@ -1,7 +1,7 @@
 import type { Account, AccountHot, InHand } from '../domain/account.ts';
 import { inGoodStanding } from './hosts.ts';
 import { finder, keys } from './keys.ts';
-import { ConditionFailed, type Table, type Write } from './table.ts';
+import { ConditionFailed, inParallel, type Table, type Write } from './table.ts';
 
 /** A host's hold on an account: only valid while the account's item says the same. */
 export interface Hold {
@@ -192,22 +192,33 @@ export async function saveStatus(
  */
 export async function orphanAccounts(table: Table, hostId: string, options = { orderly: false }): Promise<number> {
   const owned = await findAccounts(table, finder.ownedBy(hostId));
-  for (const { tenantId, accountId } of owned) {
-    const key = keys.accountHot(tenantId, accountId);
-    const released = options.orderly && (await table.get<AccountHot>(key))?.inHand !== undefined;
-    try {
-      await table.update(key, {
-        update: `SET ix = :unowned${released ? ', inHand.released = :yes' : ''} REMOVE #o ADD epoch :one`,
-        // Clause: still that host's.
-        condition: '#o = :host',
-        names: { '#o': 'owner' },
-        values: { ':unowned': finder.unowned, ':one': 1, ':host': hostId, ...(released ? { ':yes': true } : {}) },
-      });
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-    }
-  }
+  await inParallel(8, owned, async (refs) => {
+    if (options.orderly && (await orphan(table, refs, hostId, { released: true }))) return;
+    await orphan(table, refs, hostId, { released: false });
+  });
   return owned.length;
+}
+
+/** `released` marks the message in hand. False: it has none to mark, or it is not that host's any more. */
+async function orphan(
+  table: Table,
+  { tenantId, accountId }: AccountRefs,
+  hostId: string,
+  { released }: { released: boolean },
+): Promise<boolean> {
+  try {
+    await table.update(keys.accountHot(tenantId, accountId), {
+      update: `SET ix = :unowned${released ? ', inHand.released = :yes' : ''} REMOVE #o ADD epoch :one`,
+      // Clauses: still that host's; a mark needs something to stand on.
+      condition: `#o = :host${released ? ' AND attribute_exists(inHand)' : ''}`,
+      names: { '#o': 'owner' },
+      values: { ':unowned': finder.unowned, ':one': 1, ':host': hostId, ...(released ? { ':yes': true } : {}) },
+    });
+    return true;
+  } catch (error) {
+    if (error instanceof ConditionFailed) return false;
+    throw error;
+  }
 }
 
 /** Accounts under one value of the index (`unowned`, `host#..`). The index lags: read the account before acting. */

@@ -48,6 +48,7 @@ export class ConditionFailed extends Error {
 
 const toAttributes = (item: Item): Record<string, AttributeValue> => marshall(item, { removeUndefinedValues: true });
 const valuesOf = (values: Item | undefined) => (values === undefined ? undefined : toAttributes(values));
+const nameOf = ({ pk, sk }: Key): string => `${pk}\n${sk}`;
 const toKey = (key: Key): Record<string, AttributeValue> => ({ pk: { S: key.pk }, sk: { S: key.sk } });
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
@@ -74,7 +75,7 @@ export class Table {
     return answer.Item === undefined ? undefined : (unmarshall(answer.Item) as T);
   }
 
-  /** Items in the order of the keys, `undefined` where there is none; any number of distinct keys, read 100 at a time, 8 reads in parallel. */
+  /** Items in the order of the keys, `undefined` where there is none; any number of keys, each read once, 100 at a time, 8 reads in parallel. */
   async getMany<T>(wanted: Key[], options: { eventually?: boolean } = {}): Promise<(T | undefined)[]> {
     const found = new Map<string, T>();
     const readOne = async (part: Key[]): Promise<void> => {
@@ -88,15 +89,17 @@ export class Table {
         );
         for (const raw of answer.Responses?.[this.name] ?? []) {
           const item = unmarshall(raw) as T & Key;
-          found.set(`${item.pk}\n${item.sk}`, item);
+          found.set(nameOf(item), item);
         }
         open = (answer.UnprocessedKeys?.[this.name]?.Keys as typeof open | undefined) ?? [];
       }
     };
+    // DynamoDB refuses a read in which a key is named twice.
+    const distinct = [...new Map(wanted.map((key) => [nameOf(key), key])).values()];
     const parts: Key[][] = [];
-    for (let at = 0; at < wanted.length; at += 100) parts.push(wanted.slice(at, at + 100));
+    for (let at = 0; at < distinct.length; at += 100) parts.push(distinct.slice(at, at + 100));
     await inParallel(8, parts, readOne);
-    return wanted.map((key) => found.get(`${key.pk}\n${key.sk}`));
+    return wanted.map((key) => found.get(nameOf(key)));
   }
 
   /** One page of a query; `start` is where the last page ended. */

@@ -54,6 +54,8 @@ export class Sweep extends Construct {
   /** The sweep itself, and what it finds. Its errors have an alarm as every function's. */
   #watch(settings: Settings, alarms: Alarms, handler: StageFunction): void {
     const period = Duration.minutes(1);
+    // Values come once a minute, at the end of a sweep: a minute may have none and the next one two.
+    const often = { evaluationPeriods: 5, datapointsToAlarm: 3 };
     const found = (name: string, statistic: string) => sweepMetric(settings, name, { period, statistic });
     alarms.add('sweep-not-running', 'sweep', 'The sweep has not run for five minutes.', {
       metric: handler.function.metricInvocations({ period }),
@@ -65,8 +67,7 @@ export class Sweep extends Construct {
     alarms.add('sweep-failures', 'sweep', 'Parts of the sweep fail minute after minute.', {
       metric: found('Failures', 'Sum'),
       threshold: 1,
-      evaluationPeriods: 5,
-      datapointsToAlarm: 3,
+      ...often,
     });
     alarms.add('hosts-lost', 'host-killed', 'A socket host died without a word; others have taken its accounts.', {
       metric: sweepMetric(settings, 'HostsLost', { period: Duration.minutes(5), statistic: 'Sum' }),
@@ -80,7 +81,7 @@ export class Sweep extends Construct {
       {
         metric: found('ContractsStuck', 'Maximum'),
         threshold: 1,
-        evaluationPeriods: 5,
+        ...often,
       },
     );
     if (settings.hosts === 0) return;
@@ -88,7 +89,7 @@ export class Sweep extends Construct {
       // Each value counts only those that have waited for a minute already.
       metric: found('AccountsWithoutOwner', 'Maximum'),
       threshold: 1,
-      evaluationPeriods: 3,
+      ...often,
     });
   }
 }

@@ -1,10 +1,22 @@
 import type { Account } from '../accounts.ts';
 import type { Connection } from './connection.ts';
 
+/** An account's connection became ready for use, or one that was ready has ended; `atMs` since 1970. */
+export type ConnectionChange = {
+  readonly number: string;
+  readonly jid: string;
+  readonly change: 'live' | 'ended';
+  readonly atMs: number;
+};
+
+const MOST_CHANGES = 50_000;
+
 /** The open connections, and which account is logged in on which. */
 export class Connections {
   readonly #open = new Set<Connection>();
   readonly #byAccount = new Map<string, Connection>();
+  readonly #live = new Set<Connection>();
+  #changes: ConnectionChange[] = [];
 
   /** Notes a socket that was opened. */
   add(connection: Connection): void {
@@ -18,9 +30,16 @@ export class Connections {
     return previous;
   }
 
+  /** Notes that a connection is ready for use. */
+  live(connection: Connection): void {
+    this.#live.add(connection);
+    this.#note(connection, 'live');
+  }
+
   /** Forgets a connection that has ended. */
   remove(connection: Connection): void {
     this.#open.delete(connection);
+    if (this.#live.delete(connection)) this.#note(connection, 'ended');
     const { account } = connection;
     if (account && this.#byAccount.get(account.jid) === connection) this.#byAccount.delete(account.jid);
   }
@@ -39,6 +58,17 @@ export class Connections {
   loggedIn(number?: string): Connection[] {
     const all = [...this.#byAccount.values()];
     return number === undefined ? all : all.filter((connection) => connection.account?.number === number);
+  }
+
+  /** When connections of accounts came and went, in order; the oldest are forgotten beyond 50,000. */
+  get changes(): readonly ConnectionChange[] {
+    return this.#changes;
+  }
+
+  #note({ account, world }: Connection, change: ConnectionChange['change']): void {
+    if (!account) return;
+    if (this.#changes.length >= MOST_CHANGES) this.#changes = this.#changes.slice(MOST_CHANGES / 2);
+    this.#changes.push({ number: account.number, jid: account.jid, change, atMs: world.clock() });
   }
 
   /** How many accounts are logged in. */

@@ -56,6 +56,7 @@ export function drain(connection: Connection): void {
     shareHistory(world, account, 'first');
   }
   connection.state = 'live';
+  world.connections.live(connection);
   const owed = world.outbox.due(account.jid);
   if (owed.length > 0) {
     const count = (kind: string) => String(owed.filter((entry) => entry.kind === kind).length);

@@ -116,6 +116,11 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
     { method: 'GET', path: /^\/accounts$/, handle: () => ({ status: 200, body: accountsOf(world) }) },
     {
       method: 'GET',
+      path: /^\/connections$/,
+      handle: () => ({ status: 200, body: { changes: world.connections.changes } }),
+    },
+    {
+      method: 'GET',
       path: /^\/root-key$/,
       handle: () => ({ status: 200, body: { rootKeyHex: world.server.rootKeyHex, whatsappUrl: whatsappUrl() } }),
     },

@@ -17,6 +17,7 @@ export interface Cache {
   dropAccount(account: string): void;
   /** The keys take more than `maxBytes`: this host should take no more accounts and give some up. Takes microseconds. */
   full(): boolean;
+  /** Removes the file too: each start has one of its own, and keys need not lie about. */
   close(): void;
 }
 
@@ -32,7 +33,7 @@ const sqliteFull = 13;
 
 /** Opens the host's cache at `file`, replacing what an earlier process left there. */
 export function openCache(file: string, { maxBytes = Number.POSITIVE_INFINITY }: CacheOptions = {}): Cache {
-  for (const leftover of [file, `${file}-journal`, `${file}-wal`, `${file}-shm`]) rmSync(leftover, { force: true });
+  removeFiles(file);
   const db = new DatabaseSync(file);
   db.exec(`
     PRAGMA page_size = ${pageBytes};
@@ -107,9 +108,15 @@ export function openCache(file: string, { maxBytes = Number.POSITIVE_INFINITY }:
       return used * pageBytes > maxBytes;
     },
     close() {
-      if (db.isOpen) db.close();
+      if (!db.isOpen) return;
+      db.close();
+      removeFiles(file);
     },
   };
+}
+
+function removeFiles(file: string): void {
+  for (const one of [file, `${file}-journal`, `${file}-wal`, `${file}-shm`]) rmSync(one, { force: true });
 }
 
 function bytes(value: unknown): Uint8Array | undefined {

@@ -23,7 +23,7 @@ import { removeAllBut } from './removal.ts';
  *   note(A) commit() ──gather──> PUT n ────────────────> durable: A
  *           note(B) commit() ......waits......PUT n+1 ─> durable: B and whatever was noted meanwhile
  *
- * Open -> ended, by a fence or by `close`; an ended journal never writes again.
+ * Open -> ended, by a fence, by `wipe` or by `close`; an ended journal never writes again.
  */
 export interface Journal {
   read(type: string, id: string): Uint8Array | undefined;
@@ -82,6 +82,7 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
   let loop: Promise<void> | undefined;
   let timer: { handle: NodeJS.Timeout; dueMs: number } | undefined;
   let ended: Error | undefined;
+  let wiping = false;
 
   const loader: Loader = {
     apply: (records) => cache.apply(account, records),
@@ -255,7 +256,7 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
       return record !== undefined ? record.value : cache.get(account, type, id);
     },
     note(type, id, encode) {
-      if (ended === undefined) changed.set(`${type}\0${id}`, { type, id, encode });
+      if (ended === undefined && !wiping) changed.set(`${type}\0${id}`, { type, id, encode });
     },
     pending: () => changed.size,
     discard: () => drop(new AuthDiscarded('the changes were dropped before they were written')),
@@ -263,20 +264,26 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
       if (ended !== undefined) throw ended;
     },
     async wipe() {
-      drop(new AuthDiscarded('the account is being wiped'));
-      await commit();
-      await compaction.idle();
-      const header = writer.header('wipe', segmentKey(prefix, log.head + 1));
+      // What a session that has ended still has to say would bring credentials back that are worth nothing.
+      wiping = true;
       try {
+        drop(new AuthDiscarded('the account is being wiped'));
+        await commit().catch(unlessFull);
+        await compaction.idle();
+        const header = writer.header('wipe', segmentKey(prefix, log.head + 1));
         await append(header, []);
+        inFlight = undefined;
+        loader.reset();
+        Object.assign(log, emptyLog(header.number));
+        await compaction.writeSnapshot(header.number, []);
+        await removeAllBut(objects, prefix, header.number);
+        end(new AuthDiscarded('the account has been wiped'));
       } catch (error) {
         if (error instanceof AuthFenced) end(error);
         throw error;
+      } finally {
+        wiping = false;
       }
-      loader.reset();
-      Object.assign(log, emptyLog(header.number));
-      await compaction.writeSnapshot(header.number, []);
-      await removeAllBut(objects, prefix, header.number);
     },
     async close() {
       await commit().catch(() => {});
@@ -286,4 +293,9 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
       cache.dropAccount(account);
     },
   };
+}
+
+/** What the cache has no room for is in S3 all the same. */
+function unlessFull(error: unknown): void {
+  if (!(error instanceof AuthCacheFull)) throw error;
 }

@@ -1,5 +1,5 @@
 import type { ObjectStore } from '../../lib/aws/objects.ts';
-import type { KeyRecord } from './encoding.ts';
+import { decodeValue, encodeValue, type KeyRecord } from './encoding.ts';
 import { RestoreRefused } from './errors.ts';
 import { fetchObject, type Loader, loadLog } from './log.ts';
 import { segmentKey, snapshotKey } from './object-keys.ts';
@@ -10,7 +10,16 @@ import { completeVersions, surveyAuth, type Version } from './versions.ts';
  * Ratchets that are rolled back make recipients drop what they get, silently. Without any, both sides begin anew. Everything else of an
  * older version still holds: credentials, identities, pre-keys, app-state keys, LID mappings, lookups.
  */
-const neverRestored: ReadonlySet<string> = new Set(['session', 'sender-key', 'sender-key-memory', 'device-list']);
+const neverRestored: ReadonlySet<string> = new Set([
+  'session',
+  'sender-key',
+  'sender-key-memory',
+  'device-list',
+  'devices',
+]);
+
+/** More than one upload has (812 at most), for one that damage hides. Numbers have three bytes on the wire. */
+const preKeyMargin = 1000;
 
 /** `before`: the newest complete version written until then (epoch ms). `number`: exactly the state after that segment. */
 export type RestorePoint = { before: number } | { number: number };
@@ -30,7 +39,10 @@ export async function planRestore(objects: ObjectStore, prefix: string, point: R
   const found = await surveyAuth(objects, prefix);
   const version = chooseVersion(completeVersions(found), point);
   const all = await keysAt(objects, prefix, version.number);
-  const kept = all.filter(({ type }) => !neverRestored.has(type));
+  const firstFree = 1 + Math.max(...found.map(({ highestPreKey = 0 }) => highestPreKey)) + preKeyMargin;
+  const kept = all
+    .filter(({ type }) => !neverRestored.has(type))
+    .map((record) => (record.type === 'creds' ? numberedFrom(record, firstFree) : record));
   if (!kept.some(({ type }) => type === 'creds')) {
     throw new RestoreRefused(`As of number ${version.number} the account was not linked: link it again instead.`);
   }
@@ -54,6 +66,18 @@ export async function restoreAuth(options: Writer, plan: RestorePlan): Promise<v
     throw new RestoreRefused(`Somebody has just written number ${number}: disconnect the account and try again.`);
   }
   await writer.put(writer.header('snapshot', snapshotKey(prefix, number)), kept);
+}
+
+/**
+ * Credentials that number new pre-keys from `firstFree` on. The server may still hand out pre-keys made after the version: under one number
+ * again, whoever got the old one would write what cannot be read. As the last one made is not there, Baileys uploads new ones,
+ * and the signed one with them, at the next login.
+ */
+function numberedFrom(record: KeyRecord, firstFree: number): KeyRecord {
+  const creds: unknown = record.value === undefined ? undefined : decodeValue(record.value);
+  if (typeof creds !== 'object' || creds === null || !('nextPreKeyId' in creds)) return record;
+  const next = Math.max(firstFree, Number(creds.nextPreKeyId));
+  return { ...record, value: encodeValue({ ...creds, nextPreKeyId: next, firstUnuploadedPreKeyId: next }) };
 }
 
 function chooseVersion(versions: Version[], point: RestorePoint): Version {

@@ -30,7 +30,7 @@ export interface AuthStore {
   discard(): void;
   getLookup(number: string): Lookup | undefined;
   setLookup(number: string, onWhatsApp: boolean): void;
-  /** Logged out: forgets everything and removes its objects. The numbering goes on, so the fence holds. */
+  /** Logged out: forgets everything, removes its objects, and is closed then. The numbering goes on, so the fence holds. */
   wipe(): Promise<void>;
   /** Commits what is left, if that is possible, and leaves the cache. Never rejects. */
   close(): Promise<void>;
@@ -55,11 +55,11 @@ const rideAlongMs = 400;
 const askedAgainMs = 60_000;
 /** Made anew from WhatsApp's answers when missing: kept in the cache, never in S3. */
 const recreatable: ReadonlySet<string> = new Set(['device-list', 'sender-key-memory', 'app-state-sync-version']);
-/** WhatsApp or another device acts on these as soon as `set` returns. */
+/** WhatsApp or another device acts on these as soon as `set` returns. Trust tokens that a contact has sent are among them, see `set`. */
 const durableOnSet: ReadonlySet<string> = new Set(['pre-key', 'app-state-sync-key', 'sender-key']);
 const credsType = 'creds';
 const lookupType = 'lookup';
-const askedAgain: ReadonlySet<string> = new Set([lookupType, 'lid-mapping', 'tctoken']);
+const askedAgain: ReadonlySet<string> = new Set([lookupType, 'lid-mapping', 'tctoken', 'devices']);
 
 /**
  * Loads the account and puts this owner's barrier. Throws AuthCorrupt (an object is damaged or missing; nothing is loaded),
@@ -109,6 +109,8 @@ export async function openAuthStore(options: AuthStoreOptions): Promise<AuthStor
           cache.apply(journal.account, records);
           continue;
         }
+        // The notification that brings it is acked next, and WhatsApp does not send it again.
+        mustWait ||= type === 'tctoken' && entries.some(([id, value]) => bringsToken(value, store.get(type, id)));
         for (const [id, value] of entries) note(type, id, value);
         mustWait ||= durableOnSet.has(type) && entries.length > 0;
       }
@@ -129,6 +131,17 @@ export async function openAuthStore(options: AuthStoreOptions): Promise<AuthStor
     },
   };
   return store;
+}
+
+/** Whether an entry of type `tctoken` holds a contact's token that was not known; when ours was sent to the contact is no matter. */
+function bringsToken(value: unknown, known: unknown): boolean {
+  const token = tokenOf(value);
+  return token !== undefined && token.length > 0 && tokenOf(known)?.equals(token) !== true;
+}
+
+function tokenOf(entry: unknown): Buffer | undefined {
+  if (typeof entry !== 'object' || entry === null || !('token' in entry)) return undefined;
+  return entry.token instanceof Uint8Array ? Buffer.from(entry.token) : undefined;
 }
 
 function encoded(value: unknown): Uint8Array | undefined {

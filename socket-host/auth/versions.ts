@@ -21,6 +21,8 @@ export interface StoredObject {
   epoch?: number;
   /** A wipe or a restore: everything before it is void. */
   resets?: boolean;
+  /** The highest number of a pre-key that it sets or removes; 0 without any. */
+  highestPreKey?: number;
 }
 
 /** The state after segment `number`. */
@@ -50,8 +52,12 @@ async function survey(objects: ObjectStore, prefix: string, key: string): Promis
         number,
       };
   try {
-    const { header, size } = await fetchObject(objects, key);
-    return { ...place, size, at: header.at, epoch: header.epoch, resets: resets(header) };
+    const { header, records, size } = await fetchObject(objects, key);
+    const highestPreKey = records.reduce(
+      (most, { type, id }) => (type === 'pre-key' ? Math.max(most, Number(id)) : most),
+      0,
+    );
+    return { ...place, size, at: header.at, epoch: header.epoch, resets: resets(header), highestPreKey };
   } catch (error) {
     if (!(error instanceof AuthCorrupt)) throw error;
     return { ...place, damage: error.why };

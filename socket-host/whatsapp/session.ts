@@ -281,14 +281,14 @@ export class BaileysSession implements TransportSession {
       const lidBefore = this.lidOf(message.to);
       if (message.refreshDevices === true) this.caches.forgetDevices([message.to, ownNumber]);
       // Baileys sends an empty message when the server names no devices, and the server may accept it.
-      const devices = await this.sock.getUSyncDevices([jidOf(ownNumber), to], true, false);
+      const devices = await this.orEnd(this.sock.getUSyncDevices([jidOf(ownNumber), to], true, false));
       if (!devices.some(({ user }) => user === message.to)) return ack.answer({ code: noDevice });
       const lid = this.lidOf(message.to);
       if (lidBefore === undefined && lid !== undefined) {
         const person = { phoneNumber: message.to, lid };
         if (!(await this.listener.onLidLearnt(person))) return ack.answer({ withheld: true });
       }
-      await this.sock.sendMessage(to, { text: message.text, linkPreview: null }, { messageId: id });
+      await this.orEnd(this.sock.sendMessage(to, { text: message.text, linkPreview: null }, { messageId: id }));
     } catch (cause) {
       if (ack.answered() !== undefined) return;
       ack.forget();

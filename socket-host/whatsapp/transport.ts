@@ -1,6 +1,7 @@
 import type { AuthStore } from '../auth/store.ts';
 import type { Transport } from '../transport.ts';
 import type { SharedCaches } from './caches.ts';
+import { keepDevices } from './kept-devices.ts';
 import type { TransportLogger } from './redaction.ts';
 import { BaileysSession } from './session.ts';
 import { silenceLibsignal } from './silence.ts';
@@ -28,7 +29,8 @@ export interface BaileysTransportOptions {
 /** WhatsApp through Baileys, for one account and one epoch, with one session at a time. */
 export function baileysTransport(options: BaileysTransportOptions): Transport {
   silenceLibsignal();
-  const caches = options.caches.of(options.store.prefix);
+  const { store, nowMs } = options;
+  const caches = keepDevices(options.caches.of(store.prefix), store, nowMs);
   const version = options.version ?? new ClientVersion();
   return {
     open(listener) {

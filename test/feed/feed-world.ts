@@ -52,7 +52,9 @@ export async function startFeedWorld() {
       aheadMs += ms;
     },
     /** The same world seen through a table whose calls a test holds up or fails. */
-    through(change: (table: Table) => Partial<Pick<Table, 'getMany' | 'transact' | 'queryAll' | 'get'>>): Deps {
+    through(
+      change: (table: Table) => Partial<Pick<Table, 'getMany' | 'transact' | 'queryAll' | 'get' | 'update'>>,
+    ): Deps {
       const other = new Table(table.client, table.name);
       Object.assign(other, change(table));
       return { ...deps, table: other };

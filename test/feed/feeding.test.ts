@@ -86,6 +86,22 @@ describe('the feed', () => {
     expect(await world.states(contract)).toEqual(Array(5).fill('QUEUED'));
   });
 
+  it('a refeed puts a message into the lane whose new feedSeq was stored though the answer was lost', async () => {
+    const account = await world.account();
+    await world.contract(account, rowsTo(2));
+    await world.drain();
+    expect((await inLane(account)).map(({ seq }) => seq)).toEqual([1, 1]);
+    // The SDK repeats the call by itself and finds its own work.
+    const repeated = world.through((table) => ({
+      update: async (key, expression) => {
+        if (key.sk === 'M') await table.update(key, expression);
+        return await table.update(key, expression);
+      },
+    }));
+    expect(await world.serve({ kind: 'refeed', accountId: account.id }, repeated)).toBeUndefined();
+    expect((await inLane(account)).map(({ seq }) => seq)).toEqual([2, 2]);
+  });
+
   it('a refeed that runs out of time goes on in a further request', async () => {
     const account = await world.account({ useLimits: false });
     const contract = await world.contract(account, rowsTo(1700), { nextRow: 1700, openFrom: 1700, fedCount: 1700 });

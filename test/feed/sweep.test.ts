@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { sweep } from '../../functions/sweep/sweep.ts';
 import { sweepStarts } from '../../functions/sweep/unfinished.ts';
 import { listHosts, retireHost } from '../../lib/aws/hosts.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { claimAccount } from '../../lib/aws/ownership.ts';
-import { type FeedWorld, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
+import { type FeedWorld, gate, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
 
 describe('the sweep', () => {
   let world: FeedWorld;
@@ -41,6 +42,30 @@ describe('the sweep', () => {
     await world.notes();
     expect(await world.sweep()).toMatchObject({ accountsWoken: 0 });
     expect(await world.notes()).toEqual([]);
+  });
+
+  it('lets no account wait for another: after an outage there may be thousands to wake within its minute', async () => {
+    const accounts = [await world.account(), await world.account()];
+    for (const account of accounts) await world.contract(account, rowsTo(1));
+    await world.drain();
+    world.pass(61_000);
+    await world.beat();
+    await world.notes();
+    const bothAsked = gate();
+    let asked = 0;
+    const slow = world.through((table) => ({
+      get: async (key) => {
+        // Each waking begins with this read; none of them ends before both have begun.
+        if (key.sk === 'O') {
+          asked += 1;
+          if (asked === 2) bothAsked.open();
+          await bothAsked.pass();
+        }
+        return await table.get(key);
+      },
+    }));
+    expect(await sweep(slow, () => {})).toMatchObject({ accountsWoken: 2 });
+    expect((await world.notes()).sort()).toEqual(accounts.map(({ id }) => id).sort());
   });
 
   it('has messages fed again that the count has lost, and does not ask each minute', async () => {

@@ -63,6 +63,8 @@ describe('settings', () => {
     ['hostMemoryMiB', '100', 'hostMemoryMiB: must be 2 to 8 times hostCpu'],
     ['maxHosts', '0', 'maxHosts: must not be below hosts'],
     ['accountsPerHost', '5000', 'accountsPerHost: '],
+    // A host takes 2,000: with all of them full the average would never be above the aim, and no host be added.
+    ['accountsPerHost', '2000', 'accountsPerHost: '],
   ])('%s=%s is refused with its reason', (name, value, reason) => {
     expect(() => buildApp({ context: { ...unbundled, [name]: value }, outdir })).toThrow(reason);
   });

@@ -308,6 +308,19 @@ describe('alarms', () => {
     }
   });
 
+  test('fire although a minute has none of the sweep’s values and the next one two: it may end a little later than the one before', () => {
+    const told = Object.values(service.findResources('AWS::CloudWatch::Alarm'))
+      .map(({ Properties }) => Properties)
+      .filter(({ Namespace, Period }) => String(Namespace).startsWith('Paceline') && Period === 60);
+    expect(told.map(({ MetricName }) => MetricName).sort()).toEqual([
+      'AccountsWithoutOwner',
+      'ContractsStuck',
+      'Failures',
+    ]);
+    for (const { MetricName, EvaluationPeriods, DatapointsToAlarm } of told)
+      expect([MetricName, EvaluationPeriods, DatapointsToAlarm]).toEqual([MetricName, 5, 3]);
+  });
+
   test('a sweep that does not run is one, although nothing is told then', () => {
     service.hasResourceProperties('AWS::CloudWatch::Alarm', {
       AlarmName: 'paceline-qa-sweep-not-running',

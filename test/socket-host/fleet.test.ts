@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { retireHost } from '../../lib/aws/hosts.ts';
+import { finder, keys } from '../../lib/aws/keys.ts';
 import { orphanAccounts } from '../../lib/aws/ownership.ts';
 import { rendezvous } from '../../lib/domain/ownership.ts';
 import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
-import { type Gateway, rowsTo, startGateway } from '../harness/gateway.ts';
+import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 async function ownersOf(gateway: Gateway, accountIds: string[]): Promise<(string | undefined)[]> {
@@ -153,4 +154,30 @@ describe('a message that ends its host each time', () => {
     expect((await gateway.messages(contract))[0]?.claim?.crashes).toBeUndefined();
     expect((await gateway.messages(contract))[0]?.state).toBe('SENDING');
   }, 60_000);
+});
+
+describe('a host that claims an account which was taken from it', () => {
+  it('closes the connection it had', async () => {
+    const gateway = await startGateway(systemClock);
+    try {
+      await gateway.host();
+      const account = await gateway.account();
+      await until('connected', async () => (await gateway.readAccount(account.id))?.status === 'connected');
+      const before = gateway.sessions.get(account.id);
+      // As the sweep does to accounts of a host whose item is gone.
+      await gateway.deps.table.update(keys.accountHot(tenantId, account.id), {
+        update: 'SET ix = :unowned REMOVE #o ADD epoch :one',
+        names: { '#o': 'owner' },
+        values: { ':unowned': finder.unowned, ':one': 1 },
+      });
+      await until('connected anew', async () => {
+        const opened = gateway.sessions.get(account.id) !== before;
+        return opened && (await gateway.readAccount(account.id))?.status === 'connected';
+      });
+      await until('the old one is closed', async () => before?.ping() === undefined, 2_000);
+      expect(gateway.sessions.get(account.id)?.ping()).toBeInstanceOf(Promise);
+    } finally {
+      await gateway.stop();
+    }
+  }, 20_000);
 });

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readAccount, setDesired } from '../../lib/aws/accounts.ts';
 import { retireHost } from '../../lib/aws/hosts.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { orphanAccounts } from '../../lib/aws/ownership.ts';
-import { systemClock } from '../../lib/runtime/clock.ts';
-import { type Gateway, rowsTo, startGateway } from '../harness/gateway.ts';
+import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
+import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 /** Paced without a wait, so that a host takes one entry at a time from the lane. */
@@ -125,6 +126,32 @@ describe('a host that is told to stop', () => {
       await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 25_000);
       expect(Date.now() - startedAt).toBeLessThan(10_000);
       expect(gateway.wire).toHaveLength(100);
+    } finally {
+      await gateway.stop();
+    }
+  }, 40_000);
+});
+
+describe('an account that is given up with a message in hand', () => {
+  it('gives back its lane entry too, so that the next message to that recipient need not wait for it', async () => {
+    const gateway = await startGateway(scaledClock(5));
+    try {
+      await gateway.host();
+      const account = await gateway.account(oneAtATime);
+      gateway.answerWith(() => 'silence');
+      const [row] = rowsTo(1);
+      const rows = ['first', 'second'].map((text) => ({ to: row?.to ?? '', text }));
+      const contract = await gateway.contract(account, rows);
+      await until('one on the wire', async () => gateway.wire.length === 1);
+      gateway.answerWith(() => ({}));
+      for (const desired of ['disconnected', 'connected'] as const) {
+        const pair = await readAccount(gateway.deps.table, tenantId, account.id);
+        if (pair === undefined) throw new Error('no such account');
+        await setDesired(gateway.deps, gateway.origin(), pair, desired);
+        await until(desired, async () => (await gateway.readAccount(account.id))?.status === desired);
+      }
+      await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 15_000);
+      expect(gateway.wire.map(({ text }) => text)).toEqual(['first', 'first', 'second']);
     } finally {
       await gateway.stop();
     }

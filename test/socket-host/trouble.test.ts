@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readAccount, setDesired } from '../../lib/aws/accounts.ts';
 import { moveContract } from '../../lib/aws/contracts.ts';
 import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
-import { retryWaitMs } from '../../socket-host/send-loop.ts';
+import { retryWaitMs } from '../../socket-host/retry-wait.ts';
 import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
@@ -20,6 +20,24 @@ it('closes its connections when a heartbeat hangs for longer than the lease', as
       command === 'UpdateItem' ? new Promise((resolve) => setTimeout(resolve, 4_000)) : undefined;
     await until('fenced', async () => fenced.length > 0, 6_000);
     expect(fenced).toEqual(['the heartbeat stood still for too long']);
+  } finally {
+    await gateway.stop();
+  }
+}, 40_000);
+
+it('keeps them when one heartbeat hangs and the next one gets through', async () => {
+  const clock = scaledClock(4);
+  const gateway = await startGateway(systemClock, clock);
+  try {
+    const faults: Faults = {};
+    const fenced: string[] = [];
+    await gateway.host((why) => fenced.push(why), faults);
+    let hangs = 0;
+    faults.before = (command) =>
+      command === 'UpdateItem' && ++hangs === 1 ? new Promise((resolve) => setTimeout(resolve, 4_000)) : undefined;
+    const startedMs = clock.monotonicMs();
+    await until('two leases long', async () => hangs > 0 && clock.monotonicMs() - startedMs > 14_000);
+    expect(fenced).toEqual([]);
   } finally {
     await gateway.stop();
   }
@@ -87,6 +105,22 @@ describe('a host in trouble', () => {
     await completed(contract.id);
     expect(gateway.sessions.get(account.id)).toBe(session);
     expect(gateway.wire).toHaveLength(20);
+  }, 40_000);
+
+  it('keeps its connections when the feed cannot be asked for more', async () => {
+    const faults: Faults = {};
+    await gateway.host(undefined, faults);
+    const account = await gateway.account();
+    await status(account.id, 'connected');
+    const session = gateway.sessions.get(account.id);
+    let asked = 0;
+    faults.before = (command) => {
+      if (command === 'SendMessage' && ++asked <= 3) throw new Error('no answer');
+    };
+    const contract = await gateway.contract(account, rowsTo(70));
+    await completed(contract.id);
+    expect(gateway.sessions.get(account.id)).toBe(session);
+    expect(gateway.wire).toHaveLength(70);
   }, 40_000);
 
   it('finds an account again whose claim stood although the call failed', async () => {

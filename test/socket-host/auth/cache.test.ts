@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync, statSync } from 'node:fs';
+import { mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -63,6 +63,14 @@ describe('the limit of the key cache', () => {
   });
 });
 
+it('a cache that is closed leaves no keys on the disk', () => {
+  cache = openCache(file);
+  cache.apply('a', keysOf('a'));
+  expect(readdirSync(folder)).toEqual(['cache.sqlite']);
+  cache.close();
+  expect(readdirSync(folder)).toEqual([]);
+});
+
 describe('an account whose keys do not fit', () => {
   let f: Fixture;
   beforeEach(() => {
@@ -84,6 +92,16 @@ describe('an account whose keys do not fit', () => {
     const next = await f.open({ epoch: 2 });
     expect(next.get('session', 'a')).toBe(text);
     expect(next.get('session', 'b')).toBe('later');
+  });
+
+  it('can be wiped all the same', async () => {
+    const store = await f.open({ cache });
+    cache.apply('another account', keysOf('x'));
+    await expect(write(store, { session: { a: 'x'.repeat(400_000) } })).rejects.toThrow(AuthCacheFull);
+    await store.wipe();
+    const next = await f.open({ epoch: 2 });
+    expect(next.get('session', 'a')).toBeUndefined();
+    expect(f.keys('snap')).toHaveLength(1);
   });
 
   it('is not opened, and leaves nothing behind in the cache', async () => {

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { AuthCorrupt, AuthFenced } from '../../../socket-host/auth/errors.ts';
 import { wipeUnopened } from '../../../socket-host/auth/wipe.ts';
-import { type Fixture, fixture, logKey, prefix, randomText, snapKey, writeEach } from './fixture.ts';
+import { type Fixture, fixture, logKey, prefix, randomText, snapKey, write, writeEach } from './fixture.ts';
 
 let f: Fixture;
 beforeEach(() => {
@@ -263,12 +263,40 @@ describe('wipe', () => {
     expect(store.get('session', 'a')).toBeUndefined();
     expect(store.registered()).toBe(false);
     expect([...f.objects.objects.keys()].sort()).toEqual([logKey(3), snapKey(3)]);
-    await store.set({ session: { b: 2 } });
-    await store.commit();
     const next = await f.open({ epoch: 2 });
     expect(next.creds()).toBeUndefined();
+    await write(next, { session: { b: 2 } });
     expect(next.get('session', 'b')).toBe(2);
     expect([...f.objects.objects.keys()].sort()).toEqual([logKey(3), logKey(4), logKey(5), snapKey(3)]);
+  });
+
+  it('keeps out what the session that has ended still says, while it wipes and after', async () => {
+    const store = await f.open();
+    await store.saveCreds({ me: {}, account: {} });
+    const late = () => store.saveCreds({ me: {}, account: {} }).catch(() => undefined);
+    f.objects.before = async (key) => {
+      if (key === logKey(3)) void late();
+    };
+    await store.wipe();
+    await late();
+    await store.set({ 'device-list': { a: ['0'] } }).catch(() => undefined);
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(f.keys()).toEqual([logKey(3), snapKey(3)]);
+    expect(f.fenced).toEqual([]);
+    expect((await f.open({ epoch: 2 })).registered()).toBe(false);
+  });
+
+  it('can be tried again', async () => {
+    const store = await f.open();
+    await store.saveCreds({ me: {}, account: {} });
+    f.objects.before = async (key) => {
+      if (key.includes('/log/')) throw new Error('connection reset');
+    };
+    await expect(store.wipe()).rejects.toThrow('connection reset');
+    expect(store.registered()).toBe(true);
+    f.objects.before = async () => {};
+    await store.wipe();
+    expect(f.keys()).toEqual([logKey(3), snapKey(3)]);
   });
 
   it('leaves an account that opens although what was wiped is damaged and its snapshot never came to be', async () => {

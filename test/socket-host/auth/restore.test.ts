@@ -78,6 +78,26 @@ describe('a restored version', () => {
     expectRestored(await f.open({ epoch: 3 }));
   });
 
+  it('gives no pre-key number out again, neither one it sees in what came after nor one that damage may hide', async () => {
+    const store = await f.open();
+    const uploaded = (from: number, to: number) =>
+      Object.fromEntries(Array.from({ length: to - from }, (_, i) => [from + i, 'pair']));
+    const creds = { me: {}, account: {}, nextPreKeyId: 813, firstUnuploadedPreKeyId: 813, signedPreKey: { keyId: 1 } };
+    await store.saveCreds(creds);
+    await store.set({ 'pre-key': uploaded(1, 813) });
+    f.clock.nowMs += 60_000;
+    await store.set({ 'pre-key': uploaded(813, 1625) });
+    await store.saveCreds({ ...creds, nextPreKeyId: 1625, firstUnuploadedPreKeyId: 1625 });
+    await store.set({ 'pre-key': { 5: null, 1500: null } });
+    await store.close();
+    await restore({ before: startMs }, 2);
+    const restored = await f.open({ epoch: 3 });
+    // Above 1624 by more than one upload, which is 812 at most. The one before is not there, so Baileys uploads at its next login.
+    expect(restored.creds()).toEqual({ ...creds, nextPreKeyId: 2625, firstUnuploadedPreKeyId: 2625 });
+    expect(restored.get('pre-key', '812')).toBe('pair');
+    expect(restored.get('pre-key', '2624')).toBeUndefined();
+  });
+
   it('is the newest one that is complete when what follows is damaged', async () => {
     const store = await linked();
     await store.close();
@@ -232,6 +252,7 @@ describe('the survey of an account', () => {
       epoch: 1,
       size: f.objects.objects.get(runKey(1, 64))?.length,
       resets: false,
+      highestPreKey: 1,
     });
     const numbers = completeVersions(found).map(({ number }) => number);
     expect([numbers[48], numbers[49], numbers.at(-1), numbers.length]).toEqual([49, 64, 73, 59]);

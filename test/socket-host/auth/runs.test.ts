@@ -228,8 +228,9 @@ describe('a stale owner and its runs', () => {
     const store = await f.open();
     await writeEach(store, 50, mixed);
     await store.wipe();
-    await writeEach(store, 64, (i) => ({ session: { [`later${i}`]: i } }));
-    await store.close();
+    const linkedAnew = await f.open();
+    await writeEach(linkedAnew, 64, (i) => ({ session: { [`later${i}`]: i } }));
+    await linkedAnew.close();
     expect(f.keys('run')).toEqual([runKey(53, 116)]);
     const next = await f.open({ epoch: 2 });
     expect(next.get('session', 'r5')).toBeUndefined();

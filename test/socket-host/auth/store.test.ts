@@ -100,6 +100,22 @@ describe('what a commit makes durable', () => {
     }
   });
 
+  it('writes a trust token that a contact has sent before set returns, and nobody else sends again; when we sent ours can wait', async () => {
+    const store = await f.open();
+    const token = Buffer.from('token 1');
+    await store.set({ tctoken: { a: { token, timestamp: '1800000000' } } });
+    expect(store.stats.puts).toBe(2);
+    await store.set({ tctoken: { a: { token: Buffer.from('token 1'), timestamp: '1800000000', senderTimestamp: 5 } } });
+    await store.set({ tctoken: { b: { token: Buffer.alloc(0), senderTimestamp: 5 }, c: null } });
+    expect(store.stats.puts).toBe(2);
+    await store.set({ tctoken: { a: { token: Buffer.from('token 2'), timestamp: '1800000009' } } });
+    expect(store.stats.puts).toBe(3);
+    // The process ends here.
+    const next = await f.open({ epoch: 2 });
+    expect(next.get('tctoken', 'a')).toEqual({ token: Buffer.from('token 2'), timestamp: '1800000009' });
+    expect(next.get('tctoken', 'b')).toEqual({ token: Buffer.alloc(0), senderTimestamp: 5 });
+  });
+
   it('keeps re-creatable types out of S3', async () => {
     const store = await f.open();
     await store.set({ 'device-list': { 4915112345678: ['0', '3'] } });
@@ -182,7 +198,7 @@ describe('what commits cost', () => {
         await store.commit();
       };
       await Promise.all([encrypt(`${99000000 + (i % 120)}_1.0`), encrypt('own_1.2')]);
-      if (i < 120) await store.set({ tctoken: { [recipient]: { token: Buffer.from(randomText(40)) } } });
+      if (i < 120) await store.set({ tctoken: { [recipient]: { token: Buffer.alloc(0), senderTimestamp: i } } });
     }
     await store.close();
     expect(f.keys('log')).toHaveLength(201);

@@ -5,7 +5,7 @@ import { ConnectionCheck, ConnectionChecks, type Useless } from '../../../socket
 import { ConnectionEvents } from '../../../socket-host/connection-events.ts';
 import type { HostDeps } from '../../../socket-host/deps.ts';
 import { createMetrics } from '../../../socket-host/metrics.ts';
-import type { TransportSession } from '../../../socket-host/transport.ts';
+import { NotSent, type TransportSession } from '../../../socket-host/transport.ts';
 import { Pings } from '../../../socket-host/whatsapp/pings.ts';
 import { until } from '../../harness/until.ts';
 import { type Gateway, gateway } from './gateway.ts';
@@ -137,6 +137,19 @@ describe('checks of a connection to WhatsApp', () => {
     await heard('closed');
     expect(Date.now() - closingAt).toBeLessThan(3_000);
     expect(said.end).toEqual({ detail: 'closed by us' });
+    relay.release();
+  });
+
+  it('end a first message to a number with a line that is silent: it waits for no answer any more', async () => {
+    const { session } = await throughRelay('4915150000606');
+    relay.hold();
+    const sending = session.send({ id: 'msg_0123456789ABCDEF06', to: '4915160000606', text: 'hello' }, 20_000);
+    const ended = expect(sending).rejects.toBeInstanceOf(NotSent);
+    await sleep(200);
+    const closingAt = Date.now();
+    await session.close();
+    await ended;
+    expect(Date.now() - closingAt).toBeLessThan(5_000);
     relay.release();
   });
 

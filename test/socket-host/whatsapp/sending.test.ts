@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { NotSent, Unanswered } from '../../../socket-host/transport.ts';
+import { sharedCaches } from '../../../socket-host/whatsapp/caches.ts';
 import { type Connected, type Gateway, gateway } from './gateway.ts';
 import { countQueries, sleep } from './probe.ts';
 
@@ -44,6 +45,30 @@ describe('a text', () => {
     expect(await received('4915120000001')).toMatchObject([
       { id: '3EB00123456789ABCDEF01', text: 'Hello Ada', repeats: 0 },
       { text: 'Hello again', repeats: 0 },
+    ]);
+  });
+
+  it('to a known number asks WhatsApp nothing on another host either, and takes no new session', async () => {
+    const before = await g.linked('4915110000032');
+    const to = '4915120000032';
+    await before.session.send({ id: newId(), to, text: 'one' }, 5000);
+    await before.session.close();
+    await before.store.close();
+    const after = g.connect(await g.openStore('acc_4915110000032'), { caches: sharedCaches(Date.now) });
+    await after.heard('drained');
+    const lid = String(after.store.get('lid-mapping', to));
+    const session = (): string[] => Object.keys((after.store.get('session', `${lid}_1.0`) as Sessions)._sessions);
+    const [known] = session();
+    // What each login asks comes first.
+    await sleep(1_000);
+    const queries = countQueries(after.session);
+    expect(await after.session.lookup(to)).toBe(true);
+    expect(await after.session.send({ id: newId(), to, text: 'two' }, 5000)).toEqual({});
+    expect(queries()).toBe(0);
+    expect(session()).toEqual([known]);
+    expect((await received(to)).map(({ text, repeats }) => [text, repeats])).toEqual([
+      ['one', 0],
+      ['two', 0],
     ]);
   });
 

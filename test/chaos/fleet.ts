@@ -1,0 +1,142 @@
+import { keys } from '../../lib/aws/keys.ts';
+import { findAccounts } from '../../lib/aws/ownership.ts';
+import { inParallel, type Table } from '../../lib/aws/table.ts';
+import type { AccountHot } from '../../lib/domain/account.ts';
+import type { Endpoints } from '../../local/process/environment.ts';
+import type { LocalOptions } from '../../local/stack.ts';
+import { type FaultProxies, startFaultProxies } from '../harness/fault-proxy.ts';
+import { numbers, startWorld, type World } from '../harness/local-stack.ts';
+import { productTable } from '../harness/product-table.ts';
+import { patientApi } from './patient-api.ts';
+
+export interface FleetAccount {
+  id: string;
+  number: string;
+  paced: boolean;
+}
+
+/** A pace a test has time for. The wire may be a little uneven at the phones, so checks allow for `jitterMs`. */
+export const chaosPace = {
+  perMinute: 40,
+  gapMs: [300, 600] as [number, number],
+  restEvery: null,
+  dayCap: null,
+  warmUp: false,
+  delayMs: [0, 0] as [number, number],
+};
+
+/** The whole product with all its calls to AWS going through fault proxies, linked accounts, and phones to write to. */
+export interface Fleet {
+  world: World;
+  proxies: FaultProxies;
+  accounts: FleetAccount[];
+  /** Numbers of the recipients' phones: some read, some only deliver, some do neither. */
+  phones: string[];
+  /** The API, asked again while things break. */
+  ask<T>(method: string, path: string, body?: unknown): Promise<T>;
+  askText(method: string, path: string): Promise<string>;
+  /** The table, past the proxies. */
+  table: Table;
+  ownedBy(hostId: string): Promise<FleetAccount[]>;
+  /** What changes with each send, by account id. */
+  hots(): Promise<Map<string, AccountHot>>;
+  /** Numbers of the accounts WhatsApp sees connected. */
+  connected(): Promise<Set<string>>;
+  /** `keep`: the data folder with all logs stays. */
+  stop(options?: { keep: boolean }): Promise<void>;
+}
+
+export interface FleetOptions {
+  hosts: number;
+  accounts: number;
+  /** So many of them keep `chaosPace`; the others have no limits. */
+  paced: number;
+  phones: number;
+  say(line: string): void;
+  more?: Partial<LocalOptions>;
+}
+
+/** Phones that tell nothing make the host find out for itself what became of a message. */
+const behaviours = [{}, { read: false }, { deliver: false }];
+/** Accounts linked side by side. */
+const linkWidth = 6;
+/** Four times as long as a call that died keeps its Idempotency-Key. */
+const patienceMs = 240_000;
+
+export async function startFleet(options: FleetOptions): Promise<Fleet> {
+  const proxies = await startFaultProxies();
+  let endpoints: Endpoints | undefined;
+  let world: World;
+  try {
+    world = await startWorld({
+      hosts: options.hosts,
+      quiet: true,
+      env: { ...proxies.env, LOG_LEVEL: 'info' },
+      onEndpoints(found) {
+        endpoints = found;
+        proxies.setTargets(found);
+      },
+      ...options.more,
+    });
+  } catch (error) {
+    await proxies.close();
+    throw error;
+  }
+  if (endpoints === undefined) throw new Error('The stack has not told where its emulators are.');
+  const { table, close } = await productTable(endpoints);
+  options.say(`the stack is up, ${options.hosts} hosts`);
+
+  const phones = numbers(options.phones);
+  const phoneOrders = phones.map((number, at) => ({ number, behaviour: behaviours[at % behaviours.length] }));
+  await inParallel(linkWidth, phoneOrders, async (phone) => void (await world.simulator('POST', '/phones', phone)));
+  const accounts: FleetAccount[] = [];
+  const wanted = Array.from({ length: options.accounts }, (_, at) => at);
+  await inParallel(linkWidth, wanted, async (at) => {
+    const number = `1213555${String(100 + at).padStart(4, '0')}`;
+    const paced = at < options.paced;
+    const id = await world.linked(number, paced ? { pacing: chaosPace } : { useLimits: false });
+    accounts[at] = { id, number, paced };
+  });
+  options.say(`${accounts.length} accounts are linked`);
+
+  const askText = patientApi(world.stack.apiUrl, world.stack.apiKey, patienceMs);
+  const tenantId = await tenantOf(table);
+  const byId = new Map(accounts.map((account) => [account.id, account]));
+  return {
+    world,
+    proxies,
+    accounts,
+    phones,
+    table,
+    askText,
+    async ask<T>(method: string, path: string, body?: unknown) {
+      const text = await askText(method, path, body);
+      return (text === '' ? undefined : JSON.parse(text)) as T;
+    },
+    async ownedBy(hostId) {
+      const refs = await findAccounts(table, `host#${hostId}`);
+      return refs.flatMap(({ accountId }) => byId.get(accountId) ?? []);
+    },
+    async hots() {
+      const hots = await table.getMany<AccountHot>(accounts.map(({ id }) => keys.accountHot(tenantId, id)));
+      return new Map(hots.flatMap((hot) => (hot === undefined ? [] : [[hot.accountId, hot] as const])));
+    },
+    async connected() {
+      const seen = await world.simulator<{ number: string; connected: boolean }[]>('GET', '/accounts');
+      return new Set(seen.flatMap(({ number, connected }) => (connected ? [number] : [])));
+    },
+    async stop({ keep } = { keep: false }) {
+      proxies.setPlan(undefined);
+      await (keep ? world.stack.stop() : world.stop());
+      close();
+      await proxies.close();
+    },
+  };
+}
+
+/** The accounts' tenant: local mode has one. */
+async function tenantOf(table: Table): Promise<string> {
+  const [first] = await table.queryAll<{ sk: string }>({ pk: 'TENANTS' });
+  if (first === undefined) throw new Error('There is no tenant.');
+  return first.sk;
+}

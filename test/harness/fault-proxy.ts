@@ -1,0 +1,301 @@
+import { Agent, createServer, type IncomingMessage, request, type Server, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Answer, type AwsService, brokenAnswer, operationOf, throttledAnswer } from './fault-answers.ts';
+
+/**
+ * What happens to one request. `before`: nothing has been done; `after`: the work is done, the caller does not know.
+ *
+ *   error, throttle   the service's own words, before the work
+ *   drop, hang        the line breaks before the work, at once or after `ms` of silence
+ *   lose-answer       the line breaks after the work
+ *   delay             all is well, `ms` later
+ *   hold              nothing goes on until the rule is released, before or after the work
+ */
+export type Fault =
+  | { kind: 'error' | 'throttle' | 'drop' | 'lose-answer' }
+  | { kind: 'hang' | 'delay'; ms: number }
+  | { kind: 'hold'; at: 'before' | 'after' };
+
+export type FaultKind = Fault['kind'];
+
+/** A request as a rule sees it. */
+export interface Call {
+  service: AwsService;
+  operation: string;
+  /** Path and query. */
+  path: string;
+  body: string;
+}
+
+/** A request in the log. */
+export interface LogEntry {
+  /** When it came, epoch ms. */
+  atMs: number;
+  service: AwsService;
+  operation: string;
+  fault?: FaultKind;
+  /** What the service answered and when, whether or not the caller was told; absent when it was never asked. */
+  status?: number;
+  doneAtMs?: number;
+}
+
+export interface Rule {
+  /** The first request it was applied to. */
+  readonly met: Promise<Call>;
+  /** How many it was applied to. */
+  readonly count: number;
+  /** Lets everything held go on; the rule applies to nothing more. */
+  release(): void;
+}
+
+export interface FaultProxy {
+  readonly service: AwsService;
+  readonly url: string;
+  /** Requests so far, oldest first; kept only when asked for. */
+  readonly log: readonly LogEntry[];
+  /** How many requests met which fault. */
+  readonly met: ReadonlyMap<FaultKind, number>;
+  /** Origin of the emulator; requests wait until it is set. */
+  setTarget(url: string): void;
+  /** Applies a fault to the next `count` (1) requests that match; rules come before the plan, older ones first. */
+  rule(matches: (call: Call) => boolean, fault: Fault, count?: number): Rule;
+  /** Asked for every request that no rule met, until replaced; undefined: no faults. */
+  setPlan(plan: ((call: Call) => Fault | undefined) | undefined): void;
+  close(): Promise<void>;
+}
+
+interface ArmedRule {
+  matches: (call: Call) => boolean;
+  fault: Fault;
+  left: number;
+  count: number;
+  met: PromiseWithResolvers<Call>;
+  released: PromiseWithResolvers<void>;
+}
+
+/** An HTTP proxy on 127.0.0.1 in front of one emulator. It passes bytes on unchanged, unless a rule or the plan says otherwise. */
+export async function startFaultProxy(service: AwsService, options: { log?: boolean } = {}): Promise<FaultProxy> {
+  const agent = new Agent({ keepAlive: true });
+  const target = Promise.withResolvers<string>();
+  const log: LogEntry[] = [];
+  const met = new Map<FaultKind, number>();
+  const closing = new AbortController();
+  let rules: ArmedRule[] = [];
+  let plan: ((call: Call) => Fault | undefined) | undefined;
+  let throttled = 0;
+
+  /** Takes one turn of the first rule that fits, or asks the plan. */
+  function faultFor(call: Call): { fault: Fault | undefined; released?: Promise<void> } {
+    const rule = rules.find(({ left, matches }) => left > 0 && matches(call));
+    if (rule === undefined) return { fault: plan?.(call) };
+    rule.left -= 1;
+    rule.count += 1;
+    rule.met.resolve(call);
+    return { fault: rule.fault, released: rule.released.promise };
+  }
+
+  async function handle(incoming: IncomingMessage, response: ServerResponse): Promise<void> {
+    const body = await bodyOf(incoming);
+    const operation = operationOf(service, incoming);
+    const call: Call = { service, operation, path: incoming.url ?? '/', body: body.toString('latin1') };
+    const { fault, released } = faultFor(call);
+    if (fault !== undefined) met.set(fault.kind, (met.get(fault.kind) ?? 0) + 1);
+    const entry: LogEntry = {
+      atMs: Date.now(),
+      service,
+      operation,
+      ...(fault === undefined ? {} : { fault: fault.kind }),
+    };
+    if (options.log === true) log.push(entry);
+    const work = async (): Promise<Answer> => {
+      // Whoever waits for messages and is gone must not be given any; other work, once asked for, is done.
+      const abandoned = operation === 'ReceiveMessage' ? response : undefined;
+      const answer = await forward(await target.promise, incoming, body, agent, abandoned);
+      entry.status = answer.status;
+      entry.doneAtMs = Date.now();
+      return answer;
+    };
+    switch (fault?.kind) {
+      case undefined:
+        return reply(response, await work());
+      case 'error':
+        return reply(response, brokenAnswer(service));
+      case 'throttle':
+        return reply(response, throttledAnswer(service, throttled++ % 2 === 1));
+      case 'drop':
+        return void response.destroy();
+      case 'hang':
+        await sleep(fault.ms, undefined, { signal: closing.signal }).catch(() => undefined);
+        return void response.destroy();
+      case 'lose-answer':
+        await work();
+        return void response.destroy();
+      case 'delay':
+        await sleep(fault.ms, undefined, { signal: closing.signal }).catch(() => undefined);
+        return reply(response, await work());
+      case 'hold': {
+        if (fault.at === 'before') await released;
+        const answer = await work();
+        if (fault.at === 'after') await released;
+        return reply(response, answer);
+      }
+      default:
+        return fault satisfies never;
+    }
+  }
+
+  const server = createServer((incoming, response) => {
+    response.on('error', () => undefined);
+    // The emulator or the caller is gone: the other side sees a line that breaks.
+    handle(incoming, response).catch(() => response.destroy());
+  });
+  server.keepAliveTimeout = 120_000;
+  server.requestTimeout = 0;
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(0, '127.0.0.1', resolve);
+  });
+
+  return {
+    service,
+    url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+    log,
+    met,
+    setTarget: (url) => target.resolve(url),
+    rule(matches, fault, count = 1) {
+      const rule: ArmedRule = {
+        matches,
+        fault,
+        left: count,
+        count: 0,
+        met: Promise.withResolvers(),
+        released: Promise.withResolvers(),
+      };
+      rules.push(rule);
+      return {
+        met: rule.met.promise,
+        get count() {
+          return rule.count;
+        },
+        release() {
+          rules = rules.filter((other) => other !== rule);
+          rule.released.resolve();
+        },
+      };
+    },
+    setPlan(next) {
+      plan = next;
+    },
+    async close() {
+      closing.abort();
+      for (const { released } of rules) released.resolve();
+      await closeServer(server);
+      agent.destroy();
+    },
+  };
+}
+
+/** One proxy for each service, and the environment that leads a process through them. */
+export interface FaultProxies {
+  readonly dynamodb: FaultProxy;
+  readonly sqs: FaultProxy;
+  readonly s3: FaultProxy;
+  readonly env: Record<string, string>;
+  /** All three logs in one, by time of arrival. */
+  log(): LogEntry[];
+  setTargets(endpoints: Record<AwsService, string>): void;
+  setPlan(plan: ((call: Call) => Fault | undefined) | undefined): void;
+  close(): Promise<void>;
+}
+
+export async function startFaultProxies(options: { log?: boolean } = {}): Promise<FaultProxies> {
+  const [dynamodb, sqs, s3] = await Promise.all([
+    startFaultProxy('dynamodb', options),
+    startFaultProxy('sqs', options),
+    startFaultProxy('s3', options),
+  ]);
+  const all = [dynamodb, sqs, s3];
+  return {
+    dynamodb,
+    sqs,
+    s3,
+    env: {
+      AWS_ENDPOINT_URL_DYNAMODB: dynamodb.url,
+      AWS_ENDPOINT_URL_SQS: sqs.url,
+      AWS_ENDPOINT_URL_S3: s3.url,
+    },
+    log: () => all.flatMap((proxy) => proxy.log).sort((a, b) => a.atMs - b.atMs),
+    setTargets(endpoints) {
+      for (const proxy of all) proxy.setTarget(endpoints[proxy.service]);
+    },
+    setPlan(plan) {
+      for (const proxy of all) proxy.setPlan(plan);
+    },
+    async close() {
+      await Promise.all(all.map((proxy) => proxy.close()));
+    },
+  };
+}
+
+function reply(response: ServerResponse, { status, headers, body }: Answer): void {
+  if (response.destroyed) return;
+  response.writeHead(status, { ...headers, 'content-length': String(body.length) }).end(body);
+}
+
+async function bodyOf(message: IncomingMessage): Promise<Buffer> {
+  const chunks: Buffer[] = [];
+  for await (const chunk of message) chunks.push(chunk);
+  return Buffer.concat(chunks);
+}
+
+/** Between two machines only; the body has a length of its own. */
+const hopHeaders = ['connection', 'keep-alive', 'transfer-encoding', 'expect', 'content-length'];
+
+function withoutHops<Headers extends Record<string, unknown>>(headers: Headers): Headers {
+  return Object.fromEntries(Object.entries(headers).filter(([name]) => !hopHeaders.includes(name))) as Headers;
+}
+
+/** Asks the target the same thing. Rejects when it cannot be asked, or when `abandoned` closes first. */
+function forward(
+  target: string,
+  incoming: IncomingMessage,
+  body: Buffer,
+  agent: Agent,
+  abandoned: ServerResponse | undefined,
+  again = true,
+): Promise<Answer> {
+  const { hostname, port } = new URL(target);
+  return new Promise((resolve, reject) => {
+    const headers = { ...withoutHops(incoming.headers), 'content-length': String(body.length) };
+    const outgoing = request({ hostname, port, agent, method: incoming.method, path: incoming.url, headers });
+    const leave = () => outgoing.destroy();
+    abandoned?.once('close', leave);
+    outgoing.once('response', (answer) => {
+      bodyOf(answer).then((bytes) => {
+        abandoned?.off('close', leave);
+        resolve({ status: answer.statusCode ?? 502, headers: answered(answer), body: bytes });
+      }, reject);
+    });
+    outgoing.once('error', (error) => {
+      abandoned?.off('close', leave);
+      // A kept connection that the target had just closed: nothing was asked yet.
+      if (again && outgoing.reusedSocket && abandoned?.destroyed !== true) {
+        forward(target, incoming, body, agent, abandoned, false).then(resolve, reject);
+      } else reject(error);
+    });
+    outgoing.end(body);
+  });
+}
+
+function answered({ headers }: IncomingMessage): Answer['headers'] {
+  const kept = Object.entries(withoutHops(headers)).filter(([, value]) => value !== undefined);
+  return Object.fromEntries(kept) as Answer['headers'];
+}
+
+function closeServer(server: Server): Promise<void> {
+  return new Promise((resolve) => {
+    server.close(() => resolve());
+    server.closeAllConnections();
+  });
+}

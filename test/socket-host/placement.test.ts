@@ -1,0 +1,120 @@
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { putHost } from '../../lib/aws/hosts.ts';
+import { finder, keys } from '../../lib/aws/keys.ts';
+import { Table } from '../../lib/aws/table.ts';
+import { initialPace } from '../../lib/domain/pacing.ts';
+import type { HostDeps } from '../../socket-host/deps.ts';
+import { Fleet } from '../../socket-host/fleet.ts';
+import { createMetrics } from '../../socket-host/metrics.ts';
+import { Placement } from '../../socket-host/placement.ts';
+import { type Emulators, startEmulators } from '../harness/emulators.ts';
+import { manualClock } from '../harness/manual-clock.ts';
+
+const hostId = 'hst_00000000000000000000000001';
+const tenantId = 'ten_1';
+
+describe('claiming accounts', () => {
+  let emulators: Emulators;
+  let loseAnswer: boolean;
+  beforeAll(async () => {
+    emulators = await startEmulators();
+    emulators.clients.dynamodb.middlewareStack.add(
+      (next, context) => async (args) => {
+        const answer = await next(args);
+        if (!loseAnswer || context.commandName !== 'TransactWriteItemsCommand') return answer;
+        loseAnswer = false;
+        throw new Error('no answer');
+      },
+      { step: 'initialize', name: 'lose' },
+    );
+  });
+  afterAll(() => emulators.stop());
+
+  let leaseAgeMs: number;
+  let room: number;
+  let roomFor: number;
+  let claimed: string[];
+  let failures: string[];
+  beforeEach(() => {
+    leaseAgeMs = 1_000;
+    room = 100;
+    roomFor = 100;
+    claimed = [];
+    failures = [];
+    loseAnswer = false;
+  });
+
+  /** A host that has the fleet to itself, and `count` accounts without an owner, all others gone. */
+  async function placementWith(count: number) {
+    const table = new Table(emulators.clients.dynamodb, emulators.config.TABLE_NAME);
+    const found = await table.queryAll<{ pk: string; sk: string }>({ pk: finder.unowned, index: finder.index });
+    const owned = await table.queryAll<{ pk: string; sk: string }>({
+      pk: finder.ownedBy(hostId),
+      index: finder.index,
+    });
+    await table.writeMany([...found, ...owned].map(({ pk, sk }) => ({ delete: { pk, sk } })));
+    await putHost(table, { id: hostId, beat: 1, beatAt: 0, inboxUrl: '', startedAt: 0, accounts: 0, room: 100 });
+    const ids = Array.from({ length: count }, (_, i) => `acc_${String(i).padStart(3, '0')}`);
+    for (const accountId of ids) {
+      await table.put({ ...keys.account(tenantId, accountId), type: 'account', tenantId, id: accountId });
+      await table.put({
+        ...keys.accountHot(tenantId, accountId),
+        ...{ type: 'accountHot', tenantId, accountId, epoch: 0, pace: initialPace },
+        ...{ queuedExpress: 0, queuedBulk: 0, messageCount: 0, errorCount: 0 },
+        ...{ ix: finder.unowned, ixs: `${tenantId}#${accountId}` },
+      });
+    }
+    const deps = {
+      table,
+      hostId,
+      clock: manualClock(),
+      fleetClock: manualClock(),
+      lease: { valid: () => leaseAgeMs < 7_000, ageMs: () => leaseAgeMs },
+      metrics: createMetrics(),
+      failed: (where: string) => failures.push(where),
+    } as unknown as HostDeps;
+    return new Placement(deps, new Fleet(deps), {
+      room: () => room,
+      holds: (accountId) => claimed.includes(accountId),
+      claimed: ({ id }) => {
+        claimed.push(id);
+        if (claimed.length >= roomFor) room = 0;
+      },
+    });
+  }
+
+  it('takes what nobody owns', async () => {
+    const placement = await placementWith(6);
+    await placement.look();
+    expect(claimed.toSorted()).toEqual(['acc_000', 'acc_001', 'acc_002', 'acc_003', 'acc_004', 'acc_005']);
+    expect(failures).toEqual([]);
+  });
+
+  it('stops in the middle when there is no room any more, as when the host begins to drain', async () => {
+    const placement = await placementWith(16);
+    roomFor = 3;
+    await placement.look();
+    expect(claimed.length).toBeGreaterThanOrEqual(3);
+    // Four are claimed side by side.
+    expect(claimed.length).toBeLessThanOrEqual(6);
+  });
+
+  it('leaves the way free for a heartbeat that is late: each claim checks the item that the heartbeat writes', async () => {
+    const placement = await placementWith(5);
+    leaseAgeMs = 4_500;
+    await placement.look();
+    expect(claimed).toEqual([]);
+    leaseAgeMs = 100;
+    await placement.look();
+    expect(claimed).toHaveLength(5);
+  });
+
+  it('finds an account again whose claim stood without an answer', async () => {
+    const placement = await placementWith(1);
+    loseAnswer = true;
+    await placement.look();
+    expect([claimed, failures]).toEqual([[], ['claim']]);
+    await placement.look();
+    expect(claimed).toEqual(['acc_000']);
+  });
+});

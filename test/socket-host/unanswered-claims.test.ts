@@ -1,0 +1,49 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { scaledClock } from '../../lib/runtime/clock.ts';
+import { type Faults, type Gateway, rowsTo, startGateway } from '../harness/gateway.ts';
+import { until } from '../harness/until.ts';
+
+describe('a message that must be sent again', () => {
+  const faults: Faults = {};
+  let gateway: Gateway;
+  beforeEach(async () => {
+    delete faults.before;
+    delete faults.after;
+    gateway = await startGateway(scaledClock(5));
+    await gateway.host(undefined, faults);
+  });
+  afterEach(() => gateway.stop());
+
+  it.each(['before', 'after'] as const)(
+    'is sent again although its new claim fails %s it stood',
+    async (when) => {
+      const gapMs: [number, number] = [8_000, 8_000];
+      const pacing = { perMinute: null, gapMs, restEvery: null, delayMs: [0, 0] as [number, number] };
+      const account = await gateway.account({ useLimits: true, pacing });
+      gateway.answerWith(() => 'silence');
+      const contract = await gateway.contract(account, rowsTo(1));
+      await until('one is on the wire', async () => gateway.wire.length === 1);
+      gateway.answerWith(() => ({}));
+      const lost = gateway.sessions.get(account.id);
+      lost?.end({ code: 428, detail: 'the line was lost' });
+      await until('a new connection', async () => {
+        const opened = gateway.sessions.get(account.id) !== lost;
+        return opened && (await gateway.readAccount(account.id))?.status === 'connected';
+      });
+      // The next transaction is the claim: a gap after the connection was opened, less a second of typing.
+      let failed = false;
+      faults[when] = (command) => {
+        if (command !== 'TransactWriteItems' || failed) return;
+        failed = true;
+        throw new Error('no answer');
+      };
+      await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 12_000);
+      expect(failed).toBe(true);
+      const [message] = await gateway.messages(contract);
+      expect(message?.state).toBe('SENT');
+      expect(gateway.wire.map(({ id }) => id)).toEqual([message?.id, message?.id]);
+      await until('totals', async () => (await gateway.readHot(account.id))?.messageCount === 1, 3_000);
+    },
+    30_000,
+  );
+});
