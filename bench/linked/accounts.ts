@@ -4,7 +4,7 @@ import { createDeps, type Deps } from '../../lib/aws/deps.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { readHot } from '../../lib/aws/messages.ts';
 import { objectStore } from '../../lib/aws/objects.ts';
-import { inParallel, Table } from '../../lib/aws/table.ts';
+import { inParallel } from '../../lib/aws/table.ts';
 import type { Account } from '../../lib/domain/account.ts';
 import { newId } from '../../lib/domain/ids.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
