@@ -21,6 +21,7 @@ import type { AccountParts, HostDeps, HostLogger } from './deps.ts';
 import { Fleet } from './fleet.ts';
 import { Handover } from './handover.ts';
 import { type Fence, type HostState, heartbeats, looks, notes, watchLease } from './host-loops.ts';
+import { inboundLines } from './inbound-lines.ts';
 import { Lease } from './lease.ts';
 import { createMetrics, type FenceCause, serveMetrics } from './metrics.ts';
 import { Placement } from './placement.ts';
@@ -178,6 +179,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       await placement.look();
       handover.rebalance();
     }),
+    inboundLines(deps, stopping.signal),
   ];
   const served =
     config.METRICS_PORT === undefined

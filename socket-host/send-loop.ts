@@ -1,6 +1,6 @@
 import { requestFeed } from '../lib/aws/feed-queue.ts';
 import { moveMessage, readHot } from '../lib/aws/messages.ts';
-import { endUnknown, outcomeUnknownAfterMs } from '../lib/aws/outcome-unknown.ts';
+import { endUnknown, outcomeUnknownAfterMs, type WhyUnknown } from '../lib/aws/outcome-unknown.ts';
 import type { Hold } from '../lib/aws/ownership.ts';
 import { ConditionFailed } from '../lib/aws/table.ts';
 import type { Account, AccountHot } from '../lib/domain/account.ts';
@@ -25,7 +25,7 @@ import { retryWaitMs } from './retry-wait.ts';
 import { goesOn, type LeftOver, type Sender } from './sender.ts';
 import type { TransportSession } from './transport.ts';
 import { turnUnless } from './turns.ts';
-import { insteadOf } from './withdrawal.ts';
+import { insteadOf, unknownWhen } from './withdrawal.ts';
 
 /** Lanes silent for longer than an entry can stay hidden, though the table counts some: they are fed again. */
 const refeedAfterMs = 45_000;
@@ -336,6 +336,8 @@ export class SendLoop {
   ): Promise<undefined> {
     // A long row of these would keep the last outcome from the account's totals.
     if (this.sender.dirty) await this.sender.flush();
+    // It may have arrived before: that it was never sent would be a guess.
+    if (to !== 'PENDING' && message.openSince !== undefined) return await this.giveUp(taken, message, unknownWhen[to]);
     try {
       const change = to === 'SUPPRESSED' ? { error: optedOut } : {};
       await moveMessage(this.deps.table, message, to, change, to === 'PENDING' ? [goesOn(message)] : []);
@@ -350,10 +352,10 @@ export class SendLoop {
     await this.lanes.finish(taken);
   }
 
-  /** It was laid aside without an answer, and waited in the lane until none can be learned any more. */
-  private async giveUp(taken: Taken, message: Message): Promise<undefined> {
+  /** It was laid aside without an answer, and now none can be learned any more. */
+  private async giveUp(taken: Taken, message: Message, why: WhyUnknown = 'no_answer'): Promise<undefined> {
     if (this.sender.dirty) await this.sender.flush();
-    await endUnknown(this.deps.table, message, 'no_answer');
+    await endUnknown(this.deps.table, message, why);
     this.countsStale = true;
     this.worked = true;
     await this.lanes.finish(taken);

@@ -21,6 +21,9 @@ export async function insteadOf(
   return (await suppressNumberOf(table, tenantId, { phoneNumber, lid })) ? 'SUPPRESSED' : undefined;
 }
 
+/** What is said of a message that was laid aside without an answer, and so may have arrived, where another would end in this state. */
+export const unknownWhen = { CANCELED: 'contract_ended', SUPPRESSED: 'opted_out', EXPIRED: 'no_answer' } as const;
+
 /** Pure: where a queued message goes whose contract does not run; undefined while it runs. */
 export function whenNotRunning(contract: Contract | undefined): 'PENDING' | 'CANCELED' | undefined {
   if (contract === undefined) return 'CANCELED';

@@ -103,7 +103,7 @@ export interface IdleFacts {
 /** Lambda asks an empty queue with this many long polls of 20 s at a time (its documentation; not measured here). */
 const pollsAtOnce = 5;
 const pollSec = 20;
-const queuesOfFunctions = 2;
+const queuesOfFunctions = 4;
 
 /** Prints what an idle fleet costs; answers whether no host called AWS for an account. */
 export function reportIdle(usage: Usage, facts: IdleFacts, memoryOf: MemoryOf): boolean {
@@ -139,7 +139,7 @@ export function reportIdle(usage: Usage, facts: IdleFacts, memoryOf: MemoryOf): 
       dollars: `$${((lambda / hours) * monthHours).toFixed(2)}`,
     },
     {
-      'idle, a month of 730 hours': "Lambda's polls of two empty queues (not measured)",
+      'idle, a month of 730 hours': `Lambda's polls of ${queuesOfFunctions} empty queues (not measured)`,
       dollars: `$${pollDollars.toFixed(2)}`,
     },
     {

@@ -2,16 +2,23 @@ import { completeEvents } from '../../lib/aws/event-data.ts';
 import { putEvents } from '../../lib/aws/events.ts';
 import type { Table } from '../../lib/aws/table.ts';
 import type { EventDraft, PacelineEvent } from '../../lib/domain/events.ts';
+import { inboundIn } from '../../lib/domain/inbound.ts';
+import type { Delivery } from '../../lib/domain/webhooks/delivery.ts';
 import type { Count } from '../../lib/runtime/metrics.ts';
 
-/** `EventsTold`: events stored and passed on, replays included. `InboundEvented`: inbound messages in them. */
-export type TellCount = 'EventsTold' | 'InboundEvented';
+/**
+ * `EventsTold`: events stored and passed on, replays included. `InboundEvented`: inbound messages in them. `InboundPlanned`: the same, once for
+ * each endpoint that wants them and has not been tried yet.
+ */
+export type TellCount = 'EventsTold' | 'InboundEvented' | 'InboundPlanned';
+
+export type Planned = Pick<Delivery, 'eventId' | 'status' | 'slot'>;
 
 export interface Telling {
   table: Table;
   nowMs(): number;
-  /** Plans the deliveries of events that are in the log; the same events may come again. */
-  deliver(events: PacelineEvent[]): Promise<void>;
+  /** Plans the deliveries of events that are in the log, and answers them; the same events may come again. */
+  deliver(events: PacelineEvent[]): Promise<readonly Planned[]>;
   /** Progress that this process has told already. */
   told: ToldProgress;
 }
@@ -22,14 +29,16 @@ export async function tell(deps: Telling, drafts: EventDraft[], count: Count<Tel
   if (fresh.length === 0) return;
   const events = await completeEvents(deps.table, fresh, deps.nowMs());
   await putEvents(deps.table, events);
-  await deps.deliver(events);
+  const planned = await deps.deliver(events);
   for (const { id, about } of fresh) if (isProgress(about)) deps.told.add(id);
   count('EventsTold', events.length);
-  count(
-    'InboundEvented',
-    events.reduce((sum, event) => sum + inboundIn(event), 0),
-  );
+  const inbound = new Map(events.map((event) => [event.id, inboundIn(event)]));
+  count('InboundEvented', sumOf([...inbound.values()]));
+  const untried = planned.filter(({ status, slot }) => status === 'pending' && slot === 0);
+  count('InboundPlanned', sumOf(untried.map(({ eventId }) => inbound.get(eventId) ?? 0)));
 }
+
+const sumOf = (numbers: number[]): number => numbers.reduce((sum, one) => sum + one, 0);
 
 /** The messages of a contract that end within the same ten seconds all draft the same progress. */
 function withoutRepeats(drafts: EventDraft[]): EventDraft[] {
@@ -38,10 +47,6 @@ function withoutRepeats(drafts: EventDraft[]): EventDraft[] {
 
 /** Only progress is drafted by many records. */
 const isProgress = (about: EventDraft['about']): boolean => about.kind === 'contract' && about.contract === undefined;
-
-function inboundIn({ type, data }: PacelineEvent): number {
-  return type === 'message.received' ? (data as { messages: unknown[] }).messages.length : 0;
-}
 
 /** The last ids of progress told by this process, so that one message in a thousand pays for it. */
 export class ToldProgress {

@@ -1,7 +1,8 @@
 import { messageOf, sendingKey } from '../../lib/aws/deliveries.ts';
-import { dueDeliveries } from '../../lib/aws/delivery-outcomes.ts';
+import { dueDeliveries, hideUntil } from '../../lib/aws/delivery-outcomes.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { finder, keys } from '../../lib/aws/keys.ts';
+import { inParallel } from '../../lib/aws/table.ts';
 import type { Delivery } from '../../lib/domain/webhooks/delivery.ts';
 import type { Endpoint } from '../../lib/domain/webhooks/endpoint.ts';
 import type { Swept } from './sweep.ts';
@@ -9,11 +10,18 @@ import type { Swept } from './sweep.ts';
 /** Of each part of the index in a minute; the rest comes with the next. */
 const mostAMinute = 1000;
 
+/** How long one that was sent is the queue's: longer than the five minutes in which the queue swallows a repetition. */
+const sentForMs = 600_000;
+const updatesAtOnce = 16;
+
 /**
- * Webhook deliveries whose next attempt was too far away for a queue. One that is not worked off within a minute is sent again, which the queue
- * swallows for five minutes and the delivery itself later.
+ * Webhook deliveries whose next attempt was too far away for a queue. What was sent goes to the end of the index, so that a backlog of an
+ * endpoint with a rate limit does not hide what others wait for; one that still waits after ten minutes is sent again.
  */
-export async function sweepDeliveries(deps: Deps, swept: Swept): Promise<void> {
+export async function sweepDeliveries(
+  deps: Pick<Deps, 'table' | 'deliveries' | 'nowMs'>,
+  swept: Pick<Swept, 'deliveriesSent'>,
+): Promise<void> {
   for (const part of finder.deliveries) {
     const due = await dueDeliveries(deps.table, part, deps.nowMs(), mostAMinute);
     const deliveries = await deps.table.getMany<Delivery>(
@@ -29,5 +37,7 @@ export async function sweepDeliveries(deps: Deps, swept: Swept): Promise<void> {
       .map((delivery) => messageOf(delivery, endpoints.get(delivery.endpointId)));
     await deps.deliveries.send(messages.map((message) => ({ message, key: sendingKey(message) })));
     swept.deliveriesSent += messages.length;
+    // After the sending: who dies in between sends again in a minute.
+    await inParallel(updatesAtOnce, due, (one) => hideUntil(deps.table, one, deps.nowMs() + sentForMs));
   }
 }

@@ -2,6 +2,7 @@ import type { DeliveryMessage } from '../../lib/aws/delivery-queue.ts';
 import { eventOf, withContent } from '../../lib/aws/events.ts';
 import { type Key, keys } from '../../lib/aws/keys.ts';
 import type { Item } from '../../lib/aws/table.ts';
+import { inboundIn } from '../../lib/domain/inbound.ts';
 import type { Health } from '../../lib/domain/webhooks/breaker.ts';
 import type { Delivery } from '../../lib/domain/webhooks/delivery.ts';
 import type { Endpoint } from '../../lib/domain/webhooks/endpoint.ts';
@@ -23,11 +24,16 @@ const releaseEveryMs = 50;
 
 /**
  * One batch of the delivery queue, all of its endpoints side by side. Deliveries of one chat, and all of a limited endpoint, go one after the
- * other. A message whose handling fails is tried again a little later, so that it does not hold up its group. While a slow endpoint keeps
- * the batch, what others have finished is taken off the queue: their groups go on in other invocations. Answers the ids of messages that
- * must come again.
+ * other. A message whose handling fails is tried again a little later, so that it does not hold up its group. While a slow endpoint, or
+ * `beside` (replays of the same invocation), keeps the batch, what others have finished is taken off the queue: their groups go on in other
+ * invocations. Answers the ids of messages that must come again.
  */
-export async function deliverBatch(deps: WebhookDeps, received: Received[], lastStartMs: number): Promise<string[]> {
+export async function deliverBatch(
+  deps: WebhookDeps,
+  received: Received[],
+  lastStartMs: number,
+  beside: readonly Promise<void>[] = [],
+): Promise<string[]> {
   const turns = new Turns(deps.clock, lastStartMs);
   const failed: string[] = [];
   const finished: Received[] = [];
@@ -37,7 +43,7 @@ export async function deliverBatch(deps: WebhookDeps, received: Received[], last
   const works = await load(deps, distinct);
   const lanes = [...Map.groupBy(works, ({ one, work }) => laneOf(one, work)).values()];
   const ended = new AbortController();
-  const releasing = releaseFinished(deps, finished, lanes.length > 1, ended.signal);
+  const releasing = releaseFinished(deps, finished, lanes.length + beside.length > 1, ended.signal);
   await Promise.all(
     lanes.map(async (lane) => {
       for (const { one, work } of lane) {
@@ -46,6 +52,7 @@ export async function deliverBatch(deps: WebhookDeps, received: Received[], last
       }
     }),
   );
+  await Promise.all(beside);
   ended.abort();
   await releasing;
   return failed;
@@ -88,10 +95,17 @@ function laneOf({ message }: Received, { delivery, endpoint }: Work): string {
   return delivery?.line === undefined ? message.id : `${message.w} ${delivery.line}`;
 }
 
+/** Whatever becomes of it, the way from the event to here is behind it. One of a chat's line counts again when its turn comes. */
+function countTaken(deps: WebhookDeps, { delivery, event }: Work): void {
+  const isFirst = delivery === undefined || (delivery.slot === 0 && delivery.replay !== true);
+  if (isFirst && event !== undefined) deps.count('InboundTaken', inboundIn(event));
+}
+
 /** False when the message must come again as it is. */
 async function handled(deps: WebhookDeps, { message }: Received, work: Work, turns: Turns): Promise<boolean> {
   try {
     await deliver(deps, work, turns);
+    countTaken(deps, work);
     if (work.endpoint?.rateLimitPerSec !== undefined) await turns.settled(message.w);
     return true;
   } catch (error) {

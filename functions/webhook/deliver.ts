@@ -4,6 +4,7 @@ import { type DeliveryMessage, longestDelayMs } from '../../lib/aws/delivery-que
 import { claimProbe, recordFailure, recordSuccess } from '../../lib/aws/endpoint-health.ts';
 import { disableEndpoint } from '../../lib/aws/endpoints.ts';
 import type { PacelineEvent } from '../../lib/domain/events/types.ts';
+import { inboundIn } from '../../lib/domain/inbound.ts';
 import type { Verdict } from '../../lib/domain/webhooks/answer.ts';
 import { admit, type Health, isFailingForTooLong } from '../../lib/domain/webhooks/breaker.ts';
 import { type Delivery, postpone, type Settlement, settle } from '../../lib/domain/webhooks/delivery.ts';
@@ -31,7 +32,7 @@ const probeWaitMs = 5_000;
  * One message of the delivery queue:
  *
  *   final, gone, not due yet, not the first of its chat  -> nothing, or back to its time
- *   endpoint disabled, content no longer kept            -> failed
+ *   endpoint deleted or disabled, content no longer kept -> failed
  *   breaker open                                         -> postponed, without an attempt
  *   otherwise                                            -> one attempt: outcome stored first, then what follows from it
  *
@@ -39,11 +40,14 @@ const probeWaitMs = 5_000;
  */
 export async function deliver(deps: WebhookDeps, work: Work, turns: Turns): Promise<void> {
   const { delivery, endpoint } = work;
-  // Its endpoint was deleted: nobody can ask for the delivery any more.
-  if (delivery === undefined || endpoint === undefined) return;
+  if (delivery === undefined) return;
+  if (endpoint === undefined) return await endWithEndpoint(deps, delivery);
   // Sent twice, or stored by a worker that died before it told the next of the chat.
   if (delivery.status !== 'pending') return await leaveLine(deps, delivery, endpoint);
-  if ((delivery.nextAttemptAt ?? 0) > deps.clock.nowMs() + earlyMs) return await schedule(deps, delivery, endpoint);
+  if ((delivery.nextAttemptAt ?? 0) > deps.clock.nowMs() + earlyMs) {
+    // Another try: what was sent for this time already would be swallowed, though the clock of who sent it was ahead.
+    return await schedule(deps, delivery, endpoint, tries(work));
+  }
   if (!endpoint.active && delivery.once !== true) {
     return await fail(deps, delivery, endpoint, 'endpoint_disabled');
   }
@@ -74,6 +78,7 @@ async function tryOnce(
   deps.count('DeliveryAttempts');
   const settlement = settle(delivery, verdict, moment(deps));
   const stored = await storeSettlement(deps.table, delivery, settlement, deps.clock.nowMs(), made);
+  if (verdict.kind === 'delivered' && delivery.replay !== true) deps.count('InboundDelivered', inboundIn(event));
   if (delivery.once !== true) await noteHealth(deps, endpoint, health, verdict, made.at);
   await follow(deps, stored ?? { ...delivery, ...settlement }, endpoint);
 }
@@ -99,7 +104,7 @@ async function noteHealth(
   startedAt: number,
 ): Promise<void> {
   if (verdict.kind === 'delivered') {
-    if (health !== undefined) await recordSuccess(deps.table, endpoint);
+    if (health !== undefined) await recordSuccess(deps.table, endpoint, startedAt);
     return;
   }
   if (verdict.kind === 'gone') return await disable(deps, endpoint, 'gone');
@@ -133,9 +138,18 @@ async function follow(deps: WebhookDeps, delivery: Delivery, endpoint: Endpoint)
 }
 
 /** Sends it for its time. What is further away than the queue can hold is found by the sweep. */
-async function schedule(deps: WebhookDeps, delivery: Delivery, endpoint: Endpoint): Promise<void> {
+async function schedule(deps: WebhookDeps, delivery: Delivery, endpoint: Endpoint, tries?: number): Promise<void> {
   const delayMs = (delivery.nextAttemptAt ?? 0) - deps.clock.nowMs();
-  if (delayMs <= longestDelayMs) await deps.deliveries.later(messageOf(delivery, endpoint), delayMs);
+  if (delayMs > longestDelayMs) return;
+  const message = messageOf(delivery, endpoint);
+  await deps.deliveries.later(tries === undefined ? message : { ...message, tries }, delayMs);
+}
+
+/** Its endpoint was deleted. Nobody can ask for the delivery any more, but the sweep would find it in the index for as long as it is kept. */
+async function endWithEndpoint(deps: WebhookDeps, delivery: Delivery): Promise<void> {
+  if (delivery.status !== 'pending') return;
+  const settlement: Settlement = { status: 'failed', reason: 'endpoint_disabled', slot: delivery.slot };
+  await storeSettlement(deps.table, delivery, settlement, deps.clock.nowMs());
 }
 
 async function wait(deps: WebhookDeps, delivery: Delivery, endpoint: Endpoint, untilMs: number): Promise<void> {

@@ -4,7 +4,10 @@ import type { Clock } from '../../lib/runtime/clock.ts';
 import type { Egress } from '../../lib/runtime/egress/egress.ts';
 import type { Count } from '../../lib/runtime/metrics.ts';
 
-/** What the function counts. Attempts are requests that were sent; a delivery ends delivered or given up. */
+/**
+ * What the function counts. Attempts are requests that were sent; a delivery ends delivered or given up. `InboundTaken` and `InboundDelivered`:
+ * inbound messages in deliveries that were taken in hand for the first time, and that arrived; replays do not count.
+ */
 export type WebhookCount =
   | 'DeliveryAttempts'
   | 'DeliveriesDelivered'
@@ -12,7 +15,9 @@ export type WebhookCount =
   | 'DeliveriesPostponed'
   | 'DeliveriesRepeated'
   | 'EndpointsDisabled'
-  | 'EventsReplayed';
+  | 'EventsReplayed'
+  | 'InboundTaken'
+  | 'InboundDelivered';
 
 /** What delivering needs of the outside world. */
 export interface WebhookDeps {

@@ -96,7 +96,7 @@ export async function serveDeliveries(
     else if (record.attributes.MessageGroupId === undefined) others.push(attempt(record, () => forward(deps, message)));
     else due.push({ message, messageId: record.messageId, receiptHandle: record.receiptHandle });
   }
-  const delivered = due.length === 0 ? [] : deliverBatch(deps, due, lastStartMs);
+  const delivered = due.length === 0 ? [] : deliverBatch(deps, due, lastStartMs, others);
   await Promise.all([delivered, ...others]);
   failed.push(...(await delivered));
   return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) };

@@ -2,7 +2,7 @@ import { planDeliveriesTo } from '../../lib/aws/deliveries.ts';
 import { listDeliveries } from '../../lib/aws/delivery-list.ts';
 import type { ReplayMessage } from '../../lib/aws/delivery-queue.ts';
 import { readEndpoint } from '../../lib/aws/endpoints.ts';
-import { eventDays, listEvents, readEvents } from '../../lib/aws/events.ts';
+import { eventDays, eventsFrom, readEvents } from '../../lib/aws/events.ts';
 import type { PacelineEvent } from '../../lib/domain/events/types.ts';
 import { type Endpoint, wants } from '../../lib/domain/webhooks/endpoint.ts';
 import type { WebhookDeps } from './deps.ts';
@@ -10,8 +10,8 @@ import type { WebhookDeps } from './deps.ts';
 const perPage = 100;
 
 /**
- * Sends a range again: deliveries that failed, or every event of the log that the endpoint wants. Page by page, newest first; what does not
- * fit into the invocation goes on in a message of its own. Repeating a page makes nothing twice.
+ * Sends a range again: deliveries that failed, or every event of the log that the endpoint wants. Page by page, oldest first, which keeps the
+ * order of each chat; what does not fit into the invocation goes on in a message of its own. Repeating a page makes nothing twice.
  */
 export async function replay(deps: WebhookDeps, asked: ReplayMessage, lastStartMs: number): Promise<void> {
   let after = asked.after;
@@ -41,7 +41,14 @@ async function failedEvents(deps: WebhookDeps, asked: ReplayMessage, after: stri
   const { items, next } = await listDeliveries(
     deps.table,
     { tenantId, id },
-    { limit: perPage, status: 'failed', sinceMs, untilMs, ...(after === undefined ? {} : { before: after }) },
+    {
+      limit: perPage,
+      status: 'failed',
+      sinceMs,
+      untilMs,
+      oldestFirst: true,
+      ...(after === undefined ? {} : { after }),
+    },
   );
   const refs = new Map(items.map(({ eventId, eventAt }) => [eventId, { tenantId, at: eventAt, id: eventId }]));
   const events = await readEvents(deps.table, [...refs.values()]);
@@ -55,11 +62,11 @@ async function loggedEvents(
   after: string | undefined,
 ): Promise<Page> {
   const [at, id] = after?.split('#') ?? [];
-  const before = at === undefined || id === undefined ? {} : { before: { at: Number(at), id } };
+  const position = at === undefined || id === undefined ? {} : { after: { at: Number(at), id } };
   // Before that the log keeps nothing, and each day is a query.
   const sinceMs = Math.max(asked.since, asked.at - eventDays * 86_400_000);
-  const range = { sinceMs, untilMs: asked.until, limit: perPage, ...before };
-  const { items, next } = await listEvents(deps.table, asked.t, range);
+  const range = { sinceMs, untilMs: asked.until, limit: perPage, ...position };
+  const { items, next } = await eventsFrom(deps.table, asked.t, range);
   const events = items.filter((event) => wants(endpoint, event));
   return { events, next: next === undefined ? undefined : `${next.at}#${next.id}` };
 }

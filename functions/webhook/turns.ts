@@ -13,6 +13,8 @@ export class Turns {
   /** The last moment at which a request may begin. */
   readonly #lastStartMs: number;
   readonly #nextStartMs = new Map<string, number>();
+  /** When the gap after the last request ends. */
+  readonly #gapEndMs = new Map<string, number>();
 
   constructor(clock: Clock, lastStartMs: number) {
     this.#clock = clock;
@@ -22,15 +24,16 @@ export class Turns {
   async take({ id, rateLimitPerSec }: Pick<Endpoint, 'id' | 'rateLimitPerSec'>): Promise<Turn> {
     const nowMs = this.#clock.nowMs();
     const startMs = Math.max(nowMs, this.#nextStartMs.get(id) ?? 0);
-    if (rateLimitPerSec !== undefined) this.#nextStartMs.set(id, startMs + 1000 / rateLimitPerSec);
+    const gapMs = rateLimitPerSec === undefined ? 0 : 1000 / rateLimitPerSec;
+    this.#nextStartMs.set(id, startMs + gapMs);
     if (startMs > this.#lastStartMs) return { kind: 'later', afterMs: startMs - nowMs };
+    this.#gapEndMs.set(id, startMs + gapMs);
     await this.#clock.sleep(startMs - nowMs);
     return { kind: 'now' };
   }
 
-  /** Resolves when the endpoint's next request would be allowed, or when the invocation has no more time. */
+  /** Resolves when the endpoint's next request would be allowed: ten seconds after the last one at most, the lowest rate being 0.1. */
   async settled(id: string): Promise<void> {
-    const untilMs = Math.min(this.#nextStartMs.get(id) ?? 0, this.#lastStartMs);
-    await this.#clock.sleep(untilMs - this.#clock.nowMs());
+    await this.#clock.sleep((this.#gapEndMs.get(id) ?? 0) - this.#clock.nowMs());
   }
 }

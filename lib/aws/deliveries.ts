@@ -18,9 +18,9 @@ const putsAtOnce = 16;
 /**
  * Events become deliveries to the endpoints that want them, and each delivery a message of the delivery queue. Called again with the same events
  * it makes nothing twice, and sends again what is still waiting for its first attempt: a writer that died in between lost nothing.
- * Endpoints are read at each call, so that one made a moment ago misses nothing.
+ * Endpoints are read at each call, so that one made a moment ago misses nothing. Answers the deliveries as they are stored.
  */
-export async function planDeliveries(deps: Planner, events: PacelineEvent[]): Promise<void> {
+export async function planDeliveries(deps: Planner, events: PacelineEvent[]): Promise<Delivery[]> {
   const planned: Delivery[] = [];
   const endpoints = new Map<string, Endpoint>();
   for (const [tenantId, own] of Map.groupBy(events, (event) => event.tenantId)) {
@@ -30,7 +30,7 @@ export async function planDeliveries(deps: Planner, events: PacelineEvent[]): Pr
       for (const event of own) if (wants(endpoint, event)) planned.push(newDelivery(endpoint, event, event.at));
     }
   }
-  await storeDeliveries(deps, planned, endpoints);
+  return await storeDeliveries(deps, planned, endpoints);
 }
 
 /**

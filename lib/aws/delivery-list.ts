@@ -9,25 +9,42 @@ const mostScanned = 1000;
 const endOfTime = 9_999_999_999_999;
 
 /**
- * Deliveries of an endpoint planned in `[sinceMs, untilMs)`, newest first. `before` is the id of the last one looked at; with a status a page
- * may be short, or empty, and still have a next one.
+ * Deliveries of an endpoint planned in `[sinceMs, untilMs)`, newest first unless asked otherwise. `after` is the id of the last one looked at;
+ * with a status a page may be short, or empty, and still have a next one.
  */
 export async function listDeliveries(
   table: Table,
   ref: { tenantId: string; id: string },
-  page: { limit: number; before?: string; status?: Delivery['status']; sinceMs?: number; untilMs?: number },
+  page: {
+    limit: number;
+    after?: string;
+    status?: Delivery['status'];
+    sinceMs?: number;
+    untilMs?: number;
+    oldestFirst?: boolean;
+  },
 ): Promise<{ items: Delivery[]; next?: string }> {
   const keyAt = (at: number, id = '') => keys.delivery(ref.tenantId, ref.id, at, id);
   // Without the last `#`, so that both bounds stand before every delivery of their millisecond.
   const bound = (at: number) => keyAt(at).sk.slice(0, -1);
+  const timeWithin = (ms: number) => Math.min(Math.max(ms, 0), endOfTime);
+  const lowest = bound(timeWithin(page.sinceMs ?? 0));
+  const highest = bound(timeWithin(page.untilMs ?? endOfTime));
   const items: Delivery[] = [];
   let start: Item | undefined;
-  if (page.before !== undefined) start = { ...keyAt(createdAt(page.before), page.before) };
+  if (page.after !== undefined) {
+    // DynamoDB refuses a start outside the range: a cursor may come from another one.
+    const last = keyAt(createdAt(page.after), page.after);
+    const isOutside = { below: last.sk < lowest, above: last.sk > highest };
+    if (page.oldestFirst === true ? isOutside.above : isOutside.below) return { items };
+    if (!isOutside.below && !isOutside.above) start = { ...last };
+  }
+  if (lowest >= highest) return { items };
   for (let scanned = 0; ; ) {
     const found = await table.query<Delivery>({
       pk: keyAt(0).pk,
-      skBetween: [bound(page.sinceMs ?? 0), bound(page.untilMs ?? endOfTime)],
-      descending: true,
+      skBetween: [lowest, highest],
+      descending: page.oldestFirst !== true,
       limit: page.status === undefined ? page.limit : 100,
       ...(start === undefined ? {} : { start }),
     });

@@ -56,18 +56,21 @@ function place(
 ): Record<'ix' | 'ixs', string | undefined> {
   if (nextAttemptAt === undefined || nextAttemptAt - nowMs <= longestDelayMs) return { ix: undefined, ixs: undefined };
   const part = delivery.id.charCodeAt(delivery.id.length - 1) % finder.deliveries.length;
-  const { tenantId, endpointId, at, id } = delivery;
-  const due = new Date(nextAttemptAt).toISOString();
-  return { ix: finder.deliveries[part], ixs: `${due}#${tenantId}#${endpointId}#${at}#${id}` };
+  return { ix: finder.deliveries[part], ixs: placeOf(delivery, nextAttemptAt) };
+}
+
+/** Where the index shows a delivery: `due` is when it is to be sent, epoch ms, `ixs` the key that says so. */
+export interface DueDelivery {
+  tenantId: string;
+  endpointId: string;
+  at: number;
+  id: string;
+  due: number;
+  ixs: string;
 }
 
 /** Deliveries of one part of the index whose time has come, oldest first. */
-export async function dueDeliveries(
-  table: Table,
-  part: string,
-  nowMs: number,
-  limit: number,
-): Promise<{ tenantId: string; endpointId: string; at: number; id: string; due: number }[]> {
+export async function dueDeliveries(table: Table, part: string, nowMs: number, limit: number): Promise<DueDelivery[]> {
   const { items } = await table.query<{ ixs: string }>({
     pk: part,
     index: finder.index,
@@ -77,6 +80,24 @@ export async function dueDeliveries(
   return items.flatMap(({ ixs }) => {
     const [due, tenantId, endpointId, at, id] = ixs.split('#');
     if (due === undefined || tenantId === undefined || endpointId === undefined || id === undefined) return [];
-    return [{ tenantId, endpointId, at: Number(at), id, due: Date.parse(due) }];
+    return [{ tenantId, endpointId, at: Number(at), id, due: Date.parse(due), ixs }];
   });
 }
+
+/** Moves a delivery that has been sent behind those that have not: the index shows it again at `untilMs`, should it still wait then. */
+export async function hideUntil(table: Table, delivery: DueDelivery, untilMs: number): Promise<void> {
+  const { tenantId, endpointId, at, id, ixs } = delivery;
+  try {
+    await table.update(keys.delivery(tenantId, endpointId, at, id), {
+      update: 'SET ixs = :new',
+      // Clause: nobody attempted it meanwhile; that moved it, or took it out of the index.
+      condition: 'ixs = :seen',
+      values: { ':new': placeOf(delivery, untilMs), ':seen': ixs },
+    });
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error;
+  }
+}
+
+const placeOf = ({ tenantId, endpointId, at, id }: Omit<DueDelivery, 'due' | 'ixs'>, dueMs: number): string =>
+  `${new Date(dueMs).toISOString()}#${tenantId}#${endpointId}#${at}#${id}`;

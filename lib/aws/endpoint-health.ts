@@ -1,4 +1,5 @@
 import { type Health, probeMs, tripAfter } from '../domain/webhooks/breaker.ts';
+import { deliveryDays } from '../domain/webhooks/delivery.ts';
 import { keys } from './keys.ts';
 import { ConditionFailed, type Table } from './table.ts';
 
@@ -14,11 +15,13 @@ export async function recordFailure(
   failure: { startedAt: number; nowMs: number; slowDown: boolean; retryAfterMs?: number; random: number },
 ): Promise<Health> {
   const key = keys.endpointHealth(tenantId, id);
+  // Its endpoint may have been deleted while the request was under way: then nobody else removes it.
+  const ttl = Math.ceil(failure.nowMs / 1000) + deliveryDays * 86_400;
   const health = await table.update<Health>(key, {
     update:
-      'SET #type = :type, failingSince = if_not_exists(failingSince, :now), trips = if_not_exists(trips, :none) ADD failures :one',
-    names: { '#type': 'type' },
-    values: { ':type': 'endpointHealth', ':now': failure.nowMs, ':none': 0, ':one': 1 },
+      'SET #type = :type, #ttl = :ttl, failingSince = if_not_exists(failingSince, :now), trips = if_not_exists(trips, :none) ADD failures :one',
+    names: { '#type': 'type', '#ttl': 'ttl' },
+    values: { ':type': 'endpointHealth', ':ttl': ttl, ':now': failure.nowMs, ':none': 0, ':one': 1 },
   });
   const trip = tripAfter(health, failure);
   if (trip === undefined) return health;
@@ -39,9 +42,21 @@ export async function recordFailure(
   }
 }
 
-/** The endpoint answers again: nothing is kept of its failures. */
-export async function recordSuccess(table: Table, { tenantId, id }: EndpointRef): Promise<void> {
-  await table.delete(keys.endpointHealth(tenantId, id));
+/**
+ * The endpoint answers again: nothing is kept of its failures. `startedAt` is when the request began, epoch ms.
+ *
+ *   request A begins -> B: 429, Retry-After -> A: 200: the pause stands, the probe after it decides
+ */
+export async function recordSuccess(table: Table, { tenantId, id }: EndpointRef, startedAt: number): Promise<void> {
+  try {
+    await table.delete(keys.endpointHealth(tenantId, id), {
+      // Clause: the breaker did not open while the request was under way.
+      condition: 'attribute_not_exists(openUntil) OR openUntil <= :started',
+      values: { ':started': startedAt },
+    });
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error;
+  }
 }
 
 /** One probe at a time: false when another delivery is it. */

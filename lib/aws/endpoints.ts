@@ -177,19 +177,23 @@ export async function rotateSecret(
   }
 }
 
-/** Disables an endpoint that is active; the change stream tells webhook.disabled. False when it was not active any more. */
+/**
+ * Disables an endpoint that is active; the change stream tells webhook.disabled. False when it was not active any more, or has another URL
+ * than the one that failed.
+ */
 export async function disableEndpoint(
   table: Table,
-  ref: { tenantId: string; id: string },
+  ref: Pick<Endpoint, 'tenantId' | 'id' | 'url'>,
   reason: DisabledReason,
   nowMs: number,
 ): Promise<boolean> {
   try {
     await table.update(keys.endpoint(ref.tenantId, ref.id), {
       update: 'SET active = :no, disabledReason = :reason, disabledAt = :now',
-      // Clause: it exists and is active, so that it is told once.
-      condition: 'active = :yes',
-      values: { ':no': false, ':yes': true, ':reason': reason, ':now': nowMs },
+      // Clauses: it exists and is active, so that it is told once; the answer came from where it leads now.
+      condition: 'active = :yes AND #url = :url',
+      names: { '#url': 'url' },
+      values: { ':no': false, ':yes': true, ':reason': reason, ':now': nowMs, ':url': ref.url },
     });
     return true;
   } catch (error) {

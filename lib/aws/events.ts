@@ -86,6 +86,8 @@ export async function listEvents(
     highest = keys.event(tenantId, before.at, before.id).sk;
     newestMs = before.at;
   }
+  // A cursor older than the range, as of somebody who polls with a later `since`; DynamoDB refuses such bounds.
+  if (highest < lowest) return { items };
   let left = maxLookedAt;
   for (let day = startOfDay(newestMs); day + dayMs > sinceMs; day -= dayMs) {
     let start: Item | undefined;
@@ -106,6 +108,40 @@ export async function listEvents(
         if (fitting) items.push(event);
         left -= 1;
         if (left === 0) return { items, next: refOf(event) };
+      }
+      start = page.next;
+    } while (start !== undefined);
+  }
+  return { items };
+}
+
+/**
+ * All events of a tenant in `[sinceMs, untilMs)`, oldest first, as a replay sends them again. `after` is the `next` of the page before; only
+ * the last page has none.
+ */
+export async function eventsFrom(
+  table: Table,
+  tenantId: string,
+  range: { sinceMs: number; untilMs: number; limit: number; after?: { at: number; id: string } },
+): Promise<{ items: PacelineEvent[]; next?: { at: number; id: string } }> {
+  const { untilMs, limit, after } = range;
+  const items: PacelineEvent[] = [];
+  const oldestMs = Math.max(range.sinceMs, after?.at ?? 0);
+  const passed = after === undefined ? undefined : keys.event(tenantId, after.at, after.id).sk;
+  const lowest = passed ?? keys.event(tenantId, oldestMs, '').sk;
+  const highest = keys.event(tenantId, untilMs, '').sk;
+  if (highest < lowest) return { items };
+  for (let day = startOfDay(oldestMs); day < untilMs; day += dayMs) {
+    const { pk } = keys.event(tenantId, day, '');
+    let start: Item | undefined;
+    do {
+      const more: { start?: Item } = start === undefined ? {} : { start };
+      const page = await table.query<Item>({ pk, skBetween: [lowest, highest], limit: limit + 1, ...more });
+      for (const item of page.items) {
+        if (item.sk === passed) continue;
+        items.push(eventOf(item));
+        const last = items.at(-1);
+        if (last !== undefined && items.length === limit) return { items, next: refOf(last) };
       }
       start = page.next;
     } while (start !== undefined);

@@ -18,14 +18,20 @@ const contractEnded: MessageError = {
   code: 'OUTCOME_UNKNOWN',
   message: 'No answer had come when the contract ended. It is not sent again.',
 };
-const reasons = { no_answer: notLearned, account_gone: accountGone, contract_ended: contractEnded };
+const optedOut: MessageError = {
+  code: 'OUTCOME_UNKNOWN',
+  message: 'No answer had come when the recipient asked for no more messages. It is not sent again.',
+};
+const reasons = {
+  no_answer: notLearned,
+  account_gone: accountGone,
+  contract_ended: contractEnded,
+  opted_out: optedOut,
+};
+export type WhyUnknown = keyof typeof reasons;
 
 /** -> FAILED with nobody knowing whether it arrived; undefined when the message is no longer as it was read. */
-export async function endUnknown(
-  table: Table,
-  message: Message,
-  why: keyof typeof reasons,
-): Promise<Message | undefined> {
+export async function endUnknown(table: Table, message: Message, why: WhyUnknown): Promise<Message | undefined> {
   try {
     return await moveMessage(table, message, 'FAILED', { error: reasons[why] });
   } catch (error) {

@@ -55,7 +55,7 @@ export async function readRecipients(
 }
 
 /**
- * The writes that stop messages to a person, by number and by LID; each on condition that nobody did so in between. `isNew` false: not
+ * The writes that stop messages to a person, by number and by LID; each on condition that nobody did so, or the opposite, in between. `isNew` false: not
  * written to already, by the number or, without one, by the LID; `writes` then complete what is there.
  */
 export async function planSuppression(
@@ -74,11 +74,21 @@ export async function planSuppression(
     source: listed?.source ?? source,
   };
   const writes: Write[] = [];
-  if (phoneNumber !== undefined && there.number === undefined)
-    writes.push(recipientPut(tenantId, phoneNumber, recipient));
-  if (lid !== undefined && there.lid === undefined) writes.push(recipientPut(tenantId, `lid:${lid}`, recipient));
+  if (phoneNumber !== undefined) writes.push(recipientWrite(tenantId, phoneNumber, recipient, there.number));
+  if (lid !== undefined) writes.push(recipientWrite(tenantId, `lid:${lid}`, recipient, there.lid));
   if (isNew) writes.push({ put: { ...listKey(tenantId, recipient), type: 'suppression', ...suppression } });
   return { isNew, writes };
+}
+
+/** One that is there stays as it is; without the check, somebody who takes it away at this moment would have the last word. */
+function recipientWrite(tenantId: string, key: string, recipient: Recipient, there: Recipient | undefined): Write {
+  if (there === undefined) return recipientPut(tenantId, key, recipient);
+  return {
+    check: keys.recipient(tenantId, key),
+    // Clause: as it was read.
+    condition: 'suppressedAt = :at',
+    values: { ':at': there.suppressedAt },
+  };
 }
 
 function recipientPut(tenantId: string, key: string, recipient: Recipient): Write {

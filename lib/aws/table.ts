@@ -38,11 +38,16 @@ export type Write =
 export class ConditionFailed extends Error {
   override name = 'ConditionFailed';
   readonly failed: boolean[];
-  readonly old: (Item | undefined)[];
+  /** Not a property: loggers print those of errors, and items hold texts and secrets. */
+  readonly #old: (Item | undefined)[];
   constructor(failed: boolean[], old: (Item | undefined)[]) {
     super(`the conditions of write ${failed.flatMap((f, i) => (f ? [i] : [])).join(', ')} did not hold`);
     this.failed = failed;
-    this.old = old;
+    this.#old = old;
+  }
+
+  get old(): (Item | undefined)[] {
+    return this.#old;
   }
 }
 

@@ -1,3 +1,5 @@
+import type { PacelineEvent } from './events/types.ts';
+
 /** What a message somebody sent to an account is. `other`: a kind this version does not know (a poll, an order, a call invitation). */
 export const inboundTypes = [
   'text',
@@ -115,4 +117,9 @@ export function hasRoom(held: { count: number; characters: number }, next: Inbou
 /** Characters of a message as JSON. */
 export function sizeOf(message: InboundMessage): number {
   return JSON.stringify(message).length;
+}
+
+/** How many inbound messages an event tells. */
+export function inboundIn({ type, data }: Pick<PacelineEvent, 'type' | 'data'>): number {
+  return type === 'message.received' ? (data as { messages: unknown[] }).messages.length : 0;
 }

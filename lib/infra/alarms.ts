@@ -11,6 +11,7 @@ import { SnsAction } from 'aws-cdk-lib/aws-cloudwatch-actions';
 import { Topic } from 'aws-cdk-lib/aws-sns';
 import type { IQueue } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import type { FunctionName } from './function.ts';
 import { metricNamespace, physicalName, type Settings } from './settings.ts';
 
 /** Headings of docs/runbook.md, as its links write them. */
@@ -20,6 +21,7 @@ export type Section =
   | 'events'
   | 'webhooks'
   | 'import'
+  | 'inbound'
   | 'sweep'
   | 'no-host'
   | 'host-killed'
@@ -63,12 +65,17 @@ export class Alarms extends Construct {
   }
 }
 
-/** What functions/sweep tells CloudWatch of the stage, by the name it has there. */
-export function sweepMetric(settings: Settings, metricName: string, options: MetricOptions): Metric {
+/** What a function tells CloudWatch of the stage, by the name it has there. */
+export function functionMetric(
+  settings: Settings,
+  service: FunctionName,
+  metricName: string,
+  options: MetricOptions,
+): Metric {
   return new Metric({
     namespace: metricNamespace(settings.stage),
     metricName,
-    dimensionsMap: { service: 'sweep' },
+    dimensionsMap: { service },
     ...options,
   });
 }

@@ -1,14 +1,13 @@
 import { Duration } from 'aws-cdk-lib';
-import { Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { FilterCriteria, FilterRule, StartingPosition } from 'aws-cdk-lib/aws-lambda';
 import { DynamoEventSource, SqsDlq } from 'aws-cdk-lib/aws-lambda-event-sources';
 import { Construct } from 'constructs';
-import type { Alarms } from './alarms.ts';
+import { type Alarms, functionMetric } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { type SharedEnvironment, StageFunction } from './function.ts';
 import { createStreamDeadLetters } from './queues.ts';
-import { metricNamespace, type Settings } from './settings.ts';
+import type { Settings } from './settings.ts';
 import { acknowledge } from './worker.ts';
 
 interface EventsProps {
@@ -84,13 +83,7 @@ export class Events extends Construct {
       evaluationPeriods: 5,
     });
     alarms.add('events-parked', 'events', 'A change could not be told and was parked.', {
-      metric: new Metric({
-        namespace: metricNamespace(settings.stage),
-        metricName: 'RecordsParked',
-        dimensionsMap: { service: 'events' },
-        period: Duration.minutes(5),
-        statistic: 'Sum',
-      }),
+      metric: functionMetric(settings, 'events', 'RecordsParked', { period: Duration.minutes(5), statistic: 'Sum' }),
       threshold: 1,
       evaluationPeriods: 1,
     });

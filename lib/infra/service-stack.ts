@@ -7,6 +7,7 @@ import { Events } from './events.ts';
 import { Feed, feedVisibilitySec } from './feed.ts';
 import type { SharedEnvironment } from './function.ts';
 import { Import } from './import.ts';
+import { InboundWatch } from './inbound.ts';
 import { RunTimeQueues } from './lanes.ts';
 import { Network } from './network.ts';
 import { WorkQueue } from './queues.ts';
@@ -42,6 +43,7 @@ export class ServiceStack extends Stack {
     new Sweep(this, settings, shared);
     const network = new Network(this, settings);
     const host = new SocketHost(this, settings, { ...shared, network });
+    new InboundWatch(this, settings, { hostLogs: host.logs, alarms });
 
     new CfnOutput(this, 'ApiUrl', { value: api.httpApi.apiEndpoint });
     new CfnOutput(this, 'TableName', { value: data.table.table.tableName });

@@ -50,10 +50,10 @@ const given = z.object({
   inboundBatchMs: z.coerce.number().int().min(0).max(60_000).default(2000),
   /** Batches of webhook deliveries worked off at once. A dead endpoint takes up to four, for 15 s, until its breaker opens. */
   webhookConcurrency: z.coerce.number().int().min(2).max(1000).default(20),
-  /** Seconds before each attempt of a delivery, comma-separated; default: Standard Webhooks' ten over three days. */
+  /** Seconds before each attempt of a delivery, comma-separated, the first at once: 0; default: Standard Webhooks' ten over three days. */
   webhookScheduleSec: z
     .string()
-    .regex(/^\d{1,7}(,\d{1,7}){0,19}$/, 'must be up to twenty whole numbers with commas between them')
+    .regex(/^0(,\d{1,7}){0,19}$/, 'must be 0 and up to nineteen more whole numbers with commas between them')
     .optional(),
   /** Seconds a receiver may take to answer; default 15. */
   webhookTimeoutSec: z.coerce.number().int().min(1).max(30).optional(),

@@ -22,7 +22,7 @@ import {
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { FilterPattern, LogGroup, MetricFilter, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { type Alarms, sweepMetric } from './alarms.ts';
+import { type Alarms, functionMetric } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { projectRoot, type SharedEnvironment } from './function.ts';
 import type { RunTimeQueues } from './lanes.ts';
@@ -70,12 +70,12 @@ export class SocketHost extends Construct implements Worker {
   readonly role: IRole;
   readonly service: FargateService;
   readonly cluster: Cluster;
-  readonly #logs: LogGroup;
+  readonly logs: LogGroup;
 
   constructor(scope: Construct, settings: Settings, props: SocketHostProps) {
     super(scope, 'SocketHost');
     const { data, feedQueue, queues, network, alarms } = props;
-    this.#logs = new LogGroup(this, 'Logs', {
+    this.logs = new LogGroup(this, 'Logs', {
       logGroupName: `/paceline/${settings.stage}/socket-host`,
       retention: RetentionDays.ONE_MONTH,
       removalPolicy: RemovalPolicy.DESTROY,
@@ -150,7 +150,7 @@ export class SocketHost extends Construct implements Worker {
       // One socket an account, one more while it moves.
       ulimits: [{ name: UlimitName.NOFILE, softLimit: 65_535, hardLimit: 65_535 }],
       stopTimeout: Duration.seconds(drainSec),
-      logging: LogDrivers.awsLogs({ logGroup: this.#logs, streamPrefix: 'host' }),
+      logging: LogDrivers.awsLogs({ logGroup: this.logs, streamPrefix: 'host' }),
       environment: {
         ...environment,
         HOST_DATA_DIR: dataDir,
@@ -189,7 +189,7 @@ export class SocketHost extends Construct implements Worker {
     // Scaling in needs both to agree.
     scaling.scaleToTrackCustomMetric('Accounts', {
       policyName: physicalName(settings.stage, 'host-accounts'),
-      metric: sweepMetric(settings, 'AccountsPerHost', { statistic: 'Average' }),
+      metric: functionMetric(settings, 'sweep', 'AccountsPerHost', { statistic: 'Average' }),
       targetValue: settings.accountsPerHost,
       scaleOutCooldown: Duration.minutes(3),
       scaleInCooldown,
@@ -210,7 +210,7 @@ export class SocketHost extends Construct implements Worker {
   #watchFences(settings: Settings, alarms: Alarms): void {
     const fences = new MetricFilter(this, 'Fences', {
       filterName: physicalName(settings.stage, 'fences'),
-      logGroup: this.#logs,
+      logGroup: this.logs,
       filterPattern: FilterPattern.exists('$.fence'),
       metricNamespace: metricNamespace(settings.stage),
       metricName: 'Fences',

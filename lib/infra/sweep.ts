@@ -3,7 +3,7 @@ import { ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import { Construct } from 'constructs';
-import { type Alarms, sweepMetric } from './alarms.ts';
+import { type Alarms, functionMetric } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { type SharedEnvironment, StageFunction } from './function.ts';
 import type { RunTimeQueues } from './lanes.ts';
@@ -56,7 +56,7 @@ export class Sweep extends Construct {
     const period = Duration.minutes(1);
     // Values come once a minute, at the end of a sweep: a minute may have none and the next one two.
     const often = { evaluationPeriods: 5, datapointsToAlarm: 3 };
-    const found = (name: string, statistic: string) => sweepMetric(settings, name, { period, statistic });
+    const found = (name: string, statistic: string) => functionMetric(settings, 'sweep', name, { period, statistic });
     alarms.add('sweep-not-running', 'sweep', 'The sweep has not run for five minutes.', {
       metric: handler.function.metricInvocations({ period }),
       threshold: 1,
@@ -70,7 +70,7 @@ export class Sweep extends Construct {
       ...often,
     });
     alarms.add('hosts-lost', 'host-killed', 'A socket host died without a word; others have taken its accounts.', {
-      metric: sweepMetric(settings, 'HostsLost', { period: Duration.minutes(5), statistic: 'Sum' }),
+      metric: functionMetric(settings, 'sweep', 'HostsLost', { period: Duration.minutes(5), statistic: 'Sum' }),
       threshold: 1,
       evaluationPeriods: 1,
     });

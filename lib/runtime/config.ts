@@ -20,10 +20,10 @@ const functionSchema = z.object({
 });
 const webhookSchema = z.object({
   ...functionSchema.shape,
-  /** Seconds before each attempt of a delivery, comma-separated; the first after its event. */
+  /** Seconds before each attempt of a delivery, comma-separated; the first is made at once, which is what the 0 says. */
   WEBHOOK_SCHEDULE_SEC: z
     .string()
-    .regex(/^\d{1,7}(,\d{1,7}){0,19}$/)
+    .regex(/^0(,\d{1,7}){0,19}$/)
     .transform((text) => text.split(',').map(Number))
     .default([...standardScheduleSec]),
   /** For an attempt, name and connection included. */

@@ -18,8 +18,9 @@ const mostContacts = 20;
 export function contentOf(message: proto.IMessage): InboundContent | undefined {
   if (message.protocolMessage) return changeOf(message.protocolMessage);
   if (isForClients(message)) return undefined;
-  const text = textOf(message)?.slice(0, longestText);
-  if (text !== undefined) return { type: 'text', text, ...quotedBy(message.extendedTextMessage?.contextInfo) };
+  const text = textOf(message);
+  if (text !== undefined)
+    return { type: 'text', text: cut(text, longestText), ...quotedBy(message.extendedTextMessage?.contextInfo) };
   return mediaOf(message) ?? placeOf(message) ?? peopleOf(message) ?? reactionOf(message) ?? { type: 'other' };
 }
 
@@ -36,12 +37,11 @@ function textOf(message: proto.IMessage): string | undefined {
 }
 
 function changeOf({ type, key, editedMessage }: proto.Message.IProtocolMessage): InboundContent | undefined {
-  const target = key?.id?.slice(0, longestId);
-  const about = target === undefined ? {} : { target };
+  const about = key?.id == null ? {} : { target: cut(key.id, longestId) };
   if (type === REVOKE) return { type: 'delete', ...about };
   if (type !== MESSAGE_EDIT) return undefined;
   const text = editedMessage == null ? undefined : (textOf(editedMessage) ?? captionOf(editedMessage));
-  return { type: 'edit', ...(text === undefined ? {} : { text: text.slice(0, longestText) }), ...about };
+  return { type: 'edit', ...(text === undefined ? {} : { text: cut(text, longestText) }), ...about };
 }
 
 function captionOf(message: proto.IMessage): string | undefined {
@@ -53,10 +53,10 @@ function captionOf(message: proto.IMessage): string | undefined {
 function mediaOf(message: proto.IMessage): InboundContent | undefined {
   const { imageMessage, videoMessage, ptvMessage, audioMessage, documentMessage, stickerMessage } = message;
   const video = videoMessage ?? ptvMessage;
-  const caption = captionOf(message)?.slice(0, longestText);
+  const caption = captionOf(message);
   const told = (type: InboundContent['type'], file: MediaFacts, more: InboundMedia = {}): InboundContent => ({
     type,
-    ...(caption === undefined ? {} : { text: caption }),
+    ...(caption === undefined ? {} : { text: cut(caption, longestText) }),
     media: { ...factsOf(file), ...more },
     ...quotedBy(file.contextInfo),
   });
@@ -65,11 +65,7 @@ function mediaOf(message: proto.IMessage): InboundContent | undefined {
   if (audioMessage) return told('audio', audioMessage, audioMessage.ptt === true ? { voice: true } : {});
   if (documentMessage) {
     const fileName = documentMessage.fileName || documentMessage.title || undefined;
-    return told(
-      'document',
-      documentMessage,
-      fileName === undefined ? {} : { fileName: fileName.slice(0, longestName) },
-    );
+    return told('document', documentMessage, fileName === undefined ? {} : { fileName: cut(fileName, longestName) });
   }
   return stickerMessage ? told('sticker', stickerMessage) : undefined;
 }
@@ -86,7 +82,7 @@ interface MediaFacts {
 function factsOf({ mimetype, fileLength, seconds, width, height }: MediaFacts): InboundMedia {
   const sizeBytes = typeof fileLength === 'object' ? fileLength?.toNumber() : fileLength;
   return {
-    ...(mimetype ? { mimeType: mimetype.slice(0, longestName) } : {}),
+    ...(mimetype ? { mimeType: cut(mimetype, longestName) } : {}),
     ...(sizeBytes && Number.isSafeInteger(sizeBytes) ? { sizeBytes } : {}),
     ...(seconds ? { durationSec: seconds } : {}),
     ...(width ? { width } : {}),
@@ -104,16 +100,23 @@ function placeOf({ locationMessage, liveLocationMessage }: proto.IMessage): Inbo
     location: {
       latitude: degreesIn(degreesLatitude, 90),
       longitude: degreesIn(degreesLongitude, 180),
-      ...(name ? { name: name.slice(0, longestName) } : {}),
-      ...(address ? { address: address.slice(0, longestName) } : {}),
+      ...(name ? { name: cut(name, longestName) } : {}),
+      ...(address ? { address: cut(address, longestName) } : {}),
     },
     ...quotedBy(place.contextInfo),
   };
 }
 
-/** Clients can send anything, infinity included. */
+/** Clients can send anything: infinity, and what is nearer to zero than the table's numbers. A ten-millionth is a centimetre. */
 function degreesIn(degrees: number | null | undefined, most: number): number {
-  return typeof degrees === 'number' && Math.abs(degrees) <= most ? degrees : 0;
+  if (typeof degrees !== 'number' || !(Math.abs(degrees) <= most)) return 0;
+  // `+ 0`: no negative zero.
+  return Math.round(degrees * 1e7) / 1e7 + 0;
+}
+
+/** At most so long, and whole: half a character, sent so or left by the cut, would be refused by the table. */
+function cut(text: string, most: number): string {
+  return text.slice(0, most).toWellFormed();
 }
 
 function peopleOf({ contactMessage, contactsArrayMessage }: proto.IMessage): InboundContent | undefined {
@@ -124,23 +127,23 @@ function peopleOf({ contactMessage, contactsArrayMessage }: proto.IMessage): Inb
 
 function contactOf({ displayName, vcard }: proto.Message.IContactMessage): InboundContact {
   return {
-    name: (displayName ?? '').slice(0, longestName),
-    ...(vcard && vcard.length <= longestVcard ? { vcard } : {}),
+    name: cut(displayName ?? '', longestName),
+    ...(vcard && vcard.length <= longestVcard ? { vcard: cut(vcard, longestVcard) } : {}),
   };
 }
 
 function reactionOf({ reactionMessage }: proto.IMessage): InboundContent | undefined {
   if (reactionMessage == null) return undefined;
-  const target = reactionMessage.key?.id?.slice(0, longestId);
+  const { key, text } = reactionMessage;
   return {
     type: 'reaction',
-    emoji: reactionMessage.text?.slice(0, longestName) || null,
-    ...(target === undefined ? {} : { target }),
+    emoji: text ? cut(text, longestName) : null,
+    ...(key?.id == null ? {} : { target: cut(key.id, longestId) }),
   };
 }
 
 function quotedBy(context: proto.IContextInfo | null | undefined): { target?: string } {
-  return context?.stanzaId ? { target: context.stanzaId.slice(0, longestId) } : {};
+  return context?.stanzaId ? { target: cut(context.stanzaId, longestId) } : {};
 }
 
 function isForClients(message: proto.IMessage): boolean {

@@ -1,3 +1,5 @@
+import { Backlog } from './backlog.ts';
+
 /** Without a marker from the server, this long after the last waiting stanza everything is taken to have come. */
 const quietMs = 5000;
 /** A message that never reaches decryption (it was malformed) must not hold up sending for longer than this after the marker. */
@@ -8,6 +10,8 @@ const stuckMs = 10_000;
  * been quiet), and every waiting ciphertext has been dealt with.
  */
 export class Drain {
+  /** Outlives the drain, which does not wait for a long queue. */
+  private readonly backlog = new Backlog();
   private readonly ciphertexts = new Set<Uint8Array>();
   private readonly drained: () => void;
   private opened = false;
@@ -21,12 +25,14 @@ export class Drain {
 
   /** A stanza that had waited; `ciphertexts` are those of ours to decrypt. */
   arrived(ciphertexts: Uint8Array[]): void {
+    this.backlog.arrived(ciphertexts);
     if (this.done) return;
     for (const ciphertext of ciphertexts) this.ciphertexts.add(ciphertext);
     if (this.opened && !this.marked) this.wait(quietMs, () => this.mark());
   }
 
   handled(ciphertext: Uint8Array): void {
+    this.backlog.handled(ciphertext);
     if (this.ciphertexts.delete(ciphertext)) this.check();
   }
 
@@ -47,7 +53,18 @@ export class Drain {
     this.check();
   }
 
+  /** Resolves when no message that had waited is left, or the session has ended. */
+  passed(): Promise<void> {
+    return this.backlog.passed();
+  }
+
+  /** The session has ended. */
   end(): void {
+    this.over();
+    this.backlog.end();
+  }
+
+  private over(): void {
     this.done = true;
     clearTimeout(this.timer);
   }
@@ -60,7 +77,7 @@ export class Drain {
 
   private check(): void {
     if (this.done || !this.opened || !this.marked || this.ciphertexts.size > 0) return;
-    this.end();
+    this.over();
     this.drained();
   }
 }

@@ -12,6 +12,12 @@ export function knownLid(store: AuthStore, number: string): string | undefined {
   return typeof lid === 'string' ? lid : undefined;
 }
 
+/** The number behind a LID, likewise. */
+export function knownNumber(store: AuthStore, lid: string): string | undefined {
+  const number = store.get('lid-mapping', `${lid}_reverse`);
+  return typeof number === 'string' ? number : undefined;
+}
+
 /** What is known without asking WhatsApp: a LID mapping proves the account, answers are kept with the keys. */
 export function knownLookup(store: AuthStore, number: string, nowMs: number): boolean | undefined {
   if (knownLid(store, number) !== undefined) return true;

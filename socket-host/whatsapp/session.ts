@@ -4,7 +4,6 @@ import {
   type ConnectionState,
   initAuthCreds,
   jidDecode,
-  jidEncode,
   type WASocket,
 } from '@whiskeysockets/baileys';
 import { messageIdOf, whatsappId } from '../../lib/domain/ids.ts';
@@ -21,12 +20,21 @@ import { Acks, type PendingAck } from './acks.ts';
 import type { AccountCaches } from './caches.ts';
 import { Drain } from './drain.ts';
 import { sessionEnd } from './ending.ts';
-import { askLookup, knownLid, knownLookup } from './lookups.ts';
+import { askLookup, knownLid, knownLookup, knownNumber } from './lookups.ts';
 import { Pings } from './pings.ts';
 import { redact } from './redaction.ts';
 import { durableRepository } from './signal.ts';
 import { connectSocket } from './socket.ts';
-import { ciphertextsOf, type Identity, inboundOf, isFromOthers, isNode, receiptsOf } from './stanzas.ts';
+import {
+  ciphertextsOf,
+  type Identity,
+  inboundOf,
+  isFromOthers,
+  isNode,
+  jidOf,
+  messageIn,
+  receiptsOf,
+} from './stanzas.ts';
 import type { BaileysTransportOptions } from './transport.ts';
 import type { ClientVersion } from './version.ts';
 import { Watchdog } from './watchdog.ts';
@@ -172,6 +180,7 @@ export class BaileysSession implements TransportSession {
       }),
       textOf: (id) => this.textOf(id),
       receiptTaken: (node) => this.takeReceipt(node),
+      messageDue: () => this.drain.passed(),
       onHandlerFailed: (event, error) => this.handlerFailed(event, error),
     });
     this.sock = sock;
@@ -260,10 +269,10 @@ export class BaileysSession implements TransportSession {
   private async storeInbound(ciphertext: Uint8Array, plaintext: Uint8Array): Promise<void> {
     const stanza = this.stanzas.get(ciphertext);
     if (stanza === undefined) return;
-    const message = inboundOf(stanza, plaintext, this.identity(), (lid) => {
-      const number = this.options.store.get('lid-mapping', `${lid}_reverse`);
-      return typeof number === 'string' ? number : undefined;
-    });
+    const content = messageIn(plaintext);
+    // Baileys cannot read it either, and asks for it again. Ending the session instead would bring it back for ever.
+    if (content === 'unreadable') return this.unreadable(ciphertext);
+    const message = inboundOf(stanza, content, this.identity(), (lid) => knownNumber(this.options.store, lid));
     if (message === undefined) return;
     await this.listener.onInbound(message);
     if (!this.mayAct()) throw new Error('the lease on the account is over');
@@ -388,11 +397,4 @@ export class BaileysSession implements TransportSession {
 
 const defaultQrTimeoutMs = 60_000;
 const passkey = 'WhatsApp demands a passkey for linking this device. Confirm it on the phone and link again.';
-
-interface Destroyable {
-  destroy(): void;
-}
-
-function jidOf(number: string): string {
-  return jidEncode(number, 's.whatsapp.net');
-}
+type Destroyable = { destroy(): void };

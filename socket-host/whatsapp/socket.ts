@@ -11,6 +11,7 @@ import {
   type WASocket,
   type WAVersion,
 } from '@whiskeysockets/baileys';
+import { turns } from '../turns.ts';
 import type { AccountCaches } from './caches.ts';
 import { baileysLogger, type TransportLogger } from './redaction.ts';
 import { isIgnored } from './stanzas.ts';
@@ -29,6 +30,8 @@ export interface SocketOptions {
   textOf(whatsappId: string): Promise<string | undefined>;
   /** A `<receipt>` has come; it is acked once this resolves, and left unacked when it rejects: WhatsApp sends it again on the next connection. */
   receiptTaken(node: BinaryNode): Promise<void>;
+  /** A `<message>` that has not waited at the server is handled once this resolves, and those behind it after it. */
+  messageDue(): Promise<void>;
   /** A handler of Baileys has failed. `event` is `message` when a frame could not be read, after which nothing can be. */
   onHandlerFailed(event: string, error: unknown): void;
 }
@@ -80,6 +83,7 @@ export function connectSocket(options: SocketOptions): WASocket {
   });
   catchHandlers(sock.ws, options.onHandlerFailed);
   holdReceipts(sock.ws, (node) => options.receiptTaken(node));
+  messagesInOrder(sock.ws, () => options.messageDue());
   cutUnansweredClose(sock.ws);
   // Its answers to error acks are queries of its own (a trust token after a 463): the account decides what follows.
   sock.ws.removeAllListeners('CB:ack,class:message');
@@ -126,6 +130,22 @@ function holdReceipts(ws: EventEmitter, taken: (node: BinaryNode) => Promise<voi
     await taken(node);
     for (const handle of handlers) await Reflect.apply(handle, ws, [node]);
   });
+}
+
+/**
+ * Baileys lets messages overtake each other: those that come now go past those that had waited at the server, and while it notes whose hidden
+ * id the first message of a person shows, the next ones go past that. A START must not go past a STOP.
+ */
+function messagesInOrder(ws: EventEmitter, due: () => Promise<void>): void {
+  const handlers = ws.rawListeners('CB:message');
+  const turn = turns();
+  ws.removeAllListeners('CB:message');
+  ws.on('CB:message', (node: BinaryNode) =>
+    turn(async () => {
+      if (node.attrs.offline === undefined) await due();
+      for (const handle of handlers) await Reflect.apply(handle, ws, [node]);
+    }),
+  );
 }
 
 /** Baileys' `close` waits for the server's answer without a limit; its raw socket is not public, but nothing else can cut it. */

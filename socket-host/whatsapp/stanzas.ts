@@ -2,12 +2,15 @@ import {
   areJidsSameUser,
   type BinaryNode,
   getBinaryNodeChildren,
+  isHostedLidUser,
+  isHostedPnUser,
   isJidBroadcast,
   isJidGroup,
   isJidNewsletter,
   isLidUser,
   isPnUser,
   jidDecode,
+  jidEncode,
   normalizeMessageContent,
   proto,
   unpadRandomMax16,
@@ -71,24 +74,38 @@ export function isFromOthers({ attrs }: BinaryNode, me: Identity): boolean {
   return attrs.from !== undefined && attrs.category !== 'peer' && !isOwn(attrs.from, me);
 }
 
+/** What a decrypted ciphertext holds, unwrapped; undefined for nothing at all. Clients can encrypt anything: then it is `unreadable`. */
+export function messageIn(padded: Uint8Array): proto.IMessage | 'unreadable' | undefined {
+  try {
+    return normalizeMessageContent(proto.Message.decode(unpadRandomMax16(padded)));
+  } catch {
+    return 'unreadable';
+  }
+}
+
+/** A number's address. */
+export function jidOf(number: string): string {
+  return jidEncode(number, 's.whatsapp.net');
+}
+
 /**
  * The user's message in a decrypted stanza; undefined for our own devices' messages and for those only clients see. `numberOf` knows
  * the phone number behind a LID, as digits. Without one, `from` is the LID too.
  */
 export function inboundOf(
   stanza: BinaryNode,
-  padded: Uint8Array,
+  message: proto.IMessage | undefined,
   me: Identity,
   numberOf: (lid: string) => string | undefined,
 ): InboundMessage | undefined {
   const { attrs } = stanza;
   const { from, id } = attrs;
   if (from === undefined || id === undefined || !isFromOthers(stanza, me)) return undefined;
-  const message = normalizeMessageContent(proto.Message.decode(unpadRandomMax16(padded)));
   const content = message === undefined ? undefined : contentOf(message);
   if (content === undefined) return undefined;
-  const pn = isPnUser(from) ? from : attrs.sender_pn;
-  const lid = isLidUser(from) ? from : attrs.sender_lid;
+  // Hosted: what a business writes by the Cloud API.
+  const pn = isPnUser(from) || isHostedPnUser(from) ? from : attrs.sender_pn;
+  const lid = isLidUser(from) || isHostedLidUser(from) ? from : attrs.sender_lid;
   const lidUser = jidDecode(lid)?.user;
   const number = jidDecode(pn)?.user ?? (lidUser === undefined ? undefined : numberOf(lidUser));
   return {

@@ -1,7 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
+import { planDeliveriesTo } from '../../lib/aws/deliveries.ts';
+import { storeSettlement } from '../../lib/aws/delivery-outcomes.ts';
+import { disableEndpoint, readEndpoint } from '../../lib/aws/endpoints.ts';
+import { completeEvents } from '../../lib/aws/event-data.ts';
+import { putEvents } from '../../lib/aws/events.ts';
+import { closeBatch, storeInbound } from '../../lib/aws/inbound.ts';
 import { keys } from '../../lib/aws/keys.ts';
+import type { Item } from '../../lib/aws/table.ts';
+import { eventsOf, type PacelineEvent } from '../../lib/domain/events.ts';
 import { messageId } from '../../lib/domain/ids.ts';
+import type { InboundContent } from '../../lib/domain/inbound.ts';
 import { type Api, startApi, tenantA } from './api.ts';
 
 type Json = Record<string, unknown>;
@@ -14,6 +23,7 @@ let importingId: string;
 let planId: string;
 let tenantId: string;
 let keyId: string;
+let webhookId: string;
 beforeAll(async () => {
   api = await startApi();
   document = (await api.call('GET', '/openapi.json', undefined, { key: undefined })).json;
@@ -34,8 +44,86 @@ beforeAll(async () => {
   planId = (await api.call('POST', '/v1/admin/plans', { name: 'p' }, admin)).json.id;
   tenantId = (await api.call('POST', '/v1/admin/tenants', { name: 't', planId }, admin)).json.id;
   keyId = (await api.call('POST', '/v1/api-keys', { name: 'k', scopes: ['read'] })).json.id;
+  await api.call('POST', '/v1/suppressions', { phoneNumber: optedOut, reason: 'asked by mail' });
+  await people();
+  await webhook();
 });
 afterAll(() => api.stop());
+
+const optedOut = '79997654321';
+const contents: InboundContent[] = [
+  { type: 'text', text: 'Is it open?', target: '3A00' },
+  { type: 'image', text: 'this one', media: { mimeType: 'image/jpeg', sizeBytes: 9000, width: 640, height: 480 } },
+  { type: 'location', location: { latitude: 52.5, longitude: 13.4, name: 'Shop' } },
+  { type: 'contact', contacts: [{ name: 'Ann', vcard: 'BEGIN:VCARD' }] },
+  { type: 'reaction', emoji: null, target: '3A00' },
+];
+
+/** Two batches of messages, one of them told; the sender of the other has a LID alone. */
+async function people(): Promise<void> {
+  const at = Date.now() - 60_000;
+  const { table } = api.deps;
+  for (const [id, from] of Object.entries({ inb_a: '79991234567', inb_b: '88112233445566' })) {
+    const batch = { tenantId: tenantA, accountId, id };
+    for (const [index, content] of contents.entries()) {
+      const target = index === 0 ? { kind: 'new' as const, id, dueAt: at + 2000 } : { kind: 'open' as const, id };
+      const message = { id: `${id}-${index}`, from, fromLid: '88112233445566', at, ...content };
+      await storeInbound(table, batch, message, target, at);
+    }
+    if (id === 'inb_a') await closeBatch(table, batch, at + 3000);
+  }
+}
+
+/** Events of each shape in the log, and a webhook that was sent them, with success, without, and not yet. */
+async function webhook(): Promise<void> {
+  const { table } = api.deps;
+  const settings = { headers: { 'X-Env': 'prod' }, rateLimitPerSec: 5, accountIds: [accountId], ordered: true };
+  const input = { name: 'w', url: 'https://hooks.example.com/', events: ['message'], ...settings };
+  webhookId = (await api.call('POST', '/v1/webhooks', input)).json.id;
+  await api.call('POST', '/v1/webhooks', { name: 'bare', url: 'https://hooks.example.com/', events: ['account.qr'] });
+  const endpoint = await readEndpoint(table, tenantA, webhookId);
+  if (endpoint === undefined) throw new Error('no webhook');
+  const [told] = await putEventsOf(keys.account(tenantA, accountId));
+  const [queued] = await putEventsOf(await fedMessage());
+  await putEventsOf(keys.contract(tenantA, contractId));
+  const [received] = await putEventsOf(keys.inboundBatch(tenantA, accountId, 'inb_a'));
+  const events = [told, queued, received].filter((event) => event !== undefined);
+  expect(events).toHaveLength(3);
+  const [first, second] = await planDeliveriesTo(api.deps, endpoint, events, { at: Date.now() });
+  if (first === undefined || second === undefined) throw new Error('not planned');
+  const at = Date.now();
+  const attempt = { at, status: 200, durationMs: 5, response: 'ok' };
+  const failure = { at, status: null, durationMs: 5, response: null, error: 'timeout' as const };
+  await storeSettlement(table, first, { status: 'delivered', slot: 0 }, at, attempt);
+  await storeSettlement(table, second, { status: 'failed', slot: 9, reason: 'given_up' }, at, failure);
+  await disableEndpoint(table, endpoint, 'failing', at);
+  await putEventsOf(keys.endpoint(tenantA, webhookId));
+  const [entry] = await table.queryAll<Item & { pk: string; sk: string }>({ pk: `T#${tenantA}`, skPrefix: 'S#' });
+  if (entry !== undefined) await putEventsOf(entry);
+}
+
+/** The contract's first message and its text, as the feed makes them. */
+async function fedMessage(): Promise<{ pk: string; sk: string }> {
+  const id = messageId(contractId, 0);
+  const key = keys.message(tenantA, id);
+  const nowMs = Date.now();
+  const of = { id, tenantId: tenantA, accountId, contractId, row: 0, to: '79991000000', lane: 'bulk' };
+  const state = { state: 'QUEUED', feedSeq: 1, attempts: 0, createdAt: nowMs, queuedAt: nowMs };
+  await api.deps.table.writeMany([
+    { put: { ...key, type: 'message', ...of, ...state } },
+    { put: { ...keys.text(tenantA, id), type: 'text', text: 'Hello 0' } },
+  ]);
+  return key;
+}
+
+/** What the item tells as if it had just been put. */
+async function putEventsOf({ pk, sk }: { pk: string; sk: string }): Promise<PacelineEvent[]> {
+  const item = await api.deps.table.get<Item>({ pk, sk });
+  const drafts = eventsOf(undefined, item, { at: Date.now(), version: '1' });
+  const events = await completeEvents(api.deps.table, drafts, Date.now());
+  await putEvents(api.deps.table, events);
+  return events;
+}
 
 /** The schema with its references in place and every object closed: what it does not name is refused. */
 function closed(schema: unknown): unknown {
@@ -84,14 +172,38 @@ describe('every GET answers what the document says, and no field more', () => {
       ['/v1/api-keys', '', {}],
       ['/v1/api-keys/{id}', '', at(keyId)],
       ['/v1/audit', '', {}],
+      ['/v1/events', '', {}],
+      ['/v1/inbox', '', {}],
+      ['/v1/suppressions', '', {}],
+      ['/v1/suppressions/{phone}', '', { phone: optedOut }],
+      ['/v1/webhooks', '', {}],
+      ['/v1/webhooks/{id}', '', at(webhookId)],
+      ['/v1/webhooks/{id}/deliveries', '', at(webhookId)],
     ];
     const wrong = await Promise.all(cases.map(([path, query, values]) => check(path, query, values)));
     expect(wrong.flat()).toEqual([]);
     const told = Object.entries(document.paths as Json).flatMap(([path, methods]) =>
       'get' in (methods as Json) && !path.startsWith('/v1/admin/') ? [path] : [],
     );
-    const others = ['/v1/contracts/{id}/results.csv'];
+    const others = ['/v1/contracts/{id}/results.csv', '/v1/suppressions.csv'];
     expect([...new Set([...cases.map(([path]) => path), ...others])].sort()).toEqual(told.sort());
+  });
+
+  it('with something to show: each shape of event, inbound messages, deliveries in each state', async () => {
+    const types = async (path: string, field: string) => {
+      const { items } = (await api.call('GET', path)).json;
+      return [...new Set(items.map((item) => item[field]))].sort();
+    };
+    expect(await types('/v1/events', 'type')).toEqual([
+      'account.created',
+      'contract.started',
+      'message.queued',
+      'message.received',
+      'suppression.created',
+      'webhook.disabled',
+    ]);
+    expect(await types('/v1/inbox', 'type')).toEqual(['contact', 'image', 'location', 'reaction', 'text']);
+    expect(await types(`/v1/webhooks/${webhookId}/deliveries`, 'status')).toEqual(['delivered', 'failed', 'pending']);
   });
 
   it('for admins', async () => {

@@ -152,6 +152,40 @@ describe('/openapi.json', () => {
       expect(document.components.schemas[name]).toMatchObject({ type: 'object', additionalProperties: false });
     }
   });
+
+  it('documents the data of each type of event, in the log and as an endpoint is sent it', () => {
+    const schemas = document.components.schemas as Record<string, { anyOf?: { $ref: string }[] } & Shape>;
+    const typesOf = (union: string) =>
+      (schemas[union]?.anyOf ?? []).flatMap(
+        ({ $ref }) => schemas[$ref.split('/').at(-1) ?? '']?.properties.type?.enum ?? [],
+      );
+    expect(typesOf('Event')).toContain('message.read');
+    expect(typesOf('Event')).not.toContain('account.qr');
+    expect(typesOf('EventBody').filter((type) => !typesOf('Event').includes(type))).toEqual([
+      'account.qr',
+      'account.pairing_code',
+      'webhook.test',
+    ]);
+    expect(schemas.WebhookTestEventBody?.properties.data).toEqual({
+      type: 'object',
+      properties: {
+        webhook: {
+          type: 'object',
+          properties: { id: expect.any(Object), name: expect.any(Object) },
+          required: ['id', 'name'],
+        },
+      },
+      required: ['webhook'],
+    });
+    expect(schemas.MessageEvent?.properties.data).toEqual({
+      type: 'object',
+      properties: { message: { $ref: '#/components/schemas/Message' } },
+      required: ['message'],
+    });
+    expect(document.webhooks.event?.post?.requestBody?.content['application/json']?.schema).toEqual({
+      $ref: '#/components/schemas/EventBody',
+    });
+  });
 });
 
 describe('/docs', () => {
@@ -177,27 +211,5 @@ describe('/health', () => {
   it('needs no key and tells the version', async () => {
     const health = await api.call('GET', '/health', undefined, { key: undefined });
     expect([health.status, health.json]).toEqual([200, { status: 'ok', version: '1.2.3' }]);
-  });
-
-  it('documents the data of each type of event, in the log and as an endpoint is sent it', () => {
-    const schemas = document.components.schemas as Record<string, { anyOf?: { $ref: string }[] } & Shape>;
-    const typesOf = (union: string) =>
-      (schemas[union]?.anyOf ?? []).flatMap(
-        ({ $ref }) => schemas[$ref.split('/').at(-1) ?? '']?.properties.type?.enum ?? [],
-      );
-    expect(typesOf('Event')).toContain('message.read');
-    expect(typesOf('Event')).not.toContain('account.qr');
-    expect(typesOf('EventBody').filter((type) => !typesOf('Event').includes(type))).toEqual([
-      'account.qr',
-      'account.pairing_code',
-    ]);
-    expect(schemas.MessageEvent?.properties.data).toEqual({
-      type: 'object',
-      properties: { message: { $ref: '#/components/schemas/Message' } },
-      required: ['message'],
-    });
-    expect(document.webhooks.event?.post?.requestBody?.content['application/json']?.schema).toEqual({
-      $ref: '#/components/schemas/EventBody',
-    });
   });
 });

@@ -102,6 +102,13 @@ describe('GET /v1/events', () => {
     expect(await ids(`?since=2026-11-20T12:59:56%2B01:00&until=${iso(now)}`)).toHaveLength(2);
   });
 
+  it('takes a cursor that is older than since as the end of the list', async () => {
+    await put(event('contract.started', now - 5000), event('contract.started', now - 6000));
+    const { json } = await api.call('GET', '/v1/events?limit=1');
+    const since = new Date(now - 1000).toISOString();
+    expect(await ids(`?cursor=${json.nextCursor}&since=${since}`)).toEqual([]);
+  });
+
   it('takes a type or a group', async () => {
     const made = await put(
       event('message.sent', now - 1000),

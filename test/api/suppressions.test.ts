@@ -120,6 +120,14 @@ describe('suppressions in and out as CSV', () => {
     expect(numbers.filter((number) => !found.has(number))).toEqual([]);
   });
 
+  it('takes no more numbers at once than the table can in the time of a call', async () => {
+    const numbers = Array.from({ length: 10_001 }, (_, i) => `7999${String(3_000_000 + i)}`);
+    expect(await importFile(numbers.join('\n'))).toMatchObject({
+      status: 422,
+      json: { errors: [{ code: 'TOO_MANY_ROWS', message: 'A file has at most 10000 numbers; send several.' }] },
+    });
+  });
+
   it.each(['', 'name,age\nx,1\n', '"open'])('refuses %j', async (raw) => {
     expect(await importFile(raw)).toMatchObject({ status: 422, json: { errors: [{ code: 'INVALID' }] } });
   });

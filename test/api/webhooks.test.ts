@@ -172,8 +172,9 @@ describe('PATCH and /enable', () => {
   });
 
   it('enables a disabled one and forgets why', async () => {
-    const { id } = await make();
-    await disableEndpoint(api.deps.table, { tenantId: tenantA, id }, 'failing', Date.now());
+    const made = await make();
+    const { id } = made;
+    await disableEndpoint(api.deps.table, { tenantId: tenantA, id, url: String(made.url) }, 'failing', Date.now());
     await api.deps.table.put({ ...keys.endpointHealth(tenantA, id), type: 'endpointHealth', failures: 9 });
     const disabled = await api.call('GET', `/v1/webhooks/${id}`);
     expect(disabled.json).toMatchObject({ active: false, disabledReason: 'failing', disabledAt: expect.any(String) });
@@ -227,6 +228,28 @@ describe('deliveries', () => {
     expect(second.json.nextCursor).toBeNull();
     expect((await api.call('GET', `/v1/webhooks/${id}/deliveries?status=failed`)).json.items).toEqual([]);
     expect((await api.call('GET', `/v1/webhooks/${id}/deliveries?cursor=xyz`)).status).toBe(400);
+  });
+
+  it('of a range are those of it, however far it reaches and wherever a cursor comes from', async () => {
+    const { id } = await make();
+    const at = Date.parse('2026-11-20T12:00:00Z');
+    const events = [0, 1000, 2000].map((later) => event(`range ${later}`, { at: at + later }));
+    for (const one of events) await told(one);
+    const path = `/v1/webhooks/${id}/deliveries`;
+    const found = async (query: string) => {
+      const { status, json } = await api.call('GET', `${path}?${query}`);
+      return status === 200 ? json.items.map(({ eventId }) => eventId) : status;
+    };
+    const newestFirst = events.map((one) => one.id).toReversed();
+    expect(await found('since=1901-01-01T00:00:00Z&until=2400-01-01T00:00:00Z')).toEqual(newestFirst);
+    expect(await found('since=2026-11-20T12:00:01Z&until=2026-11-20T12:00:02Z')).toEqual([events[1]?.id]);
+    expect(await found('since=2026-11-20T12:00:02Z&until=2026-11-20T12:00:01Z')).toEqual([]);
+    expect(await found('since=9999-12-31T00:00:00Z')).toEqual([]);
+    const { nextCursor } = (await api.call('GET', `${path}?limit=1`)).json;
+    expect(await found(`cursor=${nextCursor}&until=2026-11-20T12:00:01Z`)).toEqual([events[0]?.id]);
+    expect(await found(`cursor=${nextCursor}&since=2026-11-20T12:00:03Z`)).toEqual([]);
+    const odd = Buffer.from(JSON.stringify({ l: 'deliveries', b: 'dlv_zz' })).toString('base64url');
+    expect([200, 400]).toContain((await api.call('GET', `${path}?cursor=${odd}`)).status);
   });
 
   it('are sent again one by one under the id of their event', async () => {

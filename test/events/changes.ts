@@ -104,7 +104,7 @@ export function changed(before: Item | undefined, after: Item | undefined, atMs 
 }
 
 /** One process of the function, over these dependencies; `deliver` notes what it is given. */
-export function reader(deps: Deps, deliver: Telling['deliver'] = async () => undefined) {
+export function reader(deps: Deps, deliver: Telling['deliver'] = async () => []) {
   const delivered: PacelineEvent[] = [];
   const counts: Record<string, number> = {};
   const logged: unknown[] = [];
@@ -113,8 +113,9 @@ export function reader(deps: Deps, deliver: Telling['deliver'] = async () => und
     table: deps.table,
     nowMs: () => noon,
     deliver: async (events) => {
-      await deliver(events);
+      const planned = await deliver(events);
       delivered.push(...events);
+      return planned;
     },
     told: new ToldProgress(),
   };

@@ -54,6 +54,7 @@ describe('a record that could not be told now', () => {
     const told = reader(emulators.deps, async (events) => {
       const fails = broken && events.some(({ chat }) => chat === '79991000032');
       if (fails) throw Object.assign(new Error('throttled'), { name: 'ThrottlingException' });
+      return [];
     });
     const records = [queued(31), queued(32), queued(33)];
     expect(await told.read(...records)).toBe(records[1]?.dynamodb?.SequenceNumber);

@@ -172,6 +172,19 @@ describe('contents', () => {
     ...more,
   });
 
+  it('count for each endpoint that wants them and has not been tried yet', async () => {
+    const told = reader(deps(), async (events) =>
+      events.flatMap(({ id: eventId }) => [
+        { eventId, status: 'pending', slot: 0 },
+        { eventId, status: 'pending', slot: 0 },
+        { eventId, status: 'pending', slot: 1 },
+        { eventId, status: 'delivered', slot: 0 },
+      ]),
+    );
+    await told.read(changed(batch(), batch({ closedAt: noon })), changed(undefined, message(1, 'QUEUED')));
+    expect(told.counts).toEqual({ EventsTold: 2, InboundEvented: 2, InboundPlanned: 4 });
+  });
+
   it('are filled in for as long as their message has them, and are nowhere in the log', async () => {
     const closed = batch({ closedAt: noon });
     const textKey = keys.text(tenantId, messageId(1));

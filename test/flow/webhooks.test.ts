@@ -32,10 +32,12 @@ it('a receiver is told of everything that happens to a contract, each once, each
   const recipients = numbers(phones).map((phoneNumber) => ({ phoneNumber, message: `Hello ${phoneNumber}` }));
   const contract = await world.contract(account, recipients);
   await world.ended(contract.id);
-  await until('each message read', async () => countOf('message.read') >= phones, 40_000);
+  const steps = ['message.queued', 'message.sent', 'message.delivered', 'message.read'];
+  // The endpoint does not ask for order: the last to arrive may be any of them.
+  for (const type of steps) await until(`each ${type}`, async () => countOf(type) >= phones, 40_000);
   await until('the end of the contract', async () => countOf('contract.completed') >= 1, 40_000);
 
-  for (const type of ['message.queued', 'message.sent', 'message.delivered', 'message.read']) {
+  for (const type of steps) {
     const told = receiver.requests.filter(({ body }) => body.type === type);
     expect([type, new Set(told.map(({ id }) => id)).size]).toEqual([type, phones]);
     const texts = told.map(({ body }) => (body.data.message as { text: string }).text);
@@ -50,10 +52,11 @@ it('a delivery that fails is tried again, in a replay under the id of its event'
   const { items } = await world.api<{ items: DeliveryView[] }>('GET', '/v1/webhooks/all/deliveries?status=delivered');
   const delivery = items.find(({ type }) => type === 'message.read');
   receiver.requests.length = 0;
-  receiver.behave((_, count) => ({ status: count === 1 ? 500 : 200 }));
+  // Others may still be on their way.
+  const tries = () => receiver.requests.filter(({ id }) => id === delivery?.eventId);
+  receiver.behave(() => ({ status: tries().length === 1 ? 500 : 200 }));
   await world.api('POST', `/v1/deliveries/${delivery?.id}/replay`, {});
-  await until('the second attempt', async () => receiver.requests.length === 2, 40_000);
-  expect(receiver.requests.map(({ id }) => id)).toEqual([delivery?.eventId, delivery?.eventId]);
-  const [first, second] = receiver.requests;
+  await until('the second attempt', async () => tries().length === 2, 40_000);
+  const [first, second] = tries();
   expect((second?.at ?? 0) - (first?.at ?? 0)).toBeGreaterThanOrEqual(5_000);
 }, 60_000);

@@ -1,17 +1,9 @@
-import { readFileSync } from 'node:fs';
 import { Match } from 'aws-cdk-lib/assertions';
 import { describe, expect, test } from 'vitest';
 import { passesFilters } from '../../local/sources/filter.ts';
 import { flatten, synthesize } from './synthesis.ts';
 
 const { data, service } = synthesize({ stage: 'qa' });
-
-/** How a link to a heading is written: lower case, words joined by hyphens, nothing else. */
-const anchorOf = (heading: string): string =>
-  heading
-    .toLowerCase()
-    .replace(/[^a-z0-9 -]/g, '')
-    .replaceAll(' ', '-');
 
 const functions = [
   ['api', 'functions/api/handler.ts', 29, 1024],
@@ -59,7 +51,15 @@ describe('functions', () => {
         LOG_LEVEL: 'info',
         POWERTOOLS_METRICS_NAMESPACE: 'Paceline/qa',
       });
-      for (const name of ['TABLE_NAME', 'PAGES_BUCKET', 'AUTH_BUCKET', 'FEED_QUEUE_URL', 'LANE_DLQ_ARN']) {
+      for (const name of [
+        'TABLE_NAME',
+        'PAGES_BUCKET',
+        'AUTH_BUCKET',
+        'FEED_QUEUE_URL',
+        'WEBHOOK_QUEUE_URL',
+        'WEBHOOK_LATER_QUEUE_URL',
+        'LANE_DLQ_ARN',
+      ]) {
         expect(resource.Properties.Environment.Variables, name).toHaveProperty(name);
       }
     }
@@ -169,7 +169,11 @@ describe('sources', () => {
       ScalingConfig: { MaximumConcurrency: 20 },
       FunctionResponseTypes: ['ReportBatchItemFailures'],
     });
-    expect(own.get('paceline-qa-webhook-later')).toMatchObject({ ScalingConfig: { MaximumConcurrency: 2 } });
+    expect(own.get('paceline-qa-webhook-later')).toMatchObject({
+      BatchSize: 10,
+      ScalingConfig: { MaximumConcurrency: 2 },
+      FunctionResponseTypes: ['ReportBatchItemFailures'],
+    });
   });
 
   test('webhook has no VPC', () => {
@@ -203,10 +207,28 @@ describe('queues', () => {
     service.hasResourceProperties('AWS::SQS::Queue', { QueueName: 'paceline-qa-feed-dlq.fifo', FifoQueue: true });
   });
 
+  test('there are exactly these, besides those made at run time', () => {
+    const names = [data, service].map((template) =>
+      Object.values(template.findResources('AWS::SQS::Queue')).map(({ Properties }) => Properties.QueueName),
+    );
+    expect(names.map((one) => one.sort())).toEqual([
+      ['paceline-qa-import', 'paceline-qa-import-dlq', 'paceline-qa-lanes-dlq.fifo'],
+      [
+        'paceline-qa-events-dlq',
+        'paceline-qa-feed-changes-dlq',
+        'paceline-qa-feed-dlq.fifo',
+        'paceline-qa-feed.fifo',
+        'paceline-qa-webhook-dlq.fifo',
+        'paceline-qa-webhook-later',
+        'paceline-qa-webhook-later-dlq',
+        'paceline-qa-webhook.fifo',
+      ],
+    ]);
+  });
+
   test('every queue is encrypted and refuses everything that does not come over TLS', () => {
     for (const template of [data, service]) {
       const queues = Object.keys(template.findResources('AWS::SQS::Queue'));
-      expect(queues.length).toBeGreaterThan(2);
       template.allResourcesProperties('AWS::SQS::Queue', { SqsManagedSseEnabled: true });
       const protectedQueues = Object.values(template.findResources('AWS::SQS::QueuePolicy'))
         .filter((policy) =>
@@ -240,105 +262,6 @@ describe('the HTTP API', () => {
     });
     const format = JSON.parse(stage?.Properties.AccessLogSettings.Format);
     expect(Object.keys(format)).toEqual(['requestId', 'time', 'ip', 'method', 'status', 'bytes', 'latencyMs', 'error']);
-  });
-});
-
-describe('alarms', () => {
-  test('each leads to a section of the runbook', () => {
-    const links = [data, service].flatMap((template) =>
-      Object.values(template.findResources('AWS::CloudWatch::Alarm')).map(({ Properties: alarm }) => [
-        alarm.AlarmName,
-        /What to do: docs\/runbook\.md#([a-z-]+)$/.exec(alarm.AlarmDescription)?.[1],
-      ]),
-    );
-    expect(Object.fromEntries(links)).toEqual({
-      'paceline-qa-lane-dead-letters': 'starved-lane',
-      'paceline-qa-no-host': 'no-host',
-      'paceline-qa-hosts-lost': 'host-killed',
-      'paceline-qa-fences': 'stale-host',
-      'paceline-qa-accounts-without-owner': 'accounts-without-a-host',
-      'paceline-qa-contracts-stuck': 'contract-that-waits',
-      'paceline-qa-api-errors': 'api',
-      'paceline-qa-feed-errors': 'feed',
-      'paceline-qa-feed-dead-letters': 'feed',
-      'paceline-qa-feed-changes-errors': 'feed',
-      'paceline-qa-feed-changes-dead-letters': 'feed',
-      'paceline-qa-feed-iterator-age': 'feed',
-      'paceline-qa-events-errors': 'events',
-      'paceline-qa-events-dead-letters': 'events',
-      'paceline-qa-events-iterator-age': 'events',
-      'paceline-qa-events-parked': 'events',
-      'paceline-qa-webhook-errors': 'webhooks',
-      'paceline-qa-webhook-dead-letters': 'webhooks',
-      'paceline-qa-webhook-later-dead-letters': 'webhooks',
-      'paceline-qa-webhook-age': 'webhooks',
-      'paceline-qa-import-errors': 'import',
-      'paceline-qa-import-dead-letters': 'import',
-      'paceline-qa-sweep-errors': 'sweep',
-      'paceline-qa-sweep-failures': 'sweep',
-      'paceline-qa-sweep-not-running': 'sweep',
-    });
-    const runbook = readFileSync(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
-    const headings = [...runbook.matchAll(/^#+ (.*)$/gm)].map(([, heading = '']) => anchorOf(heading));
-    expect(links.filter(([, section]) => !headings.includes(String(section)))).toEqual([]);
-  });
-
-  test('of what the functions tell are of its stage, and a metric that is not told is no alarm', () => {
-    const told = Object.values(service.findResources('AWS::CloudWatch::Alarm'))
-      .map(({ Properties }) => Properties)
-      .filter(({ Namespace }) => String(Namespace).startsWith('Paceline'));
-    expect(told.map(({ MetricName }) => MetricName).sort()).toEqual([
-      'AccountsWithoutOwner',
-      'ContractsStuck',
-      'Failures',
-      'Fences',
-      'HostsLost',
-      'RecordsParked',
-    ]);
-    for (const { MetricName, Namespace, Dimensions, Threshold, TreatMissingData } of told) {
-      expect([MetricName, Namespace, Threshold, TreatMissingData]).toEqual([
-        MetricName,
-        'Paceline/qa',
-        1,
-        'notBreaching',
-      ]);
-      // The log line of a fence has no service of its own.
-      const service = MetricName === 'RecordsParked' ? 'events' : 'sweep';
-      expect(Dimensions).toEqual(MetricName === 'Fences' ? undefined : [{ Name: 'service', Value: service }]);
-    }
-  });
-
-  test('fire although a minute has none of the sweep’s values and the next one two: it may end a little later than the one before', () => {
-    const told = Object.values(service.findResources('AWS::CloudWatch::Alarm'))
-      .map(({ Properties }) => Properties)
-      .filter(({ Namespace, Period }) => String(Namespace).startsWith('Paceline') && Period === 60);
-    expect(told.map(({ MetricName }) => MetricName).sort()).toEqual([
-      'AccountsWithoutOwner',
-      'ContractsStuck',
-      'Failures',
-    ]);
-    for (const { MetricName, EvaluationPeriods, DatapointsToAlarm } of told)
-      expect([MetricName, EvaluationPeriods, DatapointsToAlarm]).toEqual([MetricName, 5, 3]);
-  });
-
-  test('a sweep that does not run is one, although nothing is told then', () => {
-    service.hasResourceProperties('AWS::CloudWatch::Alarm', {
-      AlarmName: 'paceline-qa-sweep-not-running',
-      Namespace: 'AWS/Lambda',
-      MetricName: 'Invocations',
-      EvaluationPeriods: 5,
-      Period: 60,
-      ComparisonOperator: 'LessThanThreshold',
-      Threshold: 1,
-      TreatMissingData: 'breaching',
-    });
-  });
-
-  test('notify the given topic', () => {
-    const topic = 'arn:aws:sns:eu-central-1:123456789012:pager';
-    const told = synthesize({ stage: 'qa', alarmTopicArn: topic });
-    told.data.allResourcesProperties('AWS::CloudWatch::Alarm', { AlarmActions: [topic] });
-    told.service.allResourcesProperties('AWS::CloudWatch::Alarm', { AlarmActions: [topic] });
   });
 });
 

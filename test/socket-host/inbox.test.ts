@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sweepInbox } from '../../functions/sweep/inbox.ts';
-import { listBatches, overdueBatches } from '../../lib/aws/inbound.ts';
+import { closeBatch, listBatches, overdueBatches } from '../../lib/aws/inbound.ts';
 import { orphanAccounts } from '../../lib/aws/ownership.ts';
 import type { Account } from '../../lib/domain/account.ts';
 import type { InboundBatch, InboundMessage } from '../../lib/domain/inbound.ts';
@@ -105,6 +105,18 @@ describe('messages of one chat', () => {
     for (let i = 0; i < 60; i++) await says(account, String(i));
     expect(await told(account)).toEqual([Array.from({ length: 50 }, (_, i) => String(i))]);
   });
+
+  it('go into a new batch when somebody has closed the open one, and none is told twice', async () => {
+    const account = await start({ batchMs: 1000 });
+    await says(account, 'one');
+    const [open] = await batches(account);
+    expect(await closeBatch(gateway.deps.table, { tenantId, accountId: account.id, id: open?.id ?? '' }, 1)).toBe(true);
+    await says(account, 'two');
+    await says(account, 'three');
+    await until('closed', async () => (await told(account)).length === 2);
+    expect(await told(account)).toEqual([['one'], ['two', 'three']]);
+    expect((await batches(account))[0]).toMatchObject({ closedAt: 1 });
+  }, 20_000);
 
   it('are stored once, however often WhatsApp delivers them, also when an answer of the table is lost', async () => {
     const account = await start({ batchMs: 300 });

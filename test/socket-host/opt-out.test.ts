@@ -2,7 +2,14 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openConfirmations } from '../../lib/aws/confirmations.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { orphanAccounts } from '../../lib/aws/ownership.ts';
-import { addSuppression, listSuppressions, readSuppression } from '../../lib/aws/suppressions.ts';
+import {
+  addSuppression,
+  listSuppressions,
+  planSuppression,
+  readSuppression,
+  removeSuppression,
+} from '../../lib/aws/suppressions.ts';
+import { ConditionFailed } from '../../lib/aws/table.ts';
 import type { Account } from '../../lib/domain/account.ts';
 import type { InboundMessage } from '../../lib/domain/inbound.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
@@ -129,6 +136,18 @@ describe('who opted out', () => {
     expect(await readSuppression(gateway.deps.table, tenantId, { phoneNumber: '79991000030' })).toMatchObject({
       source: 'api',
     });
+  });
+
+  it('does not stay off the list when it is taken off while the word is being stored again', async () => {
+    const account = await gateway.account({ optOutReply: false });
+    await connected(account);
+    const person = { phoneNumber: '79991000034', lid: '555000034' };
+    await says(account, 'STOP', { from: person.phoneNumber, fromLid: person.lid });
+    const again = { tenantId, ...person, reason: 'x', source: 'inbound' as const, at: Date.now() };
+    const { isNew, writes } = await planSuppression(gateway.deps.table, again);
+    expect(isNew).toBe(false);
+    await removeSuppression(gateway.deps, gateway.origin(), person);
+    await expect(gateway.deps.table.transact(writes)).rejects.toThrow(ConditionFailed);
   });
 
   it('is not told by an account that is not to', async () => {

@@ -73,6 +73,24 @@ describe('a host in trouble', () => {
     expect(gateway.wire).toHaveLength(5);
   }, 60_000);
 
+  it('does not say of a message without an answer that it was suppressed: it may have arrived before the person opted out', async () => {
+    await gateway.host();
+    const account = await gateway.account();
+    gateway.answerWith(({ to }) => (to === '79991000002' ? 'silence' : {}));
+    const contract = await gateway.contract(account, rowsTo(3));
+    const second = async () => (await gateway.messages(contract))[1];
+    await until('laid aside', async () => (await second())?.state === 'PENDING', 40_000);
+    const session = gateway.sessions.get(account.id);
+    const message = { id: '3A01', type: 'text' as const, text: 'STOP', at: Date.now(), from: '79991000002' };
+    await session?.listener.onInbound(message);
+    const ended = await until(
+      'final',
+      async () => ((await second())?.error === undefined ? undefined : second()),
+      40_000,
+    );
+    expect(ended).toMatchObject({ state: 'FAILED', error: { code: 'OUTCOME_UNKNOWN' } });
+  }, 90_000);
+
   it('finds a claim that stood although its call failed, and sends that message', async () => {
     const faults: Faults = {};
     await gateway.host(undefined, faults);

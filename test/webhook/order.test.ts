@@ -1,4 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
+import { replay } from '../../functions/webhook/replay.ts';
+import type { DeliveryQueue, ReplayMessage } from '../../lib/aws/delivery-queue.ts';
+import { updateEndpoint } from '../../lib/aws/endpoints.ts';
 import { startWorld, type World } from './world.ts';
 
 let world: World;
@@ -53,3 +56,48 @@ it('one that is given up lets the next go', async () => {
     'message.sent delivered',
   ]);
 });
+
+/** A replay whose invocations have time for one page, each of which arrives before the next is planned. */
+async function pageByPage(asked: ReplayMessage): Promise<void> {
+  let next: ReplayMessage | undefined = asked;
+  while (next !== undefined) {
+    const message: ReplayMessage = next;
+    next = undefined;
+    const send: DeliveryQueue['send'] = async (messages) => {
+      for (const one of messages) {
+        if ('replay' in one.message) next = one.message;
+        else await world.queues.queue.send([one]);
+      }
+    };
+    await replay({ ...world.deps, deliveries: { ...world.queues.queue, send } }, message, Number.NEGATIVE_INFINITY);
+    await world.runOut();
+  }
+}
+
+it.each([false, true])(
+  'a replay of a range keeps the order too, over several pages (only what failed: %s)',
+  async (onlyFailed) => {
+    const receiver = await world.receiver();
+    const endpoint = await world.endpoint(receiver.url, { ordered: true });
+    const startMs = world.clock.nowMs() - 10_000;
+    const steps = life.map((type, i) =>
+      world.event(`${onlyFailed} ${type}`, { type, at: startMs + 1000 * i, chat: 'x' }),
+    );
+    const others = Array.from({ length: 120 }, (_, i) =>
+      world.event(`${onlyFailed} other ${i}`, { at: startMs + 10 * i, chat: `other ${i}`, data: {} }),
+    );
+    receiver.behave(() => ({ status: 410 }));
+    await world.tell([...steps, ...others]);
+    await world.runOut();
+    await updateEndpoint(world.writer, world.origin(), endpoint, { active: true });
+    receiver.behave(() => ({ status: 200 }));
+    receiver.requests.length = 0;
+    const at = world.clock.nowMs();
+    const range = { since: startMs, until: at + 1, onlyFailed, at };
+    const message = { replay: `rep_${onlyFailed}`, t: endpoint.tenantId, w: endpoint.id, ...range };
+    await pageByPage(message);
+    expect(receiver.requests).toHaveLength(124);
+    const told = receiver.requests.map(({ id }) => id).filter((id) => steps.some((step) => step.id === id));
+    expect(told).toEqual(steps.map(({ id }) => id));
+  },
+);

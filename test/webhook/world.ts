@@ -65,10 +65,14 @@ export async function startWorld(options: { factor: number; invocations?: number
   let tenant = '';
 
   const origin = () => ({ tenantId: tenant, keyId: 'key_test', ip: '-', requestId: 'req', at: clock.nowMs() });
+  const writer = { table, nowMs: clock.nowMs, randomBytes: (n: number) => new Uint8Array(randomBytes(n)) };
 
   return {
     clock,
     deps,
+    /** What changes of endpoints need: the table, and who asks for them. */
+    writer,
+    origin,
     /** What follows belongs to a tenant of its own, so that endpoints of other tests do not listen. */
     newTenant() {
       tenants += 1;
@@ -98,7 +102,6 @@ export async function startWorld(options: { factor: number; invocations?: number
         createdAt: clock.nowMs(),
         ...more,
       };
-      const writer = { table, nowMs: clock.nowMs, randomBytes: (n: number) => new Uint8Array(randomBytes(n)) };
       const result = await createEndpoint(writer, origin(), endpoint);
       if (typeof result === 'string') throw new Error(result);
       return result;

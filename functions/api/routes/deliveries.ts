@@ -57,13 +57,13 @@ export function deliveryRoutes(app: Api, scope: ApiScope): void {
     async (c) => {
       const { limit, cursor, status, since, until } = c.req.valid('query');
       const { tenantId, id } = await endpointOf(scope, c, c.req.valid('param').id);
-      const before = decodeCursor(cursor, 'deliveries', { b: idPosition })?.b;
+      const after = decodeCursor(cursor, 'deliveries', { b: idPosition })?.b;
       const page = await listDeliveries(
         deps.table,
         { tenantId, id },
         {
           limit,
-          ...(before === undefined ? {} : { before }),
+          ...(after === undefined ? {} : { after }),
           ...(status === undefined ? {} : { status }),
           ...(since === undefined ? {} : { sinceMs: Date.parse(since) }),
           ...(until === undefined ? {} : { untilMs: Date.parse(until) }),
@@ -107,7 +107,7 @@ export function deliveryRoutes(app: Api, scope: ApiScope): void {
       summary: 'Send a range again',
       description:
         'Every event of the log in the range that the webhook wants, also from before it existed or while it was disabled; with `onlyFailed` the ' +
-        'deliveries of the range that failed. Runs on after the answer, newest first.',
+        'deliveries of the range that failed. Runs on after the answer, oldest first.',
       ...securedPost(scope, 'manage'),
       request: { params: idParam, headers: idempotencyHeader, ...jsonBody(replayInput) },
       responses: { 202: answer(replaySchema, 'It will be sent'), ...problems(400, 401, 403, 404, 409, 413, 422) },

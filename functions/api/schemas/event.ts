@@ -92,6 +92,13 @@ const suppression = kind(
 
 const webhook = kind('WebhookEvent', ['webhook.disabled'], z.object({ webhook: webhookSchema }));
 
+/** Sent by POST .../test and not kept. */
+const test = kind(
+  'WebhookTestEvent',
+  ['webhook.test'],
+  z.object({ webhook: webhookSchema.pick({ id: true, name: true }) }),
+);
+
 /** One entry of the event log. */
 export const eventSchema = z
   .union([account.entry, message.entry, received.entry, contract.entry, suppression.entry, webhook.entry])
@@ -99,7 +106,16 @@ export const eventSchema = z
 
 /** The body of a delivery. */
 export const sentEventSchema = z
-  .union([account.sent, code.sent, message.sent, received.sent, contract.sent, suppression.sent, webhook.sent])
+  .union([
+    account.sent,
+    code.sent,
+    message.sent,
+    received.sent,
+    contract.sent,
+    suppression.sent,
+    webhook.sent,
+    test.sent,
+  ])
   .openapi('EventBody');
 
 /** An entry of the log with its content. What `data` is follows from `type`: eventsOf makes no other. */

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { InboundMessage } from '../../../lib/domain/inbound.ts';
 import { type Gateway, gateway } from './gateway.ts';
 import { sleep, stanzasOf } from './probe.ts';
@@ -57,6 +58,48 @@ describe('a text from a phone', () => {
     await second.heard('open 4915130000002');
     while (!slow.includes('drained')) await sleep(5);
     expect(slow).toEqual(['one', 'two', 'three', 'drained']);
+  });
+});
+
+describe('messages of one person', () => {
+  it('are told in the order they were written, the first ones too', async () => {
+    const number = '4915130000031';
+    const inbound: InboundMessage[] = [];
+    await g.linked(number, {
+      onInbound: async (message) => {
+        await sleep(50);
+        inbound.push(message);
+      },
+    });
+    const people = Array.from({ length: 6 }, (_, i) => `491514000031${i}`);
+    const texts = ['one', 'two', 'three'];
+    await Promise.all(people.map((from) => g.control('POST', '/phones', { number: from })));
+    await Promise.all(
+      people.map(async (from) => {
+        for (const text of texts) await g.control('POST', `/phones/${from}/send`, { to: number, text });
+      }),
+    );
+    while (inbound.length < people.length * texts.length) await sleep(5);
+    const told = people.map((from) => inbound.filter((one) => one.from === from).map(({ text }) => text));
+    expect(told).toEqual(people.map(() => texts));
+  });
+
+  it('that waited at the server are told before those that come now', async () => {
+    const number = '4915130000032';
+    const first = await g.linked(number);
+    await first.session.close();
+    const texts = Array.from({ length: 12 }, (_, i) => `waited ${i}`);
+    for (const text of texts) await phoneSays('4915140000320', number, text);
+    const told: string[] = [];
+    const onInbound = async ({ text }: InboundMessage) => {
+      await sleep(60);
+      told.push(String(text));
+    };
+    const second = g.connect(first.store, {}, { onInbound });
+    await second.heard(`open ${number}`);
+    await phoneSays('4915140000320', number, 'now');
+    while (told.length < 13) await sleep(5);
+    expect(told).toEqual([...texts, 'now']);
   });
 });
 
@@ -135,6 +178,28 @@ describe('what a phone sends', () => {
     await first.heard('inbound two');
     expect(first.said.inbound.map(({ text }) => text)).toEqual(['one', 'two']);
     expect(first.said.events.filter((event) => event.startsWith('undecryptable'))).toHaveLength(1);
+  });
+
+  it.each([
+    ['no protobuf', Uint8Array.of(0xff, 0xff, 0xff)],
+    ['a text that breaks off', Uint8Array.of(0x0a, 0x7f, 0x61)],
+  ])('does not end the connection, now or on the next, when it holds %s', async (_, bytes) => {
+    const number = `491513000002${bytes[0] === 0xff ? 1 : 2}`;
+    const first = await g.linked(number);
+    await phoneSays('4915140000016', number, 'before');
+    await first.heard('inbound before');
+    const garbage = vi.spyOn(proto.Message, 'encode').mockReturnValueOnce({ finish: () => bytes } as never);
+    const id = await phoneSays('4915140000016', number, 'whatever');
+    garbage.mockRestore();
+    await first.heard(`undecryptable ${id}`);
+    await phoneSays('4915140000016', number, 'after');
+    await first.heard('inbound after');
+    expect(first.said.end).toBeUndefined();
+    expect(first.said.inbound.map(({ text }) => text)).toEqual(['before', 'after']);
+    await first.session.close();
+    const second = g.connect(first.store);
+    await second.heard('drained');
+    expect(second.said.end).toBeUndefined();
   });
 
   it('is not what only clients see: history, settings, keys', async () => {

