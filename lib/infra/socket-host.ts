@@ -25,6 +25,7 @@ import { Construct } from 'constructs';
 import { type Alarms, sweepMetric } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { projectRoot, type SharedEnvironment } from './function.ts';
+import { hostMemoryEnvironment } from './host-memory.ts';
 import type { RunTimeQueues } from './lanes.ts';
 import type { Network } from './network.ts';
 import type { WorkQueue } from './queues.ts';
@@ -156,6 +157,7 @@ export class SocketHost extends Construct implements Worker {
         HOST_DATA_DIR: dataDir,
         DRAIN_SEC: String(drainSec - drainMarginSec),
         AUTH_CACHE_MB: String(settings.authCacheMiB),
+        ...hostMemoryEnvironment(settings.hostMemoryMiB),
         ...health?.environment,
       },
       ...(health && { healthCheck: health.check }),
