@@ -27,10 +27,12 @@ import { createMetrics, type FenceCause, serveMetrics } from './metrics.ts';
 import { Placement } from './placement.ts';
 import { SentMessages } from './sent-messages.ts';
 import type { TransportFactory } from './transport.ts';
-import { turns } from './turns.ts';
+import { turns, turnsAbreast } from './turns.ts';
 
 /** Accounts one host holds at most; more need another host. */
 const maxAccounts = 2_000;
+/** Accounts whose keys are read at a time: each takes several times their size while it is, and what all took together is not given back. */
+const loadsAtOnce = 4;
 
 export interface HostOptions {
   config: HostConfig;
@@ -96,6 +98,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   const stopping = new AbortController();
   let draining = false;
 
+  const loading = turnsAbreast(loadsAtOnce);
   const writer = (hold: Hold): Writer & { prefix: string } => ({
     objects: deps.auth,
     prefix: `${hold.tenantId}/${hold.accountId}/`,
@@ -107,15 +110,17 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   });
   const parts: AccountParts = {
     openStore: (hold, onFenced) =>
-      openAuthStore({
-        ...writer(hold),
-        cache,
-        onFenced,
-        onCommit: ({ bytes, ms }) => {
-          metrics.authCommitSeconds.observe(ms / 1000);
-          metrics.authCommitBytes.inc(bytes);
-        },
-      }),
+      loading(() =>
+        openAuthStore({
+          ...writer(hold),
+          cache,
+          onFenced,
+          onCommit: ({ bytes, ms }) => {
+            metrics.authCommitSeconds.observe(ms / 1000);
+            metrics.authCommitBytes.inc(bytes);
+          },
+        }),
+      ),
     wipeUnopened: (hold) => wipeUnopened(writer(hold)),
     transport: (store, account) => options.transports.create(store, account, () => lease.valid()),
     refreshVersion: () => options.transports.refreshVersion(),

@@ -2,6 +2,7 @@ import { pino } from 'pino';
 import { createClients } from '../lib/aws/clients.ts';
 import { systemClock } from '../lib/runtime/clock.ts';
 import { hostConfig } from '../lib/runtime/config.ts';
+import { passKeysAsObjects } from '../lib/runtime/key-objects.ts';
 import { startHost } from './host.ts';
 import { whatsappTransports } from './whatsapp/factory.ts';
 
@@ -12,6 +13,9 @@ const fencedExitCode = 75;
  * The socket-host process. Prints one line `{"hostId","metricsUrl"}` on stdout when it is ready, logs JSON lines on stderr, drains on
  * SIGTERM and SIGINT, and ends when its parent does (IPC channel closed).
  */
+passKeysAsObjects();
+// Small buffers are cut from slabs of this size, and one that lives as long as its connection keeps its slab: of Node's 64 KiB, one an account.
+Buffer.poolSize = 8192;
 const config = hostConfig(process.env);
 const logger = pino({ level: config.LOG_LEVEL, base: { service: 'paceline-host' } }, pino.destination(2));
 const host = await startHost({

@@ -10,6 +10,23 @@ export function turns(): TakeTurn {
   };
 }
 
+/** As `turns`, with up to `count` pieces of work at a time. */
+export function turnsAbreast(count: number): TakeTurn {
+  const waiting: (() => void)[] = [];
+  let free = count;
+  return async (work) => {
+    if (free > 0) free -= 1;
+    else await new Promise<void>((resolve) => waiting.push(resolve));
+    try {
+      return await work();
+    } finally {
+      const next = waiting.shift();
+      if (next === undefined) free += 1;
+      else next();
+    }
+  };
+}
+
 /** Takes a turn unless the signal fires before it has come: undefined then, at once. Work that has begun goes on. */
 export function turnUnless<T>(take: TakeTurn, signal: AbortSignal, work: () => Promise<T>): Promise<T | undefined> {
   if (signal.aborted) return Promise.resolve(undefined);

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { hostMemoryEnvironment } from '../../lib/infra/host-memory.ts';
 
 /** A socket host of the benchmark's own: nobody starts it again when it ends. */
 export interface HostProcess {
@@ -19,6 +20,8 @@ export interface HostProcess {
 
 const projectDir = join(import.meta.dirname, '../..');
 const readyWithinMs = 30_000;
+/** Of a host with one vCPU, which 1,000 accounts are meant for. */
+const memoryMiB = 2048;
 
 /** Node's own options in the command the host's image is started with. */
 function imageOptions(): string[] {
@@ -27,7 +30,7 @@ function imageOptions(): string[] {
   return Array.isArray(command) ? command.slice(1, -1).map(String) : [];
 }
 
-/** Starts the host as its image does; `nodeOptions` are added. Its log is `<folder>/host.log`. Rejects when it is not ready within 30 s. */
+/** Starts the host as its task does; `nodeOptions` are added. Its log is `<folder>/host.log`. Rejects when it is not ready within 30 s. */
 export async function startHostProcess(options: {
   folder: string;
   env: Record<string, string>;
@@ -41,7 +44,7 @@ export async function startHostProcess(options: {
     ['--disable-warning=ExperimentalWarning', ...imageOptions(), ...nodeOptions, 'socket-host/main.ts'],
     {
       cwd: projectDir,
-      env: { ...env, HOST_DATA_DIR: join(folder, 'data'), METRICS_PORT: '0' },
+      env: { ...hostMemoryEnvironment(memoryMiB), ...env, HOST_DATA_DIR: join(folder, 'data'), METRICS_PORT: '0' },
       stdio: ['ignore', 'pipe', log, 'ipc'],
     },
   );

@@ -2,13 +2,14 @@ import { randomUUID } from 'node:crypto';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type { S3Client } from '@aws-sdk/client-s3';
 import { Pool } from 'undici';
+import { RequestSigner } from './request-signer.ts';
 
 /**
  * The calls of the send path, made without the SDK's way from input to request and back, which takes half of a call's CPU time
- * (bench/send --profile; docs/adr/0006-calls-of-the-send-path.md). The SDK still signs; undici, which does with less than node:http, sends:
+ * (bench/send --profile; docs/adr/0006-calls-of-the-send-path.md). Credentials and clock are the SDK's; undici, which does with less than node:http, sends:
  *
- *   command -> JSON or bytes -> SDK's signer -> undici -> 200: the output
- *                                                     -> anything else, or no answer: the same command, the SDK's way
+ *   command -> JSON or bytes -> request-signer.ts -> undici -> 200: the output
+ *                                                           -> anything else, or no answer: the same command, the SDK's way
  *
  * So retries, errors and clock skew remain the SDK's. The first call goes its way and shows where to and how signed; each later one that
  * goes its way shows it again. Not for calls with options of their own, such as a signal, nor for presigning with a body.
@@ -171,13 +172,13 @@ const connectTimeoutMs = 3_000;
 /** Shorter than any service keeps a silent connection, so that a request does not meet one that is being closed. */
 const keepAliveMs = 4_000;
 
-/** One service, spoken to with its client's own signer, over connections of its own. */
+/** One service, spoken to with its client's credentials and clock, over connections of its own. */
 class Direct {
   private readonly client: DynamoDBClient | S3Client;
   private readonly options: DirectOptions;
   private pool: { origin: string; connections: Connections } | undefined;
   private place: Place | undefined;
-  private signer: Awaited<ReturnType<(DynamoDBClient | S3Client)['config']['signer']>> | undefined;
+  private readonly signer = new RequestSigner();
 
   constructor(client: DynamoDBClient | S3Client, options: DirectOptions) {
     this.client = client;
@@ -206,20 +207,11 @@ class Direct {
     if (this.place === undefined) return undefined;
     const { protocol, hostname, port, signingRegion, signingService, accountId } = this.place;
     try {
-      if (accountId !== undefined && (await config.credentials()).accountId !== accountId) return undefined;
-      this.signer ??= await config.signer({
-        name: 'sigv4',
-        signingName: signingService,
-        signingRegion,
-        properties: {},
-      });
+      const credentials = await config.credentials();
+      if (accountId !== undefined && credentials.accountId !== accountId) return undefined;
       const unsigned = {
         method,
-        protocol,
-        hostname,
-        ...(port === undefined ? {} : { port }),
         path,
-        query: {},
         headers: {
           host: port === undefined ? hostname : `${hostname}:${port}`,
           'content-length': String(Buffer.byteLength(body)),
@@ -227,9 +219,8 @@ class Direct {
         },
         body,
       };
-      const signingDate = new Date(Date.now() + config.systemClockOffset);
-      const request = await this.signer.sign(unsigned, { signingDate, signingRegion, signingService });
-      const { headers: signed } = request;
+      const date = new Date(Date.now() + config.systemClockOffset);
+      const signed = this.signer.sign(unsigned, credentials, { date, region: signingRegion, service: signingService });
       return await this.exchange(this.connections(protocol, hostname, port), { method, path, headers: signed, body });
     } catch {
       return undefined;

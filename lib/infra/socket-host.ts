@@ -25,6 +25,7 @@ import { Construct } from 'constructs';
 import { type Alarms, functionMetric } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { projectRoot, type SharedEnvironment } from './function.ts';
+import { hostMemoryEnvironment } from './host-memory.ts';
 import type { RunTimeQueues } from './lanes.ts';
 import type { Network } from './network.ts';
 import type { WorkQueue } from './queues.ts';
@@ -157,6 +158,7 @@ export class SocketHost extends Construct implements Worker {
         DRAIN_SEC: String(drainSec - drainMarginSec),
         AUTH_CACHE_MB: String(settings.authCacheMiB),
         INBOUND_BATCH_MS: String(settings.inboundBatchMs),
+        ...hostMemoryEnvironment(settings.hostMemoryMiB),
         ...health?.environment,
       },
       ...(health && { healthCheck: health.check }),

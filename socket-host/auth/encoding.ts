@@ -47,13 +47,17 @@ const magic = Buffer.from('PCAU\u0002');
 const deleted = 0xffff_ffff;
 /** Above this many bytes compression leaves the event loop. */
 const syncLimitBytes = 64 * 1024;
+/** Of what is large, zlib's pieces: as many small ones as a large account has would be left over as holes in the process's memory. */
+const chunkSize = 1024 * 1024;
 const deflateAsync = promisify(deflateRaw);
 const inflateAsync = promisify(inflateRaw);
 
 export async function encodeObject(header: ObjectHeader, records: Iterable<KeyRecord>): Promise<Buffer> {
   const packed = pack(records);
   const body =
-    packed.length > syncLimitBytes ? await deflateAsync(packed, { level: 1 }) : deflateRawSync(packed, { level: 1 });
+    packed.length > syncLimitBytes
+      ? await deflateAsync(packed, { level: 1, chunkSize })
+      : deflateRawSync(packed, { level: 1 });
   const head = Buffer.from(JSON.stringify(header));
   const length = Buffer.alloc(4);
   length.writeUInt32BE(head.length);
@@ -80,7 +84,7 @@ export async function decodeObject(key: string, bytes: Uint8Array): Promise<Open
   const header: ObjectHeader = JSON.parse(rest.subarray(4, headEnd).toString('utf8'));
   if (header.key !== key) throw new AuthCorrupt(key, `was written as ${header.key}`);
   const body = rest.subarray(headEnd);
-  const packed = body.length > syncLimitBytes / 4 ? await inflateAsync(body) : inflateRawSync(body);
+  const packed = body.length > syncLimitBytes / 4 ? await inflateAsync(body, { chunkSize }) : inflateRawSync(body);
   return { header, records: unpack(packed) };
 }
 

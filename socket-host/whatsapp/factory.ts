@@ -4,6 +4,7 @@ import type { TransportFactory } from '../transport.ts';
 import { sharedCaches } from './caches.ts';
 import type { TransportLogger } from './redaction.ts';
 import { trustRootKey } from './root-key.ts';
+import { checkSignaturesNatively } from './signatures.ts';
 import { baileysTransport } from './transport.ts';
 import { ClientVersion } from './version.ts';
 
@@ -13,6 +14,7 @@ const connectTimeoutMs = 20_000;
 /** WhatsApp for all accounts of a host: shared caches, one client version, one trusted root key. */
 export function whatsappTransports(config: HostConfig, logger: TransportLogger, clock: Clock): TransportFactory {
   if (config.WHATSAPP_ROOT_KEY !== undefined) trustRootKey(config.WHATSAPP_ROOT_KEY, config.STAGE);
+  checkSignaturesNatively();
   const caches = sharedCaches(() => clock.nowMs());
   const version = new ClientVersion();
   return {

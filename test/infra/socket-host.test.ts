@@ -42,6 +42,25 @@ describe('the task', () => {
     expect(Metadata['paceline:entry']).toBe('socket-host/main.ts');
   });
 
+  test('bounds the heap by half its memory, so that garbage does not pile up', () => {
+    const { container } = task();
+    expect(container.Environment).toContainEqual({
+      Name: 'NODE_OPTIONS',
+      Value: '--max-old-space-size=512 --max-semi-space-size=4',
+    });
+    expect(container.Environment).toContainEqual({ Name: 'MALLOC_ARENA_MAX', Value: '2' });
+    const larger = synthesize({ stage: 'qa', hostCpu: '1024', hostMemoryMiB: '4096' });
+    larger.service.hasResourceProperties('AWS::ECS::TaskDefinition', {
+      ContainerDefinitions: [
+        Match.objectLike({
+          Environment: Match.arrayWith([
+            { Name: 'NODE_OPTIONS', Value: '--max-old-space-size=2048 --max-semi-space-size=4' },
+          ]),
+        }),
+      ],
+    });
+  });
+
   test('counts as started when the host answers /health, except locally, where ports are free ones', () => {
     const { container } = task();
     expect(container.Environment).toContainEqual({ Name: 'METRICS_PORT', Value: '9464' });
