@@ -21,11 +21,6 @@ export class ReadAhead {
     this.known.clear();
   }
 
-  /** The numbers of those that were read along with the last one. */
-  comingTo(): string[] {
-    return [...this.known.values()].flatMap(({ message }) => message?.to ?? []);
-  }
-
   /** What stands behind `entry`; `upcoming` are those that will be asked for next. */
   async read(entry: LaneEntry, upcoming: LaneEntry[]): Promise<ForSend> {
     const known = this.known.get(entry.m);

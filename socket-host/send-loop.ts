@@ -25,7 +25,7 @@ import { retryWaitMs } from './retry-wait.ts';
 import { goesOn, type LeftOver, type Sender } from './sender.ts';
 import type { TransportSession } from './transport.ts';
 import { turnUnless } from './turns.ts';
-import { BeforeClaim, unknownWhen } from './withdrawal.ts';
+import { insteadOf, unknownWhen } from './withdrawal.ts';
 
 /** Lanes silent for longer than an entry can stay hidden, though the table counts some: they are fed again. */
 const refeedAfterMs = 45_000;
@@ -61,7 +61,6 @@ export class SendLoop {
   private nextRetryAtMs = Number.POSITIVE_INFINITY;
   private readonly ahead: ReadAhead;
   private readonly ending: EndingContracts;
-  private readonly beforeClaim: BeforeClaim;
 
   constructor(deps: HostDeps, hold: Hold, account: Account, hot: AccountHot, sender: Sender) {
     this.deps = deps;
@@ -72,7 +71,6 @@ export class SendLoop {
     this.counts = { express: hot.queuedExpress, bulk: hot.queuedBulk };
     this.ahead = new ReadAhead(deps.table);
     this.ending = new EndingContracts(deps.table, deps.clock);
-    this.beforeClaim = new BeforeClaim(deps.table, deps.clock);
     this.lanes = new LaneReader(deps.sqs, account.laneUrls, deps.clock);
   }
 
@@ -231,7 +229,7 @@ export class SendLoop {
         return undefined;
       }
     }
-    const instead = await this.beforeClaim.insteadOf(message, session, this.ahead.comingTo());
+    const instead = await insteadOf(this.deps.table, message, session.lidOf(message.to));
     if (instead !== undefined) return await this.withdraw(taken, message, instead);
     const claimed = await this.sender.claim(message, planned.next);
     switch (claimed.kind) {

@@ -230,20 +230,18 @@ export async function readForSend(table: Table, t: string, wanted: { m: string; 
 }
 
 /**
- * What a claim does not check itself, as it is at this moment: whether the contract is IN_PROGRESS for this account, and who of `lids` has opted
- * out by LID (the claim goes by the number). One small, strongly consistent read.
+ * What a claim does not check itself, as it is at this moment: whether the contract is IN_PROGRESS for this account, and whether the person has
+ * opted out by `lid` (the claim goes by the number). One small, strongly consistent read.
  */
 export async function readBeforeClaim(
   table: Table,
   { tenantId, accountId, contractId }: Message,
-  lids: string[],
-): Promise<{ running: boolean; suppressed: Set<string> }> {
+  lid: string | undefined,
+): Promise<{ running: boolean; lidSuppressed: boolean }> {
   const key = keys.running(tenantId, accountId, contractId);
-  if (lids.length === 0) return { running: (await table.get(key)) !== undefined, suppressed: new Set() };
-  const recipients = lids.map((lid) => keys.recipient(tenantId, `lid:${lid}`));
-  const [running, ...found] = await table.getMany<Item>([key, ...recipients]);
-  const suppressed = lids.filter((_, index) => found[index]?.suppressedAt !== undefined);
-  return { running: running !== undefined, suppressed: new Set(suppressed) };
+  if (lid === undefined) return { running: (await table.get(key)) !== undefined, lidSuppressed: false };
+  const [running, recipient] = await table.getMany<Item>([key, keys.recipient(tenantId, `lid:${lid}`)]);
+  return { running: running !== undefined, lidSuppressed: recipient?.suppressedAt !== undefined };
 }
 
 export async function readMessage(table: Table, t: string, m: string): Promise<Message | undefined> {

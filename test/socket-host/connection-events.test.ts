@@ -9,6 +9,7 @@ import type { HostDeps } from '../../socket-host/deps.ts';
 import { SentMessages } from '../../socket-host/sent-messages.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
 import { type ManualClock, manualClock } from '../harness/manual-clock.ts';
+import { until } from '../harness/until.ts';
 
 const start = 1_800_000_000_000;
 const minute = 60_000;
@@ -18,6 +19,7 @@ describe('the events of a connection', () => {
   let clock: ManualClock;
   let account = 0;
   let puts: number;
+  let underWay = 0;
   let failing: boolean;
   let leased: boolean;
   let failures: string[];
@@ -28,7 +30,10 @@ describe('the events of a connection', () => {
       (next, context) => async (args) => {
         if (failing) throw new Error('no answer');
         if (context.commandName === 'PutItemCommand') puts += 1;
-        return await next(args);
+        underWay += 1;
+        return await next(args).finally(() => {
+          underWay -= 1;
+        });
       },
       { step: 'initialize', name: 'watch' },
     );
@@ -120,6 +125,9 @@ describe('the events of a connection', () => {
     for (let i = 0; i < 30; i++) {
       await clock.advance(minute);
       events.sent(100);
+      // The store itself takes time of the machine, not of this clock.
+      await new Promise((resolve) => setImmediate(resolve));
+      await until('stored', async () => underWay === 0, 5_000, 1);
     }
     await events.save();
     expect(puts).toBe(4);
