@@ -263,19 +263,21 @@ export class SendLoop {
     planned: PacePlan,
   ): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
-    let wireAtMs: number | undefined;
+    const onWire = () => {
+      this.pace = wentOut(this.pace, clock.nowMs());
+    };
     // Not cut short by the signal: a message in hand is sent in its time or not at all.
-    const result = await this.sender.send(session, message, text, async () => {
+    const courtesy = async () => {
       if (planned.wireAt > clock.nowMs()) {
         await clock.sleep(planned.wireAt - planned.typingMs - clock.nowMs());
         await session.typing(message.to, true);
         await clock.sleep(planned.wireAt - clock.nowMs());
         await session.typing(message.to, false);
       }
-      wireAtMs = clock.nowMs();
-    });
+    };
+    // Making the session durable takes its time too: the gap counts from when the stanza has gone.
+    const result = await this.sender.send(session, message, text, courtesy, onWire);
     this.worked = true;
-    if (wireAtMs !== undefined) this.pace = wentOut(this.pace, wireAtMs);
     switch (result.kind) {
       case 'settled':
         if (result.retryAtMs !== undefined) this.nextRetryAtMs = Math.min(this.nextRetryAtMs, result.retryAtMs);
@@ -384,8 +386,7 @@ export class SendLoop {
   }
 
   private plan(text: string): PacePlan {
-    const { random } = this.deps;
-    return plan(policyOf(this.account), this.pace, { ...this.at(), textLength: text.length, random });
+    return plan(policyOf(this.account), this.pace, { ...this.at(), textLength: text.length, random: this.deps.random });
   }
 
   private nextWireAt(): number {

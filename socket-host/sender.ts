@@ -182,12 +182,13 @@ export class Sender {
     this.totals = { messages: this.totals.messages - totals.messages, errors: this.totals.errors - totals.errors };
   }
 
-  /** Sends a claimed message and writes its outcome. `courtesy` is the waiting and typing between lookup and wire. */
+  /** Sends a claimed message and writes its outcome. `courtesy` is the waiting and typing between lookup and wire, `onWire` told of the wire. */
   async send(
     session: TransportSession,
     message: Message,
     text: string,
     courtesy: () => Promise<void>,
+    onWire: () => void,
   ): Promise<SendResult> {
     const { clock, lease, metrics } = this.deps;
     if ((await session.lookup(message.to)) === false) {
@@ -201,7 +202,7 @@ export class Sender {
     try {
       const refresh = this.refreshDevices.delete(message.id);
       ack = await session.send(
-        { id: message.id, to: message.to, text, ...(refresh ? { refreshDevices: true } : {}) },
+        { id: message.id, to: message.to, text, onWire, ...(refresh ? { refreshDevices: true } : {}) },
         ackTimeoutMs,
       );
     } catch (error) {

@@ -62,6 +62,15 @@ export class Unanswered extends Error {
   override name = 'Unanswered';
 }
 
+export interface Outgoing {
+  id: string;
+  to: string;
+  text: string;
+  /** Ask for the recipient's devices anew. */
+  refreshDevices?: boolean;
+  onWire?(): void;
+}
+
 export interface TransportSession {
   /** How many things have come from the server so far, of whatever kind: it rises while the line lives. */
   readonly heard: number;
@@ -72,9 +81,9 @@ export interface TransportSession {
   ping(): Promise<void> | undefined;
   /**
    * Encrypts, makes the advanced session durable, puts the stanza on the wire and waits for the server's ack, at most `ackTimeoutMs`.
-   * Rejects with NotSent (nothing left this process) or Unanswered (it may have).
+   * `onWire` is told when the stanza has gone. Rejects with NotSent (nothing left this process) or Unanswered (it may have).
    */
-  send(message: { id: string; to: string; text: string; refreshDevices?: boolean }, ackTimeoutMs: number): Promise<Ack>;
+  send(message: Outgoing, ackTimeoutMs: number): Promise<Ack>;
   /** Shows "typing" to the recipient; a courtesy, never fails. */
   typing(to: string, on: boolean): Promise<void>;
   /** Is the number on WhatsApp? Answers are kept with the account's keys; undefined: the server did not say. */

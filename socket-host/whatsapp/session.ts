@@ -10,6 +10,7 @@ import { messageIdOf, whatsappId } from '../../lib/domain/ids.ts';
 import {
   type Ack,
   NotSent,
+  type Outgoing,
   type SessionEnd,
   type TransportListener,
   type TransportSession,
@@ -97,10 +98,7 @@ export class BaileysSession implements TransportSession {
     }
   }
 
-  async send(
-    message: { id: string; to: string; text: string; refreshDevices?: boolean },
-    ackTimeoutMs: number,
-  ): Promise<Ack> {
+  async send(message: Outgoing, ackTimeoutMs: number): Promise<Ack> {
     const ack = this.acks.expect(whatsappId(message.id));
     await this.sendInTurn(async () => {
       await this.put(message, ack);
@@ -279,7 +277,7 @@ export class BaileysSession implements TransportSession {
   }
 
   /** Puts one message on the wire, or answers it where the server names no device to send to; rejects with NotSent or Unanswered, unless the ack came all the same. */
-  private async put(message: { id: string; to: string; text: string; refreshDevices?: boolean }, ack: PendingAck) {
+  private async put(message: Outgoing, ack: PendingAck) {
     const encryptionsBefore = this.encryptions;
     const id = whatsappId(message.id);
     const to = jidOf(message.to);
@@ -298,6 +296,7 @@ export class BaileysSession implements TransportSession {
         if (!(await this.listener.onLidLearnt(person))) return ack.answer({ withheld: true });
       }
       await this.orEnd(this.sock.sendMessage(to, { text: message.text, linkPreview: null }, { messageId: id }));
+      message.onWire?.();
     } catch (cause) {
       if (ack.answered() !== undefined) return;
       ack.forget();

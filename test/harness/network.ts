@@ -3,6 +3,7 @@ import type { Clock } from '../../lib/runtime/clock.ts';
 import {
   type Ack,
   NotSent,
+  type Outgoing,
   type SessionEnd,
   type TransportFactory,
   type TransportListener,
@@ -96,12 +97,13 @@ export function fakeNetwork(clock: Clock) {
       });
     }
 
-    async send(message: { id: string; to: string; text: string }, ackTimeoutMs: number): Promise<Ack> {
+    async send({ onWire, ...message }: Outgoing, ackTimeoutMs: number): Promise<Ack> {
       if (this.closed) throw new NotSent('closed');
       if (await this.withholding?.(message.to)) return { withheld: true };
       const result = answer(message);
       if (result === 'not_sent') throw new NotSent('the line broke');
       wire.push({ ...message, at: clock.nowMs(), account: this.account.id });
+      onWire?.();
       await clock.sleep(2);
       if (result !== 'silence') {
         this.heard += 1;

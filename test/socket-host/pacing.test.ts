@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { scaledClock } from '../../lib/runtime/clock.ts';
+import { type Clock, scaledClock } from '../../lib/runtime/clock.ts';
 import { type Gateway, rowsTo, startGateway } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
@@ -8,8 +8,10 @@ const factor = 30;
 
 describe('default pacing, on a clock that runs faster', () => {
   let gateway: Gateway;
+  let clock: Clock;
   beforeAll(async () => {
-    gateway = await startGateway(scaledClock(factor));
+    clock = scaledClock(factor);
+    gateway = await startGateway(clock);
     await gateway.host();
   });
   afterAll(() => gateway.stop());
@@ -26,6 +28,25 @@ describe('default pacing, on a clock that runs faster', () => {
       expect(gap).toBeLessThanOrEqual(rests ? 131 : 11);
     });
   }, 70_000);
+
+  it('counts the gap from the wire also when making a message ready for it takes long', async () => {
+    gateway.wire.length = 0;
+    const account = await gateway.account({
+      useLimits: true,
+      pacing: { gapMs: [3000, 3000], restEvery: null, perMinute: null, delayMs: [0, 0], warmUp: false },
+    });
+    await until('connected', async () => gateway.sessions.has(account.id));
+    let sent = 0;
+    gateway.sessions.get(account.id)?.withhold(async () => {
+      sent += 1;
+      if (sent % 2 === 1) await clock.sleep(2_000);
+      return false;
+    });
+    await gateway.contract(account, rowsTo(6, 300));
+    await until('all on the wire', async () => gateway.wire.length === 6, 30_000);
+    const gaps = gateway.wire.slice(1).map((message, i) => (message.at - (gateway.wire[i]?.at ?? 0)) / 1000);
+    for (const gap of gaps) expect(gap).toBeGreaterThan(2.9);
+  }, 40_000);
 
   it('sends one a second when configured so', async () => {
     gateway.wire.length = 0;
