@@ -35,14 +35,14 @@ describe('default pacing, on a clock that runs faster', () => {
       useLimits: true,
       pacing: { gapMs: [3000, 3000], restEvery: null, perMinute: null, delayMs: [0, 0], warmUp: false },
     });
-    await until('connected', async () => gateway.sessions.has(account.id));
+    await gateway.contract(account, rowsTo(6, 300));
+    await until('a session', async () => gateway.sessions.has(account.id), 10_000, 1);
     let sent = 0;
     gateway.sessions.get(account.id)?.withhold(async () => {
       sent += 1;
       if (sent % 2 === 1) await clock.sleep(2_000);
       return false;
     });
-    await gateway.contract(account, rowsTo(6, 300));
     await until('all on the wire', async () => gateway.wire.length === 6, 30_000);
     const gaps = gateway.wire.slice(1).map((message, i) => (message.at - (gateway.wire[i]?.at ?? 0)) / 1000);
     for (const gap of gaps) expect(gap).toBeGreaterThan(2.9);
