@@ -13,6 +13,7 @@ import makeWASocket, {
   type WASocket,
 } from '@whiskeysockets/baileys';
 import { WA_CERT_DETAILS } from '@whiskeysockets/baileys/lib/Defaults/index.js';
+import { silentLogger } from '../test/harness/silent-logger.ts';
 
 /**
  * How many accounts and messages the simulator carries, so that what is measured through it is not its own limit:
@@ -29,15 +30,6 @@ type Auth = { creds: AuthenticationCreds; keys: Map<string, unknown> };
 
 // Baileys' Signal library prints sessions, private keys included, when it closes them.
 console.info = () => undefined;
-const silent = {
-  level: 'silent',
-  child: () => silent,
-  trace: () => undefined,
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
 
 async function start(dataDir: string): Promise<Simulator> {
   const main = join(import.meta.dirname, '../simulator/main.ts');
@@ -67,7 +59,7 @@ function connect(simulator: Simulator, auth: Auth): WASocket {
   return makeWASocket({
     waWebSocketUrl: simulator.whatsappUrl,
     auth: { creds: auth.creds, keys: { get, set } },
-    logger: silent,
+    logger: silentLogger,
     browser: Browsers.macOS('Chrome'),
     syncFullHistory: false,
     markOnlineOnConnect: false,

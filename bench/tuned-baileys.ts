@@ -10,6 +10,7 @@ import makeWASocket, {
 } from '@whiskeysockets/baileys';
 import { WA_CERT_DETAILS } from '@whiskeysockets/baileys/lib/Defaults/index.js';
 import { sharedCaches } from '../socket-host/whatsapp/caches.ts';
+import { silentLogger } from '../test/harness/silent-logger.ts';
 import type { LinkedDevice } from './linked/devices.ts';
 
 /**
@@ -32,15 +33,6 @@ const reconnectMs = 2_000;
 
 // Baileys' Signal library prints sessions, private keys included, when it closes them.
 console.info = () => undefined;
-const silent = {
-  level: 'silent',
-  child: () => silent,
-  trace: () => undefined,
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
 
 const tell = (message: FromTuned): void => void process.send?.(message);
 const caches = sharedCaches(() => Date.now());
@@ -59,7 +51,7 @@ function open(device: LinkedDevice): Promise<void> {
         creds: device.creds,
         keys: { get: (type, ids) => read(stored, type, ids), set: (data) => write(stored, data) },
       },
-      logger: silent,
+      logger: silentLogger,
       browser: Browsers.macOS('Chrome'),
       syncFullHistory: false,
       markOnlineOnConnect: false,

@@ -1,8 +1,7 @@
-import { spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { BufferJSON } from '@whiskeysockets/baileys';
+import { startCommanded } from './commanded-process.ts';
 import type { LinkedDevice } from './linked/devices.ts';
 import type { FromTuned, ToTuned } from './tuned-baileys.ts';
 
@@ -22,49 +21,27 @@ export async function startTuned(
   folder: string,
   nodeOptions: string[] = [],
 ): Promise<TunedProcess> {
-  const child = spawn(
-    process.execPath,
-    [
-      '--disable-warning=ExperimentalWarning',
-      '--max-semi-space-size=2',
-      ...nodeOptions,
-      join(import.meta.dirname, 'tuned-baileys.ts'),
-    ],
-    { env: hostEnv, stdio: ['ignore', 'ignore', 'inherit', 'ipc'] },
-  );
-  const told = <K extends FromTuned['kind']>(kind: K): Promise<Extract<FromTuned, { kind: K }>> =>
-    new Promise((resolve, reject) => {
-      const gone = (): void => reject(new Error(`Bare Baileys ended before it said ${kind}.`));
-      child.once('exit', gone);
-      child.on('message', function hear(message: FromTuned) {
-        if (message.kind !== kind) return;
-        child.off('message', hear).off('exit', gone);
-        resolve(message as Extract<FromTuned, { kind: K }>);
-      });
-    });
-  const say = (message: ToTuned): void => void child.send(message);
+  const { pid, told, say, stop } = startCommanded<FromTuned>('tuned-baileys.ts', hostEnv, [
+    '--max-semi-space-size=2',
+    ...nodeOptions,
+  ]);
   await told('ready');
   return {
-    pid: child.pid ?? 0,
+    pid,
     async connect(devices, ratePerSec) {
       const file = join(folder, 'devices.ndjson');
       writeFileSync(file, devices.map((device) => `${JSON.stringify(device, BufferJSON.replacer)}\n`).join(''), {
         mode: 0o600,
       });
       const connected = told('connected');
-      say({ kind: 'connect', file, ratePerSec });
+      say({ kind: 'connect', file, ratePerSec } satisfies ToTuned);
       await connected;
     },
     async send(to, text) {
       const sent = told('sent');
-      say({ kind: 'send', to, text });
+      say({ kind: 'send', to, text } satisfies ToTuned);
       return (await sent).seconds;
     },
-    async stop() {
-      if (child.exitCode !== null || child.signalCode !== null) return;
-      const exit = once(child, 'exit');
-      child.kill('SIGTERM');
-      await exit;
-    },
+    stop,
   };
 }

@@ -23,13 +23,6 @@ const readyWithinMs = 30_000;
 /** Of a host with one vCPU, which 1,000 accounts are meant for. */
 const memoryMiB = 2048;
 
-/** Node's own options in the command the host's image is started with. */
-function imageOptions(): string[] {
-  const dockerfile = readFileSync(join(projectDir, 'socket-host/Dockerfile'), 'utf8');
-  const command: unknown = JSON.parse(/^CMD (\[.*\])$/m.exec(dockerfile)?.[1] ?? '[]');
-  return Array.isArray(command) ? command.slice(1, -1).map(String) : [];
-}
-
 /** Starts the host as its task does; `nodeOptions` are added. Its log is `<folder>/host.log`. Rejects when it is not ready within 30 s. */
 export async function startHostProcess(options: {
   folder: string;
@@ -41,7 +34,7 @@ export async function startHostProcess(options: {
   const log = openSync(join(folder, 'host.log'), 'a');
   const child = spawn(
     process.execPath,
-    ['--disable-warning=ExperimentalWarning', ...imageOptions(), ...nodeOptions, 'socket-host/main.ts'],
+    ['--disable-warning=ExperimentalWarning', ...nodeOptions, 'socket-host/main.ts'],
     {
       cwd: projectDir,
       env: { ...hostMemoryEnvironment(memoryMiB), ...env, HOST_DATA_DIR: join(folder, 'data'), METRICS_PORT: '0' },

@@ -25,3 +25,15 @@ export function decodeCursor<T extends z.ZodRawShape>(
 
 /** Positions by id: at most 60 characters of ours. */
 export const idPosition = z.string().regex(/^[a-z]{3}_[0-9A-Za-z]{1,40}$/);
+
+/** A list that goes on behind a place, by default an id: what its cursor asks for, and the cursor behind `next`. */
+export function pagesOf(list: string, position: z.ZodString = idPosition) {
+  return {
+    asked({ limit, cursor }: { limit: number; cursor?: string | undefined }): { limit: number; before?: string } {
+      const before = decodeCursor(cursor, list, { b: position })?.b;
+      return before === undefined ? { limit } : { limit, before };
+    },
+    cursorAt: (next: string | undefined): string | null =>
+      next === undefined ? null : encodeCursor(list, { b: next }),
+  };
+}

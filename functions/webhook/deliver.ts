@@ -154,9 +154,7 @@ async function endWithEndpoint(deps: WebhookDeps, delivery: Delivery): Promise<v
 
 async function wait(deps: WebhookDeps, delivery: Delivery, endpoint: Endpoint, untilMs: number): Promise<void> {
   deps.count('DeliveriesPostponed');
-  const settlement = postpone(delivery, untilMs, moment(deps));
-  const stored = await storeSettlement(deps.table, delivery, settlement, deps.clock.nowMs());
-  await follow(deps, stored ?? { ...delivery, ...settlement }, endpoint);
+  await storeAndFollow(deps, delivery, endpoint, postpone(delivery, untilMs, moment(deps)));
 }
 
 async function fail(
@@ -165,7 +163,16 @@ async function fail(
   endpoint: Endpoint,
   reason: 'endpoint_disabled' | 'content_gone',
 ): Promise<void> {
-  const settlement: Settlement = { status: 'failed', reason, slot: delivery.slot };
+  await storeAndFollow(deps, delivery, endpoint, { status: 'failed', reason, slot: delivery.slot });
+}
+
+/** Settled without an attempt. */
+async function storeAndFollow(
+  deps: WebhookDeps,
+  delivery: Delivery,
+  endpoint: Endpoint,
+  settlement: Settlement,
+): Promise<void> {
   const stored = await storeSettlement(deps.table, delivery, settlement, deps.clock.nowMs());
   await follow(deps, stored ?? { ...delivery, ...settlement }, endpoint);
 }

@@ -2,7 +2,7 @@ import { planDeliveriesTo } from '../../lib/aws/deliveries.ts';
 import { listDeliveries } from '../../lib/aws/delivery-list.ts';
 import type { ReplayMessage } from '../../lib/aws/delivery-queue.ts';
 import { readEndpoint } from '../../lib/aws/endpoints.ts';
-import { eventDays, eventsFrom, readEvents } from '../../lib/aws/events.ts';
+import { eventsFrom, eventsKeptMs, readEvents } from '../../lib/aws/events.ts';
 import type { PacelineEvent } from '../../lib/domain/events/types.ts';
 import { type Endpoint, wants } from '../../lib/domain/webhooks/endpoint.ts';
 import type { WebhookDeps } from './deps.ts';
@@ -64,7 +64,7 @@ async function loggedEvents(
   const [at, id] = after?.split('#') ?? [];
   const position = at === undefined || id === undefined ? {} : { after: { at: Number(at), id } };
   // Before that the log keeps nothing, and each day is a query.
-  const sinceMs = Math.max(asked.since, asked.at - eventDays * 86_400_000);
+  const sinceMs = Math.max(asked.since, asked.at - eventsKeptMs);
   const range = { sinceMs, untilMs: asked.until, limit: perPage, ...position };
   const { items, next } = await eventsFrom(deps.table, asked.t, range);
   const events = items.filter((event) => wants(endpoint, event));

@@ -8,6 +8,7 @@ import type { Deps } from './deps.ts';
 import { requestFeed } from './feed-queue.ts';
 import { finder, keys } from './keys.ts';
 import { createLanes, removeLanes } from './lanes.ts';
+import { newestFirst, type Page } from './newest-first.ts';
 import { ConditionFailed, type Item, type Table, type Write } from './table.ts';
 import { wakeAccount } from './wake.ts';
 
@@ -52,19 +53,12 @@ export function isLinked(account: Account): boolean {
 export async function listAccountIds(
   table: Table,
   tenantId: string,
-  page: { limit: number; before?: string },
+  page: Page,
 ): Promise<{ ids: string[]; next?: string }> {
-  const { pk, sk } = keys.accountRef(tenantId, page.before ?? '');
-  const found = await table.query<{ sk: string }>({
-    pk,
-    skPrefix: 'A#',
-    descending: true,
-    limit: page.limit,
-    ...(page.before === undefined ? {} : { start: { pk, sk } }),
-  });
-  const ids = found.items.map((ref) => ref.sk.slice(2));
-  const last = ids.at(-1);
-  return found.next === undefined || last === undefined ? { ids } : { ids, next: last };
+  const idOf = ({ sk }: { sk: string }): string => sk.slice(2);
+  const { items, last } = await newestFirst<{ sk: string }>(table, (id) => keys.accountRef(tenantId, id), page);
+  const ids = items.map(idOf);
+  return last === undefined ? { ids } : { ids, next: idOf(last) };
 }
 
 /** Of the connected accounts the one with the lowest priority number; the older one where two have the same. */

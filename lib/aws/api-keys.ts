@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { newId } from '../domain/ids.ts';
 import { adminTenant, auditWrite, type Origin } from './audit.ts';
 import { keys } from './keys.ts';
+import { newestById, type Page } from './newest-first.ts';
 import { ConditionFailed, type Table, type Write } from './table.ts';
 
 /** `admin` stands alone, on keys of no tenant; the others are given to a tenant's keys. */
@@ -78,20 +79,9 @@ export async function readKey(table: Table, tenantId: string, id: string): Promi
 export async function listKeys(
   table: Table,
   tenantId: string,
-  page: { limit: number; before?: string },
+  page: Page,
 ): Promise<{ items: ApiKey[]; next?: string }> {
-  const { pk, sk } = keys.apiKey(tenantId, page.before ?? '');
-  const found = await table.query<ApiKey>({
-    pk,
-    skPrefix: 'K#',
-    descending: true,
-    limit: page.limit,
-    ...(page.before === undefined ? {} : { start: { pk, sk } }),
-  });
-  const last = found.items.at(-1);
-  return found.next === undefined || last === undefined
-    ? { items: found.items }
-    : { items: found.items, next: last.id };
+  return await newestById<ApiKey>(table, (id) => keys.apiKey(tenantId, id), page);
 }
 
 /** From the next request on the key opens nothing. False when it was not there. */

@@ -6,6 +6,7 @@ import { jobWrite, runJob } from './contract-jobs.ts';
 import type { Deps } from './deps.ts';
 import { requestFeed } from './feed-queue.ts';
 import { finder, keys } from './keys.ts';
+import { newestById, type Page } from './newest-first.ts';
 import { isSameRequest } from './pages.ts';
 import { skippedMessage } from './rows.ts';
 import { ConditionFailed, type Item, type Table, type Write } from './table.ts';
@@ -26,19 +27,10 @@ export async function readContract(table: Table, tenantId: string, id: string): 
 export async function listContracts(
   table: Table,
   tenantId: string,
-  step: { limit: number; before?: string },
+  step: Page,
 ): Promise<{ items: Contract[]; next?: string }> {
-  const { pk, sk } = keys.contract(tenantId, step.before ?? '');
-  const found = await table.query<Contract>({
-    pk,
-    skPrefix: 'C#',
-    descending: true,
-    limit: step.limit,
-    ...(step.before === undefined ? {} : { start: { pk, sk } }),
-  });
-  const items = found.items.filter((contract) => contract.status !== 'DELETED');
-  const last = found.items.at(-1);
-  return found.next === undefined || last === undefined ? { items } : { items, next: last.id };
+  const { items, ...next } = await newestById<Contract>(table, (id) => keys.contract(tenantId, id), step);
+  return { items: items.filter((contract) => contract.status !== 'DELETED'), ...next };
 }
 
 /** Makes the items of rows that are final at once; they are what lists, retry and clear look at. */

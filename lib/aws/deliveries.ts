@@ -153,9 +153,9 @@ export async function findDelivery(
   tenantId: string,
   id: string,
 ): Promise<{ delivery: Delivery; endpoint: Endpoint } | undefined> {
-  const endpoints = await tenantEndpoints(table, tenantId);
   const at = createdAt(id);
   if (!Number.isSafeInteger(at) || at < 0) return undefined;
+  const endpoints = await tenantEndpoints(table, tenantId);
   const found = await table.getMany<Delivery>(endpoints.map((one) => keys.delivery(tenantId, one.id, at, id)));
   const index = found.findIndex((delivery) => delivery !== undefined);
   const [delivery, endpoint] = [found[index], endpoints[index]];

@@ -7,6 +7,7 @@ import {
 } from '../domain/webhooks/endpoint.ts';
 import { auditWrite, type Origin } from './audit.ts';
 import { keys } from './keys.ts';
+import { newestById, type Page } from './newest-first.ts';
 import { ConditionFailed, type Item, type Table, type Write } from './table.ts';
 
 interface Writer {
@@ -36,20 +37,9 @@ export async function tenantEndpoints(table: Table, tenantId: string): Promise<E
 export async function listEndpoints(
   table: Table,
   tenantId: string,
-  page: { limit: number; before?: string },
+  page: Page,
 ): Promise<{ items: Endpoint[]; next?: string }> {
-  const { pk, sk } = keys.endpoint(tenantId, page.before ?? '');
-  const found = await table.query<Endpoint>({
-    pk,
-    skPrefix: 'W#',
-    descending: true,
-    limit: page.limit,
-    ...(page.before === undefined ? {} : { start: { pk, sk } }),
-  });
-  const last = found.items.at(-1);
-  return found.next === undefined || last === undefined
-    ? { items: found.items }
-    : { items: found.items, next: last.id };
+  return await newestById<Endpoint>(table, (id) => keys.endpoint(tenantId, id), page);
 }
 
 /** `name_taken`: another endpoint has the name; `full`: the tenant has as many as it may have. An endpoint made by an earlier try of the same call is given again. */

@@ -7,6 +7,8 @@ import { ConditionFailed, type Item, inParallel, type Table } from './table.ts';
 /** Days the log keeps an event. */
 export const eventDays = 30;
 const dayMs = 24 * 3_600_000;
+/** The same in milliseconds. */
+export const eventsKeptMs = eventDays * dayMs;
 
 /** Where an event stands in the log. */
 export interface EventRef {
@@ -36,7 +38,7 @@ export async function putEvents(table: Table, events: PacelineEvent[]): Promise<
 }
 
 function itemOf({ type, logged: _logged, ...event }: PacelineEvent) {
-  const ttl = Math.ceil((event.at + eventDays * dayMs) / 1000);
+  const ttl = Math.ceil((event.at + eventsKeptMs) / 1000);
   return { ...keys.event(event.tenantId, event.at, event.id), type: 'event', eventType: type, ...event, ttl };
 }
 

@@ -1,6 +1,7 @@
 import { ulidTime } from '../domain/ids.ts';
 import { type InboundBatch, type InboundMessage, longestOpenMs, personKey, personOf } from '../domain/inbound.ts';
 import { finder, type Key, keys } from './keys.ts';
+import { newestFirst, type Page } from './newest-first.ts';
 import type { AccountRefs, Hold } from './ownership.ts';
 import { ConditionFailed, type Table, type Write } from './table.ts';
 
@@ -143,18 +144,12 @@ export async function overdueBatches(table: Table, untilMs: number): Promise<(Ac
 /** One step through an account's batches, newest first; `before` is the id of the last batch of the step before. */
 export async function listBatches(
   table: Table,
-  refs: AccountRefs,
-  step: { limit: number; before?: string },
+  { tenantId, accountId }: AccountRefs,
+  step: Page,
 ): Promise<{ items: InboundBatch[]; more: boolean }> {
-  const { pk, sk } = keys.inboundBatch(refs.tenantId, refs.accountId, step.before ?? '');
-  const found = await table.query<InboundBatch>({
-    pk,
-    skPrefix: 'INB#',
-    descending: true,
-    limit: step.limit,
-    ...(step.before === undefined ? {} : { start: { pk, sk } }),
-  });
-  return { items: found.items, more: found.next !== undefined };
+  const keyOf = (id: string) => keys.inboundBatch(tenantId, accountId, id);
+  const { items, last } = await newestFirst<InboundBatch>(table, keyOf, step);
+  return { items, more: last !== undefined };
 }
 
 /** When a batch opened at `nowMs` is due at the latest; undefined where messages are not batched. */

@@ -4,6 +4,7 @@ import type { Suppression, SuppressionSource } from '../domain/suppression.ts';
 import { auditWrite, type Origin } from './audit.ts';
 import type { Deps } from './deps.ts';
 import { type Key, keys } from './keys.ts';
+import { newestFirst, type Page } from './newest-first.ts';
 import { ConditionFailed, inParallel, type Table, type Write } from './table.ts';
 
 /**
@@ -222,19 +223,12 @@ export async function importSuppressions(
 export async function listSuppressions(
   table: Table,
   tenantId: string,
-  step: { limit: number; before?: string },
+  step: Page,
 ): Promise<{ items: Suppression[]; next?: string }> {
   const { pk } = keys.suppression(tenantId, 0, '');
-  const found = await table.query<Suppression & Key>({
-    pk,
-    skPrefix: 'S#',
-    descending: true,
-    limit: step.limit,
-    ...(step.before === undefined ? {} : { start: { pk, sk: `S#${step.before}` } }),
-  });
-  const last = found.items.at(-1);
-  if (found.next === undefined || last === undefined) return { items: found.items };
-  return { items: found.items, next: last.sk.slice('S#'.length) };
+  const keyOf = (place: string): Key => ({ pk, sk: `S#${place}` });
+  const { items, last } = await newestFirst<Suppression & Key>(table, keyOf, step);
+  return last === undefined ? { items } : { items, next: last.sk.slice('S#'.length) };
 }
 
 /** False: somebody changed one of the items in between, and nothing was written. */

@@ -1,5 +1,6 @@
 import { adminTenant, auditWrite, type Origin } from './audit.ts';
 import { keys } from './keys.ts';
+import { newestById, type Page } from './newest-first.ts';
 import { ConditionFailed, type Item, type Table, type Write } from './table.ts';
 
 /** How many days things are kept (requirements C11). */
@@ -139,11 +140,8 @@ export async function deleteTenant(deps: Writer, origin: Origin, id: string): Pr
 }
 
 /** Newest first; `before` is the id of the last one of the page before. */
-export async function listTenants(
-  table: Table,
-  page: { limit: number; before?: string },
-): Promise<{ items: Tenant[]; next?: string }> {
-  const refs = await newestFirst<{ id: string }>(table, keys.tenantRef(page.before ?? ''), page);
+export async function listTenants(table: Table, page: Page): Promise<{ items: Tenant[]; next?: string }> {
+  const refs = await newestById<{ id: string }>(table, keys.tenantRef, page);
   const tenants = await table.getMany<Tenant>(refs.items.map((ref) => keys.tenant(ref.id)));
   const items = tenants.filter((tenant) => tenant !== undefined);
   return refs.next === undefined ? { items } : { items, next: refs.next };
@@ -202,11 +200,8 @@ export async function deletePlan(deps: Writer, origin: Origin, id: string): Prom
 }
 
 /** Newest first; `before` is the id of the last one of the page before. */
-export async function listPlans(
-  table: Table,
-  page: { limit: number; before?: string },
-): Promise<{ items: Plan[]; next?: string }> {
-  return await newestFirst<Plan>(table, keys.plan(page.before ?? ''), page);
+export async function listPlans(table: Table, page: Page): Promise<{ items: Plan[]; next?: string }> {
+  return await newestById<Plan>(table, keys.plan, page);
 }
 
 /** Makes sure that the tenant exists; one that does is left as it is. */
@@ -254,21 +249,4 @@ function settingsUpdate(type: string, changes: Item): { update: string; names: R
     names: { '#type': 'type', ...Object.fromEntries(given.map(([name]) => [`#${name}`, name])) },
     values: { ':type': type, ...Object.fromEntries(set.map(([name, value]) => [`:${name}`, value])) },
   };
-}
-
-async function newestFirst<T extends { id: string }>(
-  table: Table,
-  start: { pk: string; sk: string },
-  page: { limit: number; before?: string },
-): Promise<{ items: T[]; next?: string }> {
-  const found = await table.query<T>({
-    pk: start.pk,
-    descending: true,
-    limit: page.limit,
-    ...(page.before === undefined ? {} : { start: { ...start } }),
-  });
-  const last = found.items.at(-1);
-  return found.next === undefined || last === undefined
-    ? { items: found.items }
-    : { items: found.items, next: last.id };
 }

@@ -13,6 +13,7 @@ import makeWASocket, {
 import { WA_CERT_DETAILS } from '@whiskeysockets/baileys/lib/Defaults/index.js';
 import { onTestFinished } from 'vitest';
 import { type Simulator, type SimulatorOptions, startSimulator } from '../../simulator/server.ts';
+import { silentLogger } from '../harness/silent-logger.ts';
 
 /** Real Baileys with its keys in memory, for tests: what it stores can be copied and put back. */
 export type Auth = { creds: AuthenticationCreds; keys: Map<string, unknown> };
@@ -38,16 +39,6 @@ export type Client = {
 
 // Baileys' Signal library prints sessions, private keys included, when it closes them.
 console.info = () => undefined;
-
-const silent = {
-  level: 'silent',
-  child: () => silent,
-  trace: () => undefined,
-  debug: () => undefined,
-  info: () => undefined,
-  warn: () => undefined,
-  error: () => undefined,
-};
 
 const WAIT_MS = 8_000;
 
@@ -87,7 +78,7 @@ export function connect(simulator: Address, auth: Auth, options: Partial<UserFac
   const sock = makeWASocket({
     waWebSocketUrl: simulator.whatsappUrl,
     auth: { creds: auth.creds, keys: keyStore(auth.keys) },
-    logger: silent,
+    logger: silentLogger,
     browser: Browsers.macOS('Chrome'),
     syncFullHistory: false,
     markOnlineOnConnect: false,

@@ -18,7 +18,7 @@ import { PacelineError } from '../../../lib/domain/errors.ts';
 import { normalisePhone } from '../../../lib/domain/phone.ts';
 import { accountView } from '../../../lib/domain/views/account.ts';
 import { type ApiScope, type Call, idFor, originOf, pathId, tenantOf } from '../context.ts';
-import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
+import { pagesOf } from '../cursor.ts';
 import { invalid } from '../field-errors.ts';
 import {
   type Api,
@@ -37,6 +37,7 @@ import {
 import { accountInput, accountPatch, accountSchema } from '../schemas/account.ts';
 
 const tags = ['Accounts'];
+const pages = pagesOf('accounts');
 
 export function accountRoutes(app: Api, scope: ApiScope): void {
   const { deps } = scope;
@@ -94,7 +95,7 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
     async (c) => {
       const { id: tenantId } = tenantOf(c);
       const { limit, cursor, status } = c.req.valid('query');
-      let before = decodeCursor(cursor, 'accounts', { b: idPosition })?.b;
+      let { before } = pages.asked({ limit, cursor });
       const found: AccountPair[] = [];
       do {
         const room = limit - found.length;
@@ -109,8 +110,10 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
         before = page.next;
       } while (before !== undefined && found.length < limit);
       const primary = await primaryAmong(scope, tenantId, found);
-      const nextCursor = before === undefined ? null : encodeCursor('accounts', { b: before });
-      return c.json({ items: found.map((pair) => accountView(pair, primary)), nextCursor }, 200);
+      return c.json(
+        { items: found.map((pair) => accountView(pair, primary)), nextCursor: pages.cursorAt(before) },
+        200,
+      );
     },
   );
 

@@ -4,7 +4,7 @@ import { adminTenant } from '../../../lib/aws/audit.ts';
 import { ConditionFailed } from '../../../lib/aws/table.ts';
 import { type FieldError, PacelineError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, type Call, originOf, pathId } from '../context.ts';
-import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
+import { pagesOf } from '../cursor.ts';
 import { invalid } from '../field-errors.ts';
 import {
   type Api,
@@ -21,6 +21,7 @@ import {
 import { keyInput, keySchema, keyView, newKeySchema } from '../schemas/admin.ts';
 
 const tags = ['Administration'];
+const pages = pagesOf('api-keys');
 /** Admins name the tenant whose keys they mean; without it they mean the admin keys. */
 const tenantQuery = z.strictObject({ tenantId: z.string().max(60).optional() });
 
@@ -88,15 +89,10 @@ export function apiKeyRoutes(app: Api, scope: ApiScope): void {
       responses: { 200: answer(pageOf('ApiKeyPage', keySchema), 'One page'), ...problems(400, 401, 403, 422) },
     }),
     async (c) => {
-      const { limit, cursor, tenantId } = c.req.valid('query');
-      const before = decodeCursor(cursor, 'api-keys', { b: idPosition })?.b;
-      const page = await listKeys(
-        deps.table,
-        ownerOf(c, tenantId),
-        before === undefined ? { limit } : { limit, before },
-      );
-      const nextCursor = page.next === undefined ? null : encodeCursor('api-keys', { b: page.next });
-      return c.json({ items: page.items.map(keyView), nextCursor }, 200);
+      const query = c.req.valid('query');
+      const asked = pages.asked(query);
+      const page = await listKeys(deps.table, ownerOf(c, query.tenantId), asked);
+      return c.json({ items: page.items.map(keyView), nextCursor: pages.cursorAt(page.next) }, 200);
     },
   );
 

@@ -1,13 +1,15 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { adminTenant, listAudit } from '../../../lib/aws/audit.ts';
 import type { ApiScope } from '../context.ts';
-import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
+import { pagesOf } from '../cursor.ts';
 import { type Api, answer, pageOf, pageQuery, problems, secured } from '../openapi.ts';
 import { auditSchema, auditView } from '../schemas/admin.ts';
 
 const time = z.iso.datetime({ offset: true }).optional();
 /** Where the log of what admins do begins at the earliest. */
 const beginning = Date.UTC(2026, 0, 1);
+
+const pages = pagesOf('audit');
 
 export function auditRoutes(app: Api, scope: ApiScope): void {
   const { deps } = scope;
@@ -30,12 +32,10 @@ export function auditRoutes(app: Api, scope: ApiScope): void {
       // One more millisecond: `until` is exclusive, and this very moment counts.
       const nowMs = deps.nowMs() + 1;
       const untilMs = Math.min(until === undefined ? nowMs : Date.parse(until), nowMs);
-      const before = decodeCursor(cursor, 'audit', { b: idPosition })?.b;
-      const range = { sinceMs, untilMs, limit, ...(before === undefined ? {} : { before }) };
+      const range = { sinceMs, untilMs, ...pages.asked({ limit, cursor }) };
       const page = untilMs <= sinceMs ? { items: [] } : await listAudit(deps.table, tenant?.id ?? adminTenant, range);
       const next = 'next' in page ? page.next : undefined;
-      const nextCursor = next === undefined ? null : encodeCursor('audit', { b: next });
-      return c.json({ items: page.items.map(auditView), nextCursor }, 200);
+      return c.json({ items: page.items.map(auditView), nextCursor: pages.cursorAt(next) }, 200);
     },
   );
 }

@@ -8,7 +8,7 @@ import { type FieldError, PacelineError } from '../../../lib/domain/errors.ts';
 import { contractView } from '../../../lib/domain/views/contract.ts';
 import { type ApiScope, idFor, originOf, tenantOf } from '../context.ts';
 import { contractOf, viewOf, withCounters } from '../contract-reading.ts';
-import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
+import { pagesOf } from '../cursor.ts';
 import { invalid } from '../field-errors.ts';
 import {
   type Api,
@@ -26,6 +26,7 @@ import { acceptRows, checkMessage, checkRecipients } from '../recipients.ts';
 import { contractInput, contractSchema, recipientsInput, visibleStates } from '../schemas/contract.ts';
 
 const tags = ['Contracts'];
+const pages = pagesOf('contracts');
 /** Contracts looked at in one request of a filtered list; the cursor goes on behind them. */
 const maxLookedAt = 1000;
 
@@ -185,7 +186,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
     async (c) => {
       const { id: tenantId } = tenantOf(c);
       const { limit, cursor, status, accountId } = c.req.valid('query');
-      let before = decodeCursor(cursor, 'contracts', { b: idPosition })?.b;
+      let { before } = pages.asked({ limit, cursor });
       const found: Contract[] = [];
       let lookedAt = 0;
       do {
@@ -206,7 +207,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       const now = deps.nowMs();
       const full = await withCounters(scope, found);
       const items = full.map(({ contract, counter, pair }) => contractView(contract, counter, pair, now));
-      return c.json({ items, nextCursor: before === undefined ? null : encodeCursor('contracts', { b: before }) }, 200);
+      return c.json({ items, nextCursor: pages.cursorAt(before) }, 200);
     },
   );
 

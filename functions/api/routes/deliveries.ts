@@ -8,7 +8,7 @@ import { deliveryView } from '../../../lib/domain/views/delivery.ts';
 import { isoOf } from '../../../lib/domain/views/times.ts';
 import type { Endpoint } from '../../../lib/domain/webhooks/endpoint.ts';
 import { type ApiScope, type Call, idFor, originOf, pathId, tenantOf } from '../context.ts';
-import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
+import { pagesOf } from '../cursor.ts';
 import { invalid } from '../field-errors.ts';
 import {
   type Api,
@@ -27,6 +27,7 @@ import { deliverySchema, replayInput, replaySchema } from '../schemas/webhook.ts
 import { endpointOf } from './webhooks.ts';
 
 const tags = ['Webhooks'];
+const pages = pagesOf('deliveries');
 const time = z.iso.datetime({ offset: true }).optional();
 
 export function deliveryRoutes(app: Api, scope: ApiScope): void {
@@ -57,7 +58,7 @@ export function deliveryRoutes(app: Api, scope: ApiScope): void {
     async (c) => {
       const { limit, cursor, status, since, until } = c.req.valid('query');
       const { tenantId, id } = await endpointOf(scope, c, c.req.valid('param').id);
-      const after = decodeCursor(cursor, 'deliveries', { b: idPosition })?.b;
+      const { before: after } = pages.asked({ limit, cursor });
       const page = await listDeliveries(
         deps.table,
         { tenantId, id },
@@ -69,8 +70,7 @@ export function deliveryRoutes(app: Api, scope: ApiScope): void {
           ...(until === undefined ? {} : { untilMs: Date.parse(until) }),
         },
       );
-      const nextCursor = page.next === undefined ? null : encodeCursor('deliveries', { b: page.next });
-      return c.json({ items: page.items.map(deliveryView), nextCursor }, 200);
+      return c.json({ items: page.items.map(deliveryView), nextCursor: pages.cursorAt(page.next) }, 200);
     },
   );
 

@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { eventDays, listEvents, withContent } from '../../../lib/aws/events.ts';
+import { eventDays, eventsKeptMs, listEvents, withContent } from '../../../lib/aws/events.ts';
 import { eventGroups, eventTypes, matchesType } from '../../../lib/domain/events.ts';
 import { type ApiScope, tenantOf } from '../context.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
@@ -7,7 +7,6 @@ import { type Api, answer, jsonBody, pageOf, pageQuery, problems, secured } from
 import { eventSchema, eventView, sentEventSchema } from '../schemas/event.ts';
 
 const time = z.iso.datetime({ offset: true }).optional();
-const keptMs = eventDays * 24 * 3_600_000;
 
 export function eventRoutes(app: Api, scope: ApiScope): void {
   const { deps } = scope;
@@ -49,7 +48,11 @@ export function eventRoutes(app: Api, scope: ApiScope): void {
       const { limit, cursor, since, until, type } = c.req.valid('query');
       // One more millisecond: `until` is exclusive, and this very moment counts.
       const nowMs = deps.nowMs() + 1;
-      const sinceMs = Math.max(since === undefined ? 0 : Date.parse(since), tenant.createdAt - 1000, nowMs - keptMs);
+      const sinceMs = Math.max(
+        since === undefined ? 0 : Date.parse(since),
+        tenant.createdAt - 1000,
+        nowMs - eventsKeptMs,
+      );
       const untilMs = Math.min(until === undefined ? nowMs : Date.parse(until), nowMs);
       const before = decodeCursor(cursor, 'events', { a: z.int().min(0).max(9_999_999_999_999), b: idPosition });
       const range = {

@@ -10,7 +10,7 @@ import {
 } from '../../../lib/aws/tenants.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, idFor, originOf, pathId } from '../context.ts';
-import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
+import { pagesOf } from '../cursor.ts';
 import {
   type Api,
   answer,
@@ -27,6 +27,7 @@ import {
 import { planInput, planPatch, planSchema, planView } from '../schemas/admin.ts';
 
 const tags = ['Administration'];
+const pages = pagesOf('plans');
 
 const unlimited: Omit<PlanSettings, 'name'> = {
   rateLimitPerSec: null,
@@ -73,11 +74,8 @@ export function planRoutes(app: Api, scope: ApiScope): void {
       responses: { 200: answer(pageOf('PlanPage', planSchema), 'One page'), ...problems(400, 401, 403, 422) },
     }),
     async (c) => {
-      const { limit, cursor } = c.req.valid('query');
-      const before = decodeCursor(cursor, 'plans', { b: idPosition })?.b;
-      const page = await listPlans(deps.table, before === undefined ? { limit } : { limit, before });
-      const nextCursor = page.next === undefined ? null : encodeCursor('plans', { b: page.next });
-      return c.json({ items: page.items.map(planView), nextCursor }, 200);
+      const page = await listPlans(deps.table, pages.asked(c.req.valid('query')));
+      return c.json({ items: page.items.map(planView), nextCursor: pages.cursorAt(page.next) }, 200);
     },
   );
 

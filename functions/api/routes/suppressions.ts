@@ -15,7 +15,7 @@ import { normalisePhone } from '../../../lib/domain/phone.ts';
 import { lidForm, type Suppression } from '../../../lib/domain/suppression.ts';
 import { suppressionView } from '../../../lib/domain/views/suppression.ts';
 import { type ApiScope, type Call, originOf, tenantOf } from '../context.ts';
-import { decodeCursor, encodeCursor } from '../cursor.ts';
+import { pagesOf } from '../cursor.ts';
 import { invalid, maxListedErrors } from '../field-errors.ts';
 import {
   type Api,
@@ -40,7 +40,7 @@ const stepItems = 1000;
 /** Answers of a function end at 6 MB, escaped; larger lists are fetched from S3. */
 const maxInlineBytes = 3_000_000;
 /** `<13 digits ms>#<person>`: a place in the caller's own list. */
-const position = z.string().regex(/^\d{13}#(lid:)?\d{1,20}$/);
+const pages = pagesOf('suppressions', z.string().regex(/^\d{13}#(lid:)?\d{1,20}$/));
 
 const phoneParam = z.object({
   phone: z.string().openapi({
@@ -67,12 +67,9 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       },
     }),
     async (c) => {
-      const { limit, cursor } = c.req.valid('query');
-      const before = decodeCursor(cursor, 'suppressions', { b: position })?.b;
-      const step = { limit, ...(before === undefined ? {} : { before }) };
+      const step = pages.asked(c.req.valid('query'));
       const { items, next } = await listSuppressions(deps.table, tenantOf(c).id, step);
-      const nextCursor = next === undefined ? null : encodeCursor('suppressions', { b: next });
-      return c.json({ items: items.map(suppressionView), nextCursor }, 200);
+      return c.json({ items: items.map(suppressionView), nextCursor: pages.cursorAt(next) }, 200);
     },
   );
 

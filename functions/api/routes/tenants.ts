@@ -11,7 +11,7 @@ import {
 } from '../../../lib/aws/tenants.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, idFor, originOf, pathId } from '../context.ts';
-import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
+import { pagesOf } from '../cursor.ts';
 import { invalid } from '../field-errors.ts';
 import {
   type Api,
@@ -29,6 +29,7 @@ import {
 import { tenantInput, tenantPatch, tenantSchema, tenantView } from '../schemas/admin.ts';
 
 const tags = ['Administration'];
+const pages = pagesOf('tenants');
 
 export function tenantRoutes(app: Api, scope: ApiScope): void {
   const { deps } = scope;
@@ -75,11 +76,8 @@ export function tenantRoutes(app: Api, scope: ApiScope): void {
       responses: { 200: answer(pageOf('TenantPage', tenantSchema), 'One page'), ...problems(400, 401, 403, 422) },
     }),
     async (c) => {
-      const { limit, cursor } = c.req.valid('query');
-      const before = decodeCursor(cursor, 'tenants', { b: idPosition })?.b;
-      const page = await listTenants(deps.table, before === undefined ? { limit } : { limit, before });
-      const nextCursor = page.next === undefined ? null : encodeCursor('tenants', { b: page.next });
-      return c.json({ items: page.items.map(tenantView), nextCursor }, 200);
+      const page = await listTenants(deps.table, pages.asked(c.req.valid('query')));
+      return c.json({ items: page.items.map(tenantView), nextCursor: pages.cursorAt(page.next) }, 200);
     },
   );
 

@@ -14,7 +14,7 @@ import { type Endpoint, mostEndpoints } from '../../../lib/domain/webhooks/endpo
 import { newSigningSecret } from '../../../lib/domain/webhooks/signature.ts';
 import { EgressFailed, EgressRefused } from '../../../lib/runtime/egress/errors.ts';
 import { type ApiScope, type Call, idFor, originOf, tenantOf } from '../context.ts';
-import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
+import { pagesOf } from '../cursor.ts';
 import { invalid } from '../field-errors.ts';
 import {
   type Api,
@@ -32,6 +32,7 @@ import {
 import { newWebhookSchema, webhookInput, webhookPatch, webhookSchema } from '../schemas/webhook.ts';
 
 const tags = ['Webhooks'];
+const pages = pagesOf('webhooks');
 
 export function webhookRoutes(app: Api, scope: ApiScope): void {
   const { deps } = scope;
@@ -91,15 +92,8 @@ export function webhookRoutes(app: Api, scope: ApiScope): void {
       responses: { 200: answer(pageOf('WebhookPage', webhookSchema), 'One page'), ...problems(400, 401, 403, 422) },
     }),
     async (c) => {
-      const { limit, cursor } = c.req.valid('query');
-      const before = decodeCursor(cursor, 'webhooks', { b: idPosition })?.b;
-      const page = await listEndpoints(
-        deps.table,
-        tenantOf(c).id,
-        before === undefined ? { limit } : { limit, before },
-      );
-      const nextCursor = page.next === undefined ? null : encodeCursor('webhooks', { b: page.next });
-      return c.json({ items: page.items.map(endpointView), nextCursor }, 200);
+      const page = await listEndpoints(deps.table, tenantOf(c).id, pages.asked(c.req.valid('query')));
+      return c.json({ items: page.items.map(endpointView), nextCursor: pages.cursorAt(page.next) }, 200);
     },
   );
 
