@@ -61,14 +61,6 @@ export class AccountRunner {
       recover: (error) => this.recover(error),
     });
     this.record = new AccountRecord(deps, this.hold, account, (why) => this.fence(why));
-    this.receipts = new Receipts({
-      table: deps.table,
-      clock: deps.clock,
-      sent: deps.sent,
-      tenantId: account.tenantId,
-      mayAct: () => this.mayAct(),
-      failed: (error) => this.deps.failed('receipt', error),
-    });
     this.inbound = new Inbound(
       deps,
       this.hold,
@@ -77,6 +69,15 @@ export class AccountRunner {
     );
     this.sender = new Sender(deps, this.hold, hot.inHand);
     this.loop = new SendLoop(deps, this.hold, account, hot, this.sender);
+    this.receipts = new Receipts({
+      table: deps.table,
+      clock: deps.clock,
+      sent: deps.sent,
+      tenantId: account.tenantId,
+      mayAct: () => this.mayAct(),
+      failed: (error) => this.deps.failed('receipt', error),
+      join: (messageId, receipts) => this.loop.join(messageId, receipts),
+    });
     this.events = new ConnectionEvents(deps, this.hold, lastActivity(account, hot));
     this.connection = new Connection({
       deps,
@@ -321,6 +322,8 @@ export class AccountRunner {
     this.mode = 'gone';
     this.links.end();
     this.inbound.abandon();
+    // Receipts that wait for an outcome nobody writes any more are given back.
+    this.sender.kept.settle(false);
     this.connection.live?.abort();
     this.turns.cancel();
     this.halting.abort();

@@ -13,12 +13,14 @@ export interface Taken {
 
 /** An entry older than this in our hands may be on its way to us again: it is dropped, and comes back. */
 const freshMs = (laneVisibilitySec - 5) * 1000;
-/** How long done entries wait for company before they are deleted. */
-const deleteAfterMs = 500;
+/** Done entries wait for company before they are deleted, until so long after they were taken: before they show again. */
+const deleteByMs = (laneVisibilitySec - 10) * 1000;
+/** As many a request deletes. */
+const deletedAtOnce = 10;
 
 /**
- * Takes entries from an account's two lanes, express first, and deletes them when they are done, ten a request. It asks SQS only when
- * told that the table's count is above zero.
+ * Takes entries from an account's two lanes, express first, and deletes them when they are done, ten a request where there are so many. It asks SQS
+ * only when told that the table's count is above zero.
  */
 export class LaneReader {
   private readonly sqs: Sqs;
@@ -26,7 +28,7 @@ export class LaneReader {
   private readonly clock: Clock;
   private readonly held: Record<Lane, Taken[]> = { express: [], bulk: [] };
   private readonly silentSinceMs: Record<Lane, number | undefined> = { express: undefined, bulk: undefined };
-  private readonly done: Record<Lane, { receipt: string; atMs: number }[]> = { express: [], bulk: [] };
+  private readonly done: Record<Lane, Taken[]> = { express: [], bulk: [] };
 
   constructor(sqs: Sqs, urls: Record<Lane, string>, clock: Clock) {
     this.sqs = sqs;
@@ -44,6 +46,16 @@ export class LaneReader {
     return lanes.flatMap((lane) => this.held[lane].map(({ entry }) => entry));
   }
 
+  /**
+   * Fetches entries that are there now, without waiting for any and leaving those that are done to be deleted later. Answers whether there is a next
+   * one; what is done and not deleted may hide its recipient's next entry.
+   */
+  async glance(counts: Record<Lane, number>, max: number): Promise<boolean> {
+    const lane = counts.express > 0 ? 'express' : 'bulk';
+    if (counts[lane] > 0) await this.receive(lane, { max, waitSec: 0 });
+    return this.hasNext;
+  }
+
   /** The next entry, or undefined when none came within `waitSec`. `counts` is what the table says the lanes hold. */
   async take(
     counts: Record<Lane, number>,
@@ -57,17 +69,19 @@ export class LaneReader {
     await this.flushLane(lane);
     // A short look where the other lane has work too, so that a count that is wrong does not hold it up.
     const other = lane === 'express' && (counts.bulk > 0 || this.held.bulk.length > 0);
-    const received = await receiveFromLane(this.sqs, this.urls[lane], {
-      ...options,
-      waitSec: other ? 0 : options.waitSec,
-    });
-    const takenAtMs = this.clock.monotonicMs();
-    if (received.length > 0) this.silentSinceMs[lane] = undefined;
-    else this.silentSinceMs[lane] ??= takenAtMs;
-    this.held[lane].push(...received.map(({ entry, receipt }) => ({ lane, entry, receipt, takenAtMs })));
+    const received = await this.receive(lane, { ...options, waitSec: other ? 0 : options.waitSec });
+    if (received > 0) this.silentSinceMs[lane] = undefined;
+    else this.silentSinceMs[lane] ??= this.clock.monotonicMs();
     const first = this.keptOf(lane);
     if (first !== undefined || !other) return first;
     return await this.take({ express: 0, bulk: counts.bulk }, options);
+  }
+
+  private async receive(lane: Lane, options: { max: number; waitSec: number; signal?: AbortSignal }): Promise<number> {
+    const received = await receiveFromLane(this.sqs, this.urls[lane], options);
+    const takenAtMs = this.clock.monotonicMs();
+    this.held[lane].push(...received.map(({ entry, receipt }) => ({ lane, entry, receipt, takenAtMs })));
+    return received.length;
   }
 
   /** How long the longest silent lane has given nothing although it was asked; 0 when both gave something or were not asked. */
@@ -90,9 +104,17 @@ export class LaneReader {
   /** The entry needs no more work. */
   async finish(taken: Taken): Promise<void> {
     const done = this.done[taken.lane];
-    done.push({ receipt: taken.receipt, atMs: this.clock.monotonicMs() });
-    const oldest = done[0]?.atMs ?? 0;
-    if (done.length >= 10 || this.clock.monotonicMs() - oldest > deleteAfterMs) await this.flush();
+    done.push(taken);
+    if (done.length >= deletedAtOnce) await this.flushLane(taken.lane);
+    else await this.flushBefore(0);
+  }
+
+  /** Deletes what would show again within the next so many ms, and with it all that is done. */
+  async flushBefore(ms: number): Promise<void> {
+    const untilMs = this.clock.monotonicMs() + ms;
+    for (const lane of lanes) {
+      if (this.done[lane].some(({ takenAtMs }) => takenAtMs + deleteByMs <= untilMs)) await this.flushLane(lane);
+    }
   }
 
   /** Deletes what is done. A failure is harmless: the entry comes again and is recognised. */

@@ -1,40 +1,60 @@
-import { moveMessage, readMessage } from '../lib/aws/messages.ts';
-import { ConditionFailed, type Table } from '../lib/aws/table.ts';
-import { applyReceipt, type Message } from '../lib/domain/message.ts';
-import type { Clock } from '../lib/runtime/clock.ts';
+import { keys } from '../lib/aws/keys.ts';
+import {
+  maxSteps,
+  moveMessage,
+  readMessage,
+  type Step,
+  takeSteps,
+  takesSteps,
+  toMessage,
+} from '../lib/aws/messages.ts';
+import { ConditionFailed, type Item, type Table } from '../lib/aws/table.ts';
+import type { Message } from '../lib/domain/message.ts';
+import { afterReceipts, type TimedReceipt } from '../lib/domain/receipts.ts';
+import { Bell, type Clock } from '../lib/runtime/clock.ts';
 import type { SentMessages } from './sent-messages.ts';
 
-interface Receipt {
+interface Receipt extends TimedReceipt {
   messageId: string;
-  kind: 'delivered' | 'read';
-  at: number;
 }
 
-interface Waiting {
-  receipt: Receipt;
+/** The receipts of one message that are written together, and who waits for that. */
+interface Line {
+  messageId: string;
+  receipts: TimedReceipt[];
   written: PromiseWithResolvers<void>;
 }
 
-/** Receipts of different messages written at the same time. */
-const width = 4;
+/**
+ * How long a receipt waits for others before they are written together. Of an account that sends without limits a quarter of a second brings
+ * dozens, which then share the write of their contract's counter; nobody notices it in a receipt.
+ */
+const gatherMs = 250;
 /** A write that fails is tried again after these waits; what fails then too comes again on the next connection. */
 const waitsMs = [500, 2000, 8000];
 
 /**
- * Writes the receipts of one account. Receipts of one message are written one after the other, and only forward: an older one that
- * comes late changes nothing. A receipt for a message in hand settles it: the skipped SENT is filled in. `add` resolves when a receipt is in the
- * table or changes nothing; whoever brought it is told only then that we have it.
+ * Writes the receipts of one account: those that come within a quarter of a second in one transaction, one batch after the other, and only
+ * forward, so that an older one that comes late changes nothing.
+ *
+ *   come -> gathered -> of the message in hand: joins its outcome
+ *                   \-> of others: all in one transaction -> [one was not as thought: each by itself]
+ *
+ * `add` resolves when a receipt is in the table or changes nothing; whoever brought it is told only then that we have it.
  */
 export class Receipts {
   private readonly table: Table;
   private readonly tenantId: string;
   private readonly mayAct: () => boolean;
   private readonly failed: (error: unknown) => void;
+  private readonly join: (messageId: string, receipts: TimedReceipt[]) => Promise<boolean> | undefined;
   private readonly sent: SentMessages;
   private readonly clock: Clock;
-  private readonly waiting = new Map<string, Waiting[]>();
-  private active = 0;
-  /** The last one could not be written in all its tries: the others of a long queue do not wait as long, one after the other. */
+  private readonly never = new AbortController().signal;
+  private readonly full = new Bell();
+  private readonly waiting = new Map<string, Line>();
+  private working = false;
+  /** The last batch could not be written in all its tries: the others of a long queue do not wait as long, one after the other. */
   private failing = false;
   private idle: (() => void)[] = [];
 
@@ -45,6 +65,8 @@ export class Receipts {
     tenantId: string;
     mayAct(): boolean;
     failed(error: unknown): void;
+    /** Takes receipts of the message in hand (`KeptOutcome.join`). */
+    join(messageId: string, receipts: TimedReceipt[]): Promise<boolean> | undefined;
   }) {
     this.table = options.table;
     this.clock = options.clock;
@@ -52,96 +74,140 @@ export class Receipts {
     this.tenantId = options.tenantId;
     this.mayAct = options.mayAct;
     this.failed = options.failed;
+    this.join = options.join;
   }
 
   /** Rejects when it could not be written, or when the account is not ours any more. */
-  add(receipt: Receipt): Promise<void> {
-    const written = Promise.withResolvers<void>();
-    const line = this.waiting.get(receipt.messageId);
-    if (line !== undefined) line.push({ receipt, written });
-    else this.waiting.set(receipt.messageId, [{ receipt, written }]);
-    if (this.active < width) void this.work();
-    return written.promise;
+  add({ messageId, kind, at }: Receipt): Promise<void> {
+    const before = this.waiting.get(messageId);
+    const line = before ?? { messageId, receipts: [], written: Promise.withResolvers<void>() };
+    line.receipts.push({ kind, at });
+    // An outcome waits for nothing but this.
+    if (before === undefined && this.joined(line)) return line.written.promise;
+    this.waiting.set(messageId, line);
+    if (this.waiting.size >= maxSteps) this.full.ring();
+    if (!this.working) void this.work();
+    return line.written.promise;
   }
 
-  /** Resolves when all receipts that came so far are written or given up. */
+  /** Resolves when all receipts that came so far are written or given up; those that joined an outcome go with it. */
   async settled(): Promise<void> {
-    if (this.active === 0 && this.waiting.size === 0) return;
-    await new Promise<void>((resolve) => this.idle.push(resolve));
+    if (!this.working) return;
+    const settled = new Promise<void>((resolve) => this.idle.push(resolve));
+    this.full.ring();
+    await settled;
   }
-
-  private readonly busy = new Set<string>();
 
   private async work(): Promise<void> {
-    this.active += 1;
-    for (;;) {
-      const id = this.nextFree();
-      if (id === undefined) break;
-      const line = this.waiting.get(id) ?? [];
-      this.waiting.delete(id);
-      this.busy.add(id);
-      for (const { receipt, written } of line) await this.tryToWrite(receipt).then(written.resolve, written.reject);
-      this.busy.delete(id);
+    this.working = true;
+    while (this.waiting.size > 0) {
+      if (this.idle.length === 0 && this.waiting.size < maxSteps) {
+        await this.full.wait(this.clock, gatherMs, this.never);
+      }
+      const lines = [...this.waiting.values()].slice(0, maxSteps);
+      for (const { messageId } of lines) this.waiting.delete(messageId);
+      await this.tryToWrite(lines.filter((line) => !this.joined(line)));
     }
-    this.active -= 1;
-    if (this.active === 0 && this.waiting.size === 0) {
-      for (const resolve of this.idle.splice(0)) resolve();
-    }
+    this.working = false;
+    for (const resolve of this.idle.splice(0)) resolve();
   }
 
-  private nextFree(): string | undefined {
-    for (const id of this.waiting.keys()) if (!this.busy.has(id)) return id;
-    return undefined;
+  private joined(line: Line): boolean {
+    const joined = this.join(line.messageId, line.receipts);
+    void joined?.then((whole) => {
+      if (whole) line.written.resolve();
+      // What has been written instead is not what these follow.
+      else
+        Promise.all(line.receipts.map((receipt) => this.add({ messageId: line.messageId, ...receipt }))).then(
+          () => line.written.resolve(),
+          line.written.reject,
+        );
+    });
+    return joined !== undefined;
   }
 
-  private async tryToWrite(receipt: Receipt): Promise<void> {
-    for (let attempt = 0; ; attempt++) {
-      if (!this.mayAct()) throw new Error('the account is not ours any more');
+  /** Tries until none is left, or the waits are used up: those left are rejected. */
+  private async tryToWrite(lines: Line[]): Promise<void> {
+    const left = new Set(lines);
+    const giveUp = (error: unknown) => {
+      for (const { written } of left) written.reject(error);
+    };
+    for (let attempt = 0; left.size > 0; attempt++) {
+      if (!this.mayAct()) return giveUp(new Error('the account is not ours any more'));
       try {
-        await this.write(receipt);
+        await this.write(left);
         this.failing = false;
-        return;
       } catch (error) {
         this.failed(error);
         const waitMs = this.failing ? undefined : waitsMs[attempt];
         if (waitMs === undefined) {
           this.failing = true;
-          throw error;
+          return giveUp(error);
         }
         await this.clock.sleep(waitMs);
       }
     }
   }
 
-  private async write(receipt: Receipt): Promise<void> {
-    let message = this.sent.get(receipt.messageId);
+  /** Takes away from `left` what is in the table, or changes nothing. */
+  private async write(left: Set<Line>): Promise<void> {
+    const done = (line: Line) => {
+      left.delete(line);
+      line.written.resolve();
+    };
+    const alone: Line[] = [];
+    const together: { line: Line; step: Step }[] = [];
+    for (const [line, message] of await this.messagesOf([...left])) {
+      const after = message === undefined ? undefined : afterReceipts(message, line.receipts);
+      if (message === undefined || after === undefined) done(line);
+      else if (takesSteps(message)) together.push({ line, step: { message, ...after } });
+      else alone.push(line);
+    }
+    try {
+      if (together.length > 0) {
+        for (const moved of await takeSteps(
+          this.table,
+          together.map(({ step }) => step),
+        ))
+          this.sent.put(moved);
+        for (const { line } of together) done(line);
+      }
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error;
+      for (const { line } of together) this.sent.forget(line.messageId);
+      alone.push(...together.map(({ line }) => line));
+    }
+    for (const line of alone) {
+      await this.writeAlone(line);
+      done(line);
+    }
+  }
+
+  /** As they were when this host last wrote them; those it does not remember are read. */
+  private async messagesOf(lines: Line[]): Promise<[Line, Message | undefined][]> {
+    const known = lines.map((line): [Line, Message | undefined] => [line, this.sent.get(line.messageId)]);
+    const unknown = known.flatMap(([{ messageId }, message]) => (message === undefined ? [messageId] : []));
+    if (unknown.length === 0) return known;
+    const items = await this.table.getMany<Item>(unknown.map((id) => keys.message(this.tenantId, id)));
+    const read = new Map(items.flatMap((item) => (item === undefined ? [] : [[item.id, toMessage(item)]])));
+    return known.map(([line, message]) => [line, message ?? read.get(line.messageId)]);
+  }
+
+  private async writeAlone({ messageId, receipts }: Line): Promise<void> {
+    let message = this.sent.get(messageId);
     for (let attempt = 1; attempt <= 5; attempt++) {
-      message ??= await readMessage(this.table, this.tenantId, receipt.messageId);
-      if (message === undefined) return;
-      const to = applyReceipt(message.state, receipt.kind);
-      if (to === undefined) return;
+      message ??= await readMessage(this.table, this.tenantId, messageId);
+      const after = message === undefined ? undefined : afterReceipts(message, receipts);
+      if (message === undefined || after === undefined) return;
       try {
-        this.sent.put(await moveMessage(this.table, message, to, timesOf(message, receipt)));
+        this.sent.put(await moveMessage(this.table, message, after.to, after.change));
         return;
       } catch (error) {
         if (!(error instanceof ConditionFailed)) throw error;
-        this.sent.forget(receipt.messageId);
+        this.sent.forget(messageId);
         message = undefined;
       }
     }
     throw new Error('a message kept changing while its receipt was written');
   }
-}
-
-/** Pure: the times a receipt fills in, those of skipped steps included. A receipt that settles a send is its definite answer. */
-function timesOf(message: Message, receipt: Receipt) {
-  // WhatsApp counts in whole seconds, cut off: no step comes before the one it follows.
-  const sentAt = message.sentAt ?? receipt.at;
-  const deliveredAt = message.deliveredAt ?? Math.max(receipt.at, sentAt);
-  return {
-    sentAt,
-    deliveredAt,
-    ...(receipt.kind === 'read' ? { readAt: Math.max(receipt.at, deliveredAt) } : {}),
-    ...(message.state === 'SENDING' ? { attempts: message.attempts + 1 } : {}),
-  };
 }

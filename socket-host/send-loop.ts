@@ -1,25 +1,17 @@
-import { requestFeed } from '../lib/aws/feed-queue.ts';
-import { moveMessage, readHot } from '../lib/aws/messages.ts';
+import { moveMessage } from '../lib/aws/messages.ts';
 import { endUnknown, outcomeUnknownAfterMs, type WhyUnknown } from '../lib/aws/outcome-unknown.ts';
 import type { Hold } from '../lib/aws/ownership.ts';
 import { ConditionFailed } from '../lib/aws/table.ts';
 import type { Account, AccountHot } from '../lib/domain/account.ts';
-import { windowOf } from '../lib/domain/feed.ts';
-import { type Lane, type Message, optedOut } from '../lib/domain/message.ts';
-import {
-  afterReconnect,
-  leadMs,
-  nextWireAt,
-  type PacePlan,
-  type PaceState,
-  plan,
-  policyOf,
-  wentOut,
-} from '../lib/domain/pacing.ts';
+import { type Message, optedOut } from '../lib/domain/message.ts';
+import type { PacePlan } from '../lib/domain/pacing.ts';
+import type { TimedReceipt } from '../lib/domain/receipts.ts';
 import { Bell } from '../lib/runtime/clock.ts';
 import type { HostDeps } from './deps.ts';
 import { EndingContracts } from './ending-contracts.ts';
 import { LaneReader, type Taken } from './lane-reader.ts';
+import { LaneStock } from './lane-stock.ts';
+import { Pacer } from './pacer.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { retryWaitMs } from './retry-wait.ts';
 import { goesOn, type LeftOver, type Sender } from './sender.ts';
@@ -29,6 +21,10 @@ import { insteadOf, unknownWhen } from './withdrawal.ts';
 
 /** Lanes silent for longer than an entry can stay hidden, though the table counts some: they are fed again. */
 const refeedAfterMs = 45_000;
+/** Between the claim and typing: the claim itself, and asking who the number is. */
+const lookupMs = 500;
+/** What writing an outcome alone takes at most, as a rule: so much before the next message its waiting ends. */
+const writeMs = 100;
 /** Idle for so long, the totals are written without waiting for the next claim. */
 const flushAfterMs = 1_000;
 
@@ -38,22 +34,18 @@ export type SendEnd = 'stopped' | 'reconnect' | 'fenced';
 /**
  * Sends one account's messages, one at a time, while its connection is open; `run` is called anew for each connection.
  *
- *   ask pacing -> take from a lane -> read text and contract -> wait -> claim -> lookup -> delay, typing -> wire -> ack -> outcome -> delete
+ *   ask pacing -> take from a lane -> read text and contract -> wait, delay -> claim -> lookup -> typing -> wire -> ack -> outcome -> delete
  *
  * A message whose fate is open when the connection ends is settled first on the next one. SQS is asked only while the table counts
  * messages in the lanes; more is asked of the feed when half a window is left, and once when the lanes have run dry.
  */
 export class SendLoop {
   private readonly deps: HostDeps;
-  private readonly hold: Hold;
   private readonly sender: Sender;
   private readonly lanes: LaneReader;
   private readonly bell = new Bell();
-  private account: Account;
-  private pace: PaceState;
-  private counts: Record<Lane, number>;
-  private countsStale = true;
-  private feedAsked = false;
+  private readonly pacer: Pacer;
+  private readonly stock: LaneStock;
   private worked = false;
   private failures = 0;
   /** The lane entry of a message whose fate is open: deleted once it is settled, for it blocks its recipient's other messages. */
@@ -64,11 +56,9 @@ export class SendLoop {
 
   constructor(deps: HostDeps, hold: Hold, account: Account, hot: AccountHot, sender: Sender) {
     this.deps = deps;
-    this.hold = hold;
-    this.account = account;
     this.sender = sender;
-    this.pace = hot.pace;
-    this.counts = { express: hot.queuedExpress, bulk: hot.queuedBulk };
+    this.pacer = new Pacer(deps, account, hot.pace);
+    this.stock = new LaneStock(deps, hold, hot);
     this.ahead = new ReadAhead(deps.table);
     this.ending = new EndingContracts(deps.table, deps.clock);
     this.lanes = new LaneReader(deps.sqs, account.laneUrls, deps.clock);
@@ -76,15 +66,21 @@ export class SendLoop {
 
   /** The account changed, or its lanes hold something new. */
   look(account: Account): void {
-    this.account = account;
-    this.countsStale = true;
-    this.feedAsked = false;
+    this.pacer.account = account;
+    this.stock.look();
     this.bell.ring();
+  }
+
+  /** `KeptOutcome.join`; what has joined is waited for no longer. */
+  join(messageId: string, receipts: TimedReceipt[]): Promise<boolean> | undefined {
+    const joined = this.sender.kept.join(messageId, receipts);
+    if (joined !== undefined) this.bell.ring();
+    return joined;
   }
 
   /** Whether the table, when last asked, counted messages in the lanes. */
   get hasWork(): boolean {
-    return this.counts.express > 0 || this.counts.bulk > 0;
+    return this.stock.some;
   }
 
   /** Until the signal fires, the connection must be renewed, or the account is not ours any more. */
@@ -98,10 +94,9 @@ export class SendLoop {
   }
 
   private async send(session: TransportSession, signal: AbortSignal): Promise<SendEnd> {
-    const { clock, random } = this.deps;
     this.ahead.clear();
-    this.pace = afterReconnect(policyOf(this.account), this.pace, { nowMs: clock.nowMs(), random });
-    this.countsStale = true;
+    this.pacer.reconnected();
+    this.stock.stale = true;
     // An owner before us may have died with a retry due: once the lanes are dry the feed is asked.
     this.worked = true;
     const end = await this.sendLeftOver(session, signal);
@@ -135,7 +130,7 @@ export class SendLoop {
       if (this.sender.openMessageId !== undefined) throw error;
       this.deps.failed('send', error);
       this.failures += 1;
-      this.countsStale = true;
+      this.stock.stale = true;
       await this.deps.clock.sleep(retryWaitMs(this.failures, this.deps.random), signal);
       return undefined;
     }
@@ -143,22 +138,26 @@ export class SendLoop {
 
   private async step(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
-    if (!this.lanes.hasNext && !(await this.sender.writeOutcome())) return 'fenced';
-    if (this.countsStale) await this.refreshCounts();
+    if (this.stock.stale) await this.stock.refresh();
+    const waitMs = this.hasWork ? this.pacer.waitMs : Number.POSITIVE_INFINITY;
+    const holdMs = Math.min(this.sender.kept.holdMs, waitMs - writeMs);
+    if (holdMs > 0) {
+      await this.bell.wait(clock, holdMs, signal);
+      return undefined;
+    }
+    const goesOn = waitMs <= 0 && (this.lanes.hasNext || (await this.glance()));
+    if (!goesOn && !(await this.sender.writeOutcome())) return 'fenced';
     if (this.ending.due) {
       if (!(await this.sender.writeOutcome())) return 'fenced';
-      if (await this.ending.anyComplete()) await this.askFeed('feed');
+      if (await this.ending.anyComplete()) await this.stock.askFeed('feed');
     }
-    if (this.counts.express <= 0 && this.counts.bulk <= 0) return await this.rest(signal);
-    const policy = policyOf(this.account);
-    const waitMs = this.nextWireAt() - leadMs(policy) - clock.nowMs();
+    if (!this.hasWork) return await this.rest(signal);
     if (waitMs > 0) {
-      if (!(await this.sender.writeOutcome())) return 'fenced';
-      await this.lanes.flush();
+      await this.lanes.flushBefore(waitMs);
       await this.bell.wait(clock, waitMs, signal);
       return undefined;
     }
-    const taken = await this.take(policy === undefined ? 10 : 1, signal);
+    const taken = await this.take(signal);
     if (taken === undefined) return undefined;
     try {
       return await this.handle(taken, session, signal);
@@ -174,35 +173,44 @@ export class SendLoop {
     this.lanes.forgiveSilence();
     await this.lanes.flush();
     if (this.worked) {
-      await this.askFeed('feed');
+      await this.stock.askFeed('feed');
       this.worked = false;
       this.ending.forget();
     }
     const untilRetryMs = Math.max(0, this.nextRetryAtMs - clock.nowMs());
     await this.bell.wait(clock, Math.min(untilRetryMs, this.sender.dirty ? flushAfterMs : untilRetryMs), signal);
     if (this.nextRetryAtMs <= clock.nowMs()) {
-      await this.askFeed('feed');
+      await this.stock.askFeed('feed');
       this.nextRetryAtMs = Number.POSITIVE_INFINITY;
     }
-    if (this.countsStale || signal.aborted) return undefined;
+    if (this.stock.stale || signal.aborted) return undefined;
     return (await this.sender.flush()) ? undefined : 'fenced';
   }
 
-  private async take(max: number, signal: AbortSignal): Promise<Taken | undefined> {
+  /** Whether a next message is there at once, so that an outcome that is kept can go with its claim. */
+  private async glance(): Promise<boolean> {
+    if (this.sender.kept.outcome === undefined) return false;
+    return await this.lanes.glance(this.stock.counts, this.pacer.ahead).catch((error: unknown) => {
+      this.deps.failed('receive', error);
+      return false;
+    });
+  }
+
+  private async take(signal: AbortSignal): Promise<Taken | undefined> {
     const { clock } = this.deps;
     let taken: Taken | undefined;
     try {
-      taken = await this.lanes.take(this.counts, { max, waitSec: 5, signal });
+      taken = await this.lanes.take(this.stock.counts, { max: this.pacer.ahead, waitSec: 5, signal });
     } catch (error) {
       if (signal.aborted) return undefined;
       this.deps.failed('receive', error);
       await clock.sleep(1000, signal);
       return undefined;
     }
-    if (taken === undefined) this.countsStale = true;
+    if (taken === undefined) this.stock.stale = true;
     if (this.lanes.silenceMs() > refeedAfterMs) {
       this.lanes.forgiveSilence();
-      await this.askFeed('refeed');
+      await this.stock.askFeed('refeed');
     }
     return taken;
   }
@@ -220,14 +228,13 @@ export class SendLoop {
     if (clock.nowMs() - (message.openSince ?? clock.nowMs()) > outcomeUnknownAfterMs) {
       return await this.giveUp(taken, message);
     }
-    const planned = this.plan(text);
-    if (planned.startAt > clock.nowMs()) {
-      if (!(await this.sender.writeOutcome())) return 'fenced';
-      await clock.sleep(planned.startAt - clock.nowMs(), signal);
-      if (signal.aborted) {
-        this.lanes.putBack(taken);
-        return undefined;
-      }
+    const planned = this.pacer.plan(text);
+    // The delay before typing passes first: as late as possible, a claim leaves least in doubt.
+    const claimAt = Math.max(planned.startAt, planned.wireAt - planned.typingMs - lookupMs);
+    if (!(await this.waitToClaim(claimAt, signal))) return 'fenced';
+    if (signal.aborted && claimAt > clock.nowMs()) {
+      this.lanes.putBack(taken);
+      return undefined;
     }
     const instead = await insteadOf(this.deps.table, message, session.lidOf(message.to));
     if (instead !== undefined) return await this.withdraw(taken, message, instead);
@@ -238,7 +245,7 @@ export class SendLoop {
       case 'fenced':
         return 'fenced';
       case 'stale':
-        this.countsStale = true;
+        this.stock.stale = true;
         await this.lanes.finish(taken);
         return undefined;
       case 'suppressed':
@@ -246,14 +253,27 @@ export class SendLoop {
       default:
         return claimed satisfies never;
     }
-    this.pace = planned.next;
-    await this.leftLane(taken.lane);
+    this.pacer.claimed(planned);
+    await this.stock.left(taken.lane, this.pacer.policy);
     const end = await this.sendOne(session, claimed.message, text, planned);
     if (end === undefined) {
       if (contract !== undefined) this.ending.sentOf(contract);
       await this.lanes.finish(taken);
     } else this.openEntry = taken;
     return end;
+  }
+
+  /** Until `atMs`, or the signal. An outcome that is kept is written on the way, unless it can go with the claim. False: fenced. */
+  private async waitToClaim(atMs: number, signal: AbortSignal): Promise<boolean> {
+    const { clock } = this.deps;
+    for (;;) {
+      const leftMs = atMs - clock.nowMs();
+      if (leftMs <= 0 || signal.aborted) return true;
+      const { outcome, holdMs } = this.sender.kept;
+      if (outcome !== undefined && holdMs <= 0 && leftMs > writeMs) {
+        if (!(await this.sender.writeOutcome())) return false;
+      } else await this.bell.wait(clock, holdMs > 0 ? Math.min(leftMs, holdMs) : leftMs, signal);
+    }
   }
 
   private async sendOne(
@@ -264,7 +284,7 @@ export class SendLoop {
   ): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
     const onWire = () => {
-      this.pace = wentOut(this.pace, clock.nowMs());
+      this.pacer.wentOut();
     };
     // Not cut short by the signal: a message in hand is sent in its time or not at all.
     const courtesy = async () => {
@@ -306,7 +326,7 @@ export class SendLoop {
     const again = () => this.sendAgain(left, session, signal);
     if (!left.suspect) return await again();
     // Pacing is waited for before the turn, which others wait for; so courtesies are left out.
-    await this.deps.clock.sleep(this.nextWireAt() - this.deps.clock.nowMs(), signal);
+    await this.deps.clock.sleep(this.pacer.nextWireAt() - this.deps.clock.nowMs(), signal);
     const end = await turnUnless(this.deps.suspects, signal, again);
     return end ?? (signal.aborted ? 'stopped' : undefined);
   }
@@ -317,7 +337,7 @@ export class SendLoop {
     signal: AbortSignal,
   ): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
-    const planned = this.plan(left.text);
+    const planned = this.pacer.plan(left.text);
     await clock.sleep(planned.startAt - clock.nowMs(), signal);
     if (signal.aborted) return 'stopped';
     const claimed = await this.sender.claim(left.message, planned.next);
@@ -326,7 +346,7 @@ export class SendLoop {
     // A receipt that came meanwhile has settled it, which the totals lack.
     if (claimed.kind === 'stale') await this.sender.leftOver();
     if (claimed.kind !== 'claimed') return claimed.kind === 'fenced' ? 'fenced' : undefined;
-    this.pace = planned.next;
+    this.pacer.claimed(planned);
     return await this.sendOne(session, claimed.message, left.text, left.suspect ? { ...planned, wireAt: 0 } : planned);
   }
 
@@ -343,12 +363,12 @@ export class SendLoop {
     try {
       const change = to === 'SUPPRESSED' ? { error: optedOut } : {};
       await moveMessage(this.deps.table, message, to, change, to === 'PENDING' ? [goesOn(message)] : []);
-      await this.leftLane(taken.lane);
+      await this.stock.left(taken.lane, this.pacer.policy);
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;
       if (error.failed[0] !== true) return await this.withdraw(taken, message, 'CANCELED');
       // Somebody else moved it first.
-      this.countsStale = true;
+      this.stock.stale = true;
     }
     this.worked = true;
     await this.lanes.finish(taken);
@@ -358,42 +378,8 @@ export class SendLoop {
   private async giveUp(taken: Taken, message: Message, why: WhyUnknown = 'no_answer'): Promise<undefined> {
     if (this.sender.dirty) await this.sender.flush();
     await endUnknown(this.deps.table, message, why);
-    this.countsStale = true;
+    this.stock.stale = true;
     this.worked = true;
     await this.lanes.finish(taken);
-  }
-
-  private async leftLane(lane: Lane): Promise<void> {
-    this.counts[lane] -= 1;
-    if (this.feedAsked || this.counts[lane] > windowOf(lane, policyOf(this.account)) / 2) return;
-    this.feedAsked = true;
-    await this.askFeed('feed').catch((error: unknown) => {
-      // No reason to keep the message in hand from the wire: the next one that leaves the lane asks again.
-      this.feedAsked = false;
-      this.deps.failed('feed', error);
-    });
-  }
-
-  private async refreshCounts(): Promise<void> {
-    this.countsStale = false;
-    const hot = await readHot(this.deps.table, this.hold.tenantId, this.hold.accountId);
-    if (hot !== undefined) this.counts = { express: hot.queuedExpress, bulk: hot.queuedBulk };
-  }
-
-  private async askFeed(kind: 'feed' | 'refeed'): Promise<void> {
-    const { tenantId, accountId } = this.hold;
-    await requestFeed(this.deps.sqs, this.deps.config.FEED_QUEUE_URL, { kind, tenantId, accountId });
-  }
-
-  private plan(text: string): PacePlan {
-    return plan(policyOf(this.account), this.pace, { ...this.at(), textLength: text.length, random: this.deps.random });
-  }
-
-  private nextWireAt(): number {
-    return nextWireAt(policyOf(this.account), this.pace, this.at());
-  }
-
-  private at(): { nowMs: number; linkedAtMs: number } {
-    return { nowMs: this.deps.clock.nowMs(), linkedAtMs: this.account.pacedSince ?? this.account.createdAt };
   }
 }

@@ -15,6 +15,7 @@ import {
 import type { PaceState } from '../lib/domain/pacing.ts';
 import { classifyAck } from '../lib/domain/send-outcome.ts';
 import type { HostDeps } from './deps.ts';
+import { KeptOutcome } from './kept-outcome.ts';
 import { codeLabel } from './metrics.ts';
 import { type Ack, type TransportSession, Unanswered } from './transport.ts';
 
@@ -81,7 +82,7 @@ export class Sender {
   private sends = 0;
   private settled = false;
   /** The outcome of the message in hand, acked but not in the table yet. */
-  private unwritten: Outcome | undefined;
+  readonly kept: KeptOutcome;
   private totals: Totals = { messages: 0, errors: 0 };
   private readonly refreshDevices = new Set<string>();
 
@@ -90,12 +91,13 @@ export class Sender {
     this.hold = hold;
     this.inHand = inHand;
     this.inherited = inHand;
+    this.kept = new KeptOutcome(deps.clock);
   }
 
   /** A message whose fate is open. */
   get openMessageId(): string | undefined {
     const id = this.settled ? undefined : this.inHand?.messageId;
-    return id === this.unwritten?.message.id ? undefined : id;
+    return id === this.kept.outcome?.message.id ? undefined : id;
   }
 
   /** Sends that came to an outcome: a sign that the connection is good for something. */
@@ -105,19 +107,19 @@ export class Sender {
 
   /** Whether the account's item lacks something. */
   get dirty(): boolean {
-    return this.settled || this.unwritten !== undefined || this.totals.messages > 0 || this.totals.errors > 0;
+    return this.settled || this.kept.outcome !== undefined || this.totals.messages > 0 || this.totals.errors > 0;
   }
 
   /** Takes a message in hand and advances pacing; an outcome that was kept back is written with it. */
   async claim(message: Message, pace: PaceState): Promise<Exclude<ClaimResult, { kind: 'apart' }>> {
     if (!this.deps.lease.valid()) return { kind: 'fenced' };
     // A lane may hold a message twice; one transaction cannot.
-    if (this.unwritten?.message.id === message.id && !(await this.writeOutcome())) return { kind: 'fenced' };
+    if (this.kept.outcome?.message.id === message.id && !(await this.writeOutcome())) return { kind: 'fenced' };
     const nonce = this.deps.nonce();
     const totals = { ...this.totals };
     const before = { inHand: this.inHand, settled: this.settled };
     const unsure = { totals, open: this.openMessageId === undefined ? undefined : this.inHand };
-    const outcome = this.unwritten;
+    const { outcome } = this.kept;
     const request = {
       message,
       host: this.hold.hostId,
@@ -135,7 +137,7 @@ export class Sender {
       this.unsure = unsure;
       return claim(this.deps.table, request, together);
     };
-    let result = await take(outcome);
+    let result = await this.kept.during(() => take(outcome));
     if (outcome !== undefined && result.kind === 'claimed')
       this.wrote({ ...outcome.message, ...outcome.change, state: outcome.to });
     if (result.kind === 'apart') {
@@ -155,26 +157,27 @@ export class Sender {
 
   /** Writes an outcome that was kept back for the next claim. False: the message is another's by now. */
   async writeOutcome(): Promise<boolean> {
-    if (this.unwritten === undefined) return true;
+    const { outcome } = this.kept;
+    if (outcome === undefined) return true;
     if (!this.deps.lease.valid()) return false;
-    const { message, to, change } = this.unwritten;
+    const { message, to, change } = outcome;
     try {
-      this.wrote(await moveMessage(this.deps.table, message, to, change));
+      this.wrote(await this.kept.during(() => moveMessage(this.deps.table, message, to, change)));
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;
       const now = await readMessage(this.deps.table, message.tenantId, message.id);
       // A receipt was faster, or our own first try stood although its answer was lost.
       if (now?.claim?.nonce !== message.claim?.nonce) return false;
-      this.wrote(now ?? message);
+      this.wrote(now ?? message, now?.state === to);
     }
     return true;
   }
 
-  private wrote(moved: Message): void {
+  private wrote(moved: Message, whole = true): void {
     this.deps.sent.put(moved);
     // A later claim may have been tried meanwhile: then the one in hand is another.
     if (this.inHand?.messageId === moved.id) this.settled = true;
-    this.unwritten = undefined;
+    this.kept.settle(whole);
   }
 
   /** These outcomes are in the account's totals now. */
@@ -246,7 +249,7 @@ export class Sender {
 
   /** Acked: the outcome goes with the claim of the next message, or is written by `writeOutcome` where none follows at once. */
   private keepBack(message: Message, change: Outcome['change']): SendResult {
-    this.unwritten = { message, to: 'SENT', change };
+    this.kept.keep({ message, to: 'SENT', change });
     this.count('SENT');
     this.sends += 1;
     return { kind: 'settled' };

@@ -1,7 +1,7 @@
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { S3Client } from '@aws-sdk/client-s3';
 import { SQSClient } from '@aws-sdk/client-sqs';
-import { callDynamoDirectly, callS3Directly } from './direct-calls.ts';
+import { callDynamoDirectly, callS3Directly, callSqsDirectly } from './direct-calls.ts';
 
 export interface Clients {
   dynamodb: DynamoDBClient;
@@ -12,6 +12,8 @@ export interface Clients {
 /** Until a call must have been answered; then it is tried again. */
 const dynamodbTimeoutMs = 5_000;
 const s3TimeoutMs = 30_000;
+/** Longer than a long poll, 20 s. */
+const sqsTimeoutMs = 30_000;
 
 /**
  * The three AWS clients of a process. Endpoints, region and credentials come from the SDK's standard environment; emulators need path-style
@@ -34,8 +36,7 @@ export function createClients(options: { maxSockets?: number } = {}): Clients {
   const clients = {
     // Its calls go to one endpoint under one identity, so each command's chain of middleware can be made once and kept.
     dynamodb: new DynamoDBClient({ requestHandler: handler(dynamodbTimeoutMs), maxAttempts: 5, cacheMiddleware: true }),
-    // Longer than a long poll, 20 s.
-    sqs: new SQSClient({ requestHandler: handler(30_000), useQueueUrlAsEndpoint: false, md5: false }),
+    sqs: new SQSClient({ requestHandler: handler(sqsTimeoutMs), useQueueUrlAsEndpoint: false, md5: false }),
     s3: new S3Client({
       requestHandler: handler(s3TimeoutMs),
       forcePathStyle: true,
@@ -51,6 +52,7 @@ export function createClients(options: { maxSockets?: number } = {}): Clients {
   }
   callDynamoDirectly(clients.dynamodb, { timeoutMs: dynamodbTimeoutMs, maxSockets });
   callS3Directly(clients.s3, { timeoutMs: s3TimeoutMs, maxSockets });
+  callSqsDirectly(clients.sqs, { timeoutMs: sqsTimeoutMs, maxSockets });
   return clients;
 }
 

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type { S3Client } from '@aws-sdk/client-s3';
+import type { SQSClient } from '@aws-sdk/client-sqs';
 import { Pool } from 'undici';
 import { RequestSigner } from './request-signer.ts';
 
@@ -71,15 +72,7 @@ export function callDynamoDirectly(client: DynamoDBClient, options: DirectOption
       const body = JSON.stringify(input);
       if (notPlainInput.test(body)) return undefined;
       if (commandName === 'TransactWriteItemsCommand') sent.set(input, body);
-      const text = await direct.send({
-        method: 'POST',
-        path: '/',
-        headers: {
-          'content-type': 'application/x-amz-json-1.0',
-          'x-amz-target': `DynamoDB_20120810.${commandName.slice(0, -'Command'.length)}`,
-        },
-        body,
-      });
+      const text = await direct.send(jsonRequest('DynamoDB_20120810', commandName, body));
       return text === undefined || notPlainOutput.test(text) ? undefined : JSON.parse(text);
     } catch {
       // Not to be put in JSON, or the answer is none: the SDK says it better.
@@ -92,6 +85,50 @@ export function callDynamoDirectly(client: DynamoDBClient, options: DirectOption
 function withToken<Input extends object>(input: Input): Input {
   const given = 'ClientRequestToken' in input ? input.ClientRequestToken : undefined;
   return { ...input, ClientRequestToken: given ?? randomUUID() };
+}
+
+const jsonRequest = (api: string, commandName: string, body: string): DirectRequest => ({
+  method: 'POST',
+  path: '/',
+  headers: {
+    'content-type': 'application/x-amz-json-1.0',
+    'x-amz-target': `${api}.${commandName.slice(0, -'Command'.length)}`,
+  },
+  body,
+});
+
+/** Deleting from a queue, and receiving from it without waiting: a long poll can be cut short, which these calls cannot. */
+export function callSqsDirectly(client: SQSClient, options: DirectOptions): void {
+  const direct = new Direct(client, options);
+  const isDirect = (commandName: string, input: object): boolean =>
+    commandName === 'DeleteMessageBatchCommand' ||
+    (commandName === 'ReceiveMessageCommand' && 'WaitTimeSeconds' in input && input.WaitTimeSeconds === 0);
+  client.middlewareStack.add(
+    (next) => (args) => {
+      direct.learn(args.request, '/');
+      return next(args);
+    },
+    learning,
+  );
+  client.middlewareStack.add(
+    (next, { commandName = '' }) =>
+      async (args) => {
+        if (!direct.ready || !isDirect(commandName, args.input)) return next(args);
+        const text = await direct.send(jsonRequest('AmazonSQS', commandName, JSON.stringify(args.input)));
+        const output = text === undefined ? undefined : parsed(text);
+        return output === undefined ? next(args) : answered(next, output);
+      },
+    calling,
+  );
+}
+
+/** Undefined: no JSON, which the SDK says better. */
+function parsed(text: string): object | undefined {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 /** PutObject of bytes, create-only or not, for a client with path-style buckets; the output is empty. */
@@ -174,13 +211,13 @@ const keepAliveMs = 4_000;
 
 /** One service, spoken to with its client's credentials and clock, over connections of its own. */
 class Direct {
-  private readonly client: DynamoDBClient | S3Client;
+  private readonly client: DynamoDBClient | S3Client | SQSClient;
   private readonly options: DirectOptions;
   private pool: { origin: string; connections: Connections } | undefined;
   private place: Place | undefined;
   private readonly signer = new RequestSigner();
 
-  constructor(client: DynamoDBClient | S3Client, options: DirectOptions) {
+  constructor(client: DynamoDBClient | S3Client | SQSClient, options: DirectOptions) {
     this.client = client;
     this.options = options;
     const { requestHandler } = client.config;

@@ -108,7 +108,7 @@ export async function sendToLane(sqs: SQSClient, laneUrl: string, messages: Mess
 export async function receiveFromLane(
   sqs: SQSClient,
   laneUrl: string,
-  options: { max: number; waitSec: number; signal: AbortSignal },
+  options: { max: number; waitSec: number; signal?: AbortSignal },
 ): Promise<Received[]> {
   const answer = await sqs.send(
     new ReceiveMessageCommand({
@@ -118,7 +118,7 @@ export async function receiveFromLane(
       MaxNumberOfMessages: options.max,
       WaitTimeSeconds: options.waitSec,
     }),
-    { abortSignal: options.signal },
+    options.signal === undefined ? {} : { abortSignal: options.signal },
   );
   return (answer.Messages ?? []).flatMap((message) => {
     if (message.Body === undefined || message.ReceiptHandle === undefined) return [];

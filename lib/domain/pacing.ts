@@ -115,6 +115,18 @@ export function dayCapOn(policy: PacingPolicy, day: number): number {
   return Math.min(warm, 500, policy.dayCap);
 }
 
+/**
+ * How many messages to take from a lane at once: as many as can be on the wire within `withinMs` even when each gap is drawn long, and none from
+ * behind a rest. At least one; unpaced, ten.
+ */
+export function sendsAhead(policy: PacingPolicy | undefined, state: PaceState, withinMs: number): number {
+  if (policy === undefined) return 10;
+  const untilRest = policy.restEvery === null ? 10 : policy.restEvery - (state.sinceRest % policy.restEvery);
+  const perMinute = policy.perMinute === null ? 0 : minuteMs / policy.perMinute;
+  const inTime = 1 + Math.floor(withinMs / Math.max(policy.gapMs[1], perMinute, unpacedIntervalMs));
+  return Math.max(1, Math.min(10, untilRest, inTime));
+}
+
 /** The 24-hour period `atMs` falls in; before the linking it is the first. */
 export function dayOf(atMs: number, linkedAtMs: number): number {
   return Math.max(0, Math.floor((atMs - linkedAtMs) / dayMs));

@@ -8,6 +8,12 @@ import {
   type TransactWriteItemsCommandInput,
 } from '@aws-sdk/client-dynamodb';
 import { CreateBucketCommand } from '@aws-sdk/client-s3';
+import {
+  CreateQueueCommand,
+  DeleteMessageBatchCommand,
+  ReceiveMessageCommand,
+  SendMessageCommand,
+} from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Clients, createClients, destroyClients } from '../../lib/aws/clients.ts';
 import { objectStore } from '../../lib/aws/objects.ts';
@@ -33,6 +39,7 @@ let folder: string;
 let objects: S3Emulator;
 let dynamodb: PlayedService;
 let s3: PlayedService;
+let sqs: PlayedService;
 let clients: Clients;
 let table: Table;
 
@@ -43,7 +50,9 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'direct-calls-'));
   objects = await startS3({ port: 0, dataDir: folder, deliver: () => true });
   s3 = await playService((request) => pass(request, objects.url));
+  sqs = await playService((request) => pass(request, emulators.env.AWS_ENDPOINT_URL_SQS));
   vi.stubEnv('AWS_ENDPOINT_URL_DYNAMODB', dynamodb.endpoint);
+  vi.stubEnv('AWS_ENDPOINT_URL_SQS', sqs.endpoint);
   vi.stubEnv('AWS_ENDPOINT_URL_S3', s3.endpoint);
   clients = createClients();
   table = new Table(clients.dynamodb, TableName);
@@ -56,12 +65,13 @@ beforeAll(async () => {
 beforeEach(() => {
   dynamodb.ways();
   s3.ways();
+  sqs.ways();
 });
 
 afterAll(async () => {
   destroyClients(clients);
   vi.unstubAllEnvs();
-  await Promise.all([dynamodb.close(), s3.close()]);
+  await Promise.all([dynamodb.close(), s3.close(), sqs.close()]);
   await Promise.all([emulators.stop(), objects.close()]);
   rmSync(folder, { recursive: true });
 });
@@ -177,5 +187,61 @@ describe('S3', () => {
       s3.ways();
     }
     expect(await store.list('a%')).toEqual(['a%2Fb']);
+  });
+});
+
+describe('SQS', () => {
+  async function queueWith(bodies: string[]): Promise<string> {
+    const name = `direct-${Math.random().toString(36).slice(2)}.fifo`;
+    const attributes = { FifoQueue: 'true', VisibilityTimeout: '30' };
+    const { QueueUrl = '' } = await clients.sqs.send(
+      new CreateQueueCommand({ QueueName: name, Attributes: attributes }),
+    );
+    for (const [at, MessageBody] of bodies.entries()) {
+      const of = { MessageGroupId: `group-${at}`, MessageDeduplicationId: String(at) };
+      await clients.sqs.send(new SendMessageCommand({ QueueUrl, MessageBody, ...of }));
+    }
+    sqs.ways();
+    return QueueUrl;
+  }
+  const receive = (to: Clients, QueueUrl: string, WaitTimeSeconds: number) =>
+    to.sqs.send(
+      new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds, ReceiveRequestAttemptId: 'one' }),
+    );
+  const plainClients = () => {
+    const plain = createClients();
+    plain.sqs.middlewareStack.remove('callDirectly');
+    return plain;
+  };
+
+  it('is received from without waiting, and deleted from, as the SDK does', async () => {
+    const bodies = ['{"m":"größe ✓"}', 'second'];
+    const [one, other] = [await queueWith(bodies), await queueWith(bodies)];
+    const direct = await receive(clients, one, 0);
+    expect(direct.Messages?.map(({ Body }) => Body)).toEqual(bodies);
+    const plain = plainClients();
+    const sdk = await receive(plain, other, 0);
+    expect(sqs.ways()).toEqual(['direct', 'sdk']);
+    const shapeOf = ({ Messages = [] }: typeof sdk) => Messages.map((message) => Object.keys(message).sort());
+    expect(shapeOf(direct)).toEqual(shapeOf(sdk));
+    const Entries = (direct.Messages ?? []).map(({ ReceiptHandle }, at) => ({ Id: String(at), ReceiptHandle }));
+    const deleted = await clients.sqs.send(new DeleteMessageBatchCommand({ QueueUrl: one, Entries }));
+    expect(sqs.ways()).toEqual(['direct']);
+    expect(deleted.Successful?.map(({ Id }) => Id)).toEqual(['0', '1']);
+    expect((await receive(plain, one, 0)).Messages ?? []).toEqual([]);
+    destroyClients(plain);
+  });
+
+  it('is asked by the SDK where the answer is waited for, since that can be cut short', async () => {
+    const url = await queueWith(['x']);
+    expect((await receive(clients, url, 1)).Messages).toHaveLength(1);
+    expect(sqs.ways()).toEqual(['sdk']);
+  });
+
+  it("says what is wrong in the SDK's words", async () => {
+    const url = await queueWith([]);
+    const error = await receive(clients, `${url}-not-there`, 0).catch((reason) => reason);
+    expect(error).toMatchObject({ name: 'QueueDoesNotExist' });
+    expect(sqs.ways()).toEqual(['direct', 'sdk']);
   });
 });

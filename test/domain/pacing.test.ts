@@ -12,6 +12,7 @@ import {
   type PacingPolicy,
   plan,
   policyOf,
+  sendsAhead,
   wentOut,
 } from '../../lib/domain/pacing.ts';
 
@@ -312,5 +313,30 @@ describe('checkPolicy', () => {
     ['delayMs', { delayMs: [0, 60_001] }],
   ] as [string, Partial<PacingPolicy>][])('names %s in %j', (field, own) => {
     expect(checkPolicy(own).map((problem) => problem.field)).toEqual([field]);
+  });
+});
+
+describe('how many messages are taken from a lane at once', () => {
+  const within = 16_000;
+  const after = (sinceRest: number) => ({ ...initialPace, sinceRest });
+
+  test('ten without limits', () => {
+    expect(sendsAhead(undefined, initialPace, within)).toBe(10);
+  });
+
+  test('those of default pacing that go out before the next rest, even with the longest gaps', () => {
+    expect([0, 1, 2, 3, 4].map((sent) => sendsAhead(defaultPolicy, after(sent), within))).toEqual([3, 3, 3, 2, 1]);
+  });
+
+  test('one where gaps are long, ten at most where they are short', () => {
+    const hourly = { ...defaultPolicy, gapMs: [3_600_000, 3_600_000] as [number, number], restEvery: null };
+    expect(sendsAhead(hourly, initialPace, within)).toBe(1);
+    const quick = { ...defaultPolicy, gapMs: [0, 100] as [number, number], restEvery: null, perMinute: null };
+    expect(sendsAhead(quick, initialPace, within)).toBe(10);
+  });
+
+  test('the cap a minute counts as a gap', () => {
+    const capped = { ...defaultPolicy, gapMs: [0, 0] as [number, number], restEvery: null, perMinute: 6 };
+    expect(sendsAhead(capped, initialPace, within)).toBe(2);
   });
 });

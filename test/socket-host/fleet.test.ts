@@ -112,7 +112,7 @@ describe('a message that ends its host each time', () => {
     // Paced without a wait: a host takes one entry at a time from the lane.
     const account = await gateway.account({
       useLimits: true,
-      pacing: { perMinute: null, gapMs: [0, 0], restEvery: null, delayMs: [0, 0] },
+      pacing: { perMinute: null, gapMs: [0, 0], restEvery: 1, restMs: [0, 0], delayMs: [0, 0] },
     });
     const [poison] = rowsTo(1);
     let dying: string | undefined;

@@ -1,7 +1,10 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { keys } from '../../lib/aws/keys.ts';
+import { moveMessage } from '../../lib/aws/messages.ts';
+import type { Contract, Counter } from '../../lib/domain/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import { scaledClock } from '../../lib/runtime/clock.ts';
-import { type Faults, type Gateway, rowsTo, startGateway } from '../harness/gateway.ts';
+import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 describe('a receipt', () => {
@@ -15,6 +18,7 @@ describe('a receipt', () => {
   afterAll(() => gateway.stop());
   beforeEach(() => {
     faults.before = undefined;
+    faults.after = undefined;
   });
 
   async function sent(from: number) {
@@ -63,4 +67,70 @@ describe('a receipt', () => {
     const { listener } = await sent(400);
     await listener.onReceipt({ messageId: `msg_${'0'.repeat(18)}`, kind: 'read', at: Date.now() });
   });
+
+  const numbersOf = async (contract: Contract) => {
+    const [account = ''] = contract.accountIds;
+    return await gateway.deps.table.get<Counter>(keys.counter(tenantId, contract.id, account));
+  };
+  async function sentMany(count: number, from: number) {
+    const account = await gateway.account();
+    const contract = await gateway.contract(account, rowsTo(count, from));
+    await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 30_000);
+    const listener = gateway.sessions.get(account.id)?.listener;
+    if (listener === undefined) throw new Error('no connection');
+    const at = Date.now() + 1000;
+    const tell = (row: number, kind: 'delivered' | 'read') =>
+      listener.onReceipt({ messageId: messageId(contract.id, row), kind, at });
+    const states = async () => (await gateway.messages(contract)).map(({ state }) => state);
+    return { contract, tell, states };
+  }
+
+  it('is written with the others that come at the same time, the counter once for all', async () => {
+    const { contract, tell, states } = await sentMany(60, 500);
+    const [account = ''] = contract.accountIds;
+    await until('totals', async () => (await gateway.readHot(account))?.messageCount === 60);
+    let transactions = 0;
+    faults.before = (command) => {
+      if (command === 'TransactWriteItems') transactions += 1;
+    };
+    const rows = Array.from({ length: 60 }, (_, row) => row);
+    await Promise.all(rows.flatMap((row) => [tell(row, 'delivered'), tell(row, 'read')]));
+    // Forty messages at most in one.
+    expect(transactions).toBe(2);
+    expect(await states()).toEqual(Array(60).fill('READ'));
+    expect(await numbersOf(contract)).toMatchObject({ sent: 0, delivered: 0, read: 60 });
+  }, 60_000);
+
+  it('does not hold up the others when its message is not as this host knew it', async () => {
+    const { contract, tell, states } = await sentMany(3, 600);
+    // Somebody else has written the receipt of the second one.
+    const [, second] = await gateway.messages(contract);
+    if (second === undefined) throw new Error('no message');
+    await moveMessage(gateway.deps.table, second, 'READ', { deliveredAt: 1, readAt: 2 });
+    await Promise.all([tell(0, 'delivered'), tell(1, 'delivered'), tell(2, 'read')]);
+    expect(await states()).toEqual(['DELIVERED', 'READ', 'READ']);
+    expect(await numbersOf(contract)).toMatchObject({ sent: 0, delivered: 1, read: 2 });
+    const [, now] = await gateway.messages(contract);
+    expect(now).toMatchObject({ deliveredAt: 1, readAt: 2 });
+  }, 60_000);
+
+  it('is counted once when the answer to its transaction is lost', async () => {
+    const { contract, tell, states } = await sentMany(3, 700);
+    let lost = 1;
+    faults.after = (command) => {
+      if (command === 'TransactWriteItems' && lost-- > 0) throw new Error('no answer');
+    };
+    await Promise.all([tell(0, 'delivered'), tell(1, 'delivered'), tell(2, 'read')]);
+    expect(await states()).toEqual(['DELIVERED', 'DELIVERED', 'READ']);
+    expect(await numbersOf(contract)).toMatchObject({ sent: 0, delivered: 2, read: 1 });
+  }, 60_000);
+
+  it('is written although the counter has gone with its contract', async () => {
+    const { contract, tell, states } = await sentMany(2, 800);
+    const [account = ''] = contract.accountIds;
+    await gateway.deps.table.delete(keys.counter(tenantId, contract.id, account));
+    await Promise.all([tell(0, 'delivered'), tell(1, 'read')]);
+    expect(await states()).toEqual(['DELIVERED', 'READ']);
+    expect(await numbersOf(contract)).toBeUndefined();
+  }, 60_000);
 });

@@ -7,7 +7,13 @@ import { until } from '../harness/until.ts';
 /** One message in a lane at a time, sent without waiting. */
 const oneAtATime = {
   useLimits: true,
-  pacing: { perMinute: null, gapMs: [0, 0] as [number, number], restEvery: null, delayMs: [0, 0] as [number, number] },
+  pacing: {
+    perMinute: null,
+    gapMs: [0, 0] as [number, number],
+    restEvery: 1,
+    restMs: [0, 0] as [number, number],
+    delayMs: [0, 0] as [number, number],
+  },
 };
 
 describe('an account that cannot send any more', () => {

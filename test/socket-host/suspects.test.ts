@@ -11,7 +11,13 @@ import { until } from '../harness/until.ts';
 /** Paced without a wait: a host takes one entry at a time from the lane. */
 const oneAtATime = {
   useLimits: true,
-  pacing: { perMinute: null, gapMs: [0, 0] as [number, number], restEvery: null, delayMs: [0, 0] as [number, number] },
+  pacing: {
+    perMinute: null,
+    gapMs: [0, 0] as [number, number],
+    restEvery: 1,
+    restMs: [0, 0] as [number, number],
+    delayMs: [0, 0] as [number, number],
+  },
 };
 
 describe('messages over which two hosts have died', () => {

@@ -7,10 +7,16 @@ import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
 import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
-/** Paced without a wait, so that a host takes one entry at a time from the lane. */
+/** Paced without a wait, with a rest of no length after each, so that a host takes one entry at a time from the lane. */
 const oneAtATime = {
   useLimits: true,
-  pacing: { perMinute: null, gapMs: [0, 0] as [number, number], restEvery: null, delayMs: [0, 0] as [number, number] },
+  pacing: {
+    perMinute: null,
+    gapMs: [0, 0] as [number, number],
+    restEvery: 1,
+    restMs: [0, 0] as [number, number],
+    delayMs: [0, 0] as [number, number],
+  },
 };
 
 describe('a host that lost an account with a message in hand', () => {
