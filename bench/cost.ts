@@ -5,7 +5,7 @@ import { readSettings } from '../lib/infra/settings.ts';
 import { startCountingProxy } from './cost/counting-proxy.ts';
 import { watchInvocations } from './cost/invocations.ts';
 import { reportIdle, reportMessages } from './cost/report.ts';
-import { aboveIdle, between, countOf, logBytesIn, type Usage } from './cost/usage.ts';
+import { aboveIdle, between, logBytesIn, type Usage } from './cost/usage.ts';
 import { fictionalNumbers } from './fictional-numbers.ts';
 import { difference, type HostUse, readHost } from './host-metrics.ts';
 import { countsOf, type LinkedAccount } from './linked/accounts.ts';
@@ -91,7 +91,7 @@ async function main(world: LinkedWorld, usage: () => Usage): Promise<boolean> {
       console.log(`        a million orders of one message: $${singleDollars.toFixed(2)}`);
     }
   }
-  if (pacedAccounts > 0) {
+  if (pacedAccounts > 0 && pacedMessages > 0) {
     const orders = others.slice(0, pacedAccounts).map((account) => ({ account, to: take(pacedMessages) }));
     const dollars = await measure('Default pacing', orders, 4);
     console.log(`        in contracts of ${pacedMessages}: $${dollars.toFixed(2)} a million`);
@@ -165,7 +165,7 @@ function differences(before: HostUse[], after: HostUse[]): Map<string, number> {
   return sum;
 }
 
-const numbers = fictionalNumbers(accounts + messages + pacedAccounts * pacedMessages + single);
+const numbers = fictionalNumbers(accounts + messages + pacedAccounts * pacedMessages + (messages > 0 ? single : 0));
 const reading = numbers.slice(accounts);
 const invocations = watchInvocations();
 let dataDir = '';
@@ -193,7 +193,7 @@ try {
       seconds: (performance.now() - startMs) / 1000,
       entries: proxy.ledger.snapshot(),
       invocations: invoked,
-      logBytes: logBytesIn(dataDir, functions, countOf(invoked)),
+      logBytes: logBytesIn(dataDir, functions),
     };
   };
   process.exitCode = (await main(world, usage)) ? 0 : 1;

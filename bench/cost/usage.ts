@@ -12,9 +12,6 @@ export interface Usage {
   logBytes: number;
 }
 
-/** Lambda's own lines about each invocation. */
-const logBytesOfInvocation = 400;
-
 /** What lies between two moments. */
 export function between(before: Usage, after: Usage): Usage {
   return {
@@ -46,10 +43,10 @@ function lessBy(one: Invocations, others: Invocations[], factor: number): Invoca
 
 export const countOf = (invocations: Invocations[]): number => invocations.reduce((sum, { count }) => sum + count, 0);
 
-/** Bytes in the logs of the functions of these names and of the benchmark's hosts, with Lambda's lines about so many invocations. */
-export function logBytesIn(dataDir: string, functions: string[], invocations: number): number {
+/** Bytes in the logs of the functions of these names and of the benchmark's hosts; Lambda adds none of its own (lib/infra/function.ts). */
+export function logBytesIn(dataDir: string, functions: string[]): number {
   const hosts = readdirSync(join(dataDir, 'bench-hosts')).map((name) => join('bench-hosts', name, 'host.log'));
   const files = [...functions.map((name) => join('logs', `${name}.log`)), ...hosts];
   const sizes = files.map((file) => statSync(join(dataDir, file), { throwIfNoEntry: false })?.size ?? 0);
-  return sizes.reduce((sum, size) => sum + size, 0) + invocations * logBytesOfInvocation;
+  return sizes.reduce((sum, size) => sum + size, 0);
 }

@@ -20,6 +20,9 @@ const preKeysEach = 30;
 const accountSignature = Buffer.of(6, 0);
 const deviceSignature = Buffer.of(6, 1);
 
+/** Online, and read by somebody who looks at it a while later: never so soon that both receipts are one. */
+const asPeopleDo = { deliver: true, read: true, delayMs: 400, readDelayMs: 10_000 };
+
 /**
  * Phones and devices linked with them, written straight into the simulator's store while it is not running: what pairing would have left
  * on both sides, for a thousandth of its time (no handshakes, and signatures by native code). The other numbers
@@ -35,7 +38,7 @@ export function linkDevices(
   const accounts = new Accounts(storage);
   const devices = numbers.map((number) => linkDevice(directory.create(number, undefined, {}), accounts));
   for (const number of silent) directory.create(number, undefined, { deliver: false });
-  for (const number of reading) directory.create(number, undefined, { deliver: true, read: true });
+  for (const number of reading) directory.create(number, undefined, asPeopleDo);
   storage.close();
   return devices;
 }

@@ -15,8 +15,6 @@ export interface Usage {
 
 /** A GB to the internet, US dollars: list price of us-east-1, first 10 TB a month. */
 const transferGb = 0.09;
-/** Lambda's own lines about each invocation. */
-const logBytesOfInvocation = 400;
 const functions = ['events', 'webhook'];
 /** Nothing but these two and the sweep runs meanwhile: a caller that could not be told is one of them. */
 const callers = [...functions, 'unknown'];
@@ -38,9 +36,7 @@ export function between(before: Usage, after: Usage): Usage {
 
 /** Prints what an event cost that went to one endpoint, the dearest first; answers dollars a million. `memoryOf`: megabytes of a function. */
 export function reportCost(name: string, events: number, usage: Usage, memoryOf: (name: string) => number): number {
-  const invoked = usage.invocations.reduce((sum, { count }) => sum + count, 0);
   const batches = usage.invocations.find((one) => one.name === 'webhook')?.count ?? 0;
-  const logBytes = usage.logBytes + invoked * logBytesOfInvocation;
   const lines = [
     ...usage.entries.map(({ who, service, command, calls, writeUnits, readUnits }) => ({
       who,
@@ -61,7 +57,7 @@ export function reportCost(name: string, events: number, usage: Usage, memoryOf:
     ...usage.invocations
       .filter(({ name: who }) => who === 'webhook')
       .map(({ count }) => line('lambda', 'sqs receive and delete', 2 * count, priceOfQueue(2 * count))),
-    line('logs', 'bytes taken in', logBytes, priceOfLogs(logBytes)),
+    line('logs', 'bytes taken in', usage.logBytes, priceOfLogs(usage.logBytes)),
     line('transfer', 'bytes to the receiver, without TLS', usage.sentBytes, (usage.sentBytes / 2 ** 30) * transferGb),
   ].sort((a, b) => b.dollars - a.dollars);
   const perMillion = (dollars: number): number => (dollars / events) * 1e6;

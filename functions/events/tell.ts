@@ -40,7 +40,7 @@ export async function tell(deps: Telling, drafts: EventDraft[], count: Count<Tel
 
 const sumOf = (numbers: number[]): number => numbers.reduce((sum, one) => sum + one, 0);
 
-/** The messages of a contract that end within the same ten seconds all draft the same progress. */
+/** The messages of a contract that end within the same half minute all draft the same progress. */
 function withoutRepeats(drafts: EventDraft[]): EventDraft[] {
   return [...new Map(drafts.map((draft) => [draft.id, draft])).values()];
 }

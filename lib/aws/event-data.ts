@@ -22,7 +22,7 @@ export async function completeEvents(table: Table, drafts: EventDraft[], nowMs: 
     const { data, contract } = contracts(draft.tenantId, about.contractId, about.contract);
     if (about.contract !== undefined) return [{ ...event, data }];
     if (data === undefined || contract === undefined) return [];
-    // Its ten seconds may have begun before the contract did. The start never changes, so the time is the same in each replay.
+    // Its half minute may have begun before the contract did. The start never changes, so the time is the same in each replay.
     const progress = { ...event, at: Math.max(event.at, (contract.startedAt ?? 0) + 1), data };
     const { pending, queued, sending } = data.contract.counts;
     if (contract.status === 'IN_PROGRESS' && pending + queued + sending > 0) return [progress];

@@ -1,7 +1,14 @@
 import { join, resolve } from 'node:path';
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
-import { Architecture, type CfnFunction, Runtime } from 'aws-cdk-lib/aws-lambda';
+import {
+  ApplicationLogLevel,
+  Architecture,
+  type CfnFunction,
+  LoggingFormat,
+  Runtime,
+  SystemLogLevel,
+} from 'aws-cdk-lib/aws-lambda';
 import { type ICommandHooks, LogLevel, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
@@ -60,6 +67,11 @@ export class StageFunction extends Construct implements Worker {
       timeout: Duration.seconds(props.timeoutSec),
       role: this.role,
       logGroup,
+      // Lambda's own three lines about each invocation say what its metrics say too, at the price of the function's own lines.
+      loggingFormat: LoggingFormat.JSON,
+      systemLogLevelV2: SystemLogLevel.WARN,
+      // What a function says is for LOG_LEVEL to decide; metrics are lines without a level and must pass.
+      applicationLogLevelV2: ApplicationLogLevel.DEBUG,
       awsSdkConnectionReuse: false,
       environment: {
         ...props.environment,

@@ -8,6 +8,9 @@ export type { Logger };
  * out of every field.
  */
 export function createLogger(service: string, level: LogLevel): Logger {
+  // Lambda's own filter lets everything pass (lib/infra/function.ts): it would take metrics away too, which have no level. Its level would
+  // overrule ours.
+  delete process.env.AWS_LAMBDA_LOG_LEVEL;
   return new Logger({ serviceName: `paceline-${service}`, logLevel: toPowertools[level] });
 }
 

@@ -20,12 +20,12 @@ const receipt = (copy: Copy, atMs: number, type: string | undefined, content?: S
 
 /** Owes the account the receipts that the phone gives for a message. */
 export function oweReceipts(world: World, account: Account, phone: Phone, copy: Copy): void {
-  const { deliver, read, delayMs } = phone.facts.behaviour;
+  const { deliver, read, delayMs, readDelayMs = 0 } = phone.facts.behaviour;
   if (!deliver) return;
   const deliveredMs = world.clock() + Math.max(LEAST_DELAY_MS, delayMs);
   world.outbox.add(account.jid, 'receipt', receipt(copy, deliveredMs, undefined), deliveredMs);
   if (!read) return;
-  const readMs = deliveredMs + LEAST_DELAY_MS;
+  const readMs = deliveredMs + Math.max(LEAST_DELAY_MS, readDelayMs);
   world.outbox.add(account.jid, 'receipt', receipt(copy, readMs, 'read'), readMs);
 }
 

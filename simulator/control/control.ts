@@ -21,6 +21,7 @@ const NewPhone = z.strictObject({
       deliver: z.boolean().optional(),
       read: z.boolean().optional(),
       delayMs: milliseconds.optional(),
+      readDelayMs: milliseconds.optional(),
       onWhatsApp: z.boolean().optional(),
     })
     .optional(),

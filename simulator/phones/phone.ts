@@ -3,8 +3,14 @@ import { addSession, openMessage, packRecord, type SessionRecord, unpackRecord }
 import { beginOutgoing, type Opened, seal } from '../signal/session.ts';
 import type { Storage } from '../storage.ts';
 
-/** How a phone behaves towards messages; `delayMs` is how long it takes to receive one. */
-export type Behaviour = { deliver: boolean; read: boolean; delayMs: number; onWhatsApp: boolean };
+/** How a phone behaves towards messages; `delayMs` is how long it takes to receive one, `readDelayMs` how long until that is read. */
+export type Behaviour = {
+  deliver: boolean;
+  read: boolean;
+  delayMs: number;
+  readDelayMs?: number | undefined;
+  onWhatsApp: boolean;
+};
 
 /** What a client fetches before it writes to a phone for the first time. */
 export type Bundle = {

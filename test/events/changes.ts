@@ -11,7 +11,7 @@ import { initialPace } from '../../lib/domain/pacing.ts';
 export const tenantId = 'ten_0000000000000000000000000A';
 export const accountId = 'acc_01KAFXQ8E4WZ8M7D9T2B6R3V5N';
 export const contractId = 'con_01KAFXR2M6B8V4N3T7Q9Z5W1HC';
-/** A whole minute; ten seconds of progress begin here. */
+/** A whole minute; half a minute of progress begins here. */
 export const noon = Date.UTC(2026, 10, 20, 12);
 
 export const messageId = (n: number): string => `msg_${String(n).padStart(18, '0')}`;

@@ -26,6 +26,8 @@ describe('functions', () => {
         Timeout: timeout,
         MemorySize: memory,
         Handler: 'index.handler',
+        // Lambda's own lines about each invocation would cost more than the invocation.
+        LoggingConfig: Match.objectLike({ LogFormat: 'JSON', SystemLogLevel: 'WARN', ApplicationLogLevel: 'DEBUG' }),
       }),
     });
     service.hasResourceProperties('AWS::Logs::LogGroup', {

@@ -4,7 +4,7 @@ import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText } f
 import type { EventType } from './types.ts';
 
 /** A contract's progress is told at most once in each of these (docs/architecture.md, Events). */
-export const progressEveryMs = 10_000;
+export const progressEveryMs = 30_000;
 
 /** The way of a message that WhatsApp has taken, in order. */
 const steps = ['message.sent', 'message.delivered', 'message.read'] as const;
@@ -61,7 +61,7 @@ const stepsOf = (state: MessageState | undefined): number => (state === undefine
 
 /**
  * A contract's progress is seen by its messages that end, not by its counter, which every receipt changes too. All that end within the same
- * ten seconds make one id; its time is the beginning of the ten.
+ * half a minute make one id; its time is the beginning of that.
  */
 function progress({ tenantId, accountId, contractId }: Message, record: ChangeRecord): EventDraft {
   const beganAt = Math.floor(record.at / progressEveryMs) * progressEveryMs;
