@@ -1,17 +1,29 @@
 import { readCounter } from '../lib/aws/contract-jobs.ts';
 import { rowsOf } from '../lib/aws/feed-rows.ts';
 import type { Table } from '../lib/aws/table.ts';
-import { type Contract, finalStatusOf } from '../lib/domain/contract.ts';
+import { type Contract, finalCount, finalStatusOf } from '../lib/domain/contract.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
 
-/** How often a contract near its end is looked at. */
-const checkEveryMs = 1_000;
+/** No look follows another sooner. */
+const restMs = 1_000;
+/** Messages also end without being sent, which nobody tells here: a look so often all the same. */
+const lookAgainMs = 5 * 60_000;
 
-/** Contracts whose rows are all fed: once their counter says that all are final, the feed is to complete them. */
+interface Ending {
+  contract: Contract;
+  /** Messages it lacked at the last look, less those sent since; before the first look it is not known. */
+  left: number | undefined;
+  lookedAtMs: number;
+}
+
+/**
+ * Contracts whose rows are all fed: once their counter says that all messages are final, the feed is to complete them. A look costs a read and an
+ * outcome that must be written for it, so it is taken once to see how many are missing, and again when so many have been sent.
+ */
 export class EndingContracts {
   private readonly table: Table;
   private readonly clock: Clock;
-  private readonly contracts = new Map<string, Contract>();
+  private readonly contracts = new Map<string, Ending>();
   private checkedAtMs = Number.NEGATIVE_INFINITY;
 
   constructor(table: Table, clock: Clock) {
@@ -21,7 +33,10 @@ export class EndingContracts {
 
   /** A message of this contract has been sent. */
   sentOf(contract: Contract): void {
-    if (contract.nextRow >= rowsOf(contract)) this.contracts.set(contract.id, contract);
+    if (contract.nextRow < rowsOf(contract)) return;
+    const known = this.contracts.get(contract.id);
+    const left = known?.left === undefined ? undefined : known.left - 1;
+    this.contracts.set(contract.id, { contract, left, lookedAtMs: known?.lookedAtMs ?? Number.NEGATIVE_INFINITY });
   }
 
   forget(): void {
@@ -30,17 +45,30 @@ export class EndingContracts {
 
   /** Whether it is time to look. */
   get due(): boolean {
-    return this.contracts.size > 0 && this.clock.monotonicMs() - this.checkedAtMs >= checkEveryMs;
+    return this.clock.monotonicMs() - this.checkedAtMs >= restMs && this.wanted().length > 0;
   }
 
-  /** Whether one of them is complete; those looked at are forgotten until their next message. */
+  /** Whether one of those that are due is complete. */
   async anyComplete(): Promise<boolean> {
-    this.checkedAtMs = this.clock.monotonicMs();
-    const contracts = [...this.contracts.values()];
-    this.contracts.clear();
-    for (const contract of contracts) {
-      if (finalStatusOf(contract, await readCounter(this.table, contract)) !== undefined) return true;
+    const nowMs = this.clock.monotonicMs();
+    const wanted = this.wanted();
+    this.checkedAtMs = nowMs;
+    for (const { contract } of wanted) {
+      const counter = await readCounter(this.table, contract);
+      if (finalStatusOf(contract, counter) !== undefined) {
+        this.contracts.delete(contract.id);
+        return true;
+      }
+      const left = contract.totalCount - finalCount(counter);
+      this.contracts.set(contract.id, { contract, left, lookedAtMs: nowMs });
     }
     return false;
+  }
+
+  private wanted(): Ending[] {
+    const nowMs = this.clock.monotonicMs();
+    return [...this.contracts.values()].filter(
+      ({ left, lookedAtMs }) => left === undefined || left <= 0 || nowMs - lookedAtMs >= lookAgainMs,
+    );
   }
 }
