@@ -2,20 +2,23 @@ import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
 
 /**
  * Which of our child processes is at the other end of a loopback connection: `host`, a function's name, or `unknown`. By Linux' own lists,
- * so that nothing about the processes needs to be changed. `port` is the other end's.
+ * so that nothing about the processes needs to be changed. `port` is the other end's, `ourPort` this one's: several connections may
+ * begin at the same port as long as they lead elsewhere.
  */
-export function ownerOf(port: number): string {
-  const inode = inodeOf(port);
+export function ownerOf(port: number, ourPort: number): string {
+  const inode = inodeOf(port, ourPort);
   if (inode === undefined) return 'unknown';
   for (const pid of childProcesses()) if (holds(pid, inode)) return nameOf(pid);
   return 'unknown';
 }
 
-function inodeOf(port: number): string | undefined {
-  const local = `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+const inHex = (port: number): string => `0100007F:${port.toString(16).toUpperCase().padStart(4, '0')}`;
+
+function inodeOf(port: number, ourPort: number): string | undefined {
+  const [local, remote] = [inHex(port), inHex(ourPort)];
   for (const line of readFileSync('/proc/self/net/tcp', 'utf8').split('\n')) {
     const fields = line.trim().split(/\s+/);
-    if (fields[1] === local) return fields[9];
+    if (fields[1] === local && fields[2] === remote) return fields[9];
   }
   return undefined;
 }

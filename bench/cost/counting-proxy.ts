@@ -27,8 +27,9 @@ export async function startCountingProxy(target: () => Endpoints): Promise<Count
   const servers = await Promise.all(
     (['dynamodb', 'sqs', 's3'] as const).map(async (service) => {
       const server = createServer((incoming, outgoing) => {
-        const who = owners.get(incoming.socket) ?? ownerOf(incoming.socket.remotePort ?? 0);
-        owners.set(incoming.socket, who);
+        const { socket } = incoming;
+        const who = owners.get(socket) ?? ownerOf(socket.remotePort ?? 0, socket.localPort ?? 0);
+        owners.set(socket, who);
         void pass({ service, who, to: target()[service], agent, ledger }, incoming, outgoing);
       });
       // Longer than any client keeps one, so that none is closed under a request.

@@ -251,6 +251,8 @@ export async function suppressNumberOf(
   tenantId: string,
   person: { phoneNumber: string; lid: string },
 ): Promise<boolean> {
+  // Next to nobody is on the list by LID; asked of each person who is written to for the first time, the number is not read for nothing.
+  if ((await table.get(keys.recipient(tenantId, `lid:${person.lid}`))) === undefined) return false;
   for (;;) {
     const there = await readRecipients(table, tenantId, person);
     if (there.lid === undefined) return false;
