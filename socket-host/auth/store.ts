@@ -51,8 +51,11 @@ export type AuthStoreOptions = JournalOptions;
 
 /** Changes that nobody commits are written after this time. */
 const rideAlongMs = 400;
-/** Those that WhatsApp would be asked for again wait for a commit that somebody needs: alone they are not worth a PUT. */
-const askedAgainMs = 60_000;
+/**
+ * Those that WhatsApp would be asked for again wait for a commit that somebody needs: alone they are not worth a PUT, which a paced account
+ * would spend on them in each of its rests of up to two minutes.
+ */
+const askedAgainMs = 10 * 60_000;
 /** Made anew from WhatsApp's answers when missing: kept in the cache, never in S3. */
 const recreatable: ReadonlySet<string> = new Set(['device-list', 'sender-key-memory', 'app-state-sync-version']);
 /** WhatsApp or another device acts on these as soon as `set` returns. Trust tokens that a contact has sent are among them, see `set`. */
