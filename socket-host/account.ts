@@ -114,6 +114,7 @@ export class AccountRunner {
       record: this.record,
       links: this.links,
       receipts: this.receipts,
+      kept: this.sender.kept,
       inbound: this.inbound,
       events: this.events,
       mayAct: () => this.mayAct(),
@@ -323,7 +324,7 @@ export class AccountRunner {
     this.links.end();
     this.inbound.abandon();
     // Receipts that wait for an outcome nobody writes any more are given back.
-    this.sender.kept.settle(false);
+    this.sender.kept.settle(undefined);
     this.connection.live?.abort();
     this.turns.cancel();
     this.halting.abort();

@@ -82,11 +82,15 @@ export class ConnectionEvents {
     if (this.deps.clock.monotonicMs() - since >= whileSendingMs) void this.save();
   }
 
-  /** A receipt has come: of a message that was known as sent, it is the first. */
-  received(receipt: { messageId: string; at: number }): void {
+  /**
+   * A receipt has come: of a message that was known as sent, it is the first. `ackedAt` (epoch ms) is told of one whose outcome is kept, and
+   * so not among those this host has written.
+   */
+  received(receipt: { messageId: string; at: number }, ackedAt?: number): void {
     this.active();
     const message = this.deps.sent.get(receipt.messageId);
-    if (message?.state === 'SENT') this.add('delivered', receipt.at - (message.sentAt ?? receipt.at));
+    const sentAt = ackedAt ?? (message?.state === 'SENT' ? message.sentAt : undefined);
+    if (sentAt !== undefined) this.add('delivered', receipt.at - sentAt);
   }
 
   /** Something was sent or received. */

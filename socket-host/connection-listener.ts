@@ -3,6 +3,7 @@ import type { AccountRecord } from './account-record.ts';
 import type { ConnectionEvents } from './connection-events.ts';
 import type { HostDeps } from './deps.ts';
 import type { Inbound } from './inbound.ts';
+import type { KeptOutcome } from './kept-outcome.ts';
 import type { LinkSeries } from './link-series.ts';
 import type { LiveSession } from './live-session.ts';
 import type { Receipts } from './receipts.ts';
@@ -13,6 +14,7 @@ interface Needs {
   record: AccountRecord;
   links: LinkSeries;
   receipts: Receipts;
+  kept: KeptOutcome;
   inbound: Inbound;
   events: ConnectionEvents;
   mayAct(): boolean;
@@ -24,7 +26,7 @@ interface Needs {
 
 /** Takes what one connection says: changes of its state in turn, receipts and inbound messages at once. */
 export function listenTo(live: () => LiveSession, needs: Needs): TransportListener {
-  const { deps, record, links, receipts, inbound, events, handle } = needs;
+  const { deps, record, links, receipts, kept, inbound, events, handle } = needs;
   const { tenantId } = record.hold;
   return {
     onLink: (link) => handle(live, 'link', () => links.offered(live().session, link)),
@@ -43,7 +45,7 @@ export function listenTo(live: () => LiveSession, needs: Needs): TransportListen
     onDrained: () => live().drained(),
     onReceipt: (receipt) => {
       deps.metrics.receipts.inc({ kind: receipt.kind });
-      events.received(receipt);
+      events.received(receipt, kept.ackedAt(receipt.messageId));
       return receipts.add(receipt);
     },
     onInbound: async (message) => {

@@ -43,6 +43,11 @@ export class KeptOutcome {
     return Math.max(0, this.sinceMs + outcomeHoldMs - this.clock.monotonicMs());
   }
 
+  /** When WhatsApp acked this message (epoch ms), if its outcome is kept and no receipt has joined it. */
+  ackedAt(messageId: string): number | undefined {
+    return this.kept?.message.id === messageId && this.kept.to === 'SENT' ? this.kept.change.sentAt : undefined;
+  }
+
   /**
    * Receipts of the message whose outcome is kept become part of it. Undefined when it is another message's, or is being written. Resolves with
    * true when they are in the table, with false when the outcome could not be written as it was and the receipts must go their own way.
@@ -67,8 +72,9 @@ export class KeptOutcome {
     }
   }
 
-  /** It is in the table; `whole`: just as it was kept. Nothing is kept any more. */
-  settle(whole: boolean): void {
+  /** Nothing is kept any more. `written` is the outcome as the table has it, undefined where it has another: what joined later is not in it. */
+  settle(written: Outcome | undefined): void {
+    const whole = written !== undefined && written === this.kept;
     this.kept = undefined;
     for (const { resolve } of this.joined.splice(0)) resolve(whole);
   }

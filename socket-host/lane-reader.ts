@@ -38,7 +38,7 @@ export class LaneReader {
 
   /** Whether the next entry is here already. */
   get hasNext(): boolean {
-    return this.held.express.length > 0 || this.held.bulk.length > 0;
+    return lanes.some((lane) => this.held[lane].some((taken) => this.isFresh(taken)));
   }
 
   /** What has been taken and not begun, in the order in which it is given out. */
@@ -70,8 +70,7 @@ export class LaneReader {
     // A short look where the other lane has work too, so that a count that is wrong does not hold it up.
     const other = lane === 'express' && (counts.bulk > 0 || this.held.bulk.length > 0);
     const received = await this.receive(lane, { ...options, waitSec: other ? 0 : options.waitSec });
-    if (received > 0) this.silentSinceMs[lane] = undefined;
-    else this.silentSinceMs[lane] ??= this.clock.monotonicMs();
+    if (received === 0) this.silentSinceMs[lane] ??= this.clock.monotonicMs();
     const first = this.keptOf(lane);
     if (first !== undefined || !other) return first;
     return await this.take({ express: 0, bulk: counts.bulk }, options);
@@ -80,6 +79,7 @@ export class LaneReader {
   private async receive(lane: Lane, options: { max: number; waitSec: number; signal?: AbortSignal }): Promise<number> {
     const received = await receiveFromLane(this.sqs, this.urls[lane], options);
     const takenAtMs = this.clock.monotonicMs();
+    if (received.length > 0) this.silentSinceMs[lane] = undefined;
     this.held[lane].push(...received.map(({ entry, receipt }) => ({ lane, entry, receipt, takenAtMs })));
     return received.length;
   }
@@ -138,7 +138,11 @@ export class LaneReader {
   private keptOf(lane: Lane): Taken | undefined {
     for (;;) {
       const taken = this.held[lane].shift();
-      if (taken === undefined || this.clock.monotonicMs() - taken.takenAtMs < freshMs) return taken;
+      if (taken === undefined || this.isFresh(taken)) return taken;
     }
+  }
+
+  private isFresh({ takenAtMs }: Taken): boolean {
+    return this.clock.monotonicMs() - takenAtMs < freshMs;
   }
 }

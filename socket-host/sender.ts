@@ -139,7 +139,7 @@ export class Sender {
     };
     let result = await this.kept.during(() => take(outcome));
     if (outcome !== undefined && result.kind === 'claimed')
-      this.wrote({ ...outcome.message, ...outcome.change, state: outcome.to });
+      this.wrote({ ...outcome.message, ...outcome.change, state: outcome.to }, outcome);
     if (result.kind === 'apart') {
       Object.assign(this, before);
       this.unsure = undefined;
@@ -162,22 +162,22 @@ export class Sender {
     if (!this.deps.lease.valid()) return false;
     const { message, to, change } = outcome;
     try {
-      this.wrote(await this.kept.during(() => moveMessage(this.deps.table, message, to, change)));
+      this.wrote(await this.kept.during(() => moveMessage(this.deps.table, message, to, change)), outcome);
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;
       const now = await readMessage(this.deps.table, message.tenantId, message.id);
       // A receipt was faster, or our own first try stood although its answer was lost.
       if (now?.claim?.nonce !== message.claim?.nonce) return false;
-      this.wrote(now ?? message, now?.state === to);
+      this.wrote(now ?? message, now?.state === to ? outcome : undefined);
     }
     return true;
   }
 
-  private wrote(moved: Message, whole = true): void {
+  private wrote(moved: Message, written: Outcome | undefined): void {
     this.deps.sent.put(moved);
     // A later claim may have been tried meanwhile: then the one in hand is another.
     if (this.inHand?.messageId === moved.id) this.settled = true;
-    this.kept.settle(whole);
+    this.kept.settle(written);
   }
 
   /** These outcomes are in the account's totals now. */

@@ -1,9 +1,13 @@
+import { takesSteps } from '../lib/aws/messages.ts';
 import type { Message } from '../lib/domain/message.ts';
 
 /** Messages one host remembers, all accounts together: about half a kilobyte each. */
 const remembered = 20_000;
 
-/** Messages this host has written lately, so that their receipts need not read them. The oldest are forgotten first, read ones at once. */
+/**
+ * Messages this host has written lately whose receipts are still to come, so that these need not read them. The oldest are forgotten first. One that
+ * has failed is not remembered: it may be sent again, and its receipts would be passed over.
+ */
 export class SentMessages {
   private readonly messages = new Map<string, Message>();
 
@@ -13,7 +17,7 @@ export class SentMessages {
 
   put(message: Message): void {
     this.messages.delete(message.id);
-    if (message.state === 'READ') return;
+    if (!takesSteps(message)) return;
     this.messages.set(message.id, message);
     for (const oldest of this.messages.keys()) {
       if (this.messages.size <= remembered) break;

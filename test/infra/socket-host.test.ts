@@ -42,11 +42,11 @@ describe('the task', () => {
     expect(Metadata['paceline:entry']).toBe('socket-host/main.ts');
   });
 
-  test('bounds the heap by half its memory, so that garbage does not pile up', () => {
+  test('bounds the heap by a quarter of its memory, so that garbage does not pile up', () => {
     const { container } = task();
     expect(container.Environment).toContainEqual({
       Name: 'NODE_OPTIONS',
-      Value: '--max-old-space-size=512 --max-semi-space-size=8',
+      Value: '--max-old-space-size=256 --max-semi-space-size=4',
     });
     expect(container.Environment).toContainEqual({ Name: 'MALLOC_ARENA_MAX', Value: '2' });
     const larger = synthesize({ stage: 'qa', hostCpu: '1024', hostMemoryMiB: '4096' });
@@ -54,7 +54,7 @@ describe('the task', () => {
       ContainerDefinitions: [
         Match.objectLike({
           Environment: Match.arrayWith([
-            { Name: 'NODE_OPTIONS', Value: '--max-old-space-size=2048 --max-semi-space-size=8' },
+            { Name: 'NODE_OPTIONS', Value: '--max-old-space-size=1024 --max-semi-space-size=4' },
           ]),
         }),
       ],

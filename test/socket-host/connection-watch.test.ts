@@ -1,5 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { readConnectionEvents } from '../../lib/aws/connection-events.ts';
+import { wakeAccount } from '../../lib/aws/wake.ts';
 import type { Account } from '../../lib/domain/account.ts';
 import { decodeEvents } from '../../lib/domain/connection-events.ts';
 import { type Clock, scaledClock } from '../../lib/runtime/clock.ts';
@@ -96,7 +97,10 @@ describe('a host that checks its connections', () => {
     const account = await connected(gateway, { createdAt: longAgo, linkedAt: longAgo });
     await until('warned', async () => (await warningsOf(account.id))?.length === 1);
     expect(await warningsOf(account.id)).toEqual([idle]);
-    await gateway.contract(account, rowsTo(1, 600));
+    const contract = await gateway.contract(account, rowsTo(1, 600));
+    await until('fed', async () => (await gateway.messages(contract)).length === 1);
+    // The feed's clock runs faster than the hosts' beats, so that it takes them for dead and tells nobody.
+    await wakeAccount({ ...gateway.deps, nowMs: () => Date.now() }, tenantId, account.id);
     // If the lane's entry is late by two seconds of the machine, this clock says that it has come to others: SQS gives it again after 30 s.
     await until('taken back', async () => (await warningsOf(account.id))?.length === 0, 45_000);
   }, 60_000);

@@ -90,4 +90,25 @@ describe("the reader of an account's lanes", () => {
     expect((await take({ express: 1, bulk: 2 }, 3)).entry.m).toBe('e1');
     expect((await take({ express: 0, bulk: 2 }, 3)).entry.m).toBe('b2');
   });
+
+  it('is not silent where a glance has found what is waited for', async () => {
+    await put('bulk', 'b1');
+    await put('bulk', 'b2');
+    // The table counts an express entry that the lane does not show yet.
+    expect((await take({ express: 1, bulk: 2 }, 1)).entry.m).toBe('b1');
+    await put('express', 'e1');
+    expect(await reader.glance({ express: 1, bulk: 1 }, 1)).toBe(true);
+    expect((await take({ express: 1, bulk: 1 }, 1)).entry.m).toBe('e1');
+    await clock.advance(50_000);
+    expect(reader.silenceMs()).toBe(0);
+  });
+
+  it('has no next entry once what it holds may be on its way again', async () => {
+    for (const name of ['a', 'b']) await put('bulk', name);
+    await take({ express: 0, bulk: 2 });
+    await clock.advance(24_999);
+    expect(reader.hasNext).toBe(true);
+    await clock.advance(1);
+    expect(reader.hasNext).toBe(false);
+  });
 });

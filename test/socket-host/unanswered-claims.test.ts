@@ -1,6 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { moveContract } from '../../lib/aws/contracts.ts';
+import { messageId } from '../../lib/domain/ids.ts';
 import { scaledClock } from '../../lib/runtime/clock.ts';
-import { type Faults, type Gateway, rowsTo, startGateway } from '../harness/gateway.ts';
+import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 describe('a message that must be sent again', () => {
@@ -46,4 +48,18 @@ describe('a message that must be sent again', () => {
     },
     30_000,
   );
+
+  it('takes its receipt, although this host has seen it fail before', async () => {
+    gateway.answerWith(() => ({ code: 463 }));
+    const account = await gateway.account();
+    const contract = await gateway.contract(account, rowsTo(1));
+    const statusIs = async (status: string) => (await gateway.readContract(contract.id))?.status === status;
+    await until('failed', () => statusIs('FAILED'));
+    gateway.answerWith(() => 'silence');
+    await moveContract(gateway.deps, gateway.origin(), tenantId, contract.id, 'retry');
+    await until('sent again', async () => gateway.wire.length === 2);
+    const listener = gateway.sessions.get(account.id)?.listener;
+    await listener?.onReceipt({ messageId: messageId(contract.id, 0), kind: 'delivered', at: Date.now() });
+    expect((await gateway.messages(contract))[0]?.state).toBe('DELIVERED');
+  }, 30_000);
 });
