@@ -50,7 +50,6 @@ export class Receipts {
   private readonly join: (messageId: string, receipts: TimedReceipt[]) => Promise<boolean> | undefined;
   private readonly sent: SentMessages;
   private readonly clock: Clock;
-  private readonly never = new AbortController().signal;
   private readonly full = new Bell();
   private readonly waiting = new Map<string, Line>();
   private working = false;
@@ -90,7 +89,7 @@ export class Receipts {
     return line.written.promise;
   }
 
-  /** Resolves when all receipts that came so far are written or given up; those that joined an outcome go with it. */
+  /** Resolves when no receipt waits: all are written or given up; those that joined an outcome go with it. */
   async settled(): Promise<void> {
     if (!this.working) return;
     const settled = new Promise<void>((resolve) => this.idle.push(resolve));
@@ -102,7 +101,7 @@ export class Receipts {
     this.working = true;
     while (this.waiting.size > 0) {
       if (this.idle.length === 0 && this.waiting.size < maxSteps) {
-        await this.full.wait(this.clock, gatherMs, this.never);
+        await this.full.wait(this.clock, gatherMs);
       }
       const lines = [...this.waiting.values()].slice(0, maxSteps);
       for (const { messageId } of lines) this.waiting.delete(messageId);

@@ -53,10 +53,10 @@ export class Bell {
   }
 
   /** Resolves at the next ring, after `ms`, or when the signal fires. */
-  async wait(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
-    if (!this.rung && !signal.aborted) {
+  async wait(clock: Clock, ms: number, signal?: AbortSignal): Promise<void> {
+    if (!this.rung && signal?.aborted !== true) {
       const woken = new AbortController();
-      const all = AbortSignal.any([signal, woken.signal]);
+      const all = signal === undefined ? woken.signal : AbortSignal.any([signal, woken.signal]);
       this.wake = () => woken.abort();
       await clock.sleep(ms, all);
       this.wake = undefined;

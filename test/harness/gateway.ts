@@ -169,3 +169,9 @@ export function rowsTo(count: number, from = 0): PageRow[] {
     text: `Text ${from + i}`,
   }));
 }
+
+/** Settings of an account that is paced without a wait, with a rest of no length after each: a host takes one entry at a time from its lane. */
+export const oneAtATime: Partial<Account> = {
+  useLimits: true,
+  pacing: { perMinute: null, gapMs: [0, 0], restEvery: 1, restMs: [0, 0], delayMs: [0, 0] },
+};

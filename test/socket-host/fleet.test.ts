@@ -4,7 +4,7 @@ import { finder, keys } from '../../lib/aws/keys.ts';
 import { orphanAccounts } from '../../lib/aws/ownership.ts';
 import { rendezvous } from '../../lib/domain/ownership.ts';
 import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
-import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 async function ownersOf(gateway: Gateway, accountIds: string[]): Promise<(string | undefined)[]> {
@@ -109,11 +109,7 @@ describe('a message that ends its host each time', () => {
   afterEach(() => gateway.stop());
 
   it('is FAILED after three, and the messages behind it are sent', async () => {
-    // Paced without a wait: a host takes one entry at a time from the lane.
-    const account = await gateway.account({
-      useLimits: true,
-      pacing: { perMinute: null, gapMs: [0, 0], restEvery: 1, restMs: [0, 0], delayMs: [0, 0] },
-    });
+    const account = await gateway.account(oneAtATime);
     const [poison] = rowsTo(1);
     let dying: string | undefined;
     gateway.answerWith(({ to }) => {

@@ -1,20 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Account } from '../../lib/domain/account.ts';
 import { scaledClock } from '../../lib/runtime/clock.ts';
-import { type Faults, type Gateway, rowsTo, startGateway } from '../harness/gateway.ts';
+import { type Faults, type Gateway, oneAtATime, rowsTo, startGateway } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
-
-/** One message in a lane at a time, sent without waiting. */
-const oneAtATime = {
-  useLimits: true,
-  pacing: {
-    perMinute: null,
-    gapMs: [0, 0] as [number, number],
-    restEvery: 1,
-    restMs: [0, 0] as [number, number],
-    delayMs: [0, 0] as [number, number],
-  },
-};
 
 describe('an account that cannot send any more', () => {
   let gateway: Gateway;

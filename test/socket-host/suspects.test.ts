@@ -5,20 +5,8 @@ import { orphanAccounts } from '../../lib/aws/ownership.ts';
 import type { Account } from '../../lib/domain/account.ts';
 import type { Contract } from '../../lib/domain/contract.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
-
-/** Paced without a wait: a host takes one entry at a time from the lane. */
-const oneAtATime = {
-  useLimits: true,
-  pacing: {
-    perMinute: null,
-    gapMs: [0, 0] as [number, number],
-    restEvery: 1,
-    restMs: [0, 0] as [number, number],
-    delayMs: [0, 0] as [number, number],
-  },
-};
 
 describe('messages over which two hosts have died', () => {
   let gateway: Gateway;

@@ -4,20 +4,8 @@ import { retireHost } from '../../lib/aws/hosts.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { orphanAccounts } from '../../lib/aws/ownership.ts';
 import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
-import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
-
-/** Paced without a wait, with a rest of no length after each, so that a host takes one entry at a time from the lane. */
-const oneAtATime = {
-  useLimits: true,
-  pacing: {
-    perMinute: null,
-    gapMs: [0, 0] as [number, number],
-    restEvery: 1,
-    restMs: [0, 0] as [number, number],
-    delayMs: [0, 0] as [number, number],
-  },
-};
 
 describe('a host that lost an account with a message in hand', () => {
   let gateway: Gateway;
