@@ -1,4 +1,5 @@
 import { readdirSync, readFileSync, readlinkSync } from 'node:fs';
+import { hostProgram } from '../../bin/build-host.ts';
 
 /**
  * Which of our child processes is at the other end of a loopback connection: `host`, a function's name, or `unknown`. By Linux' own lists,
@@ -42,7 +43,7 @@ function holds(pid: string, inode: string): boolean {
 
 function nameOf(pid: string): string {
   const words = read(`/proc/${pid}/cmdline`).split('\0');
-  if (words.some((word) => word.endsWith('socket-host/main.ts'))) return 'host';
+  if (words.includes(hostProgram)) return 'host';
   const at = words.findIndex((word) => word.endsWith('local/function-process.ts'));
   const identity: unknown = at < 0 ? undefined : JSON.parse(words[at + 1] ?? '{}');
   return typeof identity === 'object' && identity !== null && 'name' in identity ? String(identity.name) : 'unknown';

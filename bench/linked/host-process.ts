@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { buildHost, hostProgram } from '../../bin/build-host.ts';
 import { hostMemoryEnvironment } from '../../lib/infra/host-memory.ts';
 
 /** A socket host of the benchmark's own: nobody starts it again when it ends. */
@@ -23,7 +24,10 @@ const readyWithinMs = 30_000;
 /** Of a host with one vCPU, which 1,000 accounts are meant for. */
 const memoryMiB = 2048;
 
-/** Starts the host as its task does; `nodeOptions` are added. Its log is `<folder>/host.log`. Rejects when it is not ready within 30 s. */
+/** Once a process; hosts already running keep what they have read. */
+let built: Promise<void> | undefined;
+
+/** Starts the host as its task does, from the program that its image has; `nodeOptions` are added. Its log is `<folder>/host.log`. Rejects when it is not ready within 30 s. */
 export async function startHostProcess(options: {
   folder: string;
   env: Record<string, string>;
@@ -31,16 +35,14 @@ export async function startHostProcess(options: {
 }): Promise<HostProcess> {
   const { folder, env, nodeOptions = [] } = options;
   mkdirSync(folder, { recursive: true });
+  built ??= buildHost();
+  await built;
   const log = openSync(join(folder, 'host.log'), 'a');
-  const child = spawn(
-    process.execPath,
-    ['--disable-warning=ExperimentalWarning', ...nodeOptions, 'socket-host/main.ts'],
-    {
-      cwd: projectDir,
-      env: { ...hostMemoryEnvironment(memoryMiB), ...env, HOST_DATA_DIR: join(folder, 'data'), METRICS_PORT: '0' },
-      stdio: ['ignore', 'pipe', log, 'ipc'],
-    },
-  );
+  const child = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', ...nodeOptions, hostProgram], {
+    cwd: projectDir,
+    env: { ...hostMemoryEnvironment(memoryMiB), ...env, HOST_DATA_DIR: join(folder, 'data'), METRICS_PORT: '0' },
+    stdio: ['ignore', 'pipe', log, 'ipc'],
+  });
   closeSync(log);
   const { hostId, metricsUrl } = await readyLine(child, folder);
   return {

@@ -46,7 +46,7 @@ describe('the task', () => {
     const { container } = task();
     expect(container.Environment).toContainEqual({
       Name: 'NODE_OPTIONS',
-      Value: '--max-old-space-size=256 --max-semi-space-size=4',
+      Value: '--max-old-space-size=256 --max-semi-space-size=8',
     });
     expect(container.Environment).toContainEqual({ Name: 'MALLOC_ARENA_MAX', Value: '2' });
     const larger = synthesize({ stage: 'qa', hostCpu: '1024', hostMemoryMiB: '4096' });
@@ -54,7 +54,7 @@ describe('the task', () => {
       ContainerDefinitions: [
         Match.objectLike({
           Environment: Match.arrayWith([
-            { Name: 'NODE_OPTIONS', Value: '--max-old-space-size=1024 --max-semi-space-size=4' },
+            { Name: 'NODE_OPTIONS', Value: '--max-old-space-size=1024 --max-semi-space-size=8' },
           ]),
         }),
       ],
@@ -75,7 +75,8 @@ describe('the task', () => {
     expect(dockerfile).toContain('VOLUME ["/data"]');
     expect(dockerfile).toContain('chown 1000:1000 /data');
     expect(dockerfile).toMatch(/\nUSER 1000:1000\n/);
-    expect(dockerfile).toMatch(/\nCMD \["node", "socket-host\/main\.ts"\]\n/);
+    expect(dockerfile).toMatch(/\nCOPY --from=program \/app\/dist\/socket-host\.mjs \.\/\n/);
+    expect(dockerfile).toMatch(/\nCMD \["node", "socket-host\.mjs"\]\n/);
   });
 });
 
