@@ -46,7 +46,7 @@ describe('the task', () => {
     const { container } = task();
     expect(container.Environment).toContainEqual({
       Name: 'NODE_OPTIONS',
-      Value: '--max-old-space-size=256 --max-semi-space-size=8',
+      Value: '--max-old-space-size=256 --max-semi-space-size=4',
     });
     expect(container.Environment).toContainEqual({ Name: 'MALLOC_ARENA_MAX', Value: '2' });
     const larger = synthesize({ stage: 'qa', hostCpu: '1024', hostMemoryMiB: '4096' });
@@ -54,7 +54,7 @@ describe('the task', () => {
       ContainerDefinitions: [
         Match.objectLike({
           Environment: Match.arrayWith([
-            { Name: 'NODE_OPTIONS', Value: '--max-old-space-size=1024 --max-semi-space-size=8' },
+            { Name: 'NODE_OPTIONS', Value: '--max-old-space-size=1024 --max-semi-space-size=4' },
           ]),
         }),
       ],
