@@ -11,8 +11,8 @@ const lookAgainMs = 5 * 60_000;
 
 interface Ending {
   contract: Contract;
-  /** Messages it lacked at the last look, less those sent since; before the first look it is not known. */
-  left: number | undefined;
+  /** Messages it lacked at the last look, less those sent since; before the first look none are known to be missing. */
+  left: number;
   lookedAtMs: number;
 }
 
@@ -35,8 +35,7 @@ export class EndingContracts {
   sentOf(contract: Contract): void {
     if (contract.nextRow < rowsOf(contract)) return;
     const known = this.contracts.get(contract.id);
-    const left = known?.left === undefined ? undefined : known.left - 1;
-    this.contracts.set(contract.id, { contract, left, lookedAtMs: known?.lookedAtMs ?? Number.NEGATIVE_INFINITY });
+    this.contracts.set(contract.id, { contract, left: (known?.left ?? 0) - 1, lookedAtMs: known?.lookedAtMs ?? 0 });
   }
 
   forget(): void {
@@ -68,7 +67,7 @@ export class EndingContracts {
   private wanted(): Ending[] {
     const nowMs = this.clock.monotonicMs();
     return [...this.contracts.values()].filter(
-      ({ left, lookedAtMs }) => left === undefined || left <= 0 || nowMs - lookedAtMs >= lookAgainMs,
+      ({ left, lookedAtMs }) => left <= 0 || nowMs - lookedAtMs >= lookAgainMs,
     );
   }
 }

@@ -154,30 +154,29 @@ export class Receipts {
       left.delete(line);
       line.written.resolve();
     };
-    const alone: Line[] = [];
+    const alone: { line: Line; message: Message | undefined }[] = [];
     const together: { line: Line; step: Step }[] = [];
     for (const [line, message] of await this.messagesOf([...left])) {
       const after = message === undefined ? undefined : afterReceipts(message, line.receipts);
       if (message === undefined || after === undefined) done(line);
       else if (takesSteps(message)) together.push({ line, step: { message, ...after } });
-      else alone.push(line);
+      else alone.push({ line, message });
     }
-    try {
-      if (together.length > 0) {
-        for (const moved of await takeSteps(
-          this.table,
-          together.map(({ step }) => step),
-        ))
-          this.sent.put(moved);
+    if (together.length > 0) {
+      try {
+        const steps = together.map(({ step }) => step);
+        for (const moved of await takeSteps(this.table, steps)) this.sent.put(moved);
         for (const { line } of together) done(line);
+      } catch (error) {
+        if (!(error instanceof ConditionFailed)) throw error;
+        for (const { line } of together) {
+          this.sent.forget(line.messageId);
+          alone.push({ line, message: undefined });
+        }
       }
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-      for (const { line } of together) this.sent.forget(line.messageId);
-      alone.push(...together.map(({ line }) => line));
     }
-    for (const line of alone) {
-      await this.writeAlone(line);
+    for (const { line, message } of alone) {
+      await this.writeAlone(line, message);
       done(line);
     }
   }
@@ -192,8 +191,9 @@ export class Receipts {
     return known.map(([line, message]) => [line, message ?? read.get(line.messageId)]);
   }
 
-  private async writeAlone({ messageId, receipts }: Line): Promise<void> {
-    let message = this.sent.get(messageId);
+  /** `known`: the message as it was read just now; without it, it is read. */
+  private async writeAlone({ messageId, receipts }: Line, known: Message | undefined): Promise<void> {
+    let message = known;
     for (let attempt = 1; attempt <= 5; attempt++) {
       message ??= await readMessage(this.table, this.tenantId, messageId);
       const after = message === undefined ? undefined : afterReceipts(message, receipts);

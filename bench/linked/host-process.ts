@@ -27,7 +27,10 @@ const memoryMiB = 2048;
 /** Once a process; hosts already running keep what they have read. */
 let built: Promise<void> | undefined;
 
-/** Starts the host as its task does, from the program that its image has; `nodeOptions` are added. Its log is `<folder>/host.log`. Rejects when it is not ready within 30 s. */
+/**
+ * Starts the host as its task does, from the program that its image has; `nodeOptions` are added. Its log is `<folder>/host.log`. Rejects when
+ * it is not ready within 30 s.
+ */
 export async function startHostProcess(options: {
   folder: string;
   env: Record<string, string>;

@@ -1,4 +1,4 @@
-import { type Contract, type Counter, emptyCounter } from '../domain/contract.ts';
+import { addCounter, type Contract, type Counter, emptyCounter } from '../domain/contract.ts';
 import { clearRows } from './contract-jobs/clear.ts';
 import { eachStep, endJob, type JobDeps, JobReplaced, takeJob } from './contract-jobs/held.ts';
 import { removeContract } from './contract-jobs/remove.ts';
@@ -69,10 +69,5 @@ export async function readCounter(table: Table, contract: Contract): Promise<Cou
   const items = await table.getMany<Counter>(
     contract.accountIds.map((a) => keys.counter(contract.tenantId, contract.id, a)),
   );
-  const sum: Counter = { ...emptyCounter };
-  for (const item of items) {
-    if (item === undefined) continue;
-    for (const field of Object.keys(sum) as (keyof Counter)[]) sum[field] += item[field] ?? 0;
-  }
-  return sum;
+  return items.reduce<Counter>((sum, item) => (item === undefined ? sum : addCounter(sum, item)), emptyCounter);
 }

@@ -1,5 +1,5 @@
 import type { AccountHot, InHand } from '../domain/account.ts';
-import type { Contract, Counter } from '../domain/contract.ts';
+import { addCounter, type Contract, type Counter, emptyCounter } from '../domain/contract.ts';
 import { counterDelta, type Message, type MessageError, type MessageState } from '../domain/message.ts';
 import type { PaceState } from '../domain/pacing.ts';
 import { keys, queuedAttribute } from './keys.ts';
@@ -58,7 +58,7 @@ export const maxSteps = 40;
 export async function takeSteps(table: Table, steps: Step[]): Promise<Message[]> {
   const moved: Message[] = [];
   const writes: Write[] = [];
-  const deltas = new Map<string, { message: Message; delta: Partial<Counter> }>();
+  const deltas = new Map<string, { message: Message; delta: Counter }>();
   for (const { message, to, change } of steps) {
     if (!takesSteps(message)) throw new RangeError(`a message that is ${message.state} takes no step`);
     const after: Message = { ...message, ...change, state: to };
@@ -66,11 +66,8 @@ export async function takeSteps(table: Table, steps: Step[]): Promise<Message[]>
     writes.push(messageWrite(message, after));
     const { contractId, accountId } = message;
     const name = `${contractId}#${accountId}`;
-    const delta = deltas.get(name)?.delta ?? {};
-    for (const [field, by] of Object.entries(counterDelta(message.state, to)) as [keyof Counter, number][]) {
-      delta[field] = (delta[field] ?? 0) + by;
-    }
-    deltas.set(name, { message, delta });
+    const before = deltas.get(name)?.delta ?? emptyCounter;
+    deltas.set(name, { message, delta: addCounter(before, counterDelta(message.state, to)) });
   }
   for (const { message, delta } of deltas.values()) {
     const counter = counterWrite(message, delta);
