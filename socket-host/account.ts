@@ -67,7 +67,7 @@ export class AccountRunner {
       () => this.record.account,
       () => this.mayAct(),
     );
-    this.sender = new Sender(deps, this.hold, hot.inHand);
+    this.sender = new Sender(deps, this.hold, hot.inHand, () => this.receipts);
     this.loop = new SendLoop(deps, this.hold, account, hot, this.sender);
     this.receipts = new Receipts({
       table: deps.table,
@@ -77,6 +77,7 @@ export class AccountRunner {
       mayAct: () => this.mayAct(),
       failed: (error) => this.deps.failed('receipt', error),
       join: (messageId, receipts) => this.loop.join(messageId, receipts),
+      holdMs: () => this.loop.receiptHoldMs,
     });
     this.events = new ConnectionEvents(deps, this.hold, lastActivity(account, hot));
     this.connection = new Connection({

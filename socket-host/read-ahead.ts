@@ -5,13 +5,16 @@ import type { Table } from '../lib/aws/table.ts';
 /** Entries read at once: as many as one receive gives. */
 const atOnce = 10;
 
+/** What stands behind a lane entry, and the account's number of stops from before it was read. */
+export type Read = ForSend & { stops: number };
+
 /**
  * Messages, texts and contracts of lane entries, read together for those that were taken together. What has changed by the time an entry's
- * turn comes refuses its claim; whether its contract runs is asked apart, right before.
+ * turn comes refuses its claim.
  */
 export class ReadAhead {
   private readonly table: Table;
-  private readonly known = new Map<string, ForSend>();
+  private readonly known = new Map<string, Read>();
 
   constructor(table: Table) {
     this.table = table;
@@ -21,15 +24,20 @@ export class ReadAhead {
     this.known.clear();
   }
 
-  /** What stands behind `entry`; `upcoming` are those that will be asked for next. */
-  async read(entry: LaneEntry, upcoming: LaneEntry[]): Promise<ForSend> {
+  /** Numbers of messages that have been read and not asked for yet. */
+  numbers(): string[] {
+    return [...this.known.values()].flatMap(({ message }) => (message === undefined ? [] : [message.to]));
+  }
+
+  /** `upcoming` are those that will be asked for next, `stops` the account's number of stops as known now. */
+  async read(entry: LaneEntry, upcoming: LaneEntry[], stops: number): Promise<Read> {
     const known = this.known.get(entry.m);
     this.known.delete(entry.m);
     if (known !== undefined && known.message?.feedSeq === entry.seq) return known;
-    const [first, ...others] = await readForSend(this.table, entry.t, [entry, ...upcoming].slice(0, atOnce));
+    const [first, ...others] = await readForSend(this.table, [entry, ...upcoming].slice(0, atOnce));
     this.known.clear();
-    for (const read of others) if (read.message !== undefined) this.known.set(read.message.id, read);
+    for (const read of others) if (read.message !== undefined) this.known.set(read.message.id, { ...read, stops });
     if (first === undefined) throw new Error('a read answered nothing');
-    return first;
+    return { ...first, stops };
   }
 }

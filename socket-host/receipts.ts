@@ -1,5 +1,6 @@
 import { keys } from '../lib/aws/keys.ts';
 import {
+  afterStep,
   maxSteps,
   moveMessage,
   readMessage,
@@ -39,6 +40,7 @@ const waitsMs = [500, 2000, 8000];
  *
  *   come -> gathered -> of the message in hand: joins its outcome
  *                   \-> of others: all in one transaction -> [one was not as thought: each by itself]
+ *                   \-> the outcome of another message is written meanwhile: they ride along
  *
  * `add` resolves when a receipt is in the table or changes nothing; whoever brought it is told only then that we have it.
  */
@@ -48,6 +50,7 @@ export class Receipts {
   private readonly mayAct: () => boolean;
   private readonly failed: (error: unknown) => void;
   private readonly join: (messageId: string, receipts: TimedReceipt[]) => Promise<boolean> | undefined;
+  private readonly holdMs: () => number;
   private readonly sent: SentMessages;
   private readonly clock: Clock;
   private readonly full = new Bell();
@@ -66,6 +69,8 @@ export class Receipts {
     failed(error: unknown): void;
     /** Takes receipts of the message in hand (`KeptOutcome.join`). */
     join(messageId: string, receipts: TimedReceipt[]): Promise<boolean> | undefined;
+    /** How long a receipt is worth holding back for the next outcome of the account. */
+    holdMs(): number;
   }) {
     this.table = options.table;
     this.clock = options.clock;
@@ -74,6 +79,7 @@ export class Receipts {
     this.mayAct = options.mayAct;
     this.failed = options.failed;
     this.join = options.join;
+    this.holdMs = options.holdMs;
   }
 
   /** Rejects when it could not be written, or when the account is not ours any more. */
@@ -97,11 +103,65 @@ export class Receipts {
     await settled;
   }
 
+  /** The message's outcome is kept from now on: a receipt that was faster than its ack joins it. */
+  outcomeKept(messageId: string): void {
+    const line = this.waiting.get(messageId);
+    if (line !== undefined && this.joined(line)) this.waiting.delete(messageId);
+  }
+
+  /**
+   * What waits and needs no read goes with a write of its account: at half the write units, if its contract's counter is in it. `stood` tells
+   * by the answer of `write` whether all of it is in the table; what is not, or nobody knows of, goes its own way.
+   */
+  async along<T>(write: (riders: Step[]) => Promise<T>, stood: (answer: T) => boolean): Promise<T> {
+    const riders = this.board();
+    let whole = false;
+    try {
+      const answer = await write(riders.map(({ step }) => step));
+      whole = stood(answer);
+      return answer;
+    } finally {
+      for (const { line, step } of riders) {
+        if (!whole) this.putBack(line);
+        else {
+          this.sent.put(afterStep(step));
+          line.written.resolve();
+        }
+      }
+      if (!this.working && this.waiting.size > 0) void this.work();
+    }
+  }
+
+  private board(): { line: Line; step: Step }[] {
+    const riders: { line: Line; step: Step }[] = [];
+    for (const [messageId, line] of this.waiting) {
+      const message = this.sent.get(messageId);
+      const after = message === undefined ? undefined : afterReceipts(message, line.receipts);
+      if (message === undefined || after === undefined) continue;
+      riders.push({ line, step: { message, ...after } });
+      if (riders.length === maxSteps - 1) break;
+    }
+    for (const { line } of riders) this.waiting.delete(line.messageId);
+    return riders;
+  }
+
+  private putBack(line: Line): void {
+    // Perhaps it was not as this host remembered it.
+    this.sent.forget(line.messageId);
+    const later = this.waiting.get(line.messageId);
+    if (later === undefined) {
+      this.waiting.set(line.messageId, line);
+      return;
+    }
+    later.receipts.unshift(...line.receipts);
+    later.written.promise.then(line.written.resolve, line.written.reject);
+  }
+
   private async work(): Promise<void> {
     this.working = true;
     while (this.waiting.size > 0) {
       if (this.idle.length === 0 && this.waiting.size < maxSteps) {
-        await this.full.wait(this.clock, gatherMs);
+        await this.full.wait(this.clock, Math.max(gatherMs, this.holdMs()));
       }
       const lines = [...this.waiting.values()].slice(0, maxSteps);
       for (const { messageId } of lines) this.waiting.delete(messageId);
@@ -164,9 +224,14 @@ export class Receipts {
     }
     if (together.length > 0) {
       try {
-        const steps = together.map(({ step }) => step);
-        for (const moved of await takeSteps(this.table, steps)) this.sent.put(moved);
-        for (const { line } of together) done(line);
+        await takeSteps(
+          this.table,
+          together.map(({ step }) => step),
+        );
+        for (const { line, step } of together) {
+          this.sent.put(afterStep(step));
+          done(line);
+        }
       } catch (error) {
         if (!(error instanceof ConditionFailed)) throw error;
         for (const { line } of together) {

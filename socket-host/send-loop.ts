@@ -1,12 +1,11 @@
-import { moveMessage } from '../lib/aws/messages.ts';
-import { endUnknown, outcomeUnknownAfterMs, type WhyUnknown } from '../lib/aws/outcome-unknown.ts';
+import { outcomeUnknownAfterMs } from '../lib/aws/outcome-unknown.ts';
 import type { Hold } from '../lib/aws/ownership.ts';
-import { ConditionFailed } from '../lib/aws/table.ts';
 import type { Account, AccountHot } from '../lib/domain/account.ts';
-import { type Message, optedOut } from '../lib/domain/message.ts';
+import type { Message } from '../lib/domain/message.ts';
 import type { PacePlan } from '../lib/domain/pacing.ts';
 import type { TimedReceipt } from '../lib/domain/receipts.ts';
 import { Bell } from '../lib/runtime/clock.ts';
+import { Admission, type Lids } from './admission.ts';
 import type { HostDeps } from './deps.ts';
 import { EndingContracts } from './ending-contracts.ts';
 import { LaneReader, type Taken } from './lane-reader.ts';
@@ -14,10 +13,10 @@ import { LaneStock } from './lane-stock.ts';
 import { Pacer } from './pacer.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { retryWaitMs } from './retry-wait.ts';
-import { goesOn, type LeftOver, type Sender } from './sender.ts';
+import type { LeftOver, Sender } from './sender.ts';
 import type { TransportSession } from './transport.ts';
 import { turnUnless } from './turns.ts';
-import { insteadOf, unknownWhen } from './withdrawal.ts';
+import { Withdrawal } from './withdrawal.ts';
 
 /** Lanes silent for longer than an entry can stay hidden, though the table counts some: they are fed again. */
 const refeedAfterMs = 45_000;
@@ -25,6 +24,8 @@ const refeedAfterMs = 45_000;
 const lookupMs = 500;
 /** What writing an outcome alone takes at most, as a rule: so much before the next message its waiting ends. */
 const writeMs = 100;
+/** Between two sends of default pacing lie 3 to 8 s: so long a receipt waits for the next one's outcome, and shares the write of its counter. */
+const receiptHoldMs = 5_000;
 /** Idle for so long, the totals are written without waiting for the next claim. */
 const flushAfterMs = 1_000;
 
@@ -52,6 +53,8 @@ export class SendLoop {
   private openEntry: Taken | undefined;
   private nextRetryAtMs = Number.POSITIVE_INFINITY;
   private readonly ahead: ReadAhead;
+  private readonly admission: Admission;
+  private readonly withdrawal: Withdrawal;
   private readonly ending: EndingContracts;
 
   constructor(deps: HostDeps, hold: Hold, account: Account, hot: AccountHot, sender: Sender) {
@@ -60,8 +63,10 @@ export class SendLoop {
     this.pacer = new Pacer(deps, account, hot.pace);
     this.stock = new LaneStock(deps, hold, hot);
     this.ahead = new ReadAhead(deps.table);
+    this.admission = new Admission(deps, sender, hot);
     this.ending = new EndingContracts(deps.table, deps.clock);
     this.lanes = new LaneReader(deps.sqs, account.laneUrls, deps.clock);
+    this.withdrawal = new Withdrawal(deps, sender, this.stock, this.lanes);
   }
 
   /** The account changed, or its lanes hold something new. */
@@ -81,6 +86,11 @@ export class SendLoop {
   /** Whether the table, when last asked, counted messages in the lanes. */
   get hasWork(): boolean {
     return this.stock.some;
+  }
+
+  /** How long a receipt is held back (ms) so that it goes with the next outcome: while a paced account has more to send. */
+  get receiptHoldMs(): number {
+    return this.hasWork && this.pacer.policy !== undefined ? receiptHoldMs : 0;
   }
 
   /** Until the signal fires, the connection must be renewed, or the account is not ours any more. */
@@ -218,7 +228,8 @@ export class SendLoop {
   /** One entry, from reading it to its outcome. */
   private async handle(taken: Taken, session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
-    const { message, text, contract } = await this.ahead.read(taken.entry, this.lanes.upcoming());
+    const read = await this.ahead.read(taken.entry, this.lanes.upcoming(), this.admission.stops);
+    const { message, text, contract } = read;
     if (message?.state !== 'QUEUED' || message.feedSeq !== taken.entry.seq) {
       // Done, canceled or fed again since; or a redelivery of what we hold.
       await this.lanes.finish(taken);
@@ -226,7 +237,9 @@ export class SendLoop {
     }
     if (text === undefined) return await this.withdraw(taken, message, 'EXPIRED');
     if (clock.nowMs() - (message.openSince ?? clock.nowMs()) > outcomeUnknownAfterMs) {
-      return await this.giveUp(taken, message);
+      await this.withdrawal.giveUp(taken, message);
+      this.worked = true;
+      return undefined;
     }
     const planned = this.pacer.plan(text);
     // The delay before typing passes first: as late as possible, a claim leaves least in doubt.
@@ -236,9 +249,7 @@ export class SendLoop {
       this.lanes.putBack(taken);
       return undefined;
     }
-    const instead = await insteadOf(this.deps.table, message, session.lidOf(message.to));
-    if (instead !== undefined) return await this.withdraw(taken, message, instead);
-    const claimed = await this.sender.claim(message, planned.next);
+    const claimed = await this.admission.claim(message, planned.next, read, this.lids(message.to, session));
     switch (claimed.kind) {
       case 'claimed':
         break;
@@ -248,8 +259,8 @@ export class SendLoop {
         this.stock.stale = true;
         await this.lanes.finish(taken);
         return undefined;
-      case 'suppressed':
-        return await this.withdraw(taken, message, 'SUPPRESSED');
+      case 'instead':
+        return await this.withdraw(taken, message, claimed.to);
       default:
         return claimed satisfies never;
     }
@@ -261,6 +272,12 @@ export class SendLoop {
       await this.lanes.finish(taken);
     } else this.openEntry = taken;
     return end;
+  }
+
+  /** Of whom is written to now; and, while nothing paces the account, of those who follow within moments. */
+  private lids(to: string, session: TransportSession): Lids {
+    const next = () => (this.pacer.policy === undefined ? this.ahead.numbers() : []);
+    return { own: session.lidOf(to), next: () => next().flatMap((number) => session.lidOf(number) ?? []) };
   }
 
   /** Until `atMs`, or the signal. An outcome that is kept is written on the way, unless it can go with the claim. False: fenced. */
@@ -350,36 +367,9 @@ export class SendLoop {
     return await this.sendOne(session, claimed.message, left.text, left.suspect ? { ...planned, wireAt: 0 } : planned);
   }
 
-  /** The message leaves the lane unsent: back to PENDING while its contract does not run, or final. */
-  private async withdraw(
-    taken: Taken,
-    message: Message,
-    to: 'PENDING' | 'CANCELED' | 'SUPPRESSED' | 'EXPIRED',
-  ): Promise<undefined> {
-    // A long row of these would keep the last outcome from the account's totals.
-    if (this.sender.dirty) await this.sender.flush();
-    // It may have arrived before: that it was never sent would be a guess.
-    if (to !== 'PENDING' && message.openSince !== undefined) return await this.giveUp(taken, message, unknownWhen[to]);
-    try {
-      const change = to === 'SUPPRESSED' ? { error: optedOut } : {};
-      await moveMessage(this.deps.table, message, to, change, to === 'PENDING' ? [goesOn(message)] : []);
-      await this.stock.left(taken.lane, this.pacer.policy);
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-      if (error.failed[0] !== true) return await this.withdraw(taken, message, 'CANCELED');
-      // Somebody else moved it first.
-      this.stock.stale = true;
-    }
+  /** The message leaves the lane unsent; the loop goes on. */
+  private async withdraw(taken: Taken, message: Message, to: Parameters<Withdrawal['to']>[2]): Promise<undefined> {
+    await this.withdrawal.to(taken, message, to, this.pacer.policy);
     this.worked = true;
-    await this.lanes.finish(taken);
-  }
-
-  /** It was laid aside without an answer, and now none can be learned any more. */
-  private async giveUp(taken: Taken, message: Message, why: WhyUnknown = 'no_answer'): Promise<undefined> {
-    if (this.sender.dirty) await this.sender.flush();
-    await endUnknown(this.deps.table, message, why);
-    this.stock.stale = true;
-    this.worked = true;
-    await this.lanes.finish(taken);
   }
 }

@@ -1,10 +1,22 @@
 import { keys } from '../lib/aws/keys.ts';
-import { type ClaimResult, claim, moveMessage, type Outcome, readMessage, readText } from '../lib/aws/messages.ts';
-import { outcomeUnknownAfterMs } from '../lib/aws/outcome-unknown.ts';
+import {
+  afterStep,
+  type ClaimResult,
+  claim,
+  moveMessage,
+  type Outcome,
+  readMessage,
+  readText,
+  type Step,
+  takeSteps,
+} from '../lib/aws/messages.ts';
+import { outcomeUnknown, outcomeUnknownAfterMs } from '../lib/aws/outcome-unknown.ts';
 import { flushTotals, type Hold, type Totals } from '../lib/aws/ownership.ts';
 import { ConditionFailed, type Write } from '../lib/aws/table.ts';
 import type { InHand } from '../lib/domain/account.ts';
 import {
+  crashedHost,
+  endedMeanwhile,
   isFinal,
   isSuccess,
   type Message,
@@ -17,26 +29,11 @@ import { classifyAck } from '../lib/domain/send-outcome.ts';
 import type { HostDeps } from './deps.ts';
 import { KeptOutcome } from './kept-outcome.ts';
 import { codeLabel } from './metrics.ts';
+import type { Receipts } from './receipts.ts';
 import { type Ack, type TransportSession, Unanswered } from './transport.ts';
 
 /** No ack within this time: reconnect, drain, send the same id again (design.md, Send). */
 const ackTimeoutMs = 20_000;
-
-const outcomeUnknown: MessageError = {
-  code: 'OUTCOME_UNKNOWN',
-  message: 'The message may or may not have reached WhatsApp, and it can no longer be learned. It is not sent again.',
-};
-
-const endedMeanwhile: MessageError = {
-  code: 'REJECTED',
-  message: 'WhatsApp did not take the message, and its contract ended before it could be tried again.',
-};
-
-const crashedHost: MessageError = {
-  code: 'CRASHED_HOST',
-  message:
-    'Every host that tried to send this message ended while it did. It is not tried again; it may have been delivered.',
-};
 
 /** Sendings in a row without an answer after which a message is laid aside, and for how long: doubling from the first to the longest. */
 const triesInARow = 3;
@@ -50,6 +47,11 @@ export const goesOn = ({ tenantId, contractId }: Message): Write => ({
   names: { '#s': 'status' },
   values: { ':running': 'IN_PROGRESS', ':paused': 'PAUSED' },
 });
+
+/** The account's receipts, which go with outcomes where they can. */
+type Companions = Pick<Receipts, 'along' | 'outcomeKept'>;
+
+const isClaimed = ({ kind }: ClaimResult): boolean => kind === 'claimed';
 
 /** What must be sent again. `suspect`: hosts have died over it, so it is tried while no other suspect is. */
 export interface LeftOver {
@@ -73,6 +75,7 @@ export type SendResult = { kind: 'settled'; retryAtMs?: number } | { kind: 'open
 export class Sender {
   private readonly deps: HostDeps;
   private readonly hold: Hold;
+  private readonly receipts: () => Companions;
   private inHand: InHand | undefined;
   /** What the last owner left in hand. */
   private readonly inherited: InHand | undefined;
@@ -86,8 +89,9 @@ export class Sender {
   private totals: Totals = { messages: 0, errors: 0 };
   private readonly refreshDevices = new Set<string>();
 
-  constructor(deps: HostDeps, hold: Hold, inHand: InHand | undefined) {
+  constructor(deps: HostDeps, hold: Hold, inHand: InHand | undefined, receipts: () => Companions) {
     this.deps = deps;
+    this.receipts = receipts;
     this.hold = hold;
     this.inHand = inHand;
     this.inherited = inHand;
@@ -110,8 +114,8 @@ export class Sender {
     return this.settled || this.kept.outcome !== undefined || this.totals.messages > 0 || this.totals.errors > 0;
   }
 
-  /** Takes a message in hand and advances pacing; an outcome that was kept back is written with it. */
-  async claim(message: Message, pace: PaceState): Promise<Exclude<ClaimResult, { kind: 'apart' }>> {
+  /** Takes a message in hand and advances pacing; an outcome that was kept back is written with it. `stops`: see ClaimRequest. */
+  async claim(message: Message, pace: PaceState, stops?: number): Promise<Exclude<ClaimResult, { kind: 'apart' }>> {
     if (!this.deps.lease.valid()) return { kind: 'fenced' };
     // A lane may hold a message twice; one transaction cannot.
     if (this.kept.outcome?.message.id === message.id && !(await this.writeOutcome())) return { kind: 'fenced' };
@@ -127,19 +131,22 @@ export class Sender {
       nonce,
       pace,
       totals,
+      stops,
       crashes: message.id === before.inHand?.messageId ? this.crashes : 0,
       nowMs: this.deps.clock.nowMs(),
     };
-    const take = (together?: Outcome): Promise<ClaimResult> => {
+    const take = (together: Step[] = []): Promise<ClaimResult> => {
       // If the call fails we do not know whether it stood: then this is what is in hand, and `leftOver` finds out by the nonce.
       this.inHand = { messageId: message.id, contractId: message.contractId, nonce };
       this.settled = false;
       this.unsure = unsure;
       return claim(this.deps.table, request, together);
     };
-    let result = await this.kept.during(() => take(outcome));
-    if (outcome !== undefined && result.kind === 'claimed')
-      this.wrote({ ...outcome.message, ...outcome.change, state: outcome.to }, outcome);
+    let result =
+      outcome === undefined
+        ? await take()
+        : await this.receipts().along((riders) => this.kept.during(() => take([outcome, ...riders])), isClaimed);
+    if (outcome !== undefined && result.kind === 'claimed') this.wrote(afterStep(outcome), outcome);
     if (result.kind === 'apart') {
       Object.assign(this, before);
       this.unsure = undefined;
@@ -160,9 +167,9 @@ export class Sender {
     const { outcome } = this.kept;
     if (outcome === undefined) return true;
     if (!this.deps.lease.valid()) return false;
-    const { message, to, change } = outcome;
+    const { message, to } = outcome;
     try {
-      this.wrote(await this.kept.during(() => moveMessage(this.deps.table, message, to, change)), outcome);
+      this.wrote(await this.kept.during(() => this.move(outcome)), outcome);
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;
       const now = await readMessage(this.deps.table, message.tenantId, message.id);
@@ -171,6 +178,23 @@ export class Sender {
       this.wrote(now ?? message, now?.state === to ? outcome : undefined);
     }
     return true;
+  }
+
+  /** Receipts of other messages that wait for this go along; if any is not as was thought, the outcome goes alone. */
+  private async move(outcome: Outcome): Promise<Message> {
+    const { table } = this.deps;
+    const together = await this.receipts().along(async (riders) => {
+      if (riders.length === 0) return false;
+      try {
+        await takeSteps(table, [outcome, ...riders]);
+        return true;
+      } catch (error) {
+        if (!(error instanceof ConditionFailed)) throw error;
+        return false;
+      }
+    }, Boolean);
+    if (together) return afterStep(outcome);
+    return await moveMessage(table, outcome.message, outcome.to, outcome.change);
   }
 
   private wrote(moved: Message, written: Outcome | undefined): void {
@@ -250,6 +274,7 @@ export class Sender {
   /** Acked: the outcome goes with the claim of the next message, or is written by `writeOutcome` where none follows at once. */
   private keepBack(message: Message, change: Outcome['change']): SendResult {
     this.kept.keep({ message, to: 'SENT', change });
+    this.receipts().outcomeKept(message.id);
     this.count('SENT');
     this.sends += 1;
     return { kind: 'settled' };

@@ -3,6 +3,7 @@ import { jobWrite } from './contract-jobs.ts';
 import type { Deps } from './deps.ts';
 import { requestFeed } from './feed-queue.ts';
 import { keys } from './keys.ts';
+import { transactStop } from './stops.ts';
 import { ConditionFailed, type Table } from './table.ts';
 
 /** All contracts of an account, tombstones too. Reads every contract of the tenant: for rare occasions. */
@@ -27,7 +28,7 @@ async function fail(deps: Deps, read: Contract, accountId: string): Promise<bool
   while (contract !== undefined && !isFinished(contract.status)) {
     const nowMs = deps.nowMs();
     try {
-      await deps.table.transact([
+      await transactStop(deps.table, { tenantId, accountId }, [
         {
           update: 'SET #s = :failed, reason = :reason, job = :settle, completedAt = :now',
           key: keys.contract(tenantId, id),

@@ -9,6 +9,7 @@ import { finder, keys } from './keys.ts';
 import { newestById, type Page } from './newest-first.ts';
 import { isSameRequest } from './pages.ts';
 import { skippedMessage } from './rows.ts';
+import { transactStop } from './stops.ts';
 import { ConditionFailed, type Item, type Table, type Write } from './table.ts';
 
 /** Messages that end at creation, and their texts, are kept as long as those the feed makes. */
@@ -226,8 +227,12 @@ export async function moveContract(
       action,
       ...(result.job === undefined ? {} : { job: result.job }),
     };
+    const [accountId = ''] = contract.accountIds;
+    const writes = moveWrites(deps, origin, moved);
     try {
-      await deps.table.transact(moveWrites(deps, origin, moved));
+      if (contract.status === 'IN_PROGRESS' && result.status !== 'IN_PROGRESS')
+        await transactStop(deps.table, { tenantId, accountId }, writes);
+      else await deps.table.transact(writes);
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;
       if (error.failed[0] !== true)

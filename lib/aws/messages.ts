@@ -1,8 +1,9 @@
 import type { AccountHot, InHand } from '../domain/account.ts';
 import { addCounter, type Contract, type Counter, emptyCounter } from '../domain/contract.ts';
-import { counterDelta, type Message, type MessageError, type MessageState } from '../domain/message.ts';
+import { counterDelta, isSuccess, type Message, type MessageError, type MessageState } from '../domain/message.ts';
 import type { PaceState } from '../domain/pacing.ts';
 import { keys, queuedAttribute } from './keys.ts';
+import { nothingStopped } from './stops.ts';
 import { ConditionFailed, type Item, type Table, type Write } from './table.ts';
 
 /** What a move changes beside the state. Times are epoch milliseconds. */
@@ -37,14 +38,14 @@ export async function moveMessage(
   return moved;
 }
 
-/** A move of a message that WhatsApp has taken: nothing but its state, its times and the counter change. */
+/** A move of a message that WhatsApp takes or has taken: nothing but its state, its times and the counter change. */
 export interface Step {
   message: Message;
   to: MessageState;
   change: Change;
 }
 
-/** Whether the message's moves are such steps. */
+/** Whether all of the message's moves are such steps, as receipts bring them. */
 export const takesSteps = ({ state }: Message): boolean => state === 'SENT' || state === 'DELIVERED';
 
 /** Steps that one transaction takes at most; with a counter for each they are within DynamoDB's 100. */
@@ -55,15 +56,22 @@ export const maxSteps = 40;
  * 2 a contract about half of what they cost one by one. Throws ConditionFailed when any message is not as it was read, or a counter is gone:
  * then `moveMessage` takes each step by itself.
  */
-export async function takeSteps(table: Table, steps: Step[]): Promise<Message[]> {
-  const moved: Message[] = [];
+export async function takeSteps(table: Table, steps: Step[]): Promise<void> {
+  await table.transact(stepWrites(steps));
+}
+
+/** The message as the step leaves it. Pure. */
+export const afterStep = ({ message, to, change }: Step): Message => ({ ...message, ...change, state: to });
+
+/** The writes of steps of different messages: each message, then each counter once. Pure. */
+function stepWrites(steps: Step[]): Write[] {
   const writes: Write[] = [];
   const deltas = new Map<string, { message: Message; delta: Counter }>();
-  for (const { message, to, change } of steps) {
-    if (!takesSteps(message)) throw new RangeError(`a message that is ${message.state} takes no step`);
-    const after: Message = { ...message, ...change, state: to };
-    moved.push(after);
-    writes.push(messageWrite(message, after));
+  for (const step of steps) {
+    const { message, to } = step;
+    if (!takesSteps(message) && !(message.state === 'SENDING' && isSuccess(to)))
+      throw new RangeError(`a message that is ${message.state} takes no step to ${to}`);
+    writes.push(messageWrite(message, afterStep(step)));
     const { contractId, accountId } = message;
     const name = `${contractId}#${accountId}`;
     const before = deltas.get(name)?.delta ?? emptyCounter;
@@ -73,8 +81,7 @@ export async function takeSteps(table: Table, steps: Step[]): Promise<Message[]>
     const counter = counterWrite(message, delta);
     if (counter !== undefined) writes.push(counter);
   }
-  await table.transact(writes);
-  return moved;
+  return writes;
 }
 
 /** A move and the writes it takes, the message's own first. Pure. */
@@ -159,7 +166,9 @@ export type ClaimResult =
   /** Another host owns the account now. */
   | { kind: 'fenced' }
   | { kind: 'suppressed' }
-  /** Claim and outcome did not go together; nothing has changed. Each must be written on its own, the claim under the same nonce. */
+  /** A contract of the account has been stopped, perhaps the message's: whether it runs is to be asked anew. `stops` is the number now. */
+  | { kind: 'stopped'; stops: number }
+  /** Claim and steps did not go together; nothing has changed. Each must be written on its own, the claim under the same nonce. */
   | { kind: 'apart' };
 
 /** The outcome of the message before, to be written with the claim of the next. */
@@ -173,6 +182,8 @@ export interface ClaimRequest {
   pace: PaceState;
   /** Outcomes since the last claim, added to the account's totals for free. */
   totals: { messages: number; errors: number };
+  /** The account's number of stops from before the contract was seen to run (lib/aws/stops.ts); undefined: whether it runs is no matter. */
+  stops: number | undefined;
   /** Owners that ended without a word over this message, the last one included; 0 for most. */
   crashes: number;
   nowMs: number;
@@ -181,12 +192,12 @@ export interface ClaimRequest {
 /**
  * QUEUED (or SENDING under an older epoch, when a new owner takes over) -> SENDING, in one transaction:
  *   message    as it was read (state, feedSeq, old claim's nonce)
- *   account    owner and epoch are ours; pacing advanced; inHand = this message
+ *   account    owner and epoch are ours; no contract of it stopped since the message's was read; pacing advanced; inHand = this message
  *   recipient  has not opted out
- * Pacing advances here, before the send, so that a crash can only make us slower. `outcome`: that of the message which has been in hand,
- * in the same transaction; a call less for each message that follows another at once.
+ * Pacing advances here, before the send, so that a crash can only make us slower. `together`: the outcome of the message which has been in
+ * hand, and receipts of others, in the same transaction; a call less for each message that follows another at once.
  */
-export async function claim(table: Table, request: ClaimRequest, outcome?: Outcome): Promise<ClaimResult> {
+export async function claim(table: Table, request: ClaimRequest, together: Step[] = []): Promise<ClaimResult> {
   const { message } = request;
   const claimed: Message = {
     ...message,
@@ -201,14 +212,15 @@ export async function claim(table: Table, request: ClaimRequest, outcome?: Outco
   };
   const inHand: InHand = { messageId: message.id, contractId: message.contractId, nonce: request.nonce };
   const leavesLane = message.state === 'QUEUED';
+  const nothing = request.stops === undefined ? undefined : nothingStopped(request.stops);
   const counts = `messageCount :m, errorCount :e${leavesLane ? `, ${queuedAttribute[message.lane]} :less` : ''}`;
   const writes: Write[] = [
     messageWrite(message, claimed),
     {
       update: `SET pace = :pace, inHand = :hand, lastActivity = :now ADD ${counts}`,
       key: keys.accountHot(message.tenantId, message.accountId),
-      // Clauses: we own the account; nobody has claimed it since.
-      condition: '#o = :host AND epoch = :epoch',
+      // Clauses: we own the account; nobody has claimed it since; no contract of it has been stopped since.
+      condition: `#o = :host AND epoch = :epoch${nothing === undefined ? '' : ` AND ${nothing.clause}`}`,
       names: { '#o': 'owner' },
       values: {
         ':pace': request.pace,
@@ -218,13 +230,14 @@ export async function claim(table: Table, request: ClaimRequest, outcome?: Outco
         ':e': request.totals.errors,
         ':host': request.host,
         ':epoch': request.epoch,
+        ...nothing?.values,
         ...(leavesLane ? { ':less': -1 } : {}),
       },
     },
     // Clause: not opted out. The item may not exist.
     { check: keys.recipient(message.tenantId, message.to), condition: 'attribute_not_exists(suppressedAt)' },
   ];
-  if (outcome !== undefined) writes.push(...planMove(outcome.message, outcome.to, outcome.change).writes);
+  writes.push(...stepWrites(together));
   try {
     await table.transact(writes);
     return { kind: 'claimed', message: claimed };
@@ -233,9 +246,12 @@ export async function claim(table: Table, request: ClaimRequest, outcome?: Outco
     const now = error.old[0] as Message | undefined;
     // The answer of the first try was lost and the second found our own work.
     if (now?.state === 'SENDING' && now.claim?.nonce === request.nonce) return { kind: 'claimed', message: claimed };
-    if (outcome !== undefined) return { kind: 'apart' };
-    if (error.failed[1] === true) return { kind: 'fenced' };
+    if (together.length > 0) return { kind: 'apart' };
+    const account = error.old[1] as AccountHot | undefined;
+    const ours = account?.owner === request.host && account.epoch === request.epoch;
+    if (error.failed[1] === true && !ours) return { kind: 'fenced' };
     if (error.failed[0] === true) return { kind: 'stale', state: now?.state };
+    if (error.failed[1] === true) return { kind: 'stopped', stops: account?.stops ?? 0 };
     return { kind: 'suppressed' };
   }
 }
@@ -245,39 +261,42 @@ export interface ForSend {
   message: Message | undefined;
   text: string | undefined;
   contract: Contract | undefined;
+  /** Whether the contract was IN_PROGRESS for the account. */
+  running: boolean;
 }
 
-/** Messages (ids `m` of contracts `c`), their texts and contracts as they are now, in one strongly consistent read for up to ten. */
-export async function readForSend(table: Table, t: string, wanted: { m: string; c: string }[]): Promise<ForSend[]> {
-  const contractIds = [...new Set(wanted.map(({ c }) => c))];
+/** What an entry of a lane names: message `m` of contract `c`, account `a` and tenant `t`. */
+interface Named {
+  t: string;
+  a: string;
+  m: string;
+  c: string;
+}
+
+/** Messages of one account, their texts and contracts as they are now, in one strongly consistent read for up to ten. */
+export async function readForSend(table: Table, wanted: Named[]): Promise<ForSend[]> {
+  const contracts = [...new Map(wanted.map((named) => [named.c, named])).values()];
   const items = await table.getMany<Item>([
-    ...wanted.flatMap(({ m }) => [keys.message(t, m), keys.text(t, m)]),
-    ...contractIds.map((c) => keys.contract(t, c)),
+    ...wanted.flatMap(({ t, m }) => [keys.message(t, m), keys.text(t, m)]),
+    ...contracts.flatMap(({ t, a, c }) => [keys.contract(t, c), keys.running(t, a, c)]),
   ]);
+  const ofContracts = items.splice(wanted.length * 2);
   return wanted.map(({ c }, index) => {
     const [message, text] = items.slice(index * 2, index * 2 + 2);
-    const contract = items[wanted.length * 2 + contractIds.indexOf(c)];
+    const at = contracts.findIndex((one) => one.c === c) * 2;
+    const [contract, running] = ofContracts.slice(at, at + 2);
     return {
       message: message === undefined ? undefined : toMessage(message),
       text: text?.text as string | undefined,
       contract: contract as unknown as Contract | undefined,
+      running: running !== undefined,
     };
   });
 }
 
-/**
- * What a claim does not check itself, as it is at this moment: whether the contract is IN_PROGRESS for this account, and whether the person has
- * opted out by `lid` (the claim goes by the number). One small, strongly consistent read.
- */
-export async function readBeforeClaim(
-  table: Table,
-  { tenantId, accountId, contractId }: Message,
-  lid: string | undefined,
-): Promise<{ running: boolean; lidSuppressed: boolean }> {
-  const key = keys.running(tenantId, accountId, contractId);
-  if (lid === undefined) return { running: (await table.get(key)) !== undefined, lidSuppressed: false };
-  const [running, recipient] = await table.getMany<Item>([key, keys.recipient(tenantId, `lid:${lid}`)]);
-  return { running: running !== undefined, lidSuppressed: recipient?.suppressedAt !== undefined };
+/** Whether the message's contract is IN_PROGRESS for its account at this moment. */
+export async function isRunning(table: Table, { tenantId, accountId, contractId }: Message): Promise<boolean> {
+  return (await table.get(keys.running(tenantId, accountId, contractId))) !== undefined;
 }
 
 export async function readMessage(table: Table, t: string, m: string): Promise<Message | undefined> {

@@ -5,6 +5,12 @@ import { ConditionFailed, type Table } from './table.ts';
 /** A sending whose outcome nobody wrote for so long can no longer be learned (design.md, promise 2). */
 export const outcomeUnknownAfterMs = 24 * 3_600_000;
 
+/** Of a message in hand whose answer will not come any more. */
+export const outcomeUnknown: MessageError = {
+  code: 'OUTCOME_UNKNOWN',
+  message: 'The message may or may not have reached WhatsApp, and it can no longer be learned. It is not sent again.',
+};
+
 const notLearned: MessageError = {
   code: 'OUTCOME_UNKNOWN',
   message: 'No answer could be had for 24 hours. It is not sent again.',
@@ -29,6 +35,9 @@ const reasons = {
   opted_out: optedOut,
 };
 export type WhyUnknown = keyof typeof reasons;
+
+/** What is said of a message that was laid aside without an answer, and so may have arrived, where another would end in this state. */
+export const unknownWhen = { CANCELED: 'contract_ended', SUPPRESSED: 'opted_out', EXPIRED: 'no_answer' } as const;
 
 /** -> FAILED with nobody knowing whether it arrived; undefined when the message is no longer as it was read. */
 export async function endUnknown(table: Table, message: Message, why: WhyUnknown): Promise<Message | undefined> {

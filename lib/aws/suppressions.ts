@@ -19,12 +19,17 @@ interface Recipient extends Person {
   source: SuppressionSource;
 }
 
-/** Which of these numbers (digits) are not written to; an eventually consistent answer, which the claim repeats for good. */
-export async function suppressedAmong(table: Table, tenantId: string, numbers: Iterable<string>): Promise<Set<string>> {
+/** Which of these numbers (digits, or `lid:` and a LID) are not written to; an eventually consistent answer, which the claim repeats for good. */
+export async function suppressedAmong(
+  table: Table,
+  tenantId: string,
+  numbers: Iterable<string>,
+  { eventually = true } = {},
+): Promise<Set<string>> {
   const distinct = [...new Set(numbers)];
   const items = await table.getMany<Partial<Recipient>>(
     distinct.map((digits) => keys.recipient(tenantId, digits)),
-    { eventually: true },
+    { eventually },
   );
   return new Set(distinct.filter((_, index) => items[index]?.suppressedAt !== undefined));
 }

@@ -77,6 +77,8 @@ export interface AccountHot {
   messageCount: number;
   errorCount: number;
   lastActivity?: number;
+  /** How often a running contract of the account was paused, canceled or deleted. */
+  stops?: number;
 }
 
 /**

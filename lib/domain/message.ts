@@ -43,6 +43,19 @@ export const optedOut: Readonly<MessageError> = Object.freeze({
   message: 'The recipient has asked for no more messages.',
 });
 
+/** Of a message that is FAILED because there is nobody left to try it again for. */
+export const endedMeanwhile: Readonly<MessageError> = Object.freeze({
+  code: 'REJECTED',
+  message: 'WhatsApp did not take the message, and its contract ended before it could be tried again.',
+});
+
+/** Of a message that was in hand when `maxCrashes` hosts ended without a word. */
+export const crashedHost: Readonly<MessageError> = Object.freeze({
+  code: 'CRASHED_HOST',
+  message:
+    'Every host that tried to send this message ended while it did. It is not tried again; it may have been delivered.',
+});
+
 /** Who holds a SENDING message: the account's epoch and a nonce of this very claim. */
 export interface Claim {
   epoch: number;

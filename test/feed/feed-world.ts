@@ -16,7 +16,7 @@ import { type FeedRequest, requestFeed } from '../../lib/aws/feed-queue.ts';
 import { PageReader } from '../../lib/aws/feed-rows.ts';
 import { createInbox, putHost } from '../../lib/aws/hosts.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { claim, moveMessage, toMessage } from '../../lib/aws/messages.ts';
+import { type ClaimResult, claim, moveMessage, toMessage } from '../../lib/aws/messages.ts';
 import { claimAccount } from '../../lib/aws/ownership.ts';
 import { putPages } from '../../lib/aws/pages.ts';
 import { type Item, Table } from '../../lib/aws/table.ts';
@@ -152,8 +152,8 @@ export async function startFeedWorld() {
       return items.flatMap((item) => (item === undefined ? [] : [toMessage(item)]));
     },
     states: async (contract: Contract) => (await world.messages(contract)).map((message) => message.state),
-    /** What an owner does, up to the claim and no further. */
-    async claim(account: Account, message: Message): Promise<Message> {
+    /** What an owner does, up to the claim and no further; with `stops` only while no more contracts of the account were stopped. */
+    async tryClaim(account: Account, message: Message, stops?: number): Promise<ClaimResult> {
       await world.beat();
       const hot = await world.hot(account);
       if (hot === undefined) throw new Error('no such account');
@@ -162,16 +162,20 @@ export async function startFeedWorld() {
       const nowMs = deps.nowMs();
       const nonce = randomBytes(8).toString('hex');
       const totals = { messages: 0, errors: 0 };
-      const result = await claim(table, {
+      return await claim(table, {
         message,
         host: hostId,
         epoch,
         nonce,
         pace: hot.pace,
         totals,
+        stops,
         crashes: 0,
         nowMs,
       });
+    },
+    async claim(account: Account, message: Message): Promise<Message> {
+      const result = await world.tryClaim(account, message);
       if (result.kind !== 'claimed') throw new Error(result.kind);
       return result.message;
     },

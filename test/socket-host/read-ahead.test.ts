@@ -26,7 +26,7 @@ it('reads entries of the same message together, once fed and once fed again', as
   const entries = [entry('m1', 1), entry('m1', 2), entry('m2', 1), entry('m2', 2)];
   const read = [];
   for (const [at, one] of entries.entries()) {
-    const { message, text } = await ahead.read(one, entries.slice(at + 1));
+    const { message, text } = await ahead.read(one, entries.slice(at + 1), 0);
     read.push([message?.id, message?.feedSeq, text]);
   }
   expect(read).toEqual([

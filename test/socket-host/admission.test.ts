@@ -1,0 +1,138 @@
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readForSend } from '../../lib/aws/messages.ts';
+import { planSuppression } from '../../lib/aws/suppressions.ts';
+import type { Account } from '../../lib/domain/account.ts';
+import type { Contract, ContractAction } from '../../lib/domain/contract.ts';
+import type { Message } from '../../lib/domain/message.ts';
+import { systemClock } from '../../lib/runtime/clock.ts';
+import { Admission, type Lids, type Seen } from '../../socket-host/admission.ts';
+import { startFeedWorld, tenantId } from '../feed/feed-world.ts';
+import { rowsTo } from '../harness/gateway.ts';
+
+let world: Awaited<ReturnType<typeof startFeedWorld>>;
+beforeAll(async () => {
+  world = await startFeedWorld();
+});
+afterAll(() => world.stop());
+
+const unknown: Lids = { own: undefined, next: () => [] };
+
+/** An owner's view of an account: each claim it tries is noted with its number of stops. */
+function ownerOf(account: Account) {
+  const tried: (number | undefined)[] = [];
+  let nowMs = 0;
+  const sender = {
+    async claim(message: Message, _pace: unknown, stops?: number) {
+      tried.push(stops);
+      const result = await world.tryClaim(account, message, stops);
+      if (result.kind === 'apart') throw new Error('nothing goes together here');
+      return result;
+    },
+  };
+  const deps = { table: world.table, clock: { ...systemClock, monotonicMs: () => nowMs } };
+  const admission = new Admission(deps, sender, {});
+  return {
+    tried,
+    pass: (ms: number) => {
+      nowMs += ms;
+    },
+    async read(contract: Contract, row: number): Promise<{ message: Message; seen: Seen }> {
+      const { stops } = admission;
+      const m = (await world.messages(contract))[row]?.id ?? '';
+      const [read] = await readForSend(world.table, [{ t: tenantId, a: account.id, m, c: contract.id }]);
+      if (read?.message === undefined) throw new Error('not fed');
+      return { message: read.message, seen: { running: read.running, stops } };
+    },
+    claim: ({ message, seen }: { message: Message; seen: Seen }, lids = unknown) =>
+      admission.claim(message, { sent: [] } as never, seen, lids),
+  };
+}
+
+async function fed(account: Account, count: number): Promise<Contract> {
+  const contract = await world.contract(account, rowsTo(count));
+  await world.drain();
+  return contract;
+}
+
+describe('a queued message is claimed', () => {
+  it('while its contract runs, with no call but the claim', async () => {
+    const account = await world.account();
+    const owner = ownerOf(account);
+    const read = await owner.read(await fed(account, 1), 0);
+    expect(await owner.claim(read)).toMatchObject({ kind: 'claimed', message: { state: 'SENDING' } });
+    expect(owner.tried).toEqual([0]);
+  });
+
+  it.each([
+    ['pause', 'PENDING'],
+    ['cancel', 'CANCELED'],
+    ['delete', 'CANCELED'],
+  ] as [Extract<ContractAction, 'pause' | 'cancel' | 'delete'>, string][])(
+    'not after a %s that came between reading and claim',
+    async (action, to) => {
+      const account = await world.account();
+      const owner = ownerOf(account);
+      const contract = await fed(account, 2);
+      const read = await owner.read(contract, 0);
+      await world.move(contract.id, action);
+      // As if the move had not come to this message yet, so that nothing but the stop can refuse the claim.
+      await world.putQueued(contract, 0, read.message);
+      expect(await owner.claim(read)).toEqual({ kind: 'instead', to });
+      expect(owner.tried).toEqual([0]);
+    },
+  );
+
+  it('although another contract of the account was stopped, and goes by the new number from then on', async () => {
+    const account = await world.account();
+    const owner = ownerOf(account);
+    const contract = await fed(account, 3);
+    const other = await fed(account, 1);
+    const reads = [await owner.read(contract, 0), await owner.read(contract, 1)];
+    await world.move(other.id, 'pause');
+    for (const read of reads) expect(await owner.claim(read)).toMatchObject({ kind: 'claimed' });
+    expect(await owner.claim(await owner.read(contract, 2))).toMatchObject({ kind: 'claimed' });
+    expect(owner.tried).toEqual([0, 1, 0, 1, 1]);
+  });
+
+  it('when its contract was resumed after it had been seen paused', async () => {
+    const account = await world.account();
+    const owner = ownerOf(account);
+    const contract = await fed(account, 1);
+    const read = await owner.read(contract, 0);
+    await world.move(contract.id, 'pause');
+    await world.move(contract.id, 'start');
+    expect(await owner.claim({ ...read, seen: { running: false, stops: 0 } })).toMatchObject({ kind: 'claimed' });
+    expect(owner.tried).toEqual([0, 1]);
+  });
+});
+
+describe('somebody who opted out by LID alone', () => {
+  const suppress = async (lid: string) => {
+    const at = Date.now();
+    const { writes } = await planSuppression(world.table, { tenantId, lid, reason: 'x', source: 'inbound', at });
+    await world.table.transact(writes);
+  };
+
+  it('is asked for with those who follow, and again when the answer is five seconds old', async () => {
+    const account = await world.account();
+    const owner = ownerOf(account);
+    const contract = await fed(account, 4);
+    const reads = await Promise.all([0, 1, 2, 3].map((row) => owner.read(contract, row)));
+    const [first, second, third, fourth] = reads;
+    if (!first || !second || !third || !fourth) throw new Error('not read');
+    await suppress('601');
+    expect(await owner.claim(first, { own: '600', next: () => ['601', '602', '603'] })).toMatchObject({
+      kind: 'claimed',
+    });
+    expect(await owner.claim(second, { own: '601', next: () => ['602', '603'] })).toEqual({
+      kind: 'instead',
+      to: 'SUPPRESSED',
+    });
+    await suppress('602');
+    await suppress('603');
+    owner.pass(4_999);
+    expect(await owner.claim(third, { own: '602', next: () => ['603'] })).toMatchObject({ kind: 'claimed' });
+    owner.pass(1);
+    expect(await owner.claim(fourth, { own: '603', next: () => [] })).toEqual({ kind: 'instead', to: 'SUPPRESSED' });
+  });
+});

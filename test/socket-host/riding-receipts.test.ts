@@ -1,0 +1,106 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { keys } from '../../lib/aws/keys.ts';
+import { moveMessage } from '../../lib/aws/messages.ts';
+import type { Account } from '../../lib/domain/account.ts';
+import type { Contract, Counter } from '../../lib/domain/contract.ts';
+import { messageId } from '../../lib/domain/ids.ts';
+import { systemClock } from '../../lib/runtime/clock.ts';
+import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { until } from '../harness/until.ts';
+
+/** A message each 700 ms. */
+const paced: Partial<Account> = {
+  useLimits: true,
+  pacing: { perMinute: null, gapMs: [700, 700], restEvery: null, delayMs: [0, 0] },
+};
+
+describe('a receipt of an account that is paced and has more to send', () => {
+  let gateway: Gateway;
+  const faults: Faults = {};
+  beforeEach(async () => {
+    delete faults.before;
+    delete faults.after;
+    gateway = await startGateway(systemClock);
+    await gateway.host(undefined, faults);
+  });
+  afterEach(() => gateway.stop());
+
+  /** The first message is out and delivered. */
+  async function underWay(count: number) {
+    const account = await gateway.account(paced);
+    await until('connected', async () => (await gateway.readAccount(account.id))?.status === 'connected');
+    const contract = await gateway.contract(account, rowsTo(count));
+    const listener = gateway.sessions.get(account.id)?.listener;
+    if (listener === undefined) throw new Error('no connection');
+    const tell = (kind: 'delivered' | 'read', row: number) =>
+      listener.onReceipt({ messageId: messageId(contract.id, row), kind, at: Date.now() });
+    const states = async () => (await gateway.messages(contract)).map(({ state }) => state);
+    await until('on the wire', async () => gateway.wire.length === 1, 15_000, 1);
+    await tell('delivered', 0);
+    expect((await states())[0]).toBe('DELIVERED');
+    return { account, contract, tell, states };
+  }
+  const numbersOf = (contract: Contract) =>
+    gateway.deps.table.get<Counter>(keys.counter(tenantId, contract.id, contract.accountIds[0] ?? ''));
+  const completed = (contract: Contract) =>
+    until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 20_000);
+
+  it('is written with the outcome of the next message', async () => {
+    const { contract, tell, states } = await underWay(6);
+    await until('the second is on the wire', async () => gateway.wire.length === 2, 15_000, 1);
+    let transactions = 0;
+    faults.before = (command) => {
+      if (command === 'TransactWriteItems') transactions += 1;
+    };
+    await tell('read', 0);
+    expect(transactions).toBe(1);
+    expect((await states()).slice(0, 2)).toEqual(['READ', 'SENT']);
+    expect(await numbersOf(contract)).toMatchObject({ read: 1, delivered: 0, sent: 1 });
+    await completed(contract);
+    expect(await numbersOf(contract)).toMatchObject({ read: 1, delivered: 0, sent: 5, failed: 0 });
+  }, 40_000);
+
+  it('lets the outcome go alone when its message is not as this host knew it', async () => {
+    const { contract, tell } = await underWay(4);
+    const [first] = await gateway.messages(contract);
+    if (first === undefined) throw new Error('no message');
+    await moveMessage(gateway.deps.table, first, 'READ', { readAt: first.deliveredAt ?? 0 });
+    await tell('read', 0);
+    await completed(contract);
+    expect(await gateway.messages(contract)).toMatchObject([
+      { state: 'READ', readAt: first.deliveredAt },
+      { state: 'SENT' },
+      { state: 'SENT' },
+      { state: 'SENT' },
+    ]);
+    expect(await numbersOf(contract)).toMatchObject({ read: 1, delivered: 0, sent: 3, failed: 0 });
+  }, 40_000);
+
+  it.each(['before', 'after'] as const)(
+    'is counted once, and so is the outcome, when the call that carries both fails %s it stood',
+    async (when) => {
+      const { contract, tell, states } = await underWay(4);
+      await until('the second is on the wire', async () => gateway.wire.length === 2, 15_000, 1);
+      let transactions = 0;
+      faults[when] = (command) => {
+        if (command === 'TransactWriteItems' && ++transactions === 1) throw new Error('no answer');
+      };
+      await tell('read', 0);
+      await completed(contract);
+      expect(await states()).toEqual(['READ', 'SENT', 'SENT', 'SENT']);
+      expect(await numbersOf(contract)).toMatchObject({ read: 1, delivered: 0, sent: 3, failed: 0 });
+      expect(new Set(gateway.wire.map(({ id }) => id)).size).toBe(4);
+      expect(gateway.wire).toHaveLength(4);
+    },
+    40_000,
+  );
+
+  it('is not held back once nothing is left to send', async () => {
+    const { contract, tell, states } = await underWay(1);
+    const atMs = performance.now();
+    await tell('read', 0);
+    expect(performance.now() - atMs).toBeLessThan(2_000);
+    expect(await states()).toEqual(['READ']);
+    expect(await numbersOf(contract)).toMatchObject({ read: 1, delivered: 0, sent: 0 });
+  }, 40_000);
+});
