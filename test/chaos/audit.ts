@@ -50,6 +50,7 @@ export async function audit(fleet: Fleet, orders: Orders): Promise<Finding[]> {
     ...phonesRight(orders, rows, shown, totals),
     wireRight(totals),
     ...paceKept(fleet, shown),
+    pausesKept(orders, shown),
     ...(await accountsRight(fleet, rows)),
   ];
 }
@@ -134,6 +135,25 @@ function paceKept(fleet: Fleet, shown: Map<string, Shown[]>): Finding[] {
         sentence: `pacing: ${times.length} messages, least gap ${least} ms of ${chaosPace.gapMs[0]}, ${perMinute} a minute took ${shortest} ms at least`,
       };
     });
+}
+
+/** Once a pause is answered, the one message in hand may still arrive and nothing else, until the contract is started again. */
+function pausesKept({ pauses }: Orders, shown: Map<string, Shown[]>): Finding {
+  const most = Math.max(
+    0,
+    ...pauses.map(({ order, fromMs, toMs }) => {
+      const texts = new Set(order.rows.map(({ text }) => text));
+      const phones = [...new Set(order.rows.map(({ phone }) => phone))];
+      return phones
+        .flatMap((phone) => shown.get(phone) ?? [])
+        .filter(({ text, receivedAt }) => texts.has(text) && Date.parse(receivedAt) > fromMs)
+        .filter(({ receivedAt }) => Date.parse(receivedAt) < toMs).length;
+    }),
+  );
+  return {
+    ok: most <= 1,
+    sentence: `${pauses.length} pauses: at most ${most} messages of a contract arrived during one`,
+  };
 }
 
 async function accountsRight(fleet: Fleet, rows: Row[]): Promise<Finding[]> {

@@ -56,8 +56,8 @@ async function disturbed(fleet: Fleet, options: ChaosOptions): Promise<ChaosRepo
   const { say } = options;
   const random = seeded(options.seed);
   const back = recoveries(fleet);
-  const can = mischief(fleet, back, random.fork('mischief'));
   const work = orders(fleet, { ...options, random: random.fork('orders') });
+  const can = mischief(fleet, back, work, random.fork('mischief'));
   const done = new Map<string, number>();
   const failures: string[] = [];
   const startedMs = performance.now();

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { AwsService } from '../harness/fault-answers.ts';
 import type { Call, Fault, FaultKind } from '../harness/fault-proxy.ts';
 import type { Fleet, FleetAccount } from './fleet.ts';
+import type { Orders } from './orders.ts';
 import type { Recoveries } from './recoveries.ts';
 import type { Seeded } from './seeded.ts';
 
@@ -24,6 +25,8 @@ export interface Mischief {
   withholdAcks(accounts: number): Promise<string>;
   delayAcks(accounts: number, ms: number): Promise<string>;
   errorAcks(accounts: number, code: number): Promise<string>;
+  /** The tenant's doing rather than a fault: what was stopped must stay so whatever else happens. */
+  pauseContract(ms: number): Promise<string>;
   /** For `ms`, that share of the requests to the services meets one of the faults. */
   disturb(services: readonly AwsService[], kinds: readonly FaultKind[], ms: number, share: number): Promise<string>;
   /** Ends what waits for its occasion. */
@@ -34,7 +37,12 @@ export interface Mischief {
 const hangMs = 5_500;
 const delayMs = 1_000;
 
-export function mischief(fleet: Fleet, recoveries: Recoveries, random: Seeded): Mischief {
+export function mischief(
+  fleet: Fleet,
+  recoveries: Recoveries,
+  work: Pick<Orders, 'pauseOne'>,
+  random: Seeded,
+): Mischief {
   const { world, proxies } = fleet;
   const { gone } = recoveries;
   const replaced = new Set<FleetAccount>();
@@ -147,6 +155,7 @@ export function mischief(fleet: Fleet, recoveries: Recoveries, random: Seeded): 
       for (const { number } of chosen) await fault({ kind: 'error-ack', account: number, code, count });
       return `error ack ${code}, ${count} times, for ${chosen.length} accounts`;
     },
+    pauseContract: (ms) => work.pauseOne(ms),
     async lift() {
       bursts.clear();
       await world.simulator('DELETE', '/faults');

@@ -10,6 +10,13 @@ export interface Order {
   rows: { phone: string; text: string }[];
 }
 
+/** From when a pause was answered until it was to end, epoch ms. */
+export interface Pause {
+  order: Order;
+  fromMs: number;
+  toMs: number;
+}
+
 export interface OrdersOptions {
   /** At least this many, spread evenly at random over `spreadMs`, one an account in turn. */
   contracts: number;
@@ -25,6 +32,9 @@ export interface OrdersOptions {
 export interface Orders {
   readonly all: readonly Order[];
   readonly ended: ReadonlyMap<string, ContractView>;
+  readonly pauses: readonly Pause[];
+  /** Pauses a contract that is under way for so long, and starts it again; answers with a sentence. */
+  pauseOne(ms: number): Promise<string>;
   /** Until the signal: orders what is due, and more when little is left to do. */
   keepComing(signal: AbortSignal): Promise<void>;
   /** One more of every account, to every phone: what a session lost shows in the next message. */
@@ -39,6 +49,7 @@ export function orders(fleet: Fleet, options: OrdersOptions): Orders {
   const { random, contracts, rows, spreadMs } = options;
   const all: Order[] = [];
   const ended = new Map<string, ContractView>();
+  const pauses: Pause[] = [];
   const unpaced = fleet.accounts.filter(({ paced }) => !paced);
   const due = Array.from({ length: contracts }, (_, at) => {
     const account = fleet.accounts[at % fleet.accounts.length];
@@ -76,7 +87,25 @@ export function orders(fleet: Fleet, options: OrdersOptions): Orders {
   return {
     all,
     ended,
+    pauses,
     look,
+    async pauseOne(ms) {
+      const running = all.filter((one) => !ended.has(one.id) && !pauses.some(({ order }) => order === one));
+      if (running.length === 0) return 'pause passed over: no contract is under way';
+      const order = random.pick(running);
+      try {
+        await fleet.ask('POST', `/v1/contracts/${order.id}/pause`);
+      } catch (error) {
+        if (String(error).includes('ILLEGAL_STATE')) return 'pause passed over: the contract has ended';
+        throw error;
+      }
+      const pause = { order, fromMs: Date.now(), toMs: 0 };
+      pauses.push(pause);
+      await sleep(ms);
+      pause.toMs = Date.now();
+      await fleet.ask('POST', `/v1/contracts/${order.id}/start`);
+      return `a contract paused for ${ms / 1000} s`;
+    },
     async closing() {
       await Promise.all(fleet.accounts.map((account) => order(account, fleet.phones)));
     },
