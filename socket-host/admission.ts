@@ -68,15 +68,17 @@ export class Admission {
     running: boolean,
     lids: Lids,
   ): Promise<'PENDING' | 'CANCELED' | 'SUPPRESSED' | undefined> {
-    const { table } = this.deps;
-    const { tenantId, to: phoneNumber } = message;
     if (!running) {
-      const instead = whenNotRunning(await readContract(table, tenantId, message.contractId));
+      const instead = whenNotRunning(await readContract(this.deps.table, message.tenantId, message.contractId));
       if (instead !== undefined) return instead;
     }
-    if (lids.own === undefined || !(await this.suppressedByLid(tenantId, lids.own, lids.next))) return undefined;
-    // From now on by number too, which the claims of other accounts go by.
-    return (await suppressNumberOf(table, tenantId, { phoneNumber, lid: lids.own })) ? 'SUPPRESSED' : undefined;
+    return (await this.optedOut(message, lids)) ? 'SUPPRESSED' : undefined;
+  }
+
+  /** Whether the recipient is on the list by LID; from now on by number too, which claims go by. */
+  async optedOut({ tenantId, to: phoneNumber }: Message, { own, next }: Lids): Promise<boolean> {
+    if (own === undefined || !(await this.suppressedByLid(tenantId, own, next))) return false;
+    return await suppressNumberOf(this.deps.table, tenantId, { phoneNumber, lid: own });
   }
 
   /** `next` are asked in the same read. */

@@ -3,6 +3,7 @@ import { readAccount, setDesired } from '../../lib/aws/accounts.ts';
 import { retireHost } from '../../lib/aws/hosts.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { orphanAccounts } from '../../lib/aws/ownership.ts';
+import { planSuppression } from '../../lib/aws/suppressions.ts';
 import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
 import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
@@ -62,6 +63,28 @@ describe('a host that lost an account with a message in hand', () => {
       deliveredAt: 1_800_000_000_000,
     });
     await until('totals', async () => (await gateway.readHot(account.id))?.messageCount === 3);
+  }, 30_000);
+
+  it('does not send again to somebody who has opted out by LID since', async () => {
+    const { contract } = await stuckThenLost();
+    const [first] = await gateway.messages(contract);
+    const { writes } = await planSuppression(gateway.deps.table, {
+      tenantId,
+      lid: '555000070',
+      reason: 'x',
+      source: 'inbound',
+      at: Date.now(),
+    });
+    await gateway.deps.table.transact(writes);
+    gateway.lids.set(first?.to ?? '', '555000070');
+    await gateway.host();
+    await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 20_000);
+    expect((await gateway.messages(contract)).map(({ state, error }) => [state, error?.code])).toEqual([
+      ['FAILED', 'OUTCOME_UNKNOWN'],
+      ['SENT', undefined],
+      ['SENT', undefined],
+    ]);
+    expect(gateway.wire.filter(({ id }) => id === first?.id)).toHaveLength(1);
   }, 30_000);
 
   it('ends, and writes nothing over the new owner', async () => {
