@@ -58,9 +58,9 @@ function restorePoint(values: { before?: string; number?: string }): RestorePoin
 }
 
 async function list(table: Table, objects: ObjectStore, accountId: string): Promise<void> {
-  const { account } = await read(table, accountId);
+  const { account, hot } = await read(table, accountId);
   const found = await surveyAuth(objects, `${account.tenantId}/${accountId}/`);
-  for (const line of linesOf(found)) console.log(line);
+  for (const line of linesOf(found, hot.authHead)) console.log(line);
   const newest = completeVersions(found).at(-1);
   console.log(
     newest === undefined
@@ -72,7 +72,7 @@ async function list(table: Table, objects: ObjectStore, accountId: string): Prom
 async function restore(table: Table, objects: ObjectStore, accountId: string, point: RestorePoint): Promise<void> {
   const pair = await read(table, accountId);
   const { tenantId, status } = pair.account;
-  const { owner } = pair.hot;
+  const { owner, authHead } = pair.hot;
   if (owner !== undefined) {
     throw new RestoreRefused(
       `${owner} owns the account: POST /v1/accounts/${accountId}/disconnect and wait until it is. A host that is dead loses it within two minutes.`,
@@ -81,7 +81,7 @@ async function restore(table: Table, objects: ObjectStore, accountId: string, po
   if (status === 'logged_out') {
     throw new RestoreRefused('The account is logged out, its keys are worth nothing any more: link it again.');
   }
-  const plan = await planRestore(objects, `${tenantId}/${accountId}/`, point);
+  const plan = await planRestore(objects, `${tenantId}/${accountId}/`, point, authHead);
   const { version, number, kept, dropped } = plan;
   const nowMs = () => Date.now();
   const epoch = await reserveAccount(table, pair, nowMs());
@@ -101,8 +101,11 @@ async function read(table: Table, accountId: string) {
   return pair;
 }
 
-/** Snapshots, resets and damage on lines of their own; intact segments and runs between them as one line. */
-function linesOf(found: StoredObject[]): string[] {
+/**
+ * Snapshots, resets and damage on lines of their own; intact segments and runs between them as one line. What is known to have been written
+ * up to `authHead` and is not there is missing.
+ */
+function linesOf(found: StoredObject[], authHead = 0): string[] {
   const lines: string[] = [];
   let next = 1;
   let group: StoredObject[] = [];
@@ -140,6 +143,8 @@ function linesOf(found: StoredObject[]): string[] {
     );
   }
   endGroup();
+  const end = found.at(-1)?.number ?? 0;
+  if (authHead > end) lines.push(`segments ${end + 1}-${authHead}  missing`);
   return lines;
 }
 

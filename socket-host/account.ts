@@ -67,7 +67,13 @@ export class AccountRunner {
       () => this.record.account,
       () => this.mayAct(),
     );
-    this.sender = new Sender(deps, this.hold, hot.inHand, () => this.receipts);
+    this.sender = new Sender(
+      deps,
+      this.hold,
+      hot.inHand,
+      () => this.receipts,
+      () => this.connection.authHead,
+    );
     this.loop = new SendLoop(deps, this.hold, account, hot, this.sender);
     this.receipts = new Receipts({
       table: deps.table,
@@ -85,6 +91,7 @@ export class AccountRunner {
       parts,
       hold: this.hold,
       account: () => this.record.account,
+      authHead: hot.authHead,
       fenced: (why) => this.fence(why, 's3'),
       events: this.events,
       warn: (warning, holds) => this.warn(warning, holds),
@@ -194,7 +201,7 @@ export class AccountRunner {
     if (!(error instanceof AuthCorrupt)) return await this.close.retryLater();
     if (this.record.account.desired === 'logged_out') {
       // A logout needs no keys: WhatsApp will not hear of it, and nothing of the account is left here.
-      await this.parts.wipeUnopened(this.hold);
+      await this.parts.wipeUnopened(this.hold, this.connection.authHead);
       return await this.close.forget('by_request');
     }
     await this.close.fail('auth_state_damaged');
@@ -313,6 +320,7 @@ export class AccountRunner {
       await releaseAccount(this.deps.table, this.hold, {
         wanted: options.wanted,
         asked: this.asked,
+        authHead: this.connection.authHead,
         open: this.sender.openMessageId !== undefined,
       });
     }

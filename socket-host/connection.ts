@@ -9,6 +9,8 @@ interface Needs extends Omit<LiveNeeds, 'checks'> {
   parts: AccountParts;
   hold: Hold;
   account(): Account;
+  /** Of the account's item when it was claimed. */
+  authHead: number | undefined;
   /** A commit to the keys showed that the account is not ours any more. */
   fenced(why: string): void;
 }
@@ -17,6 +19,8 @@ interface Needs extends Omit<LiveNeeds, 'checks'> {
 export class Connection {
   private readonly needs: Needs;
   private store: AuthStore | undefined;
+  /** Closed by now, perhaps. */
+  private lastStore: AuthStore | undefined;
   private transport: Transport | undefined;
   private session: LiveSession | undefined;
 
@@ -28,11 +32,17 @@ export class Connection {
     return this.session;
   }
 
+  /** The highest segment of the account's keys that is durable, for whoever opens them next; it never falls. Undefined: there is none. */
+  get authHead(): number | undefined {
+    return this.lastStore?.head ?? this.needs.authHead;
+  }
+
   async keys(): Promise<AuthStore> {
     if (this.store !== undefined) return this.store;
     const { parts, hold, account, fenced } = this.needs;
-    const store = await parts.openStore(hold, fenced);
+    const store = await parts.openStore(hold, this.authHead, fenced);
     this.store = store;
+    this.lastStore = store;
     this.transport = parts.transport(store, account());
     return store;
   }

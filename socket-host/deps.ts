@@ -48,9 +48,10 @@ export interface HostDeps {
 
 /** What an account needs of its host beside HostDeps. */
 export interface AccountParts {
-  openStore(hold: Hold, onFenced: (why: string) => void): Promise<AuthStore>;
+  /** `authHead`: the highest segment known to have been written, undefined where there was none. */
+  openStore(hold: Hold, authHead: number | undefined, onFenced: (why: string) => void): Promise<AuthStore>;
   /** Removes keys that cannot be opened, of an account that is to be logged out. */
-  wipeUnopened(hold: Hold): Promise<void>;
+  wipeUnopened(hold: Hold, authHead: number | undefined): Promise<void>;
   transport(store: AuthStore, account: Account): Transport;
   refreshVersion(): Promise<void>;
   connectSlot(signal: AbortSignal): Promise<void>;

@@ -109,10 +109,11 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     nonce: deps.nonce,
   });
   const parts: AccountParts = {
-    openStore: (hold, onFenced) =>
+    openStore: (hold, writtenTo, onFenced) =>
       loading(() =>
         openAuthStore({
           ...writer(hold),
+          writtenTo,
           cache,
           onFenced,
           onCommit: ({ bytes, ms }) => {
@@ -121,7 +122,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
           },
         }),
       ),
-    wipeUnopened: (hold) => wipeUnopened(writer(hold)),
+    wipeUnopened: (hold, writtenTo) => wipeUnopened({ ...writer(hold), writtenTo }),
     transport: (store, account) => options.transports.create(store, account, () => lease.valid()),
     refreshVersion: () => options.transports.refreshVersion(),
     connectSlot: (signal) => slots.take(signal),

@@ -76,6 +76,8 @@ export class Sender {
   private readonly deps: HostDeps;
   private readonly hold: Hold;
   private readonly receipts: () => Companions;
+  /** See AccountHot. */
+  private readonly authHead: () => number | undefined;
   private inHand: InHand | undefined;
   /** What the last owner left in hand. */
   private readonly inherited: InHand | undefined;
@@ -89,9 +91,16 @@ export class Sender {
   private totals: Totals = { messages: 0, errors: 0 };
   private readonly refreshDevices = new Set<string>();
 
-  constructor(deps: HostDeps, hold: Hold, inHand: InHand | undefined, receipts: () => Companions) {
+  constructor(
+    deps: HostDeps,
+    hold: Hold,
+    inHand: InHand | undefined,
+    receipts: () => Companions,
+    authHead: () => number | undefined,
+  ) {
     this.deps = deps;
     this.receipts = receipts;
+    this.authHead = authHead;
     this.hold = hold;
     this.inHand = inHand;
     this.inherited = inHand;
@@ -132,6 +141,7 @@ export class Sender {
       pace,
       totals,
       stops,
+      authHead: this.authHead(),
       crashes: message.id === before.inHand?.messageId ? this.crashes : 0,
       nowMs: this.deps.clock.nowMs(),
     };
@@ -379,7 +389,7 @@ export class Sender {
     if (this.unsure !== undefined && this.inHand !== undefined) await this.readOwn(this.inHand);
     const settled = this.settled ? this.inHand : undefined;
     const { totals } = this;
-    if (!(await flushTotals(this.deps.table, this.hold, totals, settled))) return false;
+    if (!(await flushTotals(this.deps.table, this.hold, totals, settled, this.authHead()))) return false;
     this.told(totals);
     if (settled !== undefined) this.inHand = undefined;
     this.settled = false;

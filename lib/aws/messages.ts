@@ -184,6 +184,8 @@ export interface ClaimRequest {
   totals: { messages: number; errors: number };
   /** The account's number of stops from before the contract was seen to run (lib/aws/stops.ts); undefined: whether it runs is no matter. */
   stops: number | undefined;
+  /** Noted in the account's item, see AccountHot; it must not be lower than what is there. */
+  authHead?: number | undefined;
   /** Owners that ended without a word over this message, the last one included; 0 for most. */
   crashes: number;
   nowMs: number;
@@ -213,11 +215,12 @@ export async function claim(table: Table, request: ClaimRequest, together: Step[
   const inHand: InHand = { messageId: message.id, contractId: message.contractId, nonce: request.nonce };
   const leavesLane = message.state === 'QUEUED';
   const nothing = request.stops === undefined ? undefined : nothingStopped(request.stops);
+  const head = request.authHead === undefined ? undefined : { ':head': request.authHead };
   const counts = `messageCount :m, errorCount :e${leavesLane ? `, ${queuedAttribute[message.lane]} :less` : ''}`;
   const writes: Write[] = [
     messageWrite(message, claimed),
     {
-      update: `SET pace = :pace, inHand = :hand, lastActivity = :now ADD ${counts}`,
+      update: `SET pace = :pace, inHand = :hand, lastActivity = :now${head === undefined ? '' : ', authHead = :head'} ADD ${counts}`,
       key: keys.accountHot(message.tenantId, message.accountId),
       // Clauses: we own the account; nobody has claimed it since; no contract of it has been stopped since.
       condition: `#o = :host AND epoch = :epoch${nothing === undefined ? '' : ` AND ${nothing.clause}`}`,
@@ -231,6 +234,7 @@ export async function claim(table: Table, request: ClaimRequest, together: Step[
         ':host': request.host,
         ':epoch': request.epoch,
         ...nothing?.values,
+        ...head,
         ...(leavesLane ? { ':less': -1 } : {}),
       },
     },

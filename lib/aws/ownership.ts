@@ -61,17 +61,21 @@ export async function raiseEpoch(table: Table, hold: Hold): Promise<boolean> {
 /**
  * Gives the account up. `open`: the message in hand has no outcome yet; the mark tells the next owner that nobody died over it. With
  * `wanted` others find it at once; without, it rests, unless the tenant has asked for something since
- * `asked`: whoever asked saw an owner and counted on it. False: it was not ours any more.
+ * `asked`: whoever asked saw an owner and counted on it. `authHead` is noted (see AccountHot). False: it was not ours any more.
  */
 export async function releaseAccount(
   table: Table,
   hold: Hold,
-  options: { wanted: boolean; asked: number | undefined; open: boolean },
+  options: { wanted: boolean; asked: number | undefined; open: boolean; authHead?: number | undefined },
 ): Promise<boolean> {
   const mark = options.open ? { update: 'SET inHand.released = :yes', values: { ':yes': true } } : undefined;
   // Before the release, and on its own: a claim whose answer was lost may have left nothing in hand to mark.
   if (mark !== undefined) await asOwner(table, hold, { ...mark, andIf: 'attribute_exists(inHand)' });
-  const offer = { update: 'SET ix = :unowned REMOVE #o', values: { ':unowned': finder.unowned } };
+  const { set, values } = noted(options.authHead);
+  const offer = {
+    update: `SET ${[...set, 'ix = :unowned'].join(', ')} REMOVE #o`,
+    values: { ...values, ':unowned': finder.unowned },
+  };
   if (options.wanted) return await asOwner(table, hold, offer);
   const nothingAsked: Write = {
     check: keys.account(hold.tenantId, hold.accountId),
@@ -79,12 +83,16 @@ export async function releaseAccount(
     ...(options.asked === undefined ? {} : { values: { ':asked': options.asked } }),
   };
   try {
-    return await asOwner(table, hold, { update: 'REMOVE #o, ix, ixs', values: {} }, nothingAsked);
+    const update = `${set.length > 0 ? `SET ${set.join(', ')} ` : ''}REMOVE #o, ix, ixs`;
+    return await asOwner(table, hold, { update, values }, nothingAsked);
   } catch (error) {
     if (error instanceof ConditionFailed) return await asOwner(table, hold, offer);
     throw error;
   }
 }
+
+const noted = (authHead: number | undefined): { set: string[]; values: Record<string, number> } =>
+  authHead === undefined ? { set: [], values: {} } : { set: ['authHead = :head'], values: { ':head': authHead } };
 
 /** Outcomes not yet added to the account's totals. */
 export interface Totals {
@@ -92,16 +100,21 @@ export interface Totals {
   errors: number;
 }
 
-/** Adds outcomes to the totals and forgets the settled message in hand: both or neither, so that none is counted twice. */
+/**
+ * Adds outcomes to the totals and forgets the settled message in hand: both or neither, so that none is counted twice. Notes `authHead`
+ * (see AccountHot).
+ */
 export async function flushTotals(
   table: Table,
   hold: Hold,
   totals: Totals,
   settled: InHand | undefined,
+  authHead: number | undefined,
 ): Promise<boolean> {
+  const { set, values } = noted(authHead);
   return await asOwner(table, hold, {
-    update: `ADD messageCount :m, errorCount :e${settled === undefined ? '' : ' REMOVE inHand'}`,
-    values: { ':m': totals.messages, ':e': totals.errors },
+    update: `${set.map((one) => `SET ${one} `).join('')}ADD messageCount :m, errorCount :e${settled === undefined ? '' : ' REMOVE inHand'}`,
+    values: { ...values, ':m': totals.messages, ':e': totals.errors },
   });
 }
 

@@ -79,6 +79,8 @@ export interface AccountHot {
   lastActivity?: number;
   /** How often a running contract of the account was paused, canceled or deleted. */
   stops?: number;
+  /** The highest segment of the account's keys that its owner knew to be durable: a log that ends before it has lost what is newest. */
+  authHead?: number;
 }
 
 /**

@@ -39,6 +39,8 @@ export interface Journal {
   wipe(): Promise<void>;
   close(): Promise<void>;
   readonly account: string;
+  /** The highest segment that is durable; it stands when the journal has ended. */
+  readonly head: number;
   readonly stats: { puts: number; bytes: number };
 }
 
@@ -46,6 +48,8 @@ export interface JournalOptions extends Writer {
   cache: Cache;
   /** `<tenant>/<account>/` */
   prefix: string;
+  /** The highest segment that the account's item knows of (`authHead`); undefined where the keys were never opened. */
+  writtenTo?: number | undefined;
   /** Called once, when this owner has lost the account. Nothing is written after. */
   onFenced(why: string): void;
   /** Called when changed keys have become durable: bytes of the segment, and how long its PUT took. */
@@ -71,7 +75,7 @@ interface Batch {
 
 /** Loads the account into the cache, without the types in `unlogged`, and puts this owner's barrier. Errors: see openAuthStore. */
 export async function openJournal(options: JournalOptions, unlogged: ReadonlySet<string>): Promise<Journal> {
-  const { objects, cache, prefix, epoch } = options;
+  const { objects, cache, prefix, epoch, writtenTo } = options;
   const account = `${prefix}#${epoch}#${options.nonce()}`;
   const writer = objectWriter(options);
   let changed = new Map<string, Change>();
@@ -107,12 +111,12 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
 
   async function load(): Promise<LogState> {
     try {
-      return await loadLog(objects, prefix, epoch, loader);
+      return await loadLog(objects, prefix, epoch, loader, { writtenTo });
     } catch (error) {
       if (!(error instanceof AuthCorrupt)) throw error;
       // The last owner may have wiped the account while it was read.
       cache.dropAccount(account);
-      return await loadLog(objects, prefix, epoch, loader);
+      return await loadLog(objects, prefix, epoch, loader, { writtenTo });
     }
   }
 
@@ -245,6 +249,9 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
 
   return {
     account,
+    get head() {
+      return log.head;
+    },
     stats: writer.stats,
     commit,
     rideAlong,

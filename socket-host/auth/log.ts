@@ -26,6 +26,13 @@ export interface Loader {
   reset(): void;
 }
 
+export interface LoadOptions {
+  /** Loads an older version, as it was after this segment. */
+  upTo?: number;
+  /** A segment that is known to have been written: a log that ends before it is damaged. */
+  writtenTo?: number | undefined;
+}
+
 /** A log of which nothing is left to read but what comes after segment `head`. */
 export function emptyLog(head: number): LogState {
   return { head, segments: 0, logBytes: 0, snapshotBytes: 0, snapshots: [], window: new MergeWindow(head + 1) };
@@ -34,14 +41,14 @@ export function emptyLog(head: number): LogState {
 /**
  * Replays the newest valid snapshot and what follows it, as runs where there are any. The log is complete without them: in place of a
  * damaged run its segments are read. Throws AuthCorrupt, naming the object, for a damaged or missing segment that nothing covers, and
- * AuthFenced when an owner with a higher epoch than `epoch` has written. `upTo` loads an older version, as it was after that segment.
+ * AuthFenced when an owner with a higher epoch than `epoch` has written.
  */
 export async function loadLog(
   objects: ObjectStore,
   prefix: string,
   epoch: number,
   loader: Loader,
-  upTo = Number.POSITIVE_INFINITY,
+  { upTo = Number.POSITIVE_INFINITY, writtenTo = 0 }: LoadOptions = {},
 ): Promise<LogState> {
   const isWanted = (key: string) => numberOfKey(key) <= upTo;
   const log = emptyLog(0);
@@ -95,7 +102,15 @@ export async function loadLog(
     }
   }
   if (hole !== undefined) throw hole;
+  if (log.head < writtenTo) throw lostTail(prefix, log.head + 1, writtenTo);
   return log;
+}
+
+/** Older ratchets would load without it, and recipients drop what is sent under counters they have seen. */
+function lostTail(prefix: string, from: number, to: number): AuthCorrupt {
+  const key = segmentKey(prefix, from);
+  if (from === to) return new AuthCorrupt(key, 'is missing, the last one written');
+  return new AuthCorrupt(key, `is missing, with all that followed: segments ${from} to ${to} are missing`);
 }
 
 interface Stored {

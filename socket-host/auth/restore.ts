@@ -34,8 +34,16 @@ export interface RestorePlan {
   number: number;
 }
 
-/** Reads the wanted version and writes nothing. Throws RestoreRefused when there is none. */
-export async function planRestore(objects: ObjectStore, prefix: string, point: RestorePoint): Promise<RestorePlan> {
+/**
+ * Reads the wanted version and writes nothing. `writtenTo` is the highest segment that the account's item knows of: whatever of it is lost,
+ * the version gets a later number. Throws RestoreRefused when there is none.
+ */
+export async function planRestore(
+  objects: ObjectStore,
+  prefix: string,
+  point: RestorePoint,
+  writtenTo = 0,
+): Promise<RestorePlan> {
   const found = await surveyAuth(objects, prefix);
   const version = chooseVersion(completeVersions(found), point);
   const all = await keysAt(objects, prefix, version.number);
@@ -46,7 +54,7 @@ export async function planRestore(objects: ObjectStore, prefix: string, point: R
   if (!kept.some(({ type }) => type === 'creds')) {
     throw new RestoreRefused(`As of number ${version.number} the account was not linked: link it again instead.`);
   }
-  const number = (found.at(-1)?.number ?? 0) + 1;
+  const number = Math.max(found.at(-1)?.number ?? 0, writtenTo) + 1;
   return { prefix, version, kept, dropped: all.length - kept.length, number };
 }
 
@@ -106,6 +114,6 @@ async function keysAt(objects: ObjectStore, prefix: string, number: number): Pro
     },
     reset: () => keys.clear(),
   };
-  await loadLog(objects, prefix, Number.POSITIVE_INFINITY, loader, number);
+  await loadLog(objects, prefix, Number.POSITIVE_INFINITY, loader, { upTo: number });
   return [...keys.values()];
 }

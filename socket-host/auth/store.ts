@@ -5,6 +5,8 @@ import { type JournalOptions, openJournal } from './journal.ts';
 export interface AuthStore {
   /** `<tenant>/<account>/` */
   readonly prefix: string;
+  /** The number of the newest segment in S3; it stands when the store is closed. */
+  readonly head: number;
   /** The account's credentials as they were last saved, a fresh object each time; undefined before linking. */
   creds(): unknown;
   /**
@@ -80,6 +82,9 @@ export async function openAuthStore(options: AuthStoreOptions): Promise<AuthStor
 
   const store: AuthStore = {
     prefix: options.prefix,
+    get head() {
+      return journal.head;
+    },
     stats: journal.stats,
     commit: journal.commit,
     pending: journal.pending,

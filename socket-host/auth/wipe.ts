@@ -7,15 +7,18 @@ import { surveyAuth } from './versions.ts';
 
 /**
  * Wipes an account whose state cannot be opened (AuthCorrupt), as `AuthStore.wipe` does one that can: for a logout or a removal, which
- * need no keys. Reads every object to be sure that no later owner has written. Throws AuthFenced when one has, or the lease is over.
+ * need no keys. Reads every object to be sure that no later owner has written; the numbering goes on behind `writtenTo`, lost segments
+ * included. Throws AuthFenced when a later owner has written, or the lease is over.
  */
-export async function wipeUnopened(options: Writer & { prefix: string }): Promise<void> {
-  const { objects, prefix, epoch } = options;
+export async function wipeUnopened(
+  options: Writer & { prefix: string; writtenTo?: number | undefined },
+): Promise<void> {
+  const { objects, prefix, epoch, writtenTo = 0 } = options;
   const found = await surveyAuth(objects, prefix);
   const newest = Math.max(0, ...found.map((object) => object.epoch ?? 0));
   if (newest > epoch) throw new AuthFenced(`epoch ${newest} has replaced epoch ${epoch}`);
   const writer = objectWriter(options);
-  let number = found.at(-1)?.number ?? 0;
+  let number = Math.max(found.at(-1)?.number ?? 0, writtenTo);
   for (;;) {
     number += 1;
     const header = writer.header('wipe', segmentKey(prefix, number));

@@ -5,14 +5,13 @@ import { ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import { S3Client } from '@aws-sdk/client-s3';
 import { ListQueuesCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { callApi } from '../../local/api-client.ts';
 import { provisionBuckets } from '../../local/provision/buckets.ts';
 import { objectStoreGaps } from '../../local/provision/gaps.ts';
 import { type LocalStack, startLocal } from '../../local/stack.ts';
 import { summary } from '../../local/summary.ts';
 import { type Simulator, startSimulator } from '../../simulator/server.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
-import { until } from '../harness/until.ts';
+import { orderByUpload } from './order-by-upload.ts';
 
 /** DynamoDB and SQS of our own making, and a WhatsApp test server that the stack did not start; S3 stays the embedded one. */
 let emulators: Emulators;
@@ -61,38 +60,7 @@ describe('endpoints the user has set', () => {
   });
 
   it('carry a message from the order to the phone, an upload among them', async () => {
-    const api = callApi(stack.apiUrl, stack.apiKey);
-    const phones = callApi(whatsapp.url);
-    const { id: accountId } = await api<{ id: string }>('POST', '/v1/accounts', { name: 'Sender', useLimits: false });
-    await phones('POST', '/phones', { number: '12025550199' });
-    const { code } = await until('a code', () =>
-      api<{ code: string }>('GET', `/v1/accounts/${accountId}/qr`).catch(() => undefined),
-    );
-    await phones('POST', '/phones/12025550199/scan', { code });
-    await until('connected', async () => {
-      const { status } = await api<{ status: string }>('GET', `/v1/accounts/${accountId}`);
-      return status === 'connected';
-    });
-    const order = { accountId, name: 'Upload', recipients: [] };
-    const { id } = await api<{ id: string }>('POST', '/v1/contracts', order);
-    const upload = await api<{ uploadUrl: string; headers: Record<string, string> }>(
-      'POST',
-      `/v1/contracts/${id}/import`,
-      { format: 'csv' },
-    );
-    const body = 'phoneNumber,message\n12015550100,Hello\n';
-    expect((await fetch(upload.uploadUrl, { method: 'PUT', headers: upload.headers, body })).status).toBe(200);
-    await until('read', async () => {
-      const contract = await api<{ status: string }>('GET', `/v1/contracts/${id}`);
-      return contract.status === 'PENDING';
-    });
-    await api('POST', `/v1/contracts/${id}/start`);
-    await until('completed', async () => {
-      const contract = await api<{ status: string }>('GET', `/v1/contracts/${id}`);
-      return contract.status === 'COMPLETED';
-    });
-    const received = await phones<{ text: string; repeats: number }[]>('GET', '/phones/12015550100/messages');
-    expect(received).toMatchObject([{ text: 'Hello', repeats: 0 }]);
+    await orderByUpload(stack, whatsapp.url);
   }, 60_000);
 });
 

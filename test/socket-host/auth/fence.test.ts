@@ -234,22 +234,6 @@ describe('snapshots', () => {
     const last = ['a14', 'b15', 'c15'].map((name) => String(next.get('session', name)).length);
     expect(last).toEqual([9_000, 9_000, 9_000]);
   });
-
-  // A machine busy with other things may be slow once, not three times.
-  it('opens 20,000 keys in less than a second', { retry: 2 }, async () => {
-    const store = await f.open();
-    const sessions: Record<string, unknown> = {};
-    for (let i = 0; i < 20_000; i++) sessions[`${4915100000000 + i}_1.0`] = { version: 'v1', chain: randomText(120) };
-    await store.set({ session: sessions });
-    await store.commit();
-    await writeEach(store, 15, (i) => ({ session: { [`more${i}`]: i } }));
-    await store.close();
-    expect(f.keys('snap')).toEqual([snapKey(16)]);
-    const startedAt = performance.now();
-    const next = await f.open({ epoch: 2 });
-    expect(performance.now() - startedAt).toBeLessThan(1000);
-    expect(next.get('session', '4915100019999_1.0')).toEqual(sessions['4915100019999_1.0']);
-  });
 });
 
 describe('wipe', () => {

@@ -49,7 +49,7 @@ beforeEach(async () => {
   accountId = await api.account({}, { connected: true });
 });
 
-async function open(epoch: number, nowMs = Date.now): Promise<AuthStore> {
+async function open(epoch: number, nowMs = Date.now, writtenTo?: number): Promise<AuthStore> {
   const store = await openAuthStore({
     objects,
     cache,
@@ -60,6 +60,7 @@ async function open(epoch: number, nowMs = Date.now): Promise<AuthStore> {
     nowMs,
     nonce: randomUUID,
     onFenced: () => {},
+    writtenTo,
   });
   opened.push(store);
   return store;
@@ -155,6 +156,22 @@ describe('npm run restore-auth', () => {
     expect(store.get('session', 'a')).toBeUndefined();
     await store.set({ session: { a: 'new' } });
     await store.commit();
+  });
+
+  it('shows that the newest segments are gone, and goes on behind them', async () => {
+    await damagedAccount();
+    const lost = [3, 4].map((number) => `${tenantA}/${accountId}/log/00000000000${number}`);
+    await objects.remove(lost);
+    await api.deps.table.update(keys.accountHot(tenantA, accountId), {
+      update: 'SET authHead = :n',
+      values: { ':n': 4 },
+    });
+    expect((await run('--account', accountId, '--list')).stdout).toContain('\nsegments 3-4  missing\n');
+    await expect(open(2, Date.now, 4)).rejects.toThrow('segments 3 to 4 are missing');
+    const { stdout } = await run('--account', accountId, '--before', '2026-11-20T10:00:00Z');
+    expect(stdout).toContain('Restored number 2 of 2026-11-20T09:01:00.000Z as number 5');
+    expect((await hot())?.authHead).toBe(4);
+    expect((await open(3, Date.now, 4)).creds()).toEqual({ me: { id: 'first' }, account: {} });
   });
 
   it('restores one of the numbers shown', async () => {

@@ -111,10 +111,7 @@ describe('runs', () => {
     }, 5_000);
   });
 
-  // A machine busy with other things may be slow once, not three times.
-  it('open 20,000 keys and 300 segments behind them in less than a second and 50 reads', { retry: 2 }, async () => {
-    f.objects.objects.clear();
-    f.objects.gets = [];
+  it('open 20,000 keys and 300 segments behind them in 50 reads', async () => {
     const store = await f.open();
     const sessions: Record<string, unknown> = {};
     for (let i = 0; i < 20_000; i++) sessions[`${4915100000000 + i}_1.0`] = { version: 'v1', chain: randomText(120) };
@@ -126,9 +123,8 @@ describe('runs', () => {
     expect(f.keys('snap')).toEqual([snapKey(16)]);
     expect(f.keys('run')).toEqual([runKey(17, 80), runKey(81, 144), runKey(145, 208), runKey(209, 272)]);
 
-    const startedAt = performance.now();
+    f.objects.gets = [];
     const next = await f.open({ epoch: 2 });
-    expect(performance.now() - startedAt).toBeLessThan(1000);
     expect(f.objects.gets.length).toBeLessThanOrEqual(50);
     expect(next.get('session', '4915100019999_1.0')).toEqual(sessions['4915100019999_1.0']);
     expect(next.get('session', '4915100000043_1.0')).toEqual(expect.objectContaining({ i: 313 }));
