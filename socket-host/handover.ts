@@ -29,7 +29,8 @@ interface Queue {
  * Gives accounts to other hosts, each to the one with the best claim, told so that it need not find out:
  *
  *   rebalance   a host has joined: its fair part goes to it, idle accounts first, at most `rebalancedPerMinute`
- *   drain       this host ends: all go, at the rate at which the others open connections, faster only if time would not suffice
+ *   drain       this host ends: all go, at the rate at which the others open connections, which it shares with the other hosts that drain;
+ *               faster only if time would not suffice
  */
 export class Handover {
   private readonly deps: HostDeps;
@@ -98,7 +99,8 @@ export class Handover {
       }
       const leftMs = Math.max(tickMs, budgetMs * drainShare - (now - startedMs));
       for (const queue of queues) {
-        const everyMs = Math.min(1000 / config.CONNECTS_PER_SEC, leftMs / queue.accounts.length);
+        const shareMs = (1000 / config.CONNECTS_PER_SEC) * (1 + this.fleet.draining);
+        const everyMs = Math.min(shareMs, leftMs / queue.accounts.length);
         for (; queue.nextAtMs <= now && queue.accounts.length > 0; queue.nextAtMs += everyMs) {
           const account = queue.accounts.shift();
           if (account === undefined) break;
