@@ -195,6 +195,73 @@ describe('a host that ends', () => {
   });
 });
 
+describe('a host that ends with nobody to take its accounts', () => {
+  it('keeps them until somebody comes, and gives them away then', async () => {
+    const host = hostWith('hst_a', idle(30));
+    drain([host]);
+    await clock.advance(40_000);
+    expect(released).toEqual([]);
+    put('hst_new');
+    await clock.advance(5_000);
+    expect(told.map(({ target }) => target)).toEqual(Array(30).fill('hst_new'));
+    expect(told[0]?.atMs).toBeLessThan(41_100);
+    expect(told.at(-1)?.atMs).toBeGreaterThan(42_500);
+  });
+
+  it('gives them up at once when seven tenths of its time are over', async () => {
+    const host = hostWith('hst_a', idle(30));
+    drain([host]);
+    await clock.advance(73_000);
+    expect(released).toEqual([]);
+    await clock.advance(1_000);
+    expect(released).toHaveLength(30);
+    expect(told).toEqual([]);
+    expect(hosts.get('hst_a')?.retired).toBe(true);
+  });
+
+  it('gives them up without a wait when its time would be over before a host can start', async () => {
+    const host = hostWith('hst_a', idle(30));
+    drain([host], 5_000);
+    await clock.advance(0);
+    expect(released).toHaveLength(30);
+  });
+
+  it('keeps the rest when the only other one dies in the middle', async () => {
+    const host = hostWith('hst_a', idle(300));
+    put('hst_one');
+    drain([host]);
+    await clock.advance(1_000);
+    frozen.add('hst_one');
+    await clock.advance(49_000);
+    expect(told.at(-1)?.atMs).toBeLessThan(11_200);
+    expect(host.held.size).toBeGreaterThan(180);
+    put('hst_two');
+    await clock.advance(24_000);
+    expect(told).toHaveLength(300);
+  });
+
+  it('waits for nobody when all its accounts have gone meanwhile', async () => {
+    const host = hostWith('hst_a', idle(3));
+    drain([host]);
+    await clock.advance(10_000);
+    host.held.clear();
+    await clock.advance(1_100);
+    expect(hosts.get('hst_a')?.retired).toBe(true);
+    expect(released).toEqual([]);
+  });
+
+  it('gives nobody an account that has gone meanwhile', async () => {
+    const host = hostWith('hst_a', idle(3));
+    drain([host]);
+    await clock.advance(10_000);
+    const [first] = host.held;
+    if (first !== undefined) host.held.delete(first);
+    put('hst_new');
+    await clock.advance(3_000);
+    expect(told.map(({ accountId }) => accountId)).toEqual(['acc_hst_a_001', 'acc_hst_a_002']);
+  });
+});
+
 describe('a host that joins', () => {
   it('is given idle accounts before busy ones, and none that somebody is linking', async () => {
     const loads = Array.from({ length: 60 }, (_, i) => (['busy', 'linking', 'idle'] as const)[i % 3] ?? 'idle');
