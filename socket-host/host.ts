@@ -211,10 +211,14 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
         stopping.abort();
         await Promise.all(loops);
         if (lease.valid()) {
-          // What the drain budget did not suffice for is left to be taken over. The item stays, retired, until the sweep has seen
-          // once more that no account names this host: the index it is asked through lags.
-          await retireHost(deps.table, id, clock.nowMs());
-          await orphanAccounts(deps.table, id, { orderly: true });
+          // What the drain budget did not suffice for is left to be taken over; before the host is retired, or others would count its
+          // messages in hand as those of one that died. The item stays, retired, until the sweep has seen once more that no account
+          // names this host: the index it is asked through lags.
+          try {
+            await orphanAccounts(deps.table, id, { orderly: true });
+          } finally {
+            await retireHost(deps.table, id, clock.nowMs());
+          }
           await removeInbox(deps.sqs, inboxUrl);
         }
         lease.end();
