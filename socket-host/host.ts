@@ -67,6 +67,8 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   const metrics = createMetrics();
   onCall(clients, (service, command) => metrics.awsCalls.inc({ service, command }));
   const { fleetClock = clock } = options;
+  const inboxUrl = await createInbox(clients.sqs, config.INBOX_PREFIX, id);
+  // Its time runs from here on, so nothing is waited for until the host's item stands.
   const lease = new Lease(fleetClock);
   const deps: HostDeps = {
     table: new Table(clients.dynamodb, config.TABLE_NAME),
@@ -148,7 +150,6 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     claimed: hold,
   });
 
-  const inboxUrl = await createInbox(deps.sqs, config.INBOX_PREFIX, id);
   const moment = lease.moment();
   await putHost(deps.table, {
     id,
