@@ -128,10 +128,11 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     refreshVersion: () => options.transports.refreshVersion(),
     connectSlot: (signal) => slots.take(signal),
     checks,
-    gone: (runner) => {
+    gone: (runner, released) => {
       // A new runner may have taken its place meanwhile.
       const { accountId } = runner.hold;
       if (accounts.get(accountId) === runner) accounts.delete(accountId);
+      if (!released) placement.recount();
     },
   };
   const hold = (account: Account, hot: AccountHot): void => {
