@@ -4,8 +4,11 @@ import { rebalancedPerMinute } from '../lib/domain/ownership.ts';
 import type { HostDeps } from './deps.ts';
 import type { Fleet } from './fleet.ts';
 
-/** How often a drain looks at who is there to take the accounts, and how often it gives some away. */
-const refreshEveryMs = 1_000;
+/**
+ * How often a drain looks at who is there to take the accounts, and how often it gives some away. Hosts that a deployment ends together say so
+ * within a moment, and what one gives another until it knows waits for somebody to find it.
+ */
+const refreshEveryMs = 250;
 const tickMs = 50;
 /** The part of the drain's time in which all accounts should have begun to move. */
 const drainShare = 0.7;

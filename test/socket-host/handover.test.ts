@@ -108,6 +108,17 @@ describe('hosts that end together', () => {
     expect(released).toHaveLength(120);
   });
 
+  it('give next to nothing to each other, though one is told a moment after the other', async () => {
+    const [first, second] = [hostWith('hst_a', idle(60)), hostWith('hst_b', idle(60))];
+    put('hst_new');
+    drain([first]);
+    await clock.advance(100);
+    drain([second]);
+    await clock.advance(14_000);
+    expect(told).toHaveLength(120);
+    expect(told.filter(({ target }) => target !== 'hst_new').length).toBeLessThanOrEqual(3);
+  });
+
   it('leave their part of it to the others once they are done', async () => {
     const [small, large] = [hostWith('hst_a', idle(10)), hostWith('hst_b', idle(40))];
     put('hst_new');
