@@ -78,7 +78,7 @@ const callsOf = new Map<string, Map<string, number>>();
 
 async function measureHost(world: LinkedWorld, who: string): Promise<Measured> {
   const host = await world.startHost({
-    env: { CONNECTS_PER_SEC: String(ratePerSec) },
+    env: { CONNECTS_PER_SEC: String(ratePerSec), DRAIN_SEC: '5' },
     nodeOptions: options['host-options'].split(' ').filter(Boolean),
   });
   try {

@@ -10,10 +10,10 @@ import { median, verdict } from './verdict.ts';
  * How long accounts are without a connection when hosts of a fleet die or are replaced, measured at WhatsApp's end (the simulator's log of
  * connections), with all accounts linked and idle:
  *   node bench/fleet.ts [--kill] [--roll] [--at-once] [--accounts 300] [--hosts 3] [--pause 5]
- * `--kill`: SIGKILL to one host, which is not started again; the others take its accounts over. `--roll`: each host is replaced as ECS does
- * it with at least 100 % healthy: a new one is started first, and once it is ready, and `--pause` seconds later, the old one gets SIGTERM;
- * when that has ended it is the next one's turn. `--at-once`: all new ones are started first, then all old ones get SIGTERM together, which
- * is what ECS does where up to 200 % may run. Default: `--kill` and `--roll`.
+ * `--kill`: SIGKILL to one host, which is not started again; the others take its accounts over. `--roll`: all hosts are replaced twice. First
+ * one after the other: a new one is started, and once it is ready, and `--pause` seconds later, an old one gets SIGTERM; when that has ended
+ * it is the next one's turn. Then at once: all new ones are started, then all old ones get SIGTERM together, as in a deployment (at least
+ * 100 % healthy, up to 200 % running). `--at-once`: only the latter. Default: `--kill` and `--roll`.
  */
 const { values: options } = parseArgs({
   options: {
@@ -169,7 +169,7 @@ try {
   await settle(world);
   const passed: boolean[] = [];
   if (options.roll || all) passed.push(...(await replace(world)));
-  if (options['at-once']) passed.push(...(await replaceAtOnce(world)));
+  if (options.roll || options['at-once'] || all) passed.push(...(await replaceAtOnce(world)));
   // Last, because it leaves one host fewer.
   if (options.kill || all) passed.push(await kill(world));
   if (endedThemselves > 0) passed.push(verdict('hosts that ended by themselves', endedThemselves, 0));

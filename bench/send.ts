@@ -105,7 +105,7 @@ async function measure(accounts: number, profileDir: string | undefined): Promis
   const done: Rounds = { host: [], tuned: [], untuned: [] };
   const processes: { pid: number; stop(): Promise<void> }[] = [];
   try {
-    const host = await world.startHost({ nodeOptions: profiling(profileDir) });
+    const host = await world.startHost({ env: { DRAIN_SEC: '5' }, nodeOptions: profiling(profileDir) });
     processes.push(host);
     await whenConnected(world, [host], accounts, 60_000 + accounts * 1_000);
     const tuned = await startTuned(world.hostEnv, world.dataDir, profiling(profileDir));

@@ -154,9 +154,8 @@ export class AccountRunner {
     this.halting.abort();
     this.turns.post('stop', () =>
       this.leave({ wanted: this.wantsHost() }).catch((error: unknown) => {
-        // Still in our name: whoever looks after this host's accounts, or its successor, finds it.
         this.deps.failed('stop', error);
-        this.finish();
+        this.finish({ released: false });
       }),
     );
     await this.turns.handled();
@@ -172,7 +171,8 @@ export class AccountRunner {
       { account: this.hold.accountId, why, fence },
       'fenced: this host does not own the account any more',
     );
-    this.finish();
+    // A claim or a release whose answer was lost looks the same as one of another host.
+    this.finish({ released: false });
     this.closeSession()
       .then(() => this.connection.closeKeys())
       .catch((error: unknown) => this.deps.failed('fence', error));
@@ -314,20 +314,21 @@ export class AccountRunner {
     await this.closeSession();
     await this.receipts.settled();
     await Promise.all([this.connection.closeKeys(), this.events.save(), this.inbound.stop()]);
+    let released = false;
     if (this.mayAct()) {
       await this.loop.giveBack().catch((error: unknown) => this.deps.failed('lane', error));
       await this.sender.flush();
-      await releaseAccount(this.deps.table, this.hold, {
+      released = await releaseAccount(this.deps.table, this.hold, {
         wanted: options.wanted,
         asked: this.asked,
         authHead: this.connection.authHead,
         open: this.sender.openMessageId !== undefined,
       });
     }
-    this.finish();
+    this.finish({ released });
   }
 
-  private finish(): void {
+  private finish({ released }: { released: boolean }): void {
     if (this.mode === 'gone') return;
     this.mode = 'gone';
     this.links.end();
@@ -337,7 +338,7 @@ export class AccountRunner {
     this.connection.live?.abort();
     this.turns.cancel();
     this.halting.abort();
-    this.parts.gone(this);
+    this.parts.gone(this, released);
   }
 
   /** `lost`: it has ended, or must, though the account is to stay connected. */

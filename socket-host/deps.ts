@@ -57,6 +57,6 @@ export interface AccountParts {
   connectSlot(signal: AbortSignal): Promise<void>;
   /** The checks of all connections of the host. */
   checks: Pick<ConnectionChecks, 'add' | 'delete'>;
-  /** The account is not held any more; called once, with the runner that held it. */
-  gone(runner: { hold: Hold }): void;
+  /** The account is not held any more; called once, with the runner that held it. Not `released`: it may be in the host's name all the same. */
+  gone(runner: { hold: Hold }, released: boolean): void;
 }

@@ -50,6 +50,11 @@ export class Fleet {
     return this.takers;
   }
 
+  /** How many other hosts are giving their accounts away. */
+  get draining(): number {
+    return this.hosts.filter(({ id, draining }) => draining === true && !this.isDead(id)).length;
+  }
+
   /** For how long the same others have been taking accounts; answers whether that is long enough to move any. */
   get settled(): boolean {
     return this.deps.fleetClock.monotonicMs() - this.takersChangedAtMs >= fleetSettlesMs;

@@ -4,11 +4,16 @@ import { rebalancedPerMinute } from '../lib/domain/ownership.ts';
 import type { HostDeps } from './deps.ts';
 import type { Fleet } from './fleet.ts';
 
-/** How often a drain looks at who is there to take the accounts, and how often it gives some away. */
-const refreshEveryMs = 1_000;
+/**
+ * How often a drain looks at who is there to take the accounts, and how often it gives some away. Hosts that a deployment ends together say so
+ * within a moment, and what one gives another until it knows waits for somebody to find it.
+ */
+const refreshEveryMs = 250;
 const tickMs = 50;
 /** The part of the drain's time in which all accounts should have begun to move. */
 const drainShare = 0.7;
+/** No host is started in less time in place of another. A drain that cannot wait so long need not wait for one at all. */
+const hostStartsMs = 20_000;
 
 /** An account that can be given away. */
 export interface Movable {
@@ -29,7 +34,8 @@ interface Queue {
  * Gives accounts to other hosts, each to the one with the best claim, told so that it need not find out:
  *
  *   rebalance   a host has joined: its fair part goes to it, idle accounts first, at most `rebalancedPerMinute`
- *   drain       this host ends: all go, at the rate at which the others open connections, faster only if time would not suffice
+ *   drain       this host ends: all go, at the rate at which the others open connections, which it shares with the other hosts that drain;
+ *               faster only if time would not suffice
  */
 export class Handover {
   private readonly deps: HostDeps;
@@ -71,13 +77,15 @@ export class Handover {
   }
 
   /**
-   * Gives everything away; resolves when all has been given or `signal` fires. With nobody to take them all accounts are given up at
-   * once: whoever comes finds them.
+   * Gives everything away; resolves when all has been given or `signal` fires. With nobody to take them accounts stay connected until
+   * somebody comes. When the time for it is over, or was too short from the start, they are given up at once: whoever comes finds them.
    */
   async drain(budgetMs: number, signal: AbortSignal): Promise<void> {
     const { fleetClock: clock, config } = this.deps;
     const waiting = new Set(this.held());
     const startedMs = clock.monotonicMs();
+    const moveMs = budgetMs * drainShare;
+    const patienceMs = moveMs < hostStartsMs ? 0 : moveMs;
     const given: Promise<void>[] = [];
     let refreshedAtMs = Number.NEGATIVE_INFINITY;
     let queues: Queue[] = [];
@@ -87,8 +95,10 @@ export class Handover {
       if (now - refreshedAtMs >= refreshEveryMs) {
         refreshedAtMs = now;
         await this.fleet.refresh().catch((error: unknown) => this.deps.failed('drain', error));
+        const held = new Set(this.held());
+        for (const account of waiting) if (!held.has(account)) waiting.delete(account);
       }
-      if (this.fleet.others.length === 0) {
+      if (this.fleet.others.length === 0 && now - startedMs >= patienceMs) {
         given.push(...[...waiting].map((account) => account.stop()));
         break;
       }
@@ -96,14 +106,15 @@ export class Handover {
         queuedFor = this.fleet.composition;
         queues = this.queuesOf(waiting, now);
       }
-      const leftMs = Math.max(tickMs, budgetMs * drainShare - (now - startedMs));
+      const leftMs = Math.max(tickMs, moveMs - (now - startedMs));
       for (const queue of queues) {
-        const everyMs = Math.min(1000 / config.CONNECTS_PER_SEC, leftMs / queue.accounts.length);
+        const shareMs = (1000 / config.CONNECTS_PER_SEC) * (1 + this.fleet.draining);
+        const everyMs = Math.min(shareMs, leftMs / queue.accounts.length);
         for (; queue.nextAtMs <= now && queue.accounts.length > 0; queue.nextAtMs += everyMs) {
           const account = queue.accounts.shift();
           if (account === undefined) break;
-          waiting.delete(account);
-          given.push(this.give(account, queue.target, 'drain'));
+          // It may have gone for another reason.
+          if (waiting.delete(account)) given.push(this.give(account, queue.target, 'drain'));
         }
       }
       await clock.sleep(tickMs, signal);

@@ -67,6 +67,8 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   const metrics = createMetrics();
   onCall(clients, (service, command) => metrics.awsCalls.inc({ service, command }));
   const { fleetClock = clock } = options;
+  const inboxUrl = await createInbox(clients.sqs, config.INBOX_PREFIX, id);
+  // Its time runs from here on, so nothing is waited for until the host's item stands.
   const lease = new Lease(fleetClock);
   const deps: HostDeps = {
     table: new Table(clients.dynamodb, config.TABLE_NAME),
@@ -127,10 +129,11 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     refreshVersion: () => options.transports.refreshVersion(),
     connectSlot: (signal) => slots.take(signal),
     checks,
-    gone: (runner) => {
+    gone: (runner, released) => {
       // A new runner may have taken its place meanwhile.
       const { accountId } = runner.hold;
       if (accounts.get(accountId) === runner) accounts.delete(accountId);
+      if (!released) placement.recount();
     },
   };
   const hold = (account: Account, hot: AccountHot): void => {
@@ -149,7 +152,6 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     claimed: hold,
   });
 
-  const inboxUrl = await createInbox(deps.sqs, config.INBOX_PREFIX, id);
   const moment = lease.moment();
   await putHost(deps.table, {
     id,
@@ -212,10 +214,14 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
         stopping.abort();
         await Promise.all(loops);
         if (lease.valid()) {
-          // What the drain budget did not suffice for is left to be taken over. The item stays, retired, until the sweep has seen
-          // once more that no account names this host: the index it is asked through lags.
-          await retireHost(deps.table, id, clock.nowMs());
-          await orphanAccounts(deps.table, id, { orderly: true });
+          // What the drain budget did not suffice for is left to be taken over; before the host is retired, or others would count its
+          // messages in hand as those of one that died. The item stays, retired, until the sweep has seen once more that no account
+          // names this host: the index it is asked through lags.
+          try {
+            await orphanAccounts(deps.table, id, { orderly: true });
+          } finally {
+            await retireHost(deps.table, id, clock.nowMs());
+          }
           await removeInbox(deps.sqs, inboxUrl);
         }
         lease.end();

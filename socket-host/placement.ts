@@ -16,6 +16,8 @@ const width = 4;
 /** A heartbeat as late as this may be losing to the claims, which check the item that it writes: they make way for it. */
 const heartbeatLateMs = heartbeatMs + 1_000;
 
+type MayTake = (hot: AccountHot) => boolean | Promise<boolean>;
+
 /**
  * Finds the accounts this host should own: those nobody owns, and those of hosts whose counter has stood still for ten seconds by our
  * clock. The host that rendezvous hashing puts first claims at once, others after five seconds.
@@ -31,8 +33,8 @@ export class Placement {
   private readonly claiming = new Set<string>();
   /** When an account we are not first for was first seen without an owner. */
   private waitingSince = new Map<string, number>();
-  /** Their claim failed and may stand all the same: the index does not offer them any more then. */
-  private unsure: AccountRefs[] = [];
+  /** In our name, perhaps, with nobody here who holds them: no other host may claim these, and the index may not offer them to us any more. */
+  private readonly unsure = new Map<string, AccountRefs>();
 
   constructor(
     deps: HostDeps,
@@ -51,23 +53,30 @@ export class Placement {
     const { table, fleetClock: clock } = this.deps;
     await this.fleet.refresh();
     const found = await findAccounts(table, finder.unowned, 1000);
-    if (this.looks++ % ownEvery === 0) found.push(...(await this.lostSight()));
+    if (this.looks++ % ownEvery === 0) await this.findLost();
     for (const host of this.fleet.dead) found.push(...(await findAccounts(table, finder.ownedBy(host), 1000)));
     const seen = new Map<string, number>();
-    const mine = this.mayClaim() ? this.unsure.splice(0) : [];
+    const mine: AccountRefs[] = [];
     for (const refs of found) {
       const since = this.waitingSince.get(refs.accountId) ?? clock.monotonicMs();
       seen.set(refs.accountId, since);
       if (this.fleet.isFirst(refs.accountId) || clock.monotonicMs() - since >= secondChoiceAfterMs) mine.push(refs);
     }
     this.waitingSince = seen;
+    // Those that are not in our name after all are for whoever is first.
+    await this.claimAll([...this.unsure.values()], (hot) => this.isLost(hot));
     await this.claimAll(mine);
   }
 
+  /** An account may have been left in our name: the next look counts ours. */
+  recount(): void {
+    this.looks = 0;
+  }
+
   /** Accounts in our name that no runner of ours holds: a claim whose answer was lost, or a fence that was ours alone. */
-  private async lostSight(): Promise<AccountRefs[]> {
+  private async findLost(): Promise<void> {
     const own = await findAccounts(this.deps.table, finder.ownedBy(this.deps.hostId));
-    return own.filter(({ accountId }) => !this.holds(accountId));
+    for (const refs of own) if (!this.holds(refs.accountId)) this.unsure.set(refs.accountId, refs);
   }
 
   /** Resolves when no claim is under way. */
@@ -80,7 +89,7 @@ export class Placement {
     await this.claimAll([refs]);
   }
 
-  private async claimAll(wanted: AccountRefs[]): Promise<void> {
+  private async claimAll(wanted: AccountRefs[], mayTake: MayTake = (hot) => this.isFree(hot)): Promise<void> {
     const queue = [...wanted];
     const claimNext = async (): Promise<void> => {
       for (let refs = queue.shift(); refs !== undefined && this.mayClaim(); refs = queue.shift()) {
@@ -88,10 +97,11 @@ export class Placement {
         if (this.claiming.has(accountId)) continue;
         this.claiming.add(accountId);
         try {
-          await this.claim(refs);
+          await this.claim(refs, mayTake);
+          this.unsure.delete(accountId);
         } catch (error) {
           this.deps.failed('claim', error);
-          this.unsure.push(refs);
+          this.unsure.set(accountId, refs);
         }
         this.claiming.delete(accountId);
       }
@@ -105,10 +115,10 @@ export class Placement {
     return lease.valid() && lease.ageMs() < heartbeatLateMs && this.room() > 0;
   }
 
-  private async claim({ tenantId, accountId }: AccountRefs): Promise<void> {
+  private async claim({ tenantId, accountId }: AccountRefs, mayTake: MayTake): Promise<void> {
     const { table, hostId } = this.deps;
     const hot = await readHot(table, tenantId, accountId);
-    if (hot === undefined || !(await this.isFree(hot))) return;
+    if (hot === undefined || !(await mayTake(hot))) return;
     const claimed = await claimAccount(table, hot, hostId);
     if (claimed === undefined) return;
     const account = await table.get<Account>(keys.account(tenantId, accountId));
@@ -121,7 +131,11 @@ export class Placement {
   private async isFree(hot: AccountHot & { ix?: string }): Promise<boolean> {
     const { owner } = hot;
     if (owner === undefined) return hot.ix === finder.unowned;
-    if (owner === this.deps.hostId) return !this.holds(hot.accountId);
+    if (owner === this.deps.hostId) return this.isLost(hot);
     return this.fleet.isDead(owner) || !(await hostExists(this.deps.table, owner));
+  }
+
+  private isLost({ owner, accountId }: AccountHot): boolean {
+    return owner === this.deps.hostId && !this.holds(accountId);
   }
 }

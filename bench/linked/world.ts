@@ -96,7 +96,9 @@ async function fill(
       return host;
     },
     async stop() {
-      await Promise.all(hosts.map((host) => host.stop(10_000)));
+      // Told to end, a host would wait for another one to take its accounts.
+      for (const host of hosts) host.kill('SIGKILL');
+      await Promise.all(hosts.map((host) => host.stop()));
       end();
       await world.stop();
       rmSync(dataDir, { recursive: true, force: true });

@@ -116,7 +116,7 @@ export function takesAccounts({ retired, draining, room }: Host): boolean {
   return retired !== true && draining !== true && room > 0;
 }
 
-/** From here on the host's beats and claims fail. Its accounts must be orphaned next, and then its item removed. */
+/** From here on the host's beats and claims fail. Accounts it still has must be orphaned next, and then its item removed. */
 export async function retireHost(table: Table, hostId: string, nowMs: number): Promise<void> {
   try {
     await table.update(keys.host(hostId), {

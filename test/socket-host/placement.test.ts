@@ -16,11 +16,15 @@ const tenantId = 'ten_1';
 describe('claiming accounts', () => {
   let emulators: Emulators;
   let loseAnswer: boolean;
+  let afterOwn: (() => Promise<void>) | undefined;
   beforeAll(async () => {
     emulators = await startEmulators();
     emulators.clients.dynamodb.middlewareStack.add(
       (next, context) => async (args) => {
         const answer = await next(args);
+        if (context.commandName === 'QueryCommand' && JSON.stringify(args.input).includes(finder.ownedBy(hostId))) {
+          await afterOwn?.();
+        }
         if (!loseAnswer || context.commandName !== 'TransactWriteItemsCommand') return answer;
         loseAnswer = false;
         throw new Error('no answer');
@@ -42,6 +46,7 @@ describe('claiming accounts', () => {
     claimed = [];
     failures = [];
     loseAnswer = false;
+    afterOwn = undefined;
   });
 
   /** A host that has the fleet to itself, and `count` accounts without an owner, all others gone. */
@@ -107,6 +112,62 @@ describe('claiming accounts', () => {
     leaseAgeMs = 100;
     await placement.look();
     expect(claimed).toHaveLength(5);
+  });
+
+  /** As after a claim, a release or a new epoch whose answer was lost. */
+  const inOurName = (accountId: string) =>
+    new Table(emulators.clients.dynamodb, emulators.config.TABLE_NAME).update(keys.accountHot(tenantId, accountId), {
+      update: 'SET #o = :host, ix = :mine',
+      names: { '#o': 'owner' },
+      values: { ':host': hostId, ':mine': finder.ownedBy(hostId) },
+    });
+
+  it('takes up what is in its name and held by nobody, whoever else had a better claim to it', async () => {
+    const placement = await placementWith(8);
+    const table = new Table(emulators.clients.dynamodb, emulators.config.TABLE_NAME);
+    const other = 'hst_00000000000000000000000002';
+    await putHost(table, { id: other, beat: 1, beatAt: 0, inboxUrl: '', startedAt: 0, accounts: 0, room: 100 });
+    const ids = Array.from({ length: 8 }, (_, i) => `acc_00${i}`);
+    for (const id of ids) await inOurName(id);
+    await placement.look();
+    await table.delete(keys.host(other));
+    expect(claimed.toSorted()).toEqual(ids);
+  });
+
+  it('leaves to the others what it has given up in the moment of counting', async () => {
+    const placement = await placementWith(1);
+    await inOurName('acc_000');
+    afterOwn = () =>
+      new Table(emulators.clients.dynamodb, emulators.config.TABLE_NAME).update(keys.accountHot(tenantId, 'acc_000'), {
+        update: 'SET ix = :unowned REMOVE #o',
+        names: { '#o': 'owner' },
+        values: { ':unowned': finder.unowned },
+      });
+    await placement.look();
+    expect([claimed, failures]).toEqual([[], []]);
+  });
+
+  it('counts what is in its name in its first look, and again as soon as it is told to', async () => {
+    const placement = await placementWith(1);
+    room = 0;
+    await placement.look();
+    await inOurName('acc_000');
+    room = 100;
+    await placement.look();
+    expect(claimed).toEqual([]);
+    placement.recount();
+    await placement.look();
+    expect(claimed).toEqual(['acc_000']);
+  });
+
+  it('keeps in mind what is in its name while it may claim nothing', async () => {
+    const placement = await placementWith(1);
+    await inOurName('acc_000');
+    leaseAgeMs = 4_500;
+    await placement.look();
+    leaseAgeMs = 100;
+    await placement.look();
+    expect(claimed).toEqual(['acc_000']);
   });
 
   it('finds an account again whose claim stood without an answer', async () => {
