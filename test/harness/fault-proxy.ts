@@ -9,12 +9,13 @@ import { type Answer, type AwsService, brokenAnswer, operationOf, throttledAnswe
  *   error, throttle   the service's own words, before the work
  *   drop, hang        the line breaks before the work, at once or after `ms` of silence
  *   lose-answer       the line breaks after the work
+ *   swallow-answer    the work is done, and the line breaks after `ms` of silence
  *   delay             all is well, `ms` later
  *   hold              nothing goes on until the rule is released, before or after the work
  */
 export type Fault =
   | { kind: 'error' | 'throttle' | 'drop' | 'lose-answer' }
-  | { kind: 'hang' | 'delay'; ms: number }
+  | { kind: 'hang' | 'swallow-answer' | 'delay'; ms: number }
   | { kind: 'hold'; at: 'before' | 'after' };
 
 export type FaultKind = Fault['kind'];
@@ -130,6 +131,10 @@ export async function startFaultProxy(service: AwsService, options: { log?: bool
         return void response.destroy();
       case 'lose-answer':
         await work();
+        return void response.destroy();
+      case 'swallow-answer':
+        await work();
+        await sleep(fault.ms, undefined, { signal: closing.signal }).catch(() => undefined);
         return void response.destroy();
       case 'delay':
         await sleep(fault.ms, undefined, { signal: closing.signal }).catch(() => undefined);
