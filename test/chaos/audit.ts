@@ -122,7 +122,14 @@ async function paceKept(fleet: Fleet): Promise<Finding[]> {
     fleet.accounts.flatMap((account) => {
       const { pace } = account;
       if (pace === undefined) return [];
-      return [fleet.wire(account).then((times) => judgePace(pace, times, fleet.sentWhileCapped.get(account) ?? 0))];
+      return [
+        fleet.wire(account).then((stanzas) => {
+          const times = stanzas.map(({ atMs }) => atMs);
+          const { ok, sentence } = judgePace(pace, times, fleet.sentWhileCapped.get(account) ?? 0);
+          const repeats = stanzas.length - new Set(stanzas.map(({ id }) => id)).size;
+          return { ok, sentence: `${sentence}, ${repeats} repeats` };
+        }),
+      ];
     }),
   );
 }

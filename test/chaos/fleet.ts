@@ -1,3 +1,4 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { keys } from '../../lib/aws/keys.ts';
 import { findAccounts } from '../../lib/aws/ownership.ts';
 import { inParallel, type Table } from '../../lib/aws/table.ts';
@@ -5,7 +6,7 @@ import type { AccountHot } from '../../lib/domain/account.ts';
 import type { PacingPolicy } from '../../lib/domain/pacing.ts';
 import type { Endpoints } from '../../local/process/environment.ts';
 import type { LocalOptions } from '../../local/stack.ts';
-import type { AccountWire } from '../../simulator/wire-log.ts';
+import type { AccountWire, SentStanza } from '../../simulator/wire-log.ts';
 import { type FaultProxies, startFaultProxies } from '../harness/fault-proxy.ts';
 import { numbers, startWorld, type World } from '../harness/local-stack.ts';
 import { productTable } from '../harness/product-table.ts';
@@ -34,9 +35,9 @@ export interface Fleet {
   ownedBy(hostId: string): Promise<FleetAccount[]>;
   /** What changes with each send, by account id. */
   hots(): Promise<Map<string, AccountHot>>;
-  /** When an account put messages on the wire, repeats of an id included; epoch ms, oldest first. */
-  wire(account: FleetAccount): Promise<number[]>;
-  /** Lets accounts go on whose day's cap is used up, which would take a day. */
+  /** What an account put on the wire, repeats of an id included, oldest first. */
+  wire(account: FleetAccount): Promise<SentStanza[]>;
+  /** Lets accounts go on whose day's cap is used up, or is not within a while, which would take a day. */
   liftDayCaps(): Promise<void>;
   /** Of each account whose cap was lifted, what it had put on the wire until then. */
   readonly sentWhileCapped: ReadonlyMap<FleetAccount, number>;
@@ -60,6 +61,9 @@ export interface FleetOptions {
 const behaviours = [{}, { read: false }, { deliver: false }];
 /** Accounts linked side by side. */
 const linkWidth = 6;
+/** Longer than a death or a withheld ack keeps an account from sending. */
+const capUsedWithinMs = 30_000;
+const everyMs = 250;
 /** Four times as long as a call that died keeps its Idempotency-Key. */
 const patienceMs = 240_000;
 
@@ -111,7 +115,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     const { stanzas, forgotten } = await world.simulator<AccountWire>('GET', `/accounts/${number}/wire`);
     if (forgotten > 0) throw new Error(`The simulator has forgotten ${forgotten} stanzas.`);
     // What a client writes to its own phone is no message to anyone.
-    return stanzas.filter(({ to }) => to !== number).map(({ atMs }) => atMs);
+    return stanzas.filter(({ to }) => to !== number);
   };
   return {
     world,
@@ -126,7 +130,11 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     async liftDayCaps() {
       for (const account of accounts) {
         if (account.pace === undefined || account.pace.dayCap === null) continue;
-        // Before the cap is lifted: what goes out in between is under it still.
+        const untilMs = performance.now() + capUsedWithinMs;
+        const { dayCap } = account.pace;
+        while ((await wire(account)).length < dayCap && performance.now() < untilMs) await sleep(everyMs);
+        // One more would come within this time.
+        await sleep(4 * account.pace.gapMs[1]);
         sentWhileCapped.set(account, (await wire(account)).length);
         await ask('PATCH', `/v1/accounts/${account.id}`, { pacing: { ...account.pace, dayCap: null } });
       }

@@ -142,7 +142,13 @@ export function mischief(
       return 'a connection closed with 440';
     },
     async withholdAcks(accounts) {
-      const chosen = random.sample(fleet.accounts, accounts);
+      // One that is paced first: what it sends again must keep its pace.
+      const paced = random.sample(
+        fleet.accounts.filter(({ pace }) => pace !== undefined),
+        1,
+      );
+      const others = fleet.accounts.filter((account) => !paced.includes(account));
+      const chosen = [...paced, ...random.sample(others, accounts - paced.length)];
       for (const { number } of chosen) await fault({ kind: 'withhold-ack', account: number });
       return `an ack withheld from ${chosen.length} accounts`;
     },
