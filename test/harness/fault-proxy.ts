@@ -35,6 +35,8 @@ export interface LogEntry {
   atMs: number;
   service: AwsService;
   operation: string;
+  /** The name of the queue, of SQS. */
+  queue?: string;
   fault?: FaultKind;
   /** What the service answered and when, whether or not the caller was told; absent when it was never asked. */
   status?: number;
@@ -106,6 +108,7 @@ export async function startFaultProxy(service: AwsService, options: { log?: bool
       atMs: Date.now(),
       service,
       operation,
+      ...queueOf(call),
       ...(fault === undefined ? {} : { fault: fault.kind }),
     };
     if (options.log === true) log.push(entry);
@@ -241,6 +244,11 @@ export async function startFaultProxies(options: { log?: boolean } = {}): Promis
       await Promise.all(all.map((proxy) => proxy.close()));
     },
   };
+}
+
+function queueOf({ body }: Call): { queue?: string } {
+  const queue = /"QueueUrl":"[^"]*\/([^"/]+)"/.exec(body)?.[1];
+  return queue === undefined ? {} : { queue };
 }
 
 function reply(response: ServerResponse, { status, headers, body }: Answer): void {
