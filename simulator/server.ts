@@ -23,6 +23,7 @@ import { Inbox } from './phones/inbox.ts';
 import { Storage } from './storage.ts';
 import { Counts, type Totals } from './totals.ts';
 import { serverIdentity } from './wire/certificates.ts';
+import { WireLog } from './wire-log.ts';
 import type { SimulatorLogger, World } from './world.ts';
 
 export type { ReceivedMessage } from './phones/inbox.ts';
@@ -106,6 +107,7 @@ function makeWorld(storage: Storage, logger: SimulatorLogger): World {
     accounts: new Accounts(storage),
     inbox: new Inbox(storage, counts),
     counts,
+    wire: new WireLog(),
     outbox: new Outbox(storage, clock, (owed) => {
       const connection = connections.of(owed.account);
       if (connection?.state === 'live') connection.send(owed.stanza);

@@ -7,6 +7,7 @@ import type { Inbox } from './phones/inbox.ts';
 import type { Storage } from './storage.ts';
 import type { Counts } from './totals.ts';
 import type { ServerIdentity } from './wire/certificates.ts';
+import type { WireLog } from './wire-log.ts';
 
 /** Where the simulator says what happened; no text, key or full number ever goes there. */
 export type SimulatorLogger = {
@@ -22,6 +23,7 @@ export type World = {
   readonly accounts: Accounts;
   readonly inbox: Inbox;
   readonly counts: Counts;
+  readonly wire: WireLog;
   readonly outbox: Outbox;
   readonly faults: Faults;
   readonly connections: Connections;

@@ -9,11 +9,11 @@ export interface Clients {
   s3: S3Client;
 }
 
-/** Until a call must have been answered; then it is tried again. */
-const dynamodbTimeoutMs = 5_000;
-const s3TimeoutMs = 30_000;
-/** Longer than a long poll, 20 s. */
-const sqsTimeoutMs = 30_000;
+/** Until an answer must have begun; then the call is made again. On a dead connection each attempt takes this long, and an account's sends with it. */
+const answerTimeoutMs = 5_000;
+/** For what takes its time, and for silence amid an answer: a file that is imported is read no faster than its rows are stored. */
+const longTimeoutMs = 30_000;
+const largeBodyBytes = 1024 * 1024;
 
 /**
  * The three AWS clients of a process. Endpoints, region and credentials come from the SDK's standard environment; emulators need path-style
@@ -33,12 +33,12 @@ export function createClients(options: { maxSockets?: number } = {}): Clients {
     // An answer that stalls after its headers.
     socketTimeout: requestTimeout,
   });
-  const clients = {
+  const clients: Clients = {
     // Its calls go to one endpoint under one identity, so each command's chain of middleware can be made once and kept.
-    dynamodb: new DynamoDBClient({ requestHandler: handler(dynamodbTimeoutMs), maxAttempts: 5, cacheMiddleware: true }),
-    sqs: new SQSClient({ requestHandler: handler(sqsTimeoutMs), useQueueUrlAsEndpoint: false, md5: false }),
+    dynamodb: new DynamoDBClient({ requestHandler: handler(answerTimeoutMs), maxAttempts: 5, cacheMiddleware: true }),
+    sqs: new SQSClient({ requestHandler: handler(longTimeoutMs), useQueueUrlAsEndpoint: false, md5: false }),
     s3: new S3Client({
-      requestHandler: handler(s3TimeoutMs),
+      requestHandler: handler(longTimeoutMs),
       forcePathStyle: true,
       requestChecksumCalculation: 'WHEN_REQUIRED',
       responseChecksumValidation: 'WHEN_REQUIRED',
@@ -50,10 +50,39 @@ export function createClients(options: { maxSockets?: number } = {}): Clients {
     // Without it there is no User-Agent; it is put together anew for each call.
     middlewareStack.remove('getUserAgentMiddleware');
   }
-  callDynamoDirectly(clients.dynamodb, { timeoutMs: dynamodbTimeoutMs, maxSockets });
-  callS3Directly(clients.s3, { timeoutMs: s3TimeoutMs, maxSockets });
-  callSqsDirectly(clients.sqs, { timeoutMs: sqsTimeoutMs, maxSockets });
+  timeRequests(clients.s3, s3TimeoutMs);
+  timeRequests(clients.sqs, sqsTimeoutMs);
+  callDynamoDirectly(clients.dynamodb, { timeoutMs: answerTimeoutMs, maxSockets });
+  callS3Directly(clients.s3, { timeoutMs: answerTimeoutMs, maxSockets });
+  callSqsDirectly(clients.sqs, { timeoutMs: answerTimeoutMs, maxSockets });
   return clients;
+}
+
+interface OutgoingRequest {
+  method: string;
+  headers: Record<string, string>;
+  body?: string | Uint8Array;
+}
+
+/** Snapshots, exports and imports may be large, and one request removes up to a thousand objects. */
+function s3TimeoutMs({ method, headers }: OutgoingRequest): number {
+  const large = Number(headers['content-length'] ?? 0) > largeBodyBytes;
+  return large || method === 'POST' ? longTimeoutMs : answerTimeoutMs;
+}
+
+/** A receive has as long as it lets SQS wait for a message as well. */
+function sqsTimeoutMs({ headers, body = '' }: OutgoingRequest): number {
+  if (headers['x-amz-target'] !== 'AmazonSQS.ReceiveMessage') return answerTimeoutMs;
+  const json = typeof body === 'string' ? body : new TextDecoder().decode(body);
+  const [, waitSec = '0'] = /"WaitTimeSeconds":(\d+)/.exec(json) ?? [];
+  return Number(waitSec) * 1000 + answerTimeoutMs;
+}
+
+/** Gives each request of a client the time it needs; the client's own setting is one for all. */
+function timeRequests({ config }: S3Client | SQSClient, timeoutMs: (request: OutgoingRequest) => number): void {
+  const { requestHandler } = config;
+  const handle = requestHandler.handle.bind(requestHandler);
+  requestHandler.handle = (request, options) => handle(request, { requestTimeout: timeoutMs(request), ...options });
 }
 
 /**

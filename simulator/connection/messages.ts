@@ -15,12 +15,14 @@ const MOST_RETRIES = 5;
 export function takeMessage(connection: Connection, message: Stanza): void {
   const { account, world } = connection;
   if (!account || message.attrs.id === undefined) return;
+  const addressee = world.directory.at(parseJid(message.attrs.to));
+  const to = addressee?.number ?? message.attrs.to ?? '';
+  world.wire.note(account.number, { id: message.attrs.id, to, atMs: world.clock() });
   const fault = world.faults.take(account.number, 'error-ack', 'withhold-ack', 'delay-ack');
   if (fault?.kind === 'error-ack') {
     acknowledge(connection, message, fault.code ?? 500);
     return;
   }
-  const addressee = world.directory.at(parseJid(message.attrs.to));
   const toPerson = /@(s\.whatsapp\.net|lid)$/.test(message.attrs.to ?? '');
   if (toPerson && !addressee?.facts.behaviour.onWhatsApp) {
     acknowledge(connection, message, 404);

@@ -117,6 +117,11 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
     { method: 'GET', path: /^\/accounts$/, handle: () => ({ status: 200, body: accountsOf(world) }) },
     {
       method: 'GET',
+      path: /^\/accounts\/([^/]+)\/wire$/,
+      handle: (_request, parameter) => ({ status: 200, body: world.wire.of(asNumber(parameter)) }),
+    },
+    {
+      method: 'GET',
       path: /^\/connections$/,
       handle: () => ({ status: 200, body: { changes: world.connections.changes } }),
     },

@@ -1,8 +1,9 @@
 import { parse } from 'csv-parse/sync';
 import { inParallel } from '../../lib/aws/table.ts';
 import type { ContractView, Totals } from '../harness/local-stack.ts';
-import { chaosPace, type Fleet } from './fleet.ts';
+import type { Fleet } from './fleet.ts';
 import type { Order, Orders } from './orders.ts';
+import { judgePace } from './paces.ts';
 
 /** One check with its numbers. */
 export interface Finding {
@@ -26,8 +27,6 @@ interface Row {
 
 const final = ['SENT', 'DELIVERED', 'READ', 'FAILED', 'CANCELED', 'SUPPRESSED', 'EXPIRED'];
 const sentOrBetter = ['SENT', 'DELIVERED', 'READ'];
-/** A message can be this much longer on its way to the simulator than the one after it, on a busy machine. */
-const jitterMs = 100;
 
 /** Compares what the API says, what the table counts and what the phones show. */
 export async function audit(fleet: Fleet, orders: Orders): Promise<Finding[]> {
@@ -49,7 +48,7 @@ export async function audit(fleet: Fleet, orders: Orders): Promise<Finding[]> {
     countersRight([...results.values()]),
     ...phonesRight(orders, rows, shown, totals),
     wireRight(totals),
-    ...paceKept(fleet, shown),
+    ...(await paceKept(fleet)),
     pausesKept(orders, shown),
     ...(await accountsRight(fleet, rows)),
   ];
@@ -118,23 +117,21 @@ function wireRight({ usedCounters, undecryptable, repeatsOnWire }: Totals): Find
   };
 }
 
-function paceKept(fleet: Fleet, shown: Map<string, Shown[]>): Finding[] {
-  const all = [...shown.values()].flat();
-  return fleet.accounts
-    .filter(({ paced }) => paced)
-    .map(({ number }) => {
-      const times = all.flatMap(({ from, receivedAt }) => (from === number ? [Date.parse(receivedAt)] : []));
-      times.sort((a, b) => a - b);
-      const gaps = times.slice(1).map((at, index) => at - (times[index] ?? at));
-      const least = Math.min(...gaps);
-      const { perMinute } = chaosPace;
-      const minutes = times.slice(perMinute).map((at, index) => at - (times[index] ?? at));
-      const shortest = Math.min(...minutes);
-      return {
-        ok: times.length > 0 && least >= chaosPace.gapMs[0] - jitterMs && shortest >= 60_000 - jitterMs,
-        sentence: `pacing: ${times.length} messages, least gap ${least} ms of ${chaosPace.gapMs[0]}, ${perMinute} a minute took ${shortest} ms at least`,
-      };
-    });
+async function paceKept(fleet: Fleet): Promise<Finding[]> {
+  return await Promise.all(
+    fleet.accounts.flatMap((account) => {
+      const { pace } = account;
+      if (pace === undefined) return [];
+      return [
+        fleet.wire(account).then((stanzas) => {
+          const times = stanzas.map(({ atMs }) => atMs);
+          const { ok, sentence } = judgePace(pace, times, fleet.sentWhileCapped.get(account) ?? 0);
+          const repeats = stanzas.length - new Set(stanzas.map(({ id }) => id)).size;
+          return { ok, sentence: `${sentence}, ${repeats} repeats` };
+        }),
+      ];
+    }),
+  );
 }
 
 /** Once a pause is answered, the one message in hand may still arrive and nothing else, until the contract is started again. */

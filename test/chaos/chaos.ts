@@ -87,6 +87,7 @@ async function disturbed(fleet: Fleet, options: ChaosOptions): Promise<ChaosRepo
     await options.breakThings(can, begin, random.fork('breaking'));
     await Promise.all(underWay);
     await can.lift();
+    await fleet.liftDayCaps();
     note('no more faults');
     working.abort();
     await coming;

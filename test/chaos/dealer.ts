@@ -12,11 +12,14 @@ interface Card {
 
 const services: readonly AwsService[] = ['dynamodb', 'sqs', 's3'];
 
+/** Each such request keeps its caller waiting for as long as it has patience. */
+const silent: readonly FaultKind[] = ['hang', 'swallow-answer'];
+
 /** One burst of one fault at one service or at all. */
 const burst = (kind: FaultKind): Card => ({
   play(can, random) {
     const hit = random.next() < 0.25 ? services : [random.pick(services)];
-    const share = kind === 'hang' ? 0.1 + random.next() * 0.2 : 0.2 + random.next() * 0.6;
+    const share = silent.includes(kind) ? 0.1 + random.next() * 0.2 : 0.2 + random.next() * 0.6;
     return can.disturb(hit, [kind], random.whole(1000, 4000), share);
   },
 });
@@ -49,6 +52,7 @@ const deck: readonly Card[] = [
   burst('error'),
   burst('throttle'),
   burst('hang'),
+  burst('swallow-answer'),
   burst('drop'),
   burst('lose-answer'),
   burst('lose-answer'),

@@ -1,29 +1,24 @@
+import { setTimeout as sleep } from 'node:timers/promises';
 import { keys } from '../../lib/aws/keys.ts';
 import { findAccounts } from '../../lib/aws/ownership.ts';
 import { inParallel, type Table } from '../../lib/aws/table.ts';
 import type { AccountHot } from '../../lib/domain/account.ts';
+import type { PacingPolicy } from '../../lib/domain/pacing.ts';
 import type { Endpoints } from '../../local/process/environment.ts';
 import type { LocalOptions } from '../../local/stack.ts';
+import type { AccountWire, SentStanza } from '../../simulator/wire-log.ts';
 import { type FaultProxies, startFaultProxies } from '../harness/fault-proxy.ts';
 import { numbers, startWorld, type World } from '../harness/local-stack.ts';
 import { productTable } from '../harness/product-table.ts';
+import { chaosPaces } from './paces.ts';
 import { patientApi } from './patient-api.ts';
 
 export interface FleetAccount {
   id: string;
   number: string;
-  paced: boolean;
+  /** Undefined: no limits. */
+  pace: PacingPolicy | undefined;
 }
-
-/** A pace a test has time for. The wire may be a little uneven at the phones, so checks allow for `jitterMs`. */
-export const chaosPace = {
-  perMinute: 40,
-  gapMs: [300, 600] as [number, number],
-  restEvery: null,
-  dayCap: null,
-  warmUp: false,
-  delayMs: [0, 0] as [number, number],
-};
 
 /** The whole product with all its calls to AWS going through fault proxies, linked accounts, and phones to write to. */
 export interface Fleet {
@@ -40,6 +35,12 @@ export interface Fleet {
   ownedBy(hostId: string): Promise<FleetAccount[]>;
   /** What changes with each send, by account id. */
   hots(): Promise<Map<string, AccountHot>>;
+  /** What an account put on the wire, repeats of an id included, oldest first. */
+  wire(account: FleetAccount): Promise<SentStanza[]>;
+  /** Lets accounts go on whose day's cap is used up, or is not within a while, which would take a day. */
+  liftDayCaps(): Promise<void>;
+  /** Of each account whose cap was lifted, what it had put on the wire until then. */
+  readonly sentWhileCapped: ReadonlyMap<FleetAccount, number>;
   /** Numbers of the accounts WhatsApp sees connected. */
   connected(): Promise<Set<string>>;
   /** `keep`: the data folder with all logs stays. */
@@ -49,7 +50,7 @@ export interface Fleet {
 export interface FleetOptions {
   hosts: number;
   accounts: number;
-  /** So many of them keep `chaosPace`; the others have no limits. */
+  /** So many of them keep one of `chaosPaces`, in turn; the others have no limits. */
   paced: number;
   phones: number;
   say(line: string): void;
@@ -60,6 +61,9 @@ export interface FleetOptions {
 const behaviours = [{}, { read: false }, { deliver: false }];
 /** Accounts linked side by side. */
 const linkWidth = 6;
+/** Longer than a death or a withheld ack keeps an account from sending. */
+const capUsedWithinMs = 30_000;
+const everyMs = 250;
 /** Four times as long as a call that died keeps its Idempotency-Key. */
 const patienceMs = 240_000;
 
@@ -93,15 +97,26 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   const wanted = Array.from({ length: options.accounts }, (_, at) => at);
   await inParallel(linkWidth, wanted, async (at) => {
     const number = `1213555${String(100 + at).padStart(4, '0')}`;
-    const paced = at < options.paced;
-    const id = await world.linked(number, paced ? { pacing: chaosPace } : { useLimits: false });
-    accounts[at] = { id, number, paced };
+    const pace = at < options.paced ? chaosPaces[at % chaosPaces.length] : undefined;
+    const id = await world.linked(number, pace === undefined ? { useLimits: false } : { pacing: pace });
+    accounts[at] = { id, number, pace };
   });
   options.say(`${accounts.length} accounts are linked`);
 
   const askText = patientApi(world.stack.apiUrl, world.stack.apiKey, patienceMs);
   const tenantId = await tenantOf(table);
   const byId = new Map(accounts.map((account) => [account.id, account]));
+  const ask = async <T>(method: string, path: string, body?: unknown) => {
+    const text = await askText(method, path, body);
+    return (text === '' ? undefined : JSON.parse(text)) as T;
+  };
+  const sentWhileCapped = new Map<FleetAccount, number>();
+  const wire = async ({ number }: FleetAccount) => {
+    const { stanzas, forgotten } = await world.simulator<AccountWire>('GET', `/accounts/${number}/wire`);
+    if (forgotten > 0) throw new Error(`The simulator has forgotten ${forgotten} stanzas.`);
+    // What a client writes to its own phone is no message to anyone.
+    return stanzas.filter(({ to }) => to !== number);
+  };
   return {
     world,
     proxies,
@@ -109,9 +124,20 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     phones,
     table,
     askText,
-    async ask<T>(method: string, path: string, body?: unknown) {
-      const text = await askText(method, path, body);
-      return (text === '' ? undefined : JSON.parse(text)) as T;
+    ask,
+    wire,
+    sentWhileCapped,
+    async liftDayCaps() {
+      for (const account of accounts) {
+        if (account.pace === undefined || account.pace.dayCap === null) continue;
+        const untilMs = performance.now() + capUsedWithinMs;
+        const { dayCap } = account.pace;
+        while ((await wire(account)).length < dayCap && performance.now() < untilMs) await sleep(everyMs);
+        // One more would come within this time.
+        await sleep(4 * account.pace.gapMs[1]);
+        sentWhileCapped.set(account, (await wire(account)).length);
+        await ask('PATCH', `/v1/accounts/${account.id}`, { pacing: { ...account.pace, dayCap: null } });
+      }
     },
     async ownedBy(hostId) {
       const refs = await findAccounts(table, `host#${hostId}`);

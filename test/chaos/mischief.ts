@@ -33,8 +33,10 @@ export interface Mischief {
   lift(): Promise<void>;
 }
 
-/** Longer than the clients' patience with DynamoDB, 5 s, shorter than a lease. */
+/** Longer than clients wait for an answer (lib/aws/clients.ts), shorter than a lease. */
 const hangMs = 5_500;
+/** A receive is waited for as long as it may wait itself, 20 s at most, as well. */
+const receiveHangMs = 26_000;
 const delayMs = 1_000;
 
 export function mischief(
@@ -79,8 +81,8 @@ export function mischief(
     ms: number,
     share: number,
   ): Promise<string> {
-    const burst = ({ service }: Call) =>
-      services.includes(service) && requests.next() < share ? faultOf(requests.pick(kinds)) : undefined;
+    const burst = ({ service, operation }: Call) =>
+      services.includes(service) && requests.next() < share ? faultOf(requests.pick(kinds), operation) : undefined;
     bursts.add(burst);
     await sleep(ms);
     bursts.delete(burst);
@@ -140,7 +142,13 @@ export function mischief(
       return 'a connection closed with 440';
     },
     async withholdAcks(accounts) {
-      const chosen = random.sample(fleet.accounts, accounts);
+      // One that is paced first: what it sends again must keep its pace.
+      const paced = random.sample(
+        fleet.accounts.filter(({ pace }) => pace !== undefined),
+        1,
+      );
+      const others = fleet.accounts.filter((account) => !paced.includes(account));
+      const chosen = [...paced, ...random.sample(others, accounts - paced.length)];
       for (const { number } of chosen) await fault({ kind: 'withhold-ack', account: number });
       return `an ack withheld from ${chosen.length} accounts`;
     },
@@ -163,10 +171,11 @@ export function mischief(
   };
 }
 
-function faultOf(kind: FaultKind): Fault {
+function faultOf(kind: FaultKind, operation: string): Fault {
   switch (kind) {
     case 'hang':
-      return { kind, ms: hangMs };
+    case 'swallow-answer':
+      return { kind, ms: operation === 'ReceiveMessage' ? receiveHangMs : hangMs };
     case 'delay':
       return { kind, ms: delayMs };
     case 'hold':

@@ -50,12 +50,12 @@ export function orders(fleet: Fleet, options: OrdersOptions): Orders {
   const all: Order[] = [];
   const ended = new Map<string, ContractView>();
   const pauses: Pause[] = [];
-  const unpaced = fleet.accounts.filter(({ paced }) => !paced);
+  const unpaced = fleet.accounts.filter(({ pace }) => pace === undefined);
   const due = Array.from({ length: contracts }, (_, at) => {
     const account = fleet.accounts[at % fleet.accounts.length];
     if (account === undefined) throw new Error('There are no accounts.');
     // A paced contract needs its time.
-    return { account, atMs: random.next() * spreadMs * (account.paced ? 0.3 : 1) };
+    return { account, atMs: random.next() * spreadMs * (account.pace === undefined ? 1 : 0.3) };
   }).sort((a, b) => a.atMs - b.atMs);
   let ordered = 0;
   /** Some more than once: a session that has been used is what a crash could roll back. */

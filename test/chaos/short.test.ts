@@ -30,6 +30,7 @@ it('loses nothing and repeats nothing while hosts die, hang and leave, connectio
         await sleep(1000);
       }
       begin(can.disturb(['dynamodb', 'sqs', 's3'], ['error', 'throttle'], 800, 0.3));
+      begin(can.disturb(['sqs', 's3'], ['hang', 'swallow-answer'], 800, 0.15));
       begin(can.closeConnections(503, 0.25));
       begin(can.replaceConnection());
       await sleep(4000);

@@ -101,6 +101,15 @@ describe('the fault proxy', () => {
     expect(asked).toHaveLength(1);
   });
 
+  it('can do the work and say nothing until the line breaks', async () => {
+    proxies.s3.rule(every, { kind: 'swallow-answer', ms: 600 });
+    const startedMs = performance.now();
+    await expect(put()).rejects.toThrow();
+    expect(performance.now() - startedMs).toBeGreaterThan(590);
+    expect(asked).toHaveLength(1);
+    expect(proxies.s3.log.map(({ fault, status }) => [fault, status])).toEqual([['swallow-answer', 200]]);
+  });
+
   it('can break the line before the work, after some silence, and after the work', async () => {
     proxies.dynamodb.rule(every, { kind: 'drop' });
     proxies.dynamodb.rule(every, { kind: 'hang', ms: 600 });

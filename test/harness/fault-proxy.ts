@@ -9,12 +9,13 @@ import { type Answer, type AwsService, brokenAnswer, operationOf, throttledAnswe
  *   error, throttle   the service's own words, before the work
  *   drop, hang        the line breaks before the work, at once or after `ms` of silence
  *   lose-answer       the line breaks after the work
+ *   swallow-answer    the work is done, and the line breaks after `ms` of silence
  *   delay             all is well, `ms` later
  *   hold              nothing goes on until the rule is released, before or after the work
  */
 export type Fault =
   | { kind: 'error' | 'throttle' | 'drop' | 'lose-answer' }
-  | { kind: 'hang' | 'delay'; ms: number }
+  | { kind: 'hang' | 'swallow-answer' | 'delay'; ms: number }
   | { kind: 'hold'; at: 'before' | 'after' };
 
 export type FaultKind = Fault['kind'];
@@ -34,6 +35,8 @@ export interface LogEntry {
   atMs: number;
   service: AwsService;
   operation: string;
+  /** The name of the queue, of SQS. */
+  queue?: string;
   fault?: FaultKind;
   /** What the service answered and when, whether or not the caller was told; absent when it was never asked. */
   status?: number;
@@ -105,6 +108,7 @@ export async function startFaultProxy(service: AwsService, options: { log?: bool
       atMs: Date.now(),
       service,
       operation,
+      ...queueOf(call),
       ...(fault === undefined ? {} : { fault: fault.kind }),
     };
     if (options.log === true) log.push(entry);
@@ -130,6 +134,10 @@ export async function startFaultProxy(service: AwsService, options: { log?: bool
         return void response.destroy();
       case 'lose-answer':
         await work();
+        return void response.destroy();
+      case 'swallow-answer':
+        await work();
+        await sleep(fault.ms, undefined, { signal: closing.signal }).catch(() => undefined);
         return void response.destroy();
       case 'delay':
         await sleep(fault.ms, undefined, { signal: closing.signal }).catch(() => undefined);
@@ -236,6 +244,11 @@ export async function startFaultProxies(options: { log?: boolean } = {}): Promis
       await Promise.all(all.map((proxy) => proxy.close()));
     },
   };
+}
+
+function queueOf({ body }: Call): { queue?: string } {
+  const queue = /"QueueUrl":"[^"]*\/([^"/]+)"/.exec(body)?.[1];
+  return queue === undefined ? {} : { queue };
 }
 
 function reply(response: ServerResponse, { status, headers, body }: Answer): void {

@@ -1,4 +1,5 @@
 import { expect, test } from 'vitest';
+import type { AccountWire } from '../../simulator/wire-log.ts';
 import { type Client, closeCode, connect, get, linkAndLogin, login, post, simulate, until } from './client.ts';
 
 const ACCOUNT = '15550100001';
@@ -84,6 +85,27 @@ test('withhold-ack delivers the messages but keeps as many acks as ordered to it
 
   expect(acks.map(({ id }) => id)).toEqual(['C']);
   expect(simulator.totals().received).toBe(3);
+});
+
+test('the wire of an account shows each stanza, those that are refused or come again included', async () => {
+  const simulator = await simulate();
+  const client = await linkAndLogin(simulator, ACCOUNT);
+  await post(simulator, '/faults', { kind: 'error-ack', code: 463, account: ACCOUNT });
+  const startedMs = Date.now();
+
+  for (const id of ['REFUSED', 'A', 'A']) await client.sock.sendMessage(FRIEND_JID, { text: id }, { messageId: id });
+  await until(() => simulator.totals().received === 2, 'both');
+
+  const { stanzas, forgotten } = await get<AccountWire>(simulator, `/accounts/${ACCOUNT}/wire`);
+  expect(forgotten).toBe(0);
+  expect(stanzas.map(({ id, to }) => [id, to])).toEqual([
+    ['REFUSED', FRIEND],
+    ['A', FRIEND],
+    ['A', FRIEND],
+  ]);
+  const times = [startedMs, ...stanzas.map(({ atMs }) => atMs), Date.now()];
+  expect(times).toEqual(times.toSorted((a, b) => a - b));
+  expect(await get(simulator, `/accounts/${FRIEND}/wire`)).toEqual({ stanzas: [], forgotten: 0 });
 });
 
 test('delay-ack holds the ack back for as long as ordered', async () => {
