@@ -124,6 +124,7 @@ export class SendLoop {
 
   /** Deletes what is done and gives back what else was taken from the lanes, so that a next owner need not wait for it. */
   async giveBack(): Promise<void> {
+    if (!this.deps.lease.valid()) return;
     if (this.openEntry !== undefined) this.lanes.putBack(this.openEntry);
     this.openEntry = undefined;
     await this.lanes.flush();

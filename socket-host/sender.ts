@@ -1,10 +1,11 @@
-import { keys } from '../lib/aws/keys.ts';
+import { goesOn } from '../lib/aws/contracts.ts';
 import {
   afterStep,
   type ClaimResult,
   claim,
   moveMessage,
   type Outcome,
+  readHot,
   readMessage,
   readText,
   type Step,
@@ -12,13 +13,12 @@ import {
 } from '../lib/aws/messages.ts';
 import { outcomeUnknown, outcomeUnknownAfterMs } from '../lib/aws/outcome-unknown.ts';
 import { flushTotals, type Hold, type Totals } from '../lib/aws/ownership.ts';
-import { ConditionFailed, type Write } from '../lib/aws/table.ts';
+import { ConditionFailed } from '../lib/aws/table.ts';
 import type { InHand } from '../lib/domain/account.ts';
 import {
   crashedHost,
   endedMeanwhile,
   isFinal,
-  isSuccess,
   type Message,
   type MessageError,
   type MessageState,
@@ -31,6 +31,7 @@ import { KeptOutcome } from './kept-outcome.ts';
 import { codeLabel } from './metrics.ts';
 import type { Receipts } from './receipts.ts';
 import { type Ack, type TransportSession, Unanswered } from './transport.ts';
+import { UntoldTotals } from './untold-totals.ts';
 
 /** No ack within this time: reconnect, drain, send the same id again (design.md, Send). */
 const ackTimeoutMs = 20_000;
@@ -39,14 +40,6 @@ const ackTimeoutMs = 20_000;
 const triesInARow = 3;
 const firstAsideMs = 60_000;
 const longestAsideMs = 30 * 60_000;
-
-/** Check: the message's contract has not ended, so that somebody feeds it again. */
-export const goesOn = ({ tenantId, contractId }: Message): Write => ({
-  check: keys.contract(tenantId, contractId),
-  condition: '#s IN (:running, :paused)',
-  names: { '#s': 'status' },
-  values: { ':running': 'IN_PROGRESS', ':paused': 'PAUSED' },
-});
 
 /** The account's receipts, which go with outcomes where they can. */
 type Companions = Pick<Receipts, 'along' | 'outcomeKept'>;
@@ -88,7 +81,9 @@ export class Sender {
   private settled = false;
   /** The outcome of the message in hand, acked but not in the table yet. */
   readonly kept: KeptOutcome;
-  private totals: Totals = { messages: 0, errors: 0 };
+  private readonly totals = new UntoldTotals();
+  /** A flush that had no answer: the totals it carried, and the message in hand it took from the account's item. */
+  private unsureFlush: { totals: Totals; settled: InHand } | undefined;
   private readonly refreshDevices = new Set<string>();
 
   constructor(
@@ -120,7 +115,7 @@ export class Sender {
 
   /** Whether the account's item lacks something. */
   get dirty(): boolean {
-    return this.settled || this.kept.outcome !== undefined || this.totals.messages > 0 || this.totals.errors > 0;
+    return this.settled || this.kept.outcome !== undefined || this.totals.some;
   }
 
   /** Takes a message in hand and advances pacing; an outcome that was kept back is written with it. `stops`: see ClaimRequest. */
@@ -129,7 +124,8 @@ export class Sender {
     // A lane may hold a message twice; one transaction cannot.
     if (this.kept.outcome?.message.id === message.id && !(await this.writeOutcome())) return { kind: 'fenced' };
     const nonce = this.deps.nonce();
-    const totals = { ...this.totals };
+    await this.learnOfFlush();
+    const totals = this.totals.now();
     const before = { inHand: this.inHand, settled: this.settled };
     const unsure = { totals, open: this.openMessageId === undefined ? undefined : this.inHand };
     const { outcome } = this.kept;
@@ -167,7 +163,7 @@ export class Sender {
     }
     this.unsure = undefined;
     this.deps.metrics.claims.inc({ result: result.kind });
-    if (result.kind === 'claimed') this.told(totals);
+    if (result.kind === 'claimed') this.totals.told(totals);
     else Object.assign(this, before);
     return result;
   }
@@ -212,11 +208,6 @@ export class Sender {
     // A later claim may have been tried meanwhile: then the one in hand is another.
     if (this.inHand?.messageId === moved.id) this.settled = true;
     this.kept.settle(written);
-  }
-
-  /** These outcomes are in the account's totals now. */
-  private told(totals: Totals): void {
-    this.totals = { messages: this.totals.messages - totals.messages, errors: this.totals.errors - totals.errors };
   }
 
   /** Sends a claimed message and writes its outcome. `courtesy` is the waiting and typing between lookup and wire, `onWire` told of the wire. */
@@ -285,7 +276,7 @@ export class Sender {
   private keepBack(message: Message, change: Outcome['change']): SendResult {
     this.kept.keep({ message, to: 'SENT', change });
     this.receipts().outcomeKept(message.id);
-    this.count('SENT');
+    this.totals.count('SENT');
     this.sends += 1;
     return { kind: 'settled' };
   }
@@ -299,7 +290,7 @@ export class Sender {
     try {
       const moved = await moveMessage(this.deps.table, message, to, change, to === 'PENDING' ? [goesOn(message)] : []);
       this.deps.sent.put(moved);
-      this.count(moved.state);
+      this.totals.count(moved.state);
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;
       // Its contract has ended: nothing waits to be tried again.
@@ -310,16 +301,11 @@ export class Sender {
       const now = await readMessage(this.deps.table, message.tenantId, message.id);
       // A receipt was faster than the ack, or our own first try stood although its answer was lost.
       if (now?.claim?.nonce !== message.claim?.nonce && now?.state !== 'PENDING') return { kind: 'fenced' };
-      if (now !== undefined) this.count(now.state);
+      if (now !== undefined) this.totals.count(now.state);
     }
     this.settled = true;
     this.sends += 1;
     return { kind: 'settled' };
-  }
-
-  private count(state: MessageState): void {
-    if (isSuccess(state)) this.totals.messages += 1;
-    else if (state === 'FAILED') this.totals.errors += 1;
   }
 
   /**
@@ -333,7 +319,7 @@ export class Sender {
     const { table, clock } = this.deps;
     const message = await this.readOwn(this.inHand);
     if (message?.state !== 'SENDING') {
-      if (message !== undefined && isFinal(message.state)) this.count(message.state);
+      if (message !== undefined && isFinal(message.state)) this.totals.count(message.state);
       this.settled = true;
       return undefined;
     }
@@ -365,7 +351,7 @@ export class Sender {
     const { unsure } = this;
     this.unsure = undefined;
     if (message?.claim?.nonce === hand.nonce) {
-      if (unsure !== undefined) this.told(unsure.totals);
+      if (unsure !== undefined) this.totals.told(unsure.totals);
       return message;
     }
     if (unsure?.open !== undefined) {
@@ -387,12 +373,29 @@ export class Sender {
     if (!this.dirty) return true;
     if (!(await this.writeOutcome())) return false;
     if (this.unsure !== undefined && this.inHand !== undefined) await this.readOwn(this.inHand);
+    await this.learnOfFlush();
+    if (!this.dirty) return true;
     const settled = this.settled ? this.inHand : undefined;
-    const { totals } = this;
+    const totals = this.totals.now();
+    this.unsureFlush = settled === undefined ? undefined : { totals, settled };
     if (!(await flushTotals(this.deps.table, this.hold, totals, settled, this.authHead()))) return false;
-    this.told(totals);
-    if (settled !== undefined) this.inHand = undefined;
-    this.settled = false;
+    this.flushed(totals);
     return true;
+  }
+
+  /** A flush without an answer stood if the message in hand it took away is gone: its totals must not be added again. */
+  private async learnOfFlush(): Promise<void> {
+    if (this.unsureFlush === undefined) return;
+    const { totals, settled } = this.unsureFlush;
+    const hot = await readHot(this.deps.table, this.hold.tenantId, this.hold.accountId);
+    if (hot?.inHand?.nonce === settled.nonce) this.unsureFlush = undefined;
+    else this.flushed(totals);
+  }
+
+  private flushed(totals: Totals): void {
+    this.unsureFlush = undefined;
+    this.totals.told(totals);
+    if (this.settled) this.inHand = undefined;
+    this.settled = false;
   }
 }

@@ -1,3 +1,4 @@
+import { goesOn } from '../lib/aws/contracts.ts';
 import { moveMessage } from '../lib/aws/messages.ts';
 import { endUnknown, unknownWhen, type WhyUnknown } from '../lib/aws/outcome-unknown.ts';
 import { ConditionFailed } from '../lib/aws/table.ts';
@@ -6,7 +7,7 @@ import type { PacingPolicy } from '../lib/domain/pacing.ts';
 import type { HostDeps } from './deps.ts';
 import type { LaneReader, Taken } from './lane-reader.ts';
 import type { LaneStock } from './lane-stock.ts';
-import { goesOn, type Sender } from './sender.ts';
+import type { Sender } from './sender.ts';
 
 /** Messages that leave their lane unsent: back to PENDING while their contract does not run, or final. */
 export class Withdrawal {

@@ -1,6 +1,7 @@
 import type { ContractAction, ContractState } from '../domain/contract.ts';
 import { type Contract, emptyCounter, maxPages, move, type PageRef, type PageRow } from '../domain/contract.ts';
 import { PacelineError } from '../domain/errors.ts';
+import type { Message } from '../domain/message.ts';
 import { auditWrite, type Origin } from './audit.ts';
 import { jobWrite, runJob } from './contract-jobs.ts';
 import type { Deps } from './deps.ts';
@@ -348,6 +349,14 @@ function pausedWrite(tenantId: string, accountId: string, id: string, nowMs: num
   const ixs = `${tenantId}#${accountId}#${id}`;
   return { put: { ...keys.paused(tenantId, accountId, id), type: 'paused', at: nowMs, ix: finder.paused, ixs } };
 }
+
+/** Check: the message's contract has not ended, so that somebody feeds it again. */
+export const goesOn = ({ tenantId, contractId }: Pick<Message, 'tenantId' | 'contractId'>): Write => ({
+  check: keys.contract(tenantId, contractId),
+  condition: '#s IN (:running, :paused)',
+  names: { '#s': 'status' },
+  values: { ':running': 'IN_PROGRESS', ':paused': 'PAUSED' },
+});
 
 function accountCheck(tenantId: string, accountId: string): Write {
   return {

@@ -38,6 +38,23 @@ describe("an account's totals count each outcome once", () => {
     await until('totals', async () => (await totals(account.id)) === 2, 3_000);
   }, 30_000);
 
+  it('also when the answer to writing them never came', async () => {
+    const faults: Faults = {};
+    await gateway.host(undefined, faults);
+    const account = await gateway.account();
+    let lost = 0;
+    faults.after = async (command) => {
+      if (command !== 'TransactWriteItems' || lost > 0 || (await totals(account.id)) !== 1) return;
+      lost += 1;
+      throw new Error('no answer');
+    };
+    const contract = await gateway.contract(account, rowsTo(1));
+    await completed(contract.id);
+    await until('an answer is lost', async () => lost === 1, 5_000);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    expect(await totals(account.id)).toBe(1);
+  }, 30_000);
+
   it('also when the account is given up after a claim whose answer never came', async () => {
     const faults: Faults = {};
     const host = await gateway.host(undefined, faults);
