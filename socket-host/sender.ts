@@ -44,8 +44,6 @@ const longestAsideMs = 30 * 60_000;
 /** The account's receipts, which go with outcomes where they can. */
 type Companions = Pick<Receipts, 'along' | 'outcomeKept'>;
 
-const isClaimed = ({ kind }: ClaimResult): boolean => kind === 'claimed';
-
 /** What must be sent again. `suspect`: hosts have died over it, so it is tried while no other suspect is. */
 export interface LeftOver {
   message: Message;
@@ -151,7 +149,10 @@ export class Sender {
     let result =
       outcome === undefined
         ? await take()
-        : await this.receipts().along((riders) => this.kept.during(() => take([outcome, ...riders])), isClaimed);
+        : await this.receipts().along(
+            (riders) => this.kept.during(() => take([outcome, ...riders])),
+            ({ kind }) => kind === 'claimed',
+          );
     if (outcome !== undefined && result.kind === 'claimed') this.wrote(afterStep(outcome), outcome);
     if (result.kind === 'apart') {
       Object.assign(this, before);
