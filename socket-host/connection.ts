@@ -1,5 +1,6 @@
 import type { Hold } from '../lib/aws/ownership.ts';
 import type { Account } from '../lib/domain/account.ts';
+import { AuthCorrupt } from './auth/errors.ts';
 import type { AuthStore } from './auth/store.ts';
 import type { AccountParts } from './deps.ts';
 import { type LiveNeeds, LiveSession } from './live-session.ts';
@@ -62,10 +63,16 @@ export class Connection {
     await this.store?.commit();
   }
 
-  /** The device is unlinked: its keys are worth nothing any more. */
+  /** The device is unlinked: its keys are worth nothing any more, and nobody needs to be able to read them. */
   async wipeKeys(): Promise<void> {
-    const store = await this.keys();
-    await store.wipe();
+    const { parts, hold } = this.needs;
+    try {
+      const store = await this.keys();
+      await store.wipe();
+    } catch (error) {
+      if (!(error instanceof AuthCorrupt) || this.store !== undefined) throw error;
+      await parts.wipeUnopened(hold);
+    }
     this.store = undefined;
     this.transport = undefined;
   }

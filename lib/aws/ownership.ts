@@ -140,6 +140,7 @@ export type StatusPatch = Partial<
     | 'status'
     | 'statusReason'
     | 'statusSince'
+    | 'statusAsked'
     | 'restrictedUntil'
     | 'phoneNumber'
     | 'linkedAt'
