@@ -104,7 +104,7 @@ export class ConnectionClose {
 
   /** Connecting again cannot help. */
   async fail(statusReason: string): Promise<void> {
-    await this.halt({ status: 'failed', statusReason });
+    await this.halt({ status: 'failed', statusReason, replacedAt: undefined });
     await this.rest();
   }
 
@@ -167,8 +167,9 @@ export class ConnectionClose {
   private async takeBack(): Promise<void> {
     const { deps, record, connection } = this.needs;
     await connection.closeKeys();
+    // First: whatever happens now, nobody takes it back once more.
+    await record.save({ status: 'disconnected', statusReason: 'replaced', replacedAt: deps.clock.nowMs() });
     if (!(await raiseEpoch(deps.table, record.hold))) return this.needs.fence('a newer claim stands');
-    await record.save({ status: 'disconnected', statusReason: 'replaced' });
     this.needs.wait(1000 + deps.random() * 2000);
   }
 

@@ -142,6 +142,7 @@ export type StatusPatch = Partial<
     | 'statusSince'
     | 'statusAsked'
     | 'restrictedUntil'
+    | 'replacedAt'
     | 'phoneNumber'
     | 'linkedAt'
     | 'pacedSince'

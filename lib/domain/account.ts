@@ -40,6 +40,8 @@ export interface Account {
   /** The tenant's wish (`asked`) that had been heard when the status was set. */
   statusAsked?: number;
   restrictedUntil?: number;
+  /** When it last took its connection back from another one of the same device. */
+  replacedAt?: number;
   useLimits: boolean;
   pacing: Partial<PacingPolicy>;
   linkMethod: 'qr' | 'pairing_code';
