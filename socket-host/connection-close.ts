@@ -44,7 +44,8 @@ export class ConnectionClose {
 
   constructor(needs: Needs) {
     this.needs = needs;
-    this.history = new ConnectionHistory(needs.deps.clock, needs.deps.random);
+    const { clock, random, config } = needs.deps;
+    this.history = new ConnectionHistory(clock, { baseMs: config.RECONNECT_BASE_MS, random });
   }
 
   /** A connection begins. */

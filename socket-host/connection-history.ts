@@ -18,16 +18,17 @@ const goodAfterMs = 60_000;
  */
 export class ConnectionHistory {
   private readonly clock: Clock;
-  private readonly random: () => number;
+  private readonly backoff: { baseMs: number; random: () => number };
   private attempt = 0;
   private openedAtMs = Number.POSITIVE_INFINITY;
   private clientErrors = 0;
   private restartedAtMs = Number.NEGATIVE_INFINITY;
   private versionRefreshed = false;
 
-  constructor(clock: Clock, random: () => number) {
+  /** `baseMs`: see RECONNECT_BASE_MS. */
+  constructor(clock: Clock, backoff: { baseMs: number; random: () => number }) {
     this.clock = clock;
-    this.random = random;
+    this.backoff = backoff;
   }
 
   /** A connection is open. Only one that lasts, or sends, makes the next try quick again. */
@@ -64,6 +65,6 @@ export class ConnectionHistory {
     if (useful || this.clock.monotonicMs() - this.openedAtMs >= goodAfterMs) this.attempt = 0;
     this.openedAtMs = Number.POSITIVE_INFINITY;
     this.attempt += 1;
-    return this.attempt === 1 ? this.random() * 500 : backoffMs(this.attempt - 1, { random: this.random });
+    return this.attempt === 1 ? this.backoff.random() * 500 : backoffMs(this.attempt - 1, this.backoff);
   }
 }

@@ -11,7 +11,7 @@ function account(more: Partial<Account> = {}): Account {
 
 it('starts anew at once when told so after linking, and again after a minute, but not before', async () => {
   const clock = manualClock(1_800_000_000_000);
-  const history = new ConnectionHistory(clock, () => 0);
+  const history = new ConnectionHistory(clock, { baseMs: 2000, random: () => 0 });
   const kinds: string[] = [];
   const told = (linkedAt?: number) => kinds.push(history.judge(restart, account({ linkedAt: linkedAt as never })).kind);
   told();
@@ -25,4 +25,15 @@ it('starts anew at once when told so after linking, and again after a minute, bu
   await clock.advance(60_000);
   told(1_800_000_035_000);
   expect(kinds).toEqual(['reconnect_now', 'backoff', 'reconnect_now', 'backoff', 'reconnect_now']);
+});
+
+it('tries again at once, then after the base it was given, doubling to a minute', () => {
+  const waitsMs = (baseMs: number) => {
+    const history = new ConnectionHistory(manualClock(), { baseMs, random: () => 0 });
+    return Array.from({ length: 12 }, () => history.nextWaitMs(false));
+  };
+  expect(waitsMs(5000)).toEqual([
+    0, 5000, 10_000, 20_000, 40_000, 60_000, 60_000, 60_000, 60_000, 60_000, 60_000, 600_000,
+  ]);
+  expect(waitsMs(2000).slice(0, 4)).toEqual([0, 2000, 4000, 8000]);
 });

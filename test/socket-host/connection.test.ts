@@ -189,6 +189,27 @@ it('a server that wants a new start at each login is tried no oftener than one t
   }
 }, 20_000);
 
+it('waits before the second try to connect again for as long as the host is set to', async () => {
+  const clock = scaledClock(10);
+  const gateway = await startGateway(clock);
+  try {
+    gateway.emulators.env.RECONNECT_BASE_MS = '20000';
+    await gateway.host();
+    const account = await gateway.account();
+    await until('connected', async () => (await gateway.readAccount(account.id))?.status === 'connected');
+    const loginsMs: number[] = [];
+    gateway.refuseWith(() => {
+      loginsMs.push(clock.monotonicMs());
+      return { code: 503, detail: 'test' };
+    });
+    gateway.sessions.get(account.id)?.end({ code: 503, detail: 'test' });
+    await until('two', async () => loginsMs.length === 2);
+    expect((loginsMs[1] ?? 0) - (loginsMs[0] ?? 0)).toBeGreaterThanOrEqual(20_000);
+  } finally {
+    await gateway.stop();
+  }
+}, 20_000);
+
 describe('an account that is to be linked', () => {
   it('shows three QR codes, then waits for the user', async () => {
     const gateway = await startGateway(scaledClock(10));
