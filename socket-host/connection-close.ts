@@ -72,9 +72,11 @@ export class ConnectionClose {
   /** A check has shown that it is of no use any more. */
   async dropped(live: LiveSession, why: Useless): Promise<void> {
     if (this.needs.connection.live !== live) return;
-    if (why === 'errors') return await this.closed({ detail: 'too many errors' });
     // Nothing is answered any more: a message in hand need not wait for its ack.
-    await live.session.close();
+    if (why !== 'errors') await live.session.close();
+    const end = await this.needs.connection.end();
+    if (end !== undefined) return await this.closed(end);
+    if (why === 'errors') return await this.closed({ detail: 'too many errors' });
     // While linking, 408 says that nobody used the codes.
     const code = this.needs.record.account.linkedAt === undefined ? 428 : 408;
     await this.closed({ code, detail: 'nothing comes from the server any more' });
@@ -82,6 +84,9 @@ export class ConnectionClose {
 
   /** Ends the connection, if there is one, and connects again after the backoff. */
   async retryLater(): Promise<void> {
+    // A message in hand fails before the connection is known to have ended: WhatsApp's word on why comes first all the same.
+    const end = await this.needs.connection.end();
+    if (end !== undefined) return await this.closed(end);
     this.last ??= 'ours';
     await this.needs.closeSession({});
     const sends = this.needs.sender.settledSends;

@@ -4,7 +4,7 @@ import { AuthCorrupt } from './auth/errors.ts';
 import type { AuthStore } from './auth/store.ts';
 import type { AccountParts } from './deps.ts';
 import { type LiveNeeds, LiveSession } from './live-session.ts';
-import type { Transport, TransportListener } from './transport.ts';
+import type { SessionEnd, Transport, TransportListener } from './transport.ts';
 
 interface Needs extends Omit<LiveNeeds, 'checks'> {
   parts: AccountParts;
@@ -51,6 +51,13 @@ export class Connection {
     const live: LiveSession = new LiveSession(needs, this.transport.open(listener(() => live)));
     this.session = live;
     return live;
+  }
+
+  /** Ends the session, if there is one; answers what WhatsApp has said, if it was ending it already. */
+  async end(): Promise<SessionEnd | undefined> {
+    const { session } = this;
+    await session?.close();
+    return session?.end?.code === undefined ? undefined : session.end;
   }
 
   async close(): Promise<void> {

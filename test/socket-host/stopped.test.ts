@@ -196,3 +196,32 @@ it('what was in hand of a banned account whose host died ends, as it can never b
   expect((await gateway.messages(contract))[0]).toMatchObject({ state: 'FAILED', error: { code: 'OUTCOME_UNKNOWN' } });
   expect(logins).toBe(1);
 }, 30_000);
+
+describe('what WhatsApp says at the end of a connection counts', () => {
+  const heard: [number, Account['status'], number][] = [
+    [402, 'restricted', 0],
+    [403, 'banned', 0],
+    // Once, and not a second time.
+    [440, 'failed', 1],
+  ];
+  it.each(heard)(
+    'with %i also where a message in hand shows the end first',
+    async (code, status, again) => {
+      gateway.answerWith(() => 'silence');
+      await gateway.contract(account, rowsTo(1));
+      await until('on the wire', async () => gateway.wire.length === 1);
+      gateway.whenOpening(() => {
+        logins += 1;
+      });
+      for (let times = 0; times <= again; times++) {
+        await until('on the wire', async () => gateway.wire.length === 1 + times);
+        gateway.sessions.get(account.id)?.end({ code, detail: 'test', expireSec: 60 }, 50);
+      }
+      await until(status, async () => (await stands()) === status);
+      await new Promise((resolve) => setTimeout(resolve, 700));
+      expect(logins).toBe(again);
+      expect(await stands()).toBe(status);
+    },
+    30_000,
+  );
+});
