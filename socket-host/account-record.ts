@@ -32,10 +32,11 @@ export class AccountRecord {
     return account;
   }
 
-  /** Writes status fields; a field given as undefined is removed. A new status is stamped with the time. */
+  /** Writes status fields; a field given as undefined is removed. A new status is stamped with the time and the wish it follows. */
   async save(patch: Patch): Promise<void> {
     const changed = patch.status !== undefined && patch.status !== this.view.status;
-    const full: Patch = changed ? { ...patch, statusSince: this.deps.clock.nowMs() } : { ...patch };
+    const stamps = { statusSince: this.deps.clock.nowMs(), statusAsked: this.view.asked };
+    const full: Patch = changed ? { ...stamps, ...patch } : { ...patch };
     // What was said of a connection ends with it.
     if (changed && this.view.warnings.includes(slowWarning)) {
       full.warnings = this.view.warnings.filter((warning) => warning !== slowWarning);

@@ -1,5 +1,5 @@
 import { type Hold, releaseAccount } from '../lib/aws/ownership.ts';
-import type { Account, AccountHot, AccountStatus } from '../lib/domain/account.ts';
+import { type Account, type AccountHot, type AccountStatus, hasStopped } from '../lib/domain/account.ts';
 import { AccountRecord } from './account-record.ts';
 import { AccountTurns } from './account-turns.ts';
 import { AuthCacheFull, AuthCorrupt } from './auth/errors.ts';
@@ -152,12 +152,15 @@ export class AccountRunner {
   async stop(): Promise<void> {
     this.connection.live?.abort();
     this.halting.abort();
-    this.turns.post('stop', () =>
-      this.leave({ wanted: this.wantsHost() }).catch((error: unknown) => {
+    this.turns.post('stop', async () => {
+      try {
+        await this.close.writeHalt();
+        await this.leave({ wanted: this.wantsHost() });
+      } catch (error) {
         this.deps.failed('stop', error);
         this.finish({ released: false });
-      }),
-    );
+      }
+    });
     await this.turns.handled();
   }
 
@@ -178,10 +181,9 @@ export class AccountRunner {
       .catch((error: unknown) => this.deps.failed('fence', error));
   }
 
-  /** Something is left for a host to do: to keep a connection, or to tell WhatsApp of a logout. */
+  /** Something is left for a host to do: to keep a connection, to tell WhatsApp of a logout, to remove the keys. */
   private wantsHost(): boolean {
-    const { desired, status } = this.record.account;
-    return desired === 'connected' || (desired === 'logged_out' && status !== 'logged_out');
+    return this.record.account.desired !== 'disconnected';
   }
 
   private mayAct(): boolean {
@@ -212,11 +214,12 @@ export class AccountRunner {
     const account = await this.record.read();
     if (account === undefined) return await this.leave({ wanted: false });
     this.loop.look(account);
+    await this.close.writeHalt();
     const askedAnew = account.asked !== this.asked;
     this.asked = account.asked;
     switch (account.desired) {
       case 'connected':
-        if (this.mode === 'held' || (this.mode === 'waiting' && askedAnew)) return await this.connectUnlessRestricted();
+        if (this.mode === 'held' || (this.mode === 'waiting' && askedAnew)) return await this.connectUnlessHalted();
         await this.links.asked(account.pairingFor);
         return;
       case 'disconnected':
@@ -230,9 +233,13 @@ export class AccountRunner {
     }
   }
 
-  /** A restriction outlives the host that met it. */
-  private async connectUnlessRestricted(): Promise<void> {
-    const { status, restrictedUntil } = this.record.account;
+  /** What WhatsApp has said outlives the host that heard it. */
+  private async connectUnlessHalted(): Promise<void> {
+    const { account } = this.record;
+    if (hasStopped(account)) return await this.close.rest();
+    const { status, restrictedUntil } = account;
+    // Its last owner may have died over them, and they must not log in again.
+    if (status === 'logged_out') await this.connection.wipeKeys();
     const restrictedMs = (restrictedUntil ?? 0) - this.deps.clock.nowMs();
     if (status === 'restricted' && restrictedMs > 0) this.wait(restrictedMs);
     else await this.connect();
@@ -298,6 +305,7 @@ export class AccountRunner {
 
   private async logOut(): Promise<void> {
     if (this.record.account.status === 'logged_out') return await this.close.forget('by_request');
+    if (this.mode === 'held' && hasStopped(this.record.account)) return await this.close.rest();
     const keys = await this.connection.keys();
     if (!keys.registered()) return await this.close.forget('by_request');
     const { live } = this.connection;

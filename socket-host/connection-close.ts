@@ -30,6 +30,8 @@ interface Needs {
   fence(why: string): void;
 }
 
+type HaltPatch = Patch & { status: Account['status'] };
+
 /** What follows the end of a connection: another one, now or later, or a status in which the account stops. */
 export class ConnectionClose {
   private readonly needs: Needs;
@@ -37,10 +39,13 @@ export class ConnectionClose {
   private sendsSeen = 0;
   /** Why the last connection ended, until the next one begins. */
   private last: string | undefined;
+  /** A status that is not written yet. */
+  private unwritten: HaltPatch | undefined;
 
   constructor(needs: Needs) {
     this.needs = needs;
-    this.history = new ConnectionHistory(needs.deps.clock, needs.deps.random);
+    const { clock, random, config } = needs.deps;
+    this.history = new ConnectionHistory(clock, { baseMs: config.RECONNECT_BASE_MS, random });
   }
 
   /** A connection begins. */
@@ -67,9 +72,11 @@ export class ConnectionClose {
   /** A check has shown that it is of no use any more. */
   async dropped(live: LiveSession, why: Useless): Promise<void> {
     if (this.needs.connection.live !== live) return;
-    if (why === 'errors') return await this.closed({ detail: 'too many errors' });
     // Nothing is answered any more: a message in hand need not wait for its ack.
-    await live.session.close();
+    if (why !== 'errors') await live.session.close();
+    const end = await this.needs.connection.end();
+    if (end !== undefined) return await this.closed(end);
+    if (why === 'errors') return await this.closed({ detail: 'too many errors' });
     // While linking, 408 says that nobody used the codes.
     const code = this.needs.record.account.linkedAt === undefined ? 428 : 408;
     await this.closed({ code, detail: 'nothing comes from the server any more' });
@@ -77,6 +84,9 @@ export class ConnectionClose {
 
   /** Ends the connection, if there is one, and connects again after the backoff. */
   async retryLater(): Promise<void> {
+    // A message in hand fails before the connection is known to have ended: WhatsApp's word on why comes first all the same.
+    const end = await this.needs.connection.end();
+    if (end !== undefined) return await this.closed(end);
     this.last ??= 'ours';
     await this.needs.closeSession({});
     const sends = this.needs.sender.settledSends;
@@ -87,40 +97,44 @@ export class ConnectionClose {
   /** Nobody used the codes: the account waits for its user, without a host. */
   async giveUpLinking(): Promise<void> {
     await this.needs.closeSession();
-    await this.needs.record.save({
-      status: 'disconnected',
-      statusReason: 'link_timeout',
-      link: undefined,
-      pairingFor: undefined,
-    });
-    await this.needs.leave();
-    await this.askFeed('feed');
+    await this.halt({ status: 'disconnected', statusReason: 'link_timeout', link: undefined, pairingFor: undefined });
+    await this.rest();
   }
 
-  /** The device is unlinked: its keys go, and what is in hand ends. */
+  /** The device is unlinked: what is in hand ends, and its keys go. */
   async forget(reason: 'by_request' | 'by_whatsapp'): Promise<void> {
     await this.needs.closeSession();
-    await this.needs.sender.abandon();
-    await this.needs.connection.wipeKeys();
-    await this.needs.record.save({
-      status: 'logged_out',
-      statusReason: reason,
-      linkedAt: undefined,
-      link: undefined,
-    });
-    await this.needs.leave();
-    await this.askFeed(this.needs.record.account.deletedAt === undefined ? 'feed' : 'remove');
+    await this.halt({ status: 'logged_out', statusReason: reason, linkedAt: undefined, link: undefined });
+    await this.rest();
   }
 
   /** Connecting again cannot help. */
   async fail(statusReason: string): Promise<void> {
-    await this.stop({ status: 'failed', statusReason });
+    await this.halt({ status: 'failed', statusReason, replacedAt: undefined });
+    await this.rest();
+  }
+
+  /** Writes the status that could not be written when the account stopped: without it the next thing would be a connection. */
+  async writeHalt(): Promise<void> {
+    if (this.unwritten !== undefined) await this.halt(this.unwritten);
+  }
+
+  /**
+   * Does what is left to do for an account that has stopped, and gives it up. The status stands already and says what that is, so that
+   * whoever finds it undone, this owner after an error or another after our death, does it instead of connecting.
+   */
+  async rest(): Promise<void> {
+    const { record, sender, connection } = this.needs;
+    const { status, deletedAt } = record.account;
+    if (status === 'logged_out' || status === 'banned') await sender.abandon();
+    if (status === 'logged_out') await connection.wipeKeys();
     await this.needs.leave();
+    await this.askFeed(deletedAt === undefined ? 'feed' : 'remove');
   }
 
   /** Does what the reaction asks for. `code` is WhatsApp's, undefined where it gave none. The session is closed already. */
   private async react(reaction: Reaction, code: number | undefined): Promise<void> {
-    const { deps, record, sender, connection } = this.needs;
+    const { deps, record, connection } = this.needs;
     switch (reaction.kind) {
       case 'reconnect_now':
         await connection.commitKeys();
@@ -136,13 +150,14 @@ export class ConnectionClose {
         return await this.takeBack();
       case 'restricted':
         // What is in hand stays so, and is settled on the next connection.
-        await this.stop({ status: 'restricted', statusReason: 'temporary_ban', restrictedUntil: reaction.untilMs });
+        await this.halt({ status: 'restricted', statusReason: 'temporary_ban', restrictedUntil: reaction.untilMs });
+        // What waits in its lanes goes back to its contracts.
+        await this.askFeed('feed');
         return this.needs.wait(reaction.untilMs - deps.clock.nowMs());
       case 'banned':
         if (record.account.deletedAt !== undefined) return await this.forget('by_whatsapp');
-        await sender.abandon();
-        await this.stop({ status: 'banned', statusReason: `refused_${code}` });
-        return await this.needs.leave();
+        await this.halt({ status: 'banned', statusReason: `refused_${code}` });
+        return await this.rest();
       case 'refresh_version':
         await this.needs.refreshVersion();
         return await this.needs.connect();
@@ -158,15 +173,19 @@ export class ConnectionClose {
   private async takeBack(): Promise<void> {
     const { deps, record, connection } = this.needs;
     await connection.closeKeys();
+    // First: whatever happens now, nobody takes it back once more.
+    await record.save({ status: 'disconnected', statusReason: 'replaced', replacedAt: deps.clock.nowMs() });
     if (!(await raiseEpoch(deps.table, record.hold))) return this.needs.fence('a newer claim stands');
-    await record.save({ status: 'disconnected', statusReason: 'replaced' });
     this.needs.wait(1000 + deps.random() * 2000);
   }
 
-  /** A status in which the account cannot send: what waits in its lanes goes back to its contracts. */
-  private async stop(patch: Patch & { status: Account['status'] }): Promise<void> {
-    await this.needs.record.save(patch);
-    await this.askFeed('feed');
+  /** A status in which the account cannot send. It is WhatsApp's word: should this fail, `writeHalt` comes before the next connection. */
+  private async halt(patch: HaltPatch): Promise<void> {
+    const { record } = this.needs;
+    // Written late, it must not swallow what the tenant asks meanwhile.
+    this.unwritten = { statusAsked: record.account.asked, ...patch };
+    await record.save(this.unwritten);
+    this.unwritten = undefined;
   }
 
   /** The status stands whether the feed hears of it at once or not: the sweep asks it about queued messages again. */

@@ -1,24 +1,34 @@
 import type { Account } from '../lib/domain/account.ts';
-import { backoffMs, classifyDisconnect, type Reaction, replacedWindowMs } from '../lib/domain/disconnect.ts';
+import {
+  backoffMs,
+  classifyDisconnect,
+  type Reaction,
+  replacedWindowMs,
+  restartWindowMs,
+} from '../lib/domain/disconnect.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
 import type { SessionEnd } from './transport.ts';
 
 /** A connection that lasted so long was a good one. */
 const goodAfterMs = 60_000;
 
-/** What an account remembers of its last connections: enough to judge the next close and to space the next tries. */
+/**
+ * What an account remembers of its last connections: enough to judge the next close and to space the next tries. When it was replaced
+ * is kept with the account: who fights over it must not win by its moving from host to host.
+ */
 export class ConnectionHistory {
   private readonly clock: Clock;
-  private readonly random: () => number;
+  private readonly backoff: { baseMs: number; random: () => number };
   private attempt = 0;
   private openedAtMs = Number.POSITIVE_INFINITY;
   private clientErrors = 0;
-  private replacedAtMs = Number.NEGATIVE_INFINITY;
+  private restartedAtMs = Number.NEGATIVE_INFINITY;
   private versionRefreshed = false;
 
-  constructor(clock: Clock, random: () => number) {
+  /** `baseMs`: see RECONNECT_BASE_MS. */
+  constructor(clock: Clock, backoff: { baseMs: number; random: () => number }) {
     this.clock = clock;
-    this.random = random;
+    this.backoff = backoff;
   }
 
   /** A connection is open. Only one that lasts, or sends, makes the next try quick again. */
@@ -35,12 +45,13 @@ export class ConnectionHistory {
       linking: account.linkedAt === undefined,
       consecutiveClientErrors: this.clientErrors,
       loggedOutByUs: account.desired === 'logged_out',
-      replacedRecently: nowMs - this.replacedAtMs < replacedWindowMs,
+      restartedRecently: nowMs - this.restartedAtMs < restartWindowMs && (account.linkedAt ?? 0) <= this.restartedAtMs,
+      replacedRecently: account.replacedAt !== undefined && nowMs - account.replacedAt < replacedWindowMs,
       versionRefreshed: this.versionRefreshed,
       ...(end.expireSec === undefined ? {} : { expireSec: end.expireSec }),
       nowMs,
     });
-    if (reaction.kind === 'replaced') this.replacedAtMs = nowMs;
+    if (end.code === 515) this.restartedAtMs = nowMs;
     if (reaction.kind === 'refresh_version') this.versionRefreshed = true;
     if (reaction.kind === 'backoff') this.clientErrors = reaction.clientError === true ? this.clientErrors + 1 : 0;
     return reaction;
@@ -54,6 +65,6 @@ export class ConnectionHistory {
     if (useful || this.clock.monotonicMs() - this.openedAtMs >= goodAfterMs) this.attempt = 0;
     this.openedAtMs = Number.POSITIVE_INFINITY;
     this.attempt += 1;
-    return this.attempt === 1 ? this.random() * 500 : backoffMs(this.attempt - 1, { random: this.random });
+    return this.attempt === 1 ? this.backoff.random() * 500 : backoffMs(this.attempt - 1, this.backoff);
   }
 }

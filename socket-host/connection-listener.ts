@@ -56,7 +56,10 @@ export function listenTo(live: () => LiveSession, needs: Needs): TransportListen
     onUndecryptable: (id) => inbound.undecryptable(id),
     onLidLearnt: (person) => inbound.mayWriteTo(person),
     textOf: (messageId) => readText(deps.table, tenantId, messageId),
-    onClosed: (end) => handle(live, 'closed', () => needs.closed(end)),
+    onClosed: (end) => {
+      live().end = end;
+      handle(live, 'closed', () => needs.closed(end));
+    },
     onQueryFailed: () => live().check.queryFailed(),
     onWarning: (warning) => handle(live, 'warning', () => record.warn(warning)),
   };

@@ -1,9 +1,10 @@
 import type { Hold } from '../lib/aws/ownership.ts';
 import type { Account } from '../lib/domain/account.ts';
+import { AuthCorrupt } from './auth/errors.ts';
 import type { AuthStore } from './auth/store.ts';
 import type { AccountParts } from './deps.ts';
 import { type LiveNeeds, LiveSession } from './live-session.ts';
-import type { Transport, TransportListener } from './transport.ts';
+import type { SessionEnd, Transport, TransportListener } from './transport.ts';
 
 interface Needs extends Omit<LiveNeeds, 'checks'> {
   parts: AccountParts;
@@ -62,6 +63,13 @@ export class Connection {
     return live;
   }
 
+  /** Ends the session, if there is one; answers what WhatsApp has said, if it was ending it already. */
+  async end(): Promise<SessionEnd | undefined> {
+    const { session } = this;
+    await session?.close();
+    return session?.end?.code === undefined ? undefined : session.end;
+  }
+
   async close(): Promise<void> {
     const { session } = this;
     this.session = undefined;
@@ -72,10 +80,16 @@ export class Connection {
     await this.store?.commit();
   }
 
-  /** The device is unlinked: its keys are worth nothing any more. */
+  /** The device is unlinked: its keys are worth nothing any more, and nobody needs to be able to read them. */
   async wipeKeys(): Promise<void> {
-    const store = await this.keys();
-    await store.wipe();
+    const { parts, hold } = this.needs;
+    try {
+      const store = await this.keys();
+      await store.wipe();
+    } catch (error) {
+      if (!(error instanceof AuthCorrupt) || this.store !== undefined) throw error;
+      await parts.wipeUnopened(hold, this.authHead);
+    }
     this.store = undefined;
     this.transport = undefined;
   }

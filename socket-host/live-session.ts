@@ -4,7 +4,7 @@ import { watched } from './connection-watch.ts';
 import type { HostDeps } from './deps.ts';
 import type { Receipts } from './receipts.ts';
 import type { SendEnd, SendLoop } from './send-loop.ts';
-import type { TransportSession } from './transport.ts';
+import type { SessionEnd, TransportSession } from './transport.ts';
 
 /** How long a new connection waits for the server's offline queue before it sends (design.md, Send). */
 const drainMs = 10_000;
@@ -27,6 +27,8 @@ export interface LiveNeeds {
 export class LiveSession {
   readonly session: TransportSession;
   readonly check: ConnectionCheck;
+  /** Why it has ended, from the moment the transport says so. */
+  end: SessionEnd | undefined;
   private readonly checks: LiveNeeds['checks'];
   private readonly deps: HostDeps;
   private readonly ended = new AbortController();

@@ -25,7 +25,7 @@ import {
   maxCrashes,
 } from '../lib/domain/message.ts';
 import type { PaceState } from '../lib/domain/pacing.ts';
-import { classifyAck } from '../lib/domain/send-outcome.ts';
+import { asideMs, classifyAck, triesInARow } from '../lib/domain/send-outcome.ts';
 import type { HostDeps } from './deps.ts';
 import { KeptOutcome } from './kept-outcome.ts';
 import { codeLabel } from './metrics.ts';
@@ -35,11 +35,6 @@ import { UntoldTotals } from './untold-totals.ts';
 
 /** No ack within this time: reconnect, drain, send the same id again (design.md, Send). */
 const ackTimeoutMs = 20_000;
-
-/** Sendings in a row without an answer after which a message is laid aside, and for how long: doubling from the first to the longest. */
-const triesInARow = 3;
-const firstAsideMs = 60_000;
-const longestAsideMs = 30 * 60_000;
 
 /** The account's receipts, which go with outcomes where they can. */
 type Companions = Pick<Receipts, 'along' | 'outcomeKept'>;
@@ -341,7 +336,7 @@ export class Sender {
     }
     if (tries < triesInARow) return { message, text, suspect: this.crashes === maxCrashes - 1 };
     const asides = (message.asides ?? 0) + 1;
-    const notBefore = nowMs + Math.min(longestAsideMs, firstAsideMs * 2 ** (asides - 1));
+    const notBefore = nowMs + asideMs(asides);
     const settled = await this.settle(message, 'PENDING', { notBefore, openSince: since, asides });
     return settled.kind === 'settled' ? { retryAtMs: notBefore } : undefined;
   }

@@ -49,8 +49,7 @@ async function letGo(deps: Deps, account: Account, hot: AccountHot & { ix?: stri
   if (hot.owner !== undefined) return false;
   const key = keys.accountHot(tenantId, id);
   // One that is offered may still hold keys, whatever its status; whoever takes it wipes them.
-  const done =
-    hot.epoch === 0 || account.status === 'logged_out' || (ended.has(account.status) && hot.ix === undefined);
+  const done = hot.epoch === 0 || (ended.has(account.status) && hot.ix === undefined);
   if (!done && hot.ix !== undefined) return false;
   try {
     // Clauses: nobody has claimed it since it was read.

@@ -37,7 +37,11 @@ export interface Account {
   status: AccountStatus;
   statusReason?: string;
   statusSince: number;
+  /** The tenant's wish (`asked`) that had been heard when the status was set. */
+  statusAsked?: number;
   restrictedUntil?: number;
+  /** When it last took its connection back from another one of the same device. */
+  replacedAt?: number;
   useLimits: boolean;
   pacing: Partial<PacingPolicy>;
   linkMethod: 'qr' | 'pairing_code';
@@ -92,21 +96,29 @@ export function isHalted(
   nowMs: number,
 ): boolean {
   if (account.deletedAt !== undefined || account.desired !== 'connected') return true;
-  switch (account.status) {
+  return account.status === 'restricted' ? nowMs < (account.restrictedUntil ?? 0) : waitsForUser(account);
+}
+
+/** Pure: whether no host may connect the account: its status waits for its tenant, who has not asked for a connection since. */
+export function hasStopped(account: Pick<Account, 'status' | 'statusReason' | 'asked' | 'statusAsked'>): boolean {
+  return waitsForUser(account) && account.asked === account.statusAsked;
+}
+
+function waitsForUser({ status, statusReason }: Pick<Account, 'status' | 'statusReason'>): boolean {
+  switch (status) {
     case 'logged_out':
     case 'banned':
     case 'failed':
       return true;
-    case 'restricted':
-      return nowMs < (account.restrictedUntil ?? 0);
     case 'disconnected':
-      return account.statusReason === 'link_timeout';
+      return statusReason === 'link_timeout';
+    case 'restricted':
     case 'created':
     case 'connecting':
     case 'awaiting_link':
     case 'connected':
       return false;
     default:
-      return account.status satisfies never;
+      return status satisfies never;
   }
 }

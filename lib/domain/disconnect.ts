@@ -30,6 +30,8 @@ export interface DisconnectContext {
   /** Client errors in a row before this close. */
   consecutiveClientErrors: number;
   loggedOutByUs?: boolean;
+  /** Another 515 within `restartWindowMs`, and no device linked since. */
+  restartedRecently?: boolean;
   /** Another 440 within `replacedWindowMs`. */
   replacedRecently?: boolean;
   /** The version was refreshed since the last open connection. */
@@ -39,6 +41,8 @@ export interface DisconnectContext {
   nowMs: number;
 }
 
+/** A second 515 within this time is no part of linking: a server that goes on saying it is answered like one in trouble. */
+export const restartWindowMs = 60_000;
 /** A second 440 within this time ends in `failed: replaced_elsewhere` (design.md, Ownership). */
 export const replacedWindowMs = 10 * 60_000;
 /** Client errors in a row after which an account fails. */
@@ -49,7 +53,7 @@ const defaultRestrictionMs = 24 * 3_600_000;
 export function classifyDisconnect(code: number | undefined, context: DisconnectContext): Reaction {
   switch (code) {
     case 515:
-      return { kind: 'reconnect_now' };
+      return context.restartedRecently === true ? { kind: 'backoff' } : { kind: 'reconnect_now' };
     case 408:
       return context.linking ? { kind: 'await_user', reason: 'link_timeout' } : { kind: 'backoff' };
     case 440:

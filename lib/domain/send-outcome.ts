@@ -48,3 +48,11 @@ export function classifyAck(
 function failed(code: MessageError['code'], message: string): AckOutcome {
   return { kind: 'failed', error: { code, message } };
 }
+
+/** Sendings in a row without an answer after which a message is laid aside, so that the others of its account go on. */
+export const triesInARow = 3;
+const firstAsideMs = 60_000;
+const longestAsideMs = 30 * 60_000;
+
+/** Pure: for how long a message is laid aside the `asides`-th time, from 1: a minute, doubling to half an hour. */
+export const asideMs = (asides: number): number => Math.min(longestAsideMs, firstAsideMs * 2 ** (asides - 1));

@@ -46,6 +46,8 @@ const given = z.object({
   accountsPerHost: z.coerce.number().int().min(10).max(maxAccountsPerHost).optional(),
   /** Fargate Spot, about a third of the price: all hosts, or all but the first where there are always two or more. */
   spot: z.stringbool().or(z.boolean()).default(false),
+  /** Wait before an account's second try to connect again, doubling from there to 60 s. */
+  reconnectBaseMs: z.coerce.number().int().min(100).max(60_000).default(2000),
   /** Messages of one chat within so many ms of each other become one event; 0: each its own. */
   inboundBatchMs: z.coerce.number().int().min(0).max(60_000).default(2000),
   /** Batches of webhook deliveries worked off at once. A dead endpoint takes up to four, for 15 s, until its breaker opens. */

@@ -157,6 +157,7 @@ export class SocketHost extends Construct implements Worker {
         HOST_DATA_DIR: dataDir,
         DRAIN_SEC: String(drainSec - drainMarginSec),
         AUTH_CACHE_MB: String(settings.authCacheMiB),
+        RECONNECT_BASE_MS: String(settings.reconnectBaseMs),
         INBOUND_BATCH_MS: String(settings.inboundBatchMs),
         ...hostMemoryEnvironment(settings.hostMemoryMiB),
         ...health?.environment,

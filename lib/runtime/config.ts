@@ -44,6 +44,8 @@ const hostSchema = z.object({
   METRICS_PORT: z.coerce.number().int().min(0).max(65535).optional(),
   /** Connections a host opens per second at most, so that an outage does not end in a stampede. */
   CONNECTS_PER_SEC: z.coerce.number().positive().max(1000).default(10),
+  /** Wait before the second try to connect again; it doubles with each further one, up to 60 s. The first comes within half a second. */
+  RECONNECT_BASE_MS: z.coerce.number().int().min(100).max(60_000).default(2000),
   /** Messages of one chat that come within so many ms of each other are told as one event, after five times that at most; 0: each by itself. */
   INBOUND_BATCH_MS: z.coerce.number().int().min(0).max(60_000).default(2000),
   DRAIN_SEC: z.coerce.number().int().min(1).max(115).default(110),

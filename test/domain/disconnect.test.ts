@@ -7,6 +7,7 @@ const context = { linking: false, consecutiveClientErrors: 0, nowMs: 1_000_000 }
 describe('each closing reason has its reaction', () => {
   test.each([
     [515, {}, { kind: 'reconnect_now' }],
+    [515, { restartedRecently: true }, { kind: 'backoff' }],
     [408, {}, { kind: 'backoff' }],
     [408, { linking: true }, { kind: 'await_user', reason: 'link_timeout' }],
     [428, {}, { kind: 'backoff' }],

@@ -65,13 +65,16 @@ describe('removing an account', () => {
     expect(await left(account)).toEqual([]);
   });
 
-  it('waits while the account is offered to the hosts, whoever takes it has to wipe its keys', async () => {
-    const account = await world.account({ status: 'banned' });
-    await world.setHot(account, { epoch: 3 });
-    await remove(account);
-    await world.drain();
-    expect(await world.hot(account)).toMatchObject({ ix: 'unowned' });
-  });
+  it.each(['banned', 'logged_out'] as const)(
+    'waits while the account is %s and offered to the hosts, whoever takes it has to wipe its keys',
+    async (status) => {
+      const account = await world.account({ status });
+      await world.setHot(account, { epoch: 3 });
+      await remove(account);
+      await world.drain();
+      expect(await world.hot(account)).toMatchObject({ ix: 'unowned' });
+    },
+  );
 
   it('offers an account that nobody would look at', async () => {
     const account = await world.account({ status: 'disconnected', desired: 'disconnected' });

@@ -47,6 +47,7 @@ export function fakeNetwork(clock: Clock) {
     /** Raise it for whatever else comes from the server. */
     heard = 0;
     pings = 0;
+    private told: Promise<void> | undefined;
     private withholding: ((to: string) => Promise<boolean>) | undefined;
 
     constructor(account: Account, listener: TransportListener) {
@@ -63,10 +64,12 @@ export function fakeNetwork(clock: Clock) {
       }, 1);
     }
 
-    end(end: SessionEnd): void {
+    /** With `flushMs` sends in hand fail at once and the listener hears of the end so much later, as from a transport that writes its keys before. */
+    end(end: SessionEnd, flushMs = 0): void {
       if (this.closed) return;
       this.shut();
-      this.listener.onClosed(end);
+      if (flushMs === 0) this.listener.onClosed(end);
+      else this.told = clock.sleep(flushMs).then(() => this.listener.onClosed(end));
     }
 
     /** Shows the next QR code, 60 s of the clock each, up to six. */
@@ -134,6 +137,7 @@ export function fakeNetwork(clock: Clock) {
 
     async close(): Promise<void> {
       this.shut();
+      await this.told;
     }
 
     private shut(): void {

@@ -42,6 +42,16 @@ describe('the task', () => {
     expect(Metadata['paceline:entry']).toBe('socket-host/main.ts');
   });
 
+  test('tells the host how long to wait between its tries to connect', () => {
+    expect(task().container.Environment).toContainEqual({ Name: 'RECONNECT_BASE_MS', Value: '2000' });
+    const slower = synthesize({ stage: 'qa', reconnectBaseMs: '5000' });
+    slower.service.hasResourceProperties('AWS::ECS::TaskDefinition', {
+      ContainerDefinitions: [
+        Match.objectLike({ Environment: Match.arrayWith([{ Name: 'RECONNECT_BASE_MS', Value: '5000' }]) }),
+      ],
+    });
+  });
+
   test('bounds the heap by a quarter of its memory, so that garbage does not pile up', () => {
     const { container } = task();
     expect(container.Environment).toContainEqual({

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { deleteAccount, readAccount, setDesired } from '../../lib/aws/accounts.ts';
 import { accountPk } from '../../lib/aws/keys.ts';
 import type { Account } from '../../lib/domain/account.ts';
-import { scaledClock } from '../../lib/runtime/clock.ts';
+import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
 import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
@@ -135,6 +135,80 @@ describe('the connection of an account', () => {
     expect(left.length).toBeLessThanOrEqual(1);
   }, 30_000);
 });
+
+it('an account that was replaced twice gives in also where another host has taken it over in between', async () => {
+  const gateway = await startGateway(scaledClock(5));
+  try {
+    const first = await gateway.host();
+    const account = await gateway.account();
+    const session = (before?: unknown) =>
+      until('connected', async () => {
+        const now = gateway.sessions.get(account.id);
+        return now !== before && (await gateway.readAccount(account.id))?.status === 'connected' ? now : undefined;
+      });
+    const lost = await session();
+    lost.end({ code: 440, detail: 'test' });
+    const takenBack = await session(lost);
+    await first.stop();
+    await gateway.host();
+    (await session(takenBack)).end({ code: 440, detail: 'test' });
+    await until('failed', async () => (await gateway.readAccount(account.id))?.status === 'failed');
+    expect(await gateway.readAccount(account.id)).toMatchObject({ statusReason: 'replaced_elsewhere' });
+    // Who has ended the other one and asks anew begins anew.
+    const pair = await readAccount(gateway.deps.table, tenantId, account.id);
+    if (pair === undefined) throw new Error('no such account');
+    await setDesired(gateway.deps, gateway.origin(), pair, 'connected');
+    const again = await session(gateway.sessions.get(account.id));
+    again.end({ code: 440, detail: 'test' });
+    await session(again);
+  } finally {
+    await gateway.stop();
+  }
+}, 40_000);
+
+it('a server that wants a new start at each login is tried no oftener than one that refuses it', async () => {
+  const gateway = await startGateway(systemClock);
+  try {
+    await gateway.host();
+    const account = await gateway.account();
+    await until('connected', async () => (await gateway.readAccount(account.id))?.status === 'connected');
+    const loginsMs: number[] = [];
+    gateway.refuseWith(() => {
+      loginsMs.push(performance.now());
+      return loginsMs.length > 20 ? undefined : { code: 515, detail: 'test' };
+    });
+    const startedMs = performance.now();
+    gateway.sessions.get(account.id)?.end({ code: 515, detail: 'test' });
+    await until('three', async () => loginsMs.length === 3);
+    await new Promise((resolve) => setTimeout(resolve, 1_500));
+    // At once, after up to half a second, after two seconds at least.
+    expect((loginsMs[0] ?? 0) - startedMs).toBeLessThan(300);
+    expect(loginsMs.length).toBe(3);
+  } finally {
+    await gateway.stop();
+  }
+}, 20_000);
+
+it('waits before the second try to connect again for as long as the host is set to', async () => {
+  const clock = scaledClock(10);
+  const gateway = await startGateway(clock);
+  try {
+    gateway.emulators.env.RECONNECT_BASE_MS = '20000';
+    await gateway.host();
+    const account = await gateway.account();
+    await until('connected', async () => (await gateway.readAccount(account.id))?.status === 'connected');
+    const loginsMs: number[] = [];
+    gateway.refuseWith(() => {
+      loginsMs.push(clock.monotonicMs());
+      return { code: 503, detail: 'test' };
+    });
+    gateway.sessions.get(account.id)?.end({ code: 503, detail: 'test' });
+    await until('two', async () => loginsMs.length === 2);
+    expect((loginsMs[1] ?? 0) - (loginsMs[0] ?? 0)).toBeGreaterThanOrEqual(20_000);
+  } finally {
+    await gateway.stop();
+  }
+}, 20_000);
 
 describe('an account that is to be linked', () => {
   it('shows three QR codes, then waits for the user', async () => {

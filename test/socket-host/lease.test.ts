@@ -1,4 +1,4 @@
-import { expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { Lease } from '../../socket-host/lease.ts';
 import { manualClock } from '../harness/manual-clock.ts';
 
@@ -13,6 +13,24 @@ it('counts from the last beat that was sent, in whatever order they are answered
   expect(lease.ageMs()).toBe(1_000);
   lease.renew(first);
   expect(lease.ageMs()).toBe(1_000);
+});
+
+describe('a lease is over as soon as one of the two clocks says so', () => {
+  it.each([
+    ['the wall clock was set, or the machine was suspended', 'nowMs'],
+    ['the wall clock was set back while time went on', 'monotonicMs'],
+  ] as const)('%s', (_, moves) => {
+    let jumpMs = 0;
+    const still = manualClock();
+    const lease = new Lease({ ...still, [moves]: () => still[moves]() + jumpMs });
+    jumpMs = 6_999;
+    expect(lease.valid()).toBe(true);
+    jumpMs = 7_000;
+    expect(lease.ageMs()).toBe(7_000);
+    expect(lease.valid()).toBe(false);
+    jumpMs = 0;
+    expect(lease.valid()).toBe(false);
+  });
 });
 
 it('is over 7 s after the last beat, and stays so', async () => {

@@ -92,6 +92,24 @@ describe('closing reasons', () => {
     expect(refused.said.end).toMatchObject({ code: 402, expireSec: 3600 });
   });
 
+  it('tells what WhatsApp said of the end also when it is closed by us in the middle of it', async () => {
+    const { session, said, heard } = await g.linked('4915150000403');
+    // Answers to what a new connection asks for.
+    await new Promise((resolve) => setTimeout(resolve, 500));
+    const counted = session.heard;
+    // The next frame is the last one: Baileys has read it by then and waits for the server's close.
+    const closed = new Promise<void>((resolve) =>
+      Object.defineProperty(session, 'heard', {
+        get: () => counted,
+        set: () => queueMicrotask(() => resolve(session.close())),
+      }),
+    );
+    await g.control('POST', '/faults', { account: '4915150000403', kind: 'close', code: 402, ms: 60_000 });
+    await closed;
+    await heard('closed');
+    expect(said.end).toMatchObject({ code: 402, expireSec: 60 });
+  });
+
   it('tells that another connection took over', async () => {
     const first = await g.linked('4915150000440');
     const second = g.connect(first.store);
