@@ -6,12 +6,17 @@ const timedOut = 408;
 const closed = 428;
 
 /**
- * What Baileys' closing error says (a Boom, or undefined when we ended the socket). A code is WhatsApp's only if WhatsApp could say
+ * What Baileys' closing error says (a Boom, or undefined when we ended the socket, for the reason `ours`). There is one too where the
+ * socket was ending already when we did: Baileys waits for the server's close before it tells. A code is WhatsApp's only if WhatsApp could say
  * it: a WebSocket that could not be opened has none, though Baileys gives it an HTTP status or 408. While `linking`, 408 is kept for
  * the end of the QR series, because it means that nobody scanned.
  */
-export function sessionEnd(error: unknown, linking: boolean): SessionEnd {
-  if (!(error instanceof Error)) return { detail: 'closed by us' };
+export function sessionEnd(
+  error: unknown,
+  linking: boolean,
+  ours: SessionEnd = { detail: 'closed by us' },
+): SessionEnd {
+  if (!(error instanceof Error)) return ours;
   const detail = redact(error.message).slice(0, 200);
   if (detail.startsWith('WebSocket Error')) return { detail };
   const statusCode = numberAt(error, 'output', 'statusCode');

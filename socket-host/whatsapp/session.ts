@@ -208,10 +208,7 @@ export class BaileysSession implements TransportSession {
     }
     if (update.receivedPendingNotifications === true) this.drain.mark();
     if (update.connection === 'close') {
-      // Baileys has an error where it was ending already when we did: it waits for the server's close before it says so.
-      const error = update.lastDisconnect?.error;
-      const ours = error === undefined ? this.ourEnd : undefined;
-      void this.finish(ours ?? sessionEnd(error, this.creds?.account === undefined));
+      void this.finish(sessionEnd(update.lastDisconnect?.error, this.creds?.account === undefined, this.ourEnd));
     }
   }
 

@@ -90,6 +90,7 @@ describe('how a session ended', () => {
     expect(sessionEnd(boom('WebSocket Error (Unexpected server response: 403)', 403), false).code).toBeUndefined();
     expect(sessionEnd(boom('WebSocket Error (connect ECONNREFUSED)', 408), true).code).toBeUndefined();
     expect(sessionEnd(undefined, false)).toEqual({ detail: 'closed by us' });
+    expect(sessionEnd(undefined, false, { detail: 'no answer' })).toEqual({ detail: 'no answer' });
   });
 
   it('keeps 408 of a linking session for codes that nobody used', () => {
