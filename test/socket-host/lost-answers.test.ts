@@ -29,8 +29,8 @@ it('an account is connected again at once whose new epoch stood without an answe
   await until('connected', async () => (await readAccount(account.id))?.status === 'connected');
   const epoch = (await readHot(account.id))?.epoch ?? 0;
   const before = sessions.get(account.id);
-  faults.after = (command) => {
-    if (command !== 'TransactWriteItems') return;
+  faults.after = async (command) => {
+    if (command !== 'TransactWriteItems' || (await readHot(account.id))?.epoch === epoch) return;
     faults.after = undefined;
     throw new Error('no answer');
   };

@@ -178,6 +178,7 @@ describe('an account whose newest keys are gone', () => {
     const first = await gateway.host();
     const account = await gateway.account(oneAtATime);
     await sent(2, account);
+    await until('its totals are written', async () => (await gateway.readHot(account.id))?.inHand === undefined);
     // A segment that came to be, and no claim after it.
     gateway.sessions.get(account.id)?.end({ code: 515, detail: 'test' });
     await until('another segment', async () => (await segments(account.id)).length === 3);
