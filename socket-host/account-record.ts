@@ -32,8 +32,11 @@ export class AccountRecord {
     return account;
   }
 
-  /** Writes status fields; a field given as undefined is removed. A new status is stamped with the time and the wish it follows. */
-  async save(patch: Patch): Promise<void> {
+  /**
+   * Writes status fields; a field given as undefined is removed. A new status is stamped with the time and the wish it follows. False: the
+   * account is not ours any more.
+   */
+  async save(patch: Patch): Promise<boolean> {
     const changed = patch.status !== undefined && patch.status !== this.view.status;
     const stamps = { statusSince: this.deps.clock.nowMs(), statusAsked: this.view.asked };
     const full: Patch = changed ? { ...stamps, ...patch } : { ...patch };
@@ -41,10 +44,14 @@ export class AccountRecord {
     if (changed && this.view.warnings.includes(slowWarning)) {
       full.warnings = this.view.warnings.filter((warning) => warning !== slowWarning);
     }
-    if (!(await saveStatus(this.deps.table, this.hold, full))) return this.refused('the status could not be written');
+    if (!(await saveStatus(this.deps.table, this.hold, full))) {
+      this.refused('the status could not be written');
+      return false;
+    }
     const view: Record<string, unknown> = { ...this.view, ...full };
     for (const [name, value] of Object.entries(full)) if (value === undefined) delete view[name];
     this.view = view as unknown as Account;
+    return true;
   }
 
   /** A number that was linked before keeps its warm-up; another one starts anew. */

@@ -112,8 +112,9 @@ export class AccountRunner {
     this.links = new LinkSeries({
       clock: deps.clock,
       account: () => this.record.account,
-      publish: (link) =>
-        this.record.save({ status: 'awaiting_link', statusReason: undefined, link, pairingFor: undefined }),
+      publish: async (link) => {
+        await this.record.save({ status: 'awaiting_link', statusReason: undefined, link, pairingFor: undefined });
+      },
       timedOut: () => this.turns.post('link', () => this.close.giveUpLinking()),
       failed: (error) => this.deps.failed('link', error),
     });
@@ -203,7 +204,6 @@ export class AccountRunner {
     if (!(error instanceof AuthCorrupt)) return await this.close.retryLater();
     if (this.record.account.desired === 'logged_out') {
       // A logout needs no keys: WhatsApp will not hear of it, and nothing of the account is left here.
-      await this.parts.wipeUnopened(this.hold, this.connection.authHead);
       return await this.close.forget('by_request');
     }
     await this.close.fail('auth_state_damaged');
@@ -237,12 +237,16 @@ export class AccountRunner {
   private async connectUnlessHalted(): Promise<void> {
     const { account } = this.record;
     if (hasStopped(account)) return await this.close.rest();
-    const { status, restrictedUntil } = account;
-    // Its last owner may have died over them, and they must not log in again.
-    if (status === 'logged_out') await this.connection.wipeKeys();
-    const restrictedMs = (restrictedUntil ?? 0) - this.deps.clock.nowMs();
-    if (status === 'restricted' && restrictedMs > 0) this.wait(restrictedMs);
-    else await this.connect();
+    if (account.status === 'logged_out') {
+      // Its last owner may have died over them: neither the keys nor what was in hand go on with another device.
+      await this.sender.abandon();
+      await this.connection.wipeKeys();
+    }
+    const restrictedMs = (account.restrictedUntil ?? 0) - this.deps.clock.nowMs();
+    if (restrictedMs <= 0) return await this.connect();
+    // Whatever it has been since, a disconnection at the tenant's wish for one.
+    await this.record.save({ status: 'restricted', statusReason: 'temporary_ban' });
+    this.wait(restrictedMs);
   }
 
   private async connect(): Promise<void> {

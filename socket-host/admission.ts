@@ -72,11 +72,11 @@ export class Admission {
       const instead = whenNotRunning(await readContract(this.deps.table, message.tenantId, message.contractId));
       if (instead !== undefined) return instead;
     }
-    return (await this.optedOut(message, lids)) ? 'SUPPRESSED' : undefined;
+    return (await this.suppressIfOptedOut(message, lids)) ? 'SUPPRESSED' : undefined;
   }
 
-  /** Whether the recipient is on the list by LID; from now on by number too, which claims go by. */
-  async optedOut({ tenantId, to: phoneNumber }: Message, { own, next }: Lids): Promise<boolean> {
+  /** Somebody on the list by LID is there by number too from now on, which claims go by. Answers whether it is so. */
+  async suppressIfOptedOut({ tenantId, to: phoneNumber }: Message, { own, next }: Lids): Promise<boolean> {
     if (own === undefined || !(await this.suppressedByLid(tenantId, own, next))) return false;
     return await suppressNumberOf(this.deps.table, tenantId, { phoneNumber, lid: own });
   }

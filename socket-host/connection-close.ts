@@ -86,7 +86,14 @@ export class ConnectionClose {
   async retryLater(): Promise<void> {
     // A message in hand fails before the connection is known to have ended: WhatsApp's word on why comes first all the same.
     const end = await this.needs.connection.end();
-    if (end !== undefined) return await this.closed(end);
+    if (end !== undefined) {
+      try {
+        return await this.closed(end);
+      } catch (error) {
+        // Nothing else would come after this: what could not be done now is done before the next connection.
+        this.needs.deps.failed('close', error);
+      }
+    }
     this.last ??= 'ours';
     await this.needs.closeSession({});
     const sends = this.needs.sender.settledSends;
@@ -97,21 +104,25 @@ export class ConnectionClose {
   /** Nobody used the codes: the account waits for its user, without a host. */
   async giveUpLinking(): Promise<void> {
     await this.needs.closeSession();
-    await this.halt({ status: 'disconnected', statusReason: 'link_timeout', link: undefined, pairingFor: undefined });
-    await this.rest();
+    const patch: HaltPatch = {
+      status: 'disconnected',
+      statusReason: 'link_timeout',
+      link: undefined,
+      pairingFor: undefined,
+    };
+    if (await this.halt(patch)) await this.rest();
   }
 
   /** The device is unlinked: what is in hand ends, and its keys go. */
   async forget(reason: 'by_request' | 'by_whatsapp'): Promise<void> {
     await this.needs.closeSession();
-    await this.halt({ status: 'logged_out', statusReason: reason, linkedAt: undefined, link: undefined });
-    await this.rest();
+    const unlinked = { linkedAt: undefined, link: undefined, restrictedUntil: undefined };
+    if (await this.halt({ status: 'logged_out', statusReason: reason, ...unlinked })) await this.rest();
   }
 
   /** Connecting again cannot help. */
   async fail(statusReason: string): Promise<void> {
-    await this.halt({ status: 'failed', statusReason, replacedAt: undefined });
-    await this.rest();
+    if (await this.halt({ status: 'failed', statusReason, replacedAt: undefined })) await this.rest();
   }
 
   /** Writes the status that could not be written when the account stopped: without it the next thing would be a connection. */
@@ -156,8 +167,8 @@ export class ConnectionClose {
         return this.needs.wait(reaction.untilMs - deps.clock.nowMs());
       case 'banned':
         if (record.account.deletedAt !== undefined) return await this.forget('by_whatsapp');
-        await this.halt({ status: 'banned', statusReason: `refused_${code}` });
-        return await this.rest();
+        if (await this.halt({ status: 'banned', statusReason: `refused_${code}` })) await this.rest();
+        return;
       case 'refresh_version':
         await this.needs.refreshVersion();
         return await this.needs.connect();
@@ -179,13 +190,17 @@ export class ConnectionClose {
     this.needs.wait(1000 + deps.random() * 2000);
   }
 
-  /** A status in which the account cannot send. It is WhatsApp's word: should this fail, `writeHalt` comes before the next connection. */
-  private async halt(patch: HaltPatch): Promise<void> {
+  /**
+   * A status in which the account cannot send. It is WhatsApp's word: should this fail, `writeHalt` comes before the next connection. False: the
+   * account is not ours any more.
+   */
+  private async halt(patch: HaltPatch): Promise<boolean> {
     const { record } = this.needs;
     // Written late, it must not swallow what the tenant asks meanwhile.
     this.unwritten = { statusAsked: record.account.asked, ...patch };
-    await record.save(this.unwritten);
+    const stood = await record.save(this.unwritten);
     this.unwritten = undefined;
+    return stood;
   }
 
   /** The status stands whether the feed hears of it at once or not: the sweep asks it about queued messages again. */

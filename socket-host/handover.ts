@@ -10,6 +10,8 @@ import type { Fleet } from './fleet.ts';
  */
 const refreshEveryMs = 250;
 const tickMs = 50;
+/** The part of the connections another host opens a second that drains ask of it: the rest is for lines that are lost meanwhile. */
+const connectShare = 0.5;
 /** The part of the drain's time in which all accounts should have begun to move. */
 const drainShare = 0.7;
 /** No host is started in less time in place of another. A drain that cannot wait so long need not wait for one at all. */
@@ -34,7 +36,7 @@ interface Queue {
  * Gives accounts to other hosts, each to the one with the best claim, told so that it need not find out:
  *
  *   rebalance   a host has joined: its fair part goes to it, idle accounts first, at most `rebalancedPerMinute`
- *   drain       this host ends: all go, at the rate at which the others open connections, which it shares with the other hosts that drain;
+ *   drain       this host ends: all go, at half the rate at which the others open connections, which it shares with the other hosts that drain;
  *               faster only if time would not suffice
  */
 export class Handover {
@@ -108,7 +110,7 @@ export class Handover {
       }
       const leftMs = Math.max(tickMs, moveMs - (now - startedMs));
       for (const queue of queues) {
-        const shareMs = (1000 / config.CONNECTS_PER_SEC) * (1 + this.fleet.draining);
+        const shareMs = (1000 / (config.CONNECTS_PER_SEC * connectShare)) * (1 + this.fleet.draining);
         const everyMs = Math.min(shareMs, leftMs / queue.accounts.length);
         for (; queue.nextAtMs <= now && queue.accounts.length > 0; queue.nextAtMs += everyMs) {
           const account = queue.accounts.shift();

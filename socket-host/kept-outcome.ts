@@ -1,4 +1,4 @@
-import type { Outcome } from '../lib/aws/messages.ts';
+import type { Step } from '../lib/aws/messages.ts';
 import { afterReceipts, type TimedReceipt } from '../lib/domain/receipts.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
 
@@ -19,7 +19,7 @@ const outcomeHoldMs = 1_000;
  */
 export class KeptOutcome {
   private readonly clock: Clock;
-  private kept: Outcome | undefined;
+  private kept: Step | undefined;
   private sinceMs = 0;
   private writing = 0;
   private joined: PromiseWithResolvers<boolean>[] = [];
@@ -28,11 +28,11 @@ export class KeptOutcome {
     this.clock = clock;
   }
 
-  get outcome(): Outcome | undefined {
+  get outcome(): Step | undefined {
     return this.kept;
   }
 
-  keep(outcome: Outcome): void {
+  keep(outcome: Step): void {
     this.kept = outcome;
     this.sinceMs = this.clock.monotonicMs();
   }
@@ -73,7 +73,7 @@ export class KeptOutcome {
   }
 
   /** Nothing is kept any more. `written` is the outcome as the table has it, undefined where it has another: what joined later is not in it. */
-  settle(written: Outcome | undefined): void {
+  settle(written: Step | undefined): void {
     const whole = written !== undefined && written === this.kept;
     this.kept = undefined;
     for (const { resolve } of this.joined.splice(0)) resolve(whole);

@@ -359,7 +359,7 @@ export class SendLoop {
     await clock.sleep(planned.startAt - clock.nowMs(), signal);
     if (signal.aborted) return 'stopped';
     // On the list by number from then on, which the claim finds.
-    await this.admission.optedOut(left.message, this.lids(left.message.to, session));
+    await this.admission.suppressIfOptedOut(left.message, this.lids(left.message.to, session));
     const claimed = await this.sender.claim(left.message, planned.next);
     // Opted out since: it is not sent again, and whether the first time reached WhatsApp nobody can tell.
     if (claimed.kind === 'suppressed') await this.sender.abandon();

@@ -4,7 +4,6 @@ import {
   type ClaimResult,
   claim,
   moveMessage,
-  type Outcome,
   readHot,
   readMessage,
   readText,
@@ -68,8 +67,8 @@ export class Sender {
   /** What the last owner left in hand. */
   private readonly inherited: InHand | undefined;
   private crashes = 0;
-  /** Of a claim that had no answer yet: the totals it carried, and what was open before it. */
-  private unsure: { totals: Totals; open: InHand | undefined } | undefined;
+  /** Of a claim that had no answer yet: the totals it carried, what was in hand before it, and whether the fate of that was open. */
+  private unsure: { totals: Totals; before: InHand | undefined; open: boolean } | undefined;
   private sends = 0;
   private settled = false;
   /** The outcome of the message in hand, acked but not in the table yet. */
@@ -120,7 +119,7 @@ export class Sender {
     await this.learnOfFlush();
     const totals = this.totals.now();
     const before = { inHand: this.inHand, settled: this.settled };
-    const unsure = { totals, open: this.openMessageId === undefined ? undefined : this.inHand };
+    const unsure = { totals, before: this.inHand, open: this.openMessageId !== undefined };
     const { outcome } = this.kept;
     const request = {
       message,
@@ -183,7 +182,7 @@ export class Sender {
   }
 
   /** Receipts of other messages that wait for this go along; if any is not as was thought, the outcome goes alone. */
-  private async move(outcome: Outcome): Promise<Message> {
+  private async move(outcome: Step): Promise<Message> {
     const { table } = this.deps;
     const together = await this.receipts().along(async (riders) => {
       if (riders.length === 0) return false;
@@ -199,7 +198,7 @@ export class Sender {
     return await moveMessage(table, outcome.message, outcome.to, outcome.change);
   }
 
-  private wrote(moved: Message, written: Outcome | undefined): void {
+  private wrote(moved: Message, written: Step | undefined): void {
     this.deps.sent.put(moved);
     // A later claim may have been tried meanwhile: then the one in hand is another.
     if (this.inHand?.messageId === moved.id) this.settled = true;
@@ -269,7 +268,7 @@ export class Sender {
   }
 
   /** Acked: the outcome goes with the claim of the next message, or is written by `writeOutcome` where none follows at once. */
-  private keepBack(message: Message, change: Outcome['change']): SendResult {
+  private keepBack(message: Message, change: Step['change']): SendResult {
     this.kept.keep({ message, to: 'SENT', change });
     this.receipts().outcomeKept(message.id);
     this.totals.count('SENT');
@@ -350,11 +349,9 @@ export class Sender {
       if (unsure !== undefined) this.totals.told(unsure.totals);
       return message;
     }
-    if (unsure?.open !== undefined) {
-      this.inHand = unsure.open;
-      return await this.readOwn(unsure.open);
-    }
-    this.settled = true;
+    if (unsure !== undefined) this.inHand = unsure.before;
+    if (unsure?.open === true && unsure.before !== undefined) return await this.readOwn(unsure.before);
+    this.settled = this.inHand !== undefined;
     return undefined;
   }
 

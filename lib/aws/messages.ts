@@ -21,7 +21,7 @@ export interface Change {
 }
 
 /**
- * Moves a message from the state it was read in to another: the only place, beside `claim` and the feed's first put, that writes a message's state.
+ * Moves a message from the state it was read in to another. Beside it only `claim`, `takeSteps` and the feed's first put write a message's state.
  * One transaction carries the message, the contract's counter, the account's count of queued messages, and the backlog entry a PENDING
  * message is found by. Throws ConditionFailed: write 0 when the message is no longer as it was read, another one when one of the
  * caller's `checks` of other items did not hold.
@@ -170,9 +170,6 @@ export type ClaimResult =
   | { kind: 'stopped'; stops: number }
   /** Claim and steps did not go together; nothing has changed. Each must be written on its own, the claim under the same nonce. */
   | { kind: 'apart' };
-
-/** The outcome of the message before, to be written with the claim of the next. */
-export type Outcome = Step;
 
 export interface ClaimRequest {
   message: Message;

@@ -112,10 +112,18 @@ export async function flushTotals(
   authHead: number | undefined,
 ): Promise<boolean> {
   const { set, values } = noted(authHead);
-  return await asOwner(table, hold, {
-    update: `${set.map((one) => `SET ${one} `).join('')}ADD messageCount :m, errorCount :e${settled === undefined ? '' : ' REMOVE inHand'}`,
-    values: { ...values, ':m': totals.messages, ':e': totals.errors },
+  const removal =
+    settled === undefined ? undefined : { update: ' REMOVE inHand', values: { ':settled': settled.nonce } };
+  const stood = await asOwner(table, hold, {
+    update: `${set.map((one) => `SET ${one} `).join('')}ADD messageCount :m, errorCount :e${removal?.update ?? ''}`,
+    values: { ...values, ...removal?.values, ':m': totals.messages, ':e': totals.errors },
+    // One that arrives late must not take the next message out of hand.
+    ...(removal === undefined ? {} : { andIf: 'inHand.nonce = :settled' }),
   });
+  if (stood || settled === undefined) return stood;
+  const now = await table.get<AccountHot>(keys.accountHot(hold.tenantId, hold.accountId));
+  // Still ours: then an earlier try of these very totals stood, and only its answer was lost.
+  return now?.owner === hold.hostId && now.epoch === hold.epoch && now.inHand?.nonce !== settled.nonce;
 }
 
 /**

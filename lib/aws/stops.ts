@@ -3,7 +3,7 @@ import { ConditionFailed, type Table, type Write } from './table.ts';
 
 /*
  * How a claim knows that its contract runs, without a read of its own: the account's hot item counts the contracts of the account that
- * were stopped (paused, canceled, deleted), and a claim stands only while that number is what it was before the contract was read.
+ * were stopped (paused, canceled, deleted, or FAILED with the account), and a claim stands only while that number is what it was before the contract was read.
  *
  *   host    stops = 4 -> contract runs ................. claim if stops = 4: refused, stops = 5 -> contract does not run
  *   pause                      { PAUSED, stops = 5 }

@@ -96,7 +96,7 @@ export function isHalted(
   nowMs: number,
 ): boolean {
   if (account.deletedAt !== undefined || account.desired !== 'connected') return true;
-  return account.status === 'restricted' ? nowMs < (account.restrictedUntil ?? 0) : waitsForUser(account);
+  return nowMs < (account.restrictedUntil ?? 0) || waitsForUser(account);
 }
 
 /** Pure: whether no host may connect the account: its status waits for its tenant, who has not asked for a connection since. */

@@ -50,7 +50,8 @@ function hostWith(id: string, loads: Movable['load'][]) {
   const deps = {
     hostId: id,
     fleetClock: clock,
-    config: { CONNECTS_PER_SEC: 10 },
+    // Drains ask half of it, ten a second.
+    config: { CONNECTS_PER_SEC: 20 },
     metrics: createMetrics(),
     table: {
       queryAll: async () => {

@@ -197,6 +197,53 @@ it('what was in hand of a banned account whose host died ends, as it can never b
   expect(logins).toBe(1);
 }, 30_000);
 
+it('what was in hand of a device that was unlinked is not sent by the one that is linked after it', async () => {
+  gateway.answerWith(() => 'silence');
+  const contract = await gateway.contract(account, rowsTo(1));
+  await until('on the wire', async () => gateway.wire.length === 1);
+  const { failed } = fail(async () => (await stands()) === 'logged_out', 'from then on');
+  refuseAll(401);
+  await until('the host hangs', async () => failed());
+  await die();
+  gateway.answerWith(() => ({}));
+  gateway.refuseWith(undefined);
+  await desire('connected');
+  await gateway.host();
+  await until('another connection', async () => ['connected', 'awaiting_link'].includes((await stands()) ?? ''));
+  expect((await gateway.messages(contract))[0]).toMatchObject({ state: 'FAILED', error: { code: 'OUTCOME_UNKNOWN' } });
+  expect(gateway.wire).toHaveLength(1);
+}, 30_000);
+
+it('a restriction holds although the tenant disconnects and connects meanwhile', async () => {
+  gateway.sessions.get(account.id)?.end({ code: 402, detail: 'test', expireSec: 60 });
+  await until('restricted', async () => (await stands()) === 'restricted');
+  gateway.whenOpening(() => {
+    logins += 1;
+  });
+  await desire('disconnected');
+  await released();
+  expect(await stands()).toBe('disconnected');
+  await desire('connected');
+  await until('restricted again', async () => (await stands()) === 'restricted');
+  await new Promise((resolve) => setTimeout(resolve, 1_000));
+  expect(logins).toBe(0);
+}, 30_000);
+
+it('an account whose connection ended while the table failed is connected again', async () => {
+  gateway.answerWith(() => 'silence');
+  await gateway.contract(account, rowsTo(1));
+  await until('on the wire', async () => gateway.wire.length === 1);
+  faults.before = (command) => {
+    if (command === 'TransactWriteItems') throw new Error('the table is away');
+  };
+  const before = gateway.sessions.get(account.id);
+  before?.end({ code: 503, detail: 'test' }, 50);
+  await new Promise((resolve) => setTimeout(resolve, 1_500));
+  faults.before = undefined;
+  await until('a new session', async () => gateway.sessions.get(account.id) !== before, 20_000);
+  await until('connected', async () => (await stands()) === 'connected');
+}, 40_000);
+
 describe('what WhatsApp says at the end of a connection counts', () => {
   const heard: [number, Account['status'], number][] = [
     [402, 'restricted', 0],
