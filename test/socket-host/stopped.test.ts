@@ -183,36 +183,41 @@ describe('the keys of a device that was unlinked', () => {
   }, 30_000);
 });
 
-it('what was in hand of a banned account whose host died ends, as it can never be learned', async () => {
-  gateway.answerWith(() => 'silence');
-  const contract = await gateway.contract(account, rowsTo(1));
-  await until('on the wire', async () => gateway.wire.length === 1);
-  const { failed } = fail(async () => (await stands()) === 'banned', 'from then on');
-  refuseAll(403);
-  await until('the host hangs', async () => failed());
-  await die();
-  await gateway.host();
-  await released();
-  expect((await gateway.messages(contract))[0]).toMatchObject({ state: 'FAILED', error: { code: 'OUTCOME_UNKNOWN' } });
-  expect(logins).toBe(1);
-}, 30_000);
+describe('what was in hand when WhatsApp refused the account and its host died', () => {
+  async function refusedWith(code: number, status: Account['status']) {
+    gateway.answerWith(() => 'silence');
+    const contract = await gateway.contract(account, rowsTo(1));
+    await until('on the wire', async () => gateway.wire.length === 1);
+    const { failed } = fail(async () => (await stands()) === status, 'from then on');
+    refuseAll(code);
+    await until('the host hangs', async () => failed());
+    await die();
+    return async () =>
+      expect((await gateway.messages(contract))[0]).toMatchObject({
+        state: 'FAILED',
+        error: { code: 'OUTCOME_UNKNOWN' },
+      });
+  }
 
-it('what was in hand of a device that was unlinked is not sent by the one that is linked after it', async () => {
-  gateway.answerWith(() => 'silence');
-  const contract = await gateway.contract(account, rowsTo(1));
-  await until('on the wire', async () => gateway.wire.length === 1);
-  const { failed } = fail(async () => (await stands()) === 'logged_out', 'from then on');
-  refuseAll(401);
-  await until('the host hangs', async () => failed());
-  await die();
-  gateway.answerWith(() => ({}));
-  gateway.refuseWith(undefined);
-  await desire('connected');
-  await gateway.host();
-  await until('another connection', async () => ['connected', 'awaiting_link'].includes((await stands()) ?? ''));
-  expect((await gateway.messages(contract))[0]).toMatchObject({ state: 'FAILED', error: { code: 'OUTCOME_UNKNOWN' } });
-  expect(gateway.wire).toHaveLength(1);
-}, 30_000);
+  it('ends, as it can never be learned', async () => {
+    const hasEnded = await refusedWith(403, 'banned');
+    await gateway.host();
+    await released();
+    await hasEnded();
+    expect(logins).toBe(1);
+  }, 30_000);
+
+  it('is not sent by the device that is linked next', async () => {
+    const hasEnded = await refusedWith(401, 'logged_out');
+    gateway.answerWith(() => ({}));
+    gateway.refuseWith(undefined);
+    await desire('connected');
+    await gateway.host();
+    await until('another connection', async () => ['connected', 'awaiting_link'].includes((await stands()) ?? ''));
+    await hasEnded();
+    expect(gateway.wire).toHaveLength(1);
+  }, 30_000);
+});
 
 it('a restriction holds although the tenant disconnects and connects meanwhile', async () => {
   gateway.sessions.get(account.id)?.end({ code: 402, detail: 'test', expireSec: 60 });
