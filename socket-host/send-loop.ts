@@ -341,10 +341,16 @@ export class SendLoop {
       this.nextRetryAtMs = Math.min(this.nextRetryAtMs, left.retryAtMs);
       return undefined;
     }
+    const { clock } = this.deps;
+    // Pacing is waited for before a suspect's turn, which others wait for; so courtesies are left out.
+    const waitMs = left.suspect ? this.pacer.nextWireAt() - clock.nowMs() : this.pacer.waitMs;
+    if (waitMs > 0) {
+      // Up to a day, in which the tenant may change the pace, a receipt settle it, or its own day be over.
+      await this.bell.wait(clock, waitMs, signal);
+      return signal.aborted ? 'stopped' : await this.sendLeftOver(session, signal);
+    }
     const again = () => this.sendAgain(left, session, signal);
     if (!left.suspect) return await again();
-    // Pacing is waited for before the turn, which others wait for; so courtesies are left out.
-    await this.deps.clock.sleep(this.pacer.nextWireAt() - this.deps.clock.nowMs(), signal);
     const end = await turnUnless(this.deps.suspects, signal, again);
     return end ?? (signal.aborted ? 'stopped' : undefined);
   }

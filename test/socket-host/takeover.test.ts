@@ -4,6 +4,7 @@ import { retireHost } from '../../lib/aws/hosts.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { orphanAccounts } from '../../lib/aws/ownership.ts';
 import { planSuppression } from '../../lib/aws/suppressions.ts';
+import { wakeAccount } from '../../lib/aws/wake.ts';
 import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
 import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
@@ -122,6 +123,36 @@ describe('messages whose outcome can no longer be learned', () => {
         error: { code: 'OUTCOME_UNKNOWN' },
       });
       expect(gateway.wire).toHaveLength(1);
+    } finally {
+      await gateway.stop();
+    }
+  }, 40_000);
+});
+
+describe('a message in hand that waits for tomorrow because the day is used up', () => {
+  it('goes out as soon as the tenant lifts the cap', async () => {
+    const gateway = await startGateway(systemClock);
+    try {
+      await gateway.host();
+      const pacing = { ...oneAtATime.pacing, restEvery: null, dayCap: 1 };
+      const account = await gateway.account({ ...oneAtATime, pacing });
+      gateway.answerWith(() => 'silence');
+      const contract = await gateway.contract(account, rowsTo(1));
+      await until('on the wire', async () => gateway.wire.length === 1);
+      gateway.answerWith(() => ({}));
+      const before = gateway.sessions.get(account.id);
+      before?.end({ code: 428, detail: 'the line was lost' });
+      await until('a new session', async () => gateway.sessions.get(account.id) !== before);
+      await new Promise((resolve) => setTimeout(resolve, 1_500));
+      expect(gateway.wire).toHaveLength(1);
+      await gateway.deps.table.update(keys.account(tenantId, account.id), {
+        update: 'SET pacing = :p',
+        values: { ':p': { ...pacing, dayCap: null } },
+      });
+      await wakeAccount(gateway.deps, tenantId, account.id);
+      await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED');
+      expect(gateway.wire).toHaveLength(2);
+      expect(new Set(gateway.wire.map(({ id }) => id)).size).toBe(1);
     } finally {
       await gateway.stop();
     }
