@@ -79,9 +79,7 @@ describe('an account that cannot send any more', () => {
     await until('on the wire', async () => gateway.wire.length === 1);
     gateway.sessions.get(account.id)?.end({ code: 403, detail: 'test' });
     await reaches(account.id, 'banned');
-    expect((await gateway.messages(contract))[0]).toMatchObject({
-      state: 'FAILED',
-      error: { code: 'OUTCOME_UNKNOWN' },
-    });
+    await until('settled', async () => (await gateway.messages(contract))[0]?.state === 'FAILED');
+    expect((await gateway.messages(contract))[0]).toMatchObject({ error: { code: 'OUTCOME_UNKNOWN' } });
   });
 });
