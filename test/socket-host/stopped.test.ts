@@ -84,23 +84,21 @@ const ends: [number, Account['status'], string][] = [
 ];
 
 describe.each(ends)('an account that WhatsApp refused with %i', (code, status, statusReason) => {
-  it('does not log in again when it could not be given up at once', async () => {
-    const { failed } = fail(async () => (await stands()) === status, 'once');
-    refuseAll(code);
-    await released();
-    expect(failed()).toBe(true);
-    expect(logins).toBe(1);
-    expect(await gateway.readAccount(account.id)).toMatchObject({ status, statusReason });
-  }, 30_000);
-
-  it('does not log in again when its status could not be written at once', async () => {
-    const { failed } = fail(async () => logins > 0, 'once');
-    refuseAll(code);
-    await released();
-    expect(failed()).toBe(true);
-    expect(logins).toBe(1);
-    expect(await gateway.readAccount(account.id)).toMatchObject({ status, statusReason });
-  }, 30_000);
+  it.each<[string, () => Promise<boolean>]>([
+    ['it could not be given up', async () => (await stands()) === status],
+    ['its status could not be written', async () => logins > 0],
+  ])(
+    'does not log in again when %s at once',
+    async (_what, when) => {
+      const { failed } = fail(when, 'once');
+      refuseAll(code);
+      await released();
+      expect(failed()).toBe(true);
+      expect(logins).toBe(1);
+      expect(await gateway.readAccount(account.id)).toMatchObject({ status, statusReason });
+    },
+    30_000,
+  );
 
   it('does not log in again when its host died before it gave the account up, but when it is asked to', async () => {
     const { failed } = fail(async () => (await stands()) === status, 'from then on');
