@@ -10,6 +10,11 @@ export const deadAfterMs = 10_000;
 /** The best host of an account claims it at once, any other after this. */
 export const secondChoiceAfterMs = 5000;
 
+/** Seconds between SIGTERM and SIGKILL of a host: its task's stopTimeout, of which Fargate allows 120. */
+export const killedAfterSec = 110;
+/** Seconds of them in which a host gives its accounts up, DRAIN_SEC; the rest is for removing its heartbeat and inbox. */
+export const drainSec = killedAfterSec - 5;
+
 /** Hosts by their claim to an account, best first; the same on every host, and a lost host moves only its own accounts. */
 export function rendezvous(hostIds: readonly string[], accountId: string): string[] {
   return hostIds

@@ -1,15 +1,6 @@
 import { z } from 'zod';
 
 /**
- * Seconds a host has between SIGTERM and SIGKILL: the task's stopTimeout, and less a margin the host's DRAIN_SEC.
- * Fargate's cap for stopTimeout is 120.
- */
-export const drainSec = 110;
-
-/** Seconds of them the host keeps for removing its heartbeat and inbox after its accounts are given up. */
-export const drainMarginSec = 5;
-
-/**
  * Accounts a host with one vCPU is aimed at, and no host more: the process works on one core. At the default pace, 175 messages an hour each
  * (whatsapp.md), 1,000 accounts send 49 messages a second at most, for 10 ms of CPU a message to a new number (docs/benchmarks.md): half a
  * core. The rest is for the TLS of real AWS and for taking over a dead host's accounts, 20 ms a connection.

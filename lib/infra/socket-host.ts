@@ -22,6 +22,7 @@ import {
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { FilterPattern, LogGroup, MetricFilter, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
+import { drainSec, killedAfterSec } from '../domain/ownership.ts';
 import { type Alarms, functionMetric } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { projectRoot, type SharedEnvironment } from './function.ts';
@@ -29,7 +30,7 @@ import { hostMemoryEnvironment } from './host-memory.ts';
 import type { RunTimeQueues } from './lanes.ts';
 import type { Network } from './network.ts';
 import type { WorkQueue } from './queues.ts';
-import { drainMarginSec, drainSec, metricNamespace, physicalName, type Settings } from './settings.ts';
+import { metricNamespace, physicalName, type Settings } from './settings.ts';
 import { acknowledge, type Worker } from './worker.ts';
 
 const metricsPort = 9464;
@@ -150,12 +151,12 @@ export class SocketHost extends Construct implements Worker {
       linuxParameters: linux,
       // One socket an account, one more while it moves.
       ulimits: [{ name: UlimitName.NOFILE, softLimit: 65_535, hardLimit: 65_535 }],
-      stopTimeout: Duration.seconds(drainSec),
+      stopTimeout: Duration.seconds(killedAfterSec),
       logging: LogDrivers.awsLogs({ logGroup: this.logs, streamPrefix: 'host' }),
       environment: {
         ...environment,
         HOST_DATA_DIR: dataDir,
-        DRAIN_SEC: String(drainSec - drainMarginSec),
+        DRAIN_SEC: String(drainSec),
         AUTH_CACHE_MB: String(settings.authCacheMiB),
         RECONNECT_BASE_MS: String(settings.reconnectBaseMs),
         INBOUND_BATCH_MS: String(settings.inboundBatchMs),

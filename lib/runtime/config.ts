@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { drainSec } from '../domain/ownership.ts';
 import { standardScheduleSec } from '../domain/webhooks/schedule.ts';
 
 const shared = {
@@ -48,7 +49,7 @@ const hostSchema = z.object({
   RECONNECT_BASE_MS: z.coerce.number().int().min(100).max(60_000).default(2000),
   /** Messages of one chat that come within so many ms of each other are told as one event, after five times that at most; 0: each by itself. */
   INBOUND_BATCH_MS: z.coerce.number().int().min(0).max(60_000).default(2000),
-  DRAIN_SEC: z.coerce.number().int().min(1).max(115).default(110),
+  DRAIN_SEC: z.coerce.number().int().min(1).max(drainSec).default(drainSec),
 });
 
 export type FunctionConfig = z.infer<typeof functionSchema>;

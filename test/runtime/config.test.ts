@@ -1,0 +1,27 @@
+import { describe, expect, test } from 'vitest';
+import { hostConfig } from '../../lib/runtime/config.ts';
+
+const env = {
+  STAGE: 'prod',
+  TABLE_NAME: 'table',
+  PAGES_BUCKET: 'pages',
+  AUTH_BUCKET: 'auth',
+  FEED_QUEUE_URL: 'https://sqs.eu-central-1.amazonaws.com/000000000000/feed',
+  LANE_PREFIX: 'lane-',
+  INBOX_PREFIX: 'inbox-',
+  LANE_DLQ_ARN: 'arn:aws:sqs:eu-central-1:000000000000:dlq',
+};
+
+describe('the environment of a host', () => {
+  test.each([['DRAIN_SEC', 105]] as const)('without %s it is %d', (name, value) => {
+    expect(hostConfig(env)[name]).toBe(value);
+  });
+
+  test.each([
+    // ECS kills the task after 110 s, and the heartbeat and the inbox have to go before that.
+    ['DRAIN_SEC', '106'],
+    ['DRAIN_SEC', '0'],
+  ])('%s=%s is refused by name', (name, value) => {
+    expect(() => hostConfig({ ...env, [name]: value })).toThrow(`The environment is not complete: ${name}: `);
+  });
+});
