@@ -15,7 +15,7 @@ export interface Cache {
   dump(account: string, except: ReadonlySet<string>): KeyRecord[];
   count(account: string): number;
   dropAccount(account: string): void;
-  /** The keys take more than `maxBytes`: this host should take no more accounts and give some up. Takes microseconds. */
+  /** The keys take more than `maxBytes`: this host should take no more accounts; those it has may grow by a quarter. Takes microseconds. */
   full(): boolean;
   /** Removes the file too: each start has one of its own, and keys need not lie about. */
   close(): void;
