@@ -4,7 +4,7 @@ import { keys } from '../../lib/aws/keys.ts';
 import type { Account } from '../../lib/domain/account.ts';
 import type { Contract } from '../../lib/domain/contract.ts';
 import type { Message } from '../../lib/domain/message.ts';
-import { type FeedWorld, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
+import { type FeedWorld, rowsTo, startFeedWorld, tenantId } from '../feed/feed-world.ts';
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;

@@ -4,7 +4,7 @@ import { sweepStarts } from '../../functions/sweep/unfinished.ts';
 import { listHosts, retireHost } from '../../lib/aws/hosts.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { claimAccount } from '../../lib/aws/ownership.ts';
-import { type FeedWorld, gate, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
+import { type FeedWorld, gate, rowsTo, startFeedWorld, tenantId } from '../feed/feed-world.ts';
 
 describe('the sweep', () => {
   let world: FeedWorld;
