@@ -158,6 +158,7 @@ export class SocketHost extends Construct implements Worker {
         HOST_DATA_DIR: dataDir,
         DRAIN_SEC: String(drainSec),
         AUTH_CACHE_MB: String(settings.authCacheMiB),
+        CONNECTS_PER_SEC: String(settings.connectsPerSec),
         RECONNECT_BASE_MS: String(settings.reconnectBaseMs),
         INBOUND_BATCH_MS: String(settings.inboundBatchMs),
         ...hostMemoryEnvironment(settings.hostMemoryMiB),

@@ -65,6 +65,8 @@ describe('settings', () => {
     ['accountsPerHost', '5000', 'accountsPerHost: '],
     // A host takes 2,000: with all of them full the average would never be above the aim, and no host be added.
     ['accountsPerHost', '2000', 'accountsPerHost: '],
+    ['connectsPerSec', '0', 'connectsPerSec: '],
+    ['connectsPerSec', '101', 'connectsPerSec: '],
     // A delivery's first attempt is made at once; a wait before it would be ignored.
     ['webhookScheduleSec', '5,60', 'webhookScheduleSec: must be 0 and up to nineteen more whole numbers'],
   ])('%s=%s is refused with its reason', (name, value, reason) => {

@@ -40,13 +40,14 @@ describe('the task', () => {
     expect(Metadata['paceline:entry']).toBe('socket-host/main.ts');
   });
 
-  test('tells the host how long to wait between its tries to connect', () => {
-    expect(task().container.Environment).toContainEqual({ Name: 'RECONNECT_BASE_MS', Value: '2000' });
-    const slower = synthesize({ stage: 'qa', reconnectBaseMs: '5000' });
-    slower.service.hasResourceProperties('AWS::ECS::TaskDefinition', {
-      ContainerDefinitions: [
-        Match.objectLike({ Environment: Match.arrayWith([{ Name: 'RECONNECT_BASE_MS', Value: '5000' }]) }),
-      ],
+  test.each([
+    ['reconnectBaseMs', '5000', 'RECONNECT_BASE_MS', '2000'],
+    ['connectsPerSec', '25', 'CONNECTS_PER_SEC', '10'],
+  ])('tells the host %s=%s as %s, else %s', (setting, value, Name, Value) => {
+    expect(task().container.Environment).toContainEqual({ Name, Value });
+    const { service } = synthesize({ stage: 'qa', [setting]: value });
+    service.hasResourceProperties('AWS::ECS::TaskDefinition', {
+      ContainerDefinitions: [Match.objectLike({ Environment: Match.arrayWith([{ Name, Value: value }]) })],
     });
   });
 
