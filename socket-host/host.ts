@@ -29,8 +29,6 @@ import { SentMessages } from './sent-messages.ts';
 import type { TransportFactory } from './transport.ts';
 import { turns, turnsAbreast } from './turns.ts';
 
-/** Accounts one host holds at most; more need another host. */
-const maxAccounts = 2_000;
 /** Accounts whose keys are read at a time: each takes several times their size while it is, and what all took together is not given back. */
 const loadsAtOnce = 4;
 
@@ -143,7 +141,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     accounts.set(account.id, runner);
     runner.look();
   };
-  const room = (): number => (draining || cache.full() ? 0 : Math.max(0, maxAccounts - accounts.size));
+  const room = (): number => (draining || cache.full() ? 0 : Math.max(0, config.MAX_ACCOUNTS - accounts.size));
   const fleet = new Fleet(deps);
   const handover = new Handover(deps, fleet, () => [...accounts.values()]);
   const placement = new Placement(deps, fleet, {

@@ -10,6 +10,9 @@ export const deadAfterMs = 10_000;
 /** The best host of an account claims it at once, any other after this. */
 export const secondChoiceAfterMs = 5000;
 
+/** Accounts one host holds at most, whatever its memory: it works on one core. More need another host. */
+export const mostAccounts = 2_000;
+
 /** Seconds between SIGTERM and SIGKILL of a host: its task's stopTimeout, of which Fargate allows 120. */
 export const killedAfterSec = 110;
 /** Seconds of them in which a host gives its accounts up, DRAIN_SEC; the rest is for removing its heartbeat and inbox. */

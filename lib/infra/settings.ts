@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { accountsIn } from './host-memory.ts';
 
 /**
  * Accounts a host with one vCPU is aimed at, and no host more: the process works on one core. At the default pace, 175 messages an hour each
@@ -6,8 +7,9 @@ import { z } from 'zod';
  * core. The rest is for the TLS of real AWS and for taking over a dead host's accounts, 20 ms a connection.
  */
 const accountsPerVcpu = 1_000;
-/** Below the 2,000 at which a host takes no more (socket-host/host.ts): with all of them full the average has to be above the aim. */
-const maxAccountsPerHost = 1_800;
+
+/** Accounts a host may be aimed at, by its memory: below what it takes, as with all hosts full the average has to be above the aim. */
+const mostAimedAt = (memoryMiB: number): number => Math.floor(accountsIn(memoryMiB) * 0.9);
 
 const count = z.coerce.number().int().min(0).max(100);
 
@@ -34,7 +36,7 @@ const given = z.object({
   /** What the keys of a host's accounts may take of its disk, of which a task has 20 GB (socket-host/auth/cache.ts). */
   authCacheMiB: z.coerce.number().int().min(64).max(12_000).default(4096),
   /** Accounts on one host, on average, that the autoscaling aims at. */
-  accountsPerHost: z.coerce.number().int().min(10).max(maxAccountsPerHost).optional(),
+  accountsPerHost: z.coerce.number().int().min(10).optional(),
   /** Fargate Spot, about a third of the price: all hosts, or all but the first where there are always two or more. */
   spot: z.stringbool().or(z.boolean()).default(false),
   /** Wait before an account's second try to connect again, doubling from there to 60 s. */
@@ -72,6 +74,17 @@ const schema = given
   .refine(({ hostCpu, hostMemoryMiB }) => hostMemoryMiB >= hostCpu * 2 && hostMemoryMiB <= hostCpu * 8, {
     path: ['hostMemoryMiB'],
     message: 'must be 2 to 8 times hostCpu (Fargate has no other sizes)',
+    // What a host takes follows from it.
+    abort: true,
+  })
+  .superRefine(({ accountsPerHost, hostMemoryMiB }, context) => {
+    const most = mostAimedAt(hostMemoryMiB);
+    if (accountsPerHost <= most) return;
+    context.addIssue({
+      code: 'custom',
+      path: ['accountsPerHost'],
+      message: `must be at most ${most}, 90 % of the ${accountsIn(hostMemoryMiB)} accounts that a host with ${hostMemoryMiB} MiB takes`,
+    });
   });
 
 /** What a deployment may choose, each a context value: `-c stage=prod -c egress=nat-eip`. */

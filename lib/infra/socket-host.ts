@@ -26,7 +26,7 @@ import { drainSec, killedAfterSec } from '../domain/ownership.ts';
 import { type Alarms, functionMetric } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { projectRoot, type SharedEnvironment } from './function.ts';
-import { hostMemoryEnvironment } from './host-memory.ts';
+import { accountsIn, hostMemoryEnvironment } from './host-memory.ts';
 import type { RunTimeQueues } from './lanes.ts';
 import type { Network } from './network.ts';
 import type { WorkQueue } from './queues.ts';
@@ -157,6 +157,7 @@ export class SocketHost extends Construct implements Worker {
         ...environment,
         HOST_DATA_DIR: dataDir,
         DRAIN_SEC: String(drainSec),
+        MAX_ACCOUNTS: String(accountsIn(settings.hostMemoryMiB)),
         AUTH_CACHE_MB: String(settings.authCacheMiB),
         CONNECTS_PER_SEC: String(settings.connectsPerSec),
         RECONNECT_BASE_MS: String(settings.reconnectBaseMs),

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { drainSec } from '../domain/ownership.ts';
+import { drainSec, mostAccounts } from '../domain/ownership.ts';
 import { standardScheduleSec } from '../domain/webhooks/schedule.ts';
 
 const shared = {
@@ -42,6 +42,8 @@ const hostSchema = z.object({
   HOST_DATA_DIR: z.string().default('/tmp/paceline-host'),
   /** What the host's key cache may take below HOST_DATA_DIR before it accepts no more accounts, in MiB; the file ends at 1.25 times this. */
   AUTH_CACHE_MB: z.coerce.number().int().min(1).max(1_000_000).default(4096),
+  /** With so many accounts the host claims no more; how many its memory bears says lib/infra/host-memory.ts. */
+  MAX_ACCOUNTS: z.coerce.number().int().min(1).default(mostAccounts),
   METRICS_PORT: z.coerce.number().int().min(0).max(65535).optional(),
   /** Connections a host opens per second at most, so that an outage does not end in a stampede. */
   CONNECTS_PER_SEC: z.coerce.number().positive().max(1000).default(10),

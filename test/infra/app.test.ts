@@ -62,15 +62,39 @@ describe('settings', () => {
     ['hostCpu', '300', 'hostCpu: '],
     ['hostMemoryMiB', '100', 'hostMemoryMiB: must be 2 to 8 times hostCpu'],
     ['maxHosts', '0', 'maxHosts: must not be below hosts'],
-    ['accountsPerHost', '5000', 'accountsPerHost: '],
-    // A host takes 2,000: with all of them full the average would never be above the aim, and no host be added.
-    ['accountsPerHost', '2000', 'accountsPerHost: '],
+    ['accountsPerHost', '9', 'accountsPerHost: '],
+    // A host of 1,024 MiB takes 1,024: with all of them full the average would never be above the aim, and no host be added.
+    [
+      'accountsPerHost',
+      '922',
+      'accountsPerHost: must be at most 921, 90 % of the 1024 accounts that a host with 1024 MiB takes',
+    ],
     ['connectsPerSec', '0', 'connectsPerSec: '],
     ['connectsPerSec', '101', 'connectsPerSec: '],
     // A delivery's first attempt is made at once; a wait before it would be ignored.
     ['webhookScheduleSec', '5,60', 'webhookScheduleSec: must be 0 and up to nineteen more whole numbers'],
   ])('%s=%s is refused with its reason', (name, value, reason) => {
     expect(() => buildApp({ context: { ...unbundled, [name]: value }, outdir })).toThrow(reason);
+  });
+
+  test.each([
+    ['256', '512', '460', '461'],
+    ['512', '1024', '921', '922'],
+    ['1024', '4096', '1800', '1801'],
+  ])(
+    'hostCpu=%s and hostMemoryMiB=%s let the autoscaling aim at %s accounts a host, not at %s',
+    (hostCpu, hostMemoryMiB, most, more) => {
+      const aiming = (accountsPerHost: string) => () =>
+        buildApp({ context: { ...unbundled, hostCpu, hostMemoryMiB, accountsPerHost }, outdir });
+      expect(aiming(most)).not.toThrow();
+      expect(aiming(more)).toThrow(`accountsPerHost: must be at most ${most}, 90 % of`);
+    },
+  );
+
+  test('a memory that Fargate has not is the only thing named, whatever follows from it', () => {
+    expect(() => buildApp({ context: { ...unbundled, hostMemoryMiB: '100' }, outdir })).toThrow(
+      /^A setting is not valid: hostMemoryMiB: [^;]*$/,
+    );
   });
 });
 

@@ -51,24 +51,27 @@ describe('the task', () => {
     });
   });
 
-  test('bounds the heap by a quarter of its memory, so that garbage does not pile up', () => {
-    const { container } = task();
-    expect(container.Environment).toContainEqual({
-      Name: 'NODE_OPTIONS',
-      Value: '--max-old-space-size=256 --max-semi-space-size=4',
-    });
-    expect(container.Environment).toContainEqual({ Name: 'MALLOC_ARENA_MAX', Value: '2' });
-    const larger = synthesize({ stage: 'qa', hostCpu: '1024', hostMemoryMiB: '4096' });
-    larger.service.hasResourceProperties('AWS::ECS::TaskDefinition', {
-      ContainerDefinitions: [
-        Match.objectLike({
-          Environment: Match.arrayWith([
-            { Name: 'NODE_OPTIONS', Value: '--max-old-space-size=1024 --max-semi-space-size=4' },
-          ]),
-        }),
-      ],
-    });
+  test('keeps the allocator from an arena a thread', () => {
+    expect(task().container.Environment).toContainEqual({ Name: 'MALLOC_ARENA_MAX', Value: '2' });
   });
+
+  test.each([
+    ['256', '512', 192, '512'],
+    ['512', '1024', 256, '1024'],
+    ['1024', '4096', 1024, '2000'],
+  ])(
+    'with hostCpu=%s and hostMemoryMiB=%s it has a heap of %i MiB and takes %s accounts',
+    (hostCpu, hostMemoryMiB, heapMiB, accounts) => {
+      const { service } = synthesize({ stage: 'qa', hostCpu, hostMemoryMiB });
+      const [resource] = Object.values(service.findResources('AWS::ECS::TaskDefinition'));
+      const { Environment } = resource?.Properties.ContainerDefinitions[0] ?? {};
+      expect(Environment).toContainEqual({
+        Name: 'NODE_OPTIONS',
+        Value: `--max-old-space-size=${heapMiB} --max-semi-space-size=4`,
+      });
+      expect(Environment).toContainEqual({ Name: 'MAX_ACCOUNTS', Value: accounts });
+    },
+  );
 
   test('counts as started when the host answers /health, except locally, where ports are free ones', () => {
     const { container } = task();

@@ -13,7 +13,10 @@ const env = {
 };
 
 describe('the environment of a host', () => {
-  test.each([['DRAIN_SEC', 105]] as const)('without %s it is %d', (name, value) => {
+  test.each([
+    ['DRAIN_SEC', 105],
+    ['MAX_ACCOUNTS', 2000],
+  ] as const)('without %s it is %d', (name, value) => {
     expect(hostConfig(env)[name]).toBe(value);
   });
 
@@ -21,6 +24,8 @@ describe('the environment of a host', () => {
     // ECS kills the task after 110 s, and the heartbeat and the inbox have to go before that.
     ['DRAIN_SEC', '106'],
     ['DRAIN_SEC', '0'],
+    ['MAX_ACCOUNTS', '0'],
+    ['MAX_ACCOUNTS', 'many'],
   ])('%s=%s is refused by name', (name, value) => {
     expect(() => hostConfig({ ...env, [name]: value })).toThrow(`The environment is not complete: ${name}: `);
   });

@@ -101,6 +101,26 @@ describe('a host that ends', () => {
   }, 20_000);
 });
 
+describe('a host that is full', () => {
+  it('with MAX_ACCOUNTS claims no more; the next host takes what is left', async () => {
+    const gateway = await startGateway(systemClock);
+    try {
+      gateway.emulators.env.MAX_ACCOUNTS = '2';
+      const first = await gateway.host();
+      const held = await accounts(gateway, 2);
+      await until('it holds two', async () => (await ownersOf(gateway, held)).every((owner) => owner === first.id));
+      const [left = ''] = await accounts(gateway, 1);
+      // Longer than any host leaves an account that it may take.
+      await systemClock.sleep(6_000);
+      expect(await ownersOf(gateway, [left])).toEqual([undefined]);
+      const second = await gateway.host();
+      await until('it is held', async () => (await gateway.readHot(left))?.owner === second.id, 10_000);
+    } finally {
+      await gateway.stop();
+    }
+  }, 30_000);
+});
+
 describe('a message that ends its host each time', () => {
   let gateway: Gateway;
   beforeEach(async () => {
