@@ -1,5 +1,6 @@
 import { z } from '@hono/zod-openapi';
 import { accountStatuses } from '../../../lib/domain/account.ts';
+import { idleWarning, slowWarning } from '../../../lib/domain/connection-check.ts';
 import { checkPolicy, defaultPolicy } from '../../../lib/domain/pacing.ts';
 import { defined, isoTime, maybeTime } from '../openapi.ts';
 import { nameOf, notBuilt } from './input.ts';
@@ -111,7 +112,11 @@ export const accountSchema = z
     optOutReply: z.boolean(),
     proxy: z.null(),
     lanes: z.object({ express: z.int(), bulk: z.int() }).openapi({ description: 'Messages waiting in each lane.' }),
-    warnings: z.array(z.string()),
+    warnings: z.array(z.string()).openapi({
+      description:
+        'What the checks of the connection found and what still holds, each a sentence; it goes by itself and stops nothing: ' +
+        `"${slowWarning}", "${idleWarning}"`,
+    }),
     createdAt: isoTime,
   })
   .openapi('Account');
