@@ -123,7 +123,7 @@ export class AccountRunner {
       record: this.record,
       links: this.links,
       receipts: this.receipts,
-      kept: this.sender.kept,
+      kept: this.sender.outcomes.kept,
       inbound: this.inbound,
       events: this.events,
       mayAct: () => this.mayAct(),
@@ -346,7 +346,7 @@ export class AccountRunner {
     this.links.end();
     this.inbound.abandon();
     // Receipts that wait for an outcome nobody writes any more are given back.
-    this.sender.kept.settle(undefined);
+    this.sender.outcomes.kept.settle(undefined);
     this.connection.live?.abort();
     this.turns.cancel();
     this.halting.abort();

@@ -96,7 +96,7 @@ export class ConnectionClose {
     }
     this.last ??= 'ours';
     await this.needs.closeSession({});
-    const sends = this.needs.sender.settledSends;
+    const sends = this.needs.sender.outcomes.count;
     this.needs.wait(this.history.nextWaitMs(sends > this.sendsSeen));
     this.sendsSeen = sends;
   }

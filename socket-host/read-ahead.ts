@@ -1,6 +1,8 @@
 import type { LaneEntry } from '../lib/aws/lanes.ts';
 import { type ForSend, readForSend } from '../lib/aws/messages.ts';
 import type { Table } from '../lib/aws/table.ts';
+import type { Lids } from './admission.ts';
+import type { TransportSession } from './transport.ts';
 
 /** Entries read at once: as many as one receive gives. */
 const atOnce = 10;
@@ -24,9 +26,13 @@ export class ReadAhead {
     this.known.clear();
   }
 
-  /** Numbers of messages that have been read and not asked for yet. */
-  numbers(): string[] {
-    return [...this.known.values()].flatMap(({ message }) => (message === undefined ? [] : [message.to]));
+  /** LIDs of whom is written to now; with `all`, of those too whose messages have been read and not asked for yet. */
+  lids(to: string, session: Pick<TransportSession, 'lidOf'>, all: boolean): Lids {
+    const others = () => (all ? [...this.known.values()] : []);
+    return {
+      own: session.lidOf(to),
+      next: () => others().flatMap(({ message }) => (message && session.lidOf(message.to)) ?? []),
+    };
   }
 
   /** `upcoming` are those that will be asked for next, `stops` the account's number of stops as known now. */

@@ -1,3 +1,4 @@
+import { isRunning } from '../lib/aws/messages.ts';
 import { outcomeUnknownAfterMs } from '../lib/aws/outcome-unknown.ts';
 import type { Hold } from '../lib/aws/ownership.ts';
 import type { Account, AccountHot } from '../lib/domain/account.ts';
@@ -5,7 +6,7 @@ import type { Message } from '../lib/domain/message.ts';
 import type { PacePlan } from '../lib/domain/pacing.ts';
 import type { TimedReceipt } from '../lib/domain/receipts.ts';
 import { Bell } from '../lib/runtime/clock.ts';
-import { Admission, type Lids } from './admission.ts';
+import { Admission, type Admitted, type Lids } from './admission.ts';
 import type { HostDeps } from './deps.ts';
 import { EndingContracts } from './ending-contracts.ts';
 import { LaneReader, type Taken } from './lane-reader.ts';
@@ -78,7 +79,7 @@ export class SendLoop {
 
   /** `KeptOutcome.join`; what has joined is waited for no longer. */
   join(messageId: string, receipts: TimedReceipt[]): Promise<boolean> | undefined {
-    const joined = this.sender.kept.join(messageId, receipts);
+    const joined = this.sender.outcomes.kept.join(messageId, receipts);
     if (joined !== undefined) this.bell.ring();
     return joined;
   }
@@ -99,7 +100,7 @@ export class SendLoop {
       return await this.send(session, signal);
     } finally {
       // The next connection may be long in coming.
-      await this.sender.writeOutcome().catch((error: unknown) => this.deps.failed('outcome', error));
+      await this.sender.outcomes.write().catch((error: unknown) => this.deps.failed('outcome', error));
     }
   }
 
@@ -151,15 +152,15 @@ export class SendLoop {
     const { clock } = this.deps;
     if (this.stock.stale) await this.stock.refresh();
     const waitMs = this.hasWork ? this.pacer.waitMs : Number.POSITIVE_INFINITY;
-    const holdMs = Math.min(this.sender.kept.holdMs, waitMs - writeMs);
+    const holdMs = Math.min(this.sender.outcomes.kept.holdMs, waitMs - writeMs);
     if (holdMs > 0) {
       await this.bell.wait(clock, holdMs, signal);
       return undefined;
     }
     const goesOn = waitMs <= 0 && (this.lanes.hasNext || (await this.glance()));
-    if (!goesOn && !(await this.sender.writeOutcome())) return 'fenced';
+    if (!goesOn && !(await this.sender.outcomes.write())) return 'fenced';
     if (this.ending.due) {
-      if (!(await this.sender.writeOutcome())) return 'fenced';
+      if (!(await this.sender.outcomes.write())) return 'fenced';
       if (await this.ending.anyComplete()) await this.stock.askFeed('feed');
     }
     if (!this.hasWork) return await this.rest(signal);
@@ -200,7 +201,7 @@ export class SendLoop {
 
   /** Whether a next message is there at once, so that an outcome that is kept can go with its claim. */
   private async glance(): Promise<boolean> {
-    if (this.sender.kept.outcome === undefined) return false;
+    if (this.sender.outcomes.kept.outcome === undefined) return false;
     return await this.lanes.glance(this.stock.counts, this.pacer.ahead).catch((error: unknown) => {
       this.deps.failed('receive', error);
       return false;
@@ -237,7 +238,9 @@ export class SendLoop {
       return undefined;
     }
     if (text === undefined) return await this.withdraw(taken, message, 'EXPIRED');
-    if (clock.nowMs() - (message.openSince ?? clock.nowMs()) > outcomeUnknownAfterMs) {
+    const { openSince = clock.nowMs() } = message;
+    // A device linked since would send it as somebody else's.
+    if (clock.nowMs() - openSince > outcomeUnknownAfterMs || openSince < (this.pacer.account.linkedAt ?? 0)) {
       await this.withdrawal.giveUp(taken, message);
       this.worked = true;
       return undefined;
@@ -250,7 +253,7 @@ export class SendLoop {
       this.lanes.putBack(taken);
       return undefined;
     }
-    const claimed = await this.admission.claim(message, planned.next, read, this.lids(message.to, session));
+    const claimed = await this.admission.claim(message, planned.next, read, this.lids(message, session));
     switch (claimed.kind) {
       case 'claimed':
         break;
@@ -275,10 +278,9 @@ export class SendLoop {
     return end;
   }
 
-  /** Of whom is written to now; and, while nothing paces the account, of those who follow within moments. */
-  private lids(to: string, session: TransportSession): Lids {
-    const next = () => (this.pacer.policy === undefined ? this.ahead.numbers() : []);
-    return { own: session.lidOf(to), next: () => next().flatMap((number) => session.lidOf(number) ?? []) };
+  /** While nothing paces the account, of those too who follow within moments. */
+  private lids({ to }: Message, session: TransportSession): Lids {
+    return this.ahead.lids(to, session, this.pacer.policy === undefined);
   }
 
   /** Until `atMs`, or the signal. An outcome that is kept is written on the way, unless it can go with the claim. False: fenced. */
@@ -287,9 +289,9 @@ export class SendLoop {
     for (;;) {
       const leftMs = atMs - clock.nowMs();
       if (leftMs <= 0 || signal.aborted) return true;
-      const { outcome, holdMs } = this.sender.kept;
+      const { outcome, holdMs } = this.sender.outcomes.kept;
       if (outcome !== undefined && holdMs <= 0 && leftMs > writeMs) {
-        if (!(await this.sender.writeOutcome())) return false;
+        if (!(await this.sender.outcomes.write())) return false;
       } else await this.bell.wait(clock, holdMs > 0 ? Math.min(leftMs, holdMs) : leftMs, signal);
     }
   }
@@ -364,16 +366,24 @@ export class SendLoop {
     const planned = this.pacer.plan(left.text);
     await clock.sleep(planned.startAt - clock.nowMs(), signal);
     if (signal.aborted) return 'stopped';
-    // On the list by number from then on, which the claim finds.
-    await this.admission.suppressIfOptedOut(left.message, this.lids(left.message.to, session));
-    const claimed = await this.sender.claim(left.message, planned.next);
-    // Opted out since: it is not sent again, and whether the first time reached WhatsApp nobody can tell.
-    if (claimed.kind === 'suppressed') await this.sender.abandon();
+    const { stops } = this.admission;
+    const running = await isRunning(this.deps.table, left.message);
+    const lids = this.lids(left.message, session);
+    const claimed = await this.admission.claim(left.message, planned.next, { running, stops }, lids);
+    if (claimed.kind === 'fenced') return 'fenced';
     // A receipt that came meanwhile has settled it, which the totals lack.
     if (claimed.kind === 'stale') await this.sender.leftOver();
-    if (claimed.kind !== 'claimed') return claimed.kind === 'fenced' ? 'fenced' : undefined;
+    if (claimed.kind === 'instead') await this.notAgain(left.message, claimed.to);
+    if (claimed.kind !== 'claimed') return undefined;
     this.pacer.claimed(planned);
     return await this.sendOne(session, claimed.message, left.text, left.suspect ? { ...planned, wireAt: 0 } : planned);
+  }
+
+  /** Its contract was stopped since, or the person has opted out: whether the first time reached WhatsApp nobody may be able to tell. */
+  private async notAgain(message: Message, to: Extract<Admitted, { kind: 'instead' }>['to']): Promise<void> {
+    if (to === 'SUPPRESSED') await this.sender.abandon();
+    else await this.sender.layAside(message, this.deps.clock.nowMs());
+    this.worked = true;
   }
 
   /** The message leaves the lane unsent; the loop goes on. */

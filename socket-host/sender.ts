@@ -1,42 +1,17 @@
-import { goesOn } from '../lib/aws/contracts.ts';
-import {
-  afterStep,
-  type ClaimResult,
-  claim,
-  moveMessage,
-  readHot,
-  readMessage,
-  readText,
-  type Step,
-  takeSteps,
-} from '../lib/aws/messages.ts';
+import { afterStep, type ClaimResult, claim, readHot, readMessage, readText, type Step } from '../lib/aws/messages.ts';
 import { outcomeUnknown, outcomeUnknownAfterMs } from '../lib/aws/outcome-unknown.ts';
 import { flushTotals, type Hold, type Totals } from '../lib/aws/ownership.ts';
-import { ConditionFailed } from '../lib/aws/table.ts';
 import type { InHand } from '../lib/domain/account.ts';
-import {
-  crashedHost,
-  endedMeanwhile,
-  isFinal,
-  type Message,
-  type MessageError,
-  type MessageState,
-  maxCrashes,
-} from '../lib/domain/message.ts';
+import { crashedHost, isFinal, type Message, type MessageError, maxCrashes } from '../lib/domain/message.ts';
 import type { PaceState } from '../lib/domain/pacing.ts';
 import { asideMs, classifyAck, triesInARow } from '../lib/domain/send-outcome.ts';
 import type { HostDeps } from './deps.ts';
-import { KeptOutcome } from './kept-outcome.ts';
 import { codeLabel } from './metrics.ts';
-import type { Receipts } from './receipts.ts';
+import { type Companions, Outcomes, type Settled } from './outcomes.ts';
 import { type Ack, type TransportSession, Unanswered } from './transport.ts';
-import { UntoldTotals } from './untold-totals.ts';
 
 /** No ack within this time: reconnect, drain, send the same id again (design.md, Send). */
 const ackTimeoutMs = 20_000;
-
-/** The account's receipts, which go with outcomes where they can. */
-type Companions = Pick<Receipts, 'along' | 'outcomeKept'>;
 
 /** What must be sent again. `suspect`: hosts have died over it, so it is tried while no other suspect is. */
 export interface LeftOver {
@@ -46,7 +21,7 @@ export interface LeftOver {
 }
 
 /** `open`: its fate is not known yet; it stays in hand and the connection must be renewed. */
-export type SendResult = { kind: 'settled'; retryAtMs?: number } | { kind: 'open' } | { kind: 'fenced' };
+export type SendResult = Settled | { kind: 'open' };
 
 /**
  * The message in hand: claimed, sent, settled. At most one per account, named by the account's hot item, so that a new owner finds it.
@@ -64,16 +39,15 @@ export class Sender {
   /** See AccountHot. */
   private readonly authHead: () => number | undefined;
   private inHand: InHand | undefined;
+  /** The nonce of a claim of which it is known that no try of its sending has left this process. */
+  private unsent: string | undefined;
   /** What the last owner left in hand. */
   private readonly inherited: InHand | undefined;
   private crashes = 0;
   /** Of a claim that had no answer yet: the totals it carried, what was in hand before it, and whether the fate of that was open. */
   private unsure: { totals: Totals; before: InHand | undefined; open: boolean } | undefined;
-  private sends = 0;
   private settled = false;
-  /** The outcome of the message in hand, acked but not in the table yet. */
-  readonly kept: KeptOutcome;
-  private readonly totals = new UntoldTotals();
+  readonly outcomes: Outcomes;
   /** A flush that had no answer: the totals it carried, and the message in hand it took from the account's item. */
   private unsureFlush: { totals: Totals; settled: InHand } | undefined;
   private readonly refreshDevices = new Set<string>();
@@ -91,36 +65,36 @@ export class Sender {
     this.hold = hold;
     this.inHand = inHand;
     this.inherited = inHand;
-    this.kept = new KeptOutcome(deps.clock);
+    this.outcomes = new Outcomes(deps, receipts, (messageId) => {
+      // A later claim may have been tried meanwhile: then the one in hand is another.
+      if (this.inHand?.messageId === messageId) this.settled = true;
+    });
   }
 
   /** A message whose fate is open. */
   get openMessageId(): string | undefined {
     const id = this.settled ? undefined : this.inHand?.messageId;
-    return id === this.kept.outcome?.message.id ? undefined : id;
-  }
-
-  /** Sends that came to an outcome: a sign that the connection is good for something. */
-  get settledSends(): number {
-    return this.sends;
+    return id === this.outcomes.kept.outcome?.message.id ? undefined : id;
   }
 
   /** Whether the account's item lacks something. */
   get dirty(): boolean {
-    return this.settled || this.kept.outcome !== undefined || this.totals.some;
+    return this.settled || this.outcomes.kept.outcome !== undefined || this.outcomes.totals.some;
   }
 
   /** Takes a message in hand and advances pacing; an outcome that was kept back is written with it. `stops`: see ClaimRequest. */
   async claim(message: Message, pace: PaceState, stops?: number): Promise<Exclude<ClaimResult, { kind: 'apart' }>> {
     if (!this.deps.lease.valid()) return { kind: 'fenced' };
     // A lane may hold a message twice; one transaction cannot.
-    if (this.kept.outcome?.message.id === message.id && !(await this.writeOutcome())) return { kind: 'fenced' };
+    if (this.outcomes.kept.outcome?.message.id === message.id && !(await this.outcomes.write()))
+      return { kind: 'fenced' };
     const nonce = this.deps.nonce();
     await this.learnOfFlush();
-    const totals = this.totals.now();
-    const before = { inHand: this.inHand, settled: this.settled };
+    const totals = this.outcomes.totals.now();
+    const before = { inHand: this.inHand, settled: this.settled, unsent: this.unsent };
+    const fresh = message.state === 'QUEUED' ? message.openSince === undefined : !this.mayHaveLeft(message);
     const unsure = { totals, before: this.inHand, open: this.openMessageId !== undefined };
-    const { outcome } = this.kept;
+    const { outcome } = this.outcomes.kept;
     const request = {
       message,
       host: this.hold.hostId,
@@ -137,6 +111,7 @@ export class Sender {
       // If the call fails we do not know whether it stood: then this is what is in hand, and `leftOver` finds out by the nonce.
       this.inHand = { messageId: message.id, contractId: message.contractId, nonce };
       this.settled = false;
+      this.unsent = fresh ? nonce : undefined;
       this.unsure = unsure;
       return claim(this.deps.table, request, together);
     };
@@ -144,65 +119,23 @@ export class Sender {
       outcome === undefined
         ? await take()
         : await this.receipts().along(
-            (riders) => this.kept.during(() => take([outcome, ...riders])),
+            (riders) => this.outcomes.kept.during(() => take([outcome, ...riders])),
             ({ kind }) => kind === 'claimed',
           );
-    if (outcome !== undefined && result.kind === 'claimed') this.wrote(afterStep(outcome), outcome);
+    if (outcome !== undefined && result.kind === 'claimed') this.outcomes.wrote(afterStep(outcome), outcome);
     if (result.kind === 'apart') {
       Object.assign(this, before);
       this.unsure = undefined;
-      if (!(await this.writeOutcome())) return { kind: 'fenced' };
+      if (!(await this.outcomes.write())) return { kind: 'fenced' };
       before.settled = true;
       result = await take();
       if (result.kind === 'apart') throw new Error('a claim alone cannot be apart from anything');
     }
     this.unsure = undefined;
     this.deps.metrics.claims.inc({ result: result.kind });
-    if (result.kind === 'claimed') this.totals.told(totals);
+    if (result.kind === 'claimed') this.outcomes.totals.told(totals);
     else Object.assign(this, before);
     return result;
-  }
-
-  /** Writes an outcome that was kept back for the next claim. False: the message is another's by now. */
-  async writeOutcome(): Promise<boolean> {
-    const { outcome } = this.kept;
-    if (outcome === undefined) return true;
-    if (!this.deps.lease.valid()) return false;
-    const { message, to } = outcome;
-    try {
-      this.wrote(await this.kept.during(() => this.move(outcome)), outcome);
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-      const now = await readMessage(this.deps.table, message.tenantId, message.id);
-      // A receipt was faster, or our own first try stood although its answer was lost.
-      if (now?.claim?.nonce !== message.claim?.nonce) return false;
-      this.wrote(now ?? message, now?.state === to ? outcome : undefined);
-    }
-    return true;
-  }
-
-  /** Receipts of other messages that wait for this go along; if any is not as was thought, the outcome goes alone. */
-  private async move(outcome: Step): Promise<Message> {
-    const { table } = this.deps;
-    const together = await this.receipts().along(async (riders) => {
-      if (riders.length === 0) return false;
-      try {
-        await takeSteps(table, [outcome, ...riders]);
-        return true;
-      } catch (error) {
-        if (!(error instanceof ConditionFailed)) throw error;
-        return false;
-      }
-    }, Boolean);
-    if (together) return afterStep(outcome);
-    return await moveMessage(table, outcome.message, outcome.to, outcome.change);
-  }
-
-  private wrote(moved: Message, written: Step | undefined): void {
-    this.deps.sent.put(moved);
-    // A later claim may have been tried meanwhile: then the one in hand is another.
-    if (this.inHand?.messageId === moved.id) this.settled = true;
-    this.kept.settle(written);
   }
 
   /** Sends a claimed message and writes its outcome. `courtesy` is the waiting and typing between lookup and wire, `onWire` told of the wire. */
@@ -216,11 +149,13 @@ export class Sender {
     const { clock, lease, metrics } = this.deps;
     if ((await session.lookup(message.to)) === false) {
       const error: MessageError = { code: 'NOT_ON_WHATSAPP', message: 'This number is not on WhatsApp.' };
-      return await this.settle(message, 'FAILED', { error });
+      return await this.outcomes.settle(message, 'FAILED', { error });
     }
     await courtesy();
     if (!lease.valid()) return { kind: 'fenced' };
     const startedMs = clock.monotonicMs();
+    const { unsent } = this;
+    this.unsent = undefined;
     let ack: Ack;
     try {
       const refresh = this.refreshDevices.delete(message.id);
@@ -229,24 +164,30 @@ export class Sender {
         ackTimeoutMs,
       );
     } catch (error) {
-      metrics.sends.inc({ outcome: error instanceof Unanswered ? 'unanswered' : 'not_sent' });
+      const left = error instanceof Unanswered;
+      if (!left) this.unsent = unsent;
+      metrics.sends.inc({ outcome: left ? 'unanswered' : 'not_sent' });
       this.deps.logger.info({ message: message.id, reason: String(error) }, 'a send has no answer yet');
       return lease.valid() ? { kind: 'open' } : { kind: 'fenced' };
     }
     if (ack.withheld === true) return await this.withheld(message);
     metrics.ackSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
     metrics.acks.inc({ code: codeLabel(ack.code, 'ok') });
-    return await this.answered(message, ack);
+    return await this.answered(message, ack, unsent === undefined);
+  }
+
+  /** Whether a try of this sending may have reached WhatsApp. */
+  private mayHaveLeft({ claim }: Message): boolean {
+    return claim === undefined || claim.nonce !== this.unsent;
   }
 
   /** The person had opted out by another address. The number is suppressed by now, so the next claim ends the message. */
   private async withheld(message: Message): Promise<SendResult> {
-    const notBefore = this.deps.clock.nowMs();
-    const settled = await this.settle(message, 'PENDING', { notBefore });
-    return settled.kind === 'settled' ? { ...settled, retryAtMs: notBefore } : settled;
+    return await this.outcomes.wait(message, { notBefore: this.deps.clock.nowMs() });
   }
 
-  private async answered(message: Message, ack: Ack): Promise<SendResult> {
+  /** `open`: an earlier try had no answer. It may have arrived whatever is said of this one, unless that is yes. */
+  private async answered(message: Message, ack: Ack, open: boolean): Promise<SendResult> {
     const nowMs = this.deps.clock.nowMs();
     const attempts = message.attempts + 1;
     const outcome = classifyAck(ack.code, message.attempts, nowMs, this.deps.random);
@@ -254,53 +195,20 @@ export class Sender {
     switch (outcome.kind) {
       case 'sent':
         this.deps.metrics.acceptToAckSeconds.observe((nowMs - message.createdAt) / 1000);
-        return this.keepBack(message, { attempts, sentAt: nowMs });
+        return this.outcomes.keepBack(message, { attempts, sentAt: nowMs });
       case 'retry': {
         if (outcome.refreshDevices === true) this.refreshDevices.add(message.id);
-        const settled = await this.settle(message, 'PENDING', { attempts, notBefore: outcome.notBefore });
-        return settled.kind === 'settled' ? { ...settled, retryAtMs: outcome.notBefore } : settled;
+        const { notBefore } = outcome;
+        return await this.outcomes.wait(message, { attempts, notBefore, ...(open && openSinceOf(message)) });
       }
       case 'failed':
-        return await this.settle(message, 'FAILED', { attempts, error: outcome.error });
+        return await this.outcomes.settle(message, 'FAILED', {
+          attempts,
+          error: open ? outcomeUnknown : outcome.error,
+        });
       default:
         return outcome satisfies never;
     }
-  }
-
-  /** Acked: the outcome goes with the claim of the next message, or is written by `writeOutcome` where none follows at once. */
-  private keepBack(message: Message, change: Step['change']): SendResult {
-    this.kept.keep({ message, to: 'SENT', change });
-    this.receipts().outcomeKept(message.id);
-    this.totals.count('SENT');
-    this.sends += 1;
-    return { kind: 'settled' };
-  }
-
-  private async settle(
-    message: Message,
-    to: MessageState,
-    change: Parameters<typeof moveMessage>[3],
-  ): Promise<SendResult> {
-    if (!this.deps.lease.valid()) return { kind: 'fenced' };
-    try {
-      const moved = await moveMessage(this.deps.table, message, to, change, to === 'PENDING' ? [goesOn(message)] : []);
-      this.deps.sent.put(moved);
-      this.totals.count(moved.state);
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-      // Its contract has ended: nothing waits to be tried again.
-      if (error.failed[0] !== true) {
-        const why = change?.openSince === undefined ? endedMeanwhile : outcomeUnknown;
-        return await this.settle(message, 'FAILED', { ...change, error: why });
-      }
-      const now = await readMessage(this.deps.table, message.tenantId, message.id);
-      // A receipt was faster than the ack, or our own first try stood although its answer was lost.
-      if (now?.claim?.nonce !== message.claim?.nonce && now?.state !== 'PENDING') return { kind: 'fenced' };
-      if (now !== undefined) this.totals.count(now.state);
-    }
-    this.settled = true;
-    this.sends += 1;
-    return { kind: 'settled' };
   }
 
   /**
@@ -309,20 +217,12 @@ export class Sender {
    * stays without an answer is laid aside for a while, so that the others go on; after 24 h it is given up.
    */
   async leftOver(): Promise<LeftOver | { retryAtMs: number } | undefined> {
-    await this.writeOutcome();
-    if (this.inHand === undefined || this.settled) return undefined;
-    const { table, clock } = this.deps;
-    const message = await this.readOwn(this.inHand);
-    if (message?.state !== 'SENDING') {
-      if (message !== undefined && isFinal(message.state)) this.totals.count(message.state);
-      this.settled = true;
-      return undefined;
-    }
-    const nowMs = clock.nowMs();
-    const { since, tries } = message.claim ?? { since: nowMs, tries: 0 };
-    const text = await readText(table, this.hold.tenantId, message.id);
-    if (text === undefined || nowMs - since > outcomeUnknownAfterMs) {
-      await this.settle(message, 'FAILED', { error: outcomeUnknown });
+    const message = await this.stillOpen();
+    if (message === undefined) return undefined;
+    const nowMs = this.deps.clock.nowMs();
+    const text = await readText(this.deps.table, this.hold.tenantId, message.id);
+    if (text === undefined || nowMs - (message.claim?.since ?? nowMs) > outcomeUnknownAfterMs) {
+      await this.outcomes.settle(message, 'FAILED', { error: outcomeUnknown });
       return undefined;
     }
     // Counted with each claim that found its owner gone, and written with the next.
@@ -330,13 +230,33 @@ export class Sender {
     this.crashes = (message.claim?.crashes ?? 0) + (died ? 1 : 0);
     if (this.crashes >= maxCrashes) {
       this.deps.metrics.poisoned.inc();
-      await this.settle(message, 'FAILED', { error: crashedHost });
+      await this.outcomes.settle(message, 'FAILED', { error: crashedHost });
       return undefined;
     }
-    if (tries < triesInARow) return { message, text, suspect: this.crashes === maxCrashes - 1 };
+    if ((message.claim?.tries ?? 0) < triesInARow) return { message, text, suspect: this.crashes === maxCrashes - 1 };
     const asides = (message.asides ?? 0) + 1;
-    const notBefore = nowMs + asideMs(asides);
-    const settled = await this.settle(message, 'PENDING', { notBefore, openSince: since, asides });
+    return await this.layAside(message, nowMs + asideMs(asides), { asides });
+  }
+
+  /** What is in hand and has no outcome yet; one that a receipt has settled is counted. */
+  private async stillOpen(): Promise<Message | undefined> {
+    await this.outcomes.write();
+    if (this.inHand === undefined || this.settled) return undefined;
+    const message = await this.readOwn(this.inHand);
+    if (message?.state === 'SENDING') return message;
+    if (message !== undefined && isFinal(message.state)) this.outcomes.totals.count(message.state);
+    this.settled = true;
+    return undefined;
+  }
+
+  /** It waits as PENDING until `notBefore` (epoch ms), and is known to be open if any try may have left. */
+  async layAside(
+    message: Message,
+    notBefore: number,
+    change: Step['change'] = {},
+  ): Promise<{ retryAtMs: number } | undefined> {
+    const open = this.mayHaveLeft(message) && openSinceOf(message);
+    const settled = await this.outcomes.wait(message, { notBefore, ...open, ...change });
     return settled.kind === 'settled' ? { retryAtMs: notBefore } : undefined;
   }
 
@@ -346,7 +266,7 @@ export class Sender {
     const { unsure } = this;
     this.unsure = undefined;
     if (message?.claim?.nonce === hand.nonce) {
-      if (unsure !== undefined) this.totals.told(unsure.totals);
+      if (unsure !== undefined) this.outcomes.totals.told(unsure.totals);
       return message;
     }
     if (unsure !== undefined) this.inHand = unsure.before;
@@ -355,21 +275,23 @@ export class Sender {
     return undefined;
   }
 
-  /** The account can never send again: what is in hand ends with an outcome nobody can learn any more. */
+  /** It is not to be sent again: what may have left ends with an outcome nobody can learn any more, what has not waits as PENDING. */
   async abandon(): Promise<void> {
-    const left = await this.leftOver();
-    if (left !== undefined && 'message' in left) await this.settle(left.message, 'FAILED', { error: outcomeUnknown });
+    const message = await this.stillOpen();
+    if (message === undefined) return;
+    if (this.mayHaveLeft(message)) await this.outcomes.settle(message, 'FAILED', { error: outcomeUnknown });
+    else await this.layAside(message, this.deps.clock.nowMs());
   }
 
   /** Writes totals, and the end of the message in hand, without waiting for the next claim. False: the account is not ours any more. */
   async flush(): Promise<boolean> {
     if (!this.dirty) return true;
-    if (!(await this.writeOutcome())) return false;
+    if (!(await this.outcomes.write())) return false;
     if (this.unsure !== undefined && this.inHand !== undefined) await this.readOwn(this.inHand);
     await this.learnOfFlush();
     if (!this.dirty) return true;
     const settled = this.settled ? this.inHand : undefined;
-    const totals = this.totals.now();
+    const totals = this.outcomes.totals.now();
     this.unsureFlush = settled === undefined ? undefined : { totals, settled };
     if (!(await flushTotals(this.deps.table, this.hold, totals, settled, this.authHead()))) return false;
     this.flushed(totals);
@@ -387,8 +309,11 @@ export class Sender {
 
   private flushed(totals: Totals): void {
     this.unsureFlush = undefined;
-    this.totals.told(totals);
+    this.outcomes.totals.told(totals);
     if (this.settled) this.inHand = undefined;
     this.settled = false;
   }
 }
+
+const openSinceOf = ({ claim }: Message): { openSince?: number } =>
+  claim === undefined ? {} : { openSince: claim.since };
