@@ -151,8 +151,7 @@ export class ConnectionClose {
         await connection.commitKeys();
         return await this.needs.connect();
       case 'backoff':
-        await record.save({ status: 'disconnected', statusReason: 'connection_lost' });
-        return await this.retryLater();
+        return await this.lineLost();
       case 'await_user':
         return await this.giveUpLinking();
       case 'logged_out':
@@ -170,14 +169,30 @@ export class ConnectionClose {
         if (await this.halt({ status: 'banned', statusReason: `refused_${code}` })) await this.rest();
         return;
       case 'refresh_version':
-        await this.needs.refreshVersion();
-        return await this.needs.connect();
+        return await this.renewVersion();
       case 'failed':
         if (record.account.deletedAt !== undefined) return await this.forget('by_request');
         return await this.fail(reaction.reason);
       default:
         return reaction satisfies never;
     }
+  }
+
+  private async lineLost(): Promise<void> {
+    await this.needs.record.save({ status: 'disconnected', statusReason: 'connection_lost' });
+    await this.retryLater();
+  }
+
+  /** 405: connects with the current client version; while that cannot be read, tries again like after a lost line. */
+  private async renewVersion(): Promise<void> {
+    try {
+      await this.needs.refreshVersion();
+    } catch (error) {
+      this.needs.deps.failed('version', error);
+      return await this.lineLost();
+    }
+    this.history.refreshed();
+    await this.needs.connect();
   }
 
   /** 440 while our claim is valid: once, under a new epoch with a new barrier, after jitter. */

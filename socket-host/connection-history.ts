@@ -38,6 +38,11 @@ export class ConnectionHistory {
     this.versionRefreshed = false;
   }
 
+  /** The current client version is known: refused again, there is none that would do. One that could not be read shows nothing. */
+  refreshed(): void {
+    this.versionRefreshed = true;
+  }
+
   /** What a close leads to; remembers it. */
   judge(end: SessionEnd, account: Account): Reaction {
     const nowMs = this.clock.nowMs();
@@ -52,7 +57,6 @@ export class ConnectionHistory {
       nowMs,
     });
     if (end.code === 515) this.restartedAtMs = nowMs;
-    if (reaction.kind === 'refresh_version') this.versionRefreshed = true;
     if (reaction.kind === 'backoff') this.clientErrors = reaction.clientError === true ? this.clientErrors + 1 : 0;
     return reaction;
   }

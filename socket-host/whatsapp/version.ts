@@ -1,23 +1,28 @@
 import { DEFAULT_CONNECTION_CONFIG, fetchLatestWaWebVersion, type WAVersion } from '@whiskeysockets/baileys';
 
+/** An account that was refused waits for the version before anything else happens to it, a drain of its host too. */
+const standardTimeoutMs = 10_000;
+
 /** The WhatsApp web version this host claims to be: Baileys' own, until WhatsApp answers 405 and it has to be asked for. */
 export class ClientVersion {
   private version: WAVersion = DEFAULT_CONNECTION_CONFIG.version;
-  private readonly fetchLatest: () => Promise<WAVersion>;
+  private readonly fetchLatest: (signal: AbortSignal) => Promise<WAVersion>;
+  private readonly timeoutMs: number;
 
-  /** `fetchLatest` defaults to reading WhatsApp's web page. */
-  constructor(fetchLatest: () => Promise<WAVersion> = latestFromWeb) {
+  /** `fetchLatest` defaults to reading WhatsApp's web page; it ends when the signal fires, after `timeoutMs` (default 10 s). */
+  constructor(fetchLatest = latestFromWeb, timeoutMs = standardTimeoutMs) {
     this.fetchLatest = fetchLatest;
+    this.timeoutMs = timeoutMs;
   }
 
   get current(): WAVersion {
     return this.version;
   }
 
-  /** Asks for the newest version, once for all accounts that ask at the same time. False: it is the one already in use. */
+  /** Asks for the newest version, once for all accounts that ask at the same time. False: it is the one already in use. Throws when it cannot be read. */
   async refreshVersion(): Promise<boolean> {
     const before = this.version.join('.');
-    this.refreshing ??= this.fetchLatest().finally(() => {
+    this.refreshing ??= this.fetchLatest(AbortSignal.timeout(this.timeoutMs)).finally(() => {
       this.refreshing = undefined;
     });
     this.version = await this.refreshing;
@@ -27,8 +32,8 @@ export class ClientVersion {
   private refreshing: Promise<WAVersion> | undefined;
 }
 
-async function latestFromWeb(): Promise<WAVersion> {
-  const { version, error } = await fetchLatestWaWebVersion();
+async function latestFromWeb(signal: AbortSignal): Promise<WAVersion> {
+  const { version, error } = await fetchLatestWaWebVersion({ signal });
   // On a failure Baileys answers with its own version, which is the one that was refused.
   if (error !== undefined) throw new Error('the current WhatsApp version could not be read', { cause: error });
   return version;

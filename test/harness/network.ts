@@ -37,6 +37,7 @@ export function fakeNetwork(clock: Clock) {
   let pingAnswer: (account: string) => PingAnswer = () => 5;
   let atOpen: ((session: FakeSession) => void) | undefined;
   let refuse: ((account: string) => SessionEnd | undefined) | undefined;
+  let refresh: () => Promise<void> = async () => {};
 
   class FakeSession implements TransportSession {
     readonly account: Account;
@@ -154,7 +155,7 @@ export function fakeNetwork(clock: Clock) {
         return session;
       },
     }),
-    refreshVersion: async () => {},
+    refreshVersion: () => refresh(),
   };
   return {
     wire,
@@ -174,6 +175,10 @@ export function fakeNetwork(clock: Clock) {
     },
     refuseWith(next: typeof refuse): void {
       refuse = next;
+    },
+    /** What becomes of asking for the current client version. */
+    refreshWith(next: typeof refresh): void {
+      refresh = next;
     },
   };
 }

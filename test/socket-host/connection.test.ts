@@ -17,6 +17,7 @@ describe('the connection of an account', () => {
   beforeEach(() => {
     gateway.refuseWith(undefined);
     gateway.answerWith(() => ({}));
+    gateway.refreshWith(async () => {});
   });
 
   const reaches = (id: string, status: Account['status'], timeoutMs = 15_000) =>
@@ -75,6 +76,24 @@ describe('the connection of an account', () => {
     gateway.refuseWith((id) => (id === account.id ? { code: 405, detail: 'test' } : undefined));
     gateway.sessions.get(account.id)?.end({ code: 405, detail: 'test' });
     expect(await reaches(account.id, 'failed')).toMatchObject({ statusReason: 'client_outdated' });
+  });
+
+  it('a version that could not be read is asked for again: only one that was read can be refused for good', async () => {
+    const account = await connected();
+    let asked = 0;
+    gateway.refreshWith(async () => {
+      asked += 1;
+      if (asked < 3) throw new Error('429');
+    });
+    gateway.refuseWith((id) => (id === account.id && asked < 3 ? { code: 405, detail: 'test' } : undefined));
+    const before = gateway.sessions.get(account.id);
+    before?.end({ code: 405, detail: 'test' });
+    expect(await reaches(account.id, 'disconnected')).toMatchObject({ statusReason: 'connection_lost' });
+    await until('an end', async () => {
+      const { status } = (await gateway.readAccount(account.id)) ?? {};
+      return status === 'failed' || (status === 'connected' && gateway.sessions.get(account.id) !== before);
+    });
+    expect([asked, (await gateway.readAccount(account.id))?.status]).toEqual([3, 'connected']);
   });
 
   it('three client errors in a row fail the account', async () => {

@@ -68,6 +68,26 @@ describe('the client version', () => {
     expect(version.current).toEqual([2, 3000, 99]);
     expect(await version.refreshVersion()).toBe(false);
   });
+
+  it('is waited for only so long, and asked for anew by the next who needs it', async () => {
+    let asked = 0;
+    vi.stubGlobal('fetch', async (_url: string, { signal }: { signal?: AbortSignal }) => {
+      asked += 1;
+      if (asked > 1) return new Response('"client_revision":1234567');
+      return await new Promise((_resolve, reject) => {
+        signal?.addEventListener('abort', () => reject(signal.reason));
+      });
+    });
+    try {
+      const version = new ClientVersion(undefined, 50);
+      const refused = await Promise.allSettled([version.refreshVersion(), version.refreshVersion()]);
+      expect(refused.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
+      expect(await version.refreshVersion()).toBe(true);
+      expect(version.current).toEqual([2, 3000, 1234567]);
+    } finally {
+      vi.unstubAllGlobals();
+    }
+  });
 });
 
 describe('how a session ended', () => {
