@@ -54,10 +54,10 @@ export class AccountRecord {
     return true;
   }
 
-  /** A number that was linked before keeps its warm-up; another one starts anew. */
-  pacedSince(phoneNumber: string): { pacedSince?: number } {
-    const known = this.view.pacedSince !== undefined && this.view.phoneNumber === phoneNumber;
-    return known ? {} : { pacedSince: this.deps.clock.nowMs() };
+  /** What a link notes of pacing: the number that was linked last keeps its warm-up, another one starts anew. */
+  pacedSince(phoneNumber: string): Pick<Patch, 'pacedSince' | 'pacedFor'> {
+    if (this.view.pacedFor === phoneNumber) return {};
+    return { pacedSince: this.deps.clock.nowMs(), pacedFor: phoneNumber };
   }
 
   /** Adds a warning for the tenant to read, or takes it away when it does not hold any more; the last ten are kept. */

@@ -167,6 +167,7 @@ export type StatusPatch = Partial<
     | 'phoneNumber'
     | 'linkedAt'
     | 'pacedSince'
+    | 'pacedFor'
     | 'link'
     | 'pairingFor'
     | 'warnings'

@@ -53,8 +53,10 @@ export interface Account {
   laneUrls: Record<Lane, string>;
   warnings: string[];
   linkedAt?: number;
-  /** Since when this number is paced: its first link. Linking the same number again does not start its warm-up anew. */
+  /** Since when the number it was linked with last is paced: that number's first link. Linking it again does not start its warm-up anew. */
   pacedSince?: number;
+  /** Which number that is: `phoneNumber` is the tenant's to change while no device is linked. */
+  pacedFor?: string;
   createdAt: number;
   deletedAt?: number;
 }

@@ -113,6 +113,7 @@ export async function startGateway(clock: Clock, fleetClock: Clock = systemClock
           warnings: [],
           linkedAt: nowMs - 100 * 24 * 3_600_000,
           pacedSince: nowMs - 100 * 24 * 3_600_000,
+          pacedFor: '79990000001',
           createdAt: nowMs,
           ...settings,
         },

@@ -1,0 +1,67 @@
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { updateAccount } from '../../lib/aws/accounts.ts';
+import type { Account } from '../../lib/domain/account.ts';
+import { systemClock } from '../../lib/runtime/clock.ts';
+import { type Gateway, startGateway, tenantId } from '../harness/gateway.ts';
+import { until } from '../harness/until.ts';
+
+type Session = NonNullable<ReturnType<Gateway['sessions']['get']>>;
+
+const dayMs = 24 * 3_600_000;
+const oldNumber = '79990000001';
+const newNumber = '79990000002';
+
+describe('the warm-up of a number', () => {
+  let gateway: Gateway;
+  beforeEach(async () => {
+    gateway = await startGateway(systemClock);
+    await gateway.host();
+  });
+  afterEach(() => gateway.stop());
+
+  /** The session that shows the codes. */
+  const offered = (id: string) =>
+    until('a code', async () => {
+      const shown = (await gateway.readAccount(id))?.status === 'awaiting_link';
+      return shown ? gateway.sessions.get(id) : undefined;
+    });
+  async function opens(id: string, { listener }: Session, phoneNumber: string): Promise<Account> {
+    listener.onOpen({ phoneNumber });
+    listener.onDrained();
+    return await until('connected', async () => {
+      const now = await gateway.readAccount(id);
+      return now?.status === 'connected' ? now : undefined;
+    });
+  }
+
+  /** Somebody scans the code: credentials, then 515, then a login with them. */
+  async function link(id: string, phoneNumber: string): Promise<Account> {
+    const session = await offered(id);
+    session.listener.onLinked({ phoneNumber });
+    session.end({ code: 515, detail: 'restart required' });
+    const next = await until('another session', async () => {
+      const now = gateway.sessions.get(id);
+      return now === session ? undefined : now;
+    });
+    return await opens(id, next, phoneNumber);
+  }
+
+  /** As a logout of `oldNumber`, linked first so long ago, leaves it. */
+  const loggedOut = (pacedSince: number) =>
+    gateway.account({ linkedAt: undefined as never, phoneNumber: oldNumber, pacedSince, pacedFor: oldNumber });
+
+  it('goes on where the same number is linked again', async () => {
+    const pacedSince = Date.now() - 100 * dayMs;
+    const account = await loggedOut(pacedSince);
+    expect(await link(account.id, oldNumber)).toMatchObject({ pacedSince, pacedFor: oldNumber });
+  });
+
+  it('begins with another number, also where the tenant has announced that one', async () => {
+    const startedMs = Date.now();
+    const account = await loggedOut(startedMs - 100 * dayMs);
+    await updateAccount(gateway.deps, gateway.origin(), tenantId, account.id, { phoneNumber: newNumber });
+    const now = await link(account.id, newNumber);
+    expect(now).toMatchObject({ phoneNumber: newNumber, pacedFor: newNumber });
+    expect(now.pacedSince).toBeGreaterThanOrEqual(startedMs);
+  });
+});
