@@ -278,8 +278,13 @@ export class AccountRunner {
       link: undefined,
       pairingFor: undefined,
       phoneNumber,
-      ...(this.record.account.linkedAt === undefined ? { linkedAt: this.deps.clock.nowMs() } : {}),
+      // The link stood already when its host ended before it could say so.
+      ...(this.record.account.linkedAt === undefined
+        ? { linkedAt: this.deps.clock.nowMs(), ...this.record.pacedSince(phoneNumber) }
+        : {}),
     });
+    // A link begins the warm-up, and nobody else may tell the loop of it before it sends.
+    this.loop.look(this.record.account);
     this.inbound.opened(live.session);
     const current = () => live;
     live.startSending(this.loop, this.receipts, (end) => {

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { updateAccount } from '../../lib/aws/accounts.ts';
 import type { Account } from '../../lib/domain/account.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import { type Gateway, startGateway, tenantId } from '../harness/gateway.ts';
+import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 type Session = NonNullable<ReturnType<Gateway['sessions']['get']>>;
@@ -64,4 +64,37 @@ describe('the warm-up of a number', () => {
     expect(now).toMatchObject({ phoneNumber: newNumber, pacedFor: newNumber });
     expect(now.pacedSince).toBeGreaterThanOrEqual(startedMs);
   });
+
+  it('begins with a link of which the host could only see, later, that it stands', async () => {
+    const startedMs = Date.now();
+    const account = await gateway.account({
+      linkedAt: undefined as never,
+      pacedSince: undefined as never,
+      createdAt: startedMs - 30 * dayMs,
+    });
+    const now = await opens(account.id, await offered(account.id), newNumber);
+    expect(now.linkedAt).toBeGreaterThanOrEqual(startedMs);
+    expect(now.pacedSince).toBeGreaterThanOrEqual(startedMs);
+    expect(now).toMatchObject({ phoneNumber: newNumber, pacedFor: newNumber });
+  });
+
+  it('holds from the first message on, whatever waited in the lanes and however old the account is', async () => {
+    const account = await gateway.account({
+      linkedAt: undefined as never,
+      pacedSince: undefined as never,
+      createdAt: Date.now() - 30 * dayMs,
+      useLimits: true,
+      pacing: { gapMs: [0, 0], restEvery: null, perMinute: null, delayMs: [0, 0] },
+    });
+    await offered(account.id);
+    // Below half a window: no feed that asks for more, or has some, tells the host to look at the account meanwhile.
+    await gateway.contract(account, rowsTo(24));
+    await until('fed', async () => (await gateway.readHot(account.id))?.queuedBulk === 24);
+    // The feed's word to the host is behind it too.
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    await link(account.id, newNumber);
+    await until('the cap', async () => gateway.wire.length >= 20);
+    await new Promise((resolve) => setTimeout(resolve, 1_000));
+    expect(gateway.wire).toHaveLength(20);
+  }, 30_000);
 });
