@@ -1,7 +1,7 @@
 import { hostExists } from '../lib/aws/hosts.ts';
 import { finder, keys } from '../lib/aws/keys.ts';
 import { readHot } from '../lib/aws/messages.ts';
-import { type AccountRefs, claimAccount, findAccounts } from '../lib/aws/ownership.ts';
+import { type AccountRefs, claimAccount, findAccounts, orphanAccount } from '../lib/aws/ownership.ts';
 import type { Account, AccountHot } from '../lib/domain/account.ts';
 import { heartbeatMs, secondChoiceAfterMs } from '../lib/domain/ownership.ts';
 import type { HostDeps } from './deps.ts';
@@ -29,7 +29,7 @@ export class Placement {
   private readonly holds: (accountId: string) => boolean;
   private readonly claimed: (account: Account, hot: AccountHot) => void;
   private looks = 0;
-  /** Being claimed right now: a second claim would take the first one's success for its own. */
+  /** Being claimed (or given up) right now: a second claim would take the first one's success for its own. */
   private readonly claiming = new Set<string>();
   /** When an account we are not first for was first seen without an owner. */
   private waitingSince = new Map<string, number>();
@@ -64,7 +64,9 @@ export class Placement {
     }
     this.waitingSince = seen;
     // Those that are not in our name after all are for whoever is first.
-    await this.claimAll([...this.unsure.values()], (hot) => this.isLost(hot));
+    const lost = [...this.unsure.values()];
+    if (this.room() > 0) await this.claimAll(lost, (hot) => this.isLost(hot));
+    else await this.giveUpAll(lost);
     await this.claimAll(mine);
   }
 
@@ -89,15 +91,37 @@ export class Placement {
     await this.claimAll([refs]);
   }
 
-  private async claimAll(wanted: AccountRefs[], mayTake: MayTake = (hot) => this.isFree(hot)): Promise<void> {
-    const queue = [...wanted];
-    const claimNext = async (): Promise<void> => {
-      for (let refs = queue.shift(); refs !== undefined && this.mayClaim(); refs = queue.shift()) {
+  private claimAll(wanted: AccountRefs[], mayTake: MayTake = (hot) => this.isFree(hot)): Promise<void> {
+    return this.abreast(
+      wanted,
+      () => this.mayClaim(),
+      (refs) => this.claim(refs, mayTake),
+    );
+  }
+
+  /** Without room here they may have some elsewhere: nobody but us can free what is in the name of a host that lives. */
+  private giveUpAll(lost: AccountRefs[]): Promise<void> {
+    return this.abreast(
+      lost,
+      () => this.deps.lease.valid(),
+      (refs) => this.giveUp(refs),
+    );
+  }
+
+  /** One thing at a time is done to an account; what fails, or may not be done any more, leaves the account unsure. */
+  private async abreast(
+    accounts: AccountRefs[],
+    may: () => boolean,
+    task: (refs: AccountRefs) => Promise<void>,
+  ): Promise<void> {
+    const queue = [...accounts];
+    const takeNext = async (): Promise<void> => {
+      for (let refs = queue.shift(); refs !== undefined && may(); refs = queue.shift()) {
         const { accountId } = refs;
         if (this.claiming.has(accountId)) continue;
         this.claiming.add(accountId);
         try {
-          await this.claim(refs, mayTake);
+          await task(refs);
           this.unsure.delete(accountId);
         } catch (error) {
           this.deps.failed('claim', error);
@@ -106,7 +130,7 @@ export class Placement {
         this.claiming.delete(accountId);
       }
     };
-    await Promise.all(Array.from({ length: width }, claimNext));
+    await Promise.all(Array.from({ length: width }, takeNext));
   }
 
   /** Asked before each claim: a long row of them must not outlast the room, nor keep the heartbeat out. */
@@ -125,6 +149,13 @@ export class Placement {
     if (account === undefined) return;
     this.deps.metrics.handovers.inc({ kind: 'taken' });
     this.claimed(account, claimed);
+  }
+
+  private async giveUp(refs: AccountRefs): Promise<void> {
+    const { table, hostId } = this.deps;
+    const hot = await readHot(table, refs.tenantId, refs.accountId);
+    // Nobody died over what is in hand.
+    if (hot !== undefined && this.isLost(hot)) await orphanAccount(table, refs, hostId, { orderly: true });
   }
 
   /** Unowned and wanting a host; or owned by one that is dead or gone; or by us, without our knowing. */

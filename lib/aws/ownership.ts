@@ -216,11 +216,19 @@ export async function saveStatus(
  */
 export async function orphanAccounts(table: Table, hostId: string, options = { orderly: false }): Promise<number> {
   const owned = await findAccounts(table, finder.ownedBy(hostId));
-  await inParallel(8, owned, async (refs) => {
-    if (options.orderly && (await orphan(table, refs, hostId, { released: true }))) return;
-    await orphan(table, refs, hostId, { released: false });
-  });
+  await inParallel(8, owned, (refs) => orphanAccount(table, refs, hostId, options));
   return owned.length;
+}
+
+/** The same for one account, which that host does not hold (any more). */
+export async function orphanAccount(
+  table: Table,
+  refs: AccountRefs,
+  hostId: string,
+  { orderly }: { orderly: boolean },
+): Promise<void> {
+  if (orderly && (await orphan(table, refs, hostId, { released: true }))) return;
+  await orphan(table, refs, hostId, { released: false });
 }
 
 /** `released` marks the message in hand. False: it has none to mark, or it is not that host's any more. */

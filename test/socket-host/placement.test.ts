@@ -2,6 +2,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { putHost } from '../../lib/aws/hosts.ts';
 import { finder, keys } from '../../lib/aws/keys.ts';
 import { Table } from '../../lib/aws/table.ts';
+import type { AccountHot } from '../../lib/domain/account.ts';
 import { initialPace } from '../../lib/domain/pacing.ts';
 import type { HostDeps } from '../../socket-host/deps.ts';
 import { Fleet } from '../../socket-host/fleet.ts';
@@ -168,6 +169,38 @@ describe('claiming accounts', () => {
     leaseAgeMs = 100;
     await placement.look();
     expect(claimed).toEqual(['acc_000']);
+  });
+
+  it('offers to the others what is in its name while it has no room for it, and blames nothing on what is in hand', async () => {
+    const placement = await placementWith(2);
+    const table = new Table(emulators.clients.dynamodb, emulators.config.TABLE_NAME);
+    for (const id of ['acc_000', 'acc_001']) await inOurName(id);
+    await table.update(keys.accountHot(tenantId, 'acc_001'), {
+      update: 'SET inHand = :message',
+      values: { ':message': { messageId: 'msg_1', contractId: 'con_1', nonce: 'n' } },
+    });
+    room = 0;
+    await placement.look();
+    const [idle, busy] = await table.getMany<AccountHot>(
+      ['acc_000', 'acc_001'].map((id) => keys.accountHot(tenantId, id)),
+    );
+    expect(idle).toMatchObject({ ix: 'unowned', epoch: 1 });
+    expect(busy).toMatchObject({ ix: 'unowned', epoch: 1, inHand: { messageId: 'msg_1', released: true } });
+    expect([idle, busy].map((hot) => hot?.owner)).toEqual([undefined, undefined]);
+    // It has room again before anybody else has.
+    room = 100;
+    await placement.look();
+    expect([claimed.toSorted(), failures]).toEqual([['acc_000', 'acc_001'], []]);
+  });
+
+  it('keeps what it holds while it has no room for more', async () => {
+    const placement = await placementWith(1);
+    await placement.look();
+    room = 0;
+    placement.recount();
+    await placement.look();
+    const table = new Table(emulators.clients.dynamodb, emulators.config.TABLE_NAME);
+    expect(await table.get(keys.accountHot(tenantId, 'acc_000'))).toMatchObject({ owner: hostId, epoch: 1 });
   });
 
   it('finds an account again whose claim stood without an answer', async () => {
