@@ -18,13 +18,17 @@ export async function wakeAccount(
     deps.table.get<AccountHot>(keys.accountHot(tenantId, accountId)),
     listHosts(deps.table),
   ]);
-  const live = all.filter((host) => seemsLive(host, deps.nowMs()));
-  const owner = live.find((host) => host.id === hot?.owner);
-  const ranked = rendezvous(
-    live.filter(takesAccounts).map((host) => host.id),
-    accountId,
-  ).slice(0, 2);
-  const targets = owner !== undefined ? [owner] : live.filter((host) => ranked.includes(host.id));
+  // Other hosts go by its counter, not its clock: one whose clock is behind keeps what it has, and must hear.
+  const owner = all.find(({ id, retired }) => id === hot?.owner && retired !== true);
+  const targets = owner === undefined ? [] : [owner];
+  if (owner === undefined || !seemsLive(owner, deps.nowMs())) {
+    const takers = all.filter((host) => seemsLive(host, deps.nowMs()) && takesAccounts(host));
+    const ranked = rendezvous(
+      takers.map((host) => host.id),
+      accountId,
+    ).slice(0, 2);
+    targets.push(...takers.filter((host) => ranked.includes(host.id)));
+  }
   await Promise.all(
     targets.map((host) =>
       // The host may be gone between the two steps; whoever adopts its accounts looks at them anyway.
