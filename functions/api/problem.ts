@@ -47,13 +47,13 @@ export const tooLargeDetail =
   'The body is above 5 MB, or above 6 MB with its quotes, backslashes and line breaks counted twice; make the contract with ' +
   '"recipients": [] and upload the rows with POST /v1/contracts/:id/import.';
 
-/** Any error as problem+json (RFC 9457); what is not a PacelineError is logged and told as INTERNAL. */
+/** Any error as problem+json (RFC 9457); what is not a PacelineError is told as INTERNAL. Logged is what failed here, with its cause. */
 export function problem(error: Error, c: Call, logger: ApiScope['logger']): Response {
   const known = toPacelineError(error);
-  if (known.code === 'INTERNAL') {
+  const status = statusOf[known.code];
+  if (status >= 500 && known.cause !== undefined) {
     logger.error('a call failed', { requestId: c.get('requestId'), path: c.req.routePath, error });
   }
-  const status = statusOf[known.code];
   const body = {
     type: 'about:blank',
     title: titleOf[status],

@@ -46,7 +46,11 @@ export async function removeAccount(deps: Deps, tenantId: string, accountId: str
 /** Whether no host has the account or will claim it: its hot item is gone then. One that nobody would look at is offered to the hosts. */
 async function letGo(deps: Deps, account: Account, hot: AccountHot & { ix?: string }): Promise<boolean> {
   const { tenantId, id } = account;
-  if (hot.owner !== undefined) return false;
+  if (hot.owner !== undefined) {
+    // Whether the call that deleted the account could tell it, nobody noted.
+    await wakeAccount(deps, tenantId, id);
+    return false;
+  }
   const key = keys.accountHot(tenantId, id);
   // One that is offered may still hold keys, whatever its status; whoever takes it wipes them.
   const done = hot.epoch === 0 || (ended.has(account.status) && hot.ix === undefined);

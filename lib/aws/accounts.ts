@@ -169,7 +169,8 @@ export async function updateAccount(
 
 /**
  * Says what the tenant wants of the account; a host makes it so. The index entry makes hosts find it: wanted while it should connect, or
- * has a device to log out; taken back from an account nobody owns that should rest.
+ * has a device to log out; taken back from an account nobody owns that should rest. Throws UNAVAILABLE when it stands but its owner could
+ * not be told: doing it again does no harm.
  */
 export async function setDesired(
   deps: Deps,
@@ -217,12 +218,17 @@ export async function setDesired(
       hot = now.hot;
     }
   }
-  await wakeAccount(deps, tenantId, id);
+  const untold = await wakeAccount(deps, tenantId, id);
   const now = await readAccount(deps.table, tenantId, id);
   if (now === undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
   // Its messages need not wait for a host to find out that they wait.
   if (desired !== 'connected' && (now.hot.queuedExpress > 0 || now.hot.queuedBulk > 0)) {
     await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind: 'feed', tenantId, accountId: id });
+  }
+  // Nothing repeats it: a connection that is well stays as it is until its owner is told.
+  if (untold !== undefined) {
+    const detail = 'This is noted, but the host that has the account could not be told; send the call again.';
+    throw new PacelineError('UNAVAILABLE', detail, untold);
   }
   return now;
 }

@@ -1,8 +1,13 @@
+import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readAccount } from '../../lib/aws/accounts.ts';
+import { createInbox, putHost } from '../../lib/aws/hosts.ts';
 import { keys } from '../../lib/aws/keys.ts';
+import { claimAccount } from '../../lib/aws/ownership.ts';
 import type { AccountLink } from '../../lib/domain/account.ts';
+import { newId } from '../../lib/domain/ids.ts';
 import { type Api, startApi, tenantA } from './api.ts';
 
 let api: Api;
@@ -119,4 +124,34 @@ describe('logout', () => {
     expect([asked.status, asked.json.desired, asked.json.status]).toEqual([202, 'logged_out', 'connected']);
     expect((await readAccount(api.deps.table, tenantA, linked))?.hot.ix).toBe('unowned');
   });
+});
+
+describe('what the tenant desires', () => {
+  it.each(['connect', 'disconnect', 'logout'])(
+    'is 503 on %s while the host that has the account cannot be told',
+    async (name) => {
+      const { table, sqs, config } = api.deps;
+      const id = await api.account({}, { connected: true });
+      const hostId = newId('hst', Date.now(), randomBytes);
+      const inboxUrl = await createInbox(sqs, config.INBOX_PREFIX, hostId);
+      const host = { id: hostId, beat: 1, beatAt: Date.now(), startedAt: 0, accounts: 1, room: 100 };
+      await putHost(table, { ...host, inboxUrl: `${inboxUrl}-gone` });
+      const hot = (await readAccount(table, tenantA, id))?.hot;
+      if (hot !== undefined) await claimAccount(table, hot, hostId);
+      const ask = () =>
+        api.call('POST', `/v1/accounts/${id}/${name}`, undefined, { headers: { 'idempotency-key': id } });
+      const refused = await ask();
+      expect([refused.status, refused.json.code, refused.json.detail]).toEqual([
+        503,
+        'UNAVAILABLE',
+        'This is noted, but the host that has the account could not be told; send the call again.',
+      ]);
+      expect(api.logged.at(-1)).toMatchObject(['a call failed', { error: { cause: { name: 'QueueDoesNotExist' } } }]);
+      await putHost(table, { ...host, inboxUrl });
+      const answer = await ask();
+      expect(answer.status).toBe(202);
+      const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl: inboxUrl }));
+      expect(Messages.map(({ Body = '' }) => JSON.parse(Body))).toEqual([{ t: tenantA, a: id }]);
+    },
+  );
 });

@@ -38,8 +38,8 @@ describe('waking an account', () => {
     });
 
   /** Who has been told, once each. */
-  async function wake(): Promise<string[]> {
-    await wakeAccount({ ...emulators.deps, nowMs: () => nowMs }, tenantId, accountId);
+  async function wake(): Promise<{ untold: { cause: unknown } | undefined; told: string[] }> {
+    const untold = await wakeAccount({ ...emulators.deps, nowMs: () => nowMs }, tenantId, accountId);
     const told: string[] = [];
     for (const [id, QueueUrl] of inboxes) {
       const { Messages = [] } = await emulators.clients.sqs.send(
@@ -47,16 +47,16 @@ describe('waking an account', () => {
       );
       told.push(...Messages.map(() => id));
     }
-    return told;
+    return { untold, told };
   }
 
   it('tells its owner alone', async () => {
-    expect(await wake()).toEqual([owner]);
+    expect(await wake()).toEqual({ untold: undefined, told: [owner] });
   });
 
   it('tells an owner whose clock is behind all the same, since others leave it what it has; and the two who would take it', async () => {
     await host(owner, { beatAt: nowMs - 30_000 });
-    const told = await wake();
+    const { told } = await wake();
     expect([told[0], told.length]).toEqual([owner, 3]);
   });
 
@@ -66,7 +66,12 @@ describe('waking an account', () => {
     await removeHost(emulators.deps.table, owner);
     const gone = await wake();
     expect(retired).toEqual(gone);
-    expect(gone).toHaveLength(2);
-    expect(gone).not.toContain(owner);
+    expect(gone.told).toHaveLength(2);
+    expect(gone.told).not.toContain(owner);
+  });
+
+  it('answers why its owner could not be told', async () => {
+    await host(owner, { inboxUrl: `${inboxes.get(owner)}-gone` });
+    expect(await wake()).toMatchObject({ untold: { cause: { name: 'QueueDoesNotExist' } }, told: [] });
   });
 });

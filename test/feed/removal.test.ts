@@ -65,6 +65,18 @@ describe('removing an account', () => {
     expect(await left(account)).toEqual([]);
   });
 
+  it('tells the owner each time it is asked for: the call that deleted the account may not have reached it', async () => {
+    await world.beat();
+    const account = await world.account();
+    const hot = await world.hot(account);
+    if (hot !== undefined) await claimAccount(world.table, hot, world.hostId);
+    await remove(account);
+    await world.giveUpRequests();
+    await world.notes();
+    await world.serve({ kind: 'remove', accountId: account.id });
+    expect(await world.notes()).toEqual([account.id]);
+  });
+
   it.each(['banned', 'logged_out'] as const)(
     'waits while the account is %s and offered to the hosts, whoever takes it has to wipe its keys',
     async (status) => {
