@@ -110,10 +110,8 @@ export class SendLoop {
     this.stock.stale = true;
     // An owner before us may have died with a retry due: once the lanes are dry the feed is asked.
     this.worked = true;
-    const end = await this.sendLeftOver(session, signal);
+    const end = await this.settleOpen(session, signal);
     if (end !== undefined) return end;
-    if (this.openEntry !== undefined) await this.lanes.finish(this.openEntry);
-    this.openEntry = undefined;
     while (!signal.aborted) {
       if (!this.deps.lease.valid()) return 'fenced';
       const end = await this.stepSafely(session, signal);
@@ -132,14 +130,14 @@ export class SendLoop {
     await this.lanes.giveBack();
   }
 
-  /** A failed call to AWS is no reason to drop the connection, unless a message's fate is open. */
+  /** A failed call to AWS is no reason to drop the connection, unless the fate of a message is open that may have left on it. */
   private async stepSafely(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     try {
-      const end = await this.step(session, signal);
+      const end = await (this.sender.claimIsUnsure ? this.settleOpen(session, signal) : this.step(session, signal));
       this.failures = 0;
       return end;
     } catch (error) {
-      if (this.sender.openMessageId !== undefined) throw error;
+      if (this.sender.openMessageId !== undefined && !this.sender.claimIsUnsure) throw error;
       this.deps.failed('send', error);
       this.failures += 1;
       this.stock.stale = true;
@@ -331,7 +329,16 @@ export class SendLoop {
     }
   }
 
-  /** First thing on a connection: what was in hand is settled, or sent again with the same id and text under pacing. */
+  /** First thing on a connection, and after a claim without an answer. */
+  private async settleOpen(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
+    const end = await this.sendLeftOver(session, signal);
+    if (end !== undefined) return end;
+    if (this.openEntry !== undefined) await this.lanes.finish(this.openEntry);
+    this.openEntry = undefined;
+    return undefined;
+  }
+
+  /** What was in hand is settled, or sent again with the same id and text under pacing. */
   private async sendLeftOver(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const wasOpen = this.sender.openMessageId !== undefined;
     const left = await this.sender.leftOver();
@@ -362,9 +369,8 @@ export class SendLoop {
     session: TransportSession,
     signal: AbortSignal,
   ): Promise<SendEnd | undefined> {
-    const { clock } = this.deps;
     const planned = this.pacer.plan(left.text);
-    await clock.sleep(planned.startAt - clock.nowMs(), signal);
+    await this.deps.clock.sleep(planned.startAt - this.deps.clock.nowMs(), signal);
     if (signal.aborted) return 'stopped';
     const { stops } = this.admission;
     const running = await isRunning(this.deps.table, left.message);

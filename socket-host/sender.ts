@@ -77,6 +77,11 @@ export class Sender {
     return id === this.outcomes.kept.outcome?.message.id ? undefined : id;
   }
 
+  /** Whether a claim had no answer yet: whether it stood is found out by `leftOver`, and until then nothing has been sent under it. */
+  get claimIsUnsure(): boolean {
+    return this.unsure !== undefined;
+  }
+
   /** Whether the account's item lacks something. */
   get dirty(): boolean {
     return this.settled || this.outcomes.kept.outcome !== undefined || this.outcomes.totals.some;

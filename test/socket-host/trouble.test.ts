@@ -125,6 +125,35 @@ describe('a host in trouble', () => {
     expect(gateway.wire).toHaveLength(20);
   }, 40_000);
 
+  it.each([
+    ['before', 4],
+    ['after', 2],
+  ] as const)(
+    'keeps its connections when claims fail for a while, %s they stood (%i times), and sends each message once',
+    async (when, times) => {
+      const faults: Faults = {};
+      await gateway.host(undefined, faults);
+      const account = await gateway.account();
+      await status(account.id, 'connected');
+      const session = gateway.sessions.get(account.id);
+      let failed = 0;
+      faults[when] = (command) => {
+        if (command !== 'TransactWriteItems' || gateway.wire.length < 3 || failed >= times) return;
+        failed += 1;
+        throw new Error('throttled');
+      };
+      const contract = await gateway.contract(account, rowsTo(20));
+      await completed(contract.id);
+      expect(failed).toBe(times);
+      expect(gateway.sessions.get(account.id)).toBe(session);
+      expect(gateway.wire.map(({ id }) => id).toSorted()).toEqual(
+        (await gateway.messages(contract)).map(({ id }) => id).toSorted(),
+      );
+      await until('totals', async () => (await gateway.readHot(account.id))?.messageCount === 20);
+    },
+    40_000,
+  );
+
   it('keeps its connections when the feed cannot be asked for more', async () => {
     const faults: Faults = {};
     await gateway.host(undefined, faults);
