@@ -199,14 +199,19 @@ export class AccountRunner {
 
   /** Damaged keys are reported, never used; anything else is tried again on a new connection. */
   private async recover(error: unknown): Promise<void> {
-    // Another host has room for its keys.
-    if (error instanceof AuthCacheFull) return await this.leave({ wanted: this.wantsHost() });
-    if (!(error instanceof AuthCorrupt)) return await this.close.retryLater();
-    if (this.record.account.desired === 'logged_out') {
-      // A logout needs no keys: WhatsApp will not hear of it, and nothing of the account is left here.
-      return await this.close.forget('by_request');
+    try {
+      // Another host has room for its keys.
+      if (error instanceof AuthCacheFull) return await this.leave({ wanted: this.wantsHost() });
+      if (error instanceof AuthCorrupt) {
+        if (this.record.account.desired !== 'logged_out') return await this.close.fail('auth_state_damaged');
+        // A logout needs no keys: WhatsApp will not hear of it, and nothing of the account is left here.
+        return await this.close.forget('by_request');
+      }
+    } catch (again) {
+      // Nothing else would come after this: the same error shows again.
+      this.deps.failed('recover', again);
     }
-    await this.close.fail('auth_state_damaged');
+    await this.close.retryLater();
   }
 
   /** Level-triggered: reads what is desired and does the next thing towards it. */

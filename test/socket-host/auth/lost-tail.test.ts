@@ -9,7 +9,7 @@ import { systemClock } from '../../../lib/runtime/clock.ts';
 import { AuthCorrupt } from '../../../socket-host/auth/errors.ts';
 import { planRestore, restoreAuth } from '../../../socket-host/auth/restore.ts';
 import { wipeUnopened } from '../../../socket-host/auth/wipe.ts';
-import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../../harness/gateway.ts';
+import { type Faults, type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../../harness/gateway.ts';
 import { until } from '../../harness/until.ts';
 import { type Fixture, fixture, logKey, prefix, randomText, snapKey, write, writeEach } from './fixture.ts';
 
@@ -154,6 +154,27 @@ describe('an account whose newest keys are gone', () => {
     },
     40_000,
   );
+
+  it('is reported although the table is away when it is found', async () => {
+    const first = await gateway.host();
+    const account = await gateway.account();
+    await sent(2, account);
+    await first.stop();
+    await auth.remove((await segments(account.id)).slice(-1));
+    let refused = 0;
+    const faults: Faults = {
+      before: async (command) => {
+        if (command !== 'TransactWriteItems' || refused >= 3) return;
+        if ((await gateway.readAccount(account.id))?.status !== 'connecting') return;
+        refused += 1;
+        throw new Error('the table is away');
+      },
+    };
+    await gateway.host(undefined, faults);
+    await reaches(account.id, 'failed');
+    expect(refused).toBe(3);
+    expect((await gateway.readAccount(account.id))?.statusReason).toBe('auth_state_damaged');
+  }, 40_000);
 
   it('can be logged out and linked anew', async () => {
     const first = await gateway.host();
