@@ -41,7 +41,7 @@ it('an account is connected again at once whose new epoch stood without an answe
 
 it('an account that could not be released for the host it was meant for is connected again at once', async () => {
   const faults: Faults = {};
-  gateway = await startGateway(systemClock, scaledClock(4));
+  gateway = await startGateway(systemClock, scaledClock(2));
   const first = await gateway.host(undefined, faults);
   const account = await gateway.account();
   const { readHot, readAccount, sessions } = gateway;
@@ -57,7 +57,7 @@ it('an account that could not be released for the host it was meant for is conne
   const others: string[] = [];
   do others.push((await gateway.host()).id);
   while (rendezvous([first.id, ...others], account.id)[0] === first.id);
-  await until('a release was refused', async () => refused > 0, 15_000);
+  await until('a release was refused', async () => refused > 0, 25_000);
   expect((await readHot(account.id))?.owner).toBe(first.id);
   await reopened(account.id, before);
   expect((await readHot(account.id))?.owner).toBe(first.id);
