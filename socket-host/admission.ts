@@ -76,7 +76,7 @@ export class Admission {
   }
 
   /** Somebody on the list by LID is there by number too from now on, which claims go by. Answers whether it is so. */
-  async suppressIfOptedOut({ tenantId, to: phoneNumber }: Message, { own, next }: Lids): Promise<boolean> {
+  private async suppressIfOptedOut({ tenantId, to: phoneNumber }: Message, { own, next }: Lids): Promise<boolean> {
     if (own === undefined || !(await this.suppressedByLid(tenantId, own, next))) return false;
     return await suppressNumberOf(this.deps.table, tenantId, { phoneNumber, lid: own });
   }

@@ -88,7 +88,7 @@ export class Sender {
   }
 
   /** Takes a message in hand and advances pacing; an outcome that was kept back is written with it. `stops`: see ClaimRequest. */
-  async claim(message: Message, pace: PaceState, stops?: number): Promise<Exclude<ClaimResult, { kind: 'apart' }>> {
+  async claim(message: Message, pace: PaceState, stops: number): Promise<Exclude<ClaimResult, { kind: 'apart' }>> {
     if (!this.deps.lease.valid()) return { kind: 'fenced' };
     // A lane may hold a message twice; one transaction cannot.
     if (this.outcomes.kept.outcome?.message.id === message.id && !(await this.outcomes.write()))

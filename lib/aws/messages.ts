@@ -179,8 +179,8 @@ export interface ClaimRequest {
   pace: PaceState;
   /** Outcomes since the last claim, added to the account's totals for free. */
   totals: { messages: number; errors: number };
-  /** The account's number of stops from before the contract was seen to run (lib/aws/stops.ts); undefined: whether it runs is no matter. */
-  stops: number | undefined;
+  /** The account's number of stops from before the contract was seen to run (lib/aws/stops.ts). */
+  stops: number;
   /** Noted in the account's item, see AccountHot; it must not be lower than what is there. */
   authHead?: number | undefined;
   /** Owners that ended without a word over this message, the last one included; 0 for most. */
@@ -211,7 +211,7 @@ export async function claim(table: Table, request: ClaimRequest, together: Step[
   };
   const inHand: InHand = { messageId: message.id, contractId: message.contractId, nonce: request.nonce };
   const leavesLane = message.state === 'QUEUED';
-  const nothing = request.stops === undefined ? undefined : nothingStopped(request.stops);
+  const nothing = nothingStopped(request.stops);
   const head = request.authHead === undefined ? undefined : { ':head': request.authHead };
   const counts = `messageCount :m, errorCount :e${leavesLane ? `, ${queuedAttribute[message.lane]} :less` : ''}`;
   const writes: Write[] = [
@@ -220,7 +220,7 @@ export async function claim(table: Table, request: ClaimRequest, together: Step[
       update: `SET pace = :pace, inHand = :hand, lastActivity = :now${head === undefined ? '' : ', authHead = :head'} ADD ${counts}`,
       key: keys.accountHot(message.tenantId, message.accountId),
       // Clauses: we own the account; nobody has claimed it since; no contract of it has been stopped since.
-      condition: `#o = :host AND epoch = :epoch${nothing === undefined ? '' : ` AND ${nothing.clause}`}`,
+      condition: `#o = :host AND epoch = :epoch AND ${nothing.clause}`,
       names: { '#o': 'owner' },
       values: {
         ':pace': request.pace,
@@ -230,7 +230,7 @@ export async function claim(table: Table, request: ClaimRequest, together: Step[
         ':e': request.totals.errors,
         ':host': request.host,
         ':epoch': request.epoch,
-        ...nothing?.values,
+        ...nothing.values,
         ...head,
         ...(leavesLane ? { ':less': -1 } : {}),
       },

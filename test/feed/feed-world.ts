@@ -152,7 +152,7 @@ export async function startFeedWorld() {
       return items.flatMap((item) => (item === undefined ? [] : [toMessage(item)]));
     },
     states: async (contract: Contract) => (await world.messages(contract)).map((message) => message.state),
-    /** What an owner does, up to the claim and no further; with `stops` only while no more contracts of the account were stopped. */
+    /** What an owner does, up to the claim and no further; `stops` are those it knows of, all unless told otherwise. */
     async tryClaim(account: Account, message: Message, stops?: number): Promise<ClaimResult> {
       await world.beat();
       const hot = await world.hot(account);
@@ -169,7 +169,7 @@ export async function startFeedWorld() {
         nonce,
         pace: hot.pace,
         totals,
-        stops,
+        stops: stops ?? hot.stops ?? 0,
         crashes: 0,
         nowMs,
       });
