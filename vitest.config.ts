@@ -6,7 +6,8 @@ export default defineConfig({
     testTimeout: 30_000,
     hookTimeout: 60_000,
     pool: 'forks',
-    maxWorkers: 2,
+    // Most tests wait for processes of their own: two at a time leave a machine with two cores a third idle.
+    maxWorkers: 3,
     reporters: ['default', './test/closing-line.ts'],
     coverage: {
       provider: 'v8',

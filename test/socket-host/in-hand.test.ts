@@ -11,7 +11,7 @@ import { until } from '../harness/until.ts';
 let gateway: Gateway;
 let account: Account;
 beforeEach(async () => {
-  gateway = await startGateway(scaledClock(10));
+  gateway = await startGateway(scaledClock(20));
   await gateway.host();
   account = await gateway.account(oneAtATime);
   await reaches('connected');
