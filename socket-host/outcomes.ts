@@ -88,12 +88,6 @@ export class Outcomes {
     this.kept.settle(written);
   }
 
-  /** Not in hand any more; whoever feeds it again finds it PENDING. */
-  async wait(message: Message, change: Step['change'] & { notBefore: number }): Promise<Settled> {
-    const settled = await this.settle(message, 'PENDING', change);
-    return settled.kind === 'settled' ? { ...settled, retryAtMs: change.notBefore } : settled;
-  }
-
   /** Writes an outcome at once. */
   async settle(message: Message, to: MessageState, change: Step['change']): Promise<Settled> {
     if (!this.deps.lease.valid()) return { kind: 'fenced' };

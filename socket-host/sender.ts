@@ -27,7 +27,7 @@ export type SendResult = Settled | { kind: 'open' };
  * The message in hand: claimed, sent, settled. At most one per account, named by the account's hot item, so that a new owner finds it.
  *
  *   none -> claimed (inHand in the table) -> settled (outcome in the table) -> next claim replaces it, or flush removes it
- *                                        \-> acked -> settled by the very transaction that claims the next, or by writeOutcome
+ *                                        \-> acked -> settled by the very transaction that claims the next, or by Outcomes.write
  *
  * Outcomes are added to the account's totals with the next claim or flush, which also replaces `inHand`: each is counted once, because
  * a new owner that finds a settled message in hand knows that it was not counted yet.
@@ -39,7 +39,7 @@ export class Sender {
   /** See AccountHot. */
   private readonly authHead: () => number | undefined;
   private inHand: InHand | undefined;
-  /** The nonce of a claim of which it is known that no try of its sending has left this process. */
+  /** The nonce of a claim of which it is known that no try of its sending may have arrived: none has left this process, or it was refused. */
   private unsent: string | undefined;
   /** What the last owner left in hand. */
   private readonly inherited: InHand | undefined;
@@ -175,24 +175,17 @@ export class Sender {
       this.deps.logger.info({ message: message.id, reason: String(error) }, 'a send has no answer yet');
       return lease.valid() ? { kind: 'open' } : { kind: 'fenced' };
     }
-    if (ack.withheld === true) return await this.withheld(message);
+    // A refusal is all there is to know of this try.
+    if (ack.withheld === true || ack.code !== undefined) this.unsent = unsent;
+    // The person had opted out by another address. The number is suppressed by now, so the next claim ends the message.
+    if (ack.withheld === true) return await this.layAside(message, clock.nowMs());
     metrics.ackSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
     metrics.acks.inc({ code: codeLabel(ack.code, 'ok') });
-    return await this.answered(message, ack, unsent === undefined);
+    return await this.answered(message, ack);
   }
 
-  /** Whether a try of this sending may have reached WhatsApp. */
-  private mayHaveLeft({ claim }: Message): boolean {
-    return claim === undefined || claim.nonce !== this.unsent;
-  }
-
-  /** The person had opted out by another address. The number is suppressed by now, so the next claim ends the message. */
-  private async withheld(message: Message): Promise<SendResult> {
-    return await this.outcomes.wait(message, { notBefore: this.deps.clock.nowMs() });
-  }
-
-  /** `open`: an earlier try had no answer. It may have arrived whatever is said of this one, unless that is yes. */
-  private async answered(message: Message, ack: Ack, open: boolean): Promise<SendResult> {
+  /** An earlier try without an answer may have arrived whatever is said of this one, unless that is yes. */
+  private async answered(message: Message, ack: Ack): Promise<SendResult> {
     const nowMs = this.deps.clock.nowMs();
     const attempts = message.attempts + 1;
     const outcome = classifyAck(ack.code, message.attempts, nowMs, this.deps.random);
@@ -201,16 +194,13 @@ export class Sender {
       case 'sent':
         this.deps.metrics.acceptToAckSeconds.observe((nowMs - message.createdAt) / 1000);
         return this.outcomes.keepBack(message, { attempts, sentAt: nowMs });
-      case 'retry': {
+      case 'retry':
         if (outcome.refreshDevices === true) this.refreshDevices.add(message.id);
-        const { notBefore } = outcome;
-        return await this.outcomes.wait(message, { attempts, notBefore, ...(open && openSinceOf(message)) });
+        return await this.layAside(message, outcome.notBefore, { attempts });
+      case 'failed': {
+        const error = this.mayHaveLeft(message) ? outcomeUnknown : outcome.error;
+        return await this.outcomes.settle(message, 'FAILED', { attempts, error });
       }
-      case 'failed':
-        return await this.outcomes.settle(message, 'FAILED', {
-          attempts,
-          error: open ? outcomeUnknown : outcome.error,
-        });
       default:
         return outcome satisfies never;
     }
@@ -240,7 +230,9 @@ export class Sender {
     }
     if ((message.claim?.tries ?? 0) < triesInARow) return { message, text, suspect: this.crashes === maxCrashes - 1 };
     const asides = (message.asides ?? 0) + 1;
-    return await this.layAside(message, nowMs + asideMs(asides), { asides });
+    const retryAtMs = nowMs + asideMs(asides);
+    const settled = await this.layAside(message, retryAtMs, { asides });
+    return settled.kind === 'settled' ? { retryAtMs } : undefined;
   }
 
   /** What is in hand and has no outcome yet; one that a receipt has settled is counted. */
@@ -254,15 +246,17 @@ export class Sender {
     return undefined;
   }
 
-  /** It waits as PENDING until `notBefore` (epoch ms), and is known to be open if any try may have left. */
-  async layAside(
-    message: Message,
-    notBefore: number,
-    change: Step['change'] = {},
-  ): Promise<{ retryAtMs: number } | undefined> {
-    const open = this.mayHaveLeft(message) && openSinceOf(message);
-    const settled = await this.outcomes.wait(message, { notBefore, ...open, ...change });
-    return settled.kind === 'settled' ? { retryAtMs: notBefore } : undefined;
+  /** Whether a try of this sending may have arrived. */
+  private mayHaveLeft({ claim }: Message): boolean {
+    return claim === undefined || claim.nonce !== this.unsent;
+  }
+
+  /** Not in hand any more: it waits as PENDING until `notBefore` (epoch ms), and is known to be open if any try may have left. */
+  async layAside(message: Message, notBefore: number, change: Step['change'] = {}): Promise<Settled> {
+    const openSince = this.mayHaveLeft(message) ? message.claim?.since : undefined;
+    const full = { ...change, notBefore, ...(openSince === undefined ? {} : { openSince }) };
+    const settled = await this.outcomes.settle(message, 'PENDING', full);
+    return settled.kind === 'settled' ? { ...settled, retryAtMs: notBefore } : settled;
   }
 
   /** The message in hand, or what was open before it where its claim did not stand; undefined when another's claim stands by now. */
@@ -319,6 +313,3 @@ export class Sender {
     this.settled = false;
   }
 }
-
-const openSinceOf = ({ claim }: Message): { openSince?: number } =>
-  claim === undefined ? {} : { openSince: claim.since };

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { moveContract } from '../../lib/aws/contracts.ts';
 import { keys } from '../../lib/aws/keys.ts';
+import { planSuppression } from '../../lib/aws/suppressions.ts';
 import { wakeAccount } from '../../lib/aws/wake.ts';
 import type { Account } from '../../lib/domain/account.ts';
 import type { Contract } from '../../lib/domain/contract.ts';
@@ -36,6 +37,15 @@ async function inHand(answer: 'silence' | 'not_sent'): Promise<Contract> {
   const contract = await gateway.contract(account, rowsTo(1));
   await until('tried', async () => tried > 0);
   return contract;
+}
+
+/** As a transport does that learns, before a message leaves, whose number it is, and that they are on the list. */
+async function optOut(phoneNumber: string): Promise<boolean> {
+  const lid = '555000071';
+  const person = { tenantId, phoneNumber, lid, reason: 'x', source: 'inbound' as const, at: Date.now() };
+  const { writes } = await planSuppression(gateway.deps.table, person);
+  await gateway.deps.table.transact(writes);
+  return true;
 }
 
 /** The next logins are refused with `code` until told otherwise; what is open ends with it. */
@@ -136,6 +146,14 @@ describe('a message that was tried without an answer and then refused', () => {
     await move(contract, 'cancel');
     await becomes(contract, 'FAILED');
     expect(await first(contract)).toMatchObject({ error: { code: 'OUTCOME_UNKNOWN' } });
+  }, 30_000);
+
+  it('is not called suppressed where the next try finds that the person has opted out by another address', async () => {
+    gateway.whenOpening((session) => session.withhold(optOut));
+    const contract = await inHand('silence');
+    await becomes(contract, 'FAILED');
+    expect(await first(contract)).toMatchObject({ error: { code: 'OUTCOME_UNKNOWN' } });
+    expect(gateway.wire).toHaveLength(1);
   }, 30_000);
 
   it('but one that had never left before is refused for good', async () => {
