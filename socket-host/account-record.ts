@@ -54,10 +54,10 @@ export class AccountRecord {
     return true;
   }
 
-  /** What a link notes of pacing: the number that was linked last keeps its warm-up, another one starts anew. */
-  pacedSince(phoneNumber: string): Pick<Patch, 'pacedSince' | 'pacedFor'> {
-    if (this.view.pacedFor === phoneNumber) return {};
-    return { pacedSince: this.deps.clock.nowMs(), pacedFor: phoneNumber };
+  /** What a new link notes: the number that was linked last keeps its warm-up, another one starts anew. */
+  linked(phoneNumber: string): Pick<Patch, 'linkedAt' | 'pacedSince' | 'pacedFor'> {
+    const linkedAt = this.deps.clock.nowMs();
+    return { linkedAt, ...(this.view.pacedFor === phoneNumber ? {} : { pacedSince: linkedAt, pacedFor: phoneNumber }) };
   }
 
   /** Adds a warning for the tenant to read, or takes it away when it does not hold any more; the last ten are kept. */

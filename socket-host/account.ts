@@ -74,7 +74,7 @@ export class AccountRunner {
       () => this.receipts,
       () => this.connection.authHead,
     );
-    this.loop = new SendLoop(deps, this.hold, account, hot, this.sender);
+    this.loop = new SendLoop(deps, this.hold, () => this.record.account, hot, this.sender);
     this.receipts = new Receipts({
       table: deps.table,
       clock: deps.clock,
@@ -218,7 +218,7 @@ export class AccountRunner {
   private async reconcile(): Promise<void> {
     const account = await this.record.read();
     if (account === undefined) return await this.leave({ wanted: false });
-    this.loop.look(account);
+    this.loop.look();
     await this.close.writeHalt();
     const askedAnew = account.asked !== this.asked;
     this.asked = account.asked;
@@ -284,12 +284,8 @@ export class AccountRunner {
       pairingFor: undefined,
       phoneNumber,
       // The link stood already when its host ended before it could say so.
-      ...(this.record.account.linkedAt === undefined
-        ? { linkedAt: this.deps.clock.nowMs(), ...this.record.pacedSince(phoneNumber) }
-        : {}),
+      ...(this.record.account.linkedAt === undefined && this.record.linked(phoneNumber)),
     });
-    // A link begins the warm-up, and nobody else may tell the loop of it before it sends.
-    this.loop.look(this.record.account);
     this.inbound.opened(live.session);
     const current = () => live;
     live.startSending(this.loop, this.receipts, (end) => {

@@ -50,16 +50,21 @@ export class Admission {
     this.stops = hot.stops ?? 0;
   }
 
-  async claim(message: Message, pace: PaceState, seen: Seen, lids: Lids): Promise<Admitted> {
-    for (let { running, stops } = seen; ; ) {
-      const to = await this.insteadOf(message, running, lids);
+  /** For a message that was not read together with others. */
+  async look(message: Message): Promise<Seen> {
+    // Known before the contract is read.
+    const { stops } = this;
+    return { stops, running: await isRunning(this.deps.table, message) };
+  }
+
+  async claim(message: Message, pace: PaceState, known: Seen, lids: Lids): Promise<Admitted> {
+    for (let seen = known; ; seen = await this.look(message)) {
+      const to = await this.insteadOf(message, seen.running, lids);
       if (to !== undefined) return { kind: 'instead', to };
-      const claimed = await this.sender.claim(message, pace, stops);
+      const claimed = await this.sender.claim(message, pace, seen.stops);
       if (claimed.kind === 'suppressed') return { kind: 'instead', to: 'SUPPRESSED' };
       if (claimed.kind !== 'stopped') return claimed;
-      stops = claimed.stops;
-      this.stops = stops;
-      running = await isRunning(this.deps.table, message);
+      this.stops = claimed.stops;
     }
   }
 

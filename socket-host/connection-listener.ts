@@ -35,8 +35,7 @@ export function listenTo(live: () => LiveSession, needs: Needs): TransportListen
         links.end();
         await record.save({
           phoneNumber,
-          linkedAt: deps.clock.nowMs(),
-          ...record.pacedSince(phoneNumber),
+          ...record.linked(phoneNumber),
           link: undefined,
           pairingFor: undefined,
         });

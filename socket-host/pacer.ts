@@ -19,18 +19,18 @@ const aheadMs = 16_000;
 /** The pacing of one account as its owner knows it: lib/domain/pacing.ts with this host's clock and chance. */
 export class Pacer {
   private readonly deps: Pick<HostDeps, 'clock' | 'random'>;
-  /** With its settings as they were last read. */
-  account: Account;
+  /** As its owner last read or wrote it. */
+  private readonly account: () => Account;
   private state: PaceState;
 
-  constructor(deps: Pacer['deps'], account: Account, state: PaceState) {
+  constructor(deps: Pacer['deps'], account: () => Account, state: PaceState) {
     this.deps = deps;
     this.account = account;
     this.state = state;
   }
 
   get policy(): PacingPolicy | undefined {
-    return policyOf(this.account);
+    return policyOf(this.account());
   }
 
   /** Milliseconds until a message should be taken from a lane, so that it can be on the wire in time; not above 0: now. */
@@ -67,6 +67,7 @@ export class Pacer {
   }
 
   private at(): { nowMs: number; linkedAtMs: number } {
-    return { nowMs: this.deps.clock.nowMs(), linkedAtMs: this.account.pacedSince ?? this.account.createdAt };
+    const { pacedSince, createdAt } = this.account();
+    return { nowMs: this.deps.clock.nowMs(), linkedAtMs: pacedSince ?? createdAt };
   }
 }

@@ -28,11 +28,8 @@ export class ReadAhead {
 
   /** LIDs of whom is written to now; with `all`, of those too whose messages have been read and not asked for yet. */
   lids(to: string, session: Pick<TransportSession, 'lidOf'>, all: boolean): Lids {
-    const others = () => (all ? [...this.known.values()] : []);
-    return {
-      own: session.lidOf(to),
-      next: () => others().flatMap(({ message }) => (message && session.lidOf(message.to)) ?? []),
-    };
+    const others = () => (all ? [...this.known.values()] : []).flatMap(({ message }) => message?.to ?? []);
+    return { own: session.lidOf(to), next: () => others().flatMap((number) => session.lidOf(number) ?? []) };
   }
 
   /** `upcoming` are those that will be asked for next, `stops` the account's number of stops as known now. */

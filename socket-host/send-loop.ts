@@ -1,4 +1,3 @@
-import { isRunning } from '../lib/aws/messages.ts';
 import { outcomeUnknownAfterMs } from '../lib/aws/outcome-unknown.ts';
 import type { Hold } from '../lib/aws/ownership.ts';
 import type { Account, AccountHot } from '../lib/domain/account.ts';
@@ -43,6 +42,8 @@ export type SendEnd = 'stopped' | 'reconnect' | 'fenced';
  */
 export class SendLoop {
   private readonly deps: HostDeps;
+  /** As its owner last read or wrote it. */
+  private readonly account: () => Account;
   private readonly sender: Sender;
   private readonly lanes: LaneReader;
   private readonly bell = new Bell();
@@ -58,21 +59,21 @@ export class SendLoop {
   private readonly withdrawal: Withdrawal;
   private readonly ending: EndingContracts;
 
-  constructor(deps: HostDeps, hold: Hold, account: Account, hot: AccountHot, sender: Sender) {
+  constructor(deps: HostDeps, hold: Hold, account: () => Account, hot: AccountHot, sender: Sender) {
     this.deps = deps;
+    this.account = account;
     this.sender = sender;
     this.pacer = new Pacer(deps, account, hot.pace);
     this.stock = new LaneStock(deps, hold, hot);
     this.ahead = new ReadAhead(deps.table);
     this.admission = new Admission(deps, sender, hot);
     this.ending = new EndingContracts(deps.table, deps.clock);
-    this.lanes = new LaneReader(deps.sqs, account.laneUrls, deps.clock);
+    this.lanes = new LaneReader(deps.sqs, account().laneUrls, deps.clock);
     this.withdrawal = new Withdrawal(deps, sender, this.stock, this.lanes);
   }
 
   /** The account changed, or its lanes hold something new. */
-  look(account: Account): void {
-    this.pacer.account = account;
+  look(): void {
     this.stock.look();
     this.bell.ring();
   }
@@ -238,7 +239,7 @@ export class SendLoop {
     if (text === undefined) return await this.withdraw(taken, message, 'EXPIRED');
     const { openSince = clock.nowMs() } = message;
     // A device linked since would send it as somebody else's.
-    if (clock.nowMs() - openSince > outcomeUnknownAfterMs || openSince < (this.pacer.account.linkedAt ?? 0)) {
+    if (clock.nowMs() - openSince > outcomeUnknownAfterMs || openSince < (this.account().linkedAt ?? 0)) {
       await this.withdrawal.giveUp(taken, message);
       this.worked = true;
       return undefined;
@@ -372,10 +373,8 @@ export class SendLoop {
     const planned = this.pacer.plan(left.text);
     await this.deps.clock.sleep(planned.startAt - this.deps.clock.nowMs(), signal);
     if (signal.aborted) return 'stopped';
-    const { stops } = this.admission;
-    const running = await isRunning(this.deps.table, left.message);
-    const lids = this.lids(left.message, session);
-    const claimed = await this.admission.claim(left.message, planned.next, { running, stops }, lids);
+    const seen = await this.admission.look(left.message);
+    const claimed = await this.admission.claim(left.message, planned.next, seen, this.lids(left.message, session));
     if (claimed.kind === 'fenced') return 'fenced';
     // A receipt that came meanwhile has settled it, which the totals lack.
     if (claimed.kind === 'stale') await this.sender.leftOver();

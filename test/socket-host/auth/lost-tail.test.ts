@@ -134,6 +134,16 @@ describe('an account whose newest keys are gone', () => {
     await completed((await gateway.contract(account, rowsTo(1))).id);
   }
 
+  /** An account that has had so many connections; its host has ended, and of its segments the newest are gone. */
+  async function damaged(connections: number, lost: number): Promise<Account> {
+    const host = await gateway.host();
+    const account = await gateway.account();
+    await sent(connections, account);
+    await host.stop();
+    await auth.remove((await segments(account.id)).slice(-lost));
+    return account;
+  }
+
   it.each([1, 2])(
     'by %i is reported and sends nothing',
     async (lost) => {
@@ -156,11 +166,7 @@ describe('an account whose newest keys are gone', () => {
   );
 
   it('is reported although the table is away when it is found', async () => {
-    const first = await gateway.host();
-    const account = await gateway.account();
-    await sent(2, account);
-    await first.stop();
-    await auth.remove((await segments(account.id)).slice(-1));
+    const account = await damaged(2, 1);
     let refused = 0;
     const faults: Faults = {
       before: async (command) => {
@@ -177,11 +183,7 @@ describe('an account whose newest keys are gone', () => {
   }, 40_000);
 
   it('can be logged out and linked anew', async () => {
-    const first = await gateway.host();
-    const account = await gateway.account();
-    await sent(3, account);
-    await first.stop();
-    await auth.remove((await segments(account.id)).slice(-2));
+    const account = await damaged(3, 2);
     await gateway.host();
     await reaches(account.id, 'failed');
     for (const [desired, status] of [
