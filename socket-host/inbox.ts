@@ -2,7 +2,8 @@ import { type BatchTarget, closeBatch, dueAt, leftOpenBatches, type Stored, stor
 import type { Hold } from '../lib/aws/ownership.ts';
 import type { Write } from '../lib/aws/table.ts';
 import { newId } from '../lib/domain/ids.ts';
-import { hasRoom, type InboundMessage, personKey, personOf, sizeOf } from '../lib/domain/inbound.ts';
+import { hasRoom, type InboundMessage, personOf, sizeOf } from '../lib/domain/inbound.ts';
+import { addressOf } from '../lib/domain/person.ts';
 import type { HostDeps } from './deps.ts';
 import { turnsByKey } from './turns.ts';
 
@@ -57,7 +58,7 @@ export class Inbox {
     message: InboundMessage,
     plan: () => Promise<Consequence | undefined> = async () => undefined,
   ): Promise<Exclude<Stored, 'closed' | 'refused'>> {
-    const chat = personKey(personOf(message));
+    const chat = addressOf(personOf(message));
     return await this.turn(chat, async () => {
       for (let attempt = 1; attempt <= maxAttempts; attempt++) {
         const consequence = await plan();

@@ -1,5 +1,6 @@
 import { ulidTime } from '../domain/ids.ts';
-import { type InboundBatch, type InboundMessage, longestOpenMs, personKey, personOf } from '../domain/inbound.ts';
+import { type InboundBatch, type InboundMessage, longestOpenMs, personOf } from '../domain/inbound.ts';
+import { addressOf } from '../domain/person.ts';
 import { finder, type Key, keys } from './keys.ts';
 import { newestFirst, type Page } from './newest-first.ts';
 import type { AccountRefs, Hold } from './ownership.ts';
@@ -84,7 +85,7 @@ function newBatch(
     id,
     tenantId,
     accountId,
-    chat: personKey(personOf(message)),
+    chat: addressOf(personOf(message)),
     from,
     ...(fromLid === undefined ? {} : { fromLid }),
     messages: [message],

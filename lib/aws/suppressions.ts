@@ -1,5 +1,5 @@
 import type { PageRow } from '../domain/contract.ts';
-import { type Person, personKey } from '../domain/inbound.ts';
+import { addressOf, type Person } from '../domain/person.ts';
 import type { Suppression, SuppressionSource } from '../domain/suppression.ts';
 import { auditWrite, type Origin } from './audit.ts';
 import type { Deps } from './deps.ts';
@@ -14,7 +14,7 @@ import { ConditionFailed, inParallel, type Table, type Write } from './table.ts'
  */
 interface Recipient extends Person {
   suppressedAt: number;
-  /** `personKey` under which the person is listed. */
+  /** `addressOf` under which the person is listed. */
   listedAs: string;
   source: SuppressionSource;
 }
@@ -76,7 +76,7 @@ export async function planSuppression(
     ...(phoneNumber === undefined ? {} : { phoneNumber }),
     ...(lid === undefined ? {} : { lid }),
     suppressedAt: listed?.suppressedAt ?? at,
-    listedAs: listed?.listedAs ?? personKey(suppression),
+    listedAs: listed?.listedAs ?? addressOf(suppression),
     source: listed?.source ?? source,
   };
   const writes: Write[] = [];
@@ -170,7 +170,7 @@ export async function removeSuppression(
   for (;;) {
     const writes = await planRelease(deps.table, origin.tenantId, person);
     if (writes.length === 0) return false;
-    const audit = auditWrite(origin, { action: 'suppression.deleted', target: personKey(person) }, deps.randomBytes);
+    const audit = auditWrite(origin, { action: 'suppression.deleted', target: addressOf(person) }, deps.randomBytes);
     if (await stood(deps.table, [...writes, audit])) return true;
   }
 }

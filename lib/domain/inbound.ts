@@ -1,4 +1,5 @@
 import type { PacelineEvent } from './events/types.ts';
+import type { Person } from './person.ts';
 
 /** What a message somebody sent to an account is. `other`: a kind this version does not know (a poll, an order, a call invitation). */
 export const inboundTypes = [
@@ -81,23 +82,12 @@ export interface InboundBatch {
   closedAt?: number;
 }
 
-/** The sender behind a message: the number, the LID, or both. */
-export interface Person {
-  phoneNumber?: string;
-  lid?: string;
-}
-
 /** Who wrote it. A `from` that is the LID is no number. */
 export function personOf({ from, fromLid }: Pick<InboundMessage, 'from' | 'fromLid'>): Person {
   return {
     ...(from === fromLid || from === '' ? {} : { phoneNumber: from }),
     ...(fromLid === undefined ? {} : { lid: fromLid }),
   };
-}
-
-/** What names a person in keys: digits of the number, else `lid:` and the LID. */
-export function personKey({ phoneNumber, lid }: Person): string {
-  return phoneNumber ?? `lid:${lid ?? ''}`;
 }
 
 /** How long a batch may stay open: `quietMs` after its last message, five times that in all (2 s and 10 s by default). 0: closed at once. */

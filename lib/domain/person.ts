@@ -1,3 +1,28 @@
+/** A person as far as known: by number, by LID (WhatsApp's hidden id), or by both; each as digits. */
+export interface Person {
+  phoneNumber?: string;
+  lid?: string;
+}
+
+/** A person known by LID alone, as answers print such a person and as calls take one: `lid:` and the digits of the LID. */
+export const lidForm = /^lid:(\d{5,20})$/;
+
+/** The address that answers print and keys are made of: digits of the number, else `lid:` and the LID. */
+export function addressOf({ phoneNumber, lid }: Person): string {
+  return phoneNumber ?? `lid:${lid ?? ''}`;
+}
+
+/** Every address under which a person may appear: each spelling of the number, the given one first, and `lid:` and the LID. */
+export function addressesOf({ phoneNumber, lid }: Person): string[] {
+  return [...(phoneNumber === undefined ? [] : spellingsOf(phoneNumber)), ...(lid === undefined ? [] : [`lid:${lid}`])];
+}
+
+/** The person behind an address as `addressOf` prints it. */
+export function personAt(address: string): Person {
+  const lid = lidForm.exec(address)?.[1];
+  return lid === undefined ? { phoneNumber: address } : { lid };
+}
+
 /**
  * WhatsApp shows some people under a number that their country's numbering plan does not know, or under both: Brazilian mobile numbers
  * with and without the ninth digit, Mexican ones with and without a 1 behind 52, Argentine ones with and without a 9 behind 54.

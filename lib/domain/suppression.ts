@@ -18,6 +18,3 @@ export interface Suppression {
 
 /** The reason of those whose own word it was. */
 export const ownWord = 'The person asked for no more messages.';
-
-/** What a person in any of the lists' forms is written as in a path: `+`-less digits, or `lid:` and digits. */
-export const lidForm = /^lid:(\d{5,20})$/;

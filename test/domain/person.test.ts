@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { isSameNumber, planNumber, spellingsOf } from '../../lib/domain/person.ts';
+import { addressesOf, addressOf, isSameNumber, personAt, planNumber, spellingsOf } from '../../lib/domain/person.ts';
 
 describe('spellingsOf', () => {
   it.each([
@@ -25,5 +25,24 @@ describe('spellingsOf', () => {
 
   it('tells a Brazilian landline and a mobile number with the same end apart', () => {
     expect(isSameNumber('551132345678', '5511932345678')).toBe(false);
+  });
+});
+
+describe('a person is a set of addresses', () => {
+  it('of each spelling of the number, the given one first, and the LID', () => {
+    expect(addressesOf({ phoneNumber: '554899120009', lid: '555000001' })).toEqual([
+      '554899120009',
+      '5548999120009',
+      'lid:555000001',
+    ]);
+    expect(addressesOf({ phoneNumber: '79991234567' })).toEqual(['79991234567']);
+    expect(addressesOf({ lid: '555000001' })).toEqual(['lid:555000001']);
+  });
+
+  it('is printed by number, or by LID where only that is known, and read back from it', () => {
+    expect(addressOf({ phoneNumber: '79991234567', lid: '555000001' })).toBe('79991234567');
+    expect(addressOf({ lid: '555000001' })).toBe('lid:555000001');
+    expect(personAt('79991234567')).toEqual({ phoneNumber: '79991234567' });
+    expect(personAt('lid:555000001')).toEqual({ lid: '555000001' });
   });
 });

@@ -10,9 +10,9 @@ import {
 import type { Table } from '../../../lib/aws/table.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { newId } from '../../../lib/domain/ids.ts';
-import type { Person } from '../../../lib/domain/inbound.ts';
+import { lidForm, type Person } from '../../../lib/domain/person.ts';
 import { normalisePhone } from '../../../lib/domain/phone.ts';
-import { lidForm, type Suppression } from '../../../lib/domain/suppression.ts';
+import type { Suppression } from '../../../lib/domain/suppression.ts';
 import { suppressionView } from '../../../lib/domain/views/suppression.ts';
 import { type ApiScope, type Call, originOf, tenantOf } from '../context.ts';
 import { pagesOf } from '../cursor.ts';
