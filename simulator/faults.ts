@@ -1,4 +1,4 @@
-/** What can be made to go wrong; drop, close, ban and noise happen at once, the others to what comes next. */
+/** What can be made to go wrong; drop, close, ban, noise, timelock and renew-registration happen at once, the others to what comes next. */
 export const FAULT_KINDS = [
   'drop',
   'close',
@@ -8,6 +8,9 @@ export const FAULT_KINDS = [
   'refuse-login',
   'ban',
   'noise',
+  'refuse-code',
+  'renew-registration',
+  'timelock',
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -27,6 +30,8 @@ export type ArmedFault = { readonly order: FaultOrder; left: number };
 /** The faults that wait for the next message or login, in the order they came. */
 export class Faults {
   #armed: ArmedFault[] = [];
+  /** By account, undefined for all: until when (ms since 1970) it may not write to strangers. */
+  #timelocks = new Map<string | undefined, number>();
 
   /** Arms a fault for the next `count` (1) occasions. */
   arm(order: FaultOrder): void {
@@ -44,8 +49,19 @@ export class Faults {
     return fault.order;
   }
 
-  /** Forgets all armed faults. */
+  /** What WhatsApp says of the account from now on: no strangers until `untilMs`. */
+  lock(account: string | undefined, untilMs: number): void {
+    this.#timelocks.set(account, untilMs);
+  }
+
+  /** Until when (ms since 1970) the account may not write to strangers, as it was last ordered; 0 if never. */
+  lockedUntil(account: string): number {
+    return this.#timelocks.get(account) ?? this.#timelocks.get(undefined) ?? 0;
+  }
+
+  /** Forgets all armed faults and timelocks. */
   clear(): void {
     this.#armed = [];
+    this.#timelocks.clear();
   }
 }

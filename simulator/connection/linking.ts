@@ -8,6 +8,7 @@ import { bytesIn, child, SERVER, stanza } from '../wire/stanza.ts';
 import type { World } from '../world.ts';
 import type { Connection } from './connection.ts';
 import { restartRequired } from './ending.ts';
+import { passkeyNotice } from './notices.ts';
 import type { PairingHello } from './pairing-code.ts';
 
 /** A device that waits to be linked: what its QR code is made of, and where its pairing code has got to. */
@@ -59,8 +60,11 @@ export function offerLink(connection: Connection, { noiseKey, payload }: Hello):
     );
 }
 
-/** Links the device that shows this QR code to the phone; rejects with `LinkRefused`. */
-export async function scan(world: World, phone: Phone, code: string): Promise<Account> {
+/** The device was asked for a passkey and is not linked. */
+export type PasskeyDemanded = { readonly number: string; readonly passkey: 'required' };
+
+/** Links the device that shows this QR code to the phone, or asks it for a passkey; rejects with `LinkRefused`. */
+export async function scan(world: World, phone: Phone, code: string): Promise<Account | PasskeyDemanded> {
   const [ref, noiseKey, identityKey, advSecret] = code.slice(code.indexOf('#') + 1).split(',');
   if (!ref || !noiseKey || !identityKey || !advSecret) throw new LinkRefused('This is not the text of a QR code.');
   const connection = world.connections.all().find((candidate) => candidate.offer?.refs.includes(ref));
@@ -70,7 +74,18 @@ export async function scan(world: World, phone: Phone, code: string): Promise<Ac
   if (keys.noiseKey.toString('base64') !== noiseKey || keys.identityKey.toString('base64') !== identityKey) {
     throw new LinkRefused('This QR code does not belong to the device that shows it.');
   }
-  return link(connection, phone, Buffer.from(advSecret, 'base64'));
+  return linkOrDemand(connection, phone, Buffer.from(advSecret, 'base64'));
+}
+
+/** The phone has used the device's code: it is linked, or asked for a passkey where the phone is so set. */
+export async function linkOrDemand(
+  connection: Connection,
+  phone: Phone,
+  advSecret: Buffer,
+): Promise<Account | PasskeyDemanded> {
+  if (phone.facts.behaviour.passkey !== 'required') return link(connection, phone, advSecret);
+  connection.send(passkeyNotice(connection));
+  return { number: phone.number, passkey: 'required' };
 }
 
 /** Makes the device one of the phone's: pair-success, its signature, and 515. */

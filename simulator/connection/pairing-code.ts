@@ -7,7 +7,7 @@ import { parseJid } from '../wire/jid.ts';
 import { bytesIn, SERVER, type Stanza, stanza } from '../wire/stanza.ts';
 import { stanzaTime, type World } from '../world.ts';
 import type { Connection } from './connection.ts';
-import { LinkRefused, link } from './linking.ts';
+import { LinkRefused, linkOrDemand, type PasskeyDemanded } from './linking.ts';
 
 /**
  * Linking by a code that the device shows and the person types into the phone:
@@ -32,14 +32,19 @@ const FINISH_LIMIT_MS = 10_000;
 
 const codeKey = (code: string, salt: Buffer) => derivePassword(code, salt, ROUNDS, 32, 'sha256');
 
-/** Answers the device's side of the exchange: the result for its iq, or undefined when it makes no sense. */
-export function answerPairing(connection: Connection, request: Stanza): Stanza[] | undefined {
+/** Too many codes were asked for. */
+const TOO_MANY = 429;
+
+/** Answers the device's side of the exchange: the result for its iq, undefined when it makes no sense, or why it is refused. */
+export function answerPairing(connection: Connection, request: Stanza): Stanza[] | { refused: number } | undefined {
   const { offer } = connection;
   if (!offer) return undefined;
   if (request.attrs.stage === 'companion_hello') {
     const number = parseJid(request.attrs.jid)?.user;
     const wrapped = bytesIn(request, 'link_code_pairing_wrapped_companion_ephemeral_pub');
     if (!number || wrapped?.length !== 80) return undefined;
+    const refused = connection.world.faults.take(number, 'refuse-code');
+    if (refused) return { refused: refused.code ?? TOO_MANY };
     const ref = randomBytes(32);
     offer.pairing = { number, ref, wrapped, finish: undefined };
     const answer = stanza('link_code_pairing_ref', {}, ref);
@@ -54,8 +59,8 @@ export function answerPairing(connection: Connection, request: Stanza): Stanza[]
   return [];
 }
 
-/** Links the device that shows this code for the phone's number; rejects with `LinkRefused`. */
-export async function enterCode(world: World, phone: Phone, typedCode: string): Promise<Account> {
+/** Links the device that shows this code for the phone's number, or asks it for a passkey; rejects with `LinkRefused`. */
+export async function enterCode(world: World, phone: Phone, typedCode: string): Promise<Account | PasskeyDemanded> {
   const code = typedCode.replaceAll(/[\s-]/g, '').toUpperCase();
   if (!/^[0-9A-Z]{8}$/.test(code)) throw new LinkRefused('A pairing code has eight letters and digits.');
   const waiting = world.connections.all().filter((candidate) => candidate.offer?.pairing?.number === phone.number);
@@ -69,7 +74,7 @@ export async function enterCode(world: World, phone: Phone, typedCode: string): 
   const bundle = await exchange(connection, phone, hello, wrap(await codeKey(code, salt), salt, ephemeral.public));
   const advSecret = bundle && openBundle(connection, phone, ephemeral, companionKey, bundle);
   if (!advSecret) throw new LinkRefused('This is not the code that the device shows.');
-  return link(connection, phone, advSecret);
+  return linkOrDemand(connection, phone, advSecret);
 }
 
 /** Sends the phone's half and waits for the device's finish; undefined when none comes. */

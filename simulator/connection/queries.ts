@@ -6,8 +6,11 @@ import { answerPairing } from './pairing-code.ts';
 import { countPreKeys, digestKeys, fetchKeys, rotateSignedPreKey, uploadPreKeys } from './prekeys.ts';
 import { lookUp } from './usync.ts';
 
-/** What goes into the result of a query, and what happens once it has been sent; undefined means an error. */
-export type Answer = { readonly content?: Stanza[]; readonly afterwards?: () => void } | undefined;
+/** What goes into the result of a query, and what happens once it has been sent; undefined and `refused` mean an error. */
+export type Answer =
+  | { readonly content?: Stanza[]; readonly afterwards?: () => void }
+  | { readonly refused: number }
+  | undefined;
 
 const EMPTY: Answer = {};
 const SETTINGS = ['readreceipts', 'profile', 'status', 'online', 'last', 'groupadd', 'calladd', 'messages'];
@@ -24,8 +27,8 @@ export function answerQuery(connection: Connection, request: Stanza): Answer {
   const name = `${xmlns} ${first?.tag ?? ''}`.trimEnd();
   if (name === 'w:p ping' || xmlns === 'w:p') return EMPTY;
   if (name === 'md link_code_companion_reg' && first) {
-    const content = answerPairing(connection, first);
-    return content && { content };
+    const answer = answerPairing(connection, first);
+    return Array.isArray(answer) ? { content: answer } : answer;
   }
   if (!connection.account) return undefined;
   switch (name) {
@@ -58,7 +61,7 @@ export function answerQuery(connection: Connection, request: Stanza): Answer {
     case 'w:m media_conn':
       return undefined; // there is nowhere to upload to
     case 'w:mex query':
-      return { content: [graphQuery(first)] };
+      return { content: [graphQuery(connection, first)] };
     default:
       return type === 'get' ? undefined : EMPTY;
   }
@@ -93,11 +96,17 @@ function emptyCollections(sync: Stanza | undefined): Stanza {
   );
 }
 
-/** Graph queries: an account without restrictions. */
-function graphQuery(query: Stanza | undefined): Stanza {
+/** Graph queries: an account without restrictions, but for a timelock that was ordered. */
+function graphQuery({ account, world }: Connection, query: Stanza | undefined): Stanza {
+  const lockedUntil = account === undefined ? 0 : world.faults.lockedUntil(account.number);
   const asked = bytesIn(query)?.toString() ?? '';
   const data = asked.includes('INDIVIDUAL_NEW_CHAT_MSG')
     ? { xwa2_message_capping_info: { total_quota: '1000', used_quota: '0', cycle_start_timestamp: stanzaTime(0) } }
-    : { xwa2_fetch_account_reachout_timelock: { is_active: false, time_enforcement_ends: '0' } };
+    : {
+        xwa2_fetch_account_reachout_timelock: {
+          is_active: lockedUntil > world.clock(),
+          time_enforcement_ends: lockedUntil > world.clock() ? stanzaTime(lockedUntil) : '0',
+        },
+      };
   return stanza('result', {}, Buffer.from(JSON.stringify({ data })));
 }

@@ -35,11 +35,15 @@ export function route(connection: Connection, received: Stanza): void {
   }
 }
 
+const REFUSALS: Record<number, string> = { 400: 'bad-request', 403: 'forbidden', 429: 'rate-overlimit' };
+
+const refusal = (code: number) => ({ code: String(code), text: REFUSALS[code] ?? 'error' });
+
 function answerIq(connection: Connection, request: Stanza): void {
   const { id } = request.attrs;
   const answer = answerQuery(connection, request);
-  if (answer === undefined) {
-    const error = stanza('error', { code: '501', text: 'feature-not-implemented' });
+  if (answer === undefined || 'refused' in answer) {
+    const error = stanza('error', answer ? refusal(answer.refused) : { code: '501', text: 'feature-not-implemented' });
     connection.send(stanza('iq', { from: SERVER, type: 'error', id }, [error]));
     return;
   }

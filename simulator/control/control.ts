@@ -1,6 +1,6 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as z from 'zod';
-import { LinkRefused, scan } from '../connection/linking.ts';
+import { LinkRefused, type PasskeyDemanded, scan } from '../connection/linking.ts';
 import { enterCode } from '../connection/pairing-code.ts';
 import { FAULT_KINDS } from '../faults.ts';
 import type { Phone } from '../phones/phone.ts';
@@ -23,6 +23,7 @@ const NewPhone = z.strictObject({
       delayMs: milliseconds.optional(),
       readDelayMs: milliseconds.optional(),
       onWhatsApp: z.boolean().optional(),
+      passkey: z.enum(['none', 'required']).optional(),
     })
     .optional(),
 });
@@ -162,10 +163,13 @@ const accountsOf = (world: World) =>
     preKeysLeft: account.preKeysLeft,
   }));
 
-async function linked(link: () => Promise<{ number: string; jid: string; lidJid: string }>): Promise<Reply> {
+async function linked(
+  link: () => Promise<{ number: string; jid: string; lidJid: string } | PasskeyDemanded>,
+): Promise<Reply> {
   try {
-    const { number, jid, lidJid } = await link();
-    return { status: 200, body: { number, jid, lid: lidJid } };
+    const result = await link();
+    if ('passkey' in result) return { status: 200, body: result };
+    return { status: 200, body: { number: result.number, jid: result.jid, lid: result.lidJid } };
   } catch (error) {
     if (error instanceof LinkRefused) throw new Problem(422, 'LINK_REFUSED', error.message, { cause: error });
     throw error;

@@ -1,5 +1,6 @@
 import type { Connection } from '../connection/connection.ts';
 import { ending } from '../connection/ending.ts';
+import { registrationNotice, timelockNotice } from '../connection/notices.ts';
 import type { FaultOrder } from '../faults.ts';
 import type { World } from '../world.ts';
 import { Problem } from './http.ts';
@@ -18,10 +19,15 @@ export function applyFault(world: World, order: FaultOrder): number {
       return each(world, { ...order, count: undefined }, (connection) => makeNoise(connection, order));
     case 'ban':
       return ban(world, order);
+    case 'timelock':
+      return timelock(world, order);
+    case 'renew-registration':
+      return renewRegistrations(world);
     case 'withhold-ack':
     case 'delay-ack':
     case 'error-ack':
     case 'refuse-login':
+    case 'refuse-code':
       world.faults.arm(order);
       return 0;
     default:
@@ -50,6 +56,23 @@ function close(world: World, connection: Connection, order: FaultOrder): void {
     world.outbox.clear(connection.account.jid);
   }
   connection.close(ending(code, order.ms));
+}
+
+/** No strangers for `ms`, which the account hears at once and whenever it asks; with 0 the lock ends. */
+function timelock(world: World, order: FaultOrder): number {
+  const { ms = 0 } = order;
+  const untilMs = ms === 0 ? 0 : world.clock() + ms;
+  world.faults.lock(order.account, untilMs);
+  return each(world, { ...order, count: undefined }, (connection) =>
+    connection.send(timelockNotice(connection, untilMs)),
+  );
+}
+
+/** Each device that waits to be linked hears that its registration is out of date. */
+function renewRegistrations(world: World): number {
+  const waiting = world.connections.all().filter(({ offer }) => offer !== undefined);
+  for (const connection of waiting) connection.send(registrationNotice(connection));
+  return waiting.length;
 }
 
 function ban(world: World, order: FaultOrder): number {

@@ -3,13 +3,17 @@ import { addSession, openMessage, packRecord, type SessionRecord, unpackRecord }
 import { beginOutgoing, type Opened, seal } from '../signal/session.ts';
 import type { Storage } from '../storage.ts';
 
-/** How a phone behaves towards messages; `delayMs` is how long it takes to receive one, `readDelayMs` how long until that is read. */
+/**
+ * How a phone behaves towards messages; `delayMs` is how long it takes to receive one, `readDelayMs` how long until that is read.
+ * `passkey`: whether a device that is to be linked with it is asked for one.
+ */
 export type Behaviour = {
   deliver: boolean;
   read: boolean;
   delayMs: number;
   readDelayMs?: number | undefined;
   onWhatsApp: boolean;
+  passkey?: 'none' | 'required' | undefined;
 };
 
 /** What a client fetches before it writes to a phone for the first time. */

@@ -175,3 +175,22 @@ test('noise disturbs nothing: messages still go out and come in', async () => {
   expect(fault.json).toMatchObject({ applied: 1 });
   expect(simulator.totals()).toMatchObject({ undecryptable: 0, usedCounters: 0, connections: 1 });
 });
+
+test('a timelock is told at once and whenever it is asked for, and so is its end', async () => {
+  const simulator = await simulate();
+  const { sock, on } = await linkAndLogin(simulator, ACCOUNT);
+  const before = Date.now();
+
+  await post(simulator, '/faults', { kind: 'timelock', account: ACCOUNT, ms: 3_600_000 });
+
+  const { reachoutTimeLock: told } = await on('connection.update', (update) => update.reachoutTimeLock !== undefined);
+  expect(told?.isActive).toBe(true);
+  expect(Math.abs(Number(told?.timeEnforcementEnds) - before - 3_600_000)).toBeLessThan(10_000);
+  expect(await sock.fetchAccountReachoutTimelock()).toMatchObject({
+    isActive: true,
+    timeEnforcementEnds: told?.timeEnforcementEnds,
+  });
+  await post(simulator, '/faults', { kind: 'timelock', account: ACCOUNT, ms: 0 });
+  await on('connection.update', (update) => update.reachoutTimeLock?.isActive === false);
+  expect(await sock.fetchAccountReachoutTimelock()).toMatchObject({ isActive: false });
+});

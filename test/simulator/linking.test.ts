@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { closeCode, connect, get, linkAndLogin, login, newAuth, post, simulate } from './client.ts';
+import { closeCode, connect, get, linkAndLogin, login, newAuth, post, simulate, until } from './client.ts';
 
 const PHONE = '15550100001';
 
@@ -96,4 +96,46 @@ test('a login with keys that were never linked is refused with 401', async () =>
   stranger.creds.me = { ...auth.creds.me, id: `${PHONE}:1@s.whatsapp.net` };
 
   expect(await closeCode(connect(simulator, stranger))).toBe(401);
+});
+
+test.each([400, 429])('a pairing code is refused with %i as ordered, and the next is good', async (code) => {
+  const simulator = await simulate();
+  const linking = connect(simulator, newAuth());
+  await linking.on('connection.update', (update) => update.qr !== undefined);
+  await post(simulator, '/faults', { kind: 'refuse-code', code, account: PHONE });
+  const answers: (string | undefined)[] = [];
+  linking.sock.ws.on('CB:iq,type:error', ({ content }: { content: { attrs: { code: string } }[] }) =>
+    answers.push(content[0]?.attrs.code),
+  );
+
+  await linking.sock.requestPairingCode(PHONE);
+  await until(() => answers.length === 1, 'an answer');
+  const pairingCode = await linking.sock.requestPairingCode(PHONE);
+  const entered = await post(simulator, `/phones/${PHONE}/enter-code`, { code: pairingCode });
+
+  expect(answers).toEqual([String(code)]);
+  expect(entered.status).toBe(200);
+});
+
+test('a device hears that its registration is out of date, and that a passkey is wanted of it', async () => {
+  const simulator = await simulate();
+  await post(simulator, '/phones', { number: PHONE, behaviour: { passkey: 'required' } });
+  const linking = connect(simulator, newAuth());
+  const heard: unknown[] = [];
+  linking.sock.ws.on('CB:notification', ({ attrs, content }: { attrs: { type: string }; content: { tag: string }[] }) =>
+    heard.push([attrs.type, content[0]?.tag]),
+  );
+  const { qr } = await linking.on('connection.update', (update) => update.qr !== undefined);
+
+  const renewed = await post(simulator, '/faults', { kind: 'renew-registration' });
+  const scanned = await post(simulator, `/phones/${PHONE}/scan`, { code: qr });
+  await until(() => heard.length === 2, 'both notices');
+
+  expect(renewed.json).toMatchObject({ applied: 1 });
+  expect(scanned).toEqual({ status: 200, json: { number: PHONE, passkey: 'required' } });
+  expect(heard).toEqual([
+    ['companion_reg_refresh', 'pair-device-rotate-qr'],
+    ['passkey_prologue_request', 'passkey_prologue_request'],
+  ]);
+  expect(await get(simulator, '/accounts')).toEqual([]);
 });
