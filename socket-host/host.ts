@@ -8,6 +8,7 @@ import { type Hold, orphanAccounts } from '../lib/aws/ownership.ts';
 import { Table } from '../lib/aws/table.ts';
 import type { Account, AccountHot, AccountStatus } from '../lib/domain/account.ts';
 import { newId } from '../lib/domain/ids.ts';
+import { cut } from '../lib/domain/well-formed.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
 import type { HostConfig } from '../lib/runtime/config.ts';
 import { AccountRunner } from './account.ts';
@@ -240,6 +241,6 @@ function statusCounts(accounts: Iterable<AccountRunner>): Map<AccountStatus, num
 
 /** An error without what it may quote: its name and message up to 300 characters, and where it comes from. */
 function describe(error: unknown): string {
-  if (!(error instanceof Error)) return String(error).slice(0, 300);
-  return `${error.name}: ${error.message.slice(0, 300)} ${error.stack?.split('\n').slice(1, 4).join(' ') ?? ''}`;
+  if (!(error instanceof Error)) return cut(String(error), 300);
+  return `${error.name}: ${cut(error.message, 300)} ${error.stack?.split('\n').slice(1, 4).join(' ') ?? ''}`;
 }

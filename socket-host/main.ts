@@ -1,5 +1,6 @@
 import { pino } from 'pino';
 import { createClients } from '../lib/aws/clients.ts';
+import { cut } from '../lib/domain/well-formed.ts';
 import { systemClock } from '../lib/runtime/clock.ts';
 import { hostConfig } from '../lib/runtime/config.ts';
 import { passKeysAsObjects } from '../lib/runtime/key-objects.ts';
@@ -35,7 +36,7 @@ process.stdout.write(`${JSON.stringify({ hostId: host.id, metricsUrl: host.metri
 // Baileys leaves some of its promises to nobody; one account's failure must not end the others' process.
 process.on('unhandledRejection', (error) => {
   logger.error(
-    { error: error instanceof Error ? `${error.name}: ${error.message.slice(0, 200)}` : 'unknown' },
+    { error: error instanceof Error ? `${error.name}: ${cut(error.message, 200)}` : 'unknown' },
     'a rejection nobody handled',
   );
 });

@@ -95,6 +95,72 @@ describe('the layers', () => {
   });
 });
 
+describe('cuts', () => {
+  /**
+   * What `.slice(` and `.substring(` are applied to, by file: lists, and text of our own whose characters are known (ids, digits, keys).
+   * Text that callers, recipients or WhatsApp wrote goes through `cut` of lib/domain/well-formed.ts, which keeps characters whole.
+   */
+  const known: Record<string, string[]> = {
+    'lib/runtime/metrics.ts': ['field'],
+    'lib/runtime/egress/egress.ts': ['addresses'],
+    'lib/aws/accounts.ts': ['ref.sk', 'sk'],
+    'lib/aws/audit.ts': [')', 'id', 'items'],
+    'lib/aws/contract-jobs/clear.ts': ['failed'],
+    'lib/aws/delivery-list.ts': ['.sk'],
+    'lib/aws/delivery-queue.ts': ['messages', 'receiptHandles'],
+    'lib/aws/direct-calls.ts': ['commandName'],
+    'lib/aws/feed-rows.ts': ['sk'],
+    'lib/aws/hosts.ts': ['inboxUrl'],
+    'lib/aws/keys.ts': [')'],
+    'lib/aws/lanes.ts': ['messages', 'receipts'],
+    'lib/aws/messages.ts': ['items', 'ofContracts'],
+    'lib/aws/objects.ts': ['keys'],
+    'lib/aws/pages.ts': [')', 'name', 'rows'],
+    'lib/aws/parked-records.ts': [')'],
+    'lib/aws/request-signer.ts': [')', 'time'],
+    'lib/aws/suppressions.ts': ['last.sk', 'wanted'],
+    'lib/aws/table.ts': ['distinct', 'requests'],
+    'lib/aws/teardown.ts': ['urls'],
+    'lib/aws/wake.ts': [')'],
+    'lib/domain/events/message.ts': ['...stepsAt'],
+    'lib/domain/ids.ts': [')', 'digest', 'id'],
+    'lib/domain/pacing.ts': [']', 'state.minute'],
+    'lib/domain/phone.ts': ['digits', 'number.number'],
+    'lib/domain/webhooks/endpoint.ts': ['...kept'],
+    'lib/domain/webhooks/signature.ts': ['secret'],
+    'lib/domain/well-formed.ts': ['kept', 'text'],
+    'functions/api/field-errors.ts': ['errors'],
+    'functions/api/routes/contracts.ts': [')', 'id'],
+    'functions/api/routes/suppressions.ts': ['file.errors'],
+    'functions/api/suppression-file.ts': ['lines'],
+    'functions/import/file-text.ts': ['text'],
+    'functions/import/import-file.ts': ['etag', 'importId'],
+    'functions/webhook/batch.ts': ['finished'],
+    'socket-host/account-record.ts': [']'],
+    'socket-host/auth/compaction.ts': ['snapshots'],
+    'socket-host/auth/object-keys.ts': ['key'],
+    'socket-host/auth/versions.ts': ['keys'],
+    'socket-host/host.ts': [')'],
+    'socket-host/read-ahead.ts': [']'],
+    'socket-host/receipts.ts': [']'],
+    'socket-host/whatsapp/content.ts': ['cards'],
+    'socket-host/whatsapp/redaction.ts': ['digits'],
+  };
+
+  it('of text that others wrote go through one function', () => {
+    const cuts = /([\w$.]+|[)\]'`])\??\s*\.(?:slice|substring|substr)\(/g;
+    const found = ['lib', 'functions', 'socket-host'].flatMap(sources).flatMap((file) => {
+      const name = relative(root, file);
+      const code = readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '');
+      const subjects = new Set([...code.matchAll(cuts)].map(([, subject = '']) => subject));
+      return [...subjects]
+        .filter((subject) => known[name]?.includes(subject) !== true)
+        .map((what) => `${name} cuts ${what}`);
+    });
+    expect(found).toEqual([]);
+  });
+});
+
 describe('the files', () => {
   it('stay below 400 lines', () => {
     const folders = ['bin', 'lib', 'functions', 'socket-host', 'simulator', 'local', 'bench'];

@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { type FieldError, type FieldErrorCode, PacelineError } from '../../lib/domain/errors.ts';
 import { requiredSentence } from '../../lib/domain/field-sentences.ts';
+import { cut, type IllFormed } from '../../lib/domain/well-formed.ts';
 
 /** More wrong fields than these are counted in `detail` and not listed. */
 export const maxListedErrors = 1000;
@@ -30,7 +31,7 @@ export function fieldErrorsOf(error: z.ZodError, target = 'json'): FieldError[] 
       return issue.keys.map((key) => ({
         ...at([key]),
         code: 'UNKNOWN_FIELD',
-        message: `There is no ${kind} "${key.slice(0, 100)}".`,
+        message: `There is no ${kind} "${cut(key, 100)}".`,
       }));
     }
     const isBody = target === 'json' && path.length === 0 && issue.code === 'invalid_type';
@@ -39,6 +40,20 @@ export function fieldErrorsOf(error: z.ZodError, target = 'json'): FieldError[] 
 }
 
 const rowsField = 'recipients';
+
+/** What is wrong with strings that hold half of a character, by their places in the body. */
+export function illFormedErrors(found: IllFormed[]): FieldError[] {
+  return found.map(({ path, kind }) => {
+    const what = kind === 'name' ? 'The name of this field' : 'The text';
+    const isText = kind === 'value' && /^(message|text)$/.test(String(path.at(-1)));
+    return {
+      path: pointer(path.map((part) => cut(String(part), 100))),
+      ...(path[0] === rowsField && typeof path[1] === 'number' ? { row: path[1] + 1 } : {}),
+      code: isText ? ('TEXT_CONTROL_CHARACTERS' as const) : ('INVALID' as const),
+      message: `${what} contains half of a character (an unpaired surrogate); cut texts between characters.`,
+    };
+  });
+}
 
 function codeOf(issue: z.core.$ZodIssue): FieldErrorCode {
   if (issue.message === requiredSentence) return 'REQUIRED';

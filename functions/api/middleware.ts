@@ -7,7 +7,9 @@ import { beginKeyed, endKeyed, openAnswer, sealAnswer } from '../../lib/aws/idem
 import { readTenant } from '../../lib/aws/tenants.ts';
 import { PacelineError } from '../../lib/domain/errors.ts';
 import { newId } from '../../lib/domain/ids.ts';
+import { findIllFormed } from '../../lib/domain/well-formed.ts';
 import type { ApiEnv, ApiScope } from './context.ts';
+import { illFormedErrors, invalid } from './field-errors.ts';
 import { tooLargeDetail } from './problem.ts';
 
 export const maxBodyBytes = 5 * 1024 * 1024;
@@ -69,7 +71,7 @@ export function allow(...wanted: Scope[]): Middleware {
   };
 }
 
-/** Refuses bodies above 5 MB; reads any other as JSON, whatever a client's library says it is. */
+/** Refuses bodies above 5 MB and strings with half of a character; reads any other as JSON, whatever a client's library says it is. */
 export function readBody(): Middleware {
   return async (c, next) => {
     const tooLarge = new PacelineError('PAYLOAD_TOO_LARGE', tooLargeDetail);
@@ -82,10 +84,26 @@ export function readBody(): Middleware {
     if (type.startsWith('multipart/')) {
       throw new PacelineError('UNSUPPORTED_MEDIA_TYPE', 'Send JSON with Content-Type: application/json.');
     }
+    refuseHalfCharacters(body);
     if (body.byteLength === 0) c.req.raw.headers.delete('content-type');
     else c.req.raw.headers.set('content-type', 'application/json');
     await next();
   };
+}
+
+/** UTF-8 has no halves of characters: only an escape, `\ud800` to `\udfff`, brings them. Throws VALIDATION. */
+function refuseHalfCharacters(body: ArrayBuffer): void {
+  const bytes = Buffer.from(body);
+  if (!bytes.includes('\\ud') && !bytes.includes('\\uD')) return;
+  let value: unknown;
+  try {
+    value = JSON.parse(bytes.toString('utf8'));
+  } catch {
+    // No JSON: the route says so.
+    return;
+  }
+  const found = findIllFormed(value);
+  if (found.length > 0) throw invalid(illFormedErrors(found));
 }
 
 /**

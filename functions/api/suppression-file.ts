@@ -2,6 +2,7 @@ import { parse } from 'csv-parse/sync';
 import { normalisePhone } from '../../lib/domain/phone.ts';
 import type { Suppression } from '../../lib/domain/suppression.ts';
 import { suppressionView } from '../../lib/domain/views/suppression.ts';
+import { cut } from '../../lib/domain/well-formed.ts';
 import { field } from './csv.ts';
 
 export interface SuppressionRow {
@@ -54,7 +55,7 @@ export function readSuppressions(text: string, defaultCountry: string | undefine
     const reason = (hasHeader && reasonAt >= 0 ? (record[reasonAt] ?? '') : '').replace(/\p{Cc}/gu, ' ').trim();
     file.rows.push({
       phoneNumber: number.digits,
-      ...(reason === '' ? {} : { reason: reason.slice(0, longestReason) }),
+      ...(reason === '' ? {} : { reason: cut(reason, longestReason) }),
     });
   }
   return file;

@@ -3,6 +3,7 @@ import { CsvError, parse } from 'csv-parse';
 import { z } from 'zod';
 import type { RowInput } from '../../lib/aws/pages.ts';
 import { sentenceOf } from '../../lib/domain/field-sentences.ts';
+import { cut } from '../../lib/domain/well-formed.ts';
 import { maxLineBytes, textOf, UnreadableFile } from './file-text.ts';
 
 /** One row of a file: what it says, or why it cannot be read. `line` counts from 1 and is where the row begins. */
@@ -94,7 +95,7 @@ function headerOf(record: string[]): (keyof RowInput)[] {
       const what = title.trim().toLowerCase();
       const message =
         notBuilt.get(what) ??
-        `The column "${title.slice(0, 50)}" is not known; columns are phoneNumber, message and externalId.`;
+        `The column "${cut(title, 50)}" is not known; columns are phoneNumber, message and externalId.`;
       throw new UnreadableFile(1, message);
     }
     return name;
@@ -145,7 +146,7 @@ function problemOf(issue: z.core.$ZodIssue | undefined): string {
   if (issue === undefined) return 'The line is not a recipient.';
   if (issue.code === 'unrecognized_keys') {
     const [name = ''] = issue.keys;
-    return notBuilt.get(name) ?? `There is no field "${name.slice(0, 100)}".`;
+    return notBuilt.get(name) ?? `There is no field "${cut(name, 100)}".`;
   }
   const where = issue.path.join('.');
   return where === '' ? 'The line is not a JSON object.' : `${where}: ${issue.message}`;

@@ -6,6 +6,7 @@ import { type PageRef, type PageRow, pageSize } from '../domain/contract.ts';
 import type { FieldErrorCode } from '../domain/errors.ts';
 import { normalisePhone } from '../domain/phone.ts';
 import { checkText } from '../domain/text.ts';
+import { cut, mended } from '../domain/well-formed.ts';
 import type { ObjectStore } from './objects.ts';
 import { inParallel } from './table.ts';
 
@@ -84,12 +85,12 @@ export async function putPages(
   return refs;
 }
 
-/** The rows of one page; throws when the object is missing. */
+/** The rows of one page; throws when the object is missing. Earlier versions took halves of characters into pages; they are mended here. */
 export async function readPage(store: ObjectStore, key: string): Promise<PageRow[]> {
   const body = await store.get(key);
   if (body === undefined) throw new Error(`Page ${key} is missing.`);
   const lines = new TextDecoder().decode(body).split('\n');
-  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as PageRow);
+  return lines.filter((line) => line !== '').map((line) => mended(JSON.parse(line) as PageRow));
 }
 
 /** The numbers (digits) of these pages that are written to, repeated ones too; eight pages at a time. */
@@ -170,7 +171,7 @@ export function toPageRow(
     const number = normalisePhone(input.phoneNumber, settings.defaultCountry);
     skip = !number.ok && settings.skipInvalid;
     if (number.ok) to = number.digits;
-    else if (skip) to = input.phoneNumber.slice(0, 64);
+    else if (skip) to = cut(input.phoneNumber, 64);
     else problem('phoneNumber', 'INVALID_NUMBER', number.reason);
   }
   const text = input.text === undefined ? undefined : checkText(input.text);
@@ -179,6 +180,8 @@ export function toPageRow(
   const externalId = input.externalId === '' ? undefined : input.externalId;
   if (externalId !== undefined && externalId.length > maxExternalIdLength) {
     problem('externalId', 'OUT_OF_RANGE', `externalId has at most ${maxExternalIdLength} characters.`);
+  } else if (externalId !== undefined && !externalId.isWellFormed()) {
+    problem('externalId', 'INVALID', 'externalId contains half of a character.');
   }
   if (problems.length > 0 || text === undefined || !text.ok) return { problems };
   const row: PageRow = {

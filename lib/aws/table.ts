@@ -16,6 +16,7 @@ import {
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
+import { mended } from '../domain/well-formed.ts';
 import type { Key } from './keys.ts';
 
 export type Item = Record<string, unknown>;
@@ -51,10 +52,15 @@ export class ConditionFailed extends Error {
   }
 }
 
-const toAttributes = (item: Item): Record<string, AttributeValue> => marshall(item, { removeUndefinedValues: true });
+/** DynamoDB refuses a write with half of a character in it, each time it is tried: the last border mends what the ones before let through. */
+const toAttributes = (item: Item): Record<string, AttributeValue> =>
+  marshall(mended(item), { removeUndefinedValues: true });
 const valuesOf = (values: Item | undefined) => (values === undefined ? undefined : toAttributes(values));
 const nameOf = ({ pk, sk }: Key): string => `${pk}\n${sk}`;
-const toKey = (key: Key): Record<string, AttributeValue> => ({ pk: { S: key.pk }, sk: { S: key.sk } });
+const toKey = (key: Key): Record<string, AttributeValue> => ({
+  pk: { S: key.pk.toWellFormed() },
+  sk: { S: key.sk.toWellFormed() },
+});
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Conflicts and throttling that the SDK does not retry inside a cancelled transaction. */

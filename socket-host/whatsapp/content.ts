@@ -1,5 +1,6 @@
 import { proto } from '@whiskeysockets/baileys';
 import type { InboundContact, InboundContent, InboundMedia } from '../../lib/domain/inbound.ts';
+import { cut } from '../../lib/domain/well-formed.ts';
 
 const { MESSAGE_EDIT, REVOKE } = proto.Message.ProtocolMessage.Type;
 
@@ -112,11 +113,6 @@ function degreesIn(degrees: number | null | undefined, most: number): number {
   if (typeof degrees !== 'number' || !(Math.abs(degrees) <= most)) return 0;
   // `+ 0`: no negative zero.
   return Math.round(degrees * 1e7) / 1e7 + 0;
-}
-
-/** At most so long, and whole: half a character, sent so or left by the cut, would be refused by the table. */
-function cut(text: string, most: number): string {
-  return text.slice(0, most).toWellFormed();
 }
 
 function peopleOf({ contactMessage, contactsArrayMessage }: proto.IMessage): InboundContent | undefined {

@@ -1,3 +1,4 @@
+import { cut } from '../../lib/domain/well-formed.ts';
 import type { SessionEnd } from '../transport.ts';
 import { redact } from './redaction.ts';
 
@@ -17,7 +18,7 @@ export function sessionEnd(
   ours: SessionEnd = { detail: 'closed by us' },
 ): SessionEnd {
   if (!(error instanceof Error)) return ours;
-  const detail = redact(error.message).slice(0, 200);
+  const detail = cut(redact(error.message), 200);
   if (detail.startsWith('WebSocket Error')) return { detail };
   const statusCode = numberAt(error, 'output', 'statusCode');
   const code = linking && statusCode === timedOut && error.message !== qrSeriesEnded ? closed : statusCode;

@@ -1,4 +1,5 @@
 import type { WASocket } from '@whiskeysockets/baileys';
+import { cut } from '../../lib/domain/well-formed.ts';
 import type { HostLogger } from '../deps.ts';
 
 export type TransportLogger = Pick<HostLogger, 'debug' | 'info' | 'warn'>;
@@ -34,5 +35,5 @@ export function redact(text: string): string {
 function reasonOf(fields: unknown): { reason?: string } {
   if (typeof fields !== 'object' || fields === null) return {};
   const error = 'err' in fields ? fields.err : 'error' in fields ? fields.error : undefined;
-  return error instanceof Error ? { reason: redact(error.message).slice(0, 200) } : {};
+  return error instanceof Error ? { reason: cut(redact(error.message), 200) } : {};
 }

@@ -29,6 +29,7 @@ import { connectSocket } from './socket.ts';
 import {
   ciphertextsOf,
   type Identity,
+  inboundId,
   inboundOf,
   isFromOthers,
   isNode,
@@ -260,7 +261,7 @@ export class BaileysSession implements TransportSession {
   private unreadable(ciphertext: Uint8Array): void {
     const stanza = this.stanzas.get(ciphertext);
     if (stanza?.attrs.id === undefined || !isFromOthers(stanza, this.identity())) return;
-    const { id } = stanza.attrs;
+    const id = inboundId(stanza.attrs.id);
     this.tell(() => this.listener.onUndecryptable(id));
   }
 

@@ -17,6 +17,7 @@ import {
 } from '@whiskeysockets/baileys';
 import { messageIdOf } from '../../lib/domain/ids.ts';
 import type { InboundMessage } from '../../lib/domain/inbound.ts';
+import { cut } from '../../lib/domain/well-formed.ts';
 import type { TransportListener } from '../transport.ts';
 import { contentOf } from './content.ts';
 
@@ -49,8 +50,11 @@ export function receiptsOf({ attrs, content }: BinaryNode, me: Identity): Receip
   });
 }
 
-/** The writer's client chooses a message's id; official ones take 32 characters at most. */
 const longestId = 128;
+
+/** The id under which an inbound message is stored. The writer's client chooses the id; official clients take 32 characters at most. */
+export const inboundId = (id: string): string => cut(id, longestId);
+
 /** The year 2100: what is later is no time. */
 const latestMs = Date.UTC(2100, 0, 1);
 
@@ -109,7 +113,7 @@ export function inboundOf(
   const lidUser = jidDecode(lid)?.user;
   const number = jidDecode(pn)?.user ?? (lidUser === undefined ? undefined : numberOf(lidUser));
   return {
-    id: id.slice(0, longestId),
+    id: inboundId(id),
     from: number ?? lidUser ?? '',
     ...(lidUser === undefined ? {} : { fromLid: lidUser }),
     ...content,

@@ -62,6 +62,50 @@ describe('bodies', () => {
     expect(refused.json.detail).toBe('The body is not UTF-8; send JSON in UTF-8.');
   });
 
+  it('with half of a character are 422, whichever field holds it', async () => {
+    const value = 'The text contains half of a character (an unpaired surrogate); cut texts between characters.';
+    const name =
+      'The name of this field contains half of a character (an unpaired surrogate); cut texts between characters.';
+    const refused = async (path: string, raw: string) => {
+      const answer = await api.call('POST', path, undefined, { raw });
+      expect([answer.status, answer.json.code]).toEqual([422, 'VALIDATION']);
+      return answer.json.errors;
+    };
+    const to = '"phoneNumber":"79991234567"';
+    const rows = `{"accountId":"acc_1","name":"x","recipients":[{${to},"message":"a"},{${to},"message":"b","externalId":"\\ud800"}]}`;
+    expect(await refused('/v1/contracts', rows)).toEqual([
+      { path: '/recipients/1/externalId', row: 2, code: 'INVALID', message: value },
+    ]);
+    expect(await refused('/v1/contracts', rows.replace('"b"', '"b \\uD83D"').replace('"\\ud800"', '"a"'))).toEqual([
+      { path: '/recipients/1/message', row: 2, code: 'TEXT_CONTROL_CHARACTERS', message: value },
+    ]);
+    expect(await refused('/v1/accounts', '{"name":"x\\udfff"}')).toEqual([
+      { path: '/name', code: 'INVALID', message: value },
+    ]);
+    expect(await refused('/v1/webhooks', '{"headers":{"x\\ud800":"y"}}')).toEqual([
+      { path: '/headers/x\ufffd', code: 'INVALID', message: name },
+    ]);
+    expect(await refused('/v1/suppressions', '{"phoneNumber":"79991234567","reason":"\\udc00\\ud800"}')).toHaveLength(
+      1,
+    );
+    const paired = await api.call('POST', '/v1/accounts', undefined, { raw: '{"name":"\\ud83d\\ude00 \\\\ud800"}' });
+    expect([paired.status, paired.json.name]).toEqual([201, '\u{1f600} \\ud800']);
+  });
+
+  it('of halves spelt as bytes in paths and queries find nothing', async () => {
+    for (const path of [
+      '/v1/contracts/%ED%A0%80',
+      '/v1/messages/%ED%A0%80',
+      '/v1/suppressions/%ED%A0%80',
+      '/v1/webhooks/%ED%A0%80',
+    ])
+      expect((await api.call('GET', path)).status).toBe(404);
+    for (const query of ['externalId=%ED%A0%80', 'contractId=%ED%A0%80', 'to=%ED%A0%80', 'cursor=%ED%A0%80'])
+      expect((await api.call('GET', `/v1/messages?${query}`)).status).toBeLessThan(500);
+    const cursor = Buffer.from('{"l":"suppressions","b":"\\ud800"}').toString('base64url');
+    expect((await api.call('GET', `/v1/suppressions?cursor=${cursor}`)).status).toBe(400);
+  });
+
   it('get sentences about their fields', async () => {
     const body = { priority: 1.5, weight: 0, link: 'email', useLimits: 'yes', pacing: { gapMs: [1] }, colour: 'red' };
     const refused = await api.call('POST', '/v1/accounts', body);

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { appendRows, createContract } from '../../lib/aws/contracts.ts';
+import { appendRows, createContract, numbered, putSkipped } from '../../lib/aws/contracts.ts';
 import type { Contract, PageRow } from '../../lib/domain/contract.ts';
 import { type FeedWorld, rowsTo, startFeedWorld } from './feed-world.ts';
 
@@ -24,6 +24,27 @@ describe('rows of a contract', () => {
     await expect(appendRows(world.deps, world.origin(), full, [{ key: 'more', rows: 1 }], rowsTo(1))).rejects.toThrow(
       /ILLEGAL_STATE: .*1000.*\/import/,
     );
+  });
+
+  it('with half of a character, taken by an earlier version, are made, end, and are deleted', async () => {
+    const account = await world.account();
+    const [one, two] = rowsTo(2);
+    if (one === undefined || two === undefined) throw new Error('no rows');
+    const rows = [
+      { ...one, externalId: '\ud800' },
+      { ...two, externalId: 'b\udc00', skip: 'SUPPRESSED' as const },
+    ];
+    const contract = await world.contract(account, rows, { atOnce: 1 });
+    await putSkipped(world.deps, contract, numbered(rows, 0));
+    expect(await world.drain()).toContain('feed');
+    const messages = await world.messages(contract);
+    expect(messages.map(({ externalId }) => externalId)).toEqual(['\ufffd', 'b\ufffd']);
+    await world.end(account, messages.slice(0, 1), 'SENT');
+    await world.serve({ kind: 'feed', accountId: account.id });
+    expect((await world.read(contract.id))?.status).toBe('COMPLETED');
+    await world.move(contract.id, 'delete');
+    await world.drain();
+    expect(await world.read(contract.id)).toBeUndefined();
   });
 
   it('that are skipped count as what they are', async () => {

@@ -117,6 +117,22 @@ describe('a file with broken rows', () => {
     expect(again.status).toBe(200);
   });
 
+  it('names the line with half of a character', async () => {
+    const { id, key } = await waiting('ndjson');
+    const to = '"to":"79991234567"';
+    await put(
+      key,
+      [`{${to},"text":"a"}`, `{${to},"text":"b","externalId":"\\ud800"}`, `{${to},"text":"\\udc00"}`].join('\n'),
+    );
+    expect(await importFile(api.deps, key)).toBe('refused');
+    expect((await show(id)).import).toMatchObject({
+      errors: [
+        { line: 2, code: 'INVALID', message: 'externalId contains half of a character.' },
+        { line: 3, code: 'TEXT_CONTROL_CHARACTERS', message: 'The text contains half of a character.' },
+      ],
+    });
+  });
+
   it('lists at most 1,000 errors and counts the rest', async () => {
     const { id, key } = await waiting('ndjson');
     await put(key, `${'{"to":"1","text":"x"}\n'.repeat(15_000)}`);

@@ -2,7 +2,7 @@ import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listBatches, storeInbound } from '../../../lib/aws/inbound.ts';
 import { contentOf } from '../../../socket-host/whatsapp/content.ts';
-import { inboundOf } from '../../../socket-host/whatsapp/stanzas.ts';
+import { inboundId, inboundOf } from '../../../socket-host/whatsapp/stanzas.ts';
 import { type Emulators, startEmulators } from '../../harness/emulators.ts';
 
 /** What cannot be stored would come again on every connection, for ever. */
@@ -21,7 +21,7 @@ describe('whatever a client sends', () => {
       proto.Message.decode(Uint8Array.of(0x0a, 5, 0x61, 0xed, 0xa0, 0x80, 0x62)),
       { text: 'a\ufffdb' },
     ],
-    ['a text cut within a character', { conversation: `${long}😀` }, { text: `${long}\ufffd` }],
+    ['a text cut within a character', { conversation: `${long}😀` }, { text: long }],
     [
       'a name that is half a character',
       { documentMessage: { fileName: '\ud800', mimetype: '\udfff', caption: '\ud801' } },
@@ -64,6 +64,24 @@ describe('whatever a client sends', () => {
     expect(stored).toBe('stored');
     const { items } = await listBatches(emulators.deps.table, hold, { limit: 10 });
     expect(items[0]?.messages).toEqual([inbound]);
+  });
+});
+
+describe('the id that a client chooses', () => {
+  const me = { id: '79990000001:1@s.whatsapp.net' };
+  const stanza = (id: string) => ({
+    tag: 'message',
+    attrs: { id, from: '79991000001@s.whatsapp.net', t: '1700000000' },
+  });
+
+  it('is cut between characters, so that the message can be stored', () => {
+    const told = inboundOf(stanza(`${'x'.repeat(127)}😀`), { conversation: 'x' }, me, () => undefined);
+    expect(told?.id).toBe('x'.repeat(127));
+  });
+
+  it('is the same for a message that cannot be read', () => {
+    expect(inboundId(`${'x'.repeat(127)}😀`)).toBe('x'.repeat(127));
+    expect(inboundId('3A01\ud800')).toBe('3A01\ufffd');
   });
 });
 
