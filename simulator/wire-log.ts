@@ -11,7 +11,7 @@ const MOST_STANZAS = 2_000;
 export class WireLog {
   readonly #byNumber = new Map<string, AccountWire>();
 
-  /** Notes one stanza; `to` is a number where the address has a phone, otherwise the address. */
+  /** Notes one stanza; `to` is the number that it names, or that of the phone behind a hidden address, otherwise the address. */
   note(number: string, stanza: SentStanza): void {
     const log = this.of(number);
     this.#byNumber.set(number, log);

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import type { Account } from '../accounts.ts';
 import type { FaultOrder } from '../faults.ts';
@@ -7,6 +8,7 @@ import { bytesIn, child, children, type Stanza, stanza } from '../wire/stanza.ts
 import { stanzaTime, type World } from '../world.ts';
 import type { Connection } from './connection.ts';
 import { oweReceipts, oweRetry } from './receipts.ts';
+import { devicesOf } from './usync.ts';
 
 /** How often a phone asks for a message that it cannot open, as official clients do. */
 const MOST_RETRIES = 5;
@@ -15,36 +17,61 @@ const MOST_RETRIES = 5;
 export function takeMessage(connection: Connection, message: Stanza): void {
   const { account, world } = connection;
   if (!account || message.attrs.id === undefined) return;
-  const addressee = world.directory.at(parseJid(message.attrs.to));
-  const to = addressee?.number ?? message.attrs.to ?? '';
+  const address = parseJid(message.attrs.to);
+  const addressee = world.directory.at(address);
+  const to = (address?.server === 's.whatsapp.net' ? address.user : addressee?.number) ?? message.attrs.to ?? '';
   world.wire.note(account.number, { id: message.attrs.id, to, atMs: world.clock() });
   const fault = world.faults.take(account.number, 'error-ack', 'withhold-ack', 'delay-ack');
   if (fault?.kind === 'error-ack') {
-    acknowledge(connection, message, fault.code ?? 500);
+    acknowledge(connection, message, { error: fault.code ?? 500 });
     return;
   }
   const toPerson = /@(s\.whatsapp\.net|lid)$/.test(message.attrs.to ?? '');
   if (toPerson && !addressee?.facts.behaviour.onWhatsApp) {
-    acknowledge(connection, message, 404);
+    acknowledge(connection, message, { error: 404 });
     return;
   }
   if (addressee) deliver(world, account, addressee, message);
-  acknowledgeWith(connection, message, fault);
+  acknowledgeWith(connection, message, fault, addressee && participantHash(world, account, addressee, message));
 }
 
-function acknowledgeWith(connection: Connection, message: Stanza, fault: FaultOrder | undefined): void {
+function acknowledgeWith(
+  connection: Connection,
+  message: Stanza,
+  fault: FaultOrder | undefined,
+  phash: string | undefined,
+): void {
   if (fault?.kind === 'withhold-ack') return;
-  if (fault?.kind === 'delay-ack') connection.later(fault.ms ?? 1000, () => acknowledge(connection, message));
-  else acknowledge(connection, message);
+  const say = () => acknowledge(connection, message, { phash });
+  if (fault?.kind === 'delay-ack') connection.later(fault.ms ?? 1000, say);
+  else say();
 }
 
-function acknowledge(connection: Connection, { attrs }: Stanza, error?: number): void {
+/** Over all devices of both sides; none of a message that goes to one device alone. */
+function participantHash(world: World, account: Account, addressee: Phone, message: Stanza): string | undefined {
+  if (child(message, 'participants') === undefined) return undefined;
+  const hidden = parseJid(message.attrs.to)?.server === 'lid';
+  const sides = new Set([world.directory.phone(account.number), addressee]);
+  const jids = [...sides].flatMap((phone) => {
+    const user = hidden ? phone.facts.lid : phone.address;
+    return devicesOf(account, phone).map((device) => `${user}.0:${device}@${hidden ? 'lid' : 's.whatsapp.net'}`);
+  });
+  const digest = createHash('sha256').update(jids.toSorted().join('')).digest();
+  return `2:${digest.subarray(0, 6).toString('base64')}`;
+}
+
+function acknowledge(
+  connection: Connection,
+  { attrs }: Stanza,
+  { error, phash }: { error?: number | undefined; phash?: string | undefined } = {},
+): void {
   connection.send(
     stanza('ack', {
       class: 'message',
       id: attrs.id,
       from: attrs.to,
       t: stanzaTime(connection.world.clock()),
+      phash,
       error: error === undefined ? undefined : String(error),
     }),
   );

@@ -2,6 +2,7 @@ import type { Account } from '../accounts.ts';
 import type { DeviceBundle, Phone } from '../phones/phone.ts';
 import { messageStanza, sealFor } from '../phones/writing.ts';
 import { typed, verifySignature } from '../signal/keys.ts';
+import { lidJid, numberJid } from '../wire/jid.ts';
 import { bigEndian, bytesIn, child, children, numberIn, type Stanza, stanza } from '../wire/stanza.ts';
 import { stanzaTime, type World } from '../world.ts';
 import type { Connection } from './connection.ts';
@@ -39,6 +40,52 @@ export function oweRetry(world: World, account: Account, phone: Phone, copy: Cop
   // From the second time on the phone sends its keys along, in case the first ones were the fault.
   if (count > 1) content.push(keysOf(phone));
   world.outbox.add(account.jid, 'receipt', receipt(copy, atMs, 'retry', content), atMs);
+}
+
+/**
+ * A receipt or retry request by order, true or not. Several ids are one stanza with a list. `hidden`: it comes from the phone's hidden id;
+ * `group`: from a group that the phone is in; `participant` and `recipient` (numbers) stand in the attributes of these names.
+ */
+export type OrderedReceipt = {
+  readonly ids: readonly [string, ...string[]];
+  readonly type: 'delivered' | 'read' | 'retry';
+  readonly hidden?: boolean | undefined;
+  readonly group?: boolean | undefined;
+  readonly participant?: string | undefined;
+  readonly recipient?: string | undefined;
+};
+
+const GROUP = '120363000000000001@g.us';
+
+/** Owes the account a receipt or retry request that was ordered, at once. */
+export function oweOrdered(world: World, account: Account, phone: Phone, order: OrderedReceipt): void {
+  const atMs = world.clock();
+  const [id, ...others] = order.ids;
+  const jid = order.hidden ? lidJid(phone.facts.lid) : numberJid(phone.address);
+  const content = [];
+  if (others.length > 0)
+    content.push(
+      stanza(
+        'list',
+        {},
+        others.map((other) => stanza('item', { id: other })),
+      ),
+    );
+  if (order.type === 'retry') {
+    // With its keys, as a phone does that has asked before: who takes them begins a new session.
+    content.push(stanza('retry', { count: '2', id, t: stanzaTime(atMs), v: '1' }));
+    content.push(stanza('registration', {}, bigEndian(phone.registrationId, 4)), keysOf(phone));
+  }
+  const participant = order.participant === undefined ? undefined : numberJid(order.participant);
+  const attrs = {
+    id,
+    from: order.group ? GROUP : jid,
+    participant: participant ?? (order.group ? jid : undefined),
+    recipient: order.recipient === undefined ? undefined : numberJid(order.recipient),
+    type: order.type === 'delivered' ? undefined : order.type,
+    t: stanzaTime(atMs),
+  };
+  world.outbox.add(account.jid, 'receipt', stanza('receipt', attrs, content.length > 0 ? content : undefined), atMs);
 }
 
 function keysOf(phone: Phone): Stanza {

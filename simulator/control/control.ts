@@ -2,13 +2,14 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as z from 'zod';
 import { LinkRefused, type PasskeyDemanded, scan } from '../connection/linking.ts';
 import { enterCode } from '../connection/pairing-code.ts';
+import { oweOrdered } from '../connection/receipts.ts';
 import { FAULT_KINDS } from '../faults.ts';
 import type { Phone } from '../phones/phone.ts';
 import { writeMessage } from '../phones/writing.ts';
 import type { World } from '../world.ts';
 import { applyFault, liftFaults } from './disturb.ts';
 import { answer, asNumber, bodyOf, Problem, pathOf, type Reply } from './http.ts';
-import { messageOf, Written } from './written.ts';
+import { messageOf, receiptIn, Written } from './written.ts';
 
 const number = z.string().regex(/^\d{5,15}$/, 'A number has 5 to 15 digits and nothing else.');
 const milliseconds = z.int().min(0).max(86_400_000);
@@ -24,6 +25,7 @@ const NewPhone = z.strictObject({
       readDelayMs: milliseconds.optional(),
       onWhatsApp: z.boolean().optional(),
       passkey: z.enum(['none', 'required']).optional(),
+      answersAs: number.optional(),
     })
     .optional(),
 });
@@ -94,7 +96,8 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
       path: /^\/phones\/([^/]+)\/send$/,
       async handle(request, parameter) {
         const from = asNumber(parameter);
-        const { to, hidden, ...written } = await bodyOf(request, Written);
+        const order = await bodyOf(request, Written);
+        const { to, hidden, ...written } = order;
         if (world.accounts.list(to).every((account) => account.state === 'unlinked')) {
           throw new Problem(422, 'UNKNOWN_ACCOUNT', `No account is linked with the number ${to}.`);
         }
@@ -102,13 +105,23 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
         if (!phone.facts.behaviour.onWhatsApp) {
           throw new Problem(422, 'NOT_ON_WHATSAPP', `The phone ${from} is not on WhatsApp.`);
         }
+        const receipt = receiptIn(order);
+        if (receipt) {
+          for (const account of world.accounts.list(to)) {
+            if (account.state !== 'unlinked') oweOrdered(world, account, phone, receipt);
+          }
+          return { status: 201, body: { id: receipt.ids[0], from, to } };
+        }
         return { status: 201, body: { id: writeMessage(world, phone, to, messageOf(written, to), hidden), from, to } };
       },
     },
     {
       method: 'GET',
       path: /^\/phones\/([^/]+)\/messages$/,
-      handle: (_request, parameter) => ({ status: 200, body: world.inbox.list(asNumber(parameter)) }),
+      handle: (_request, parameter) => ({
+        status: 200,
+        body: world.inbox.list(world.directory.numberOf(asNumber(parameter))),
+      }),
     },
     {
       method: 'GET',

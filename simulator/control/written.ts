@@ -1,14 +1,23 @@
 import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import * as z from 'zod';
+import type { OrderedReceipt } from '../connection/receipts.ts';
 import { numberJid } from '../wire/jid.ts';
 
 const id = z.string().min(1).max(128);
+/** One id, or several. */
+const ids = z.union([id.transform((one): [string, ...string[]] => [one]), z.tuple([id], id)]);
 const text = z.string().min(1).max(65_536);
 
-/** What a phone may be told to send: one of the kinds. `hidden`: by its hidden id, without its number. */
+const number = z.string().regex(/^\d{5,15}$/, 'A number has 5 to 15 digits and nothing else.');
+const receiptKinds = ['retryFor', 'deliveredFor', 'readFor'] as const;
+
+/**
+ * What a phone may be told to send: one of the kinds. `hidden`: by its hidden id, without its number. `retryFor`, `deliveredFor` and `readFor`
+ * are receipts of messages, true or not, for which alone `group`, `participant` and `recipient` are.
+ */
 export const Written = z
   .strictObject({
-    to: z.string().regex(/^\d{5,15}$/, 'A number has 5 to 15 digits and nothing else.'),
+    to: number,
     hidden: z.boolean().optional(),
     text: text.optional(),
     image: z.strictObject({ caption: text.optional(), bytes: z.int().min(1).optional() }).optional(),
@@ -17,13 +26,34 @@ export const Written = z
     reaction: z.strictObject({ id, emoji: z.string().max(20) }).optional(),
     edit: z.strictObject({ id, text }).optional(),
     delete: z.strictObject({ id }).optional(),
+    retryFor: ids.optional(),
+    deliveredFor: ids.optional(),
+    readFor: ids.optional(),
+    group: z.boolean().optional(),
+    participant: number.optional(),
+    recipient: number.optional(),
   })
   .refine(
-    ({ to: _to, hidden: _hidden, ...kinds }) => Object.values(kinds).filter((kind) => kind !== undefined).length === 1,
-    'Send exactly one of text, image, location, contact, reaction, edit, delete.',
+    ({ to: _to, hidden: _hidden, group: _group, participant: _participant, recipient: _recipient, ...kinds }) =>
+      Object.values(kinds).filter((kind) => kind !== undefined).length === 1,
+    'Send exactly one of text, image, location, contact, reaction, edit, delete, retryFor, deliveredFor, readFor.',
+  )
+  .refine(
+    (written) =>
+      receiptKinds.some((kind) => written[kind] !== undefined) ||
+      (written.group ?? written.participant ?? written.recipient) === undefined,
+    'Only receipts have group, participant and recipient.',
   );
 
-type Kinds = Omit<z.infer<typeof Written>, 'to' | 'hidden'>;
+type Order = z.infer<typeof Written>;
+type Kinds = Omit<Order, 'to' | 'hidden'>;
+
+/** The receipt that was ordered; undefined for a message. */
+export function receiptIn({ retryFor, deliveredFor, readFor, ...order }: Order): OrderedReceipt | undefined {
+  if (retryFor) return { ...order, type: 'retry', ids: retryFor };
+  if (deliveredFor) return { ...order, type: 'delivered', ids: deliveredFor };
+  return readFor && { ...order, type: 'read', ids: readFor };
+}
 
 /** The message as clients encrypt it. Messages that are named are the phone's own, but for reactions: those are to the account's. */
 export function messageOf(written: Kinds, to: string): proto.IMessage {

@@ -14,11 +14,12 @@ const uncreated = (number: string): Behaviour => ({
   onWhatsApp: !number.endsWith('0000'),
 });
 
-/** All phones, by number and by hidden id; a number becomes a phone when it is first addressed. */
+/** All phones, by number, by address and by hidden id; a number becomes a phone when it is first addressed. */
 export class Directory {
   readonly #storage: Storage;
   readonly #secret: Buffer;
   readonly #byNumber = new Map<string, Phone>();
+  readonly #byAddress = new Map<string, Phone>();
   readonly #byLid = new Map<string, Phone>();
 
   constructor(storage: Storage, secret: Buffer) {
@@ -39,9 +40,14 @@ export class Directory {
     }
   }
 
-  /** The phone of a number, made when it is addressed for the first time. */
+  /** The number that people know, of a phone with another address; any other number as it is. */
+  numberOf(address: string): string {
+    return this.#byAddress.get(address)?.number ?? address;
+  }
+
+  /** The phone of a number or address, made when it is addressed for the first time. */
   phone(number: string): Phone {
-    const known = this.#byNumber.get(number);
+    const known = this.#byAddress.get(number) ?? this.#byNumber.get(number);
     if (known) return known;
     const phone = new Phone(this.#storage, this.#secret, {
       number,
@@ -67,15 +73,17 @@ export class Directory {
   create(number: string, name: string | undefined, behaviour: Partial<Behaviour>): Phone {
     const phone = this.phone(number);
     const { facts } = phone;
+    this.#byAddress.delete(phone.address);
     facts.behaviour = { ...(facts.created ? facts.behaviour : CREATED), ...behaviour };
     facts.created = true;
     if (name !== undefined) facts.name = name;
     phone.save();
-    return phone;
+    return this.#add(phone);
   }
 
   #add(phone: Phone): Phone {
     this.#byNumber.set(phone.number, phone);
+    if (phone.address !== phone.number) this.#byAddress.set(phone.address, phone);
     this.#byLid.set(phone.facts.lid, phone);
     return phone;
   }

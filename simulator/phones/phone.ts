@@ -4,8 +4,9 @@ import { beginOutgoing, type Opened, seal } from '../signal/session.ts';
 import type { Storage } from '../storage.ts';
 
 /**
- * How a phone behaves towards messages; `delayMs` is how long it takes to receive one, `readDelayMs` how long until that is read.
- * `passkey`: whether a device that is to be linked with it is asked for one.
+ * How a phone behaves towards messages; `delayMs` is how long it takes to receive one, `readDelayMs` how long until that is read. `answersAs`:
+ * the phone's number (digits) on WhatsApp, where that is another spelling than the number people know. `passkey`: whether a device that is to
+ * be linked with it is asked for one.
  */
 export type Behaviour = {
   deliver: boolean;
@@ -14,6 +15,7 @@ export type Behaviour = {
   readDelayMs?: number | undefined;
   onWhatsApp: boolean;
   passkey?: 'none' | 'required' | undefined;
+  answersAs?: string | undefined;
 };
 
 /** What a client fetches before it writes to a phone for the first time. */
@@ -64,6 +66,11 @@ export class Phone {
 
   get number(): string {
     return this.facts.number;
+  }
+
+  /** The number under which WhatsApp knows the phone: lookups answer with it, and its own messages come from it. */
+  get address(): string {
+    return this.facts.behaviour.answersAs ?? this.number;
   }
 
   get identity(): Identity {

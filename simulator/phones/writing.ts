@@ -44,7 +44,7 @@ export function messageStanza(
     'message',
     {
       id,
-      from: hidden ? lidJid(phone.facts.lid) : numberJid(phone.number),
+      from: hidden ? lidJid(phone.facts.lid) : numberJid(phone.address),
       type: 'text',
       t: stanzaTime(world.clock()),
       notify: phone.facts.name,

@@ -236,3 +236,57 @@ test('the history a phone shares after linking comes from the account itself', a
     0, 4, 3,
   ]);
 });
+
+test('a phone that answers under another number is named by it, reached by it, and writes from it', async () => {
+  const simulator = await simulate();
+  await post(simulator, '/phones', { number: '5548999120009', behaviour: { answersAs: '554899120009' } });
+  const client = await linkAndLogin(simulator, ACCOUNT);
+
+  expect(await client.sock.onWhatsApp(jid('5548999120009'))).toEqual([{ jid: jid('554899120009'), exists: true }]);
+  await client.sock.sendMessage(jid('554899120009'), { text: 'hello' }, { messageId: '3EB0000000000000000009' });
+  await until(() => statusesOf(client, '3EB0000000000000000009').includes(READ), 'the receipts');
+  await post(simulator, '/phones/5548999120009/send', { to: ACCOUNT, text: 'yes?' });
+  const answer = () => client.received.find(({ message }) => message?.conversation === 'yes?');
+  await until(() => answer() !== undefined, 'the answer');
+
+  expect(answer()?.key.remoteJid).toBe(jid('554899120009'));
+  const inbox = [{ id: '3EB0000000000000000009', text: 'hello', repeats: 0 }];
+  expect(await get(simulator, '/phones/5548999120009/messages')).toMatchObject(inbox);
+  expect(await get(simulator, '/phones/554899120009/messages')).toMatchObject(inbox);
+  expect(await get(simulator, `/accounts/${ACCOUNT}/wire`)).toMatchObject({ stanzas: [{ to: '554899120009' }] });
+});
+
+test('receipts and retry requests come as they are ordered, true or not', async () => {
+  const simulator = await simulate();
+  const client = await linkAndLogin(simulator, ACCOUNT);
+  const seen: unknown[] = [];
+  client.sock.ws.on('CB:receipt', ({ attrs, content }: { attrs: object; content?: { tag: string }[] }) =>
+    seen.push({ ...attrs, t: undefined, children: content?.map(({ tag }) => tag) }),
+  );
+  const send = (order: object) => post(simulator, `/phones/${STRANGER}/send`, { to: ACCOUNT, ...order });
+
+  expect((await send({ readFor: ['A', 'B'] })).status).toBe(201);
+  await send({ retryFor: 'C', participant: FRIEND });
+  await send({ deliveredFor: 'D', group: true });
+  expect((await send({ text: 'x', group: true })).status).toBe(422);
+  await until(() => seen.length === 3, 'three receipts');
+
+  expect(seen).toMatchObject([
+    { id: 'A', from: jid(STRANGER), type: 'read', children: ['list'] },
+    { id: 'C', from: jid(STRANGER), participant: jid(FRIEND), children: ['retry', 'registration', 'keys'] },
+    { id: 'D', from: '120363000000000001@g.us', participant: jid(STRANGER) },
+  ]);
+});
+
+test('an ack says whose devices the message should have reached', async () => {
+  const simulator = await simulate();
+  const client = await linkAndLogin(simulator, ACCOUNT);
+  const hashes: unknown[] = [];
+  client.sock.ws.on('CB:ack,class:message', ({ attrs }: { attrs: { phash?: string } }) => hashes.push(attrs.phash));
+
+  await client.sock.sendMessage(jid(FRIEND), { text: 'x' });
+  await until(() => hashes.length === 1, 'the ack');
+
+  // sha256 of 15550100001.0:0@s.whatsapp.net15550100001.0:1@s.whatsapp.net15550200001.0:0@s.whatsapp.net
+  expect(hashes).toEqual(['2:euv7VZMD']);
+});
