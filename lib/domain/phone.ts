@@ -1,44 +1,120 @@
 import {
   type CountryCode,
+  getCountryCallingCode,
   isSupportedCountry,
   type PhoneNumber,
   parsePhoneNumberFromString,
 } from 'libphonenumber-js/max';
+import { planNumber, spellingsOf } from './person.ts';
 
-export type PhoneResult = { ok: true; digits: string } | { ok: false; reason: string };
+/** Why a number that was read is doubtful. `country`: ISO 3166 alpha-2 of the foreign reading, or `+` and the calling code where there is none. */
+export interface NumberDoubt {
+  code: 'AMBIGUOUS_NUMBER' | 'FOREIGN_NUMBER';
+  country: string;
+}
 
-const maxInputLength = 64;
-/** `number@s.whatsapp.net`, also with agent and device: `number_0:12@s.whatsapp.net`. */
-const jidForm = /^(\d+)(?:_\d+)?(?::\d+)?@s\.whatsapp\.net$/i;
-/** Direction marks and zero-width characters that come along when a number is copied. */
-const invisible = /[\u200b-\u200f\u202a-\u202e\u2060\u2066-\u2069\ufeff]/g;
-const spelling = /^\+?[\d\s()./‐-―−-]+$/;
+/** A number as it was understood. `digits`: international, without plus. */
+export interface NumberReading {
+  ok: true;
+  digits: string;
+  doubt?: NumberDoubt;
+  /** The foreign number that an ambiguous input can be as well. `settleNumber` decides once the caller has looked for both. */
+  foreign?: string;
+}
+
+/** `reason` is a sentence for the caller, without the number. */
+export interface NumberRefusal {
+  ok: false;
+  reason: string;
+}
+
+/** A LID (digits): WhatsApp's hidden id of a person. */
+export interface LidReading {
+  ok: true;
+  lid: string;
+}
+
+export interface NumberOptions {
+  /** ISO 3166 alpha-2, in any case. Without one, no number is national. */
+  defaultCountry?: string | undefined;
+}
 
 /**
- * Digits without plus of a valid number (libphonenumber-js/max `isValid`), from any common spelling. `+`, `00` and
- * WhatsApp addresses are international; a leading 0 is national; otherwise national of `defaultCountry` (ISO 3166
- * alpha-2) if valid there, else international if valid. `reason` is a sentence for the caller, without the number.
+ * The number that an input means (requirements C9):
+ *
+ *   `+`, `00`, a WhatsApp address   international, and nothing else
+ *   a leading 0                     national of the default country
+ *   digits alone                    1. an international number of the default country
+ *                                   2. of the national and the foreign reading the only valid one
+ *                                   3. the mobile one, if both are valid
+ *                                   4. the national one, with `foreign` and the doubt AMBIGUOUS_NUMBER: see `settleNumber`
+ *
+ * A foreign reading of digits alone has the doubt FOREIGN_NUMBER. Digits of every script are understood. WhatsApp's own spellings of Brazilian,
+ * Mexican and Argentine numbers (`person.ts`) stay as they are written. LIDs and what spreadsheets make of numbers are refused by name.
  */
-export function normalisePhone(input: string, defaultCountry?: string): PhoneResult {
-  if (input.length > maxInputLength) return refuse('The number is too long.');
-  const text = input.normalize('NFKC').replace(invisible, '').trim().replace(/^tel:/i, '');
-  if (text === '') return refuse('The number is missing.');
-  const jid = jidForm.exec(text)?.[1];
-  if (jid !== undefined) return international(jid);
-  if (text.includes('@')) return refuse('The address is not number@s.whatsapp.net.');
-  if (!spelling.test(text)) return refuse('The number contains other characters than digits and separators.');
+export function readNumber(input: string, options: NumberOptions = {}): NumberReading | NumberRefusal {
+  const written = readWritten(input);
+  if ('ok' in written) return written;
+  if (written.form === 'lid') return refuse(lidRefusal);
+  return chosenOf(readingsOf(written, countryOption(options)));
+}
 
-  if (text.startsWith('+')) return validDigits(parsePhoneNumberFromString(text, { extract: false }));
-  const digits = text.replace(/\D/g, '');
-  if (digits.startsWith('00')) return international(digits.slice(2));
-  const country = defaultCountry === undefined ? undefined : countryCode(defaultCountry);
-  const national =
-    country === undefined ? undefined : parsePhoneNumberFromString(text, { defaultCountry: country, extract: false });
-  if (isUsable(national)) return validDigits(national);
-  if (!digits.startsWith('0')) return international(digits);
-  return country === undefined
-    ? refuse('The number is national and there is no default country; write it with + and the country code.')
-    : refuse(`The number is not valid in ${country}.`);
+/** The number alone. */
+export function normalisePhone(input: string, defaultCountry?: string): NumberReading | NumberRefusal {
+  return readNumber(input, { defaultCountry });
+}
+
+/** The same where a person may be known by LID alone: `lid:` and digits, or `<digits>@lid`, are understood too. */
+export function readAddress(input: string, options: NumberOptions = {}): NumberReading | LidReading | NumberRefusal {
+  const written = readWritten(input);
+  if (!('ok' in written) && written.form === 'lid') return { ok: true, lid: written.digits };
+  return readNumber(input, options);
+}
+
+/**
+ * The reading that holds once it is known which numbers (digits, in any spelling) this tenant has to do with: the foreign one if that person is
+ * known, because the digits are written as answers print them; else the national one, without a doubt if that person is known.
+ */
+export function settleNumber(reading: NumberReading, known: ReadonlySet<string>): NumberReading {
+  const { digits, doubt, foreign } = reading;
+  if (foreign === undefined || doubt === undefined) return reading;
+  const isKnown = (number: string) => spellingsOf(number).some((spelling) => known.has(spelling));
+  if (isKnown(foreign)) return { ok: true, digits: foreign, doubt: { ...doubt, code: 'FOREIGN_NUMBER' } };
+  if (isKnown(digits)) return { ok: true, digits };
+  return { ok: true, digits, doubt };
+}
+
+/** What a caller is told who demands numbers without doubts. */
+export function doubtSentence({ code, country }: NumberDoubt): string {
+  return code === 'AMBIGUOUS_NUMBER'
+    ? `Without + the number can be national or one of ${country}; write it with + and the country code.`
+    : `Without + the number is read as one of ${country}; write it with + and the country code.`;
+}
+
+/**
+ * Every address (digits, or `lid:` and digits) under which a person may stand whom the input names: first the digits as they are written, which is
+ * how answers print them, then each other reading; each in every spelling that WhatsApp uses. For filters and look-ups.
+ */
+export function addressesMeant(
+  input: string,
+  options: NumberOptions = {},
+): { ok: true; addresses: string[] } | NumberRefusal {
+  const written = readWritten(input);
+  if ('ok' in written) return written;
+  const { form, digits } = written;
+  if (form === 'lid') return { ok: true, addresses: [`lid:${digits}`] };
+  const readings = readingsOf(written, countryOption(options));
+  const chosen = chosenOf(readings);
+  // A LID that an answer showed in a field of its own, without the prefix.
+  const isBareLid = form === 'digits' && /^\d{14,20}$/.test(digits);
+  if (!chosen.ok && !isBareLid) return chosen;
+  const numbers = [
+    ...(form === 'digits' && printedForm.test(digits) ? [digits] : []),
+    ...(chosen.ok ? [chosen.digits] : []),
+    ...[readings.foreign, readings.national].flatMap((reading) => reading?.digits ?? []),
+  ];
+  const lids = isBareLid ? [`lid:${digits}`] : [];
+  return { ok: true, addresses: [...new Set([...numbers.flatMap((number) => spellingsOf(number)), ...lids])] };
 }
 
 /** Whether `text` is a country (ISO 3166 alpha-2, upper case) that numbers can be national of. */
@@ -56,25 +132,197 @@ export function maskPhone(digits: string): string {
   return digits.length >= 11 ? `${digits.slice(0, 4)}***${digits.slice(-4)}` : `***${digits.slice(-2)}`;
 }
 
-function international(digits: string): PhoneResult {
-  return validDigits(parsePhoneNumberFromString(`+${digits}`, { extract: false }));
+/** Digits in the form in which answers print numbers. */
+const printedForm = /^[1-9]\d{4,14}$/;
+
+const maxInputLength = 64;
+/** Direction marks, soft hyphens, joiners and variation selectors that come along when a number is copied. */
+const invisible = /\p{Default_Ignorable_Code_Point}/gu;
+const separators = /[\s()[\]./·•‐-―−-]/g;
+/** Also with agent and device: `number_0:12@s.whatsapp.net`. Other gateways write `@c.us`. */
+const jidForm = /^\+?(\d+)(?:_\d+)?(?::\d+)?@(?:s\.whatsapp\.net|c\.us)$/i;
+const lidForms = [/^lid:\s*(\d{5,20})$/i, /^(\d{5,20})(?:_\d+)?(?::\d+)?@lid$/i];
+
+const lidRefusal =
+  'A LID is no phone number, and messages are sent to phone numbers. Write the number of the person instead.';
+
+/** What spreadsheets and tables leave in a cell that should hold a number. Anything else that looks like one of these is a common spelling. */
+const traces: readonly { form: RegExp; reason: string }[] = [
+  {
+    form: /^(?:null|nan|none|nil|undefined|n\/a|[-−–—]+)$/i,
+    reason: 'The number is missing: the cell holds the sign of another program for an empty value.',
+  },
+  {
+    form: /^#/,
+    reason:
+      'The cell holds an error or a filler of a spreadsheet. Format the column as text, widen it, and enter the number again.',
+  },
+  {
+    form: /^=/,
+    reason: 'The cell holds a formula of a spreadsheet. Format the column as text and enter the number itself.',
+  },
+  {
+    // 7.9E+10, 7,9E+10, 7.9×10^10
+    form: /^[+-]?\d+(?:[.,]\d*)?\s*(?:e[+−-]?|[×x*]\s*10\^\+?)\s*\d+$/i,
+    reason:
+      'A spreadsheet has turned the number into scientific notation, and digits are lost. Format the column as text and enter the number again.',
+  },
+  {
+    // 491701234567.0, 491701234567,50
+    form: /[.,]0$|^[+-]?\d{7,}(?:[.,]\d{1,2}|[.,]0+)$/,
+    reason:
+      'A spreadsheet has turned the number into a decimal one. Format the column as text, without the point and the digits behind.',
+  },
+  {
+    // 491,701,234,567
+    form: /^[+-]?\d{1,3}(?:,\d{2,3})+(?:\.\d+)?$/,
+    reason: 'A spreadsheet has grouped the digits by commas. Format the column as text and enter the number again.',
+  },
+  {
+    form: /^[-−]\s*\d/,
+    reason:
+      'The number is negative, as if a spreadsheet had calculated it. Format the column as text and enter the number again.',
+  },
+];
+
+/** An input without its dress. `digits` of form `international` are without `+` and `00`; those of `national` begin with 0. */
+interface Written {
+  form: 'international' | 'national' | 'digits' | 'lid';
+  digits: string;
 }
 
-/** Some national plans (Germany's) allow more than the 15 digits of E.164, which no WhatsApp number has. */
-function isUsable(number: PhoneNumber | undefined): number is PhoneNumber {
-  return number?.isValid() === true && number.number.length <= 16;
+function readWritten(input: string): Written | NumberRefusal {
+  if (input.length > maxInputLength) return refuse('The number is too long.');
+  const text = asciiDigits(input.normalize('NFKC').replace(invisible, ''))
+    .trim()
+    .replace(/^(?:tel|whatsapp):\s*/i, '')
+    // A spreadsheet's mark of a text.
+    .replace(/^['’]\s*(?=[+(\d])/, '');
+  if (text === '') return refuse('The number is missing.');
+  for (const form of lidForms) {
+    const lid = form.exec(text)?.[1];
+    if (lid !== undefined) return { form: 'lid', digits: lid };
+  }
+  const jid = jidForm.exec(text)?.[1];
+  if (jid !== undefined) return { form: 'international', digits: jid };
+  if (text.includes('@')) return refuse('The address is not number@s.whatsapp.net.');
+  for (const { form, reason } of traces) if (form.test(text)) return refuse(reason);
+  const core = text.replace(separators, '');
+  // Text that runs from right to left may have the plus at its end.
+  const digits = /^(?:\+?(\d+)|(\d+)\+)$/.exec(core);
+  const found = digits?.[1] ?? digits?.[2];
+  if (found === undefined) return refuse('The number contains other characters than digits and separators.');
+  if (found.startsWith('00')) return { form: 'international', digits: found.slice(2) };
+  if (core.includes('+')) return { form: 'international', digits: found };
+  return { form: found.startsWith('0') ? 'national' : 'digits', digits: found };
 }
 
-function validDigits(number: PhoneNumber | undefined): PhoneResult {
-  if (!isUsable(number)) return refuse('The number is not a valid phone number.');
-  return { ok: true, digits: number.number.slice(1) };
+/** Digits of any script (`\p{Nd}`) as 0 to 9. Unicode has them in runs of ten, some of which follow one another. */
+function asciiDigits(text: string): string {
+  return text.replace(/(?![0-9])\p{Nd}/gu, (digit) => {
+    const at = digit.codePointAt(0) ?? 0;
+    let first = at;
+    while (first > 0 && isDigit(String.fromCodePoint(first - 1))) first -= 1;
+    return String((at - first) % 10);
+  });
 }
 
-function countryCode(text: string): CountryCode | undefined {
-  const upper = text.toUpperCase();
-  return isSupportedCountry(upper) ? upper : undefined;
+const isDigit = (character: string): boolean => /\p{Nd}/u.test(character);
+
+interface ValidNumber {
+  digits: string;
+  country: string;
+  callingCode: string;
+  /** A number that can be a mobile one; some plans do not tell mobile and fixed ones apart. */
+  isMobile: boolean;
 }
 
-function refuse(reason: string): PhoneResult {
+/** Each valid reading of an input. `final`: the one that leaves no other. */
+interface Readings {
+  final?: ValidNumber | undefined;
+  national?: ValidNumber | undefined;
+  foreign?: ValidNumber | undefined;
+  /** For the case that there is none. */
+  reason: string;
+}
+
+function readingsOf({ form, digits }: Written, country: CountryCode | undefined): Readings {
+  const invalid = 'The number is not a valid phone number.';
+  if (form === 'international') return { final: international(digits), reason: invalid };
+  if (form === 'national') {
+    if (country !== undefined) {
+      const reason = `The number is not valid in ${country}.`;
+      return { final: national(digits, country) ?? nationalOwnSpelling(digits, country), reason };
+    }
+    return {
+      reason: 'The number is national and there is no default country; write it with + and the country code.',
+    };
+  }
+  const abroad = international(digits);
+  if (country === undefined) return { foreign: abroad, reason: invalid };
+  const callingCode = getCountryCallingCode(country);
+  if (abroad?.callingCode === callingCode) return { final: abroad, reason: invalid };
+  const home = national(digits, country);
+  // Beside a national reading the foreign one counts only as answers print it, without a trunk prefix inside.
+  const foreign = home === undefined || abroad?.digits === digits ? abroad : undefined;
+  if (home === undefined && foreign === undefined) {
+    return { national: nationalOwnSpelling(digits, country), reason: invalid };
+  }
+  return { national: home, foreign, reason: invalid };
+}
+
+function chosenOf({ final, national, foreign, reason }: Readings): NumberReading | NumberRefusal {
+  if (final !== undefined) return { ok: true, digits: final.digits };
+  if (foreign === undefined) return national === undefined ? refuse(reason) : { ok: true, digits: national.digits };
+  const { digits, country } = foreign;
+  if (national === undefined || (foreign.isMobile && !national.isMobile)) {
+    return { ok: true, digits, doubt: { code: 'FOREIGN_NUMBER', country } };
+  }
+  if (national.isMobile && !foreign.isMobile) return { ok: true, digits: national.digits };
+  return { ok: true, digits: national.digits, doubt: { code: 'AMBIGUOUS_NUMBER', country }, foreign: digits };
+}
+
+/** A valid international number, or one that WhatsApp spells in its own way, which stays as it is. */
+function international(digits: string): ValidNumber | undefined {
+  const number = validNumber(parsePhoneNumberFromString(`+${digits}`, { extract: false }));
+  const plan = planNumber(number?.digits ?? digits);
+  if (plan === (number?.digits ?? digits)) return number;
+  const planned = validNumber(parsePhoneNumberFromString(`+${plan}`, { extract: false }));
+  if (planned === undefined) return number;
+  return number === undefined ? { ...planned, digits } : { ...number, isMobile: number.isMobile || planned.isMobile };
+}
+
+function national(digits: string, country: CountryCode): ValidNumber | undefined {
+  const number = validNumber(parsePhoneNumberFromString(digits, { defaultCountry: country, extract: false }));
+  if (number === undefined) return undefined;
+  // Only behind a 0 (011 in the US) a prefix for calls abroad is one: Finland's 99 is the beginning of other countries' numbers.
+  if (number.callingCode !== getCountryCallingCode(country) && !digits.startsWith('0')) return undefined;
+  return planNumber(number.digits) === number.digits ? number : (international(number.digits) ?? number);
+}
+
+/** A national number in WhatsApp's own spelling: Brazilians still write mobile numbers without the ninth digit. */
+function nationalOwnSpelling(digits: string, country: CountryCode): ValidNumber | undefined {
+  const whole = `${getCountryCallingCode(country)}${digits.replace(/^0/, '')}`;
+  return planNumber(whole) === whole ? undefined : international(whole);
+}
+
+function validNumber(number: PhoneNumber | undefined): ValidNumber | undefined {
+  // Some national plans (Germany's) allow more than the 15 digits of E.164, which no WhatsApp number has.
+  if (number?.isValid() !== true || number.number.length > 16) return undefined;
+  const type = number.getType();
+  return {
+    digits: number.number.slice(1),
+    country: number.country ?? `+${number.countryCallingCode}`,
+    callingCode: number.countryCallingCode,
+    isMobile: type === 'MOBILE' || type === 'FIXED_LINE_OR_MOBILE',
+  };
+}
+
+function countryOption({ defaultCountry }: NumberOptions): CountryCode | undefined {
+  const upper = defaultCountry?.toUpperCase();
+  return upper !== undefined && isSupportedCountry(upper) ? upper : undefined;
+}
+
+function refuse(reason: string): NumberRefusal {
   return { ok: false, reason };
 }
