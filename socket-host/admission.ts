@@ -1,18 +1,20 @@
 import { readContract } from '../lib/aws/contracts.ts';
 import { type ClaimResult, isRunning } from '../lib/aws/messages.ts';
-import { suppressedAmong, suppressNumberOf } from '../lib/aws/suppressions.ts';
+import { extendSuppression, listedAmong } from '../lib/aws/suppressions.ts';
 import type { AccountHot } from '../lib/domain/account.ts';
 import type { Contract } from '../lib/domain/contract.ts';
 import type { Message } from '../lib/domain/message.ts';
 import type { PaceState } from '../lib/domain/pacing.ts';
+import { addressesOf, addressOf, type Person } from '../lib/domain/person.ts';
 import type { HostDeps } from './deps.ts';
 import type { Sender } from './sender.ts';
 
 /**
- * How long "nobody has opted out by this LID" counts. The claim goes by the number; by LID alone somebody is on the list who wrote to an account
- * that did not know the number, while this one knows both. What is on its way for so long may then still go out.
+ * For so long "not on the list" counts for an address that the claim does not check. The claim checks the address that the message names. A
+ * person may be on the list under another one alone: the LID, after a word to an account that did not know the number; or the other spelling,
+ * put there by an earlier version. A message that is claimed within this time may still go out.
  */
-const lidCheckedMs = 5_000;
+const checkedMs = 5_000;
 
 /** Whether a message's contract ran, and the account's number of stops from before that was read. */
 export interface Seen {
@@ -20,10 +22,10 @@ export interface Seen {
   stops: number;
 }
 
-/** The LID of a message's recipient, where the account knows it, and those of messages that follow at once, found when they are needed. */
-export interface Lids {
-  own: string | undefined;
-  next(): string[];
+/** A message's recipient as far as the account knows, and those of messages that follow at once, found when they are needed. */
+export interface Recipients {
+  own: Person;
+  next(): Person[];
 }
 
 /** A claim's result, or where the message goes instead of being sent. */
@@ -34,15 +36,15 @@ export type Admitted =
 /**
  * Claims queued messages of one account, unless they may not be sent at this moment:
  *
- *   contract seen to run -> nobody has opted out by LID -> claim -> [a contract was stopped since: does it run? claim again]
+ *   contract seen to run -> not on the list under another address -> claim -> [a contract was stopped since: does it run? claim again]
  */
 export class Admission {
   private readonly deps: Pick<HostDeps, 'table' | 'clock'>;
   private readonly sender: Pick<Sender, 'claim'>;
   /** The account's number of stops as last heard of: what is read from now on is not older. */
   stops: number;
-  /** LIDs that were not on the list, and when (monotonic ms): those of the last read, a handful. */
-  private lidsChecked = new Map<string, number>();
+  /** Addresses that were not on the list, and when that was read (monotonic ms): those of the last read, a handful. */
+  private checked = new Map<string, number>();
 
   constructor(deps: Admission['deps'], sender: Admission['sender'], hot: Pick<AccountHot, 'stops'>) {
     this.deps = deps;
@@ -57,9 +59,9 @@ export class Admission {
     return { stops, running: await isRunning(this.deps.table, message) };
   }
 
-  async claim(message: Message, pace: PaceState, known: Seen, lids: Lids): Promise<Admitted> {
+  async claim(message: Message, pace: PaceState, known: Seen, recipients: Recipients): Promise<Admitted> {
     for (let seen = known; ; seen = await this.look(message)) {
-      const to = await this.insteadOf(message, seen.running, lids);
+      const to = await this.insteadOf(message, seen.running, recipients);
       if (to !== undefined) return { kind: 'instead', to };
       const claimed = await this.sender.claim(message, pace, seen.stops);
       if (claimed.kind === 'suppressed') return { kind: 'instead', to: 'SUPPRESSED' };
@@ -71,36 +73,32 @@ export class Admission {
   private async insteadOf(
     message: Message,
     running: boolean,
-    lids: Lids,
+    recipients: Recipients,
   ): Promise<'PENDING' | 'CANCELED' | 'SUPPRESSED' | undefined> {
     if (!running) {
       const instead = whenNotRunning(await readContract(this.deps.table, message.tenantId, message.contractId));
       if (instead !== undefined) return instead;
     }
-    return (await this.suppressIfOptedOut(message, lids)) ? 'SUPPRESSED' : undefined;
+    return (await this.isSuppressed(message, recipients)) ? 'SUPPRESSED' : undefined;
   }
 
-  /** Somebody on the list by LID is there by number too from now on, which claims go by. Answers whether it is so. */
-  private async suppressIfOptedOut({ tenantId, to: phoneNumber }: Message, { own, next }: Lids): Promise<boolean> {
-    if (own === undefined || !(await this.suppressedByLid(tenantId, own, next))) return false;
-    return await suppressNumberOf(this.deps.table, tenantId, { phoneNumber, lid: own });
-  }
-
-  /** `next` are asked in the same read. */
-  private async suppressedByLid(tenantId: string, lid: string, next: () => string[]): Promise<boolean> {
+  /** A person on the list under another address is there under the message's own from now on, which claims check. */
+  private async isSuppressed({ tenantId }: Message, { own, next }: Recipients): Promise<boolean> {
+    const others = othersOf(own);
     const nowMs = this.deps.clock.monotonicMs();
-    const checkedAt = this.lidsChecked.get(lid);
-    if (checkedAt !== undefined && nowMs - checkedAt < lidCheckedMs) return false;
-    const wanted = [...new Set([lid, ...next()])];
-    const suppressed = await suppressedAmong(
-      this.deps.table,
-      tenantId,
-      wanted.map((one) => `lid:${one}`),
-      { eventually: false },
-    );
-    this.lidsChecked = new Map(wanted.filter((one) => !suppressed.has(`lid:${one}`)).map((one) => [one, nowMs]));
-    return suppressed.has(`lid:${lid}`);
+    const isChecked = (address: string) => nowMs - (this.checked.get(address) ?? Number.NEGATIVE_INFINITY) < checkedMs;
+    if (others.every(isChecked)) return false;
+    const wanted = [...new Set([...others, ...next().flatMap(othersOf)])];
+    const listed = await listedAmong(this.deps.table, tenantId, wanted);
+    this.checked = new Map(wanted.filter((address) => !listed.has(address)).map((address) => [address, nowMs]));
+    if (!others.some((address) => listed.has(address))) return false;
+    return await extendSuppression(this.deps.table, tenantId, own);
   }
+}
+
+/** Pure: the addresses of a message's recipient that its claim does not check. */
+function othersOf(person: Person): string[] {
+  return addressesOf(person).filter((address) => address !== addressOf(person));
 }
 
 /** Pure: where a queued message goes whose contract does not run; undefined while it runs. */

@@ -42,9 +42,9 @@ export class Confirmations {
     this.work();
   }
 
-  /** Whoever took messages up again is not told that there will be none. */
-  takeBack(to: string): void {
-    this.waiting.delete(to);
+  /** A person with these addresses wants messages again, and is not told that there will be none. */
+  takeBack(addresses: string[]): void {
+    for (const address of addresses) this.waiting.delete(address);
   }
 
   /** A connection is open: what waits is said on it. */

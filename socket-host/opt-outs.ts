@@ -1,8 +1,9 @@
-import { confirmationGone, planConfirmation, readConfirmation } from '../lib/aws/confirmations.ts';
+import { confirmationsGone, planConfirmation, readConfirmations } from '../lib/aws/confirmations.ts';
 import type { Hold } from '../lib/aws/ownership.ts';
-import { planRelease, planSuppression, suppressNumberOf } from '../lib/aws/suppressions.ts';
+import { extendSuppression, listedAmong, planRelease, planSuppression } from '../lib/aws/suppressions.ts';
 import { type InboundMessage, personOf } from '../lib/domain/inbound.ts';
 import { confirmationIn, type OptWord, optWordOf } from '../lib/domain/opt-out.ts';
+import { spellingsOf } from '../lib/domain/person.ts';
 import { ownWord, type Suppression } from '../lib/domain/suppression.ts';
 import type { Confirmations } from './confirmations.ts';
 import type { HostDeps } from './deps.ts';
@@ -11,7 +12,7 @@ import type { Consequence } from './inbox.ts';
 /**
  * What words like STOP and START do, in the transaction that stores the message they came in:
  *
- *   STOP   the person is suppressed for the whole tenant, by number and LID, and told so once
+ *   STOP   the person is suppressed for the whole tenant, under every address, and told so once
  *   START  what a word had done is undone; what the tenant has put on the list stays
  */
 export class OptOuts {
@@ -48,13 +49,17 @@ export class OptOuts {
   async repeated(word: OptWord, message: InboundMessage): Promise<void> {
     const { phoneNumber } = personOf(message);
     if (word.kind !== 'stop' || phoneNumber === undefined) return;
-    const waiting = await readConfirmation(this.deps.table, this.hold, phoneNumber);
-    if (waiting !== undefined) this.confirmations.add(waiting);
+    for (const waiting of await readConfirmations(this.deps.table, this.hold, spellingsOf(phoneNumber)))
+      this.confirmations.add(waiting);
   }
 
   /** A number turns out to be behind a LID. False: the person opted out by it, and the number is not written to either. */
   async mayWriteTo(person: { phoneNumber: string; lid: string }): Promise<boolean> {
-    return !(await suppressNumberOf(this.deps.table, this.hold.tenantId, person));
+    const { table } = this.deps;
+    const { tenantId } = this.hold;
+    // Almost no person is on the list by LID alone, and this is asked of each who is written to for the first time: one read.
+    if ((await listedAmong(table, tenantId, [`lid:${person.lid}`])).size === 0) return true;
+    return !(await extendSuppression(table, tenantId, person));
   }
 
   private async planStop(word: OptWord & { kind: 'stop' }, message: InboundMessage): Promise<Consequence> {
@@ -89,14 +94,12 @@ export class OptOuts {
   private async planStart(message: InboundMessage): Promise<Consequence> {
     const { deps, hold } = this;
     const person = personOf(message);
-    const writes = await planRelease(deps.table, hold.tenantId, person, 'inbound');
-    const { phoneNumber } = person;
-    if (writes.length > 0 && phoneNumber !== undefined) writes.push(confirmationGone(hold, phoneNumber));
+    const { writes, addresses } = await planRelease(deps.table, hold.tenantId, person, 'inbound');
     return {
-      writes,
+      writes: writes.length === 0 ? [] : [...writes, ...confirmationsGone(hold, addresses)],
       done: () => {
         if (writes.length > 0) deps.metrics.optOuts.inc({ kind: 'start' });
-        if (phoneNumber !== undefined) this.confirmations.takeBack(phoneNumber);
+        this.confirmations.takeBack(addresses);
       },
     };
   }

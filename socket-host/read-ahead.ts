@@ -1,7 +1,8 @@
 import type { LaneEntry } from '../lib/aws/lanes.ts';
 import { type ForSend, readForSend } from '../lib/aws/messages.ts';
 import type { Table } from '../lib/aws/table.ts';
-import type { Lids } from './admission.ts';
+import { type Person, personAt } from '../lib/domain/person.ts';
+import type { Recipients } from './admission.ts';
 import type { TransportSession } from './transport.ts';
 
 /** Entries read at once: as many as one receive gives. */
@@ -26,10 +27,14 @@ export class ReadAhead {
     this.known.clear();
   }
 
-  /** LIDs of whom is written to now; with `all`, of those too whose messages have been read and not asked for yet. */
-  lids(to: string, session: Pick<TransportSession, 'lidOf'>, all: boolean): Lids {
+  /** Who is written to now; with `all`, also the recipients of messages that have been read and not asked for yet. */
+  recipients(to: string, session: Pick<TransportSession, 'lidOf'>, all: boolean): Recipients {
+    const person = (address: string): Person => {
+      const lid = session.lidOf(address);
+      return { ...personAt(address), ...(lid === undefined ? {} : { lid }) };
+    };
     const others = () => (all ? [...this.known.values()] : []).flatMap(({ message }) => message?.to ?? []);
-    return { own: session.lidOf(to), next: () => others().flatMap((number) => session.lidOf(number) ?? []) };
+    return { own: person(to), next: () => others().map(person) };
   }
 
   /** `upcoming` are those that will be asked for next, `stops` the account's number of stops as known now. */

@@ -5,7 +5,7 @@ import type { Message } from '../lib/domain/message.ts';
 import type { PacePlan } from '../lib/domain/pacing.ts';
 import type { TimedReceipt } from '../lib/domain/receipts.ts';
 import { Bell } from '../lib/runtime/clock.ts';
-import { Admission, type Admitted, type Lids } from './admission.ts';
+import { Admission, type Admitted, type Recipients } from './admission.ts';
 import type { HostDeps } from './deps.ts';
 import { EndingContracts } from './ending-contracts.ts';
 import { LaneReader, type Taken } from './lane-reader.ts';
@@ -252,7 +252,7 @@ export class SendLoop {
       this.lanes.putBack(taken);
       return undefined;
     }
-    const claimed = await this.admission.claim(message, planned.next, read, this.lids(message, session));
+    const claimed = await this.admission.claim(message, planned.next, read, this.recipients(message, session));
     switch (claimed.kind) {
       case 'claimed':
         break;
@@ -277,9 +277,9 @@ export class SendLoop {
     return end;
   }
 
-  /** While nothing paces the account, of those too who follow within moments. */
-  private lids({ to }: Message, session: TransportSession): Lids {
-    return this.ahead.lids(to, session, this.pacer.policy === undefined);
+  /** While nothing paces the account, with those who follow within moments. */
+  private recipients({ to }: Message, session: TransportSession): Recipients {
+    return this.ahead.recipients(to, session, this.pacer.policy === undefined);
   }
 
   /** Until `atMs`, or the signal. An outcome that is kept is written on the way, unless it can go with the claim. False: fenced. */
@@ -374,7 +374,12 @@ export class SendLoop {
     await this.deps.clock.sleep(planned.startAt - this.deps.clock.nowMs(), signal);
     if (signal.aborted) return 'stopped';
     const seen = await this.admission.look(left.message);
-    const claimed = await this.admission.claim(left.message, planned.next, seen, this.lids(left.message, session));
+    const claimed = await this.admission.claim(
+      left.message,
+      planned.next,
+      seen,
+      this.recipients(left.message, session),
+    );
     if (claimed.kind === 'fenced') return 'fenced';
     // A receipt that came meanwhile has settled it, which the totals lack.
     if (claimed.kind === 'stale') await this.sender.leftOver();

@@ -1,4 +1,5 @@
 import { derivedMessageId } from '../domain/ids.ts';
+import { lidForm } from '../domain/person.ts';
 import { keys } from './keys.ts';
 import type { AccountRefs } from './ownership.ts';
 import { ConditionFailed, type Table, type Write } from './table.ts';
@@ -39,9 +40,9 @@ export function planConfirmation(
   };
 }
 
-/** The write that takes back what was not said yet. */
-export function confirmationGone(refs: AccountRefs, to: string): Write {
-  return { delete: keyOf(refs, to) };
+/** The writes that take back what was not said yet to a person, under whichever of these addresses it would be said. */
+export function confirmationsGone(refs: AccountRefs, addresses: string[]): Write[] {
+  return addresses.filter(isNumber).map((to) => ({ delete: keyOf(refs, to) }));
 }
 
 /**
@@ -83,9 +84,13 @@ export async function openConfirmations(table: Table, refs: AccountRefs): Promis
   return await table.queryAll<Confirmation>({ pk, skPrefix: sk });
 }
 
-/** The one that waits to be said to a number. */
-export async function readConfirmation(table: Table, refs: AccountRefs, to: string): Promise<Confirmation | undefined> {
-  return await table.get<Confirmation>(keyOf(refs, to));
+/** Those that wait to be said to one of these numbers. */
+export async function readConfirmations(table: Table, refs: AccountRefs, numbers: string[]): Promise<Confirmation[]> {
+  const found = await table.getMany<Confirmation>(numbers.map((to) => keyOf(refs, to)));
+  return found.filter((confirmation) => confirmation !== undefined);
 }
+
+/** Confirmations go to numbers. */
+const isNumber = (address: string): boolean => !lidForm.test(address);
 
 const keyOf = (refs: AccountRefs, to: string) => keys.confirmation(refs.tenantId, refs.accountId, to);

@@ -1,6 +1,6 @@
 import type { PageRow } from '../domain/contract.ts';
-import { addressOf, type Person } from '../domain/person.ts';
-import type { Suppression, SuppressionSource } from '../domain/suppression.ts';
+import { addressesOf, addressOf, type Person, personAt } from '../domain/person.ts';
+import { earlierReason, type Suppression, type SuppressionSource } from '../domain/suppression.ts';
 import { auditWrite, type Origin } from './audit.ts';
 import type { Deps } from './deps.ts';
 import { type Key, keys } from './keys.ts';
@@ -8,213 +8,325 @@ import { newestFirst, type Page } from './newest-first.ts';
 import { ConditionFailed, inParallel, type Table, type Write } from './table.ts';
 
 /**
- * Two kinds of items:
- *   recipient    by number and by LID: what a claim checks; says where the person is listed
- *   suppression  one a person, in the order of time: what lists show and events are made of; put and removed, never changed
+ * An item that says: no messages to this address. One stands under each address of a person (every spelling of the number, the LID); they are
+ * put and removed in one transaction, with the person's one entry in the list. So a claim that checks the address it writes to is right.
+ *
+ * Earlier versions put the item under one spelling only. Therefore all readers here ask for every spelling, and the owner asks for the other
+ * spelling before a claim (socket-host/admission.ts). `extendSuppression` then puts the items that are missing.
  */
 interface Recipient extends Person {
   suppressedAt: number;
-  /** `addressOf` under which the person is listed. */
+  /** The address in the key of the person's list entry. */
   listedAs: string;
   source: SuppressionSource;
 }
 
-/** Which of these numbers (digits, or `lid:` and a LID) are not written to; an eventually consistent answer, which the claim repeats for good. */
-export async function suppressedAmong(
+/** Items of people on the list, by address. */
+type Standing = ReadonlyMap<string, Recipient>;
+
+/** A person's entry in the list, as stored. */
+type Entry = Suppression & {
+  /** Addresses under which an item stands. Entries of earlier versions do not have them. */
+  addresses?: string[];
+};
+
+/** Returns which of exactly these addresses are on the list. Strongly consistent unless said otherwise. */
+export async function listedAmong(
   table: Table,
   tenantId: string,
-  numbers: Iterable<string>,
-  { eventually = true } = {},
+  addresses: Iterable<string>,
+  { eventually = false } = {},
 ): Promise<Set<string>> {
-  const distinct = [...new Set(numbers)];
-  const items = await table.getMany<Partial<Recipient>>(
-    distinct.map((digits) => keys.recipient(tenantId, digits)),
-    { eventually },
-  );
-  return new Set(distinct.filter((_, index) => items[index]?.suppressedAt !== undefined));
+  return new Set((await readStanding(table, tenantId, addresses, { eventually })).keys());
 }
 
-/** The rows of an order, those to people who have opted out marked as final at once. */
+async function readStanding(
+  table: Table,
+  tenantId: string,
+  addresses: Iterable<string>,
+  options: { eventually?: boolean } = {},
+): Promise<Map<string, Recipient>> {
+  const distinct = [...new Set(addresses)];
+  const items = await table.getMany<Recipient>(
+    distinct.map((address) => keys.recipient(tenantId, address)),
+    options,
+  );
+  const standing = new Map<string, Recipient>();
+  for (const [index, address] of distinct.entries()) {
+    const item = items[index];
+    if (item?.suppressedAt !== undefined) standing.set(address, item);
+  }
+  return standing;
+}
+
+/** The rows of an order; those to people on the list, under any address, are marked as final at once. The claim of each message asks again. */
 export async function skipSuppressed(table: Table, tenantId: string, rows: PageRow[]): Promise<PageRow[]> {
   const open = rows.filter(({ skip }) => skip === undefined);
-  const suppressed = await suppressedAmong(
-    table,
-    tenantId,
-    open.map(({ to }) => to),
-  );
-  if (suppressed.size === 0) return rows;
-  return rows.map((row) => (row.skip === undefined && suppressed.has(row.to) ? { ...row, skip: 'SUPPRESSED' } : row));
+  const addresses = open.flatMap(({ to }) => addressesOf(personAt(to)));
+  const listed = await listedAmong(table, tenantId, addresses, { eventually: true });
+  if (listed.size === 0) return rows;
+  const isListed = ({ to }: PageRow) => addressesOf(personAt(to)).some((address) => listed.has(address));
+  return rows.map((row) => (row.skip === undefined && isListed(row) ? { ...row, skip: 'SUPPRESSED' } : row));
 }
 
-/** Whether the person is not written to, by number or by LID. Strongly consistent. */
-export async function readRecipients(
+/** What a suppression takes. */
+export interface SuppressionPlan {
+  /** The person was written to until now, by the number or, without one, by the LID. */
+  isNew: boolean;
+  /** False: the person is on the list under every address, and `writes` only check it. */
+  isChange: boolean;
+  /** Each on condition that the item is as it was read. */
+  writes: Write[];
+}
+
+/** The writes that stop messages to a person under every address. They go into one transaction; when it fails, plan again. */
+export async function planSuppression(table: Table, suppression: Suppression): Promise<SuppressionPlan> {
+  const [plan] = await planSuppressions(table, suppression.tenantId, [suppression]);
+  if (plan === undefined) throw new Error('a suppression has a plan');
+  return plan;
+}
+
+/** A plan for each, in two reads for all of them. */
+async function planSuppressions(
   table: Table,
   tenantId: string,
-  { phoneNumber, lid }: Person,
-): Promise<{ number: Recipient | undefined; lid: Recipient | undefined }> {
-  const wanted = [phoneNumber, lid === undefined ? undefined : `lid:${lid}`];
-  const asked = wanted.flatMap((key) => (key === undefined ? [] : [keys.recipient(tenantId, key)]));
-  const found = await table.getMany<Recipient>(asked);
-  const suppressed = (item: Recipient | undefined) => (item?.suppressedAt === undefined ? undefined : item);
-  const number = phoneNumber === undefined ? undefined : suppressed(found[0]);
-  return { number, lid: lid === undefined ? undefined : suppressed(found.at(-1)) };
+  suppressions: Suppression[],
+): Promise<SuppressionPlan[]> {
+  const standing = await readStanding(table, tenantId, suppressions.flatMap(addressesOf));
+  const listings = suppressions.map((suppression) => listingOf(suppression, standing));
+  const entries = await readEntries(table, tenantId, listings);
+  return suppressions.map((suppression, index) => {
+    const listing = listings[index];
+    if (listing === undefined) return { isNew: true, isChange: true, writes: newWrites(suppression) };
+    const isNew = !addressesOf(personAt(addressOf(suppression))).some((address) => standing.has(address));
+    return { isNew, ...planExtension(tenantId, suppression, standing, listing, entries[index]) };
+  });
 }
 
-/**
- * The writes that stop messages to a person, by number and by LID; each on condition that nobody did so, or the opposite, in between. `isNew` false: not
- * written to already, by the number or, without one, by the LID; `writes` then complete what is there.
- */
-export async function planSuppression(
+/** Where a person is listed; undefined where no address of the person is. */
+function listingOf(person: Person, standing: Standing): Recipient | undefined {
+  for (const address of addressesOf(person)) {
+    const recipient = standing.get(address);
+    if (recipient !== undefined) return recipient;
+  }
+  return undefined;
+}
+
+async function readEntries(
   table: Table,
-  suppression: Suppression,
-): Promise<{ isNew: boolean; writes: Write[] }> {
+  tenantId: string,
+  listings: (Recipient | undefined)[],
+): Promise<(Entry | undefined)[]> {
+  const found = await table.getMany<Entry & Key>(
+    listings.flatMap((listing) => (listing === undefined ? [] : [listKey(tenantId, listing)])),
+  );
+  return listings.map((listing) => (listing === undefined ? undefined : found.shift()));
+}
+
+/** The writes for a person who is not on the list. */
+function newWrites(suppression: Suppression): Write[] {
   const { tenantId, phoneNumber, lid, at, source } = suppression;
-  const there = await readRecipients(table, tenantId, suppression);
-  const listed = phoneNumber === undefined ? there.lid : there.number;
-  const isNew = listed === undefined;
   const recipient: Recipient = {
     ...(phoneNumber === undefined ? {} : { phoneNumber }),
     ...(lid === undefined ? {} : { lid }),
-    suppressedAt: listed?.suppressedAt ?? at,
-    listedAs: listed?.listedAs ?? addressOf(suppression),
-    source: listed?.source ?? source,
+    suppressedAt: at,
+    listedAs: addressOf(suppression),
+    source,
   };
-  const writes: Write[] = [];
-  if (phoneNumber !== undefined) writes.push(recipientWrite(tenantId, phoneNumber, recipient, there.number));
-  if (lid !== undefined) writes.push(recipientWrite(tenantId, `lid:${lid}`, recipient, there.lid));
-  if (isNew) writes.push({ put: { ...listKey(tenantId, recipient), type: 'suppression', ...suppression } });
-  return { isNew, writes };
+  const addresses = addressesOf(suppression);
+  const entry: Entry = { ...suppression, addresses };
+  return [
+    ...addresses.map((address) => recipientPut(tenantId, address, recipient)),
+    { put: { ...listKey(tenantId, recipient), type: 'suppression', ...entry } },
+  ];
 }
 
-/** One that is there stays as it is; without the check, somebody who takes it away at this moment would have the last word. */
-function recipientWrite(tenantId: string, key: string, recipient: Recipient, there: Recipient | undefined): Write {
-  if (there === undefined) return recipientPut(tenantId, key, recipient);
+/** The writes that put a listed person's missing items, and name the new addresses in the entry. */
+function planExtension(
+  tenantId: string,
+  { phoneNumber, lid }: Person,
+  standing: Standing,
+  listing: Recipient,
+  entry: Entry | undefined,
+): Omit<SuppressionPlan, 'isNew'> {
+  const person = {
+    ...(phoneNumber === undefined ? {} : { phoneNumber }),
+    ...(lid === undefined ? {} : { lid }),
+  };
+  const addresses = addressesOf(person);
+  const checks = addresses.flatMap((address): Write[] => {
+    const recipient = standing.get(address);
+    return recipient === undefined ? [] : [asItWas({ check: keys.recipient(tenantId, address) }, recipient)];
+  });
+  const missing = addresses.filter((address) => !standing.has(address));
+  if (missing.length === 0) return { isChange: false, writes: checks };
+  const { suppressedAt, listedAs, source } = listing;
+  const recipient: Recipient = { ...person, suppressedAt, listedAs, source };
+  const known = entry === undefined ? [] : (entry.addresses ?? addressesOf(entry));
+  const all = [...new Set([...known, ...addresses])];
+  const key = listKey(tenantId, listing);
+  const puts = missing.map((address) => recipientPut(tenantId, address, recipient));
+  const entryWrite: Write =
+    entry === undefined
+      ? { put: { ...key, type: 'suppression', ...earlierEntry(tenantId, recipient), addresses: all } }
+      : entryUpdate(key, person, all);
+  return { isChange: true, writes: [...checks, ...puts, entryWrite] };
+}
+
+/** The list's entry learns a number or LID that it lacked, and further addresses. */
+function entryUpdate(key: Key, person: Person, addresses: string[]): Write {
+  const learnt = Object.entries(person);
   return {
-    check: keys.recipient(tenantId, key),
-    // Clause: as it was read.
-    condition: 'suppressedAt = :at',
-    values: { ':at': there.suppressedAt },
+    update: `SET addresses = :all${learnt.map(([name]) => `, ${name} = if_not_exists(${name}, :${name})`).join('')}`,
+    key,
+    // Clause: not taken off the list in between.
+    condition: 'attribute_exists(pk)',
+    values: { ':all': addresses, ...Object.fromEntries(learnt.map(([name, value]) => [`:${name}`, value])) },
   };
 }
 
-function recipientPut(tenantId: string, key: string, recipient: Recipient): Write {
+/** What is known of an entry that is not there: an earlier version took it off the list and left the item of an address it did not know. */
+function earlierEntry(tenantId: string, recipient: Recipient): Suppression {
+  const { phoneNumber, lid, suppressedAt, source } = recipient;
   return {
-    put: { ...keys.recipient(tenantId, key), type: 'recipient', ...recipient },
-    // Clause: nobody has in between.
+    tenantId,
+    ...(phoneNumber === undefined ? {} : { phoneNumber }),
+    ...(lid === undefined ? {} : { lid }),
+    reason: earlierReason(source),
+    source,
+    at: suppressedAt,
+  };
+}
+
+function recipientPut(tenantId: string, address: string, recipient: Recipient): Write {
+  return {
+    put: { ...keys.recipient(tenantId, address), type: 'recipient', ...recipient },
+    // Clause: put by nobody else in between.
     condition: 'attribute_not_exists(suppressedAt)',
   };
+}
+
+/** Without it, a release at the same moment would have the last word. */
+function asItWas<T extends { check: Key } | { delete: Key }>(write: T, { suppressedAt }: Recipient) {
+  // Clause: as it was read.
+  return { ...write, condition: 'suppressedAt = :at', values: { ':at': suppressedAt } };
 }
 
 const listKey = (tenantId: string, { suppressedAt, listedAs }: Recipient): Key =>
   keys.suppression(tenantId, suppressedAt, listedAs);
 
-/** The writes that allow messages to a person again; none: they were allowed. With `only`, what came from elsewhere stays. */
+/** Everything that stands of a person, by address: also under addresses that only an item or the list entry names. */
+async function readWholePerson(table: Table, tenantId: string, person: Person): Promise<Standing> {
+  const whole = new Map<string, Recipient>();
+  const asked = new Set<string>();
+  for (let next = new Set(addressesOf(person)); next.size > 0; ) {
+    for (const address of next) asked.add(address);
+    const standing = await readStanding(table, tenantId, next);
+    for (const [address, recipient] of standing) whole.set(address, recipient);
+    const recipients = [...standing.values()];
+    const entries = (await readEntries(table, tenantId, recipients)).filter((entry) => entry !== undefined);
+    const named = [...[...recipients, ...entries].flatMap(addressesOf), ...entries.flatMap((e) => e.addresses ?? [])];
+    next = new Set(named.filter((address) => !asked.has(address)));
+  }
+  return whole;
+}
+
+/**
+ * The writes that allow messages to a person again, under every address; none: they were allowed. With `only`, what came from elsewhere stays.
+ * `addresses`: all that are known of the person.
+ */
 export async function planRelease(
   table: Table,
   tenantId: string,
   person: Person,
   only?: SuppressionSource,
-): Promise<Write[]> {
-  const first = await readRecipients(table, tenantId, person);
-  // Whoever is known by one address may be suppressed by the other.
-  const known: Person = { ...first.lid, ...first.number, ...person };
-  const all = await readRecipients(table, tenantId, {
-    ...(known.phoneNumber === undefined ? {} : { phoneNumber: known.phoneNumber }),
-    ...(known.lid === undefined ? {} : { lid: known.lid }),
-  });
+): Promise<{ writes: Write[]; addresses: string[] }> {
+  const whole = await readWholePerson(table, tenantId, person);
   const writes = new Map<string, Write>();
-  const add = (key: Key, write: Write) => writes.set(`${key.pk}\n${key.sk}`, write);
-  for (const [address, recipient] of [
-    [known.phoneNumber, all.number],
-    [`lid:${known.lid}`, all.lid],
-  ] as const) {
-    if (address === undefined || recipient === undefined) continue;
+  for (const [address, recipient] of whole) {
     if (only !== undefined && recipient.source !== only) continue;
-    const key = keys.recipient(tenantId, address);
-    // Clause: as it was read.
-    add(key, { delete: key, condition: 'suppressedAt = :at', values: { ':at': recipient.suppressedAt } });
     const entry = listKey(tenantId, recipient);
-    add(entry, { delete: entry });
+    writes.set(address, asItWas({ delete: keys.recipient(tenantId, address) }, recipient));
+    writes.set(entry.sk, { delete: entry });
   }
-  return [...writes.values()];
+  return { writes: [...writes.values()], addresses: [...new Set([...addressesOf(person), ...whole.keys()])] };
 }
 
-/** Stops messages to a number, with its entry in the audit log; `isNew` false: they had been stopped, and `suppression` is what stands. */
+/** Stops messages to a person, with an entry in the audit log; `isNew` false: they had been stopped, and `suppression` is what stands. */
 export async function addSuppression(
   deps: Pick<Deps, 'table' | 'randomBytes'>,
   origin: Origin,
-  suppression: Suppression & { phoneNumber: string },
+  suppression: Suppression,
 ): Promise<{ isNew: boolean; suppression: Suppression }> {
+  const { tenantId, reason } = suppression;
+  const target = addressOf(suppression);
   for (;;) {
-    const { isNew, writes } = await planSuppression(deps.table, suppression);
-    if (!isNew) {
-      const there = await readSuppression(deps.table, suppression.tenantId, suppression);
-      return { isNew, suppression: there ?? suppression };
-    }
-    const { phoneNumber, reason } = suppression;
-    const audit = auditWrite(
-      origin,
-      { action: 'suppression.created', target: phoneNumber, changes: { reason } },
-      deps.randomBytes,
-    );
-    if (await stood(deps.table, [...writes, audit])) return { isNew, suppression };
+    const { isNew, isChange, writes } = await planSuppression(deps.table, suppression);
+    const entry = { action: 'suppression.created' as const, target, changes: { reason } };
+    const audit = isNew ? [auditWrite(origin, entry, deps.randomBytes)] : [];
+    if (isChange && !(await stood(deps.table, [...writes, ...audit]))) continue;
+    return { isNew, suppression: (await readSuppression(deps.table, tenantId, suppression)) ?? suppression };
   }
 }
 
-/** Allows messages to a person again. False: they were allowed. */
+/** Allows messages to a person again, under every address. False: they were allowed. */
 export async function removeSuppression(
   deps: Pick<Deps, 'table' | 'randomBytes'>,
   origin: Origin,
   person: Person,
 ): Promise<boolean> {
   for (;;) {
-    const writes = await planRelease(deps.table, origin.tenantId, person);
+    const { writes } = await planRelease(deps.table, origin.tenantId, person);
     if (writes.length === 0) return false;
     const audit = auditWrite(origin, { action: 'suppression.deleted', target: addressOf(person) }, deps.randomBytes);
     if (await stood(deps.table, [...writes, audit])) return true;
   }
 }
 
-/** The list's entry of a person, undefined for those who are written to. */
+/** The list's entry of a person, by any address; undefined for those who are written to. */
 export async function readSuppression(
   table: Table,
   tenantId: string,
   person: Person,
 ): Promise<Suppression | undefined> {
-  const { number, lid } = await readRecipients(table, tenantId, person);
-  const recipient = number ?? lid;
-  return recipient === undefined ? undefined : await table.get<Suppression>(listKey(tenantId, recipient));
+  const standing = await readStanding(table, tenantId, addressesOf(person));
+  const listing = listingOf(person, standing);
+  if (listing === undefined) return undefined;
+  return (await table.get<Entry>(listKey(tenantId, listing))) ?? earlierEntry(tenantId, listing);
 }
 
-/** Numbers of a transaction: two items each. */
-const numbersAtOnce = 40;
+/** People of a transaction: an item for each of up to three addresses, and an entry; DynamoDB takes 100 writes. */
+const peopleAtOnce = 25;
 
-/** Stops messages to many distinct numbers; those that were stopped before stay as they are. Repeating it adds nothing. */
+/** Stops messages to many people; those on the list stay as they are. Repeating it adds nothing. */
 export async function importSuppressions(
   deps: Pick<Deps, 'table' | 'randomBytes'>,
   origin: Origin,
-  wanted: (Suppression & { phoneNumber: string })[],
+  wanted: Suppression[],
 ): Promise<{ added: number; existing: number }> {
   const parts: (typeof wanted)[] = [];
-  for (let at = 0; at < wanted.length; at += numbersAtOnce) parts.push(wanted.slice(at, at + numbersAtOnce));
+  for (let at = 0; at < wanted.length; at += peopleAtOnce) parts.push(wanted.slice(at, at + peopleAtOnce));
   let added = 0;
   await inParallel(8, parts, async (part) => {
-    for (;;) {
-      const there = await suppressedAmong(
-        deps.table,
-        origin.tenantId,
-        part.map(({ phoneNumber }) => phoneNumber),
-      );
-      const anew = part.filter(({ phoneNumber }) => !there.has(phoneNumber));
-      const writes = anew.flatMap((suppression): Write[] => {
-        const { tenantId, phoneNumber, at, source } = suppression;
-        const recipient: Recipient = { phoneNumber, suppressedAt: at, listedAs: phoneNumber, source };
-        const put = { ...listKey(tenantId, recipient), type: 'suppression', ...suppression };
-        return [recipientPut(tenantId, phoneNumber, recipient), { put }];
-      });
+    for (let open = part; open.length > 0; ) {
+      const plans = await planSuppressions(deps.table, origin.tenantId, open);
+      const writes: Write[] = [];
+      const taken = new Set<string>();
+      const later: Suppression[] = [];
+      let anew = 0;
+      for (const [index, { isNew, isChange, writes: own }] of plans.entries()) {
+        if (!isChange) continue;
+        // Two rows may be one person: a transaction takes an item once.
+        if (own.some((write) => taken.has(nameOf(write)))) later.push(...open.slice(index, index + 1));
+        else {
+          for (const write of own) taken.add(nameOf(write));
+          writes.push(...own);
+          if (isNew) anew += 1;
+        }
+      }
       if (writes.length > 0 && !(await stood(deps.table, writes))) continue;
-      added += anew.length;
-      return;
+      added += anew;
+      open = later;
     }
   });
   const changes = { added, existing: wanted.length - added };
@@ -222,6 +334,11 @@ export async function importSuppressions(
     auditWrite(origin, { action: 'suppressions.imported', target: origin.tenantId, changes }, deps.randomBytes),
   ]);
   return changes;
+}
+
+function nameOf(write: Write): string {
+  const key = 'put' in write ? write.put : 'key' in write ? write.key : 'delete' in write ? write.delete : write.check;
+  return `${key.pk}\n${key.sk}`;
 }
 
 /** One step through a tenant's list, newest first; `before` is the `next` of the step before. */
@@ -248,22 +365,16 @@ async function stood(table: Table, writes: Write[]): Promise<boolean> {
 }
 
 /**
- * A number turns out to be a person who opted out by LID alone: from now on the number is not written to either. False: the person may be
- * written to.
+ * Puts a person who is on the list under one address on it under all: a number turns out to be behind a LID, or the item was put by a
+ * version that knew one spelling. False: no address of the person is on the list.
  */
-export async function suppressNumberOf(
-  table: Table,
-  tenantId: string,
-  person: { phoneNumber: string; lid: string },
-): Promise<boolean> {
-  // Next to nobody is on the list by LID; asked of each person who is written to for the first time, the number is not read for nothing.
-  if ((await table.get(keys.recipient(tenantId, `lid:${person.lid}`))) === undefined) return false;
+export async function extendSuppression(table: Table, tenantId: string, person: Person): Promise<boolean> {
   for (;;) {
-    const there = await readRecipients(table, tenantId, person);
-    if (there.lid === undefined) return false;
-    if (there.number !== undefined) return true;
-    const { suppressedAt, listedAs, source } = there.lid;
-    const write = recipientPut(tenantId, person.phoneNumber, { ...person, suppressedAt, listedAs, source });
-    if (await stood(table, [write])) return true;
+    const standing = await readStanding(table, tenantId, addressesOf(person));
+    const listing = listingOf(person, standing);
+    if (listing === undefined) return false;
+    const entry = await table.get<Entry>(listKey(tenantId, listing));
+    const { isChange, writes } = planExtension(tenantId, person, standing, listing, entry);
+    if (!isChange || (await stood(table, writes))) return true;
   }
 }

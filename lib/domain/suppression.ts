@@ -18,3 +18,8 @@ export interface Suppression {
 
 /** The reason of those whose own word it was. */
 export const ownWord = 'The person asked for no more messages.';
+
+/** The reason where the entry that had it is gone. */
+export function earlierReason(source: SuppressionSource): string {
+  return source === 'inbound' ? ownWord : 'Put on the list earlier.';
+}

@@ -1,11 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { keys } from '../../lib/aws/keys.ts';
 import { readForSend } from '../../lib/aws/messages.ts';
 import { planSuppression } from '../../lib/aws/suppressions.ts';
 import type { Account } from '../../lib/domain/account.ts';
 import type { Contract, ContractAction } from '../../lib/domain/contract.ts';
 import type { Message } from '../../lib/domain/message.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import { Admission, type Lids, type Seen } from '../../socket-host/admission.ts';
+import { Admission, type Recipients, type Seen } from '../../socket-host/admission.ts';
 import { startFeedWorld, tenantId } from '../feed/feed-world.ts';
 import { rowsTo } from '../harness/gateway.ts';
 
@@ -15,7 +16,8 @@ beforeAll(async () => {
 });
 afterAll(() => world.stop());
 
-const unknown: Lids = { own: undefined, next: () => [] };
+const person = (lid: string) => ({ phoneNumber: `79990000${lid}`, lid });
+const unknown: Recipients = { own: { phoneNumber: '79990000001' }, next: () => [] };
 
 /** An owner's view of an account: each claim it tries is noted with its number of stops. */
 function ownerOf(account: Account) {
@@ -43,8 +45,8 @@ function ownerOf(account: Account) {
       if (read?.message === undefined) throw new Error('not fed');
       return { message: read.message, seen: { running: read.running, stops } };
     },
-    claim: ({ message, seen }: { message: Message; seen: Seen }, lids = unknown) =>
-      admission.claim(message, { sent: [] } as never, seen, lids),
+    claim: ({ message, seen }: { message: Message; seen: Seen }, recipients = unknown) =>
+      admission.claim(message, { sent: [] } as never, seen, recipients),
   };
 }
 
@@ -121,18 +123,58 @@ describe('somebody who opted out by LID alone', () => {
     const [first, second, third, fourth] = reads;
     if (!first || !second || !third || !fourth) throw new Error('not read');
     await suppress('601');
-    expect(await owner.claim(first, { own: '600', next: () => ['601', '602', '603'] })).toMatchObject({
+    expect(
+      await owner.claim(first, { own: person('600'), next: () => ['601', '602', '603'].map(person) }),
+    ).toMatchObject({
       kind: 'claimed',
     });
-    expect(await owner.claim(second, { own: '601', next: () => ['602', '603'] })).toEqual({
+    expect(await owner.claim(second, { own: person('601'), next: () => ['602', '603'].map(person) })).toEqual({
       kind: 'instead',
       to: 'SUPPRESSED',
     });
     await suppress('602');
     await suppress('603');
     owner.pass(4_999);
-    expect(await owner.claim(third, { own: '602', next: () => ['603'] })).toMatchObject({ kind: 'claimed' });
+    expect(await owner.claim(third, { own: person('602'), next: () => ['603'].map(person) })).toMatchObject({
+      kind: 'claimed',
+    });
     owner.pass(1);
-    expect(await owner.claim(fourth, { own: '603', next: () => [] })).toEqual({ kind: 'instead', to: 'SUPPRESSED' });
+    expect(await owner.claim(fourth, { own: person('603'), next: () => [] })).toEqual({
+      kind: 'instead',
+      to: 'SUPPRESSED',
+    });
+  });
+});
+
+describe('somebody whom an earlier version put on the list under one spelling', () => {
+  /** As version 0.1 stored an opt-out. */
+  async function storedEarlier(phoneNumber: string): Promise<void> {
+    const at = 1_790_000_000_000;
+    const recipient = { phoneNumber, suppressedAt: at, listedAs: phoneNumber, source: 'inbound' };
+    const entry = { tenantId, phoneNumber, reason: 'The person asked for no more messages.', source: 'inbound', at };
+    await world.table.transact([
+      { put: { ...keys.recipient(tenantId, phoneNumber), type: 'recipient', ...recipient } },
+      { put: { ...keys.suppression(tenantId, at, phoneNumber), type: 'suppression', ...entry } },
+    ]);
+  }
+
+  it.each([
+    ['554899120009', '5548999120009'],
+    ['5548999120010', '554899120010'],
+    ['5215512345678', '525512345678'],
+    ['541123456789', '5491123456789'],
+  ])('%s is not written to as %s, and is on the list under both from then on', async (stored, to) => {
+    const account = await world.account();
+    const owner = ownerOf(account);
+    const contract = await world.contract(account, [{ to, text: 'x' }]);
+    await world.drain();
+    await storedEarlier(stored);
+    const recipients = { own: { phoneNumber: to }, next: () => [] };
+    expect(await owner.claim(await owner.read(contract, 0), recipients)).toEqual({ kind: 'instead', to: 'SUPPRESSED' });
+    expect(owner.tried).toEqual([]);
+    expect(await world.table.get(keys.recipient(tenantId, to))).toMatchObject({ listedAs: stored, source: 'inbound' });
+    const another = ownerOf(account);
+    expect(await another.claim(await another.read(contract, 0))).toEqual({ kind: 'instead', to: 'SUPPRESSED' });
+    expect(another.tried).toEqual([0]);
   });
 });

@@ -52,6 +52,7 @@ const connected = (account: Account) =>
   until('connected', async () => (await gateway.readAccount(account.id))?.status === 'connected', 10_000);
 const to = (number: string, count: number) => rowsTo(count).map(({ text }) => ({ to: number, text }));
 const wireOf = (account: Account) => gateway.wire.filter((sent) => sent.account === account.id).map(({ text }) => text);
+const toOf = (account: Account) => gateway.wire.filter((sent) => sent.account === account.id).map((sent) => sent.to);
 const idsOf = (account: Account) => gateway.wire.filter((sent) => sent.account === account.id).map(({ id }) => id);
 const confirmationsOf = (account: Account) =>
   openConfirmations(gateway.deps.table, { tenantId, accountId: account.id });
@@ -245,4 +246,134 @@ describe('somebody known by LID alone', () => {
     expect(allowed).toEqual([false]);
     expect(wireOf(account)).toEqual([]);
   }, 30_000);
+});
+
+describe('a person with two spellings of one number', () => {
+  let account: Account;
+  beforeAll(async () => {
+    account = await gateway.account();
+    await connected(account);
+  });
+  const isListed = async (who: { phoneNumber?: string; lid?: string }) =>
+    (await readSuppression(gateway.deps.table, tenantId, who)) !== undefined;
+  const entriesOf = async (number: string) => {
+    const { items } = await listSuppressions(gateway.deps.table, tenantId, { limit: 1000 });
+    return items.filter(({ phoneNumber }) => phoneNumber === number);
+  };
+
+  it.each([
+    ['554899120009', '5548999120009', '555000061'],
+    ['5548999120010', '554899120010', '555000062'],
+    ['5215512345678', '525512345678', '555000063'],
+    ['525512345679', '5215512345679', '555000064'],
+    ['5491123456789', '541123456789', '555000065'],
+    ['541123456780', '5491123456780', '555000066'],
+  ])(
+    '%s writes STOP: nothing goes to %s; START under the other one undoes both',
+    async (from, other, fromLid) => {
+      await says(account, 'STOP', { from, fromLid });
+      const contract = await gateway.contract(account, [...to(from, 1), ...to(other, 1)]);
+      await until('ended', async () => (await gateway.readContract(contract.id))?.status !== 'IN_PROGRESS', 20_000);
+      expect((await gateway.messages(contract)).map(({ state }) => state)).toEqual(['SUPPRESSED', 'SUPPRESSED']);
+      expect(await entriesOf(from)).toMatchObject([{ phoneNumber: from, lid: fromLid, source: 'inbound' }]);
+      expect(await entriesOf(other)).toEqual([]);
+      await until('confirmed', async () => gateway.wire.some((sent) => sent.to === from), 10_000);
+      expect(gateway.wire.map((sent) => sent.to)).toEqual([from]);
+      await says(account, 'START', { from: other, fromLid });
+      for (const who of [{ phoneNumber: from }, { phoneNumber: other }, { lid: fromLid }]) {
+        expect(await isListed(who)).toBe(false);
+      }
+      expect(await entriesOf(from)).toEqual([]);
+    },
+    30_000,
+  );
+
+  it('is not told of an opt-out that was taken back under the other spelling before it was said', async () => {
+    await says(account, 'STOP', { from: '554899120071' });
+    await says(account, 'START', { from: '5548999120071' });
+    expect(await confirmationsOf(account)).toEqual([]);
+    await says(account, 'STOP', { from: '79991000071' });
+    await until('the next is told', async () => toOf(account).length > 0, 10_000);
+    expect(toOf(account)).toEqual(['79991000071']);
+  }, 20_000);
+});
+
+describe('somebody whose number is learnt after the word', () => {
+  const lid = '555000081';
+  const numbers = ['554899120081', '5548999120081'];
+  const learn = (account: Account, phoneNumber: string) =>
+    gateway.sessions.get(account.id)?.listener.onLidLearnt({ phoneNumber, lid });
+  const listed = (who: { phoneNumber?: string; lid?: string }) => readSuppression(gateway.deps.table, tenantId, who);
+
+  it('is listed once, with the number, under every address; taken off by LID, under none', async () => {
+    const account = await gateway.account();
+    await connected(account);
+    await says(account, 'STOP', { from: lid, fromLid: lid });
+    expect(await learn(account, '5548999120081')).toBe(false);
+    for (const phoneNumber of numbers) {
+      expect(await listed({ phoneNumber })).toMatchObject({ phoneNumber: '5548999120081', lid });
+    }
+    const { items } = await listSuppressions(gateway.deps.table, tenantId, { limit: 1000 });
+    expect(items.filter((item) => item.lid === lid)).toHaveLength(1);
+    expect(await removeSuppression(gateway.deps, gateway.origin(), { lid })).toBe(true);
+    for (const phoneNumber of numbers) expect(await listed({ phoneNumber })).toBeUndefined();
+    expect(await learn(account, '5548999120081')).toBe(true);
+  });
+
+  it('is taken off with every number that was learnt, by START under one of them', async () => {
+    const account = await gateway.account();
+    await connected(account);
+    await says(account, 'STOP', { from: lid, fromLid: lid });
+    expect(await learn(account, '5548999120081')).toBe(false);
+    expect(await learn(account, '79991000081')).toBe(false);
+    await says(account, 'START', { from: '79991000081', fromLid: lid });
+    for (const phoneNumber of [...numbers, '79991000081']) expect(await listed({ phoneNumber })).toBeUndefined();
+    expect(await listed({ lid })).toBeUndefined();
+  });
+
+  it('is told by the second STOP, which comes with the number', async () => {
+    const account = await gateway.account();
+    await connected(account);
+    await says(account, 'STOP', { from: lid, fromLid: lid });
+    await says(account, 'STOP', { from: '554899120081', fromLid: lid });
+    await until('told', async () => wireOf(account).includes(english), 10_000);
+    const { items } = await listSuppressions(gateway.deps.table, tenantId, { limit: 1000 });
+    expect(items.filter((item) => item.lid === lid)).toMatchObject([{ phoneNumber: '554899120081' }]);
+  });
+});
+
+describe('an item that an earlier version left without its list entry', () => {
+  const at = 1_790_000_000_000;
+  const recipient = { phoneNumber: '554899120091', suppressedAt: at, listedAs: 'lid:555000091', source: 'inbound' };
+  const put = () =>
+    gateway.deps.table.transact([
+      { put: { ...keys.recipient(tenantId, '554899120091'), type: 'recipient', ...recipient } },
+    ]);
+
+  it('is shown, and goes with a removal or START under the other spelling', async () => {
+    const account = await gateway.account();
+    await connected(account);
+    await put();
+    const other = { phoneNumber: '5548999120091' };
+    expect(await readSuppression(gateway.deps.table, tenantId, other)).toEqual({
+      tenantId,
+      phoneNumber: '554899120091',
+      reason: 'The person asked for no more messages.',
+      source: 'inbound',
+      at,
+    });
+    expect(await removeSuppression(gateway.deps, gateway.origin(), other)).toBe(true);
+    await put();
+    await says(account, 'START', { from: '5548999120091' });
+    expect(await readSuppression(gateway.deps.table, tenantId, { phoneNumber: '554899120091' })).toBeUndefined();
+  });
+
+  it('is listed again with the next STOP', async () => {
+    const account = await gateway.account();
+    await connected(account);
+    await put();
+    await says(account, 'STOP', { from: '5548999120091' });
+    const { items } = await listSuppressions(gateway.deps.table, tenantId, { limit: 1000 });
+    expect(items.filter((item) => item.phoneNumber === '5548999120091')).toMatchObject([{ source: 'inbound', at }]);
+  });
 });
