@@ -7,7 +7,7 @@ export const csvHead = 'phoneNumber,externalId,status,sentAt,deliveredAt,readAt,
 export function csvLine(message: Message): string {
   const { error } = message;
   return `${[
-    field(message.to),
+    numberField(message.to),
     field(message.externalId ?? ''),
     message.state,
     toIso(message.sentAt) ?? '',
@@ -18,8 +18,25 @@ export function csvLine(message: Message): string {
   ].join(',')}\n`;
 }
 
-/** Quoted where CSV needs it; a leading apostrophe keeps spreadsheets from taking what callers wrote for a formula. */
+/** A text as a field: guarded, and quoted where CSV needs quotes. */
 export function field(text: string): string {
-  const safe = /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
-  return /[",\n\r]/.test(safe) ? `"${safe.replaceAll('"', '""')}"` : safe;
+  return quoted(guarded(text));
+}
+
+/**
+ * The text as a spreadsheet shows it and does not run it. A spreadsheet takes a field for a formula by its first visible character, also
+ * the full-width one; a leading apostrophe prevents that. A text that has such apostrophes already gets one more, so that taking off one
+ * apostrophe gives the text back.
+ */
+export function guarded(text: string): string {
+  return /^'*(?:[\t\n\r\0]|[\s\p{Cc}\p{Cf}]*[=+\-@＝＋－＠﹦﹢﹣﹫])/u.test(text) ? `'${text}` : text;
+}
+
+/** A phone number, which is never guarded: programs read it. Rows with `skipInvalid` have anything here; what is no spelling of a number is guarded. */
+function numberField(text: string): string {
+  return /^\+?[\d\s()./-]*$/.test(text) ? quoted(text) : field(text);
+}
+
+function quoted(text: string): string {
+  return /[",\n\r]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text;
 }

@@ -71,20 +71,28 @@ export function allow(...wanted: Scope[]): Middleware {
   };
 }
 
-/** Refuses bodies above 5 MB and strings with half of a character; reads any other as JSON, whatever a client's library says it is. */
+/** Calls whose body is a file: the route reads its bytes and says itself which encodings it takes. */
+const fileCalls: ReadonlySet<string> = new Set(['/v1/suppressions/import']);
+
+/** Refuses bodies above 5 MB, and JSON strings with half of a character. Reads any body but a file's as JSON, whatever a client's library says it is. */
 export function readBody(): Middleware {
   return async (c, next) => {
     const tooLarge = new PacelineError('PAYLOAD_TOO_LARGE', tooLargeDetail);
     if (Number(c.req.header('content-length') ?? 0) > maxBodyBytes) throw tooLarge;
     const body = c.req.method === 'GET' ? new ArrayBuffer(0) : await c.req.arrayBuffer();
     if (body.byteLength > maxBodyBytes) throw tooLarge;
+    const isFile = fileCalls.has(c.req.path);
     // What is not UTF-8 would be read with other characters in place of the broken ones.
-    if (!isUtf8(body)) throw new PacelineError('MALFORMED_JSON', 'The body is not UTF-8; send JSON in UTF-8.');
+    if (!isFile && !isUtf8(body))
+      throw new PacelineError('MALFORMED_JSON', 'The body is not UTF-8; send JSON in UTF-8.');
     const type = c.req.header('content-type') ?? '';
     if (type.startsWith('multipart/')) {
-      throw new PacelineError('UNSUPPORTED_MEDIA_TYPE', 'Send JSON with Content-Type: application/json.');
+      const detail = isFile
+        ? 'Send the file itself as the body, with Content-Type: text/csv, and not as a form.'
+        : 'Send JSON with Content-Type: application/json.';
+      throw new PacelineError('UNSUPPORTED_MEDIA_TYPE', detail);
     }
-    refuseHalfCharacters(body);
+    if (!isFile) refuseHalfCharacters(body);
     if (body.byteLength === 0) c.req.raw.headers.delete('content-type');
     else c.req.raw.headers.set('content-type', 'application/json');
     await next();

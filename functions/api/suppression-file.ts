@@ -1,9 +1,11 @@
-import { parse } from 'csv-parse/sync';
+import { columnOf, foldTitle } from '../../lib/domain/files/columns.ts';
+import { type CsvRecord, csvRecords } from '../../lib/domain/files/csv.ts';
+import { UnreadableFile } from '../../lib/domain/files/unreadable.ts';
 import { normalisePhone } from '../../lib/domain/phone.ts';
 import type { Suppression } from '../../lib/domain/suppression.ts';
 import { suppressionView } from '../../lib/domain/views/suppression.ts';
 import { cut } from '../../lib/domain/well-formed.ts';
-import { field } from './csv.ts';
+import { field, guarded } from './csv.ts';
 
 export interface SuppressionRow {
   phoneNumber: string;
@@ -14,34 +16,46 @@ export interface SuppressionFile {
   /** Each number once. */
   rows: SuppressionRow[];
   repeated: number;
+  /** Rows that are not taken. With `rows` and `repeated` these are all rows of the file but blank ones. */
   errors: { line: number; code: string; message: string }[];
 }
 
 const longestReason = 200;
-const numberTitles = new Set(['phonenumber', 'phone', 'to']);
+const exportTitles = ['phoneNumber', 'lid', 'reason', 'source', 'accountId', 'createdAt'];
+export const suppressionHead = `${exportTitles.join(',')}\n`;
+
+/** Where the file has what. */
+interface Layout {
+  numberAt: number;
+  reasonAt: number;
+  hasHeader: boolean;
+  /** The file is a suppressions.csv of ours. */
+  isExport: boolean;
+}
 
 /**
- * Numbers in a CSV file: a column phoneNumber (phone, to) and optionally reason, others are passed over, so that an export can be imported; or,
- * without a header, the first column. Undefined when the text is no CSV or has no such column.
+ * Numbers in a CSV file: a column with the phone number, under any of its names (lib/domain/files/columns.ts), and optionally reason. Other
+ * columns are passed over, so that an export can be imported. Without a header the first column is taken. Throws UnreadableFile for a file
+ * that is no CSV or has no such column.
  */
-export function readSuppressions(text: string, defaultCountry: string | undefined): SuppressionFile | undefined {
-  const lines = parsed(text);
-  const first = lines?.[0];
-  if (lines === undefined || first === undefined) return undefined;
-  const titles = first.record.map((title) => title.trim().toLowerCase());
-  let numberAt = titles.findIndex((title) => numberTitles.has(title));
-  const reasonAt = titles.indexOf('reason');
-  const hasHeader = numberAt >= 0;
-  // An export has numbers as answers have them: international, without plus.
-  const country = titles.includes('createdat') ? undefined : defaultCountry;
-  if (!hasHeader) {
-    if (!normalisePhone(first.record[0] ?? '', defaultCountry).ok) return undefined;
-    numberAt = 0;
-  }
+export async function readSuppressions(
+  body: Iterable<Uint8Array>,
+  defaultCountry: string | undefined,
+): Promise<SuppressionFile> {
   const file: SuppressionFile = { rows: [], repeated: 0, errors: [] };
   const seen = new Set<string>();
-  for (const { record, line } of hasHeader ? lines.slice(1) : lines) {
-    const number = normalisePhone(record[numberAt] ?? '', country);
+  let layout: Layout | undefined;
+  const isNumber = (text: string | undefined) => text !== undefined && normalisePhone(text, defaultCountry).ok;
+  const suits = (fields: string[]) =>
+    fields.filter((title) => columnOf(title) !== undefined).length || (isNumber(fields[0]) ? 1 : 0);
+  for await (const record of csvRecords(body, suits)) {
+    if (layout === undefined) {
+      layout = layoutOf(record, isNumber(record.fields[0]));
+      if (layout.hasHeader) continue;
+    }
+    const { line, fields } = record;
+    // An export has numbers as answers have them: international, without plus.
+    const number = normalisePhone(fields[layout.numberAt] ?? '', layout.isExport ? undefined : defaultCountry);
     if (!number.ok) {
       // Of an export: people known by LID alone have no number.
       file.errors.push({ line, code: 'INVALID_NUMBER', message: number.reason });
@@ -52,31 +66,39 @@ export function readSuppressions(text: string, defaultCountry: string | undefine
       continue;
     }
     seen.add(number.digits);
-    const reason = (hasHeader && reasonAt >= 0 ? (record[reasonAt] ?? '') : '').replace(/\p{Cc}/gu, ' ').trim();
-    file.rows.push({
-      phoneNumber: number.digits,
-      ...(reason === '' ? {} : { reason: cut(reason, longestReason) }),
-    });
+    const reason = reasonOf(fields, layout);
+    file.rows.push({ phoneNumber: number.digits, ...(reason === '' ? {} : { reason }) });
   }
+  if (layout === undefined) throw new UnreadableFile(1, 'The file is empty.');
   return file;
 }
 
-function parsed(text: string): { record: string[]; line: number }[] | undefined {
-  try {
-    const found = parse(text, {
-      bom: true,
-      delimiter: [',', ';', '\t'],
-      info: true,
-      relax_column_count: true,
-      skip_empty_lines: true,
-    }) as unknown as { record: string[]; info: { lines: number } }[];
-    return found.map(({ record, info }) => ({ record, line: info.lines }));
-  } catch {
-    return undefined;
+function layoutOf({ line, fields }: CsvRecord, beginsWithNumber: boolean): Layout {
+  const found = fields.map(columnOf);
+  const numberAt = found.indexOf('phoneNumber');
+  if (numberAt < 0) {
+    if (beginsWithNumber) return { numberAt: 0, reasonAt: -1, hasHeader: false, isExport: false };
+    const message =
+      'The first line names no column phoneNumber (or phone, mobile, to), and does not begin with a phone number.';
+    throw new UnreadableFile(line, message);
   }
+  for (const [column, name] of [
+    ['phoneNumber', 'the phone number'],
+    ['reason', 'the reason'],
+  ] as const) {
+    if (found.indexOf(column) === found.lastIndexOf(column)) continue;
+    throw new UnreadableFile(line, `Two columns mean ${name}; leave one out, or send two files.`);
+  }
+  const titles = fields.map(foldTitle);
+  const isExport = exportTitles.every((title) => titles.includes(foldTitle(title)));
+  return { numberAt, reasonAt: found.indexOf('reason'), hasHeader: true, isExport };
 }
 
-export const suppressionHead = 'phoneNumber,lid,reason,source,accountId,createdAt\n';
+function reasonOf(fields: string[], { reasonAt, isExport }: Layout): string {
+  const cell = (reasonAt < 0 ? undefined : fields[reasonAt]) ?? '';
+  const written = isExport && cell.startsWith("'") && guarded(cell.slice(1)) === cell ? cell.slice(1) : cell;
+  return cut(written.replace(/\p{Cc}/gu, ' ').trim(), longestReason);
+}
 
 /** One line of suppressions.csv. */
 export function suppressionLine(suppression: Suppression): string {

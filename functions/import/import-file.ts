@@ -12,9 +12,9 @@ import {
   type PageRow,
   pageSize,
 } from '../../lib/domain/contract.ts';
+import { UnreadableFile } from '../../lib/domain/files/unreadable.ts';
 import { RecipientWarnings } from '../../lib/domain/recipient-warnings.ts';
 import { type Count, countNothing } from '../../lib/runtime/metrics.ts';
-import { UnreadableFile } from './file-text.ts';
 import { csvRows, type FileRow, ndjsonRows } from './read-rows.ts';
 
 /** More bad lines than these are counted and not listed. */

@@ -1,108 +1,87 @@
-import { Readable } from 'node:stream';
-import { CsvError, parse } from 'csv-parse';
 import { z } from 'zod';
 import type { RowInput } from '../../lib/aws/pages.ts';
 import { sentenceOf } from '../../lib/domain/field-sentences.ts';
+import { columnOf, foldTitle } from '../../lib/domain/files/columns.ts';
+import { csvRecords } from '../../lib/domain/files/csv.ts';
+import { linesOf } from '../../lib/domain/files/file-text.ts';
+import { UnreadableFile } from '../../lib/domain/files/unreadable.ts';
 import { cut } from '../../lib/domain/well-formed.ts';
-import { maxLineBytes, textOf, UnreadableFile } from './file-text.ts';
 
-/** One row of a file: what it says, or why it cannot be read. `line` counts from 1 and is where the row begins. */
+/** One row of a file: what it says, or why it cannot be read. `line` counts from 1 and is where the row begins, as an editor shows it. */
 export type FileRow = { line: number; input: RowInput } | { line: number; problem: string };
 
-/** Fields of later releases, by name in small letters. */
+type Body = AsyncIterable<Uint8Array>;
+
+/** Fields of later releases, by folded name. */
 const notBuilt = new Map([
   ['email', 'Email is not built yet; leave email out.'],
   ['data', 'Templates are not built yet: leave data out and send the message as it is to be.'],
 ]);
 
-const columns = new Map<string, keyof RowInput>([
-  ['phonenumber', 'phoneNumber'],
-  ['to', 'phoneNumber'],
-  ['message', 'text'],
-  ['text', 'text'],
-  ['externalid', 'externalId'],
-]);
+const rowColumns = ['phoneNumber', 'text', 'externalId'] as const;
+type RowColumn = (typeof rowColumns)[number];
+
+function rowColumnOf(title: string): RowColumn | undefined {
+  const column = columnOf(title);
+  return rowColumns.find((one) => one === column);
+}
 
 /**
- * Rows of a CSV file with a header line: phoneNumber (or to), message (or text), optionally externalId, in any order and case. Fields are
- * parted by commas, semicolons or tabs, whichever the header has. A byte order mark and CRLF are fine. Throws UnreadableFile.
+ * Rows of a CSV file with a header: phone number and message, optionally externalId, under any of their names (lib/domain/files/columns.ts),
+ * in any order. Blank rows are left out. Each other row comes out, as input or as a problem. Throws UnreadableFile.
  */
-export async function* csvRows(body: Readable): AsyncGenerator<FileRow> {
-  const parts = textOf(body);
-  const first = await parts.next();
-  if (first.done === true) throw new UnreadableFile(1, 'The file is empty; its first line names the columns.');
-  const source = Readable.from(resumed(first.value, parts));
-  const parser = source.pipe(
-    parse({
-      delimiter: delimiterOf(first.value),
-      info: true,
-      relax_column_count: true,
-      skip_empty_lines: true,
-      trim: false,
-      max_record_size: maxLineBytes,
-    }),
-  );
-  // pipe does not carry errors over.
-  source.on('error', (error) => parser.destroy(error));
-  let names: (keyof RowInput)[] | undefined;
-  let line = 1;
-  try {
-    for await (const item of parser as AsyncIterable<{ record: string[]; info: { lines: number } }>) {
-      const { record, info } = item;
-      if (names === undefined) {
-        names = headerOf(record);
-      } else if (record.length !== names.length) {
-        yield { line, problem: `The line has ${record.length} fields, the header has ${names.length}.` };
-      } else {
-        const input: RowInput = { phoneNumber: undefined, text: undefined };
-        names.forEach((name, index) => {
-          input[name] = record[index];
-        });
-        yield { line, input };
-      }
-      // `info.lines` is where the parser stands after the record.
-      line = info.lines + 1;
+export async function* csvRows(body: Body): AsyncGenerator<FileRow> {
+  let names: RowColumn[] | undefined;
+  const knownTitles = (fields: string[]) => fields.filter((title) => rowColumnOf(title) !== undefined).length;
+  for await (const { line, fields } of csvRecords(body, knownTitles)) {
+    if (names === undefined) {
+      names = headerOf(line, fields);
+      continue;
     }
-  } catch (error) {
-    if (!(error instanceof CsvError)) throw error;
-    throw new UnreadableFile(
-      typeof error.lines === 'number' ? error.lines : line,
-      `The file is not CSV: ${error.message}`,
-    );
-  } finally {
-    source.destroy();
-    body.destroy();
+    const width = names.length;
+    // Spreadsheets pad rows up to their widest one.
+    const cells = withoutBlankEnd(fields, width);
+    if (cells.length !== width) {
+      yield { line, problem: `The line has ${cells.length} fields, the header has ${width}.` };
+      continue;
+    }
+    const input: RowInput = { phoneNumber: undefined, text: undefined };
+    names.forEach((name, index) => {
+      input[name] = cells[index];
+    });
+    yield { line, input };
   }
   if (names === undefined) throw new UnreadableFile(1, 'The file is empty; its first line names the columns.');
 }
 
-async function* resumed(first: string, rest: AsyncGenerator<string>): AsyncGenerator<string> {
-  yield first;
-  yield* rest;
+/** Without blank fields at the end, down to `width` fields. */
+function withoutBlankEnd(fields: string[], width: number): string[] {
+  let end = fields.length;
+  while (end > width && fields[end - 1]?.trim() === '') end -= 1;
+  return fields.slice(0, end);
 }
 
-/** Names of columns have none of these, so the header cannot be misread; a header with several kinds is left to fail by its names. */
-function delimiterOf(start: string): string {
-  const header = /^\s*([^\r\n]*)/.exec(start)?.[1] ?? '';
-  const found = [',', ';', '\t'].filter((delimiter) => header.includes(delimiter));
-  return found.length === 1 ? (found[0] ?? ',') : ',';
-}
-
-function headerOf(record: string[]): (keyof RowInput)[] {
-  const names = record.map((title) => {
-    const name = columns.get(title.trim().toLowerCase());
+function headerOf(line: number, record: string[]): RowColumn[] {
+  const titles = withoutBlankEnd(record, 1);
+  const names = titles.map((title) => {
+    const name = rowColumnOf(title);
     if (name === undefined) {
-      const what = title.trim().toLowerCase();
       const message =
-        notBuilt.get(what) ??
+        notBuilt.get(foldTitle(title)) ??
         `The column "${cut(title, 50)}" is not known; columns are phoneNumber, message and externalId.`;
-      throw new UnreadableFile(1, message);
+      throw new UnreadableFile(line, message);
     }
     return name;
   });
-  if (new Set(names).size !== names.length) throw new UnreadableFile(1, 'A column is there twice.');
-  if (!names.includes('phoneNumber')) throw new UnreadableFile(1, 'The column phoneNumber (or to) is missing.');
-  if (!names.includes('text')) throw new UnreadableFile(1, 'The column message (or text) is missing.');
+  names.forEach((name, index) => {
+    const first = names.indexOf(name);
+    if (first === index) return;
+    const both = `"${cut(titles[first] ?? '', 50)}" and "${cut(titles[index] ?? '', 50)}"`;
+    throw new UnreadableFile(line, `A column is there twice: ${both} mean the same; leave one out.`);
+  });
+  if (!names.includes('phoneNumber'))
+    throw new UnreadableFile(line, 'The column phoneNumber (or phone, to) is missing.');
+  if (!names.includes('text')) throw new UnreadableFile(line, 'The column message (or text) is missing.');
   return names;
 }
 
@@ -114,31 +93,28 @@ const recipient = z.strictObject({
   externalId: z.string().optional(),
 });
 
-/** Rows of a file with one JSON object a line; empty lines are skipped. Throws UnreadableFile. */
-export async function* ndjsonRows(body: Readable): AsyncGenerator<FileRow> {
-  let line = 0;
-  for await (const part of textOf(body)) {
-    const lines = part.split('\n');
-    // A part ends with its line; only the file's last one may lack the end.
-    if (lines.at(-1) === '') lines.pop();
-    for (const text of lines) {
-      line += 1;
-      if (text.length > maxLineBytes) throw new UnreadableFile(line, 'The line is too long to be a recipient.');
-      if (text.trim() !== '') yield ndjsonRow(line, text);
-    }
+/** Rows of a file with one JSON object a line; blank lines are left out. Throws UnreadableFile. */
+export async function* ndjsonRows(body: Body): AsyncGenerator<FileRow> {
+  for await (const { line, text } of linesOf(body)) {
+    if (text.trim() !== '') yield ndjsonRow(line, text);
   }
 }
+
+const notWhole = 'The line is not a whole JSON object; write each recipient on one line, without a list around them.';
 
 function ndjsonRow(line: number, text: string): FileRow {
   let value: unknown;
   try {
     value = JSON.parse(text);
   } catch {
-    return { line, problem: 'The line is not JSON.' };
+    const isPart = /^\s*[[\]{},]/.test(text);
+    return { line, problem: isPart ? notWhole : 'The line is not JSON.' };
   }
   const parsed = recipient.safeParse(value, { error: sentenceOf });
   if (!parsed.success) return { line, problem: problemOf(parsed.error.issues[0]) };
   const { phoneNumber, to, message, text: other, externalId } = parsed.data;
+  if (phoneNumber !== undefined && to !== undefined) return { line, problem: 'Send phoneNumber or to, not both.' };
+  if (message !== undefined && other !== undefined) return { line, problem: 'Send message or text, not both.' };
   return { line, input: { phoneNumber: phoneNumber ?? to, text: message ?? other, externalId } };
 }
 

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { csvLine, field } from '../../functions/api/csv.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import type { Message } from '../../lib/domain/message.ts';
@@ -217,6 +218,32 @@ describe('messages', () => {
     const none = await api.call('GET', `${path}&accountId=acc_other`);
     expect(none.json).toEqual({ items: [], nextCursor: null });
     expect((await api.call('GET', `${path}&to=12`)).status).toBe(422);
+  });
+});
+
+describe('fields of a CSV file', () => {
+  it.each([
+    ['\n=1', '"\'\n=1"'],
+    ['\0=1', "'\0=1"],
+    ['\tx', "'\tx"],
+    ['\rx', '"\'\rx"'],
+    ['\u00a0 \u200b=1', "'\u00a0 \u200b=1"],
+    ['＝1', "'＝1"],
+    ['＋1', "'＋1"],
+    ['－1', "'－1"],
+    ['＠x', "'＠x"],
+    ['a=1', 'a=1'],
+    ['  plain', '  plain'],
+  ])('%j is written as %j', (text, written) => {
+    expect(field(text)).toBe(written);
+  });
+
+  it('never guard a number, but what stands in place of one', () => {
+    const line = (to: string) => csvLine({ to, state: 'FAILED', attempts: 0 } as Message);
+    expect(line('79991234567')).toBe('79991234567,,FAILED,,,,0,\n');
+    expect(line('+49 (0)30-12/34')).toBe('+49 (0)30-12/34,,FAILED,,,,0,\n');
+    expect(line('=cmd()')).toBe("'=cmd(),,FAILED,,,,0,\n");
+    expect(line('+cmd')).toBe("'+cmd,,FAILED,,,,0,\n");
   });
 });
 

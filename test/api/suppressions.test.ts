@@ -128,6 +128,110 @@ describe('suppressions in and out as CSV', () => {
     });
   });
 
+  it('guards reasons against spreadsheets, and takes its guards off again', async () => {
+    const reasons = ['=1+1', "'=1+1", '＝A1', '+49 30 1', "it's", "'quoted'", '-', '@x, "y"'];
+    const key = api.keyB;
+    for (const [n, reason] of reasons.entries()) {
+      const added = await api.call('POST', '/v1/suppressions', { phoneNumber: `7999555000${n}`, reason }, { key });
+      expect(added.status).toBe(201);
+    }
+    const { text } = await api.call('GET', '/v1/suppressions.csv', undefined, { key });
+    const lines = text
+      .split('\n')
+      .filter((line) => line.startsWith('7999555'))
+      .map((line) => line.split(',api,')[0]);
+    expect(lines.reverse()).toEqual([
+      "79995550000,,'=1+1",
+      "79995550001,,''=1+1",
+      "79995550002,,'＝A1",
+      "79995550003,,'+49 30 1",
+      "79995550004,,it's",
+      "79995550005,,'quoted'",
+      "79995550006,,'-",
+      '79995550007,,"\'@x, ""y"""',
+    ]);
+    expect((await importFile(text.replaceAll('\n', '\r\n'), { key: api.keyA })).json).toMatchObject({ invalid: 0 });
+    const { items } = (await api.call('GET', '/v1/suppressions?limit=100', undefined, { key: api.keyA })).json;
+    const back = new Map(items.map((item) => [item.phoneNumber, item.reason]));
+    expect(reasons.map((_, n) => back.get(`7999555000${n}`))).toEqual(reasons);
+    // Not an export: the apostrophe may be the caller's own.
+    await importFile("phone,reason\n79995550009,'=1\n", { key: api.keyA });
+    expect((await api.call('GET', '/v1/suppressions/79995550009', undefined, { key: api.keyA })).json.reason).toBe(
+      "'=1",
+    );
+  });
+
+  it('takes any line ends and loses no row', async () => {
+    const taken = async (raw: string) => (await importFile(raw)).json;
+    // CRLF with one line ended by LF; a CRLF header with LF rows; CR.
+    expect(await taken('phone,reason\r\n79994440001,a\r\n79994440002,b\n79994440003,c\r\n')).toEqual({
+      added: 3,
+      existing: 0,
+      invalid: 0,
+      errors: [],
+    });
+    expect(await taken('Phone Number\r\n79994440004\n79994440005\n79994440006\n')).toMatchObject({ added: 3 });
+    expect(await taken('sep=;\r;;\rphone_number;x\r79994440007;\r;;\r;x\r79994440007;"a\rb"\r12;\r')).toEqual({
+      added: 1,
+      existing: 1,
+      invalid: 2,
+      errors: [
+        { line: 6, code: 'INVALID_NUMBER', message: 'The number is missing.' },
+        { line: 9, code: 'INVALID_NUMBER', message: 'The number is not a valid phone number.' },
+      ],
+    });
+    expect(await taken('79994440008;said, loudly\n79994440009;"x;y"\n')).toMatchObject({ added: 2, invalid: 0 });
+  });
+
+  it('takes UTF-16 with its mark, and says what to do with other files', async () => {
+    const send = async (bytes: Buffer) => {
+      const headers = { authorization: `Bearer ${api.keyA}`, 'content-type': 'text/csv' };
+      const answer = await api.app.request('/v1/suppressions/import', {
+        method: 'POST',
+        body: new Uint8Array(bytes),
+        headers,
+      });
+      return (await answer.json()) as { errors: { message: string }[] };
+    };
+    expect(await send(Buffer.from('\ufeffmobile\tReason\r\n79994440010\tПрошу\r\n', 'utf16le'))).toMatchObject({
+      added: 1,
+    });
+    expect((await api.call('GET', '/v1/suppressions/79994440010')).json.reason).toBe('Прошу');
+    const form = { headers: { 'content-type': 'multipart/form-data; boundary=x' } };
+    expect(await importFile('--x--', form)).toMatchObject({
+      status: 415,
+      json: { detail: 'Send the file itself as the body, with Content-Type: text/csv, and not as a form.' },
+    });
+    for (const [bytes, message] of [
+      [
+        Buffer.from('phone\n1\n', 'utf16le'),
+        'The file is UTF-16 without a byte order mark; save it as UTF-8, or as UTF-16 with the mark, and upload it again.',
+      ],
+      [
+        Buffer.from('PK\x03\x04'),
+        'The file is an Excel workbook (XLSX) or another ZIP archive; open it in the spreadsheet program, save it as "CSV UTF-8" and upload that file.',
+      ],
+      [
+        Buffer.from('phone,reason\n79994440011,Gr\xfc\xdfe\n', 'latin1'),
+        'Line 2: The line is not UTF-8, perhaps Windows-1252; save the file as "CSV UTF-8" and upload it again.',
+      ],
+      [
+        Buffer.from('phone,reason\r\n79994440011,"a\r\n'),
+        'Line 2: The quote that opens in line 2 does not close; close it, or double the quotes inside a quoted field.',
+      ],
+      [
+        Buffer.from('phone,mobile\n79994440011,79994440012\n'),
+        'Two columns mean the phone number; leave one out, or send two files.',
+      ],
+      [
+        Buffer.from('name\nx\n'),
+        'The first line names no column phoneNumber (or phone, mobile, to), and does not begin with a phone number.',
+      ],
+    ] as const) {
+      expect((await send(bytes)).errors).toEqual([{ path: '', code: 'INVALID', message }]);
+    }
+  });
+
   it.each(['', 'name,age\nx,1\n', '"open'])('refuses %j', async (raw) => {
     expect(await importFile(raw)).toMatchObject({ status: 422, json: { errors: [{ code: 'INVALID' }] } });
   });

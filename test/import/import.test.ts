@@ -207,7 +207,7 @@ describe('a file with odd rows', () => {
         {
           line: 2,
           code: 'MALFORMED_ROW',
-          message: 'The line is not UTF-8; save the file as UTF-8 and upload it again.',
+          message: 'The line is not UTF-8, perhaps Windows-1252; save the file as "CSV UTF-8" and upload it again.',
         },
       ],
     });

@@ -32,8 +32,10 @@ describe('CSV', () => {
   it.each([
     ['', 1, 'The file is empty; its first line names the columns.'],
     ['phoneNumber\n1\n', 1, 'The column message (or text) is missing.'],
-    ['message\n1\n', 1, 'The column phoneNumber (or to) is missing.'],
-    ['to,phoneNumber,text\n', 1, 'A column is there twice.'],
+    ['message\n1\n', 1, 'The column phoneNumber (or phone, to) is missing.'],
+    ['to,phoneNumber,text\n', 1, 'A column is there twice: "to" and "phoneNumber" mean the same; leave one out.'],
+    ['\n\nto,text,mobile\n', 3, 'A column is there twice: "to" and "mobile" mean the same; leave one out.'],
+    ['sep=#\nto#text\n', 1, 'The first line names an unknown delimiter; use a comma, a semicolon, a tab or |.'],
     [
       'phoneNumber,message,colour\n',
       1,
@@ -50,8 +52,75 @@ describe('CSV', () => {
   });
 
   it('names the line of a quote that does not belong', async () => {
-    const file = 'phoneNumber,message\n1,a\n2,b"c"\n';
-    await expect(all(csvRows(body(file)))).rejects.toMatchObject({ name: 'UnreadableFile', line: 3 });
+    const middle =
+      'A quote stands in the middle of a field; put the whole field into quotes and double the quotes inside.';
+    const closes =
+      'The quote that opens in line 3 closes in the middle of a field; double the quotes inside a quoted field.';
+    const open = 'The quote that opens in line 4 does not close; close it, or double the quotes inside a quoted field.';
+    for (const [file, line, message] of [
+      ['phoneNumber,message\n1,a\n2,b"c"\n', 3, middle],
+      ['phoneNumber,message\r\n1,a\r\n2,"b\r\nc"d\r\n', 4, closes],
+      ['phoneNumber,message\r1,a\r"2\n","b\r3,c\r4,d\r', 4, open],
+      [`phoneNumber,message\r1,a\r"2\n","b\r${'3,c\r4,d\r'.repeat(20_000)}`, 4, open],
+    ] as const) {
+      await expect(all(csvRows(body(file)))).rejects.toMatchObject({ name: 'UnreadableFile', line, message });
+    }
+  });
+
+  it('takes any mixture of line ends, with lines as an editor counts them', async () => {
+    const file = 'to,text,externalId\n1,a,A1\r\n\r\n2,"b\r\nb\rb",A2\r3,c,A3\n\r4,"d\n",A4';
+    const rows = [
+      { line: 2, input: { phoneNumber: '1', text: 'a', externalId: 'A1' } },
+      { line: 4, input: { phoneNumber: '2', text: 'b\nb\nb', externalId: 'A2' } },
+      { line: 7, input: { phoneNumber: '3', text: 'c', externalId: 'A3' } },
+      { line: 9, input: { phoneNumber: '4', text: 'd\n', externalId: 'A4' } },
+    ];
+    const bytes = Buffer.from(file);
+    expect(await all(csvRows(body(file)))).toEqual(rows);
+    expect(await all(csvRows(Readable.from([...bytes].map((byte) => Buffer.from([byte])))))).toEqual(rows);
+  });
+
+  it('passes over blank rows, padding, and a hint at the delimiter', async () => {
+    const file =
+      '\ufeffsep=;\r\n;;;\r\nPhone Number;Message;;\r\n;;;\r\n +7 999 1 ;"a;b";;\r\n;  ;\t;\r\n 2; "b" ;\r\n;;;\r\n3;c;;x\r\n4';
+    expect(await all(csvRows(body(file)))).toEqual([
+      { line: 5, input: { phoneNumber: ' +7 999 1 ', text: 'a;b' } },
+      { line: 7, input: { phoneNumber: ' 2', text: 'b' } },
+      { line: 9, problem: 'The line has 4 fields, the header has 2.' },
+      { line: 10, problem: 'The line has 1 fields, the header has 2.' },
+    ]);
+  });
+
+  it.each([
+    'phone',
+    'phone_number',
+    'Phone Number',
+    'PHONE-NUMBER',
+    ' mobile ',
+    'phoneNumber',
+    'To',
+    'Mobile\u00a0Phone',
+  ])('knows the column %j', async (title) => {
+    const file = `External_ID|${title}|TEXT\nA1|1|a\n`;
+    expect(await all(csvRows(body(file)))).toEqual([
+      { line: 2, input: { phoneNumber: '1', text: 'a', externalId: 'A1' } },
+    ]);
+  });
+
+  const mixtures = ['\n', '\r\n', '\r'];
+  it('gives each row of any mixture once, whole, in any chunks', async () => {
+    // Every assignment of three line ends to header, row, line end in quotes, row.
+    for (let n = 0; n < 81; n += 1) {
+      const end = (place: number) => mixtures[Math.floor(n / 3 ** place) % 3] ?? '';
+      const file = `to,text${end(0)}1,a${end(1)}2,"b${end(2)}b"${end(3)}3,c`;
+      const half = Buffer.from(file);
+      const cut = 8 + (n % 20);
+      expect(await all(csvRows(Readable.from([half.subarray(0, cut), half.subarray(cut)])))).toEqual([
+        { line: 2, input: { phoneNumber: '1', text: 'a' } },
+        { line: 3, input: { phoneNumber: '2', text: 'b\nb' } },
+        { line: 5, input: { phoneNumber: '3', text: 'c' } },
+      ]);
+    }
   });
 });
 
@@ -61,6 +130,23 @@ describe('NDJSON', () => {
     expect(await all(ndjsonRows(body(file)))).toEqual([
       { line: 1, input: { phoneNumber: '1', text: 'a', externalId: undefined } },
       { line: 3, input: { phoneNumber: '2', text: 'b', externalId: 'e' } },
+    ]);
+  });
+
+  it('refuses both names of a field, as inline recipients are refused', async () => {
+    const file =
+      '{"to":"1","phoneNumber":"2","text":"a"}\r{"to":"1","text":"a","message":"b"}\n\r\n[\n{"to":"1","text":"a"},\r';
+    expect(await all(ndjsonRows(body(file)))).toEqual([
+      { line: 1, problem: 'Send phoneNumber or to, not both.' },
+      { line: 2, problem: 'Send message or text, not both.' },
+      {
+        line: 4,
+        problem: 'The line is not a whole JSON object; write each recipient on one line, without a list around them.',
+      },
+      {
+        line: 5,
+        problem: 'The line is not a whole JSON object; write each recipient on one line, without a list around them.',
+      },
     ]);
   });
 
@@ -121,7 +207,7 @@ describe('encodings', () => {
     const refusal = {
       name: 'UnreadableFile',
       line: 3,
-      message: 'The line is not UTF-8; save the file as UTF-8 and upload it again.',
+      message: 'The line is not UTF-8, perhaps Windows-1252; save the file as "CSV UTF-8" and upload it again.',
     };
     await expect(
       all(csvRows(bytes(Buffer.from('to,text\n1,a\n2,Gr\xfc\xdfe\n3,b\n', 'latin1')))),
@@ -130,6 +216,52 @@ describe('encodings', () => {
     await expect(all(ndjsonRows(bytes(Buffer.from(ndjson, 'latin1'))))).rejects.toMatchObject(refusal);
     const half = Buffer.concat([Buffer.from(`\ufeff${csv}1,`, 'utf16le'), Buffer.from([0x3d, 0xd8])]);
     await expect(all(csvRows(bytes(half)))).rejects.toMatchObject({ name: 'UnreadableFile', line: 4 });
+  });
+
+  it.each([
+    [
+      'PK\x03\x04xl/workbook',
+      'The file is an Excel workbook (XLSX) or another ZIP archive; open it in the spreadsheet program, save it as "CSV UTF-8" and upload that file.',
+    ],
+    [
+      '\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1\0\0',
+      'The file is an old Excel workbook (XLS); open it in the spreadsheet program, save it as "CSV UTF-8" and upload that file.',
+    ],
+    ['\x1f\x8b\x08\0', 'The file is compressed with gzip; unpack it and upload the file inside.'],
+    ['\xfd7zXZ\0', 'The file is a compressed archive; unpack it and upload the file inside.'],
+    ['%PDF-1.7\n', 'The file is a PDF; take the table it was made from, save it as "CSV UTF-8" and upload that file.'],
+    [
+      '\n<!DOCTYPE html>\n<html>',
+      'The file is a web page (HTML); open it in the spreadsheet program, save it as "CSV UTF-8" and upload that file.',
+    ],
+    [
+      '<?xml version="1.0"?><Workbook>',
+      'The file is XML; open it in the spreadsheet program, save it as "CSV UTF-8" and upload that file.',
+    ],
+    [
+      Buffer.from('to,text\r\n1,a\r\n', 'utf16le').toString('latin1'),
+      'The file is UTF-16 without a byte order mark; save it as UTF-8, or as UTF-16 with the mark, and upload it again.',
+    ],
+    [
+      Buffer.from('to,text\n1,Привет\n', 'utf16le').swap16().toString('latin1'),
+      'The file is UTF-16 without a byte order mark; save it as UTF-8, or as UTF-16 with the mark, and upload it again.',
+    ],
+  ])('says what to do with %j', async (start, message) => {
+    const refusal = { name: 'UnreadableFile', line: 1, message };
+    await expect(all(csvRows(bytes(Buffer.from(start, 'latin1'))))).rejects.toMatchObject(refusal);
+    await expect(all(ndjsonRows(bytes(Buffer.from(start, 'latin1'))))).rejects.toMatchObject(refusal);
+  });
+
+  it('names the line of a NUL', async () => {
+    const message =
+      'The line contains a NUL character, so the file is no plain text; save it as "CSV UTF-8" and upload it again.';
+    await expect(all(csvRows(body('to,text\r\n1,a\r2,b\0\n')))).rejects.toMatchObject({ line: 3, message });
+  });
+
+  it('names the line that is not UTF-8 behind any line ends', async () => {
+    const file = Buffer.from('to,text\r1,a\r\n2,b\n3,Gr\xfc\xdfe\r\n', 'latin1');
+    await expect(all(csvRows(bytes(file)))).rejects.toMatchObject({ line: 4 });
+    await expect(all(csvRows(Readable.from([file])))).rejects.toMatchObject({ line: 4 });
   });
 
   it('takes line ends of CR alone in long files', async () => {

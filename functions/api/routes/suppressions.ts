@@ -9,6 +9,7 @@ import {
 } from '../../../lib/aws/suppressions.ts';
 import type { Table } from '../../../lib/aws/table.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
+import { UnreadableFile } from '../../../lib/domain/files/unreadable.ts';
 import { newId } from '../../../lib/domain/ids.ts';
 import { lidForm, type Person } from '../../../lib/domain/person.ts';
 import { normalisePhone } from '../../../lib/domain/phone.ts';
@@ -29,7 +30,7 @@ import {
   securedPost,
 } from '../openapi.ts';
 import { suppressionImportSchema, suppressionInput, suppressionSchema } from '../schemas/suppression.ts';
-import { readSuppressions, suppressionHead, suppressionLine } from '../suppression-file.ts';
+import { readSuppressions, type SuppressionFile, suppressionHead, suppressionLine } from '../suppression-file.ts';
 
 const tags = ['Suppressions'];
 const byApi = 'Added by an API call.';
@@ -118,8 +119,8 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       tags,
       summary: 'Put the numbers of a CSV file on the list',
       description:
-        `The body is the file: a column phoneNumber (phone, to), optionally reason, others are passed over; up to 5 MB and ${maxImported} numbers. ` +
-        'Lines without a valid number are told and left out.',
+        `The body is the file: a column phoneNumber (phone, mobile, to), optionally reason, others are passed over; up to 5 MB and ${maxImported} numbers. ` +
+        'Without a header the first column is taken. Rows without a valid number are told and left out; blank rows do not count.',
       ...securedPost(scope, ['send', 'manage']),
       request: {
         headers: idempotencyHeader,
@@ -132,12 +133,7 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
     }),
     async (c) => {
       const tenant = tenantOf(c);
-      const text = new TextDecoder().decode(await c.req.arrayBuffer());
-      const file = readSuppressions(text, tenant.defaultCountry);
-      if (file === undefined) {
-        const message = 'The body must be CSV with a column phoneNumber; other columns may be reason.';
-        throw invalid([{ path: '', code: 'INVALID', message }]);
-      }
+      const file = await readFile(await c.req.arrayBuffer(), tenant.defaultCountry);
       if (file.rows.length > maxImported) {
         const message = `A file has at most ${maxImported} numbers; send several.`;
         throw invalid([{ path: '', code: 'TOO_MANY_ROWS', message }]);
@@ -229,6 +225,16 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       return c.body(null, 204);
     },
   );
+}
+
+async function readFile(body: ArrayBuffer, defaultCountry: string | undefined): Promise<SuppressionFile> {
+  try {
+    return await readSuppressions([new Uint8Array(body)], defaultCountry);
+  } catch (error) {
+    if (!(error instanceof UnreadableFile)) throw error;
+    const message = error.line === 1 ? error.message : `Line ${error.line}: ${error.message}`;
+    throw invalid([{ path: '', code: 'INVALID', message }]);
+  }
 }
 
 /** Whom a path names: by LID, by the number as answers have it, or by another spelling of it. Throws NOT_FOUND. */
