@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => api.stop());
 
 it('bin/admin-key.ts makes a key that opens the admin routes', async () => {
-  const { stdout } = await run(process.execPath, [script, '--table', 'paceline-test', '--name', 'Ops'], {
+  const { stdout } = await run(process.execPath, [script, '--table', 'paceline-test-table', '--name', 'Ops'], {
     env: { ...process.env, ...api.emulators.env },
   });
   const key = stdout.trim();

@@ -1,13 +1,9 @@
-import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import {
   BatchGetItemCommand,
   GetItemCommand,
   TransactWriteItemsCommand,
   type TransactWriteItemsCommandInput,
 } from '@aws-sdk/client-dynamodb';
-import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import {
   CreateQueueCommand,
   DeleteMessageBatchCommand,
@@ -18,12 +14,11 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vites
 import { type Clients, createClients, destroyClients } from '../../lib/aws/clients.ts';
 import { objectStore } from '../../lib/aws/objects.ts';
 import { ConditionFailed, Table } from '../../lib/aws/table.ts';
-import { type S3Emulator, startS3 } from '../../local/emulators/s3.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
 import { type PlayedService, playService } from './played-service.ts';
 import type { Received } from './sigv4.ts';
 
-const TableName = 'paceline-test';
+const TableName = 'paceline-test-table';
 const values = {
   pk: { S: 'values' },
   sk: { S: 'größe "👍"\n' },
@@ -35,8 +30,6 @@ const values = {
 };
 
 let emulators: Emulators;
-let folder: string;
-let objects: S3Emulator;
 let dynamodb: PlayedService;
 let s3: PlayedService;
 let sqs: PlayedService;
@@ -46,10 +39,7 @@ let table: Table;
 beforeAll(async () => {
   emulators = await startEmulators();
   dynamodb = await playService((request) => pass(request, emulators.env.AWS_ENDPOINT_URL_DYNAMODB));
-  // The local S3, because the harness's has no create-only objects.
-  folder = mkdtempSync(join(tmpdir(), 'direct-calls-'));
-  objects = await startS3({ port: 0, dataDir: folder, deliver: () => true });
-  s3 = await playService((request) => pass(request, objects.url));
+  s3 = await playService((request) => pass(request, emulators.env.AWS_ENDPOINT_URL_S3));
   sqs = await playService((request) => pass(request, emulators.env.AWS_ENDPOINT_URL_SQS));
   vi.stubEnv('AWS_ENDPOINT_URL_DYNAMODB', dynamodb.endpoint);
   vi.stubEnv('AWS_ENDPOINT_URL_SQS', sqs.endpoint);
@@ -58,8 +48,7 @@ beforeAll(async () => {
   table = new Table(clients.dynamodb, TableName);
   // The first calls go the SDK's way and show the place.
   await table.transact([{ put: { pk: 'one', sk: 'x', state: 'QUEUED' } }]);
-  await clients.s3.send(new CreateBucketCommand({ Bucket: 'paceline-test-auth' }));
-  await objectStore(clients.s3, 'paceline-test-auth').create('first', Buffer.from('x'));
+  await objectStore(clients.s3, emulators.config.AUTH_BUCKET).create('first', Buffer.from('x'));
 });
 
 beforeEach(() => {
@@ -72,8 +61,7 @@ afterAll(async () => {
   destroyClients(clients);
   vi.unstubAllEnvs();
   await Promise.all([dynamodb.close(), s3.close(), sqs.close()]);
-  await Promise.all([emulators.stop(), objects.close()]);
-  rmSync(folder, { recursive: true });
+  await emulators.stop();
 });
 
 /** Hands a request on as it came, and the answer back. */
@@ -168,7 +156,7 @@ describe('DynamoDB', () => {
 
 describe('S3', () => {
   it('creates once, and keeps the bytes', async () => {
-    const store = objectStore(clients.s3, 'paceline-test-auth');
+    const store = objectStore(clients.s3, emulators.config.AUTH_BUCKET);
     const all = Buffer.from(Array.from({ length: 256 }, (_, byte) => byte));
     expect(await store.create('a1/keys/0001', all)).toBe('created');
     expect(await store.create('a1/keys/0001', Buffer.from('other'))).toBe('exists');
@@ -179,7 +167,7 @@ describe('S3', () => {
   });
 
   it('finds objects under keys that need escaping', async () => {
-    const store = objectStore(clients.s3, 'paceline-test-auth');
+    const store = objectStore(clients.s3, emulators.config.AUTH_BUCKET);
     for (const key of ['ä b/c+d.json', 'a%2Fb', "it's(1)!*"]) {
       expect(await store.create(key, Buffer.from(key))).toBe('created');
       expect(s3.ways()).toEqual(['sdk']);

@@ -21,7 +21,7 @@ async function waiting(
 ): Promise<{ id: string; key: string; upload: Upload }> {
   const made = await api.call('POST', '/v1/contracts', { accountId, name: 'Import', recipients: [], ...more });
   const upload = (await api.call('POST', `/v1/contracts/${made.json.id}/import`, { format })).json as unknown as Upload;
-  const key = new URL(upload.uploadUrl).pathname.replace('/paceline-test-pages/', '');
+  const key = new URL(upload.uploadUrl).pathname.replace(`/${api.emulators.config.PAGES_BUCKET}/`, '');
   return { id: made.json.id, key, upload };
 }
 
@@ -36,7 +36,9 @@ const put = (key: string, text: string) => api.deps.pages.put(key, Buffer.from(t
 const show = async (id: string) => (await api.call('GET', `/v1/contracts/${id}`)).json;
 
 function note(key: string): SQSEvent {
-  const body = JSON.stringify({ Records: [{ s3: { bucket: { name: 'paceline-test-pages' }, object: { key } } }] });
+  const body = JSON.stringify({
+    Records: [{ s3: { bucket: { name: api.emulators.config.PAGES_BUCKET }, object: { key } } }],
+  });
   return { Records: [{ messageId: 'note-1', body }] } as SQSEvent;
 }
 const context = { awsRequestId: 'x' } as Context;
@@ -84,7 +86,7 @@ describe('asking for an import', () => {
       .json as unknown as Upload;
     await put(key, 'to,text\n79991234567,first\n');
     expect(await importFile(api.deps, key)).toBe('ignored');
-    const secondKey = new URL(second.uploadUrl).pathname.replace('/paceline-test-pages/', '');
+    const secondKey = new URL(second.uploadUrl).pathname.replace(`/${api.emulators.config.PAGES_BUCKET}/`, '');
     await put(secondKey, '{"to":"79991234567","text":"second"}\n');
     expect(await importFile(api.deps, secondKey)).toBe('imported');
     expect((await show(id)).totalCount).toBe(1);

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { ListTablesCommand } from '@aws-sdk/client-dynamodb';
 import { S3Client } from '@aws-sdk/client-s3';
 import { ListQueuesCommand } from '@aws-sdk/client-sqs';
+import { buildApp } from 'fauxqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { provisionBuckets } from '../../local/provision/buckets.ts';
 import { objectStoreGaps } from '../../local/provision/gaps.ts';
@@ -66,8 +67,9 @@ describe('endpoints the user has set', () => {
 
 describe('an S3 of the user', () => {
   it('that overwrites in spite of If-None-Match is told of', async () => {
+    const overwriting = buildApp({ logger: false });
     const s3 = new S3Client({
-      endpoint: emulators.env.AWS_ENDPOINT_URL_S3 ?? '',
+      endpoint: await overwriting.listen({ host: '127.0.0.1', port: 0 }),
       region: 'us-east-1',
       credentials: { accessKeyId: 'local', secretAccessKey: 'local-secret' },
       forcePathStyle: true,
@@ -78,5 +80,6 @@ describe('an S3 of the user', () => {
       expect.stringContaining('overwrites in spite of If-None-Match'),
     ]);
     s3.destroy();
+    await overwriting.close();
   });
 });

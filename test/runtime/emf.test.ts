@@ -171,7 +171,7 @@ describe('the import', () => {
     });
     const { json: to } = await call('POST', `/v1/contracts/${json.id}/import`, { format: 'csv' });
     told('api');
-    const key = new URL(to.uploadUrl).pathname.replace('/paceline-test-pages/', '');
+    const key = new URL(to.uploadUrl).pathname.replace(`/${api.emulators.config.PAGES_BUCKET}/`, '');
     await api.deps.pages.put(key, Buffer.from(text));
     const body = JSON.stringify({ Records: [{ s3: { object: { key } } }] });
     await importHandler({ Records: [{ messageId: '1', body }] } as SQSEvent, context);

@@ -5,13 +5,12 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { CreateBucketCommand, S3Client } from '@aws-sdk/client-s3';
+import { CreateBucketCommand } from '@aws-sdk/client-s3';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { keys } from '../../../lib/aws/keys.ts';
 import { type ObjectStore, objectStore } from '../../../lib/aws/objects.ts';
 import { findBucket } from '../../../lib/aws/restoration.ts';
 import type { Account, AccountHot } from '../../../lib/domain/account.ts';
-import { type S3Emulator, startS3 } from '../../../local/emulators/s3.ts';
 import { type Cache, openCache } from '../../../socket-host/auth/cache.ts';
 import { type AuthStore, openAuthStore } from '../../../socket-host/auth/store.ts';
 import { type Api, startApi, tenantA } from '../../api/api.ts';
@@ -20,9 +19,6 @@ const script = fileURLToPath(new URL('../../../bin/restore-auth.ts', import.meta
 const startMs = Date.UTC(2026, 10, 20, 9);
 
 let api: Api;
-/** The fence needs true conditional writes. */
-let s3Server: S3Emulator;
-let s3: S3Client;
 let objects: ObjectStore;
 let folder: string;
 let cache: Cache;
@@ -31,17 +27,12 @@ const opened: AuthStore[] = [];
 beforeAll(async () => {
   api = await startApi();
   folder = mkdtempSync(join(tmpdir(), 'auth-restore-'));
-  s3Server = await startS3({ port: 0, dataDir: join(folder, 's3'), deliver: () => true });
-  s3 = new S3Client({ endpoint: s3Server.url, forcePathStyle: true });
-  await s3.send(new CreateBucketCommand({ Bucket: 'paceline-test-auth' }));
-  objects = objectStore(s3, 'paceline-test-auth');
+  objects = objectStore(api.emulators.clients.s3, api.emulators.config.AUTH_BUCKET);
   cache = openCache(join(folder, 'cache.sqlite'));
 });
 afterAll(async () => {
   await Promise.all(opened.map((store) => store.close()));
   cache.close();
-  s3.destroy();
-  await s3Server.close();
   rmSync(folder, { recursive: true, force: true });
   await api.stop();
 });
@@ -101,8 +92,8 @@ async function damagedAccount(): Promise<AuthStore> {
 }
 
 async function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const fixed = ['--stage', 'test', '--table', 'paceline-test', '--bucket', 'paceline-test-auth'];
-  const env = { ...process.env, ...api.emulators.env, AWS_ENDPOINT_URL_S3: s3Server.url };
+  const fixed = ['--stage', 'test', '--table', 'paceline-test-table', '--bucket', api.emulators.config.AUTH_BUCKET];
+  const env = { ...process.env, ...api.emulators.env };
   try {
     const done = await promisify(execFile)(process.execPath, [script, ...fixed, ...args], { env });
     return { code: 0, ...done };
