@@ -14,8 +14,11 @@ export type DeviceKeys = {
   readonly noiseKey: Buffer;
   readonly identityKey: Buffer;
   readonly registrationId: number;
-  readonly signedPreKey: { readonly id: number; readonly public: Buffer };
+  readonly signedPreKey: SignedPreKey;
 };
+
+/** `signature`: 64 bytes by the identity key; undefined in folders of versions that did not keep it. */
+export type SignedPreKey = { readonly id: number; readonly public: Buffer; readonly signature: Buffer | undefined };
 
 const PRE_KEY_BYTES = 3 + 32;
 /** Device 99 means something else to clients. */
@@ -32,6 +35,8 @@ export class Account {
   state: AccountState;
   /** Whether the phone has shared its history, as it does after the first login. */
   historyShared: boolean;
+  /** Whether the device has been told that its prekeys run out; it is told once, until it uploads more. */
+  warnedOfFewPreKeys = false;
   /** Uploaded one-time prekeys, 3 bytes of id and 32 of key each; the first `#used` are gone. */
   #preKeys: Buffer;
   #used: number;
@@ -88,7 +93,17 @@ export class Account {
       });
     this.#preKeys = Buffer.concat([rest, ...added]);
     this.#used = 0;
+    this.warnedOfFewPreKeys = false;
     this.#storage.change('UPDATE accounts SET pre_keys = ?, pre_keys_used = 0 WHERE jid = ?', this.#preKeys, this.jid);
+  }
+
+  /** The uploaded prekeys that are left, in order. */
+  preKeys(): { id: number; public: Buffer }[] {
+    const rest = this.#preKeys.subarray(this.#used * PRE_KEY_BYTES);
+    return Array.from({ length: rest.length / PRE_KEY_BYTES }, (_, index) => {
+      const entry = rest.subarray(index * PRE_KEY_BYTES, (index + 1) * PRE_KEY_BYTES);
+      return { id: entry.readUIntBE(0, 3), public: entry.subarray(3) };
+    });
   }
 
   /** The keys to begin a session with, one prekey fewer afterwards. */
@@ -115,6 +130,7 @@ export class Account {
       registrationId,
       signedPreKeyId: signedPreKey.id,
       signedPreKey: signedPreKey.public.toString('base64'),
+      signedPreKeySignature: signedPreKey.signature?.toString('base64'),
       historyShared: this.historyShared,
     };
     this.#storage.change(
@@ -148,7 +164,11 @@ export class Accounts {
             noiseKey: bytes(device.noiseKey),
             identityKey: bytes(device.identityKey),
             registrationId: device.registrationId,
-            signedPreKey: { id: device.signedPreKeyId, public: bytes(device.signedPreKey) },
+            signedPreKey: {
+              id: device.signedPreKeyId,
+              public: bytes(device.signedPreKey),
+              signature: device.signedPreKeySignature === undefined ? undefined : bytes(device.signedPreKeySignature),
+            },
           },
         },
         {

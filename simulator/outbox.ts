@@ -4,6 +4,8 @@ import { decodeStanza, encodeStanza, type Stanza } from './wire/stanza.ts';
 /**
  * Everything the server owes an account: receipts, messages, retry requests. A stanza stays until the client has
  * acknowledged it, is sent when due while the account is connected, and again before the offline marker of each login.
+ * An acknowledged message is `settled`: it is not sent any more, but its text is kept for a client that acknowledges
+ * first and asks for the message again afterwards.
  */
 export type Owed = {
   readonly seq: number;
@@ -16,6 +18,11 @@ export type Owed = {
   readonly written: { readonly phone: string; readonly plaintext: Buffer } | undefined;
 };
 
+/** How the store marks an acknowledged message. */
+const SETTLED = 'settled';
+/** Of each account; the oldest are forgotten. */
+const MOST_SETTLED = 500;
+
 type Entry = { readonly owed: Owed; timer: NodeJS.Timeout | undefined };
 
 export class Outbox {
@@ -23,6 +30,8 @@ export class Outbox {
   readonly #clock: () => number;
   readonly #send: (owed: Owed) => void;
   readonly #byAccount = new Map<string, Map<number, Entry>>();
+  /** By account, oldest first. */
+  readonly #settled = new Map<string, Owed[]>();
   #nextSeq = 1;
   #stopped = false;
 
@@ -34,7 +43,7 @@ export class Outbox {
     for (const row of storage.all('SELECT * FROM outbox ORDER BY seq')) {
       const stanza = row.stanza instanceof Uint8Array ? decodeStanza(Buffer.from(row.stanza)) : undefined;
       if (!stanza) continue;
-      this.#schedule({
+      const owed: Owed = {
         seq: Number(row.seq),
         account: String(row.account),
         kind: row.kind === 'message' ? 'message' : 'receipt',
@@ -45,7 +54,9 @@ export class Outbox {
           row.phone !== null && row.plaintext instanceof Uint8Array
             ? { phone: String(row.phone), plaintext: Buffer.from(row.plaintext) }
             : undefined,
-      });
+      };
+      if (row.kind === SETTLED) this.#keepSettled({ ...owed, kind: 'message' });
+      else this.#schedule(owed);
       this.#nextSeq = Number(row.seq) + 1;
     }
   }
@@ -86,30 +97,68 @@ export class Outbox {
     return undefined;
   }
 
-  /** Puts another stanza in the place of one that could not be used, and sends it. */
-  replace(owed: Owed, stanza: Stanza): void {
-    owed.stanza = stanza;
-    this.#storage.change('UPDATE outbox SET stanza = ? WHERE seq = ?', encodeStanza(stanza), owed.seq);
-    this.#send(owed);
+  /** A message with this id, whether the client has acknowledged it or not. */
+  findMessage(account: string, id: string): Owed | undefined {
+    return this.find(account, 'message', id) ?? this.#settled.get(account)?.findLast((owed) => owed.id === id);
   }
 
-  /** Forgets a stanza that the client has acknowledged. */
+  /** Puts another stanza in the place of one that could not be used, and sends it: the client owes an acknowledgement again. */
+  replace(owed: Owed, stanza: Stanza): void {
+    owed.stanza = stanza;
+    this.#storage.change(
+      'UPDATE outbox SET stanza = ?, kind = ? WHERE seq = ?',
+      encodeStanza(stanza),
+      owed.kind,
+      owed.seq,
+    );
+    if (this.#byAccount.get(owed.account)?.has(owed.seq)) this.#send(owed);
+    else {
+      this.#forgetSettled(owed);
+      this.#schedule(owed);
+    }
+  }
+
+  /** Notes that the client has acknowledged a message. */
+  settle(owed: Owed): void {
+    const entries = this.#byAccount.get(owed.account);
+    clearTimeout(entries?.get(owed.seq)?.timer);
+    if (!entries?.delete(owed.seq)) return;
+    this.#storage.change('UPDATE outbox SET kind = ? WHERE seq = ?', SETTLED, owed.seq);
+    this.#keepSettled(owed);
+  }
+
+  /** Forgets a stanza: the client has acknowledged it, or it is given up. */
   remove(owed: Owed): void {
     const entries = this.#byAccount.get(owed.account);
     clearTimeout(entries?.get(owed.seq)?.timer);
     entries?.delete(owed.seq);
+    this.#forgetSettled(owed);
     this.#storage.change('DELETE FROM outbox WHERE seq = ?', owed.seq);
   }
 
   /** Forgets all that is owed to an account that was unlinked. */
   clear(account: string): void {
-    for (const owed of this.#entries(account)) this.remove(owed);
+    for (const owed of [...this.#entries(account), ...(this.#settled.get(account) ?? [])]) this.remove(owed);
   }
 
   /** Ends all timers. */
   stop(): void {
     this.#stopped = true;
     for (const entries of this.#byAccount.values()) for (const { timer } of entries.values()) clearTimeout(timer);
+  }
+
+  #keepSettled(owed: Owed): void {
+    const kept = this.#settled.get(owed.account) ?? [];
+    this.#settled.set(owed.account, kept);
+    kept.push(owed);
+    const oldest = kept[0];
+    if (kept.length > MOST_SETTLED && oldest) this.remove(oldest);
+  }
+
+  #forgetSettled(owed: Owed): void {
+    const kept = this.#settled.get(owed.account);
+    const at = kept?.indexOf(owed) ?? -1;
+    if (at >= 0) kept?.splice(at, 1);
   }
 
   #entries(account: string): Owed[] {

@@ -102,7 +102,7 @@ function makeWorld(storage: Storage, logger: SimulatorLogger): World {
   const counts = new Counts(storage);
   return {
     storage,
-    server: serverIdentity(secret),
+    server: serverIdentity(secret, clock()),
     directory: new Directory(storage, secret),
     accounts: new Accounts(storage),
     inbox: new Inbox(storage, counts),

@@ -58,7 +58,7 @@ function linkDevice(phone: Phone, accounts: Accounts): LinkedDevice {
       noiseKey: noiseKey.public,
       identityKey: own.public,
       registrationId,
-      signedPreKey: { id: 1, public: signedPreKey.public },
+      signedPreKey: { id: 1, public: signedPreKey.public, signature: own.sign(typed(signedPreKey.public)) },
     },
     Date.now(),
   );

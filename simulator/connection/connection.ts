@@ -17,6 +17,8 @@ export type ConnectionState = 'handshake' | 'linking' | 'draining' | 'live' | 'c
 
 /** How long a client may take to answer a request of the server. */
 const ANSWER_LIMIT_MS = 10_000;
+/** How long a client has to close after the last stanza. A close frame right behind it makes some clients lose the stanza. */
+const CLOSE_LIMIT_MS = 2_000;
 
 type Waiting = { readonly answer: (stanza: Stanza) => void; readonly fail: (error: Error) => void };
 
@@ -104,13 +106,14 @@ export class Connection {
     return timer;
   }
 
-  /** Says a last stanza and closes. */
+  /** Says a last stanza and lets the client close; a client that has not done so within two seconds is cut off. */
   close(last: Stanza): void {
     if (this.state === 'closed' || this.#closing) return;
     this.send(last);
     this.#closing = true;
     this.world.storage.whenDurable(() => {
-      this.#socket.close();
+      const limit = setTimeout(() => this.#socket.terminate(), CLOSE_LIMIT_MS);
+      this.#socket.once('close', () => clearTimeout(limit));
       this.#ended();
     });
   }

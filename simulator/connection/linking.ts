@@ -46,7 +46,11 @@ export function offerLink(connection: Connection, { noiseKey, payload }: Hello):
       noiseKey,
       identityKey,
       registrationId: Buffer.from(data.eRegid).readUIntBE(0, data.eRegid.length),
-      signedPreKey: { id: Buffer.from(data.eSkeyId).readUIntBE(0, data.eSkeyId.length), public: signedPreKey },
+      signedPreKey: {
+        id: Buffer.from(data.eSkeyId).readUIntBE(0, data.eSkeyId.length),
+        public: signedPreKey,
+        signature: Buffer.from(data.eSkeySig),
+      },
     },
     refs,
     pairing: undefined,

@@ -26,6 +26,11 @@ export function takeMessage(connection: Connection, message: Stanza): void {
     acknowledge(connection, message, { error: fault.code ?? 500 });
     return;
   }
+  const malformed = malformation(message);
+  if (malformed !== undefined) {
+    acknowledge(connection, message, { error: malformed });
+    return;
+  }
   const toPerson = /@(s\.whatsapp\.net|lid)$/.test(message.attrs.to ?? '');
   if (toPerson && !addressee?.facts.behaviour.onWhatsApp) {
     acknowledge(connection, message, { error: 404 });
@@ -33,6 +38,23 @@ export function takeMessage(connection: Connection, message: Stanza): void {
   }
   if (addressee) deliver(world, account, addressee, message);
   acknowledgeWith(connection, message, fault, addressee && participantHash(world, account, addressee, message));
+}
+
+const STANZA_TYPES = ['text', 'media', 'reaction', 'poll', 'event'];
+const CIPHERTEXT_TYPES = ['pkmsg', 'msg', 'skmsg'];
+const NEWSLETTER = /@newsletter$/;
+
+/** The error that a malformed message gets: 400 when nothing is encrypted in it, 479 for types that do not exist. */
+function malformation(message: Stanza): 400 | 479 | undefined {
+  const { attrs } = message;
+  if (NEWSLETTER.test(attrs.to ?? '')) return undefined;
+  const copies = [message, ...children(child(message, 'participants'), 'to')].flatMap((node) => children(node, 'enc'));
+  if (copies.length === 0 || copies.some((enc) => bytesIn(enc) === undefined)) return 400;
+  const known =
+    STANZA_TYPES.includes(attrs.type ?? '') &&
+    copies.every(({ attrs: { v, type = '' } }) => v === '2' && CIPHERTEXT_TYPES.includes(type));
+  const token = attrs.category === 'peer' && child(message, 'tctoken') !== undefined;
+  return known && !token ? undefined : 479;
 }
 
 function acknowledgeWith(

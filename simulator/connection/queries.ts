@@ -1,4 +1,4 @@
-import { bytesIn, children, type Stanza, stanza } from '../wire/stanza.ts';
+import { bytesIn, child, children, type Stanza, stanza } from '../wire/stanza.ts';
 import { stanzaTime } from '../world.ts';
 import type { Connection } from './connection.ts';
 import { drain } from './login.ts';
@@ -6,20 +6,21 @@ import { answerPairing } from './pairing-code.ts';
 import { countPreKeys, digestKeys, fetchKeys, rotateSignedPreKey, uploadPreKeys } from './prekeys.ts';
 import { lookUp } from './usync.ts';
 
-/** What goes into the result of a query, and what happens once it has been sent; undefined and `refused` mean an error. */
-export type Answer =
-  | { readonly content?: Stanza[]; readonly afterwards?: () => void }
-  | { readonly refused: number }
-  | undefined;
+/** What goes into the result of a query, and what happens once it has been sent; or the code of the error it gets. */
+export type Answer = { readonly content?: Stanza[]; readonly afterwards?: () => void } | { readonly refused: number };
 
 const EMPTY: Answer = {};
+const BAD_REQUEST: Answer = { refused: 400 };
+const NOT_FOUND: Answer = { refused: 404 };
+const NOT_ACCEPTABLE: Answer = { refused: 406 };
+const UNKNOWN: Answer = { refused: 501 };
 const SETTINGS = ['readreceipts', 'profile', 'status', 'online', 'last', 'groupadd', 'calladd', 'messages'];
 /** Switches that Baileys reads: trust tokens on messages between two people, and issued to hidden addresses. */
 const PROPS = { '10518': '1', '9666': '0', '14303': '1' };
 
 /**
  * Everything a client can ask, by namespace and first child. A linked device may ask all of it, one that waits to be
- * linked only about linking. What is not here: a `set` is accepted and does nothing, a `get` is a polite error.
+ * linked only about linking. Everything else, `get` or `set`, is the error 501.
  */
 export function answerQuery(connection: Connection, request: Stanza): Answer {
   const { xmlns = '', type } = request.attrs;
@@ -28,22 +29,30 @@ export function answerQuery(connection: Connection, request: Stanza): Answer {
   if (name === 'w:p ping' || xmlns === 'w:p') return EMPTY;
   if (name === 'md link_code_companion_reg' && first) {
     const answer = answerPairing(connection, first);
+    if (answer === undefined) return BAD_REQUEST;
     return Array.isArray(answer) ? { content: answer } : answer;
   }
-  if (!connection.account) return undefined;
+  if (!connection.account) return UNKNOWN;
+  if (xmlns === 'encrypt' && type === 'set' && child(request, 'list')) {
+    return uploadPreKeys(connection.account, request) ? EMPTY : NOT_ACCEPTABLE;
+  }
   switch (name) {
     case 'encrypt count':
       return { content: countPreKeys(connection.account) };
-    case 'encrypt digest':
-      return { content: digestKeys(connection.account) };
+    case 'encrypt digest': {
+      const content = digestKeys(connection.account);
+      return content ? { content } : NOT_FOUND;
+    }
     case 'encrypt key':
       return { content: fetchKeys(connection.world, first) };
     case 'encrypt rotate':
-      return rotateSignedPreKey(connection.account, first) ? EMPTY : undefined;
-    case 'encrypt registration':
-      return uploadPreKeys(connection.account, request) ? EMPTY : undefined;
+      return rotateSignedPreKey(connection.account, first) ? EMPTY : NOT_ACCEPTABLE;
     case 'passive active':
       return { afterwards: () => drain(connection) };
+    case 'passive passive':
+    case 'urn:xmpp:whatsapp:dirty clean':
+    case 'w:stats add':
+      return EMPTY;
     case 'usync usync':
       return { content: lookUp(connection, first) };
     case 'md remove-companion-device':
@@ -51,19 +60,19 @@ export function answerQuery(connection: Connection, request: Stanza): Answer {
     case 'abt props':
       return { content: [props()] };
     case 'blocklist':
-      return { content: [stanza('list')] };
+      return type === 'get' ? { content: [stanza('list')] } : UNKNOWN;
     case 'privacy privacy':
-      return { content: [privacy()] };
+      return type === 'get' ? { content: [privacy()] } : UNKNOWN;
+    case 'privacy tokens':
+      return EMPTY;
     case 'w:g2 participating':
       return { content: [stanza('groups')] };
     case 'w:sync:app:state sync':
       return { content: [emptyCollections(first)] };
-    case 'w:m media_conn':
-      return undefined; // there is nowhere to upload to
     case 'w:mex query':
       return { content: [graphQuery(connection, first)] };
     default:
-      return type === 'get' ? undefined : EMPTY;
+      return UNKNOWN;
   }
 }
 

@@ -115,7 +115,7 @@ export function takeReceipt(connection: Connection, received: Stanza): void {
   const listed = Array.isArray(content) ? content.flatMap((list) => children(list, 'item')) : [];
   for (const id of [attrs.id, ...listed.map((item) => item.attrs.id ?? '')]) {
     const owed = world.outbox.find(account.jid, 'message', id);
-    if (owed) world.outbox.remove(owed);
+    if (owed) world.outbox.settle(owed);
   }
 }
 
@@ -126,12 +126,14 @@ export function takeAck({ account, world }: Connection, { attrs }: Stanza): void
   const kind = attrs.class === 'message' ? 'message' : 'receipt';
   const sameType = (stanza: Stanza) => kind === 'message' || stanza.attrs.type === attrs.type;
   const owed = world.outbox.find(account.jid, kind, attrs.id, (entry) => sameType(entry.stanza));
-  if (owed) world.outbox.remove(owed);
+  if (!owed) return;
+  if (kind === 'message') world.outbox.settle(owed);
+  else world.outbox.remove(owed);
 }
 
 /** Encrypts a message of a phone anew under a fresh session, with the keys in the request or those on the server. */
 function writeAgain(world: World, account: Account, request: Stanza): void {
-  const owed = world.outbox.find(account.jid, 'message', request.attrs.id ?? '');
+  const owed = world.outbox.findMessage(account.jid, request.attrs.id ?? '');
   if (!owed?.written) return;
   const count = Number(child(request, 'retry')?.attrs.count ?? 1);
   if (count > MOST_RETRIES) {

@@ -35,16 +35,22 @@ export function route(connection: Connection, received: Stanza): void {
   }
 }
 
-const REFUSALS: Record<number, string> = { 400: 'bad-request', 403: 'forbidden', 429: 'rate-overlimit' };
+const REFUSALS: Record<number, string> = {
+  400: 'bad-request',
+  403: 'forbidden',
+  404: 'item-not-found',
+  406: 'not-acceptable',
+  429: 'rate-overlimit',
+  501: 'feature-not-implemented',
+};
 
 const refusal = (code: number) => ({ code: String(code), text: REFUSALS[code] ?? 'error' });
 
 function answerIq(connection: Connection, request: Stanza): void {
   const { id } = request.attrs;
   const answer = answerQuery(connection, request);
-  if (answer === undefined || 'refused' in answer) {
-    const error = stanza('error', answer ? refusal(answer.refused) : { code: '501', text: 'feature-not-implemented' });
-    connection.send(stanza('iq', { from: SERVER, type: 'error', id }, [error]));
+  if ('refused' in answer) {
+    connection.send(stanza('iq', { from: SERVER, type: 'error', id }, [stanza('error', refusal(answer.refused))]));
     return;
   }
   connection.send(stanza('iq', { from: SERVER, type: 'result', id }, answer.content));

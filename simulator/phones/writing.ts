@@ -73,11 +73,13 @@ export function writeMessage(
   return id;
 }
 
-/** Tells a device that the keys it left are running out; it uploads new ones. */
+/** Tells a device once that the keys it left are running out; it uploads new ones. */
 function warnOfFewPreKeys(world: World, account: Account): void {
-  if (account.preKeysLeft >= FEW_PRE_KEYS) return;
+  if (account.preKeysLeft >= FEW_PRE_KEYS || account.warnedOfFewPreKeys) return;
   const connection = world.connections.of(account.jid);
+  // At its login each device asks for the count itself.
   if (connection?.state !== 'live') return;
+  account.warnedOfFewPreKeys = true;
   connection.send(
     stanza('notification', { from: SERVER, type: 'encrypt', id: connection.newId(), t: stanzaTime(world.clock()) }, [
       stanza('count', { value: String(account.preKeysLeft) }),

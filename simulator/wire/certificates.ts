@@ -16,8 +16,14 @@ const ROOT_SERIAL = 0;
 const INTERMEDIATE_SERIAL = 1;
 const LEAF_SERIAL = 2;
 
-/** The server's identity for a data folder's secret (32 bytes): the same secret gives the same keys. */
-export function serverIdentity(secret: Buffer): ServerIdentity {
+const DAY_SEC = 86_400;
+/** A simulator that runs for longer than this must be started again. */
+const VALID_SEC = 365 * DAY_SEC;
+
+/** The server's identity for a data folder's secret (32 bytes): the same secret gives the same keys, valid from the day before `nowMs`. */
+export function serverIdentity(secret: Buffer, nowMs: number): ServerIdentity {
+  const nowSec = Math.floor(nowMs / 1000);
+  const validity = { notBefore: nowSec - DAY_SEC, notAfter: nowSec + VALID_SEC };
   const root = identity(derive(secret, 'noise root', 32));
   const intermediate = identity(derive(secret, 'noise intermediate', 32));
   const leaf = identity(derive(secret, 'noise leaf', 32));
@@ -25,11 +31,13 @@ export function serverIdentity(secret: Buffer): ServerIdentity {
     serial: INTERMEDIATE_SERIAL,
     issuerSerial: ROOT_SERIAL,
     key: intermediate.public,
+    ...validity,
   }).finish();
   const leafDetails = NoiseCertificate.Details.encode({
     serial: LEAF_SERIAL,
     issuerSerial: INTERMEDIATE_SERIAL,
     key: leaf.public,
+    ...validity,
   }).finish();
   const certificates = proto.CertChain.encode({
     leaf: { details: leafDetails, signature: intermediate.sign(leafDetails) },

@@ -1,3 +1,4 @@
+import type { EventEmitter } from 'node:events';
 import { expect, test } from 'vitest';
 import { closeCode, connect, get, linkAndLogin, login, newAuth, post, simulate, until } from './client.ts';
 
@@ -138,4 +139,24 @@ test('a device hears that its registration is out of date, and that a passkey is
     ['passkey_prologue_request', 'passkey_prologue_request'],
   ]);
   expect(await get(simulator, '/accounts')).toEqual([]);
+});
+
+test('a last stanza comes before the close: the client has two seconds to close by itself', async () => {
+  const simulator = await simulate();
+  const linking = connect(simulator, newAuth());
+  const { qr } = await linking.on('connection.update', (update) => update.qr !== undefined);
+  // A client that is slow to close.
+  const socket = linking.sock.ws;
+  socket.close = async () => undefined;
+  const at = Promise.withResolvers<number>();
+  const closedAt = Promise.withResolvers<number>();
+  socket.on('CB:stream:error', () => at.resolve(Date.now()));
+  const line = (socket as unknown as { socket: EventEmitter }).socket;
+  line.once('close', () => closedAt.resolve(Date.now()));
+
+  await post(simulator, `/phones/${PHONE}/scan`, { code: qr });
+
+  const waitedMs = -(await at.promise) + (await closedAt.promise);
+  expect(waitedMs).toBeGreaterThan(1_500);
+  expect(waitedMs).toBeLessThan(4_000);
 });

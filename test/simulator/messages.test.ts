@@ -1,3 +1,4 @@
+import { type BinaryNode, encodeBigEndian } from '@whiskeysockets/baileys';
 import { makeLibSignalRepository } from '@whiskeysockets/baileys/lib/Signal/libsignal.js';
 import { expect, test } from 'vitest';
 import type { ReceivedMessage } from '../../simulator/server.ts';
@@ -222,6 +223,58 @@ test('an account that cannot decrypt gets the text again, encrypted with fresh k
   await post(simulator, `/phones/${FRIEND}/send`, { to: ACCOUNT, text: 'can you read this?' });
 
   await until(() => client.received.some(({ message }) => message?.conversation === 'can you read this?'), 'the text');
+});
+
+test('an account that acknowledges first and asks again afterwards gets the text again', async () => {
+  const simulator = await simulate();
+  const client = await linkAndLogin(simulator, ACCOUNT);
+  const sent = await post(simulator, `/phones/${FRIEND}/send`, { to: ACCOUNT, text: 'once more, please' });
+  const { id } = sent.json as { id: string };
+  await until(() => client.received.some(({ key }) => key.id === id), 'the text');
+  const again = Promise.withResolvers<BinaryNode>();
+  client.sock.ws.on('CB:message', (node: BinaryNode) => again.resolve(node));
+  const { registrationId } = client.auth.creds;
+
+  await client.sock.sendNode({
+    tag: 'receipt',
+    attrs: { id, type: 'retry', to: jid(FRIEND) },
+    content: [
+      { tag: 'retry', attrs: { count: '1', id, t: '1', v: '1' } },
+      { tag: 'registration', attrs: {}, content: encodeBigEndian(registrationId) },
+    ],
+  });
+
+  const { attrs, content } = await again.promise;
+  expect(attrs).toMatchObject({ id, from: jid(FRIEND) });
+  expect((content as BinaryNode[])[0]?.attrs).toMatchObject({ type: 'pkmsg', count: '1' });
+});
+
+const enc = (type = 'msg', v = '2'): BinaryNode => ({ tag: 'enc', attrs: { v, type }, content: Buffer.of(1, 2, 3) });
+const token: BinaryNode = { tag: 'tctoken', attrs: {}, content: Buffer.of(1) };
+test.each([
+  ['nothing encrypted', { type: 'text' }, [], '400'],
+  ['an empty ciphertext', { type: 'text' }, [{ tag: 'enc', attrs: { v: '2', type: 'msg' } }], '400'],
+  [
+    'a copy without ciphertext',
+    { type: 'text' },
+    [{ tag: 'participants', attrs: {}, content: [{ tag: 'to', attrs: { jid: jid(FRIEND) } }] }],
+    '400',
+  ],
+  ['a type that does not exist', { type: 'chat' }, [enc()], '479'],
+  ['no type', {}, [enc()], '479'],
+  ['a ciphertext of unknown type', { type: 'text' }, [enc('plain')], '479'],
+  ['a ciphertext of version 1', { type: 'text' }, [enc('msg', '1')], '479'],
+  ['a trust token to its own phone', { type: 'text', category: 'peer' }, [enc(), token], '479'],
+])('a message with %s is refused', async (_what, attrs, content: BinaryNode[], code) => {
+  const simulator = await simulate();
+  const client = await linkAndLogin(simulator, ACCOUNT);
+  const acked = Promise.withResolvers<string | undefined>();
+  client.sock.ws.on('CB:ack,class:message', (node: BinaryNode) => acked.resolve(node.attrs.error));
+
+  await client.sock.sendNode({ tag: 'message', attrs: { id: 'X', to: jid(FRIEND), ...attrs }, content });
+
+  expect(await acked.promise).toBe(code);
+  expect(simulator.totals()).toMatchObject({ received: 0, undecryptable: 0 });
 });
 
 test('the history a phone shares after linking comes from the account itself', async () => {
