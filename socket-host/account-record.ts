@@ -1,6 +1,6 @@
 import { keys } from '../lib/aws/keys.ts';
 import { type Hold, type StatusPatch, saveStatus } from '../lib/aws/ownership.ts';
-import type { Account } from '../lib/domain/account.ts';
+import { type Account, pacedFrom } from '../lib/domain/account.ts';
 import { slowWarning } from '../lib/domain/connection-check.ts';
 import type { HostDeps } from './deps.ts';
 
@@ -57,7 +57,7 @@ export class AccountRecord {
   /** What a new link notes: the number that was linked last keeps its warm-up, another one starts anew. */
   linked(phoneNumber: string): Pick<Patch, 'linkedAt' | 'pacedSince' | 'pacedFor'> {
     const linkedAt = this.deps.clock.nowMs();
-    return { linkedAt, ...(this.view.pacedFor === phoneNumber ? {} : { pacedSince: linkedAt, pacedFor: phoneNumber }) };
+    return { linkedAt, ...pacedFrom(this.view, phoneNumber, linkedAt) };
   }
 
   /** Adds a warning for the tenant to read, or takes it away when it does not hold any more; the last ten are kept. */

@@ -1,5 +1,5 @@
 import { type Hold, releaseAccount } from '../lib/aws/ownership.ts';
-import { type Account, type AccountHot, type AccountStatus, hasStopped } from '../lib/domain/account.ts';
+import { type Account, type AccountHot, type AccountStatus, hasStopped, isOtherNumber } from '../lib/domain/account.ts';
 import { AccountRecord } from './account-record.ts';
 import { AccountTurns } from './account-turns.ts';
 import { AuthCacheFull, AuthCorrupt } from './auth/errors.ts';
@@ -128,6 +128,7 @@ export class AccountRunner {
       events: this.events,
       mayAct: () => this.mayAct(),
       handle: (live, where, task) => this.handle(live, where, task),
+      linked: (phoneNumber) => this.linked(phoneNumber),
       opened: (live, phoneNumber) => this.opened(live, phoneNumber),
       closed: (end) => this.close.closed(end),
     };
@@ -229,7 +230,9 @@ export class AccountRunner {
         return;
       case 'disconnected':
         await this.closeSession();
-        await this.record.save({ status: 'disconnected', statusReason: 'by_request' });
+        // What the tenant has to confirm stays to be seen.
+        if (account.linkedNumber !== undefined) await this.close.awaitConfirmation();
+        else await this.record.save({ status: 'disconnected', statusReason: 'by_request' });
         return await this.leave({ wanted: false });
       case 'logged_out':
         return await this.logOut();
@@ -241,7 +244,10 @@ export class AccountRunner {
   /** What WhatsApp has said outlives the host that heard it. */
   private async connectUnlessHalted(): Promise<void> {
     const { account } = this.record;
-    if (hasStopped(account)) return await this.close.rest();
+    if (hasStopped(account)) {
+      if (account.linkedNumber !== undefined) await this.close.awaitConfirmation();
+      return await this.close.rest();
+    }
     if (account.status === 'logged_out') {
       // Its last owner may have died over them: neither the keys nor what was in hand go on with another device.
       await this.sender.abandon();
@@ -264,10 +270,36 @@ export class AccountRunner {
     await Promise.all([this.connection.ready(), this.events.load(), this.inbound.adopt()]);
     // Fenced meanwhile.
     if (!this.mayAct()) return await this.connection.closeKeys();
+    const { linkedNumber } = this.connection;
+    if (linkedNumber !== undefined && this.mustConfirm(linkedNumber)) return await this.stopAs(linkedNumber);
     const live = this.connection.open((live) => listenTo(live, this.listening));
     if (live === undefined) return;
     this.close.begun();
     this.links.begin(live.session);
+  }
+
+  /** A phone with another number than the account's: it sends nothing until the tenant has confirmed it. Whoever wants it logged out connects. */
+  private mustConfirm(phoneNumber: string): boolean {
+    const { account } = this.record;
+    return account.desired !== 'logged_out' && isOtherNumber(account, phoneNumber);
+  }
+
+  /** Stops the account over its phone's number before that number has done anything. */
+  private async stopAs(phoneNumber: string): Promise<void> {
+    await this.closeSession();
+    if (await this.close.haltAs(phoneNumber)) await this.close.rest();
+  }
+
+  private async linked(phoneNumber: string): Promise<void> {
+    this.links.end();
+    // The tenant may have named another number meanwhile.
+    await this.record.read();
+    // The connection goes on until WhatsApp asks for the restart: closed earlier, the phone would say that linking failed.
+    if (isOtherNumber(this.record.account, phoneNumber)) await this.close.haltAs(phoneNumber);
+    else {
+      const done = { link: undefined, pairingFor: undefined };
+      await this.record.save({ phoneNumber, ...this.record.linked(phoneNumber), ...done });
+    }
   }
 
   private async opened(live: LiveSession, phoneNumber: string): Promise<void> {
@@ -276,6 +308,7 @@ export class AccountRunner {
     this.events.add('opened');
     this.links.end();
     if (this.record.account.desired === 'logged_out') return await this.logOut();
+    if (this.mustConfirm(phoneNumber)) return await this.stopAs(phoneNumber);
     await this.record.save({
       status: 'connected',
       statusReason: undefined,

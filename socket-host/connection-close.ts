@@ -1,6 +1,6 @@
 import { type FeedRequest, requestFeed } from '../lib/aws/feed-queue.ts';
 import { raiseEpoch } from '../lib/aws/ownership.ts';
-import type { Account } from '../lib/domain/account.ts';
+import { type Account, hasStopped, isOtherNumber } from '../lib/domain/account.ts';
 import type { Reaction } from '../lib/domain/disconnect.ts';
 import type { AccountRecord, Patch } from './account-record.ts';
 import type { Connection } from './connection.ts';
@@ -66,6 +66,8 @@ export class ConnectionClose {
     deps.metrics.closes.inc({ code: this.last });
     deps.logger.info({ account: record.hold.accountId, code: end.code, detail: end.detail }, 'connection closed');
     await this.needs.closeSession(end);
+    // It had to stay open until here, see `AccountRunner.linked`.
+    if (record.account.linkedNumber !== undefined && hasStopped(record.account)) return await this.rest();
     await this.react(this.history.judge(end, record.account), end.code);
   }
 
@@ -113,10 +115,30 @@ export class ConnectionClose {
     if (await this.halt(patch)) await this.rest();
   }
 
+  /**
+   * The phone that was linked has another number than the account. The status stands with that number, in one write, whatever becomes of
+   * this host. `rest` must follow once the connection is closed. False: the account is not ours any more.
+   */
+  async haltAs(linkedNumber: string): Promise<boolean> {
+    return await this.halt({
+      status: 'disconnected',
+      statusReason: 'number_changed',
+      linkedNumber,
+      linkedAt: this.needs.deps.clock.nowMs(),
+      link: undefined,
+      pairingFor: undefined,
+    });
+  }
+
+  /** The status of such an account stands again, where a logout was begun and taken back. */
+  async awaitConfirmation(): Promise<void> {
+    await this.needs.record.save({ status: 'disconnected', statusReason: 'number_changed' });
+  }
+
   /** The device is unlinked: what is in hand ends, and its keys go. */
   async forget(reason: 'by_request' | 'by_whatsapp'): Promise<void> {
     await this.needs.closeSession();
-    const unlinked = { linkedAt: undefined, link: undefined, restrictedUntil: undefined };
+    const unlinked = { linkedAt: undefined, linkedNumber: undefined, link: undefined, restrictedUntil: undefined };
     if (await this.halt({ status: 'logged_out', statusReason: reason, ...unlinked })) await this.rest();
   }
 
@@ -127,7 +149,15 @@ export class ConnectionClose {
 
   /** Writes the status that could not be written when the account stopped: without it the next thing would be a connection. */
   async writeHalt(): Promise<void> {
-    if (this.unwritten !== undefined) await this.halt(this.unwritten);
+    const { unwritten } = this;
+    if (unwritten === undefined) return;
+    // Its write stood although the answer was lost, and the tenant has confirmed the number since.
+    const { linkedNumber } = unwritten;
+    if (linkedNumber !== undefined && !isOtherNumber(this.needs.record.account, linkedNumber)) {
+      this.unwritten = undefined;
+      return;
+    }
+    await this.halt(unwritten);
   }
 
   /**
@@ -136,8 +166,9 @@ export class ConnectionClose {
    */
   async rest(): Promise<void> {
     const { record, sender, connection } = this.needs;
-    const { status, deletedAt } = record.account;
-    if (status === 'logged_out' || status === 'banned') await sender.abandon();
+    const { status, deletedAt, linkedNumber } = record.account;
+    // What one number had in hand is not sent by another.
+    if (status === 'logged_out' || status === 'banned' || linkedNumber !== undefined) await sender.abandon();
     if (status === 'logged_out') await connection.wipeKeys();
     await this.needs.leave();
     await this.askFeed(deletedAt === undefined ? 'feed' : 'remove');

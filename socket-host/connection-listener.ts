@@ -20,6 +20,7 @@ interface Needs {
   mayAct(): boolean;
   /** Queues the task behind what the account is doing; it is left out when `live` is not the account's connection any more. */
   handle(live: () => LiveSession, where: string, task: () => Promise<void>): void;
+  linked(phoneNumber: string): Promise<void>;
   opened(live: LiveSession, phoneNumber: string): Promise<void>;
   closed(end: SessionEnd): Promise<void>;
 }
@@ -30,16 +31,7 @@ export function listenTo(live: () => LiveSession, needs: Needs): TransportListen
   const { tenantId } = record.hold;
   return {
     onLink: (link) => handle(live, 'link', () => links.offered(live().session, link)),
-    onLinked: ({ phoneNumber }) =>
-      handle(live, 'linked', async () => {
-        links.end();
-        await record.save({
-          phoneNumber,
-          ...record.linked(phoneNumber),
-          link: undefined,
-          pairingFor: undefined,
-        });
-      }),
+    onLinked: ({ phoneNumber }) => handle(live, 'linked', () => needs.linked(phoneNumber)),
     onOpen: ({ phoneNumber }) => handle(live, 'open', () => needs.opened(live(), phoneNumber)),
     onDrained: () => live().drained(),
     onReceipt: (receipt) => {

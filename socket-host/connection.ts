@@ -38,6 +38,11 @@ export class Connection {
     return this.lastStore?.head ?? this.needs.authHead;
   }
 
+  /** The number of the linked phone, from the opened keys; undefined where there is none. */
+  get linkedNumber(): string | undefined {
+    return this.transport?.linkedNumber();
+  }
+
   async keys(): Promise<AuthStore> {
     if (this.store !== undefined) return this.store;
     const { parts, hold, account, fenced } = this.needs;

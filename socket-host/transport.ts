@@ -9,6 +9,8 @@ import type { AuthStore } from './auth/store.ts';
 export interface Transport {
   /** Starts connecting at once; what happens is told through `listener`. Never throws for network reasons: those close the session. */
   open(listener: TransportListener): TransportSession;
+  /** The number of the phone that is linked, by its keys; undefined where none is. Asks nobody. */
+  linkedNumber(): string | undefined;
 }
 
 export interface TransportListener {

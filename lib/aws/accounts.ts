@@ -1,4 +1,4 @@
-import type { Account, AccountHot, Desired } from '../domain/account.ts';
+import { type Account, type AccountHot, type Desired, pacedFrom } from '../domain/account.ts';
 import { PacelineError } from '../domain/errors.ts';
 import type { Lane } from '../domain/message.ts';
 import { initialPace } from '../domain/pacing.ts';
@@ -259,6 +259,59 @@ function indexWrite(tenantId: string, id: string, wantsHost: boolean, rests: boo
     values: { ':unowned': finder.unowned, ':ixs': indexValue(tenantId, id) },
   };
 }
+
+/**
+ * The tenant takes the number of the linked phone for the account's: a host connects it, where that is desired. Throws ILLEGAL_STATE
+ * where no number waits for this, or the device is being logged out.
+ */
+export async function confirmNumber(deps: Deps, origin: Origin, pair: AccountPair): Promise<AccountPair> {
+  const { account } = pair;
+  const { id, tenantId, desired, linkedNumber } = account;
+  if (linkedNumber === undefined || desired === 'logged_out') throw nothingToConfirm();
+  const connects = desired === 'connected';
+  const sets: Item = {
+    phoneNumber: linkedNumber,
+    ...pacedFrom(account, linkedNumber, origin.at),
+    asked: origin.at,
+    status: connects ? 'connecting' : 'disconnected',
+    statusSince: origin.at,
+    ...(connects ? {} : { statusReason: 'by_request', statusAsked: origin.at }),
+  };
+  const fields = Object.entries(sets);
+  try {
+    await deps.table.transact([
+      {
+        update: `SET ${fields.map(([name]) => `#${name} = :${name}`).join(', ')} REMOVE linkedNumber${connects ? ', statusReason' : ''}`,
+        key: keys.account(tenantId, id),
+        // Clauses: it is there and has not been deleted; this very number waits; the tenant has asked for nothing else since it was read.
+        condition:
+          'attribute_exists(pk) AND attribute_not_exists(deletedAt) AND linkedNumber = :waiting AND #desired = :desired',
+        names: { '#desired': 'desired', ...Object.fromEntries(fields.map(([name]) => [`#${name}`, name])) },
+        values: {
+          ':waiting': linkedNumber,
+          ':desired': desired,
+          ...Object.fromEntries(fields.map(([name, value]) => [`:${name}`, value])),
+        },
+      },
+      indexWrite(tenantId, id, connects, false),
+      auditWrite(origin, { action: 'account.number_confirmed', target: id }, deps.randomBytes),
+    ]);
+  } catch (error) {
+    if (error instanceof ConditionFailed) throw nothingToConfirm();
+    throw error;
+  }
+  // An owner that cannot be told is about to give the account up, and sees at its release that something was asked.
+  await wakeAccount(deps, tenantId, id);
+  const now = await readAccount(deps.table, tenantId, id);
+  if (now === undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
+  return now;
+}
+
+const nothingToConfirm = () =>
+  new PacelineError(
+    'ILLEGAL_STATE',
+    'No number waits to be confirmed; this is for an account whose statusReason is number_changed.',
+  );
 
 /**
  * From here on the account answers 404. Its unfinished contracts fail with a reason; the device is logged out by a host, then the feed's

@@ -165,6 +165,7 @@ export type StatusPatch = Partial<
     | 'restrictedUntil'
     | 'replacedAt'
     | 'phoneNumber'
+    | 'linkedNumber'
     | 'linkedAt'
     | 'pacedSince'
     | 'pacedFor'

@@ -1,5 +1,6 @@
 import type { Lane } from './message.ts';
 import type { PaceState, PacingPolicy } from './pacing.ts';
+import { isSameNumber } from './person.ts';
 
 export const accountStatuses = [
   'created',
@@ -28,7 +29,10 @@ export interface Account {
   id: string;
   tenantId: string;
   name: string;
+  /** The number the tenant gave, linked first, or confirmed last. */
   phoneNumber?: string;
+  /** The number of the linked phone, while it is not the account's own and the tenant has not confirmed it. Until then nothing is sent. */
+  linkedNumber?: string;
   priority: number;
   weight: number;
   desired: Desired;
@@ -94,15 +98,22 @@ export interface AccountHot {
  * lane. A lost line and a first link are no such cases: they are over within seconds or minutes.
  */
 export function isHalted(
-  account: Pick<Account, 'desired' | 'status' | 'statusReason' | 'restrictedUntil' | 'deletedAt'>,
+  account: Pick<Account, 'desired' | 'status' | 'statusReason' | 'restrictedUntil' | 'deletedAt' | 'linkedNumber'>,
   nowMs: number,
 ): boolean {
   if (account.deletedAt !== undefined || account.desired !== 'connected') return true;
+  if (account.linkedNumber !== undefined) return true;
   return nowMs < (account.restrictedUntil ?? 0) || waitsForUser(account);
 }
 
-/** Pure: whether no host may connect the account: its status waits for its tenant, who has not asked for a connection since. */
-export function hasStopped(account: Pick<Account, 'status' | 'statusReason' | 'asked' | 'statusAsked'>): boolean {
+/**
+ * Pure: whether no host may connect the account: its status waits for its tenant, who has not asked for a connection since. An account
+ * that was linked with another number connects only to be logged out, whatever was asked, until that number is confirmed.
+ */
+export function hasStopped(
+  account: Pick<Account, 'status' | 'statusReason' | 'asked' | 'statusAsked' | 'linkedNumber' | 'desired'>,
+): boolean {
+  if (account.linkedNumber !== undefined) return account.desired !== 'logged_out';
   return waitsForUser(account) && account.asked === account.statusAsked;
 }
 
@@ -113,7 +124,7 @@ function waitsForUser({ status, statusReason }: Pick<Account, 'status' | 'status
     case 'failed':
       return true;
     case 'disconnected':
-      return statusReason === 'link_timeout';
+      return statusReason === 'link_timeout' || statusReason === 'number_changed';
     case 'restricted':
     case 'created':
     case 'connecting':
@@ -123,4 +134,20 @@ function waitsForUser({ status, statusReason }: Pick<Account, 'status' | 'status
     default:
       return status satisfies never;
   }
+}
+
+/** Pure: whether a phone with this number (digits) is another one than the account's; any spelling of the account's own number is not. */
+export function isOtherNumber(account: Pick<Account, 'phoneNumber' | 'pacedFor'>, phoneNumber: string): boolean {
+  const own = account.phoneNumber ?? account.pacedFor;
+  return own !== undefined && !isSameNumber(own, phoneNumber);
+}
+
+/** Pure: what the warm-up notes when the account begins to send from this number: another one than before starts it anew. */
+export function pacedFrom(
+  account: Pick<Account, 'pacedFor'>,
+  phoneNumber: string,
+  nowMs: number,
+): Pick<Account, 'pacedSince' | 'pacedFor'> {
+  const goesOn = account.pacedFor !== undefined && isSameNumber(account.pacedFor, phoneNumber);
+  return goesOn ? {} : { pacedSince: nowMs, pacedFor: phoneNumber };
 }

@@ -1,3 +1,4 @@
+import { type AuthenticationCreds, jidDecode } from '@whiskeysockets/baileys';
 import type { AuthStore } from '../auth/store.ts';
 import type { Transport } from '../transport.ts';
 import type { SharedCaches } from './caches.ts';
@@ -37,6 +38,11 @@ export function baileysTransport(options: BaileysTransportOptions): Transport {
       const session = new BaileysSession({ ...options, version }, caches, listener);
       session.start();
       return session;
+    },
+    linkedNumber() {
+      if (!store.registered()) return undefined;
+      const { me } = store.creds() as AuthenticationCreds;
+      return jidDecode(me?.id)?.user;
     },
   };
 }

@@ -77,6 +77,7 @@ describe('/openapi.json', () => {
       'PATCH /v1/admin/tenants/{id}',
       'PATCH /v1/webhooks/{id}',
       'POST /v1/accounts',
+      'POST /v1/accounts/{id}/confirm-number',
       'POST /v1/accounts/{id}/connect',
       'POST /v1/accounts/{id}/disconnect',
       'POST /v1/accounts/{id}/logout',

@@ -114,6 +114,65 @@ describe('the pairing code', () => {
   });
 });
 
+describe('the number of another phone', () => {
+  const confirm = (id: string) => api.call('POST', `/v1/accounts/${id}/confirm-number`);
+  /** As a host leaves it. */
+  async function halted(desired: string): Promise<string> {
+    const id = await api.account({ phoneNumber: '+7 999 000-00-01' }, { connected: true });
+    await api.deps.table.update(keys.account(tenantA, id), {
+      update: 'SET #s = :s, statusReason = :r, linkedNumber = :n, desired = :d',
+      names: { '#s': 'status' },
+      values: { ':s': 'disconnected', ':r': 'number_changed', ':n': '79990000002', ':d': desired },
+    });
+    return id;
+  }
+
+  it('is shown, and taken when the tenant confirms it', async () => {
+    const id = await halted('connected');
+    const shown = { status: 'disconnected', statusReason: 'number_changed', phoneNumber: '79990000001' };
+    expect((await api.call('GET', `/v1/accounts/${id}`)).json).toMatchObject({ ...shown, linkedNumber: '79990000002' });
+    const asked = await api.call('POST', `/v1/accounts/${id}/connect`);
+    expect([asked.status, asked.json]).toMatchObject([202, shown]);
+    expect((await api.call('GET', `/v1/accounts/${id}/qr`)).json.detail).toBe(
+      'The account is linked with a phone of another number; POST /v1/accounts/:id/confirm-number goes on with that number, POST /v1/accounts/:id/logout unlinks it.',
+    );
+    const patched = await api.call('PATCH', `/v1/accounts/${id}`, { phoneNumber: '79990000002' });
+    expect([patched.status, patched.json.code]).toEqual([409, 'ILLEGAL_STATE']);
+    const answer = await confirm(id);
+    expect([answer.status, answer.json]).toMatchObject([
+      200,
+      {
+        phoneNumber: '79990000002',
+        linkedNumber: null,
+        desired: 'connected',
+        status: 'connecting',
+        statusReason: null,
+      },
+    ]);
+    expect((await readAccount(api.deps.table, tenantA, id))?.hot.ix).toBe('unowned');
+    const again = await confirm(id);
+    expect([again.status, again.json.code]).toEqual([409, 'ILLEGAL_STATE']);
+    const audit = (await api.call('GET', '/v1/audit')).json.items;
+    expect(audit.filter((entry) => entry.action === 'account.number_confirmed')).toMatchObject([{ target: id }]);
+  });
+
+  it('leaves an account disconnected that its tenant has disconnected', async () => {
+    const { status, json } = await confirm(await halted('disconnected'));
+    expect([status, json]).toMatchObject([
+      200,
+      { phoneNumber: '79990000002', status: 'disconnected', statusReason: 'by_request' },
+    ]);
+  });
+
+  it('is not confirmed while the device is logged out, for an account that has none, nor by a key that only sends', async () => {
+    expect((await confirm(await halted('logged_out'))).json.code).toBe('ILLEGAL_STATE');
+    expect((await confirm(await api.account())).json.code).toBe('ILLEGAL_STATE');
+    const key = await api.makeKey(['read', 'send'], tenantA);
+    const id = await halted('connected');
+    expect((await api.call('POST', `/v1/accounts/${id}/confirm-number`, undefined, { key })).status).toBe(403);
+  });
+});
+
 describe('logout', () => {
   it('is done at once where no device is linked, and left to a host where one is', async () => {
     const fresh = await api.account();

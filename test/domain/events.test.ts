@@ -204,6 +204,9 @@ describe('accounts', () => {
     const unlinked = account('disconnected', { statusReason: 'link_timeout' });
     const resting = account('disconnected', { statusReason: 'by_request' });
     expect(told(account('awaiting_link'), unlinked)).toEqual(['account.disconnected']);
+    const otherNumber = account('disconnected', { statusReason: 'number_changed', linkedNumber: '79990000002' });
+    expect(told(account('awaiting_link'), otherNumber)).toEqual(['account.disconnected']);
+    expect(told(otherNumber, account('connecting'))).toEqual([]);
     expect(told(account('connecting'), resting)).toEqual(['account.disconnected']);
     expect(told(resting, resting)).toEqual([]);
   });

@@ -37,6 +37,10 @@ describe('an account that cannot send', () => {
     ['failed', () => ({ status: 'failed', statusReason: 'client_outdated' })],
     ['restricted', () => ({ status: 'restricted', restrictedUntil: untilLater() })],
     ['not linked in time', () => ({ status: 'disconnected', statusReason: 'link_timeout' })],
+    [
+      'linked with another number',
+      () => ({ status: 'disconnected', statusReason: 'number_changed', linkedNumber: '1' }),
+    ],
     ['disconnected by its tenant', () => ({ status: 'disconnected', desired: 'disconnected' })],
     ['still connected, but about to be logged out', () => ({ desired: 'logged_out' })],
   ])('because it is %s gets its messages back and no new ones', async (_, state) => {

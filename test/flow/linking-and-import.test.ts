@@ -57,6 +57,33 @@ describe('linking and importing on the whole stack', () => {
     expect(await world.totals()).toMatchObject({ usedCounters: 0, undecryptable: 0 });
   }, 60_000);
 
+  it('sends nothing from a phone of another number until that is confirmed', async () => {
+    const [number, other] = ['12025550193', '12025550194'];
+    const id = await world.linked(number);
+    await world.api('POST', `/v1/accounts/${id}/logout`);
+    await reaches(id, 'logged_out');
+    const contract = await world.contract(id, [{ phoneNumber: '12015550178', message: 'From either number' }]);
+    await world.simulator('POST', '/phones', { number: other });
+    await world.api('POST', `/v1/accounts/${id}/connect`);
+    const { code } = await until('a QR code', () =>
+      world.api<{ code: string }>('GET', `/v1/accounts/${id}/qr`).catch(() => undefined),
+    );
+    await world.simulator('POST', `/phones/${other}/scan`, { code });
+    expect(await reaches(id, 'disconnected')).toMatchObject({
+      statusReason: 'number_changed',
+      phoneNumber: number,
+      linkedNumber: other,
+    });
+    expect(await world.read(contract.id)).toMatchObject({
+      status: 'IN_PROGRESS',
+      reason: expect.stringContaining('number_changed'),
+    });
+    const confirmed = await world.api<Account>('POST', `/v1/accounts/${id}/confirm-number`);
+    expect(confirmed).toMatchObject({ phoneNumber: other, linkedNumber: null });
+    expect(await world.ended(contract.id)).toMatchObject({ status: 'COMPLETED' });
+    expect(await world.received('12015550178')).toMatchObject([{ from: other, text: 'From either number' }]);
+  }, 60_000);
+
   it('is logged out when the phone unlinks it, and shows the ban of a banned number', async () => {
     const id = await world.linked('12025550197');
     await world.simulator('POST', '/faults', { account: '12025550197', kind: 'ban' });

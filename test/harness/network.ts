@@ -33,6 +33,7 @@ export function fakeNetwork(clock: Clock) {
   const wire: Wire[] = [];
   const sessions = new Map<string, FakeSession>();
   const lids = new Map<string, string>();
+  const phones = new Map<string, string>();
   let answer: (message: { id: string; to: string }) => Answer = () => ({});
   let pingAnswer: (account: string) => PingAnswer = () => 5;
   let atOpen: ((session: FakeSession) => void) | undefined;
@@ -58,8 +59,8 @@ export function fakeNetwork(clock: Clock) {
         const end = refuse?.(account.id);
         if (end !== undefined) return this.end(end);
         if (this.closed) return;
-        if (account.linkedAt === undefined) return this.offer(1);
-        listener.onOpen({ phoneNumber: account.phoneNumber ?? '79990000001' });
+        if (account.linkedAt === undefined && !phones.has(account.id)) return this.offer(1);
+        listener.onOpen({ phoneNumber: phones.get(account.id) ?? account.phoneNumber ?? '79990000001' });
         atOpen?.(this);
         listener.onDrained();
       }, 1);
@@ -154,6 +155,7 @@ export function fakeNetwork(clock: Clock) {
         sessions.set(account.id, session);
         return session;
       },
+      linkedNumber: () => phones.get(account.id),
     }),
     refreshVersion: () => refresh(),
   };
@@ -161,6 +163,8 @@ export function fakeNetwork(clock: Clock) {
     wire,
     /** LIDs of numbers, as far as accounts know them. */
     lids,
+    /** Numbers of the phones that accounts are linked with, where the test says so. */
+    phones,
     sessions,
     transports,
     answerWith(next: typeof answer): void {

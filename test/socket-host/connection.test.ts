@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { deleteAccount, readAccount, setDesired } from '../../lib/aws/accounts.ts';
+import { confirmNumber, deleteAccount, readAccount, setDesired } from '../../lib/aws/accounts.ts';
 import { accountPk } from '../../lib/aws/keys.ts';
 import type { Account } from '../../lib/domain/account.ts';
 import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
@@ -270,4 +270,131 @@ describe('placement', () => {
       await gateway.stop();
     }
   }, 30_000);
+});
+
+describe('a phone with another number than the account', () => {
+  let gateway: Gateway;
+  beforeAll(async () => {
+    gateway = await startGateway(systemClock);
+    await gateway.host();
+  });
+  afterAll(() => gateway.stop());
+  beforeEach(() => gateway.answerWith(() => ({})));
+
+  const own = '79990000001';
+  const other = '79990000002';
+  const reaches = (id: string, wanted: Partial<Account>) =>
+    until(JSON.stringify(wanted), async () => {
+      const account = await gateway.readAccount(id);
+      const fits = Object.entries(wanted).every(([name, value]) => Reflect.get(account ?? {}, name) === value);
+      return fits ? account : undefined;
+    });
+  const released = (id: string) =>
+    until('released', async () => (await gateway.readHot(id))?.owner === undefined || undefined);
+  const pairOf = async (id: string) => {
+    const pair = await readAccount(gateway.deps.table, tenantId, id);
+    if (pair === undefined) throw new Error('no such account');
+    return pair;
+  };
+  const desire = async (id: string, desired: Account['desired']) =>
+    await setDesired(gateway.deps, gateway.origin(), await pairOf(id), desired);
+  const confirm = async (id: string) => await confirmNumber(gateway.deps, gateway.origin(), await pairOf(id));
+  const sentBy = (id: string) => gateway.wire.filter(({ account }) => account === id).length;
+
+  const unlinked = (settings: Partial<Account> = {}) =>
+    gateway.account({ linkedAt: undefined as never, phoneNumber: own, ...settings });
+
+  /** Somebody scans the code with this phone: credentials, then 515. */
+  async function scan(id: string, phoneNumber: string): Promise<void> {
+    await reaches(id, { status: 'awaiting_link' });
+    const session = gateway.sessions.get(id);
+    gateway.phones.set(id, phoneNumber);
+    session?.listener.onLinked({ phoneNumber });
+    session?.end({ code: 515, detail: 'restart required' });
+  }
+
+  it('halts the account, whatever the tenant desires, until the number is confirmed', async () => {
+    const account = await unlinked();
+    const contract = await gateway.contract(account, rowsTo(3));
+    await scan(account.id, other);
+    const halted = { status: 'disconnected', statusReason: 'number_changed', linkedNumber: other } as const;
+    await reaches(account.id, { ...halted, phoneNumber: own, pacedFor: own });
+    await released(account.id);
+    const session = gateway.sessions.get(account.id);
+    for (const desired of ['connected', 'disconnected', 'connected'] as const) {
+      await desire(account.id, desired);
+      await released(account.id);
+      await reaches(account.id, halted);
+    }
+    expect(gateway.sessions.get(account.id)).toBe(session);
+    await until('recalled', async () =>
+      (await gateway.messages(contract)).every(({ state }) => state === 'PENDING') ? true : undefined,
+    );
+    expect(sentBy(account.id)).toBe(0);
+    expect((await gateway.readContract(contract.id))?.status).toBe('IN_PROGRESS');
+
+    const confirmed = await confirm(account.id);
+    expect(confirmed.account).toMatchObject({ phoneNumber: other, pacedFor: other, desired: 'connected' });
+    expect(confirmed.account).not.toHaveProperty('linkedNumber');
+    await reaches(account.id, { status: 'connected', phoneNumber: other });
+    await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED');
+    expect(sentBy(account.id)).toBe(3);
+    await expect(confirm(account.id)).rejects.toThrow('ILLEGAL_STATE');
+  }, 20_000);
+
+  it('is unlinked by a logout, and the right one is linked then', async () => {
+    const account = await unlinked();
+    await scan(account.id, other);
+    await reaches(account.id, { statusReason: 'number_changed' });
+    await released(account.id);
+    await desire(account.id, 'logged_out');
+    const out = await reaches(account.id, { status: 'logged_out', statusReason: 'by_request' });
+    expect(out).not.toHaveProperty('linkedNumber');
+    gateway.phones.delete(account.id);
+    await desire(account.id, 'connected');
+    await scan(account.id, own);
+    const { pacedSince } = account;
+    await reaches(account.id, {
+      status: 'connected',
+      phoneNumber: own,
+      ...(pacedSince === undefined ? {} : { pacedSince }),
+    });
+  }, 20_000);
+
+  it('is found by its keys where the host died before it could say so, and never connects', async () => {
+    const account = await gateway.account({ linkedAt: undefined as never, phoneNumber: own, desired: 'disconnected' });
+    gateway.phones.set(account.id, other);
+    await desire(account.id, 'connected');
+    await reaches(account.id, { status: 'disconnected', statusReason: 'number_changed', linkedNumber: other });
+    expect(gateway.sessions.get(account.id)).toBeUndefined();
+  });
+
+  it('never gets what the first number had in hand', async () => {
+    const account = await gateway.account({ phoneNumber: own });
+    await reaches(account.id, { status: 'connected' });
+    gateway.answerWith(() => 'silence');
+    const contract = await gateway.contract(account, rowsTo(1, 50));
+    await until('on the wire', async () => sentBy(account.id) === 1);
+    gateway.phones.set(account.id, other);
+    gateway.sessions.get(account.id)?.end({ code: 428, detail: 'test' });
+    await reaches(account.id, { statusReason: 'number_changed' });
+    await released(account.id);
+    await confirm(account.id);
+    gateway.answerWith(() => ({}));
+    await reaches(account.id, { status: 'connected', phoneNumber: other });
+    await until('ended', async () => (await gateway.readContract(contract.id))?.status === 'FAILED');
+    expect((await gateway.messages(contract))[0]?.error?.code).toBe('OUTCOME_UNKNOWN');
+    expect(sentBy(account.id)).toBe(1);
+  }, 20_000);
+
+  it.each([
+    ['another spelling of the same number', '5548999120009', '554899120009'],
+    ['the first number of an account', undefined, '79990000003'],
+  ])('is not %s', async (_what, named, scanned) => {
+    const account = await unlinked({ phoneNumber: named as never, pacedFor: undefined as never });
+    await scan(account.id, scanned);
+    const now = await reaches(account.id, { status: 'connected' });
+    expect(now.phoneNumber).toBe(scanned);
+    expect(now).not.toHaveProperty('linkedNumber');
+  });
 });

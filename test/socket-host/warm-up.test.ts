@@ -10,6 +10,12 @@ type Session = NonNullable<ReturnType<Gateway['sessions']['get']>>;
 const dayMs = 24 * 3_600_000;
 const oldNumber = '79990000001';
 const newNumber = '79990000002';
+const neverLinked = {
+  linkedAt: undefined as never,
+  phoneNumber: undefined as never,
+  pacedSince: undefined as never,
+  pacedFor: undefined as never,
+};
 
 describe('the warm-up of a number', () => {
   let gateway: Gateway;
@@ -68,8 +74,7 @@ describe('the warm-up of a number', () => {
   it('begins with a link of which the host could only see, later, that it stands', async () => {
     const startedMs = Date.now();
     const account = await gateway.account({
-      linkedAt: undefined as never,
-      pacedSince: undefined as never,
+      ...neverLinked,
       createdAt: startedMs - 30 * dayMs,
     });
     const now = await opens(account.id, await offered(account.id), newNumber);
@@ -80,8 +85,7 @@ describe('the warm-up of a number', () => {
 
   it('holds from the first message on, whatever waited in the lanes and however old the account is', async () => {
     const account = await gateway.account({
-      linkedAt: undefined as never,
-      pacedSince: undefined as never,
+      ...neverLinked,
       createdAt: Date.now() - 30 * dayMs,
       useLimits: true,
       pacing: { gapMs: [0, 0], restEvery: null, perMinute: null, delayMs: [0, 0] },

@@ -2,10 +2,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createRoute, z } from '@hono/zod-openapi';
 import { accepts } from 'hono/accepts';
 import QRCode from 'qrcode';
-import { isLinked, readAccount, setDesired } from '../../../lib/aws/accounts.ts';
+import { confirmNumber, isLinked, readAccount, setDesired } from '../../../lib/aws/accounts.ts';
 import type { Account, AccountLink } from '../../../lib/domain/account.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { requiredSentence } from '../../../lib/domain/field-sentences.ts';
+import { accountView } from '../../../lib/domain/views/account.ts';
 import { type ApiScope, originOf, tenantOf } from '../context.ts';
 import { invalid } from '../field-errors.ts';
 import {
@@ -15,10 +16,12 @@ import {
   idParam,
   isoTime,
   jsonBody,
+  noBody,
   problems,
   secured,
   securedPost,
 } from '../openapi.ts';
+import { accountSchema } from '../schemas/account.ts';
 import { accountOf, checkedNumber } from './accounts.ts';
 
 const tags = ['Linking'];
@@ -152,7 +155,32 @@ export function accountLinkRoutes(app: Api, scope: ApiScope): void {
       );
     },
   );
+
+  app.openapi(
+    createRoute({
+      method: 'post',
+      path: '/v1/accounts/{id}/confirm-number',
+      tags,
+      summary: 'Go on with the number of the phone that was linked',
+      description:
+        'Ends statusReason number_changed: phoneNumber becomes linkedNumber, the account connects where that is desired, and its contracts go on ' +
+        'from the new number, whose warm-up begins.',
+      ...securedPost(scope, 'manage'),
+      request: { params: idParam, headers: idempotencyHeader, ...noBody },
+      responses: {
+        200: answer(accountSchema, 'The account with its new number'),
+        ...problems(400, 401, 403, 404, 409, 413, 422),
+      },
+    }),
+    async (c) => {
+      const pair = await confirmNumber(deps, originOf(c, deps), await accountOf(c, scope));
+      return c.json(accountView(pair, undefined), 200);
+    },
+  );
 }
+
+const confirmOrLogout =
+  'POST /v1/accounts/:id/confirm-number goes on with that number, POST /v1/accounts/:id/logout unlinks it';
 
 function codeView(link: AccountLink) {
   return { code: link.code, attempt: link.attempt, expiresAt: new Date(link.expiresAt).toISOString() };
@@ -171,6 +199,9 @@ function whyNoCode(account: Account): string {
   const connect = 'POST /v1/accounts/:id/connect starts';
   if (account.statusReason === 'link_timeout') {
     return `No code was used in time, so the account is ${account.status}; ${connect} a new series of codes.`;
+  }
+  if (account.linkedNumber !== undefined) {
+    return `The account is linked with a phone of another number; ${confirmOrLogout}.`;
   }
   switch (account.status) {
     case 'connected':

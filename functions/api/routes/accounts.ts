@@ -13,7 +13,7 @@ import {
   updateAccount,
 } from '../../../lib/aws/accounts.ts';
 import { readPlan } from '../../../lib/aws/tenants.ts';
-import { type Account, accountStatuses, type Desired } from '../../../lib/domain/account.ts';
+import { type Account, accountStatuses, type Desired, isOtherNumber } from '../../../lib/domain/account.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { normalisePhone } from '../../../lib/domain/phone.ts';
 import { accountView } from '../../../lib/domain/views/account.ts';
@@ -148,7 +148,7 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
       const { link, proxy: _proxy, phoneNumber: given, ...rest } = c.req.valid('json');
       const { account } = await accountOf(c, scope);
       const phoneNumber = checkedNumber(given, tenant.defaultCountry);
-      if (phoneNumber !== undefined && isLinked(account) && phoneNumber !== account.phoneNumber) {
+      if (phoneNumber !== undefined && isLinked(account) && isOtherNumber(account, phoneNumber)) {
         throw new PacelineError(
           'ILLEGAL_STATE',
           'A linked account keeps its phone number; log it out or make another.',

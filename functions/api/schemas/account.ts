@@ -94,6 +94,10 @@ export const accountSchema = z
     id: z.string().openapi({ example: 'acc_01KAFXQ8E4WZ8M7D9T2B6R3V5N' }),
     name: z.string(),
     phoneNumber: z.string().nullable(),
+    linkedNumber: z.string().nullable().openapi({
+      description:
+        'The number of the linked phone, while it is another one than phoneNumber and waits for POST /v1/accounts/:id/confirm-number.',
+    }),
     transport: z.literal('baileys'),
     status: z.enum(accountStatuses),
     statusReason: z.string().nullable(),

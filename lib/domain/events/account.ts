@@ -7,13 +7,23 @@ import type { EventType } from './types.ts';
  * What a tenant knows of an account's connection. Whoever was told `connected` is told when that ends, whatever comes in its place; tries
  * that fail while it is down anyway are nothing new.
  */
-type Standing = 'up' | 'down' | 'resting' | 'not_linked' | 'failed' | 'logged_out' | 'restricted' | 'banned';
+type Standing =
+  | 'up'
+  | 'down'
+  | 'resting'
+  | 'not_linked'
+  | 'other_number'
+  | 'failed'
+  | 'logged_out'
+  | 'restricted'
+  | 'banned';
 
 const standingEvents: Record<Standing, EventType> = {
   up: 'account.connected',
   down: 'account.disconnected',
   resting: 'account.disconnected',
   not_linked: 'account.disconnected',
+  other_number: 'account.disconnected',
   failed: 'account.disconnected',
   logged_out: 'account.logged_out',
   restricted: 'account.restricted',
@@ -30,6 +40,7 @@ function standingOf({ status, statusReason }: { status: AccountStatus; statusRea
       return 'down';
     case 'disconnected':
       if (statusReason === 'by_request') return 'resting';
+      if (statusReason === 'number_changed') return 'other_number';
       return statusReason === 'link_timeout' ? 'not_linked' : 'down';
     case 'failed':
     case 'logged_out':

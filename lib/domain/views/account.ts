@@ -7,6 +7,7 @@ export interface AccountView {
   id: string;
   name: string;
   phoneNumber: string | null;
+  linkedNumber: string | null;
   transport: 'baileys';
   status: AccountStatus;
   statusReason: string | null;
@@ -44,6 +45,7 @@ export function accountView(
     id: account.id,
     name: account.name,
     phoneNumber: account.phoneNumber ?? null,
+    linkedNumber: account.linkedNumber ?? null,
     transport: 'baileys',
     status: account.status,
     statusReason: account.statusReason ?? null,

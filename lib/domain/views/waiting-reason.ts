@@ -59,6 +59,12 @@ function disconnected(account: Account): string {
   if (account.statusReason === 'link_timeout') {
     return `Waiting: the account was not linked in time; ${connectCall} starts a new series of codes.`;
   }
+  if (account.statusReason === 'number_changed') {
+    return (
+      'Waiting: the account was linked with a phone of another number (number_changed); POST /v1/accounts/:id/confirm-number goes on with ' +
+      'that number, POST /v1/accounts/:id/logout unlinks it.'
+    );
+  }
   return account.desired === 'connected'
     ? `Waiting: the account is disconnected${because(account)} and connects again by itself.`
     : resting(account);
