@@ -1,6 +1,7 @@
 import { confirmationsGone, planConfirmation, readConfirmations } from '../lib/aws/confirmations.ts';
 import type { Hold } from '../lib/aws/ownership.ts';
 import { extendSuppression, listedAmong, planRelease, planSuppression } from '../lib/aws/suppressions.ts';
+import { derivedMessageId } from '../lib/domain/ids.ts';
 import { type InboundMessage, personOf } from '../lib/domain/inbound.ts';
 import { confirmationIn, type OptWord, optWordOf } from '../lib/domain/opt-out.ts';
 import { spellingsOf } from '../lib/domain/person.ts';
@@ -80,7 +81,11 @@ export class OptOuts {
     const { phoneNumber } = person;
     const said =
       isNew && phoneNumber !== undefined && this.confirms()
-        ? planConfirmation(hold, { inboundId: message.id, to: phoneNumber, text: confirmationIn(word.language) }, nowMs)
+        ? planConfirmation(
+            hold,
+            { id: derivedMessageId(deps.nonce()), to: phoneNumber, text: confirmationIn(word.language) },
+            nowMs,
+          )
         : undefined;
     return {
       writes: [...writes, ...(said?.writes ?? [])],

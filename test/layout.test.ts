@@ -95,6 +95,16 @@ describe('the layers', () => {
   });
 });
 
+describe('ids of messages', () => {
+  it('derive from contracts by rowMessageId alone: its key keeps outsiders from computing them', () => {
+    const calls = ['lib', 'functions', 'socket-host']
+      .flatMap(sources)
+      .filter((file) => /\bmessageId\(/.test(readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')))
+      .map((file) => relative(root, file));
+    expect(calls).toEqual(['lib/domain/ids.ts', 'lib/domain/row-message.ts']);
+  });
+});
+
 describe('cuts', () => {
   /**
    * What `.slice(` and `.substring(` are applied to, by file: lists, and text of our own whose characters are known (ids, digits, keys).

@@ -9,8 +9,8 @@ import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/outcome-unknown
 import { ConditionFailed, type Item } from '../../lib/aws/table.ts';
 import type { Account, AccountHot } from '../../lib/domain/account.ts';
 import { type Contract, inFlightOf } from '../../lib/domain/contract.ts';
-import { messageId } from '../../lib/domain/ids.ts';
 import { type Lane, lanes, type Message } from '../../lib/domain/message.ts';
+import { rowMessageId } from '../../lib/domain/row-message.ts';
 import type { Broken } from './broken.ts';
 import { finishOpenRows } from './open-rows.ts';
 
@@ -114,7 +114,7 @@ async function walkContract(
 /** Those of the step's rows that are QUEUED. */
 async function queuedOf(deps: Deps, account: Account, contract: Contract, from: number): Promise<Message[]> {
   const count = Math.min(stepRows, contract.nextRow - from);
-  const ids = Array.from({ length: count }, (_, i) => messageId(contract.id, from + i));
+  const ids = Array.from({ length: count }, (_, i) => rowMessageId(contract, from + i));
   const items = await deps.table.getMany<Item>(ids.map((id) => keys.message(contract.tenantId, id)));
   const messages = items.flatMap((item) => (item === undefined ? [] : [toMessage(item)]));
   for (const message of messages) {

@@ -1,4 +1,3 @@
-import { derivedMessageId } from '../domain/ids.ts';
 import { lidForm } from '../domain/person.ts';
 import { keys } from './keys.ts';
 import type { AccountRefs } from './ownership.ts';
@@ -21,14 +20,12 @@ const itemLifeSec = 24 * 3600;
 /** As long as other texts: a device may ask for it again. */
 const textLifeSec = 15 * 24 * 3600;
 
-/** A confirmation and the writes that make it durable, for the transaction that stores the opt-out. */
+/** A confirmation and the writes that make it durable, for the transaction that stores the opt-out. `id`: a message id that no outsider can compute. */
 export function planConfirmation(
   refs: AccountRefs,
-  about: { inboundId: string; to: string; text: string },
+  { id, to, text }: { id: string; to: string; text: string },
   nowMs: number,
 ): { confirmation: Confirmation; writes: Write[] } {
-  const { inboundId, to, text } = about;
-  const id = derivedMessageId(`opt-out#${refs.accountId}#${inboundId}`);
   const confirmation: Confirmation = { id, to, text, tries: 0, at: nowMs };
   const nowSec = Math.floor(nowMs / 1000);
   return {

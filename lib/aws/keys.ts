@@ -4,6 +4,7 @@ import type { Lane } from '../domain/message.ts';
  * Every key of the one table, by item type (docs/architecture.md has the same list with the attributes). Access patterns:
  *
  *   api request        keyHash -> tenant                                   two reads by key
+ *   new contract       tenantSecret                                        read by key
  *   account page       everything with pk accountPk: account, hot, running one query
  *   tenant's accounts  accountRef by tenant, newest first, then both items one query + batch reads
  *   tenant's contracts contract by tenant, newest first                    one query
@@ -34,6 +35,7 @@ export const contractPk = (tenantId: string, contractId: string): string => `T#$
 
 export const keys = {
   tenant: (t: string): Key => ({ pk: tenantPk(t), sk: 'T' }),
+  tenantSecret: (t: string): Key => ({ pk: tenantPk(t), sk: 'SECRET' }),
   tenantRef: (t: string): Key => ({ pk: 'TENANTS', sk: t }),
   plan: (plan: string): Key => ({ pk: 'PLANS', sk: plan }),
   apiKey: (t: string, keyId: string): Key => ({ pk: tenantPk(t), sk: `K#${keyId}` }),

@@ -4,7 +4,7 @@ import type { ObjectStore } from './objects.ts';
 
 /**
  * Keeps a record nobody can deal with, both images in it, below `parked/<yyyy-mm-dd>/`; answers its key. Parking it again overwrites it. The
- * object is a batch of one: given to the function as it is, it is tried again (docs/runbook.md, events).
+ * object is a batch of one: given to the function as it is, it is tried again (docs/runbook.md, events). Secrets are left out: no event tells them.
  */
 export async function parkRecord(
   objects: Pick<ObjectStore, 'put'>,
@@ -15,7 +15,23 @@ export async function parkRecord(
   const name = SequenceNumber ?? createHash('sha256').update(JSON.stringify(record)).digest('hex');
   const key = `parked/${new Date(atSec * 1000).toISOString().slice(0, 10)}/${name}.json`;
   const why = reason instanceof Error ? `${reason.name}: ${reason.message}` : String(reason);
-  const body = JSON.stringify({ Records: [record], reason: why });
+  const body = JSON.stringify({ Records: [withoutSecrets(record)], reason: why });
   await objects.put(key, new TextEncoder().encode(body), 'application/json');
   return key;
+}
+
+/** Attributes of contracts and endpoints that stay in the table. */
+const secretAttributes = new Set(['idKey', 'secrets']);
+
+function withoutSecrets(record: StreamRecord): StreamRecord {
+  if (record.dynamodb === undefined) return record;
+  const dynamodb = { ...record.dynamodb };
+  for (const name of ['OldImage', 'NewImage'] as const) {
+    const image = dynamodb[name];
+    if (image === undefined) continue;
+    dynamodb[name] = Object.fromEntries(
+      Object.entries(image).filter(([attribute]) => !secretAttributes.has(attribute)),
+    );
+  }
+  return { ...record, dynamodb };
 }

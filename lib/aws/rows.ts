@@ -1,7 +1,6 @@
 import { type Contract, isFinished, type PageRow } from '../domain/contract.ts';
-import { messageId } from '../domain/ids.ts';
 import { type Message, optedOut } from '../domain/message.ts';
-import { messageOfRow } from '../domain/row-message.ts';
+import { messageOfRow, rowMessageId } from '../domain/row-message.ts';
 import type { Deps } from './deps.ts';
 import { rowsOf } from './feed-rows.ts';
 import { keys } from './keys.ts';
@@ -35,7 +34,7 @@ export async function readRows(
   const mayHaveItem = (row: number): boolean => row < contract.nextRow || contract.atOnce > 0;
   const asked = numbers.filter(mayHaveItem);
   const items = await deps.table.getMany<Item>(
-    asked.map((row) => keys.message(contract.tenantId, messageId(contract.id, row))),
+    asked.map((row) => keys.message(contract.tenantId, rowMessageId(contract, row))),
     options,
   );
   const found = new Map<number, Message>();

@@ -125,6 +125,7 @@ export async function deleteTenant(deps: Writer, origin: Origin, id: string): Pr
         values: { ':none': 0 },
       },
       { delete: keys.tenantRef(id) },
+      { delete: keys.tenantSecret(id) },
       ...planWrites(tenant.planId, undefined),
       auditWrite(origin, { action: 'tenant.deleted', target: id, changes: { name: tenant.name } }, deps.randomBytes),
     ]);

@@ -52,6 +52,8 @@ export interface ContractImport {
 /** Times are epoch milliseconds. */
 export interface Contract {
   id: string;
+  /** What the ids of its messages derive from (`contractIdKey`). A secret: no answer, event or log shows it. Old contracts have none. */
+  idKey?: string;
   tenantId: string;
   name: string;
   accountIds: string[];

@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, createHmac } from 'node:crypto';
 
 export type IdPrefix = 'acc' | 'con' | 'ten' | 'key' | 'pln' | 'aud' | 'hst' | 'imp' | 'inb' | 'req' | 'whk' | 'dlv';
 
@@ -60,12 +60,23 @@ function base32(bytes: Uint8Array): string {
 const messageIdForm = /^msg_[0-9A-F]{18}$/;
 const whatsappIdForm = /^3EB0[0-9A-F]{18}$/;
 
-/** `msg_` and 18 upper-case hex digits: the first nine bytes of sha256(`contractId#row`); rows count from 0. */
-export function messageId(contractId: string, row: number): string {
-  return derivedMessageId(`${contractId}#${row}`);
+/**
+ * `msg_` and 18 upper-case hex digits: the first nine bytes of sha256(`idKey#row`); rows count from 0. For a row of a contract call
+ * `rowMessageId` (row-message.ts), which knows the contract's key.
+ */
+export function messageId(idKey: string, row: number): string {
+  return derivedMessageId(`${idKey}#${row}`);
 }
 
-/** The same of any other thing that a message is sent for once. */
+/**
+ * What the ids of a contract's messages derive from: HMAC-SHA256 of the contract's id under its tenant's secret, 64 hex digits. A person who
+ * has seen the contract's id cannot compute the ids under which WhatsApp knows its messages.
+ */
+export function contractIdKey(tenantSecret: Uint8Array, contractId: string): string {
+  return createHmac('sha256', tenantSecret).update(contractId).digest('hex');
+}
+
+/** A message id that derives from `thing`. Outsiders must not know `thing`: with the id they could ask a device for the message again. */
 export function derivedMessageId(thing: string): string {
   const digest = createHash('sha256').update(thing).digest('hex');
   return `msg_${digest.slice(0, 18).toUpperCase()}`;

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
+import { tenantSecret } from '../../lib/aws/tenant-secret.ts';
 import { type Api, startApi, tenantA, tenantB } from './api.ts';
 
 let api: Api;
@@ -55,6 +56,21 @@ describe('tenants', () => {
     await api.call('DELETE', `/v1/accounts/${account.json.id}`, undefined, { key });
     expect((await admin('DELETE', `/v1/admin/tenants/${id}`)).status).toBe(204);
     expect((await api.call('GET', '/v1/accounts', undefined, { key })).status).toBe(401);
+  });
+
+  it('have one secret each, made at its first use, shown nowhere, and gone with them', async () => {
+    const made = await admin('POST', '/v1/admin/tenants', { name: 'Secretive' });
+    const { id } = made.json;
+    // Two calls race; each would make another secret.
+    let fill = 1;
+    const racing = { table: api.deps.table, randomBytes: (n: number) => new Uint8Array(n).fill(fill++) };
+    const [one, two] = await Promise.all([tenantSecret(racing, id), tenantSecret(racing, id)]);
+    expect(Buffer.from(one).toString('hex')).toMatch(/^(01){32}$|^(02){32}$/);
+    expect(Buffer.from(two)).toEqual(Buffer.from(one));
+    expect(Buffer.from(await tenantSecret(racing, id))).toEqual(Buffer.from(one));
+    expect((await admin('GET', `/v1/admin/tenants/${id}`)).json).toEqual(made.json);
+    expect((await admin('DELETE', `/v1/admin/tenants/${id}`)).status).toBe(204);
+    expect(await api.deps.table.get(keys.tenantSecret(id))).toBeUndefined();
   });
 
   it.each([

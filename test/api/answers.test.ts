@@ -9,9 +9,8 @@ import { closeBatch, storeInbound } from '../../lib/aws/inbound.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import type { Item } from '../../lib/aws/table.ts';
 import { eventsOf, type PacelineEvent } from '../../lib/domain/events.ts';
-import { messageId } from '../../lib/domain/ids.ts';
 import type { InboundContent } from '../../lib/domain/inbound.ts';
-import { type Api, startApi, tenantA } from './api.ts';
+import { type Api, rowId, startApi, tenantA } from './api.ts';
 
 type Json = Record<string, unknown>;
 
@@ -104,7 +103,7 @@ async function webhook(): Promise<void> {
 
 /** The contract's first message and its text, as the feed makes them. */
 async function fedMessage(): Promise<{ pk: string; sk: string }> {
-  const id = messageId(contractId, 0);
+  const id = rowId(contractId, 0);
   const key = keys.message(tenantA, id);
   const nowMs = Date.now();
   const of = { id, tenantId: tenantA, accountId, contractId, row: 0, to: '79991000000', lane: 'bulk' };
@@ -167,7 +166,7 @@ describe('every GET answers what the document says, and no field more', () => {
       ['/v1/contracts/{id}/stats', '', at(contractId)],
       ['/v1/contracts/{id}/stats', '?list=failed', at(contractId)],
       ['/v1/messages', '', {}],
-      ['/v1/messages/{id}', '', at(messageId(contractId, 0))],
+      ['/v1/messages/{id}', '', at(rowId(contractId, 0))],
       ['/v1/queues/status', '', {}],
       ['/v1/api-keys', '', {}],
       ['/v1/api-keys/{id}', '', at(keyId)],

@@ -4,12 +4,19 @@ import { ensureKey, newSecret, type Scope } from '../../lib/aws/api-keys.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { ensureTenant } from '../../lib/aws/tenants.ts';
+import { contractIdKey, messageId } from '../../lib/domain/ids.ts';
 import { createEgress } from '../../lib/runtime/egress/egress.ts';
 import { countNothing } from '../../lib/runtime/metrics.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
 
 export const tenantA = 'ten_0000000000000000000000000A';
 export const tenantB = 'ten_0000000000000000000000000B';
+
+/** Tenant A's secret, put before the first call, so that tests can derive ids. */
+const secretA = new Uint8Array(32).fill(7);
+
+/** The id of the message of a row of one of tenant A's contracts. */
+export const rowId = (contractId: string, row: number): string => messageId(contractIdKey(secretA, contractId), row);
 
 export interface Answer {
   status: number;
@@ -57,6 +64,7 @@ export async function startApi(overrides: Partial<Deps> = {}) {
     count: countNothing,
   });
   await ensureTenant(deps, tenantA, { name: 'A' });
+  await deps.table.put({ ...keys.tenantSecret(tenantA), type: 'tenantSecret', secret: secretA });
   await ensureTenant(deps, tenantB, { name: 'B', defaultCountry: 'DE' });
   const makeKey = async (scopes: Scope[], tenantId?: string): Promise<string> => {
     const secret = newSecret(tenantId === undefined, (n) => randomBytes(n));

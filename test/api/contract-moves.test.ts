@@ -2,9 +2,8 @@ import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
 import type { Contract } from '../../lib/domain/contract.ts';
-import { messageId } from '../../lib/domain/ids.ts';
 import type { Message } from '../../lib/domain/message.ts';
-import { type Api, startApi, tenantA } from './api.ts';
+import { type Api, rowId, startApi, tenantA } from './api.ts';
 
 let api: Api;
 let accountId: string;
@@ -34,9 +33,9 @@ async function finish(id: string): Promise<void> {
   await api.deps.table.writeMany(
     outcomes.map((outcome, row) => ({
       put: {
-        ...keys.message(tenantA, messageId(id, row)),
+        ...keys.message(tenantA, rowId(id, row)),
         type: 'message',
-        id: messageId(id, row),
+        id: rowId(id, row),
         tenantId: tenantA,
         accountId,
         contractId: id,
@@ -143,13 +142,13 @@ describe('after the end', () => {
     expect(stats.json.failedPhoneNumbers).toEqual([
       { phoneNumber: '79991000002', errorCode: 'OUTCOME_UNKNOWN', errorMessage: 'Nobody knows.', attempts: 0 },
     ]);
-    expect((await api.call('GET', `/v1/messages/${messageId(id, 1)}`)).json.status).toBe('PENDING');
+    expect((await api.call('GET', `/v1/messages/${rowId(id, 1)}`)).json.status).toBe('PENDING');
   });
 
   it('retry-failed with nothing to retry is 409 and leaves a finished contract finished', async () => {
     const id = await contract();
     await finish(id);
-    await api.deps.table.update(keys.message(tenantA, messageId(id, 1)), {
+    await api.deps.table.update(keys.message(tenantA, rowId(id, 1)), {
       update: 'SET #e.code = :code',
       names: { '#e': 'error' },
       values: { ':code': 'INVALID_NUMBER' },
@@ -196,7 +195,7 @@ describe('after the end', () => {
     }
     expect((await api.call('DELETE', `/v1/contracts/${id}`)).status).toBe(404);
     expect((await api.call('POST', `/v1/contracts/${id}/start`)).status).toBe(404);
-    expect((await api.call('GET', `/v1/messages/${messageId(id, 0)}`)).status).toBe(404);
+    expect((await api.call('GET', `/v1/messages/${rowId(id, 0)}`)).status).toBe(404);
     const list = await api.call('GET', '/v1/contracts?limit=100');
     expect(list.json.items.map((item) => item.id)).not.toContain(id);
     expect(await api.deps.table.get(keys.running(tenantA, accountId, id))).toBeUndefined();

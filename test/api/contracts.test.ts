@@ -1,6 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
-import { type Api, startApi, tenantA } from './api.ts';
+import type { Contract } from '../../lib/domain/contract.ts';
+import { messageId } from '../../lib/domain/ids.ts';
+import { type Api, rowId, startApi, tenantA } from './api.ts';
 
 let api: Api;
 let accountId: string;
@@ -38,6 +40,42 @@ describe('making a contract', () => {
     expect(second).toBe('{"to":"79991000500","text":"Hello 500"}\n');
     const { warnings: _warnings, ...shown } = made.json;
     expect((await api.call('GET', `/v1/contracts/${made.json.id}`)).json).toEqual(shown);
+  });
+
+  it('gives messages ids that nobody computes from the contract’s, and shows the key to them nowhere', async () => {
+    const made = await api.call('POST', '/v1/contracts', order({ start: true }));
+    const id = made.json.id;
+    const item = await api.deps.table.get<Contract>(keys.contract(tenantA, id));
+    // HMAC-SHA256 under the tenant's secret.
+    const idKey = item?.idKey ?? '';
+    expect(idKey).toMatch(/^[0-9a-f]{64}$/);
+    const messages = await api.call('GET', `/v1/messages?contractId=${id}`);
+    const [message] = messages.json.items;
+    expect(message?.id).toBe(rowId(id, 0));
+    // As versions before derived it.
+    expect(message?.id).not.toBe(messageId(id, 0));
+    expect((await api.call('GET', `/v1/messages/${message?.id}`)).json.id).toBe(message?.id);
+    const shown = [made, messages];
+    for (const path of [
+      `/v1/contracts/${id}`,
+      '/v1/contracts',
+      `/v1/contracts/${id}/stats`,
+      `/v1/contracts/${id}/results.csv`,
+      `/v1/messages/${message?.id}`,
+      '/v1/events',
+      '/v1/audit',
+    ])
+      shown.push(await api.call('GET', path));
+    shown.push(
+      await api.call('POST', `/v1/contracts/${id}/pause`),
+      await api.call('POST', `/v1/contracts/${id}/cancel`),
+    );
+    expect(shown.map(({ status }) => status)).toEqual([201, 200, 200, 200, 200, 200, 200, 200, 200, 200, 200]);
+    for (const { text } of shown) {
+      expect(text).not.toContain(idKey);
+      expect(text).not.toContain('idKey');
+    }
+    expect(JSON.stringify(api.logged)).not.toContain(idKey);
   });
 
   it('takes to for phoneNumber, text for message, and its own message for rows without one', async () => {

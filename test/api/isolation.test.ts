@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { planDeliveries } from '../../lib/aws/deliveries.ts';
-import { derivedId, messageId } from '../../lib/domain/ids.ts';
-import { type Api, startApi } from './api.ts';
+import { derivedId } from '../../lib/domain/ids.ts';
+import { type Api, rowId, startApi } from './api.ts';
 
 interface Operation {
   method: string;
@@ -23,7 +23,7 @@ beforeAll(async () => {
   const key = await api.call('POST', '/v1/api-keys', { name: 'Secret of A', scopes: ['read'] });
   mine.accounts = accountId;
   mine.contracts = contract.json.id;
-  mine.messages = messageId(contract.json.id, 0);
+  mine.messages = rowId(contract.json.id, 0);
   mine['api-keys'] = key.json.id;
   const hook = { name: 'Secret of A', url: 'https://hooks.example.com/', events: ['message'] };
   mine.webhooks = (await api.call('POST', '/v1/webhooks', hook)).json.id;

@@ -1,9 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { csvLine, field } from '../../functions/api/csv.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { messageId } from '../../lib/domain/ids.ts';
 import type { Message } from '../../lib/domain/message.ts';
-import { type Api, startApi, tenantA } from './api.ts';
+import { type Api, rowId, startApi, tenantA } from './api.ts';
 
 let api: Api;
 let accountId: string;
@@ -17,10 +16,10 @@ beforeAll(async () => {
   id = (await api.call('POST', '/v1/contracts', { accountId, name: 'c', recipients, start: true })).json.id;
   await api.deps.table.writeMany(
     Array.from({ length: 950 }, (_, row) => ({
-      put: { ...keys.message(tenantA, messageId(id, row)), type: 'message', ...made(row) },
+      put: { ...keys.message(tenantA, rowId(id, row)), type: 'message', ...made(row) },
     })),
   );
-  await api.deps.table.writeMany([{ put: { ...keys.text(tenantA, messageId(id, 0)), type: 'text', text: 'Hello 0' } }]);
+  await api.deps.table.writeMany([{ put: { ...keys.text(tenantA, rowId(id, 0)), type: 'text', text: 'Hello 0' } }]);
   await api.deps.table.transact([
     {
       update: 'SET nextRow = :n, openFrom = :n, fedCount = :n',
@@ -39,7 +38,7 @@ afterAll(() => api.stop());
 function made(row: number): Message {
   const failed = row % 20 === 3;
   return {
-    id: messageId(id, row),
+    id: rowId(id, row),
     tenantId: tenantA,
     accountId,
     contractId: id,
@@ -162,10 +161,10 @@ describe('results.csv', () => {
 
 describe('messages', () => {
   it('are shown one by one, fed or not', async () => {
-    const sent = await api.call('GET', `/v1/messages/${messageId(id, 0)}`);
+    const sent = await api.call('GET', `/v1/messages/${rowId(id, 0)}`);
     expect(sent.json).toEqual({
-      id: messageId(id, 0),
-      whatsappId: messageId(id, 0).replace('msg_', '3EB0'),
+      id: rowId(id, 0),
+      whatsappId: rowId(id, 0).replace('msg_', '3EB0'),
       accountId,
       contractId: id,
       source: 'contract',
@@ -186,7 +185,7 @@ describe('messages', () => {
       expiresAt: null,
       error: null,
     });
-    const unfed = await api.call('GET', `/v1/messages/${messageId(id, 990)}`);
+    const unfed = await api.call('GET', `/v1/messages/${rowId(id, 990)}`);
     expect(unfed.json).toMatchObject({ to: '79991000990', text: 'Hello 990', status: 'PENDING' });
     expect((await api.call('GET', '/v1/messages/msg_000000000000000000')).status).toBe(404);
     expect((await api.call('GET', '/v1/messages/nonsense')).status).toBe(404);
@@ -202,9 +201,9 @@ describe('messages', () => {
       if (page.json.nextCursor === null) break;
       cursor = `&cursor=${page.json.nextCursor}`;
     }
-    expect(seen.slice(0, 3)).toEqual([2, 1, 0].map((row) => messageId(newer.json.id, row)));
+    expect(seen.slice(0, 3)).toEqual([2, 1, 0].map((row) => rowId(newer.json.id, row)));
     expect(new Set(seen).size).toBe(seen.length);
-    expect(seen).toContain(messageId(id, 0));
+    expect(seen).toContain(rowId(id, 0));
   });
 
   it('are filtered by status, number and account', async () => {
@@ -214,7 +213,7 @@ describe('messages', () => {
     const next = await api.call('GET', `${path}&status=FAILED&limit=2&cursor=${failed.json.nextCursor}`);
     expect(next.json.items.map((item) => item.to)).toEqual(['79991000903', '79991000883']);
     const one = await api.call('GET', `${path}&to=%2B7%20999%20100-00-07`);
-    expect(one.json.items.map((item) => item.id)).toEqual([messageId(id, 7)]);
+    expect(one.json.items.map((item) => item.id)).toEqual([rowId(id, 7)]);
     const none = await api.call('GET', `${path}&accountId=acc_other`);
     expect(none.json).toEqual({ items: [], nextCursor: null });
     expect((await api.call('GET', `${path}&to=12`)).status).toBe(422);

@@ -1,6 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { findAccounts } from '../../lib/aws/ownership.ts';
-import { messageId } from '../../lib/domain/ids.ts';
 import type { Endpoints } from '../../local/process/environment.ts';
 import { type Call, type FaultProxies, startFaultProxies } from '../harness/fault-proxy.ts';
 import { type ContractView, numbers, startWorld, type World } from '../harness/local-stack.ts';
@@ -42,7 +41,11 @@ it('a message that ends the process of each host that is about to send it is FAI
   const [phone = '', ...others] = numbers(21);
   const rows = [phone, phone, ...others].map((phoneNumber, row) => ({ phoneNumber, message: `row ${row}` }));
   const contract = await world.contract(accountId, rows, { start: false });
-  const poison = messageId(contract.id, 0);
+  const listed = await world.api<{ items: { id: string }[] }>(
+    'GET',
+    `/v1/messages?contractId=${contract.id}&limit=100`,
+  );
+  const poison = listed.items.at(-1)?.id ?? '';
   // The claim stands, and its host does not live to hear of it: nothing of the message has gone out.
   const claims = proxies.dynamodb.rule(
     ({ operation, body }: Call) =>

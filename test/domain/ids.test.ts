@@ -1,6 +1,7 @@
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
+import { describe, expect, test } from 'vitest';
 import {
+  contractIdKey,
   createdAt,
   messageId,
   messageIdOf,
@@ -9,6 +10,7 @@ import {
   ulidTime,
   whatsappId,
 } from '../../lib/domain/ids.ts';
+import { rowMessageId } from '../../lib/domain/row-message.ts';
 
 const zeros = (n: number) => new Uint8Array(n);
 const ones = (n: number) => new Uint8Array(n).fill(255);
@@ -45,6 +47,22 @@ test('a message id is the first nine bytes of the hash of contract and row', () 
   expect(messageId('con_1', 0)).toBe('msg_344F30FADA65882B98');
   expect(messageId('con_1', 1)).not.toBe(messageId('con_1', 0));
   expect(whatsappId('msg_344F30FADA65882B98')).toBe('3EB0344F30FADA65882B98');
+});
+
+describe('the message of a row', () => {
+  const id = 'con_01M8PMQKKVP7NQ2Q6AFTEGSBAC';
+
+  test('derives from a key that only the tenant’s secret gives', () => {
+    // printf con_01M8PMQKKVP7NQ2Q6AFTEGSBAC | openssl dgst -sha256 -mac HMAC -macopt hexkey:0707..07 (32 bytes)
+    const idKey = contractIdKey(new Uint8Array(32).fill(7), id);
+    expect(idKey).toBe('4fe63679c43fd3db3defe4bafcbbc1ede809ace2e7ada10a61026f8d1f9f0fb6');
+    // printf '4fe63679..0fb6#0' | sha256sum
+    expect(rowMessageId({ id, idKey }, 0)).toBe('msg_9DBAC5530CB1CA4238');
+  });
+
+  test('of a contract made before keys were stored derives from its id', () => {
+    expect(rowMessageId({ id: 'con_1' }, 0)).toBe('msg_344F30FADA65882B98');
+  });
 });
 
 test('the WhatsApp id leads back to the message', () => {

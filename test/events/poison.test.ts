@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { listEvents } from '../../lib/aws/events.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
-import { changed, message, noon, putContract, reader, tenantId } from './changes.ts';
+import { changed, contract, message, noon, putContract, reader, tenantId } from './changes.ts';
 
 let emulators: Emulators;
 beforeAll(async () => {
@@ -36,6 +36,27 @@ describe('a record that can never be told', () => {
     // What the images hold stays out of the log.
     expect(JSON.stringify(told.logged)).not.toContain('secret-number');
     expect(JSON.stringify(told.logged)).toContain(key);
+  });
+
+  it('is parked without the secrets in its images', async () => {
+    const told = reader(emulators.deps);
+    const poison = changed(
+      contract('IN_PROGRESS', { idKey: 'key-of-ids' }),
+      contract('IN_PROGRESS', {
+        idKey: 'key-of-ids',
+        pages: null,
+        accountIds: null,
+        startedAt: 'x',
+        status: 'ELSEWHERE',
+      }),
+    );
+    await told.read(poison);
+    expect(told.counts).toMatchObject({ RecordsParked: 1 });
+    const parked = new TextDecoder().decode(
+      await emulators.deps.pages.get(`parked/2026-11-20/${poison.dynamodb?.SequenceNumber}.json`),
+    );
+    expect(parked).toContain('"ELSEWHERE"');
+    expect(parked).not.toContain('key-of-ids');
   });
 
   it('is parked too when DynamoDB refuses its event, and when nothing of it can be read', async () => {

@@ -23,8 +23,9 @@ import { type Item, Table } from '../../lib/aws/table.ts';
 import { ensureTenant } from '../../lib/aws/tenants.ts';
 import type { Account, AccountHot } from '../../lib/domain/account.ts';
 import type { Contract, ContractAction, PageRow } from '../../lib/domain/contract.ts';
-import { messageId, newId } from '../../lib/domain/ids.ts';
+import { newId } from '../../lib/domain/ids.ts';
 import type { Message } from '../../lib/domain/message.ts';
+import { rowMessageId } from '../../lib/domain/row-message.ts';
 import { startEmulators } from '../harness/emulators.ts';
 
 export const tenantId = 'ten_00000000000000000000000001';
@@ -141,13 +142,13 @@ export async function startFeedWorld() {
     /** A message of the contract as the feed makes it, after the pattern of another one. */
     async putQueued(contract: Contract, row: number, pattern: Message | undefined): Promise<Message> {
       if (pattern === undefined) throw new Error('no message to copy');
-      const id = messageId(contract.id, row);
+      const id = rowMessageId(contract, row);
       const message: Message = { ...pattern, id, contractId: contract.id, row, to: `7999${2_000_000 + row}` };
       await table.put({ ...keys.message(tenantId, id), type: 'message', ...message });
       return message;
     },
     async messages(contract: Contract): Promise<Message[]> {
-      const ids = Array.from({ length: contract.totalCount }, (_, row) => messageId(contract.id, row));
+      const ids = Array.from({ length: contract.totalCount }, (_, row) => rowMessageId(contract, row));
       const items = await table.getMany<Item>(ids.map((id) => keys.message(tenantId, id)));
       return items.flatMap((item) => (item === undefined ? [] : [toMessage(item)]));
     },

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { appendRows, createContract, numbered, putSkipped } from '../../lib/aws/contracts.ts';
+import { readRows } from '../../lib/aws/rows.ts';
 import type { Contract, PageRow } from '../../lib/domain/contract.ts';
 import { type FeedWorld, rowsTo, startFeedWorld } from './feed-world.ts';
 
@@ -45,6 +46,28 @@ describe('rows of a contract', () => {
     await world.move(contract.id, 'delete');
     await world.drain();
     expect(await world.read(contract.id)).toBeUndefined();
+  });
+
+  it('of a contract with a key become messages under its ids, in feed, recall, retry and cancel alike', async () => {
+    const account = await world.account();
+    const contract = await world.contract(account, rowsTo(3), { idKey: 'k'.repeat(64) });
+    const fedContract = { ...contract, nextRow: 3 };
+    const states = async () => (await readRows(world.deps, fedContract, 0, 3)).map(({ message }) => message.state);
+    await world.drain();
+    const fed = (await readRows(world.deps, fedContract, 0, 3)).map(({ message }) => message);
+    // printf 'kk..k#0' | sha256sum, 64 times k
+    expect(fed[0]?.id).toBe('msg_99A41B7E8B1E0A5D82');
+    expect(await world.messages({ ...contract, idKey: undefined } as never)).toEqual([]);
+    await world.end(account, fed.slice(0, 1), 'FAILED');
+    await world.setAccount(account, { desired: 'disconnected' });
+    await world.serve({ kind: 'recall', accountId: account.id });
+    expect(await states()).toEqual(['FAILED', 'PENDING', 'PENDING']);
+    await world.setAccount(account, { desired: 'connected' });
+    await world.serve({ kind: 'feed', accountId: account.id });
+    expect((await world.hot(account))?.queuedBulk).toBe(2);
+    await world.move(contract.id, 'cancel');
+    await world.drain();
+    expect(await world.counter(contract)).toMatchObject({ failed: 1, canceled: 2, backlog: 0 });
   });
 
   it('that are skipped count as what they are', async () => {

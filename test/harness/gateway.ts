@@ -13,8 +13,9 @@ import type { Item } from '../../lib/aws/table.ts';
 import { ensureTenant } from '../../lib/aws/tenants.ts';
 import type { Account, AccountHot } from '../../lib/domain/account.ts';
 import type { Contract, PageRow } from '../../lib/domain/contract.ts';
-import { messageId, newId } from '../../lib/domain/ids.ts';
+import { newId } from '../../lib/domain/ids.ts';
 import type { Message } from '../../lib/domain/message.ts';
+import { rowMessageId } from '../../lib/domain/row-message.ts';
 import { type Clock, systemClock } from '../../lib/runtime/clock.ts';
 import { hostConfig } from '../../lib/runtime/config.ts';
 import { type RunningHost, startHost } from '../../socket-host/host.ts';
@@ -148,7 +149,7 @@ export async function startGateway(clock: Clock, fleetClock: Clock = systemClock
     readHot: (id: string) => deps.table.get<AccountHot>(keys.accountHot(tenantId, id)),
     readContract: (id: string) => readContract(deps.table, tenantId, id),
     async messages(contract: Contract): Promise<Message[]> {
-      const ids = Array.from({ length: contract.totalCount }, (_, row) => messageId(contract.id, row));
+      const ids = Array.from({ length: contract.totalCount }, (_, row) => rowMessageId(contract, row));
       const items = await deps.table.getMany<Item>(ids.map((id) => keys.message(tenantId, id)));
       return items.flatMap((item) => (item === undefined ? [] : [toMessage(item)]));
     },

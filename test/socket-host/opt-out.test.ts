@@ -11,6 +11,7 @@ import {
 } from '../../lib/aws/suppressions.ts';
 import { ConditionFailed } from '../../lib/aws/table.ts';
 import type { Account } from '../../lib/domain/account.ts';
+import { derivedMessageId } from '../../lib/domain/ids.ts';
 import type { InboundMessage } from '../../lib/domain/inbound.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import type { RunningHost } from '../../socket-host/host.ts';
@@ -122,6 +123,16 @@ describe('who opted out', () => {
     await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 20_000);
     expect(wireOf(account)).toHaveLength(2);
   }, 40_000);
+
+  it('is told under an id that does not follow from what the person knows', async () => {
+    const account = await gateway.account();
+    await connected(account);
+    await says(account, 'STOP', { from: '79991000025', id: '3AKNOWN' });
+    await until('confirmed', async () => idsOf(account).length > 0, 10_000);
+    expect(idsOf(account)[0]).toMatch(/^msg_[0-9A-F]{18}$/);
+    // As versions before derived it.
+    expect(idsOf(account)).not.toContain(derivedMessageId(`opt-out#${account.id}#3AKNOWN`));
+  }, 20_000);
 
   it('stays on the list if the tenant had put the number there', async () => {
     const account = await gateway.account();

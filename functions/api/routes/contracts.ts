@@ -2,9 +2,11 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { readAccount } from '../../../lib/aws/accounts.ts';
 import { appendRows, createContract, listContracts, numbered, putSkipped } from '../../../lib/aws/contracts.ts';
 import { batchName, putPages, readNumbers } from '../../../lib/aws/pages.ts';
+import { tenantSecret } from '../../../lib/aws/tenant-secret.ts';
 import type { Contract, PageRow } from '../../../lib/domain/contract.ts';
 import { maxRows } from '../../../lib/domain/contract.ts';
 import { type FieldError, PacelineError } from '../../../lib/domain/errors.ts';
+import { contractIdKey } from '../../../lib/domain/ids.ts';
 import { contractView } from '../../../lib/domain/views/contract.ts';
 import { type ApiScope, idFor, originOf, tenantOf } from '../context.ts';
 import { contractOf, viewOf, withCounters } from '../contract-reading.ts';
@@ -85,6 +87,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       const pages = await putPages(deps.pages, place, rows);
       const contract: Contract = {
         id,
+        idKey: contractIdKey(await tenantSecret(deps, tenant.id), id),
         tenantId: tenant.id,
         name: body.name,
         accountIds: [pair.account.id],

@@ -5,9 +5,9 @@ import { readMessage } from '../../../lib/aws/messages.ts';
 import { type Row, readRows, readTexts } from '../../../lib/aws/rows.ts';
 import { type Contract, isFinished } from '../../../lib/domain/contract.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
-import { messageId } from '../../../lib/domain/ids.ts';
 import { messageStates } from '../../../lib/domain/message.ts';
 import { normalisePhone } from '../../../lib/domain/phone.ts';
+import { rowMessageId } from '../../../lib/domain/row-message.ts';
 import { messageView } from '../../../lib/domain/views/message.ts';
 import { type ApiScope, pathId, tenantOf } from '../context.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
@@ -170,7 +170,7 @@ async function unfedRow({ deps }: ApiScope, tenantId: string, id: string): Promi
       const total = rowsOf(contract);
       const first = isFinished(contract.status) ? 0 : contract.openFrom;
       for (let row = first; row < total && left > 0; row++, left--) {
-        if (messageId(contract.id, row) === id) return (await readRows(deps, contract, row, row + 1))[0];
+        if (rowMessageId(contract, row) === id) return (await readRows(deps, contract, row, row + 1))[0];
       }
     }
     before = step.next;

@@ -1,6 +1,6 @@
 import type { Contract, ContractJob } from '../../domain/contract.ts';
-import { messageId } from '../../domain/ids.ts';
 import type { Message } from '../../domain/message.ts';
+import { rowMessageId } from '../../domain/row-message.ts';
 import { finder, keys } from '../keys.ts';
 import { toMessage } from '../messages.ts';
 import type { ObjectStore } from '../objects.ts';
@@ -90,7 +90,7 @@ export async function eachStep(
       await note(deps.table, contract, held, { nextRow: row, openRow: held.openRow, busyUntil: held.busyUntil });
       return false;
     }
-    const ids = Array.from({ length: Math.min(stepRows, last - row) }, (_, i) => messageId(contract.id, row + i));
+    const ids = Array.from({ length: Math.min(stepRows, last - row) }, (_, i) => rowMessageId(contract, row + i));
     const items = await deps.table.getMany<Item>(ids.map((id) => keys.message(contract.tenantId, id)));
     await step(
       row,
