@@ -1,5 +1,13 @@
-/** A message stanza as it came from an account, whatever became of it: a repeat is another one, and so is one that is refused. */
-export type SentStanza = { readonly id: string; readonly to: string; readonly atMs: number };
+/**
+ * A message stanza as it came from an account, whatever became of it: a repeat is another one, and so is one that is refused. `copies` are the
+ * addresses of the devices that it is encrypted for.
+ */
+export type SentStanza = {
+  readonly id: string;
+  readonly to: string;
+  readonly copies: readonly string[];
+  readonly atMs: number;
+};
 
 /** An account's last stanzas, oldest first, and how many earlier ones are forgotten. */
 export type AccountWire = { readonly stanzas: SentStanza[]; forgotten: number };

@@ -80,6 +80,7 @@ export class AccountRunner {
       clock: deps.clock,
       sent: deps.sent,
       tenantId: account.tenantId,
+      accountId: account.id,
       mayAct: () => this.mayAct(),
       failed: (error) => this.deps.failed('receipt', error),
       join: (messageId, receipts) => this.loop.join(messageId, receipts),

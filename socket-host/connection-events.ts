@@ -7,6 +7,7 @@ import {
   EventRing,
   encodeEvents,
 } from '../lib/domain/connection-events.ts';
+import { isRecipient } from '../lib/domain/receipts.ts';
 import type { HostDeps } from './deps.ts';
 
 /** How often they are stored at most: after ends of a connection, and while messages flow. */
@@ -86,10 +87,11 @@ export class ConnectionEvents {
    * A receipt has come: of a message that was known as sent, it is the first. `ackedAt` (epoch ms) is told of one whose outcome is kept, and
    * so not among those this host has written.
    */
-  received(receipt: { messageId: string; at: number }, ackedAt?: number): void {
+  received(receipt: { messageId: string; at: number; from: readonly string[] }, ackedAt?: number): void {
     this.active();
     const message = this.deps.sent.get(receipt.messageId);
-    const sentAt = ackedAt ?? (message?.state === 'SENT' ? message.sentAt : undefined);
+    const first = message?.state === 'SENT' && isRecipient(message, receipt.from);
+    const sentAt = ackedAt ?? (first ? message.sentAt : undefined);
     if (sentAt !== undefined) this.add('delivered', receipt.at - sentAt);
   }
 

@@ -1,4 +1,4 @@
-import { readText } from '../lib/aws/messages.ts';
+import { readSent } from '../lib/aws/messages.ts';
 import type { AccountRecord } from './account-record.ts';
 import type { ConnectionEvents } from './connection-events.ts';
 import type { HostDeps } from './deps.ts';
@@ -28,7 +28,7 @@ interface Needs {
 /** Takes what one connection says: changes of its state in turn, receipts and inbound messages at once. */
 export function listenTo(live: () => LiveSession, needs: Needs): TransportListener {
   const { deps, record, links, receipts, kept, inbound, events, handle } = needs;
-  const { tenantId } = record.hold;
+  const { tenantId, accountId } = record.hold;
   return {
     onLink: (link) => handle(live, 'link', () => links.offered(live().session, link)),
     onLinked: ({ phoneNumber }) => handle(live, 'linked', () => needs.linked(phoneNumber)),
@@ -36,7 +36,7 @@ export function listenTo(live: () => LiveSession, needs: Needs): TransportListen
     onDrained: () => live().drained(),
     onReceipt: (receipt) => {
       deps.metrics.receipts.inc({ kind: receipt.kind });
-      events.received(receipt, kept.ackedAt(receipt.messageId));
+      events.received(receipt, kept.ackedAt(receipt));
       return receipts.add(receipt);
     },
     onInbound: async (message) => {
@@ -46,7 +46,7 @@ export function listenTo(live: () => LiveSession, needs: Needs): TransportListen
     },
     onUndecryptable: (id) => inbound.undecryptable(id),
     onLidLearnt: (person) => inbound.mayWriteTo(person),
-    textOf: (messageId) => readText(deps.table, tenantId, messageId),
+    sent: (messageId) => readSent(deps.table, tenantId, accountId, messageId),
     onClosed: (end) => {
       live().end = end;
       handle(live, 'closed', () => needs.closed(end));

@@ -1,5 +1,5 @@
-import type { Step } from '../lib/aws/messages.ts';
-import { afterReceipts, type TimedReceipt } from '../lib/domain/receipts.ts';
+import { afterStep, type Step } from '../lib/aws/messages.ts';
+import { afterReceipts, isRecipient, type TimedReceipt } from '../lib/domain/receipts.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
 
 /**
@@ -43,9 +43,11 @@ export class KeptOutcome {
     return Math.max(0, this.sinceMs + outcomeHoldMs - this.clock.monotonicMs());
   }
 
-  /** When WhatsApp acked this message (epoch ms), if its outcome is kept and no receipt has joined it. */
-  ackedAt(messageId: string): number | undefined {
-    return this.kept?.message.id === messageId && this.kept.to === 'SENT' ? this.kept.change.sentAt : undefined;
+  /** When WhatsApp acked the message of this receipt (epoch ms), if its outcome is kept and no receipt of its recipient has joined it. */
+  ackedAt({ messageId, from }: { messageId: string; from: readonly string[] }): number | undefined {
+    const { kept } = this;
+    if (kept?.message.id !== messageId || kept.to !== 'SENT' || !isRecipient(afterStep(kept), from)) return undefined;
+    return kept.change.sentAt;
   }
 
   /**
@@ -55,7 +57,7 @@ export class KeptOutcome {
   join(messageId: string, receipts: readonly TimedReceipt[]): Promise<boolean> | undefined {
     const { kept } = this;
     if (kept === undefined || kept.message.id !== messageId || this.writing > 0) return undefined;
-    const after = afterReceipts({ ...kept.message, ...kept.change, state: kept.to }, receipts);
+    const after = afterReceipts(afterStep(kept), receipts);
     if (after !== undefined) this.kept = { ...kept, to: after.to, change: { ...kept.change, ...after.change } };
     const joined = Promise.withResolvers<boolean>();
     this.joined.push(joined);

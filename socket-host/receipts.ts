@@ -36,7 +36,8 @@ const waitsMs = [500, 2000, 8000];
 
 /**
  * Writes the receipts of one account: those that come within a quarter of a second in one transaction, one batch after the other, and only
- * forward, so that an older one that comes late changes nothing.
+ * forward, so that an older one that comes late changes nothing. Only receipts of the message's recipient, for a message of this account, are
+ * written; others are taken and change nothing.
  *
  *   come -> gathered -> of the message in hand: joins its outcome
  *                   \-> of others: all in one transaction -> [one was not as thought: each by itself]
@@ -47,6 +48,7 @@ const waitsMs = [500, 2000, 8000];
 export class Receipts {
   private readonly table: Table;
   private readonly tenantId: string;
+  private readonly accountId: string;
   private readonly mayAct: () => boolean;
   private readonly failed: (error: unknown) => void;
   private readonly join: (messageId: string, receipts: TimedReceipt[]) => Promise<boolean> | undefined;
@@ -65,6 +67,7 @@ export class Receipts {
     clock: Clock;
     sent: SentMessages;
     tenantId: string;
+    accountId: string;
     mayAct(): boolean;
     failed(error: unknown): void;
     /** Takes receipts of the message in hand (`KeptOutcome.join`). */
@@ -76,6 +79,7 @@ export class Receipts {
     this.clock = options.clock;
     this.sent = options.sent;
     this.tenantId = options.tenantId;
+    this.accountId = options.accountId;
     this.mayAct = options.mayAct;
     this.failed = options.failed;
     this.join = options.join;
@@ -83,10 +87,10 @@ export class Receipts {
   }
 
   /** Rejects when it could not be written, or when the account is not ours any more. */
-  add({ messageId, kind, at }: Receipt): Promise<void> {
+  add({ messageId, kind, at, from }: Receipt): Promise<void> {
     const before = this.waiting.get(messageId);
     const line = before ?? { messageId, receipts: [], written: Promise.withResolvers<void>() };
-    line.receipts.push({ kind, at });
+    line.receipts.push({ kind, at, from });
     // An outcome waits for nothing but this.
     if (before === undefined && this.joined(line)) return line.written.promise;
     this.waiting.set(messageId, line);
@@ -135,7 +139,7 @@ export class Receipts {
   private board(): { line: Line; step: Step }[] {
     const riders: { line: Line; step: Step }[] = [];
     for (const [messageId, line] of this.waiting) {
-      const message = this.sent.get(messageId);
+      const message = this.remembered(messageId);
       const after = message === undefined ? undefined : afterReceipts(message, line.receipts);
       if (message === undefined || after === undefined) continue;
       riders.push({ line, step: { message, ...after } });
@@ -248,12 +252,19 @@ export class Receipts {
 
   /** As they were when this host last wrote them; those it does not remember are read. */
   private async messagesOf(lines: Line[]): Promise<[Line, Message | undefined][]> {
-    const known = lines.map((line): [Line, Message | undefined] => [line, this.sent.get(line.messageId)]);
+    const known = lines.map((line): [Line, Message | undefined] => [line, this.remembered(line.messageId)]);
     const unknown = known.flatMap(([{ messageId }, message]) => (message === undefined ? [messageId] : []));
     if (unknown.length === 0) return known;
     const items = await this.table.getMany<Item>(unknown.map((id) => keys.message(this.tenantId, id)));
-    const read = new Map(items.flatMap((item) => (item === undefined ? [] : [[item.id, toMessage(item)]])));
+    const ours = items.filter((item) => item?.accountId === this.accountId);
+    const read = new Map(ours.flatMap((item) => (item === undefined ? [] : [[item.id, toMessage(item)]])));
     return known.map(([line, message]) => [line, message ?? read.get(line.messageId)]);
+  }
+
+  /** As this host last wrote it; another account's is none. */
+  private remembered(messageId: string): Message | undefined {
+    const message = this.sent.get(messageId);
+    return message?.accountId === this.accountId ? message : undefined;
   }
 
   /** `known`: the message as it was read just now; without it, it is read. */
@@ -262,7 +273,7 @@ export class Receipts {
     for (let attempt = 1; attempt <= 5; attempt++) {
       message ??= await readMessage(this.table, this.tenantId, messageId);
       const after = message === undefined ? undefined : afterReceipts(message, receipts);
-      if (message === undefined || after === undefined) return;
+      if (message?.accountId !== this.accountId || after === undefined) return;
       try {
         this.sent.put(await moveMessage(this.table, message, after.to, after.change));
         return;

@@ -22,8 +22,12 @@ export interface TransportListener {
   onOpen(identity: { phoneNumber: string }): void;
   /** Everything that waited at the server while we were away has been handled. At most once a session, after onOpen. */
   onDrained(): void;
-  /** The network is told that we have it once this resolves; when it rejects, the next connection gets the receipt again. Told at once, in order. */
-  onReceipt(receipt: { messageId: string; kind: 'delivered' | 'read'; at: number }): Promise<void>;
+  /**
+   * Somebody says that a message was delivered or read; `from` are the giver's known addresses, who need not be its recipient (see
+   * `isRecipient`). The network is told that we have it once this resolves; when it rejects, the next connection gets the receipt again. Told
+   * at once, in order.
+   */
+  onReceipt(receipt: { messageId: string; kind: 'delivered' | 'read'; at: number; from: string[] }): Promise<void>;
   /** Awaited before the receipt goes out: when it rejects, the session ends unreceipted and WhatsApp delivers again. */
   onInbound(message: InboundMessage): Promise<void>;
   /** A message of somebody could not be read; the network is asked for it again. One that comes twice cannot be read the second time. */
@@ -33,8 +37,8 @@ export interface TransportListener {
    * stays here.
    */
   onLidLearnt(person: { phoneNumber: string; lid: string }): Promise<boolean>;
-  /** A recipient's device asks for a message again: its text, or undefined when unknown. */
-  textOf(messageId: string): Promise<string | undefined>;
+  /** Somebody's device asks for a message again: what this account has sent under this id and to whom, undefined when unknown. */
+  sent(messageId: string): Promise<Sent | undefined>;
   /** Exactly once, the last thing a session says. */
   onClosed(end: SessionEnd): void;
   /** The network refused a question of ours, or did not answer it; what was asked goes on without the answer. */
@@ -54,6 +58,13 @@ export interface SessionEnd {
 export interface Ack {
   code?: number;
   withheld?: true;
+}
+
+/** What was sent to a number (digits), and the address that WhatsApp knows the number by where that is another one. */
+export interface Sent {
+  to: string;
+  sentTo?: string;
+  text: string;
 }
 
 /** Rejections of `send`: not on the wire at all, or on the wire and unanswered. */

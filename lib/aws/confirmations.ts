@@ -32,7 +32,17 @@ export function planConfirmation(
     confirmation,
     writes: [
       { put: { ...keyOf(refs, to), type: 'confirmation', ...confirmation, ttl: nowSec + itemLifeSec } },
-      { put: { ...keys.text(refs.tenantId, id), type: 'text', text, ttl: nowSec + textLifeSec } },
+      // Whose it is: only the recipient's devices may ask for it again, and a confirmation has no message item.
+      {
+        put: {
+          ...keys.text(refs.tenantId, id),
+          type: 'text',
+          text,
+          accountId: refs.accountId,
+          to,
+          ttl: nowSec + textLifeSec,
+        },
+      },
     ],
   };
 }

@@ -14,6 +14,7 @@ export interface Change {
   notBefore?: number;
   queuedAt?: number;
   sentAt?: number;
+  sentTo?: string;
   deliveredAt?: number;
   readAt?: number;
   openSince?: number;
@@ -303,6 +304,20 @@ export async function isRunning(table: Table, { tenantId, accountId, contractId 
 export async function readMessage(table: Table, t: string, m: string): Promise<Message | undefined> {
   const item = await table.get<Item>(keys.message(t, m));
   return item === undefined ? undefined : toMessage(item);
+}
+
+/** What was sent under an id, and to whom. */
+export type Sent = Pick<Message, 'to' | 'sentTo'> & { text: string };
+
+/**
+ * A message of this account as it was sent, to answer a retry request with; undefined when it is another account's or its text is gone.
+ * A confirmation of an opt-out has no message item: its text item says whose it is.
+ */
+export async function readSent(table: Table, t: string, a: string, m: string): Promise<Sent | undefined> {
+  const [message, text] = await table.getMany<Item>([keys.message(t, m), keys.text(t, m)]);
+  const { accountId, to, sentTo } = (message ?? text ?? {}) as Partial<Message>;
+  if (text === undefined || accountId !== a || to === undefined) return undefined;
+  return { to, ...(sentTo === undefined ? {} : { sentTo }), text: String(text.text) };
 }
 
 export async function readText(table: Table, t: string, m: string): Promise<string | undefined> {

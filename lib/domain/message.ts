@@ -79,6 +79,8 @@ export interface Message {
   contractId: string;
   row: number;
   to: string;
+  /** The number (digits) that WhatsApp knows the recipient by, where it is another than `to`; known once the message was sent. */
+  sentTo?: string;
   lane: Lane;
   state: MessageState;
   feedSeq: number;

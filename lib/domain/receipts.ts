@@ -1,9 +1,23 @@
 import { applyReceipt, type Message, type MessageState, type Receipt } from './message.ts';
+import { spellingsOf } from './person.ts';
 
-/** A receipt and when the phone gave it, epoch ms; WhatsApp counts in whole seconds, cut off. */
+/**
+ * A receipt, when the phone gave it (epoch ms; WhatsApp counts in whole seconds, cut off), and every address of its giver that is known:
+ * numbers as digits, LIDs as `lid:` and digits.
+ */
 export interface TimedReceipt {
   kind: Receipt;
   at: number;
+  from: readonly string[];
+}
+
+/**
+ * Whether somebody with these addresses is the recipient of a message: under its number in any spelling, or under the number that WhatsApp
+ * answered with. Anybody can name any message in a receipt or a retry request; only the recipient's count.
+ */
+export function isRecipient({ to, sentTo }: Pick<Message, 'to' | 'sentTo'>, addresses: readonly string[]): boolean {
+  const known = [to, ...(sentTo === undefined ? [] : [sentTo])].flatMap(spellingsOf);
+  return addresses.some((address) => known.includes(address));
 }
 
 /** What receipts make of a message: a state, and the times that go with it. */
@@ -13,12 +27,13 @@ export interface AfterReceipts {
 }
 
 /**
- * Pure: the move that several receipts of one message come to, in the order they came; undefined when they change nothing. Receipts only move
- * forward, so one that is late is passed over. Times of skipped steps are filled in; a receipt that settles a send is its definite answer.
+ * Pure: the move that several receipts of one message come to, in the order they came; undefined when they change nothing. Receipts of others
+ * than the recipient are passed over. Receipts only move forward, so one that is late is passed over too. Times of skipped steps are filled in; a receipt that settles a send is its definite answer.
  */
 export function afterReceipts(message: Message, receipts: readonly TimedReceipt[]): AfterReceipts | undefined {
   let now = message;
   for (const receipt of receipts) {
+    if (!isRecipient(message, receipt.from)) continue;
     const state = applyReceipt(now.state, receipt.kind);
     if (state !== undefined) now = { ...now, ...timesOf(now, receipt), state };
   }

@@ -20,7 +20,8 @@ export function takeMessage(connection: Connection, message: Stanza): void {
   const address = parseJid(message.attrs.to);
   const addressee = world.directory.at(address);
   const to = (address?.server === 's.whatsapp.net' ? address.user : addressee?.number) ?? message.attrs.to ?? '';
-  world.wire.note(account.number, { id: message.attrs.id, to, atMs: world.clock() });
+  const copies = copiesIn(message).map(({ jid }) => jid ?? '');
+  world.wire.note(account.number, { id: message.attrs.id, to, copies, atMs: world.clock() });
   const fault = world.faults.take(account.number, 'error-ack', 'withhold-ack', 'delay-ack');
   if (fault?.kind === 'error-ack') {
     acknowledge(connection, message, { error: fault.code ?? 500 });
@@ -99,13 +100,17 @@ function acknowledge(
   );
 }
 
-/** Hands each copy to the phone it was encrypted for. */
-function deliver(world: World, account: Account, addressee: Phone, message: Stanza): void {
+/** A message's ciphertexts and the devices they are for: several, or one alone. */
+function copiesIn(message: Stanza): { jid: string | undefined; enc: Stanza | undefined }[] {
   const participants = child(message, 'participants');
-  const copies = participants
+  return participants
     ? children(participants, 'to').map((to) => ({ jid: to.attrs.jid, enc: child(to, 'enc') }))
     : [{ jid: message.attrs.to, enc: child(message, 'enc') }];
-  for (const { jid, enc } of copies) {
+}
+
+/** Hands each copy to the phone it was encrypted for. */
+function deliver(world: World, account: Account, addressee: Phone, message: Stanza): void {
+  for (const { jid, enc } of copiesIn(message)) {
     const address = parseJid(jid);
     const phone = world.directory.at(address);
     const body = bytesIn(enc);

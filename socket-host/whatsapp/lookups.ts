@@ -1,4 +1,5 @@
 import { USyncQuery, USyncUser, type WASocket } from '@whiskeysockets/baileys';
+import type { Person } from '../../lib/domain/person.ts';
 import type { AuthStore } from '../auth/store.ts';
 
 const dayMs = 24 * 3_600_000;
@@ -16,6 +17,13 @@ export function knownLid(store: AuthStore, number: string): string | undefined {
 export function knownNumber(store: AuthStore, lid: string): string | undefined {
   const number = store.get('lid-mapping', `${lid}_reverse`);
   return typeof number === 'string' ? number : undefined;
+}
+
+/** Every address under which the account may know a person, from one or both: numbers as digits, LIDs as `lid:` and digits. */
+export function addressesKnown(store: AuthStore, { phoneNumber, lid }: Person): string[] {
+  const numbers = [phoneNumber, lid === undefined ? undefined : knownNumber(store, lid)].flatMap((one) => one ?? []);
+  const lids = [lid, ...numbers.map((number) => knownLid(store, number))].flatMap((one) => one ?? []);
+  return [...new Set([...numbers, ...lids.map((one) => `lid:${one}`)])];
 }
 
 /** What is known without asking WhatsApp: a LID mapping proves the account, answers are kept with the keys. */

@@ -7,10 +7,12 @@ import {
   type WASocket,
 } from '@whiskeysockets/baileys';
 import { messageIdOf, whatsappId } from '../../lib/domain/ids.ts';
+import { isRecipient } from '../../lib/domain/receipts.ts';
 import {
   type Ack,
   NotSent,
   type Outgoing,
+  type Sent,
   type SessionEnd,
   type TransportListener,
   type TransportSession,
@@ -21,8 +23,9 @@ import { Acks, type PendingAck } from './acks.ts';
 import type { AccountCaches } from './caches.ts';
 import { Drain } from './drain.ts';
 import { sessionEnd } from './ending.ts';
-import { askLookup, knownLid, knownLookup, knownNumber } from './lookups.ts';
+import { addressesKnown, askLookup, knownLid, knownLookup, knownNumber } from './lookups.ts';
 import { Pings } from './pings.ts';
+import { type KnownAddresses, type RetryRequest, receiptsOf, retryRequestIn } from './receipts.ts';
 import { redact } from './redaction.ts';
 import { durableRepository } from './signal.ts';
 import { connectSocket } from './socket.ts';
@@ -35,7 +38,6 @@ import {
   isNode,
   jidOf,
   messageIn,
-  receiptsOf,
 } from './stanzas.ts';
 import type { BaileysTransportOptions } from './transport.ts';
 import type { ClientVersion } from './version.ts';
@@ -46,7 +48,12 @@ type SessionOptions = BaileysTransportOptions & { version: ClientVersion };
 /** What WhatsApp's error ack says of a recipient it does not know. */
 const noDevice = 404;
 /** Retries of a listener that may fail for a moment, such as a database read. */
-const textAttempts = 3;
+const sentAttempts = 3;
+/** Texts that Baileys has been told to send again and has not asked for yet. */
+const mostAskedAgain = 100;
+
+/** Names a retry request: which message, and the address of the device that asks. */
+const askedKey = (id: string, device: string): string => `${id} ${device}`;
 
 /**
  * One connection of one account:
@@ -69,6 +76,7 @@ export class BaileysSession implements TransportSession {
   private readonly sendInTurn = turns();
   private readonly stanzas = new WeakMap<Uint8Array, BinaryNode>();
   private readonly codeShown = Promise.withResolvers<void>();
+  private readonly askedAgain = new Map<string, string>();
   private readonly interrupted = new Set<() => void>();
   private readonly ended = Promise.withResolvers<void>();
   private sock: WASocket | undefined;
@@ -177,7 +185,7 @@ export class BaileysSession implements TransportSession {
         credsSaved: () => this.credsSaved,
         fail: (why) => this.fail(why),
       }),
-      textOf: (id) => this.textOf(id),
+      textFor: (id, device) => this.takeText(id, device),
       receiptTaken: (node) => this.takeReceipt(node),
       messageDue: () => this.drain.passed(),
       onHandlerFailed: (event, error) => this.handlerFailed(event, error),
@@ -252,10 +260,45 @@ export class BaileysSession implements TransportSession {
     if (frame.attrs.offline !== undefined) this.drain.arrived(ciphertexts);
   }
 
-  /** Told at once, in the order they come; acked when all of a stanza are written. */
-  private async takeReceipt(node: BinaryNode): Promise<void> {
-    await Promise.all(receiptsOf(node, this.identity()).map((receipt) => this.listener.onReceipt(receipt)));
+  /** Told at once, in the order they come; acked when all of a stanza are written. Resolves with a retry request that is to be answered. */
+  private async takeReceipt(node: BinaryNode): Promise<BinaryNode | undefined> {
+    const known: KnownAddresses = (person) => addressesKnown(this.options.store, person);
+    const request = retryRequestIn(node, this.identity(), known);
+    if (request !== undefined) return await this.answerable(request);
+    await Promise.all(receiptsOf(node, this.identity(), known).map((receipt) => this.listener.onReceipt(receipt)));
     if (!this.mayAct()) throw new Error('the lease on the account is over');
+    return undefined;
+  }
+
+  /**
+   * Anybody can ask for any message. The text goes to its recipient alone, and to our own devices, which have got a copy; for anybody else
+   * nothing happens at all, not even to the Signal session.
+   */
+  private async answerable({ ids, recipient, own, node }: RetryRequest): Promise<BinaryNode | undefined> {
+    for (const id of ids) {
+      const messageId = messageIdOf(id);
+      // What our own devices miss may be Baileys' own word to them.
+      if (messageId === undefined && own) continue;
+      const sent = messageId === undefined ? undefined : await this.sentUnder(messageId);
+      if (sent === undefined || !isRecipient(sent, recipient)) {
+        this.options.logger.debug({ own }, 'a retry request is not answered: the message was not for who asks');
+        return undefined;
+      }
+      this.askedAgain.set(askedKey(id, node.attrs.from ?? ''), sent.text);
+    }
+    for (const oldest of this.askedAgain.keys()) {
+      if (this.askedAgain.size <= mostAskedAgain) break;
+      this.askedAgain.delete(oldest);
+    }
+    return node;
+  }
+
+  /** The text of a retry request that is being answered; once. */
+  private takeText(id: string, device: string): string | undefined {
+    const key = askedKey(id, device);
+    const text = this.askedAgain.get(key);
+    this.askedAgain.delete(key);
+    return text;
   }
 
   private unreadable(ciphertext: Uint8Array): void {
@@ -308,14 +351,12 @@ export class BaileysSession implements TransportSession {
     }
   }
 
-  private async textOf(id: string): Promise<string | undefined> {
-    const messageId = messageIdOf(id);
-    if (messageId === undefined) return undefined;
+  private async sentUnder(messageId: string): Promise<Sent | undefined> {
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.listener.textOf(messageId);
+        return await this.listener.sent(messageId);
       } catch (error) {
-        if (attempt >= textAttempts) throw error;
+        if (attempt >= sentAttempts) throw error;
       }
     }
   }

@@ -26,10 +26,13 @@ export interface SocketOptions {
   connectTimeoutMs: number;
   qrTimeoutMs: number;
   makeSignalRepository: SocketConfig['makeSignalRepository'];
-  /** The text sent under a WhatsApp id, for a device that asks for it again. */
-  textOf(whatsappId: string): Promise<string | undefined>;
-  /** A `<receipt>` has come; it is acked once this resolves, and left unacked when it rejects: WhatsApp sends it again on the next connection. */
-  receiptTaken(node: BinaryNode): Promise<void>;
+  /** The text sent under a WhatsApp id, for a device (its address) that asks for it again. */
+  textFor(whatsappId: string, device: string): string | undefined;
+  /**
+   * A `<receipt>` has come; it is acked once this resolves, and left unacked when it rejects: WhatsApp sends it again on the next connection.
+   * A retry request that it resolves with is answered by Baileys, anything else only acked.
+   */
+  receiptTaken(node: BinaryNode): Promise<BinaryNode | undefined>;
   /** A `<message>` that has not waited at the server is handled once this resolves, and those behind it after it. */
   messageDue(): Promise<void>;
   /** A handler of Baileys has failed. `event` is `message` when a frame could not be read, after which nothing can be. */
@@ -76,13 +79,14 @@ export function connectSocket(options: SocketOptions): WASocket {
     msgRetryCounterCache: caches.retries,
     placeholderResendCache: caches.placeholders,
     callOfferCache: caches.calls,
-    getMessage: async ({ id }) => {
-      const text = typeof id === 'string' ? await options.textOf(id) : undefined;
+    getMessage: async ({ id, participant }) => {
+      const text = id && participant ? options.textFor(id, participant) : undefined;
       return text === undefined ? undefined : { extendedTextMessage: { text } };
     },
+    patchMessageBeforeSending: onceADevice,
   });
   catchHandlers(sock.ws, options.onHandlerFailed);
-  holdReceipts(sock.ws, (node) => options.receiptTaken(node));
+  holdReceipts(sock, (node) => options.receiptTaken(node));
   messagesInOrder(sock.ws, () => options.messageDue());
   cutUnansweredClose(sock.ws);
   // Its answers to error acks are queries of its own (a trust token after a 463): the account decides what follows.
@@ -122,15 +126,32 @@ function catchHandlers(ws: EventEmitter, failed: (event: string, error: unknown)
   };
 }
 
-/** Baileys acks a receipt whatever becomes of it. Here its handler has to wait; each receipt by itself, so that nothing else does. */
-function holdReceipts(ws: EventEmitter, taken: (node: BinaryNode) => Promise<void>): void {
+/**
+ * Baileys acks a receipt whatever becomes of it, and answers retry requests of anybody. Here its handler has to wait, each receipt by itself,
+ * so that nothing else does; it only gets those to answer.
+ */
+function holdReceipts(sock: WASocket, taken: (node: BinaryNode) => Promise<BinaryNode | undefined>): void {
+  const ws: EventEmitter = sock.ws;
   const handlers = ws.rawListeners('CB:receipt');
   ws.removeAllListeners('CB:receipt');
   ws.on('CB:receipt', async (node: BinaryNode) => {
-    await taken(node);
-    for (const handle of handlers) await Reflect.apply(handle, ws, [node]);
+    const request = await taken(node);
+    if (request === undefined) await sock.sendMessageAck(node);
+    else for (const handle of handlers) await Reflect.apply(handle, ws, [request]);
   });
 }
+
+/**
+ * In the chat with ourselves Baileys counts each device twice: once as the recipient's, once as our own. A patch for each device that is named
+ * once makes one copy for each.
+ */
+const onceADevice: NonNullable<SocketConfig['patchMessageBeforeSending']> = (message, devices = []) => {
+  const distinct = new Set(devices);
+  if (distinct.size === devices.length) return message;
+  // Baileys reads the message from the field of this name; its type says that the fields stand beside `recipientJid`.
+  const patches = [...distinct].map((recipientJid) => ({ recipientJid, message }));
+  return patches as unknown as ReturnType<typeof onceADevice>;
+};
 
 /**
  * Baileys lets messages overtake each other: those that come now go past those that had waited at the server, and while it notes whose hidden

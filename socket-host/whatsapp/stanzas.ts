@@ -1,7 +1,6 @@
 import {
   areJidsSameUser,
   type BinaryNode,
-  getBinaryNodeChildren,
   isHostedLidUser,
   isHostedPnUser,
   isJidBroadcast,
@@ -15,13 +14,9 @@ import {
   proto,
   unpadRandomMax16,
 } from '@whiskeysockets/baileys';
-import { messageIdOf } from '../../lib/domain/ids.ts';
 import type { InboundMessage } from '../../lib/domain/inbound.ts';
 import { cut } from '../../lib/domain/well-formed.ts';
-import type { TransportListener } from '../transport.ts';
 import { contentOf } from './content.ts';
-
-type Receipt = Parameters<TransportListener['onReceipt']>[0];
 
 /** The account's own addresses. */
 export interface Identity {
@@ -38,18 +33,6 @@ export function isIgnored(jid: string): boolean {
   return Boolean(isJidGroup(jid) || isJidBroadcast(jid) || isJidNewsletter(jid));
 }
 
-/** The receipts of our messages in a `<receipt>`, which may stand for several; none for retries and for our own devices. */
-export function receiptsOf({ attrs, content }: BinaryNode, me: Identity): Receipt[] {
-  const kind = receiptKinds.get(attrs.type ?? '');
-  if (kind === undefined || attrs.from === undefined || isIgnored(attrs.from) || isOwn(attrs.from, me)) return [];
-  const [list] = Array.isArray(content) ? content : [];
-  const ids = [attrs.id, ...getBinaryNodeChildren(list, 'item').map((item) => item.attrs.id)];
-  return ids.flatMap((id) => {
-    const messageId = id === undefined ? undefined : messageIdOf(id);
-    return messageId === undefined ? [] : [{ messageId, kind, at: millis(attrs.t) }];
-  });
-}
-
 const longestId = 128;
 
 /** The id under which an inbound message is stored. The writer's client chooses the id; official clients take 32 characters at most. */
@@ -57,12 +40,6 @@ export const inboundId = (id: string): string => cut(id, longestId);
 
 /** The year 2100: what is later is no time. */
 const latestMs = Date.UTC(2100, 0, 1);
-
-const receiptKinds = new Map<string, Receipt['kind']>([
-  ['', 'delivered'],
-  ['read', 'read'],
-  ['played', 'read'],
-]);
 
 /** The ciphertexts of a 1:1 `<message>` as Baileys will hand them to `decryptMessage`: the same objects. */
 export function ciphertextsOf({ tag, attrs, content }: BinaryNode): Uint8Array[] {
@@ -121,11 +98,13 @@ export function inboundOf(
   };
 }
 
-function isOwn(jid: string, me: Identity): boolean {
+/** Whether an address is one of the account's own, whichever device. */
+export function isOwn(jid: string, me: Identity): boolean {
   return areJidsSameUser(jid, me.id) || (me.lid !== undefined && areJidsSameUser(jid, me.lid));
 }
 
-function millis(seconds: string | undefined): number {
+/** A stanza's time, in seconds, as epoch ms; 0 where it is none. */
+export function millis(seconds: string | undefined): number {
   const ms = Number(seconds ?? 0) * 1000;
   return ms >= 0 && ms <= latestMs ? ms : 0;
 }

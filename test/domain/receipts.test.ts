@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { isSuccess, type Message, type MessageState, messageStates } from '../../lib/domain/message.ts';
-import { afterReceipts, type TimedReceipt } from '../../lib/domain/receipts.ts';
+import { afterReceipts, isRecipient, type TimedReceipt } from '../../lib/domain/receipts.ts';
 
 const message = (state: MessageState, more: Partial<Message> = {}): Message => ({
   id: 'msg_0123456789ABCDEF01',
@@ -17,8 +17,9 @@ const message = (state: MessageState, more: Partial<Message> = {}): Message => (
   createdAt: 1_000,
   ...more,
 });
-const delivered = (at: number): TimedReceipt => ({ kind: 'delivered', at });
-const read = (at: number): TimedReceipt => ({ kind: 'read', at });
+const recipient = ['79991234567', 'lid:100000000000001'];
+const delivered = (at: number, from = recipient): TimedReceipt => ({ kind: 'delivered', at, from });
+const read = (at: number, from = recipient): TimedReceipt => ({ kind: 'read', at, from });
 
 describe('receipts of one message', () => {
   it('come to one move, with the times of both', () => {
@@ -61,6 +62,7 @@ describe('receipts of one message', () => {
       fc.record({
         kind: fc.constantFrom('delivered' as const, 'read' as const),
         at: fc.integer({ min: 0, max: 20_000 }),
+        from: fc.constantFrom(recipient, ['79997654321']),
       }),
       { minLength: 1, maxLength: 6 },
     );
@@ -77,5 +79,41 @@ describe('receipts of one message', () => {
         expect(together).toEqual(one);
       }),
     );
+  });
+
+  it('of strangers change nothing, whatever they are mixed with', () => {
+    const stranger = ['79997654321', 'lid:100000000000002'];
+    const sent = message('SENT', { sentAt: 5_000 });
+    expect(afterReceipts(sent, [read(6_000, stranger)])).toBeUndefined();
+    expect(afterReceipts(message('SENDING'), [delivered(6_000, [])])).toBeUndefined();
+    expect(afterReceipts(sent, [read(6_000, stranger), delivered(7_000), read(8_000, stranger)])).toEqual({
+      to: 'DELIVERED',
+      change: { attempts: 1, sentAt: 5_000, deliveredAt: 7_000 },
+    });
+  });
+});
+
+describe('the recipient of a message', () => {
+  it.each([
+    ['5548999120009', undefined, ['554899120009']],
+    ['5215512345678', undefined, ['525512345678', 'lid:100000000000001']],
+    ['541123456789', undefined, ['5491123456789']],
+    // WhatsApp answered with a number that is no spelling of the one asked.
+    ['4915112345678', '4915187654321', ['4915187654321']],
+    ['4915112345678', '4915187654321', ['4915112345678']],
+    ['4915112345678', '5548999120009', ['554899120009']],
+  ])('%s, sent to %s, is %j', (to, sentTo, from) => {
+    expect(isRecipient({ to, ...(sentTo === undefined ? {} : { sentTo }) }, from)).toBe(true);
+  });
+
+  it.each([
+    ['4915112345678', ['4915112345679']],
+    ['4915112345678', ['lid:4915112345678']],
+    // A landline of the same area, and the same digits in another country.
+    ['5548999120009', ['554833120009']],
+    ['525512345678', ['5512345678']],
+    ['4915112345678', []],
+  ])('%s is not %j', (to, from) => {
+    expect(isRecipient({ to }, from)).toBe(false);
   });
 });

@@ -44,6 +44,14 @@ describe('a contract from the HTTP call to the simulated phones', () => {
     for (const time of ['sentAt', 'deliveredAt', 'readAt']) expect(items[0]?.[time]).toMatch(/^20\d\d-.*Z$/);
   });
 
+  it('reaches the own number once too, what everybody tries first, and shows that it was read', async () => {
+    const contract = await world.contract(accountId, [{ phoneNumber: '12025550199', message: 'To myself' }]);
+    await until('read', async () => (await world.read(contract.id)).counts.read === 1);
+    expect(await world.received('12025550199')).toEqual([
+      expect.objectContaining({ from: '12025550199', text: 'To myself', repeats: 0 }),
+    ]);
+  });
+
   it('waits, saying why, for an account that is not connected, and goes on when it is', async () => {
     await world.api('POST', `/v1/accounts/${accountId}/disconnect`);
     await until('disconnected', async () => {

@@ -164,10 +164,13 @@ export async function startGateway(clock: Clock, fleetClock: Clock = systemClock
 
 export type Gateway = Awaited<ReturnType<typeof startGateway>>;
 
+/** The recipient of row `row` of `rowsTo`, counted from 0 of all rows. */
+export const numberOf = (row: number): string => `7999${String(1_000_001 + row)}`;
+
 /** `count` rows to distinct valid numbers. */
 export function rowsTo(count: number, from = 0): PageRow[] {
   return Array.from({ length: count }, (_, i) => ({
-    to: `7999${String(1_000_001 + from + i)}`,
+    to: numberOf(from + i),
     text: `Text ${from + i}`,
   }));
 }

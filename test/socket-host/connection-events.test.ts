@@ -174,13 +174,15 @@ describe('the events of a connection', () => {
 
   it('hold how long a message took to its phone, once', async () => {
     const events = owner(1);
-    const message = { id: 'msg_1', state: 'SENT', sentAt: start } as Message;
+    const from = ['4915112345678'];
+    const message = { id: 'msg_1', to: '4915112345678', state: 'SENT', sentAt: start } as Message;
     sent.put(message);
     await clock.advance(3_000);
-    events.received({ messageId: 'msg_1', at: start + 2_000 });
+    events.received({ messageId: 'msg_1', at: start + 1_000, from: ['4915187654321'] });
+    events.received({ messageId: 'msg_1', at: start + 2_000, from });
     sent.put({ ...message, state: 'DELIVERED' });
-    events.received({ messageId: 'msg_1', at: start + 2_500 });
-    events.received({ messageId: 'msg_unknown', at: start + 2_500 });
+    events.received({ messageId: 'msg_1', at: start + 2_500, from });
+    events.received({ messageId: 'msg_unknown', at: start + 2_500, from });
     expect(events.list()).toEqual([{ at: start + 3_000, kind: 'delivered', value: 2_000 }]);
     expect(events.activeAtMs).toBe(start + 3_000);
   });

@@ -120,7 +120,8 @@ describe('the events of an account', () => {
     await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED');
     const { listener } = gateway.sessions.get(account.id) ?? {};
     const [sent] = await gateway.messages(contract);
-    listener?.onReceipt({ messageId: sent?.id ?? '', kind: 'delivered', at: (sent?.sentAt ?? 0) + 1_500 });
+    const at = (sent?.sentAt ?? 0) + 1_500;
+    listener?.onReceipt({ messageId: sent?.id ?? '', kind: 'delivered', at, from: ['79991000701'] });
     await first.stop();
     const before = await eventsOf(gateway, account.id);
     const told = before.filter(([kind]) => kind !== 'check');

@@ -6,7 +6,7 @@ import type { Contract, Counter } from '../../lib/domain/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import type { MessageState } from '../../lib/domain/message.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { type Faults, type Gateway, numberOf, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 describe('an outcome that no next message takes along', () => {
@@ -27,7 +27,7 @@ describe('an outcome that no next message takes along', () => {
     const listener = gateway.sessions.get(account.id)?.listener;
     if (listener === undefined) throw new Error('no connection');
     const tell = (kind: 'delivered' | 'read', row = 0) =>
-      listener.onReceipt({ messageId: messageId(contract.id, row), kind, at: Date.now() });
+      listener.onReceipt({ messageId: messageId(contract.id, row), kind, at: Date.now(), from: [numberOf(row)] });
     return { account, contract, tell };
   }
   const first = async (contract: Contract) => (await gateway.messages(contract))[0];

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { openConfirmations } from '../../lib/aws/confirmations.ts';
 import { keys } from '../../lib/aws/keys.ts';
+import { readSent } from '../../lib/aws/messages.ts';
 import { orphanAccounts } from '../../lib/aws/ownership.ts';
 import {
   addSuppression,
@@ -105,6 +106,11 @@ describe('who opted out', () => {
       'Sie erhalten keine Nachrichten mehr von uns. Antworten Sie START, um sie wieder zu erhalten.',
     ]);
     expect(await confirmationsOf(account)).toEqual([]);
+    // Its recipient's device may ask for it again, at this account.
+    const [id = ''] = idsOf(account);
+    const sent = await readSent(gateway.deps.table, tenantId, account.id, id);
+    expect(sent).toMatchObject({ to: '79991000020', text: expect.stringMatching(/^Sie erhalten/) });
+    expect(await readSent(gateway.deps.table, tenantId, 'acc_other', id)).toBeUndefined();
     for (const who of [{ phoneNumber: '79991000020' }, { lid: '555000020' }]) {
       expect(await readSuppression(gateway.deps.table, tenantId, who)).toMatchObject({
         phoneNumber: '79991000020',

@@ -4,7 +4,9 @@ import { moveMessage } from '../../lib/aws/messages.ts';
 import type { Contract, Counter } from '../../lib/domain/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import { scaledClock } from '../../lib/runtime/clock.ts';
-import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { Receipts } from '../../socket-host/receipts.ts';
+import { SentMessages } from '../../socket-host/sent-messages.ts';
+import { type Faults, type Gateway, numberOf, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 describe('a receipt', () => {
@@ -28,9 +30,10 @@ describe('a receipt', () => {
     const listener = gateway.sessions.get(account.id)?.listener;
     if (listener === undefined) throw new Error('no connection');
     const state = async () => (await gateway.messages(contract))[0]?.state;
-    const deliver = () =>
-      listener.onReceipt({ messageId: messageId(contract.id, 0), kind: 'delivered', at: Date.now() + 1000 });
-    return { deliver, state, listener };
+    const id = messageId(contract.id, 0);
+    const deliver = (by = numberOf(from), to = listener) =>
+      to.onReceipt({ messageId: id, kind: 'delivered', at: Date.now() + 1000, from: [by] });
+    return { contract, deliver, state, listener };
   }
 
   it('is taken once it is in the table', async () => {
@@ -65,7 +68,40 @@ describe('a receipt', () => {
 
   it('of a message we do not know is taken: nothing will ever come of it', async () => {
     const { listener } = await sent(400);
-    await listener.onReceipt({ messageId: `msg_${'0'.repeat(18)}`, kind: 'read', at: Date.now() });
+    await listener.onReceipt({ messageId: `msg_${'0'.repeat(18)}`, kind: 'read', at: Date.now(), from: [] });
+  });
+
+  it('of a stranger is taken and changes nothing, nor does one that another account hears', async () => {
+    const { deliver, state } = await sent(450);
+    const other = await sent(451);
+    await deliver('79990000009');
+    await deliver(numberOf(450), other.listener);
+    expect(await state()).toBe('SENT');
+    await deliver();
+    expect(await state()).toBe('DELIVERED');
+  });
+
+  it('of a stranger changes nothing on a host that does not remember the message', async () => {
+    const { contract, state } = await sent(460);
+    const [accountId = ''] = contract.accountIds;
+    const restarted = (account: string) =>
+      new Receipts({
+        table: gateway.deps.table,
+        clock: scaledClock(20),
+        sent: new SentMessages(),
+        tenantId,
+        accountId: account,
+        mayAct: () => true,
+        failed: () => {},
+        join: () => undefined,
+        holdMs: () => 0,
+      });
+    const receipt = { messageId: messageId(contract.id, 0), kind: 'read' as const, at: Date.now() + 1000 };
+    await restarted(accountId).add({ ...receipt, from: ['79990000009'] });
+    await restarted('acc_other').add({ ...receipt, from: [numberOf(460)] });
+    expect(await state()).toBe('SENT');
+    await restarted(accountId).add({ ...receipt, from: [numberOf(460)] });
+    expect(await state()).toBe('READ');
   });
 
   const numbersOf = async (contract: Contract) => {
@@ -80,7 +116,7 @@ describe('a receipt', () => {
     if (listener === undefined) throw new Error('no connection');
     const at = Date.now() + 1000;
     const tell = (row: number, kind: 'delivered' | 'read') =>
-      listener.onReceipt({ messageId: messageId(contract.id, row), kind, at });
+      listener.onReceipt({ messageId: messageId(contract.id, row), kind, at, from: [numberOf(from + row)] });
     const states = async () => (await gateway.messages(contract)).map(({ state }) => state);
     return { contract, tell, states };
   }

@@ -5,7 +5,7 @@ import type { Account } from '../../lib/domain/account.ts';
 import type { Contract, Counter } from '../../lib/domain/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { type Faults, type Gateway, numberOf, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 /** A message each 700 ms. */
@@ -33,7 +33,7 @@ describe('a receipt of an account that is paced and has more to send', () => {
     const listener = gateway.sessions.get(account.id)?.listener;
     if (listener === undefined) throw new Error('no connection');
     const tell = (kind: 'delivered' | 'read', row: number) =>
-      listener.onReceipt({ messageId: messageId(contract.id, row), kind, at: Date.now() });
+      listener.onReceipt({ messageId: messageId(contract.id, row), kind, at: Date.now(), from: [numberOf(row)] });
     const states = async () => (await gateway.messages(contract)).map(({ state }) => state);
     await until('on the wire', async () => gateway.wire.length === 1, 15_000, 1);
     await tell('delivered', 0);

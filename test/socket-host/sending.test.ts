@@ -105,13 +105,14 @@ describe('sending a contract', () => {
     const [sent] = await gateway.messages(contract);
     const { listener } = gateway.sessions.get(account.id) ?? {};
     const at = Math.floor((sent?.sentAt ?? 0) / 1000) * 1000;
-    listener?.onReceipt({ messageId: sent?.id ?? '', kind: 'delivered', at });
-    listener?.onReceipt({ messageId: sent?.id ?? '', kind: 'read', at });
+    const from = ['79991007001'];
+    listener?.onReceipt({ messageId: sent?.id ?? '', kind: 'delivered', at, from });
+    listener?.onReceipt({ messageId: sent?.id ?? '', kind: 'read', at, from });
     await until('read', async () => (await gateway.messages(contract))[0]?.state === 'READ');
     const [read] = await gateway.messages(contract);
     expect(read?.deliveredAt).toBe(sent?.sentAt);
     expect(read?.readAt).toBe(sent?.sentAt);
-    listener?.onReceipt({ messageId: sent?.id ?? '', kind: 'delivered', at: at + 60_000 });
+    listener?.onReceipt({ messageId: sent?.id ?? '', kind: 'delivered', at: at + 60_000, from });
     await new Promise((resolve) => setTimeout(resolve, 200));
     expect((await gateway.messages(contract))[0]).toEqual(read);
   });

@@ -52,7 +52,8 @@ describe('a host that lost an account with a message in hand', () => {
     const { account, contract } = await stuckThenLost();
     const [first] = await gateway.messages(contract);
     gateway.whenOpening((session) => {
-      session.listener.onReceipt({ messageId: first?.id ?? '', kind: 'delivered', at: 1_800_000_000_000 });
+      const { id = '', to = '' } = first ?? {};
+      session.listener.onReceipt({ messageId: id, kind: 'delivered', at: 1_800_000_000_000, from: [to] });
     });
     await gateway.host();
     await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 20_000);

@@ -32,7 +32,8 @@ describe("an account's totals count each outcome once", () => {
     });
     // It is due again a gap after the connection was opened, less a second of typing.
     await new Promise((resolve) => setTimeout(resolve, 300));
-    session.listener.onReceipt({ messageId: gateway.wire[0]?.id ?? '', kind: 'delivered', at: Date.now() });
+    const { id = '', to = '' } = gateway.wire[0] ?? {};
+    session.listener.onReceipt({ messageId: id, kind: 'delivered', at: Date.now(), from: [to] });
     await completed(contract.id);
     expect(gateway.wire).toHaveLength(2);
     await until('totals', async () => (await totals(account.id)) === 2, 3_000);

@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { moveContract } from '../../lib/aws/contracts.ts';
-import { messageId } from '../../lib/domain/ids.ts';
 import { scaledClock } from '../../lib/runtime/clock.ts';
 import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
@@ -59,7 +58,8 @@ describe('a message that must be sent again', () => {
     await moveContract(gateway.deps, gateway.origin(), tenantId, contract.id, 'retry');
     await until('sent again', async () => gateway.wire.length === 2);
     const listener = gateway.sessions.get(account.id)?.listener;
-    await listener?.onReceipt({ messageId: messageId(contract.id, 0), kind: 'delivered', at: Date.now() });
+    const { id: sentId = '', to = '' } = gateway.wire[0] ?? {};
+    await listener?.onReceipt({ messageId: sentId, kind: 'delivered', at: Date.now(), from: [to] });
     expect((await gateway.messages(contract))[0]?.state).toBe('DELIVERED');
   }, 30_000);
 });

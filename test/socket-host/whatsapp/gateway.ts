@@ -6,7 +6,7 @@ import type { InboundMessage } from '../../../lib/domain/inbound.ts';
 import { type Simulator, startSimulator } from '../../../simulator/server.ts';
 import { type Cache, openCache } from '../../../socket-host/auth/cache.ts';
 import { type AuthStore, openAuthStore } from '../../../socket-host/auth/store.ts';
-import type { SessionEnd, TransportListener, TransportSession } from '../../../socket-host/transport.ts';
+import type { Sent, SessionEnd, TransportListener, TransportSession } from '../../../socket-host/transport.ts';
 import { type SharedCaches, sharedCaches } from '../../../socket-host/whatsapp/caches.ts';
 import { trustRootKey } from '../../../socket-host/whatsapp/root-key.ts';
 import { type BaileysTransportOptions, baileysTransport } from '../../../socket-host/whatsapp/transport.ts';
@@ -18,7 +18,8 @@ export interface Said {
   codes: string[];
   receipts: string[];
   inbound: InboundMessage[];
-  texts: Map<string, string>;
+  /** What a device that asks again is told. */
+  sent: Map<string, Sent>;
   end: SessionEnd | undefined;
   warnings: string[];
 }
@@ -93,7 +94,7 @@ export async function gateway(): Promise<Gateway> {
         codes: [],
         receipts: [],
         inbound: [],
-        texts: new Map(),
+        sent: new Map(),
         end: undefined,
         warnings: [],
       };
@@ -133,7 +134,7 @@ export async function gateway(): Promise<Gateway> {
           tell(`lid of ${phoneNumber}`);
           return true;
         },
-        textOf: async (id) => said.texts.get(id),
+        sent: async (id) => said.sent.get(id),
         onClosed(end) {
           said.end = end;
           tell('closed');

@@ -1,11 +1,12 @@
-import { WA_CERT_DETAILS } from '@whiskeysockets/baileys';
+import { type BinaryNode, WA_CERT_DETAILS } from '@whiskeysockets/baileys';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
+import type { Person } from '../../../lib/domain/person.ts';
 import { sharedCaches } from '../../../socket-host/whatsapp/caches.ts';
 import { Drain } from '../../../socket-host/whatsapp/drain.ts';
 import { sessionEnd } from '../../../socket-host/whatsapp/ending.ts';
+import { receiptsOf, retryRequestIn } from '../../../socket-host/whatsapp/receipts.ts';
 import { redact } from '../../../socket-host/whatsapp/redaction.ts';
 import { trustRootKey } from '../../../socket-host/whatsapp/root-key.ts';
-import { receiptsOf } from '../../../socket-host/whatsapp/stanzas.ts';
 import { ClientVersion } from '../../../socket-host/whatsapp/version.ts';
 
 describe('shared caches', () => {
@@ -129,29 +130,72 @@ describe('how a session ended', () => {
 
 describe('receipts', () => {
   const me = { id: '4915100000001:5@s.whatsapp.net', lid: '700:5@lid' };
-  const receipt = (attrs: Record<string, string>, content?: object[]) =>
-    receiptsOf(
-      { tag: 'receipt', attrs: { id: '3EB0000000000000000001', t: '1800000000', ...attrs }, content } as never,
-      me,
-    );
+  const known = ({ phoneNumber, lid }: Person) => [
+    ...(phoneNumber === undefined ? [] : [phoneNumber]),
+    ...(lid === undefined ? [] : [`lid:${lid}`]),
+    ...(lid === '800' ? ['4915100000009'] : []),
+  ];
+  const node = (attrs: Record<string, string>, content?: object[]) =>
+    ({
+      tag: 'receipt',
+      attrs: { id: '3EB0000000000000000001', t: '1800000000', ...attrs },
+      content,
+    }) as unknown as BinaryNode;
+  const receipt = (attrs: Record<string, string>, content?: object[]) => receiptsOf(node(attrs, content), me, known);
+  const retry = (attrs: Record<string, string>) => retryRequestIn(node({ type: 'retry', ...attrs }), me, known);
+  const list = { tag: 'list', attrs: {}, content: [{ tag: 'item', attrs: { id: '3EB0000000000000000002' } }] };
 
-  it('stands for every message it lists', () => {
-    const list = { tag: 'list', attrs: {}, content: [{ tag: 'item', attrs: { id: '3EB0000000000000000002' } }] };
-    expect(receipt({ from: '4915100000009@s.whatsapp.net', type: 'read' }, [list])).toEqual([
-      { messageId: 'msg_000000000000000001', kind: 'read', at: 1_800_000_000_000 },
-      { messageId: 'msg_000000000000000002', kind: 'read', at: 1_800_000_000_000 },
+  it('stands for every message it lists, and tells who gave it', () => {
+    const from = ['4915100000009'];
+    expect(receipt({ from: '4915100000009:3@s.whatsapp.net', type: 'read' }, [list])).toEqual([
+      { messageId: 'msg_000000000000000001', kind: 'read', at: 1_800_000_000_000, from },
+      { messageId: 'msg_000000000000000002', kind: 'read', at: 1_800_000_000_000, from },
     ]);
-    expect(receipt({ from: '800@lid' })).toMatchObject([{ kind: 'delivered' }]);
+    expect(receipt({ from: '800@lid' })).toMatchObject([{ kind: 'delivered', from: ['lid:800', '4915100000009'] }]);
     expect(receipt({ from: '800@lid', type: 'played' })).toMatchObject([{ kind: 'read' }]);
+    expect(receipt({ from: '900@lid', sender_pn: '4915100000008@s.whatsapp.net' })).toMatchObject([
+      { from: ['4915100000008', 'lid:900'] },
+    ]);
   });
 
-  it('says nothing when it is a retry request, from our own devices, of a group, or of a message that is not ours', () => {
+  it('says nothing when it is a retry request, of a group, by somebody for another, or of a message that is not ours', () => {
     expect(receipt({ from: '4915100000009@s.whatsapp.net', type: 'retry' })).toEqual([]);
-    expect(receipt({ from: '4915100000001@s.whatsapp.net', type: 'read' })).toEqual([]);
-    expect(receipt({ from: '700@lid' })).toEqual([]);
     expect(receipt({ from: '4915100000009@s.whatsapp.net', type: 'sender' })).toEqual([]);
-    expect(receipt({ from: '123-456@g.us' })).toEqual([]);
+    expect(receipt({ from: '123-456@g.us', participant: '4915100000009@s.whatsapp.net' })).toEqual([]);
+    const participant = '4915100000009@s.whatsapp.net';
+    expect(receipt({ from: '4915100000008@s.whatsapp.net', participant })).toEqual([]);
     expect(receipt({ from: '4915100000009@s.whatsapp.net', id: 'AAAA' })).toEqual([]);
+  });
+
+  it('of our own devices tells of the chat with ourselves, not of what they have sent to others', () => {
+    const from = ['4915100000001', 'lid:700'];
+    expect(receipt({ from: '4915100000001@s.whatsapp.net' })).toMatchObject([{ kind: 'delivered', from }]);
+    expect(receipt({ from: '4915100000001@s.whatsapp.net', type: 'sender' })).toMatchObject([{ kind: 'delivered' }]);
+    expect(receipt({ from: '700@lid', type: 'read-self' })).toMatchObject([{ kind: 'read', from }]);
+    const recipient = '4915100000009@s.whatsapp.net';
+    expect(receipt({ from: '4915100000001@s.whatsapp.net', type: 'sender', recipient })).toEqual([]);
+  });
+
+  it('that asks for a retry names who the message must have been for', () => {
+    expect(retry({ from: '4915100000009:3@s.whatsapp.net' })).toMatchObject({
+      ids: ['3EB0000000000000000001'],
+      recipient: ['4915100000009'],
+      own: false,
+    });
+    expect(retry({ from: '800@lid' })).toMatchObject({ recipient: ['lid:800', '4915100000009'] });
+    const recipient = '4915100000009@s.whatsapp.net';
+    expect(retry({ from: '4915100000001@s.whatsapp.net', recipient })).toMatchObject({
+      recipient: ['4915100000009'],
+      own: true,
+    });
+    expect(retry({ from: '700:2@lid' })).toMatchObject({
+      recipient: ['4915100000001', 'lid:700'],
+      own: true,
+      node: { attrs: { recipient: '4915100000001@s.whatsapp.net' } },
+    });
+    expect(retry({ from: '123-456@g.us', participant: recipient })).toBeUndefined();
+    expect(retry({ from: '4915100000008@s.whatsapp.net', participant: recipient })).toBeUndefined();
+    expect(retry({ from: '4915100000008@s.whatsapp.net', type: 'read' })).toBeUndefined();
   });
 });
 

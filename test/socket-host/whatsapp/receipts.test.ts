@@ -1,6 +1,6 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Gateway, gateway } from './gateway.ts';
-import { sleep } from './probe.ts';
+import { countQueries, sleep } from './probe.ts';
 
 let g: Gateway;
 beforeAll(async () => {
@@ -80,3 +80,65 @@ it('is not acked any more when the lease has ended meanwhile', async () => {
   const next = g.connect(await g.openStore(`acc_${number}`));
   await next.heard(`receipt ${idOf('E')} delivered`);
 });
+
+describe('a retry request', () => {
+  const number = '4915150000004';
+  const to = '4915160000004';
+  const stranger = '4915160000005';
+  const id = idOf('F');
+  const wireId = `3EB0${'F'.repeat(18)}`;
+  const ask = (from: string, order: object = {}) =>
+    g.control('POST', `/phones/${from}/send`, { to: number, retryFor: wireId, ...order });
+  const stanzas = async () => {
+    const { body } = await g.control('GET', `/accounts/${number}/wire`);
+    return (body as { stanzas: { id: string; to: string }[] }).stanzas.map((stanza) => [stanza.id, stanza.to]);
+  };
+  const inboxOf = async (phone: string) => (await g.control('GET', `/phones/${phone}/messages`)).body;
+
+  it('is answered to the recipient alone, by number or hidden id, and to our own devices', async () => {
+    for (const phone of [to, stranger]) await g.control('POST', '/phones', { number: phone });
+    const { session, said, heard, store } = await g.linked(number);
+    said.sent.set(id, { to, text: 'for one person' });
+    await session.send({ id, to, text: 'for one person' }, 5000);
+    await heard(`receipt ${id} read`);
+    await session.send({ id: idOf('0'), to: stranger, text: 'for the other' }, 5000);
+    await heard(`receipt ${idOf('0')} read`);
+    const sessionWith = (lid: unknown) => store.get('session', `${lid}_1.0`);
+    const before = [to, stranger].map((phone) => sessionWith(store.get('lid-mapping', phone)));
+    const queries = countQueries(session);
+
+    await ask(stranger);
+    await ask(stranger, { hidden: true });
+    await ask(stranger, { participant: to });
+    await ask(stranger, { group: true });
+    await ask(stranger, { group: true, participant: to });
+    await ask(stranger, { retryFor: [`3EB0${'0'.repeat(18)}`, wireId] });
+    await ask(number, { recipient: stranger });
+    await g.control('POST', `/phones/${stranger}/send`, { to: number, text: 'and now?' });
+    await heard('inbound and now?');
+    expect(await stanzas()).toEqual([
+      [wireId, to],
+      [`3EB0${'0'.repeat(18)}`, stranger],
+    ]);
+    expect(queries()).toBe(0);
+    expect(before[0]).toEqual(sessionWith(store.get('lid-mapping', to)));
+
+    await ask(to);
+    await until(async () => (await stanzas()).length === 3);
+    await ask(to, { hidden: true });
+    await until(async () => (await stanzas()).length === 4);
+    await ask(number, { recipient: to });
+    await until(async () => (await stanzas()).length === 5);
+    expect(await inboxOf(to)).toMatchObject([{ id: wireId, text: 'for one person', repeats: 3 }]);
+    expect(await inboxOf(stranger)).toMatchObject([{ text: 'for the other', repeats: 0 }]);
+    expect(g.simulator.totals()).toMatchObject({ undecryptable: 0, usedCounters: 0 });
+  });
+});
+
+async function until(check: () => Promise<boolean>): Promise<void> {
+  for (let left = 500; left > 0; left -= 1) {
+    if (await check()) return;
+    await sleep(10);
+  }
+  throw new Error('it did not happen');
+}

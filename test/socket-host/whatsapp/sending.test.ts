@@ -82,6 +82,19 @@ describe('a text', () => {
     expect(store.stats.puts).toBe(before + 1);
   });
 
+  it('to our own number goes once to each of our other devices, and its receipts count', async () => {
+    const own = '4915110000033';
+    const { session, heard } = await g.linked(own);
+    expect(await session.lookup(own)).toBe(true);
+    const id = 'msg_0123456789ABCDEF33';
+    expect(await session.send({ id, to: own, text: 'Hello me' }, 5000)).toEqual({});
+    await heard(`receipt ${id} delivered`);
+    await heard(`receipt ${id} read`);
+    const { body } = await g.control('GET', `/accounts/${own}/wire`);
+    expect(body).toMatchObject({ stanzas: [{ to: own, copies: [`${own}@s.whatsapp.net`] }] });
+    expect(await received(own)).toMatchObject([{ text: 'Hello me', repeats: 0 }]);
+  });
+
   it('carries the refusal of the server as a code, and tells it from acceptance', async () => {
     const { session } = await g.linked('4915110000003');
     expect(await session.send({ id: newId(), to: '4915120000003', text: 'accepted' }, 5000)).toEqual({});
@@ -125,7 +138,7 @@ describe('a text', () => {
     }
     await store.set({ session: { [`${lid}_1.0`]: record } });
     const id = newId();
-    said.texts.set(id, 'two, again');
+    said.sent.set(id, { to, text: 'two, again' });
     await session.send({ id, to, text: 'two, lost' }, 5000);
     await heard(`receipt ${id} delivered`);
     expect((await received(to)).map(({ text }) => text)).toEqual(['one', 'two, again']);
