@@ -1,4 +1,5 @@
-import { toPageRow } from '../../lib/aws/pages.ts';
+import { settleRows } from '../../lib/aws/known-people.ts';
+import { type CheckedRow, type RowSettings, toPageRow } from '../../lib/aws/pages.ts';
 import { skipSuppressed } from '../../lib/aws/suppressions.ts';
 import type { Table } from '../../lib/aws/table.ts';
 import type { PageRow } from '../../lib/domain/contract.ts';
@@ -16,38 +17,39 @@ export interface RecipientInput {
 }
 
 export interface CheckedRecipients {
-  rows: PageRow[];
+  /** `at` is the row, counted from 1. */
+  recipients: (CheckedRow & { at: number })[];
   errors: FieldError[];
-  /** What is only odd, summed up. */
   odd: RecipientWarnings;
 }
 
-/** Rows ready for their pages: who has opted out is marked, counted and warned about. */
+/** Rows ready for their pages: people who have opted out are marked and counted. `warnings`: what is odd, summed up. */
 export interface AcceptedRows {
   rows: PageRow[];
   suppressed: number;
   warnings: string[];
 }
 
-/** The last step before rows become pages; the claim of each message asks again. */
+/** The last step before rows become pages: decides numbers that can be read in two ways and marks people who have opted out. The claim of each message asks again. */
 export async function acceptRows(table: Table, tenantId: string, checked: CheckedRecipients): Promise<AcceptedRows> {
-  const rows = await skipSuppressed(table, tenantId, checked.rows);
+  const settled = await settleRows(table, tenantId, checked.recipients);
+  for (const { row, warnings, number, at } of settled) checked.odd.add(row, warnings, at, number?.doubt);
+  const rows = await skipSuppressed(
+    table,
+    tenantId,
+    settled.map(({ row }) => row),
+  );
   const suppressed = rows.filter(({ skip }) => skip === 'SUPPRESSED').length;
   checked.odd.optedOut(suppressed);
   return { rows, suppressed, warnings: checked.odd.sentences() };
 }
 
-/** Checks each row on its own and tells all that are wrong; what is only odd is summed up in `odd`. `known`: the contract's numbers so far. */
+/** Checks each row on its own and tells all that are wrong. `known`: the contract's numbers so far. */
 export function checkRecipients(
   recipients: RecipientInput[],
-  settings: {
-    defaultCountry?: string | undefined;
-    skipInvalid: boolean;
-    message?: string | undefined;
-    known?: string[];
-  },
+  settings: RowSettings & { message?: string | undefined; known?: string[] },
 ): CheckedRecipients {
-  const rows: PageRow[] = [];
+  const checked: CheckedRecipients['recipients'] = [];
   const errors: FieldError[] = [];
   const odd = new RecipientWarnings('row', settings.known);
   for (const [index, recipient] of recipients.entries()) {
@@ -73,10 +75,9 @@ export function checkRecipients(
       }
       continue;
     }
-    rows.push(result.row);
-    odd.add(result.row, result.warnings, index + 1);
+    checked.push({ ...result, at: index + 1 });
   }
-  return { rows, errors, odd };
+  return { recipients: checked, errors, odd };
 }
 
 /** The contract's own text, where rows have none; checked once, for its own sake. */

@@ -1,7 +1,17 @@
 import { completeImport, failImport, reportImport } from '../../lib/aws/contract-imports.ts';
 import { putSkipped, readContract } from '../../lib/aws/contracts.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
-import { batchName, openStream, pageKey, parseUploadKey, putPage, toPageRow } from '../../lib/aws/pages.ts';
+import { settleRows } from '../../lib/aws/known-people.ts';
+import {
+  batchName,
+  type CheckedRow,
+  openStream,
+  pageKey,
+  parseUploadKey,
+  putPage,
+  type RowSettings,
+  toPageRow,
+} from '../../lib/aws/pages.ts';
 import { skipSuppressed } from '../../lib/aws/suppressions.ts';
 import { readTenant } from '../../lib/aws/tenants.ts';
 import {
@@ -62,7 +72,8 @@ export async function importFile(
     return 'ignored';
   }
 
-  const settings = { defaultCountry: tenant.defaultCountry, skipInvalid: contract.skipInvalid };
+  const { skipInvalid, requirePlus } = contract;
+  const settings = { defaultCountry: tenant.defaultCountry, skipInvalid, requirePlus };
   const batch = `${importId.slice(4)}-${etag.slice(0, 16)}`;
   const found = await readFile(deps, contract, batch, format === 'csv' ? csvRows(body) : ndjsonRows(body), settings);
   if (found.stopped) {
@@ -106,6 +117,8 @@ interface NumberedRow {
   data: PageRow;
 }
 
+type LineRow = CheckedRow & { line: number };
+
 interface Found {
   pages: PageRef[];
   rowsRead: number;
@@ -126,7 +139,7 @@ async function readFile(
   contract: Contract,
   batch: string,
   rows: AsyncGenerator<FileRow>,
-  settings: { defaultCountry?: string | undefined; skipInvalid: boolean },
+  settings: RowSettings,
 ): Promise<Found> {
   const found: Found = {
     pages: [],
@@ -145,13 +158,13 @@ async function readFile(
     if (found.errors.length < maxListedErrors) found.errors.push({ line, code, message });
   };
   const uploads = new Set<Promise<void>>();
-  let page: PageRow[] = [];
+  let page: LineRow[] = [];
   const flush = async () => {
     if (page.length === 0 || found.errorCount > 0) return;
     const number = found.pages.length;
     // Its place; the name follows from what is stored.
     found.pages.push({ key: '', rows: page.length });
-    const upload = storePage(deps, contract, { batch, number, rows: page }, found).then(() => {
+    const upload = storePage(deps, contract, { batch, number, rows: page }, found, odd).then(() => {
       uploads.delete(upload);
     });
     // Told below, by whoever waits; without this a rejection would be unhandled until then.
@@ -184,8 +197,7 @@ async function readFile(
           for (const { code, message } of result.problems) fail(row.line, code, message);
         } else {
           if (result.row.skip !== undefined) found.skipped.push({ row: found.rowsRead - 1, data: result.row });
-          odd.add(result.row, result.warnings, row.line);
-          page.push(result.row);
+          page.push({ ...result, line: row.line });
           if (page.length === pageSize) await flush();
         }
       }
@@ -203,14 +215,21 @@ async function readFile(
   return found;
 }
 
-/** Writes one page with those marked who have opted out, under a name that says which they are. */
+/** Writes one page with its numbers decided and people who have opted out marked, under a name that says which rows those are. Adds to `odd`. */
 async function storePage(
   deps: Deps,
   { tenantId, id }: Contract,
-  part: { batch: string; number: number; rows: PageRow[] },
+  part: { batch: string; number: number; rows: LineRow[] },
   found: Found,
+  odd: RecipientWarnings,
 ): Promise<void> {
-  const rows = await skipSuppressed(deps.table, tenantId, part.rows);
+  const settled = await settleRows(deps.table, tenantId, part.rows);
+  for (const { row, warnings, number, line } of settled) odd.add(row, warnings, line, number?.doubt);
+  const rows = await skipSuppressed(
+    deps.table,
+    tenantId,
+    settled.map(({ row }) => row),
+  );
   const key = pageKey(tenantId, id, batchName(part.batch, rows), part.number);
   found.pages[part.number] = await putPage(deps.pages, key, rows);
   rows.forEach((data, index) => {

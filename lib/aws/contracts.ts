@@ -86,7 +86,7 @@ export async function createContract(
 ): Promise<Contract> {
   const { tenantId, id } = contract;
   const [accountId = ''] = contract.accountIds;
-  const { name, lane, status, totalCount, skipInvalid } = contract;
+  const { name, lane, status, totalCount, skipInvalid, requirePlus } = contract;
   const writes: Write[] = [
     // Clause: the id is new.
     { put: { ...keys.contract(tenantId, id), type: 'contract', ...contract }, condition: 'attribute_not_exists(pk)' },
@@ -102,7 +102,11 @@ export async function createContract(
     },
     auditWrite(
       origin,
-      { action: 'contract.created', target: id, changes: { name, accountId, lane, status, totalCount, skipInvalid } },
+      {
+        action: 'contract.created',
+        target: id,
+        changes: { name, accountId, lane, status, totalCount, skipInvalid, requirePlus },
+      },
       deps.randomBytes,
     ),
   ];

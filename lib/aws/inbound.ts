@@ -50,7 +50,7 @@ export async function storeInbound(
   };
   const batch = target.kind === 'open' ? batchGrown(hold, target.id, message) : newBatch(hold, target, message, nowMs);
   try {
-    await table.transact([marker, batch, ...others]);
+    await table.transact([marker, batch, ...others, ...wroteWrites(hold.tenantId, message, target, nowMs)]);
     return 'stored';
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error;
@@ -62,6 +62,14 @@ export async function storeInbound(
 /** Whether a message with this WhatsApp id has been stored. */
 export async function isStored(table: Table, { tenantId, accountId }: AccountRefs, id: string): Promise<boolean> {
   return (await table.get(keys.inbound(tenantId, accountId, id))) !== undefined;
+}
+
+/** Makes the number of a new chat known to the tenant, so that it is understood as answers print it (lib/domain/phone.ts). */
+function wroteWrites(tenantId: string, message: InboundMessage, target: BatchTarget, nowMs: number): Write[] {
+  const { phoneNumber } = personOf(message);
+  if (phoneNumber === undefined || target.kind === 'open') return [];
+  const ttl = Math.floor(nowMs / 1000) + contentSec;
+  return [{ put: { ...keys.wrote(tenantId, phoneNumber), type: 'wrote', wroteAt: nowMs, ttl } }];
 }
 
 function batchGrown(hold: AccountRefs, id: string, message: InboundMessage): Write {

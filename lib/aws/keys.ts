@@ -16,6 +16,7 @@ import type { Lane } from '../domain/message.ts';
  *   event log          events by tenant and day, newest first              one query a day, texts in one batch read
  *   inbox              batches of inbound messages by account, newest first one query an account
  *   opt-out            recipients by number or LID, list by time           reads by key, one query
+ *   known person       recipient and wrote of both readings of a number    one batch read
  *   endpoints          endpoint by tenant, newest first                    one query; name lock by key
  *   deliveries         delivery by endpoint and time                       reads by key, one query
  *   connect            what the last owner saw of the connection          connectionEvents by key
@@ -62,6 +63,8 @@ export const keys = {
   text: (t: string, m: string): Key => ({ pk: `${tenantPk(t)}#M#${m}`, sk: 'X' }),
   /** `digits`: the number, or `lid:` and the LID. */
   recipient: (t: string, digits: string): Key => ({ pk: `${tenantPk(t)}#R#${digits}`, sk: 'R' }),
+  /** Beside `recipient`: a person who wrote to the tenant. */
+  wrote: (t: string, digits: string): Key => ({ pk: `${tenantPk(t)}#R#${digits}`, sk: 'W' }),
   connectionEvents: (t: string, a: string): Key => ({ pk: accountPk(t, a), sk: 'EVENTS' }),
   inbound: (t: string, a: string, whatsappId: string): Key => ({ pk: accountPk(t, a), sk: `IN#${whatsappId}` }),
   inboundBatch: (t: string, a: string, id: string): Key => ({ pk: accountPk(t, a), sk: `INB#${id}` }),

@@ -4,7 +4,7 @@ import { GetObjectCommand, NoSuchKey, PutObjectCommand, type S3Client } from '@a
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
 import { type PageRef, type PageRow, pageSize } from '../domain/contract.ts';
 import type { FieldErrorCode } from '../domain/errors.ts';
-import { normalisePhone } from '../domain/phone.ts';
+import { doubtSentence, type NumberReading, readNumber } from '../domain/phone.ts';
 import { checkText } from '../domain/text.ts';
 import { cut, mended } from '../domain/well-formed.ts';
 import type { ObjectStore } from './objects.ts';
@@ -152,27 +152,44 @@ export interface RowProblem {
 
 export const maxExternalIdLength = 128;
 
+export interface RowSettings {
+  defaultCountry?: string | undefined;
+  skipInvalid: boolean;
+  requirePlus?: boolean | undefined;
+}
+
+/** A row that can be accepted. `number` is how its number was read; `settleRows` decides those that can be read in two ways. */
+export interface CheckedRow {
+  row: PageRow;
+  /** Sentences about its text. */
+  warnings: string[];
+  number?: NumberReading;
+}
+
 /**
- * A recipient as a page row, or everything that is wrong with it. With `skipInvalid` a number that is no number makes a row that is
- * skipped, with the number as it was written.
+ * A recipient as a page row, or everything that is wrong with it. With `requirePlus` a doubtful number is wrong. With `skipInvalid` a wrong number
+ * makes a row that is skipped, with the number as it was written.
  */
-export function toPageRow(
-  input: RowInput,
-  settings: { defaultCountry?: string | undefined; skipInvalid: boolean },
-): { row: PageRow; warnings: string[] } | { problems: RowProblem[] } {
+export function toPageRow(input: RowInput, settings: RowSettings): CheckedRow | { problems: RowProblem[] } {
   const problems: RowProblem[] = [];
   const problem = (field: RowProblem['field'], code: FieldErrorCode, message: string) =>
     problems.push({ field, code, message });
   let to = '';
   let skip = false;
+  let number: NumberReading | undefined;
   if (input.phoneNumber === undefined || input.phoneNumber === '') {
     problem('phoneNumber', 'REQUIRED', 'The phone number is missing.');
   } else {
-    const number = normalisePhone(input.phoneNumber, settings.defaultCountry);
-    skip = !number.ok && settings.skipInvalid;
-    if (number.ok) to = number.digits;
-    else if (skip) to = cut(input.phoneNumber, 64);
-    else problem('phoneNumber', 'INVALID_NUMBER', number.reason);
+    const read = readNumber(input.phoneNumber, settings);
+    const doubt = read.ok && settings.requirePlus === true ? read.doubt : undefined;
+    skip = (!read.ok || doubt !== undefined) && settings.skipInvalid;
+    if (skip) to = cut(input.phoneNumber, 64);
+    else if (!read.ok) problem('phoneNumber', 'INVALID_NUMBER', read.reason);
+    else if (doubt !== undefined) problem('phoneNumber', doubt.code, doubtSentence(doubt));
+    else {
+      number = read;
+      to = read.digits;
+    }
   }
   const text = input.text === undefined ? undefined : checkText(input.text);
   if (text === undefined) problem('message', 'REQUIRED', 'The message is missing.');
@@ -190,5 +207,5 @@ export function toPageRow(
     ...(externalId === undefined ? {} : { externalId }),
     ...(skip ? { skip: 'INVALID_NUMBER' as const } : {}),
   };
-  return { row, warnings: text.warnings };
+  return { row, warnings: text.warnings, ...(number === undefined ? {} : { number }) };
 }

@@ -67,6 +67,8 @@ export interface Contract {
   fedCount: number;
   atOnce: number;
   skipInvalid: boolean;
+  /** Numbers without + that can be read in several ways are refused, in files and later requests too. */
+  requirePlus?: boolean;
   /** Where it stands is in the item `job`, which exists as long as this does. */
   job?: ContractJob;
   /** When the feed last gave it a turn. */

@@ -1,4 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
+import { planNumber } from './person.ts';
 
 export type IdPrefix = 'acc' | 'con' | 'ten' | 'key' | 'pln' | 'aud' | 'hst' | 'imp' | 'inb' | 'req' | 'whk' | 'dlv';
 
@@ -93,7 +94,10 @@ export function messageIdOf(id: string): string | undefined {
   return whatsappIdForm.test(id) ? `msg_${id.slice(4)}` : undefined;
 }
 
-/** SQS message group of a recipient (digits): 32 hex characters, so that queue attributes carry no phone number. */
+/**
+ * SQS message group of a recipient (digits): the same for each spelling of one person's number, so that this person's messages keep their order.
+ * 32 hex characters, because queue attributes must not carry a phone number.
+ */
 export function recipientGroup(to: string): string {
-  return createHash('sha256').update(to).digest('hex').slice(0, 32);
+  return createHash('sha256').update(planNumber(to)).digest('hex').slice(0, 32);
 }

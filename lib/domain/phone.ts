@@ -209,12 +209,12 @@ function readWritten(input: string): Written | NumberRefusal {
   for (const { form, reason } of traces) if (form.test(text)) return refuse(reason);
   const core = text.replace(separators, '');
   // Text that runs from right to left may have the plus at its end.
-  const digits = /^(?:\+?(\d+)|(\d+)\+)$/.exec(core);
-  const found = digits?.[1] ?? digits?.[2];
-  if (found === undefined) return refuse('The number contains other characters than digits and separators.');
-  if (found.startsWith('00')) return { form: 'international', digits: found.slice(2) };
-  if (core.includes('+')) return { form: 'international', digits: found };
-  return { form: found.startsWith('0') ? 'national' : 'digits', digits: found };
+  const match = /^(?:\+?(\d+)|(\d+)\+)$/.exec(core);
+  const digits = match?.[1] ?? match?.[2];
+  if (digits === undefined) return refuse('The number contains other characters than digits and separators.');
+  if (digits.startsWith('00')) return { form: 'international', digits: digits.slice(2) };
+  if (core.includes('+')) return { form: 'international', digits };
+  return { form: digits.startsWith('0') ? 'national' : 'digits', digits };
 }
 
 /** Digits of any script (`\p{Nd}`) as 0 to 9. Unicode has them in runs of ten, some of which follow one another. */

@@ -119,7 +119,7 @@ export async function startApi(overrides: Partial<Deps> = {}) {
     },
     /** Distinct valid numbers with a text each. */
     recipients: (count: number) =>
-      Array.from({ length: count }, (_, i) => ({ phoneNumber: `7999${1_000_000 + i}`, message: `Hello ${i}` })),
+      Array.from({ length: count }, (_, i) => ({ phoneNumber: `+7999${1_000_000 + i}`, message: `Hello ${i}` })),
   };
 }
 

@@ -101,9 +101,9 @@ describe('making a contract', () => {
 
   it('warns of repeated numbers and links, and sends to each all the same', async () => {
     const recipients = [
-      { phoneNumber: '79991234567', message: 'see https://example.com/a' },
-      { phoneNumber: '79991234567', message: 'again' },
-      { phoneNumber: '79991234568', message: `loud${'!'.repeat(11)}` },
+      { phoneNumber: '+79991234567', message: 'see https://example.com/a' },
+      { phoneNumber: '+79991234567', message: 'again' },
+      { phoneNumber: '+79991234568', message: `loud${'!'.repeat(11)}` },
     ];
     const made = await api.call('POST', '/v1/contracts', order({ recipients }));
     expect(made.json.totalCount).toBe(3);
@@ -204,7 +204,7 @@ describe('making a contract', () => {
 
   it('with skipInvalid records bad numbers as failed and accepts the rest', async () => {
     const recipients = [
-      { phoneNumber: '79991234567', message: 'a' },
+      { phoneNumber: '+79991234567', message: 'a' },
       { phoneNumber: 'nonsense', message: 'b', externalId: 'row-2' },
     ];
     const made = await api.call('POST', '/v1/contracts', order({ recipients, skipInvalid: true }));
@@ -269,10 +269,10 @@ describe('adding recipients', () => {
     const made = await api.call('POST', '/v1/contracts', order({ recipients: api.recipients(600) }));
     const path = `/v1/contracts/${made.json.id}/recipients`;
     const grown = await api.call('POST', path, {
-      recipients: [...api.recipients(2), { to: '79995554433', text: 'x' }],
+      recipients: [...api.recipients(2), { to: '+79995554433', text: 'x' }],
     });
     expect(grown.json.warnings).toEqual(['Numbers that came before: 2. Each is sent to again.']);
-    const again = await api.call('POST', path, { recipients: [{ to: '79995554433', text: 'x' }] });
+    const again = await api.call('POST', path, { recipients: [{ to: '+79995554433', text: 'x' }] });
     expect(again.json).toMatchObject({
       totalCount: 604,
       warnings: ['Numbers that came before: 1. Each is sent to again.'],

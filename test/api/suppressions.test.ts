@@ -254,7 +254,7 @@ describe('a contract to somebody on the list', () => {
       accountId,
       name: 'x',
       message: 'Hello',
-      recipients: [{ phoneNumber: '+79993330001', externalId: 'a' }, { phoneNumber: '79993330002' }],
+      recipients: [{ phoneNumber: '+79993330001', externalId: 'a' }, { phoneNumber: '+79993330002' }],
     });
     expect(made.status).toBe(201);
     expect(made.json).toMatchObject({ totalCount: 2, counts });

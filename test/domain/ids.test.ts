@@ -93,6 +93,9 @@ test('only a message id has a WhatsApp id', () => {
 test('the group of a recipient hides the number and is stable', () => {
   // printf 79991234567 | sha256sum | cut -c1-32
   expect(recipientGroup('79991234567')).toBe('3ea3b0328a0f8f8056414a434a80f762');
+  // One person in two spellings, with and without the ninth digit.
+  expect(recipientGroup('5548999120009')).toBe('3342099acf55ad1a495c3256f5a6e151');
+  expect(recipientGroup('554899120009')).toBe('3342099acf55ad1a495c3256f5a6e151');
 });
 
 test('an id tells when it was made', () => {

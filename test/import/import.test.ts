@@ -184,7 +184,7 @@ describe('a file with broken rows', () => {
 describe('a file with odd rows', () => {
   it('warns in the contract, from then on', async () => {
     const { id, key } = await waiting();
-    await put(key, 'to,text\n79991234567,a\n79991234568,see https://example.com/a\n+7 999 1234567,again\n');
+    await put(key, 'to,text\n+79991234567,a\n+79991234568,see https://example.com/a\n+7 999 1234567,again\n');
     expect(await importFile(api.deps, key)).toBe('imported');
     const warnings = [
       'Numbers that came before: 1. Each is sent to again.',
@@ -194,7 +194,7 @@ describe('a file with odd rows', () => {
     const list = await api.call('GET', '/v1/contracts?limit=100');
     expect(list.json.items.find((item) => item.id === id)?.warnings).toEqual(warnings);
     const more = await api.call('POST', `/v1/contracts/${id}/recipients`, {
-      recipients: [{ to: '79991234568', text: 'more' }],
+      recipients: [{ to: '+79991234568', text: 'more' }],
     });
     expect(more.json.warnings).toEqual(['Numbers that came before: 1. Each is sent to again.']);
   });

@@ -75,8 +75,9 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
         errors.push({ path, code: 'UNKNOWN_ACCOUNT', message: 'There is no such account.' });
       }
       const skipInvalid = body.skipInvalid ?? false;
+      const requirePlus = body.requirePlus ?? false;
       const { defaultCountry } = tenant;
-      const checked = checkRecipients(body.recipients, { defaultCountry, skipInvalid, message });
+      const checked = checkRecipients(body.recipients, { defaultCountry, skipInvalid, requirePlus, message });
       errors.push(...checked.errors);
       countRefused(checked.errors);
       if (errors.length > 0 || pair === undefined) throw invalid(errors);
@@ -100,6 +101,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
         fedCount: 0,
         atOnce: rows.filter((row) => row.skip !== undefined).length,
         skipInvalid,
+        ...(requirePlus ? { requirePlus } : {}),
         ...(startAt === undefined ? {} : { startAt }),
         createdAt: now,
         ...(body.start === true ? { startedAt: now } : {}),
@@ -150,7 +152,8 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       errors.push(...checkMessage(message));
       const { defaultCountry } = tenant;
       const known = await readNumbers(deps.pages, contract.pages);
-      const settings = { defaultCountry, skipInvalid: contract.skipInvalid, message, known };
+      const { skipInvalid, requirePlus } = contract;
+      const settings = { defaultCountry, skipInvalid, requirePlus, message, known };
       const checked = checkRecipients(body.recipients, settings);
       errors.push(...checked.errors);
       countRefused(checked.errors);

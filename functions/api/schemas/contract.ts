@@ -1,13 +1,13 @@
 import { z } from '@hono/zod-openapi';
 import { contractStates, maxInlineRows } from '../../../lib/domain/contract.ts';
 import { isoTime, maybeTime } from '../openapi.ts';
-import { nameOf, notBuilt } from './input.ts';
+import { nameOf, notBuilt, numberDescription } from './input.ts';
 
 export const visibleStates = contractStates.filter((state) => state !== 'DELETED');
 
 const recipientInput = z
   .strictObject({
-    phoneNumber: z.string().optional(),
+    phoneNumber: z.string().optional().openapi({ description: numberDescription }),
     to: z.string().optional().openapi({ description: 'Another name of phoneNumber.' }),
     message: z.string().optional(),
     text: z.string().optional().openapi({ description: 'Another name of message.' }),
@@ -36,6 +36,14 @@ export const contractInput = z
       .boolean()
       .optional()
       .openapi({ description: 'Record invalid numbers as failed and accept the rest.' }),
+    requirePlus: z
+      .boolean()
+      .optional()
+      .openapi({
+        description:
+          'Refuse numbers whose country is in doubt without +: those that can be national or foreign (AMBIGUOUS_NUMBER) and those that are foreign ' +
+          '(FOREIGN_NUMBER). Holds for added recipients and files too. Without it they are accepted with a warning.',
+      }),
     startAt: z.iso
       .datetime({ offset: true })
       .optional()

@@ -10,6 +10,12 @@ export function nameOf(max: number) {
     .refine((text) => !/\p{Cc}/u.test(text) && text.isWellFormed(), 'Must not contain control characters.');
 }
 
+/** How numbers are read everywhere (lib/domain/phone.ts). */
+export const numberDescription =
+  'In any common spelling and in digits of any script. `+`, `00` and `@s.whatsapp.net` are international; a leading 0 is national of the default country. ' +
+  'Digits alone are what answers print: international of the default country, else the only valid reading, else the mobile one, else the person you ' +
+  'know by these digits, else national with the warning AMBIGUOUS_NUMBER. A foreign reading of digits alone is warned of as FOREIGN_NUMBER.';
+
 /** A field of a later release: known, and refused with NOT_SUPPORTED when sent. `what` is a sentence. */
 export function notBuilt(what: string) {
   return z
