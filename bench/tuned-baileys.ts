@@ -60,7 +60,8 @@ function open(device: LinkedDevice): Promise<void> {
       generateHighQualityLinkPreview: false,
       userDevicesCache: seen.devices,
       msgRetryCounterCache: seen.retries,
-      placeholderResendCache: seen.placeholders,
+      // Keys of retries hold a colon, those of placeholders none.
+      placeholderResendCache: seen.retries,
       callOfferCache: seen.calls,
     });
     sock.ws.on('CB:ack,class:message', ({ attrs }: { attrs: { id: string } }) => acked.add(attrs.id));

@@ -44,7 +44,7 @@ export function listenTo(live: () => LiveSession, needs: Needs): TransportListen
       events.active();
       await inbound.keep(message);
     },
-    onUndecryptable: (id) => inbound.undecryptable(id),
+    onUndecryptable: (id, askedAgain) => inbound.undecryptable(id, askedAgain),
     onLidLearnt: (person) => inbound.mayWriteTo(person),
     sent: (messageId) => readSent(deps.table, tenantId, accountId, messageId),
     onClosed: (end) => {

@@ -48,8 +48,12 @@ export class Inbound {
     if (word !== undefined && stored === 'repeated') await this.optOuts.repeated(word, message);
   }
 
-  /** Counts a message that could not be read, unless it has been stored before. */
-  undecryptable(id: string): void {
+  /** Counts a message that could not be read, unless it has been stored before. Nobody asks the table about one that is not asked for again. */
+  undecryptable(id: string, askedAgain: boolean): void {
+    if (!askedAgain) {
+      this.deps.metrics.inbound.inc({ result: 'undecryptable' });
+      return;
+    }
     isStored(this.deps.table, this.hold, id)
       .then((stored) => this.deps.metrics.inbound.inc({ result: stored ? 'repeated' : 'undecryptable' }))
       .catch((error: unknown) => this.deps.failed('inbox', error));

@@ -6,9 +6,6 @@ import type { Receipts } from './receipts.ts';
 import type { SendEnd, SendLoop } from './send-loop.ts';
 import type { SessionEnd, TransportSession } from './transport.ts';
 
-/** How long a new connection waits for the server's offline queue before it sends (design.md, Send). */
-const drainMs = 10_000;
-
 export interface LiveNeeds {
   deps: HostDeps;
   checks: Pick<ConnectionChecks, 'add' | 'delete'>;
@@ -22,7 +19,7 @@ export interface LiveNeeds {
 /**
  * One connection, checked every 30 s, and what runs on it:
  *
- *   opened -> drained (or 10 s) -> receipts written -> send loop -> closed
+ *   opened -> drained -> receipts written -> send loop -> closed
  */
 export class LiveSession {
   readonly session: TransportSession;
@@ -58,7 +55,7 @@ export class LiveSession {
 
   /** Lets the message in hand come to its end and takes no other. */
   async stopSending(): Promise<void> {
-    this.ended.abort();
+    this.abort();
     await this.sending;
   }
 
@@ -71,12 +68,14 @@ export class LiveSession {
   /** The end is known to come; nothing waits for it yet. */
   abort(): void {
     this.ended.abort();
+    this.drain.resolve();
   }
 
   private async send(loop: SendLoop, receipts: Receipts): Promise<SendEnd> {
     const { signal } = this.ended;
     try {
-      await Promise.race([this.drain.promise, this.deps.clock.sleep(drainMs, signal)]);
+      // No time limit: a person who opted out while we were away must not be written to.
+      await this.drain.promise;
       // A receipt that waited may settle the message in hand.
       await receipts.settled();
       return signal.aborted ? 'stopped' : await loop.run(this.session, signal);

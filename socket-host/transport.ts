@@ -30,8 +30,11 @@ export interface TransportListener {
   onReceipt(receipt: { messageId: string; kind: 'delivered' | 'read'; at: number; from: string[] }): Promise<void>;
   /** Awaited before the receipt goes out: when it rejects, the session ends unreceipted and WhatsApp delivers again. */
   onInbound(message: InboundMessage): Promise<void>;
-  /** A message of somebody could not be read; the network is asked for it again. One that comes twice cannot be read the second time. */
-  onUndecryptable(id: string): void;
+  /**
+   * A message of somebody could not be read. One that comes twice cannot be read the second time. `askedAgain`: the sender is asked for it;
+   * false: nothing more is done, because asking cannot help or the sender has had too many like it.
+   */
+  onUndecryptable(id: string, askedAgain: boolean): void;
   /**
    * Before the first message to a number goes out: its LID has become known. False: the person is not to be written to, and the message
    * stays here.

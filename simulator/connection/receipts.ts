@@ -122,11 +122,12 @@ export function takeReceipt(connection: Connection, received: Stanza): void {
 /** Takes a client's ack: the receipt or message is settled. */
 export function takeAck({ account, world }: Connection, { attrs }: Stanza): void {
   if (!account || attrs.id === undefined) return;
-  if (attrs.class === 'message' && attrs.error === RETRYING) return;
   const kind = attrs.class === 'message' ? 'message' : 'receipt';
   const sameType = (stanza: Stanza) => kind === 'message' || stanza.attrs.type === attrs.type;
   const owed = world.outbox.find(account.jid, kind, attrs.id, (entry) => sameType(entry.stanza));
   if (!owed) return;
+  // Its phone writes it again; one that cannot be written again is done with.
+  if (kind === 'message' && attrs.error === RETRYING && owed.written) return;
   if (kind === 'message') world.outbox.settle(owed);
   else world.outbox.remove(owed);
 }

@@ -97,7 +97,7 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
       async handle(request, parameter) {
         const from = asNumber(parameter);
         const order = await bodyOf(request, Written);
-        const { to, hidden, ...written } = order;
+        const { to, hidden, corrupt, ...written } = order;
         if (world.accounts.list(to).every((account) => account.state === 'unlinked')) {
           throw new Problem(422, 'UNKNOWN_ACCOUNT', `No account is linked with the number ${to}.`);
         }
@@ -112,7 +112,10 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
           }
           return { status: 201, body: { id: receipt.ids[0], from, to } };
         }
-        return { status: 201, body: { id: writeMessage(world, phone, to, messageOf(written, to), hidden), from, to } };
+        return {
+          status: 201,
+          body: { id: writeMessage(world, phone, to, messageOf(written, to), { hidden, corrupt }), from, to },
+        };
       },
     },
     {

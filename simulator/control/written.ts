@@ -12,13 +12,14 @@ const number = z.string().regex(/^\d{5,15}$/, 'A number has 5 to 15 digits and n
 const receiptKinds = ['retryFor', 'deliveredFor', 'readFor'] as const;
 
 /**
- * What a phone may be told to send: one of the kinds. `hidden`: by its hidden id, without its number. `retryFor`, `deliveredFor` and `readFor`
- * are receipts of messages, true or not, for which alone `group`, `participant` and `recipient` are.
+ * What a phone may be told to send: one of the kinds. `hidden`: by its hidden id, without its number. `corrupt`: nobody can decrypt it.
+ * `retryFor`, `deliveredFor` and `readFor` are receipts of messages, true or not, for which alone `group`, `participant` and `recipient` are.
  */
 export const Written = z
   .strictObject({
     to: number,
     hidden: z.boolean().optional(),
+    corrupt: z.boolean().optional(),
     text: text.optional(),
     image: z.strictObject({ caption: text.optional(), bytes: z.int().min(1).optional() }).optional(),
     location: z.strictObject({ latitude: z.number(), longitude: z.number(), name: z.string().optional() }).optional(),
@@ -34,8 +35,15 @@ export const Written = z
     recipient: number.optional(),
   })
   .refine(
-    ({ to: _to, hidden: _hidden, group: _group, participant: _participant, recipient: _recipient, ...kinds }) =>
-      Object.values(kinds).filter((kind) => kind !== undefined).length === 1,
+    ({
+      to: _to,
+      hidden: _hidden,
+      corrupt: _corrupt,
+      group: _group,
+      participant: _participant,
+      recipient: _recipient,
+      ...kinds
+    }) => Object.values(kinds).filter((kind) => kind !== undefined).length === 1,
     'Send exactly one of text, image, location, contact, reaction, edit, delete, retryFor, deliveredFor, readFor.',
   )
   .refine(
@@ -46,7 +54,7 @@ export const Written = z
   );
 
 type Order = z.infer<typeof Written>;
-type Kinds = Omit<Order, 'to' | 'hidden'>;
+type Kinds = Omit<Order, 'to' | 'hidden' | 'corrupt'>;
 
 /** The receipt that was ordered; undefined for a message. */
 export function receiptIn({ retryFor, deliveredFor, readFor, ...order }: Order): OrderedReceipt | undefined {

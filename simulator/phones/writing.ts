@@ -56,19 +56,22 @@ export function messageStanza(
   );
 }
 
-/** Writes a message from a phone to all accounts of a number; its id, or undefined when none is linked. `hidden`: by its hidden id alone. */
+/**
+ * Writes a message from a phone to all accounts of a number; its id, or undefined when none is linked. `hidden`: by its hidden id alone.
+ * `corrupt`: cannot be decrypted, and the phone does not answer when it is asked for it again.
+ */
 export function writeMessage(
   world: World,
   phone: Phone,
   number: string,
   message: proto.IMessage,
-  hidden = false,
+  how: { hidden?: boolean | undefined; corrupt?: boolean | undefined } = {},
 ): string | undefined {
   const accounts = world.accounts.list(number).filter((account) => account.state !== 'unlinked');
   if (accounts.length === 0) return undefined;
   const id = `3A${randomBytes(9).toString('hex').toUpperCase()}`;
   for (const account of accounts) {
-    write(world, phone, account, id, message, hidden ? { addressing_mode: 'lid' } : {});
+    write(world, phone, account, id, message, how.hidden ? { addressing_mode: 'lid' } : {}, how.corrupt);
   }
   return id;
 }
@@ -87,6 +90,14 @@ function warnOfFewPreKeys(world: World, account: Account): void {
   );
 }
 
+/** The same with one byte of the authentication code changed: in both envelopes the eighth byte from the end is part of it. */
+function spoilt({ type, body }: Sealed): Sealed {
+  const bytes = Buffer.from(body);
+  const at = bytes.length - 8;
+  bytes.writeUInt8(bytes.readUInt8(at) ^ 1, at);
+  return { type, body: bytes };
+}
+
 /** Encrypts a message for one account and owes it to it. */
 export function write(
   world: World,
@@ -95,11 +106,13 @@ export function write(
   id: string,
   message: proto.IMessage,
   attributes: StanzaAttributes,
+  corrupt = false,
 ): void {
   const plaintext = padded(message);
   const sealed = sealFor(phone, account, plaintext);
   if (!sealed) return;
   warnOfFewPreKeys(world, account);
-  const stanza = messageStanza(world, phone, id, sealed, attributes);
-  world.outbox.add(account.jid, 'message', stanza, world.clock(), { phone: phone.number, plaintext });
+  const stanza = messageStanza(world, phone, id, corrupt ? spoilt(sealed) : sealed, attributes);
+  const written = corrupt ? undefined : { phone: phone.number, plaintext };
+  world.outbox.add(account.jid, 'message', stanza, world.clock(), written);
 }

@@ -7,15 +7,15 @@ type PlainCache = NonNullable<SocketConfig['msgRetryCounterCache']>;
 export interface AccountCaches {
   devices: DeviceCache;
   retries: PlainCache;
-  placeholders: PlainCache;
   calls: PlainCache;
+  unreadable: UnreadableCounts;
   /** Forgets the devices of these users, so that the next send asks WhatsApp for them. */
   forgetDevices(users: string[]): void;
 }
 
 /**
  * Caches shared by all sockets of a host: one bounded map each instead of four timers and maps a socket. Every key carries the
- * account's prefix, because Baileys keys placeholders by message id alone and two accounts have different devices of their own.
+ * account's prefix, because Baileys keys retries by message id alone and two accounts have different devices of their own.
  */
 export interface SharedCaches {
   of(account: string): AccountCaches;
@@ -24,11 +24,11 @@ export interface SharedCaches {
 export interface CacheSizes {
   devices: number;
   retries: number;
-  placeholders: number;
   calls: number;
+  unreadable: number;
 }
 
-const defaultSizes: CacheSizes = { devices: 200_000, retries: 20_000, placeholders: 5_000, calls: 1_000 };
+const defaultSizes: CacheSizes = { devices: 200_000, retries: 20_000, calls: 1_000, unreadable: 20_000 };
 const dayMs = 24 * 3_600_000;
 
 /**
@@ -38,22 +38,68 @@ const dayMs = 24 * 3_600_000;
 export function sharedCaches(nowMs: () => number, sizes: CacheSizes = defaultSizes): SharedCaches {
   const devices = new BoundedMap(sizes.devices, 7 * dayMs, nowMs);
   const retries = new BoundedMap(sizes.retries, 3_600_000, nowMs);
-  const placeholders = new BoundedMap(sizes.placeholders, 3_600_000, nowMs);
   const calls = new BoundedMap(sizes.calls, 300_000, nowMs);
+  const unreadable = new BoundedMap(sizes.unreadable, 3_600_000, nowMs);
   return {
     of(account) {
       const seen = view(devices, account);
       return {
         devices: seen,
         retries: view(retries, account),
-        placeholders: view(placeholders, account),
         calls: view(calls, account),
+        unreadable: new UnreadableCounts(unreadable, account, nowMs),
         forgetDevices: (users) => {
           for (const user of users) seen.del(user);
         },
       };
     },
   };
+}
+
+const hourMs = 3_600_000;
+/** So many messages of one person that cannot be read are asked for again in an hour. A person with a lost session rarely writes more. */
+const mostAskedAnHour = 100;
+/** A message that has got stuck so often is passed over. The first time may have been the connection's fault. */
+const mostStuck = 2;
+
+/** What one account remembers of messages that could not be read, beyond the end of a connection. */
+export class UnreadableCounts {
+  private readonly counts: BoundedMap;
+  private readonly account: string;
+  private readonly nowMs: () => number;
+
+  constructor(counts: BoundedMap, account: string, nowMs: () => number) {
+    this.counts = counts;
+    this.account = account;
+    this.nowMs = nowMs;
+  }
+
+  /** Counts one more message of this person that could not be read. False: the person's share of the hour is used up. */
+  mayAskAgain(person: string): boolean {
+    return this.count(`from ${person}`) <= mostAskedAnHour;
+  }
+
+  /** Counts one more connection that ended because this message got stuck. */
+  gotStuck(id: string): void {
+    this.count(`stuck ${id}`);
+  }
+
+  /** Whether this message has got stuck too often to be tried again. */
+  isPassedOver(id: string): boolean {
+    return this.countOf(`stuck ${id}`).times >= mostStuck;
+  }
+
+  private count(name: string): number {
+    const { times, until } = this.countOf(name);
+    this.counts.set(this.account + name, { times: times + 1, until });
+    return times + 1;
+  }
+
+  /** The map forgets an hour after the last change; a count ends an hour after its first one. */
+  private countOf(name: string): { times: number; until: number } {
+    const held = this.counts.get(this.account + name) as { times: number; until: number } | undefined;
+    return held !== undefined && held.until > this.nowMs() ? held : { times: 0, until: this.nowMs() + hourMs };
+  }
 }
 
 function view(map: BoundedMap, account: string): DeviceCache {

@@ -21,24 +21,15 @@ import {
 import { turns } from '../turns.ts';
 import { Acks, type PendingAck } from './acks.ts';
 import type { AccountCaches } from './caches.ts';
-import { Drain } from './drain.ts';
 import { sessionEnd } from './ending.ts';
-import { addressesKnown, askLookup, knownLid, knownLookup, knownNumber } from './lookups.ts';
+import { Incoming } from './incoming.ts';
+import { addressesKnown, askLookup, knownLid, knownLookup } from './lookups.ts';
 import { Pings } from './pings.ts';
 import { type KnownAddresses, type RetryRequest, receiptsOf, retryRequestIn } from './receipts.ts';
 import { redact } from './redaction.ts';
 import { durableRepository } from './signal.ts';
 import { connectSocket } from './socket.ts';
-import {
-  ciphertextsOf,
-  type Identity,
-  inboundId,
-  inboundOf,
-  isFromOthers,
-  isNode,
-  jidOf,
-  messageIn,
-} from './stanzas.ts';
+import { type Identity, isNode, jidOf } from './stanzas.ts';
 import type { BaileysTransportOptions } from './transport.ts';
 import type { ClientVersion } from './version.ts';
 import { Watchdog } from './watchdog.ts';
@@ -71,10 +62,9 @@ export class BaileysSession implements TransportSession {
   private readonly listener: TransportListener;
   private readonly acks = new Acks();
   private readonly pings = new Pings();
-  private readonly drain: Drain;
+  private readonly incoming: Incoming;
   private readonly watchdog: Watchdog;
   private readonly sendInTurn = turns();
-  private readonly stanzas = new WeakMap<Uint8Array, BinaryNode>();
   private readonly codeShown = Promise.withResolvers<void>();
   private readonly askedAgain = new Map<string, string>();
   private readonly interrupted = new Set<() => void>();
@@ -92,7 +82,17 @@ export class BaileysSession implements TransportSession {
     this.options = options;
     this.caches = caches;
     this.listener = listener;
-    this.drain = new Drain(() => this.tell(() => listener.onDrained()));
+    this.incoming = new Incoming({
+      store: options.store,
+      listener,
+      unreadable: caches.unreadable,
+      logger: options.logger,
+      identity: () => this.identity(),
+      mayAct: () => this.mayAct(),
+      ack: async (stanza) => await this.sock?.sendMessageAck(stanza),
+      fail: (why) => this.fail(why),
+      tell: (say) => this.tell(say),
+    });
     this.watchdog = new Watchdog(options.connectTimeoutMs, (stage) => this.fail(`WhatsApp did not answer: ${stage}`));
     this.codeShown.promise.catch(() => {});
   }
@@ -176,9 +176,9 @@ export class BaileysSession implements TransportSession {
       qrTimeoutMs: this.qrTimeoutMs,
       makeSignalRepository: durableRepository(store, {
         mayAct: () => this.mayAct(),
-        beforeReceipt: (ciphertext, plaintext) => this.storeInbound(ciphertext, plaintext),
-        unreadable: (ciphertext) => this.unreadable(ciphertext),
-        handled: (ciphertext) => this.drain.handled(ciphertext),
+        beforeReceipt: (ciphertext, plaintext) => this.incoming.keep(ciphertext, plaintext),
+        unreadable: (ciphertext) => this.incoming.unreadable(ciphertext),
+        own: (work) => this.incoming.own(work),
         encrypted: () => {
           this.encryptions += 1;
         },
@@ -187,7 +187,7 @@ export class BaileysSession implements TransportSession {
       }),
       textFor: (id, device) => this.takeText(id, device),
       receiptTaken: (node) => this.takeReceipt(node),
-      messageDue: () => this.drain.passed(),
+      messageTaken: (node, handle) => this.incoming.take(node, handle),
       onHandlerFailed: (event, error) => this.handlerFailed(event, error),
     });
     this.sock = sock;
@@ -213,9 +213,9 @@ export class BaileysSession implements TransportSession {
       this.state = 'open';
       this.watchdog.stop();
       this.tell(() => this.listener.onOpen({ phoneNumber: this.phoneNumber() }));
-      this.drain.open();
+      this.incoming.open();
     }
-    if (update.receivedPendingNotifications === true) this.drain.mark();
+    if (update.receivedPendingNotifications === true) this.incoming.mark();
     if (update.connection === 'close') {
       void this.finish(sessionEnd(update.lastDisconnect?.error, this.creds?.account === undefined, this.ourEnd));
     }
@@ -255,9 +255,7 @@ export class BaileysSession implements TransportSession {
     this.heard += 1;
     this.pings.take(frame);
     if (frame.tag === 'success') this.watchdog.expect('login');
-    const ciphertexts = ciphertextsOf(frame);
-    for (const ciphertext of ciphertexts) this.stanzas.set(ciphertext, frame);
-    if (frame.attrs.offline !== undefined) this.drain.arrived(ciphertexts);
+    this.incoming.received(frame);
   }
 
   /** Told at once, in the order they come; acked when all of a stanza are written. Resolves with a retry request that is to be answered. */
@@ -299,25 +297,6 @@ export class BaileysSession implements TransportSession {
     const text = this.askedAgain.get(key);
     this.askedAgain.delete(key);
     return text;
-  }
-
-  private unreadable(ciphertext: Uint8Array): void {
-    const stanza = this.stanzas.get(ciphertext);
-    if (stanza?.attrs.id === undefined || !isFromOthers(stanza, this.identity())) return;
-    const id = inboundId(stanza.attrs.id);
-    this.tell(() => this.listener.onUndecryptable(id));
-  }
-
-  private async storeInbound(ciphertext: Uint8Array, plaintext: Uint8Array): Promise<void> {
-    const stanza = this.stanzas.get(ciphertext);
-    if (stanza === undefined) return;
-    const content = messageIn(plaintext);
-    // Baileys cannot read it either, and asks for it again. Ending the session instead would bring it back for ever.
-    if (content === 'unreadable') return this.unreadable(ciphertext);
-    const message = inboundOf(stanza, content, this.identity(), (lid) => knownNumber(this.options.store, lid));
-    if (message === undefined) return;
-    await this.listener.onInbound(message);
-    if (!this.mayAct()) throw new Error('the lease on the account is over');
   }
 
   /** Puts one message on the wire, or answers it where the server names no device to send to; rejects with NotSent or Unanswered, unless the ack came all the same. */
@@ -417,7 +396,7 @@ export class BaileysSession implements TransportSession {
     this.state = 'ended';
     for (const over of this.interrupted) over();
     this.watchdog.stop();
-    this.drain.end();
+    this.incoming.end();
     this.acks.end();
     this.codeShown.reject(new Error('the session has ended'));
     await this.linking;

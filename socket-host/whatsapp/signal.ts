@@ -1,5 +1,6 @@
 import {
   DEFAULT_CONNECTION_CONFIG,
+  MISSING_KEYS_ERROR_TEXT,
   proto,
   type SignalDataSet,
   type SignalKeyStoreWithTransaction,
@@ -16,12 +17,15 @@ type MakeRepository = SocketConfig['makeSignalRepository'];
 export interface SignalHooks {
   /** False when the session is over or the lease is: nothing may be encrypted, decrypted or receipted any more. */
   mayAct(): boolean;
-  /** The user's message behind a ciphertext has been decrypted; awaited before the receipt goes out. */
-  beforeReceipt(ciphertext: Uint8Array, plaintext: Uint8Array): Promise<void>;
-  /** This ciphertext could not be read; one that was read before cannot be read again. */
-  unreadable(ciphertext: Uint8Array): void;
-  /** No more will come of this ciphertext, whether it could be read or not. */
-  handled(ciphertext: Uint8Array): void;
+  /** The user's message behind a ciphertext has been decrypted; awaited before the receipt goes out. `unreadable`: it holds no message. */
+  beforeReceipt(ciphertext: Uint8Array, plaintext: Uint8Array): Promise<'unreadable' | undefined>;
+  /**
+   * This ciphertext could not be read; one that was read before cannot be read again. False: the sender is not to be asked for it again,
+   * because of too many like it.
+   */
+  unreadable(ciphertext: Uint8Array): boolean;
+  /** Runs our own part of handling a message, which has time limits of its own. */
+  own<T>(work: () => Promise<T>): Promise<T>;
   /** A ciphertext of ours may now go on the wire. */
   encrypted(): void;
   /** Resolves when the credentials changed so far are durable. */
@@ -71,16 +75,17 @@ export function durableRepository(store: AuthStore, hooks: SignalHooks): MakeRep
         return ciphertext;
       },
       decryptMessage: (message) =>
-        turn(async () => {
-          try {
+        hooks.own(() =>
+          turn(async () => {
             mustAct();
             const plaintext = await decryptAside(message);
-            await storeThenCommit(message.ciphertext, plaintext);
+            if ((await storeThenCommit(message.ciphertext, plaintext)) === 'unreadable')
+              throwUnlessAsked(message.ciphertext);
             return plaintext;
-          } finally {
-            hooks.handled(message.ciphertext);
-          }
-        }),
+          }),
+        ),
+      // Groups are not read. A stranger could fill the account's keys with those of any number of groups.
+      processSenderKeyDistributionMessage: async () => {},
       injectE2ESession: (session) => turn(() => live.injectE2ESession(session)),
       migrateSession: (from, to) => turn(() => live.migrateSession(from, to)),
       deleteSession: (jids) => turn(() => live.deleteSession(jids)),
@@ -103,16 +108,22 @@ export function durableRepository(store: AuthStore, hooks: SignalHooks): MakeRep
       } catch (error) {
         // What could not be read may still have shown a new identity, which ends the old session.
         await keys.set(aside.take());
-        hooks.unreadable(message.ciphertext);
+        throwUnlessAsked(message.ciphertext);
         throw error;
       }
     }
 
-    async function storeThenCommit(ciphertext: Uint8Array, plaintext: Uint8Array): Promise<void> {
+    /** Throws when the sender is not to be asked: Baileys acks a message with this error, and does nothing else. */
+    function throwUnlessAsked(ciphertext: Uint8Array): void {
+      if (!hooks.unreadable(ciphertext)) throw new Error(MISSING_KEYS_ERROR_TEXT);
+    }
+
+    async function storeThenCommit(ciphertext: Uint8Array, plaintext: Uint8Array): Promise<'unreadable' | undefined> {
       try {
-        await hooks.beforeReceipt(ciphertext, plaintext);
+        const found = await hooks.beforeReceipt(ciphertext, plaintext);
         await keys.set(aside.take());
         await store.commit();
+        return found;
       } catch (error) {
         aside.take();
         hooks.fail('an inbound message could not be stored');

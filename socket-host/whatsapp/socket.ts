@@ -11,7 +11,6 @@ import {
   type WASocket,
   type WAVersion,
 } from '@whiskeysockets/baileys';
-import { turns } from '../turns.ts';
 import type { AccountCaches } from './caches.ts';
 import { baileysLogger, type TransportLogger } from './redaction.ts';
 import { isIgnored } from './stanzas.ts';
@@ -33,8 +32,8 @@ export interface SocketOptions {
    * A retry request that it resolves with is answered by Baileys, anything else only acked.
    */
   receiptTaken(node: BinaryNode): Promise<BinaryNode | undefined>;
-  /** A `<message>` that has not waited at the server is handled once this resolves, and those behind it after it. */
-  messageDue(): Promise<void>;
+  /** A `<message>` has come. Call `handle` in its turn: it hands the given stanza to Baileys and settles when Baileys is done with it. */
+  messageTaken(node: BinaryNode, handle: (node: BinaryNode) => Promise<void>): Promise<void>;
   /** A handler of Baileys has failed. `event` is `message` when a frame could not be read, after which nothing can be. */
   onHandlerFailed(event: string, error: unknown): void;
 }
@@ -77,7 +76,10 @@ export function connectSocket(options: SocketOptions): WASocket {
     transactionOpts: { maxCommitRetries: 1, delayBetweenTriesMs: 0 },
     userDevicesCache: caches.devices,
     msgRetryCounterCache: caches.retries,
-    placeholderResendCache: caches.placeholders,
+    // A message that cannot be read delays nobody: Baileys holds its message lock for two seconds before it asks the phone for a copy, and
+    // a quarter of a second after each request to the sender. The phone's copy would reach nobody here, so it counts as asked for.
+    placeholderResendCache: askedAlready,
+    retryRequestDelayMs: 0,
     callOfferCache: caches.calls,
     getMessage: async ({ id, participant }) => {
       const text = id && participant ? options.textFor(id, participant) : undefined;
@@ -87,7 +89,7 @@ export function connectSocket(options: SocketOptions): WASocket {
   });
   catchHandlers(sock.ws, options.onHandlerFailed);
   holdReceipts(sock, (node) => options.receiptTaken(node));
-  messagesInOrder(sock.ws, () => options.messageDue());
+  takeMessages(sock.ws, (node, handle) => options.messageTaken(node, handle));
   cutUnansweredClose(sock.ws);
   // Its answers to error acks are queries of its own (a trust token after a 463): the account decides what follows.
   sock.ws.removeAllListeners('CB:ack,class:message');
@@ -96,6 +98,14 @@ export function connectSocket(options: SocketOptions): WASocket {
 
 /** The url Baileys connects to by default. */
 export const whatsappUrl = String(DEFAULT_CONNECTION_CONFIG.waWebSocketUrl);
+
+/** Says of every message that the phone has been asked for a copy. */
+const askedAlready: NonNullable<SocketConfig['placeholderResendCache']> = {
+  get: <T>() => true as T,
+  set() {},
+  del() {},
+  flushAll() {},
+};
 
 /** Never asked: durableRepository replaces Baileys' view of the keys while the socket is being made. */
 const placeholderKeys: SignalKeyStore = {
@@ -155,16 +165,16 @@ const onceADevice: NonNullable<SocketConfig['patchMessageBeforeSending']> = (mes
 
 /**
  * Baileys lets messages overtake each other: those that come now go past those that had waited at the server, and while it notes whose hidden
- * id the first message of a person shows, the next ones go past that. A START must not go past a STOP.
+ * id the first message of a person shows, the next ones go past that. Here `taken` decides when each is handled.
  */
-function messagesInOrder(ws: EventEmitter, due: () => Promise<void>): void {
+function takeMessages(ws: EventEmitter, taken: SocketOptions['messageTaken']): void {
   const handlers = ws.rawListeners('CB:message');
-  const turn = turns();
   ws.removeAllListeners('CB:message');
   ws.on('CB:message', (node: BinaryNode) =>
-    turn(async () => {
-      if (node.attrs.offline === undefined) await due();
-      for (const handle of handlers) await Reflect.apply(handle, ws, [node]);
+    taken(node, async (given) => {
+      // Baileys puts a stanza with this attribute into a queue of its own, which does not tell when the message is handled.
+      const { offline: _offline, ...attrs } = given.attrs;
+      for (const handle of handlers) await Reflect.apply(handle, ws, [{ ...given, attrs }]);
     }),
   );
 }

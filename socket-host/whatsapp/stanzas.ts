@@ -50,6 +50,24 @@ export function ciphertextsOf({ tag, attrs, content }: BinaryNode): Uint8Array[]
   });
 }
 
+/**
+ * The 1:1 stanza without ciphertexts of a kind that is not read here, such as a group's. Baileys would ask the sender for them again, which
+ * cannot help. A stanza that keeps none is acked. `msmsg` (a bot's) stays, because Baileys acks it in its own way.
+ */
+export function withoutUnknownKinds(stanza: BinaryNode): BinaryNode {
+  const { content } = stanza;
+  if (!Array.isArray(content)) return stanza;
+  const known = content.filter(
+    ({ tag, attrs }) => tag !== 'enc' || ['msg', 'pkmsg', 'msmsg'].includes(attrs.type ?? ''),
+  );
+  return known.length === content.length ? stanza : { ...stanza, content: known };
+}
+
+/** What counts a person's unreadable messages: the LID where the stanza tells it, else the number. */
+export function senderOf({ attrs }: BinaryNode): string {
+  return jidDecode(attrs.sender_lid ?? attrs.from)?.user ?? '';
+}
+
 /** Whether somebody else wrote this 1:1 stanza: what our own devices and the server say is nobody's message. */
 export function isFromOthers({ attrs }: BinaryNode, me: Identity): boolean {
   return attrs.from !== undefined && attrs.category !== 'peer' && !isOwn(attrs.from, me);

@@ -68,6 +68,42 @@ describe('a person who writes STOP', () => {
     expect((await world.received(phone)).at(-1)).toMatchObject({ text: 'Back', repeats: 0 });
   }, 60_000);
 
+  it('gets nothing when the word waited at WhatsApp behind messages that nobody can read, as an edit', async () => {
+    const [stranger, other] = ['12015550151', '12015550152'];
+    for (const number of [stranger, other]) await world.simulator('POST', '/phones', { number });
+    const sends = (from: string, body: object) =>
+      world.simulator<{ id: string }>('POST', `/phones/${from}/send`, { to: sender, ...body });
+    const { id } = await sends(other, { text: 'Hello' });
+    await until('stored', async () => {
+      const { items } = await world.api<Inbox>('GET', `/v1/inbox?accountId=${accountId}&from=${other}`);
+      return items.length === 1;
+    });
+    await world.api('POST', `/v1/accounts/${accountId}/disconnect`);
+    const status = async () => (await world.api<{ status: string }>('GET', `/v1/accounts/${accountId}`)).status;
+    await until('disconnected', async () => (await status()) === 'disconnected');
+    const kinds = [
+      { text: 'lost' },
+      { image: { caption: 'lost' } },
+      { location: { latitude: 1, longitude: 2 } },
+      { edit: { id, text: 'lost' } },
+    ];
+    for (let i = 0; i < 40; i++) await sends(stranger, { ...kinds[i % 4], corrupt: true });
+    for (const kind of kinds) await sends(stranger, kind);
+    await sends(other, { edit: { id, text: 'STOP' } });
+    const contract = await world.contract(accountId, [{ phoneNumber: other, message: 'Your order' }]);
+    expect(contract).toMatchObject({ counts: { suppressed: 0, pending: 1 } });
+    await world.api('POST', `/v1/accounts/${accountId}/connect`);
+    await until('connected', async () => (await status()) === 'connected');
+    const connectedAt = Date.now();
+    await until('on the list', async () => world.api('GET', `/v1/suppressions/${other}`).catch(() => undefined), 5000);
+    expect(Date.now() - connectedAt).toBeLessThan(5000);
+    expect(await world.ended(contract.id)).toMatchObject({ counts: { suppressed: 1, sent: 0 } });
+    await until('confirmed', async () => (await world.received(other)).length > 0);
+    expect((await world.received(other)).map(({ text }) => text)).toEqual([
+      'You will receive no more messages from us. Reply START to receive them again.',
+    ]);
+  }, 60_000);
+
   it('is in the inbox with what was written', async () => {
     const { items } = await world.api<Inbox>('GET', `/v1/inbox?accountId=${accountId}&from=${phone}`);
     expect(items.map(({ from, type, text }) => [from, type, text])).toEqual([

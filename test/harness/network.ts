@@ -36,7 +36,7 @@ export function fakeNetwork(clock: Clock) {
   const phones = new Map<string, string>();
   let answer: (message: { id: string; to: string }) => Answer = () => ({});
   let pingAnswer: (account: string) => PingAnswer = () => 5;
-  let atOpen: ((session: FakeSession) => void) | undefined;
+  let atOpen: ((session: FakeSession) => void | Promise<void>) | undefined;
   let refuse: ((account: string) => SessionEnd | undefined) | undefined;
   let refresh: () => Promise<void> = async () => {};
 
@@ -61,8 +61,9 @@ export function fakeNetwork(clock: Clock) {
         if (this.closed) return;
         if (account.linkedAt === undefined && !phones.has(account.id)) return this.offer(1);
         listener.onOpen({ phoneNumber: phones.get(account.id) ?? account.phoneNumber ?? '79990000001' });
-        atOpen?.(this);
-        listener.onDrained();
+        const reading = atOpen?.(this);
+        if (reading === undefined) listener.onDrained();
+        else void reading.then(() => listener.onDrained());
       }, 1);
     }
 
@@ -173,7 +174,7 @@ export function fakeNetwork(clock: Clock) {
     pingWith(next: typeof pingAnswer): void {
       pingAnswer = next;
     },
-    /** Called between open and drained: what waited at the server. */
+    /** Called between open and drained: what waited at the server. A promise puts drained off. */
     whenOpening(next: typeof atOpen): void {
       atOpen = next;
     },

@@ -229,6 +229,31 @@ it('waits before the second try to connect again for as long as the host is set 
   }
 }, 20_000);
 
+it('sends nothing before what waited at WhatsApp has been read, however long that takes', async () => {
+  const clock = scaledClock(10);
+  const gateway = await startGateway(clock);
+  const read = Promise.withResolvers<void>();
+  try {
+    const opened = Promise.withResolvers<number>();
+    gateway.whenOpening(() => {
+      opened.resolve(clock.nowMs());
+      return read.promise;
+    });
+    await gateway.host();
+    const account = await gateway.account();
+    const contract = await gateway.contract(account, rowsTo(1));
+    const openedAt = await opened.promise;
+    await until('half a minute has passed', async () => clock.nowMs() - openedAt > 30_000, 10_000);
+    expect(gateway.wire).toEqual([]);
+    read.resolve();
+    await until('sent', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 10_000);
+    expect(gateway.wire).toHaveLength(1);
+  } finally {
+    read.resolve();
+    await gateway.stop();
+  }
+}, 30_000);
+
 describe('an account that is to be linked', () => {
   it('shows three QR codes, then waits for the user', async () => {
     const gateway = await startGateway(scaledClock(10));

@@ -133,8 +133,8 @@ describe('messages of one chat', () => {
     await until('closed', async () => (await told(account)).flat().length === 2);
     expect((await told(account)).flat()).toEqual(['once', 'twice']);
     // Neither can be read once its key has been used; one of them has been stored.
-    gateway.sessions.get(account.id)?.listener.onUndecryptable('3ALOST');
-    gateway.sessions.get(account.id)?.listener.onUndecryptable('3AUNKNOWN');
+    gateway.sessions.get(account.id)?.listener.onUndecryptable('3ALOST', true);
+    gateway.sessions.get(account.id)?.listener.onUndecryptable('3AUNKNOWN', true);
     await wait(100);
     const metrics = await (await fetch(host.metricsUrl ?? '')).text();
     expect(metrics).toContain('paceline_inbound_total{result="received"} 4');

@@ -129,7 +129,7 @@ export async function gateway(): Promise<Gateway> {
           said.inbound.push(message);
           tell(`inbound ${message.text}`);
         },
-        onUndecryptable: (id) => tell(`undecryptable ${id}`),
+        onUndecryptable: (id, askedAgain) => tell(`undecryptable ${id}${askedAgain ? '' : ' for good'}`),
         async onLidLearnt({ phoneNumber }) {
           tell(`lid of ${phoneNumber}`);
           return true;

@@ -1,6 +1,8 @@
+import type { BinaryNode } from '@whiskeysockets/baileys';
 import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import type { InboundMessage } from '../../../lib/domain/inbound.ts';
+import type { TransportSession } from '../../../socket-host/transport.ts';
 import { type Gateway, gateway } from './gateway.ts';
 import { sleep, stanzasOf } from './probe.ts';
 
@@ -100,6 +102,135 @@ describe('messages of one person', () => {
     await phoneSays('4915140000320', number, 'now');
     while (told.length < 13) await sleep(5);
     expect(told).toEqual([...texts, 'now']);
+  });
+});
+
+/** A stanza as if it had come from the server. */
+function comes(session: TransportSession, attrs: Record<string, string>, content: BinaryNode[] | undefined): void {
+  const stanza = { tag: 'message', attrs: { type: 'text', ...attrs }, content };
+  for (const event of ['frame', 'CB:message']) stanzasOf(session).emit(event, stanza);
+}
+
+const enc = (type: string): BinaryNode => ({ tag: 'enc', attrs: { type, v: '2' }, content: Uint8Array.of(1, 2, 3) });
+const now = () => String(Math.floor(Date.now() / 1000));
+
+describe('messages that cannot be read', () => {
+  const kinds: object[] = [
+    { text: 'lost' },
+    { image: { caption: 'lost' } },
+    { location: { latitude: 1, longitude: 2 } },
+    { edit: { id: '3A01', text: 'lost' } },
+  ];
+  const sends = async (from: string, to: string, body: object): Promise<string> => {
+    const answer = await g.control('POST', `/phones/${from}/send`, { to, ...body });
+    expect(answer.status).toBe(201);
+    return (answer.body as { id: string }).id;
+  };
+  /** Of each kind in turn, cut in half by a readable one. */
+  const sendsLost = async (from: string, to: string, count: number) => {
+    const ids: string[] = [];
+    for (let i = 0; i < count; i++) {
+      const kind = kinds[i % kinds.length] ?? {};
+      if (i === count / 2) await sends(from, to, kind);
+      ids.push(await sends(from, to, { ...kind, corrupt: true }));
+    }
+    return ids;
+  };
+
+  it.each([
+    [12, '4915130000041'],
+    [40, '4915130000042'],
+  ])(
+    'and waited, %i of them, do not hold up a STOP behind them; nothing is drained before it is read',
+    async (count, number) => {
+      const first = await g.linked(number);
+      await first.session.close();
+      const stranger = `${number}1`;
+      await Promise.all([stranger, `${number}2`].map((from) => g.control('POST', '/phones', { number: from })));
+      const lost = await sendsLost(stranger, number, count);
+      await sends(`${number}2`, number, { text: 'STOP' });
+      const second = g.connect(first.store);
+      await second.heard(`open ${number}`);
+      const loggedInAt = Date.now();
+      await second.heard('inbound STOP', 4000);
+      await second.heard('drained', 1000);
+      expect(Date.now() - loggedInAt).toBeLessThan(4000);
+      const { events } = second.said;
+      expect(events.filter((event) => event.startsWith('undecryptable'))).toEqual(
+        lost.map((id) => `undecryptable ${id}`),
+      );
+      expect(events.indexOf('drained')).toBeGreaterThan(events.indexOf('inbound STOP'));
+    },
+  );
+
+  it('now, 40 of them, do not hold up a STOP behind them', async () => {
+    const number = '4915130000043';
+    const { heard } = await g.linked(number);
+    await Promise.all(['1', '2'].map((end) => g.control('POST', '/phones', { number: number + end })));
+    const lost = await sendsLost(`${number}1`, number, 40);
+    await sends(`${number}2`, number, { text: 'STOP' });
+    await heard('inbound STOP', 4000);
+    await heard(`undecryptable ${lost.at(-1)}`, 1);
+  });
+
+  it('are asked for again a hundred times an hour, then only acked and counted', async () => {
+    const number = '4915130000044';
+    const { session, said, heard } = await g.linked(number);
+    const answers: string[] = [];
+    stanzasOf(session).on('frame', ({ tag, attrs }: { tag: string; attrs: { type?: string; id: string } }) => {
+      if (tag === 'ack' && attrs.type === 'retry') answers.push(attrs.id);
+    });
+    const from = (lid: string, id: string) => comes(session, { id, from: lid, t: now() }, [enc('msg')]);
+    for (let i = 1; i <= 130; i++) from('800000000000001:3@lid', `LOST${i}`);
+    from('800000000000002@lid', 'OTHER');
+    await heard('undecryptable OTHER');
+    while (!answers.includes('OTHER')) await sleep(5);
+    const asked = Array.from({ length: 100 }, (_, i) => `LOST${i + 1}`);
+    expect(answers).toEqual([...asked, 'OTHER']);
+    const counted = Array.from({ length: 30 }, (_, i) => `undecryptable LOST${i + 101} for good`);
+    expect(said.events.slice(-131)).toEqual([
+      ...asked.map((id) => `undecryptable ${id}`),
+      ...counted,
+      'undecryptable OTHER',
+    ]);
+  });
+
+  it('delay nobody, whatever they hold instead of a ciphertext', async () => {
+    const number = '4915130000045';
+    const { session, said, heard } = await g.linked(number);
+    const answers: string[] = [];
+    stanzasOf(session).on('frame', ({ tag, attrs }: { tag: string; attrs: { type?: string; id: string } }) => {
+      if (tag === 'ack' && attrs.type === 'retry') answers.push(attrs.id);
+    });
+    const contents: [string, BinaryNode[] | undefined][] = [
+      ['group', [enc('skmsg')]],
+      ['unknown', [enc('xmsg')]],
+      ['bot', [enc('msmsg')]],
+      ['typeless', [{ tag: 'enc', attrs: {}, content: Uint8Array.of(1) }]],
+      ['empty', [{ tag: 'enc', attrs: { type: 'msg', v: '2' } }]],
+      ['absent', [{ tag: 'unavailable', attrs: {} }]],
+      ['hosted', [{ tag: 'unavailable', attrs: { type: 'hosted_unavailable_fanout' } }]],
+      ['nothing', undefined],
+    ];
+    for (const [id, content] of contents) comes(session, { id, from: '800000000000003@lid', t: now() }, content);
+    comes(session, { id: 'old', from: '800000000000003@lid', t: '1' }, undefined);
+    comes(session, { id: 'odd', from: '800000000000003@lid', recipient: '1@lid', t: now() }, undefined);
+    comes(session, { from: '800000000000003@lid', t: now() }, undefined);
+    await phoneSays(`${number}1`, number, 'STOP');
+    await heard('inbound STOP', 2000);
+    const ids = [...contents.map(([id]) => id), 'old', 'odd'];
+    expect(said.events.slice(2)).toEqual([...ids.map((id) => `undecryptable ${id} for good`), 'inbound STOP']);
+    expect(answers).toEqual([]);
+    expect(said.end).toBeUndefined();
+  });
+
+  it('are passed over on the third connection when they have got stuck on two', async () => {
+    const number = '4915130000046';
+    const { session, heard } = await g.linked(number);
+    const { unreadable } = g.caches.of(`ten_1/acc_${number}/`);
+    for (const _ of [1, 2]) unreadable.gotStuck('STUCK');
+    comes(session, { id: 'STUCK', from: '800000000000004@lid', t: now() }, [enc('msg')]);
+    await heard('undecryptable STUCK for good', 2000);
   });
 });
 

@@ -4,6 +4,7 @@ import type { Person } from '../../../lib/domain/person.ts';
 import { sharedCaches } from '../../../socket-host/whatsapp/caches.ts';
 import { Drain } from '../../../socket-host/whatsapp/drain.ts';
 import { sessionEnd } from '../../../socket-host/whatsapp/ending.ts';
+import { MessageLine } from '../../../socket-host/whatsapp/message-line.ts';
 import { receiptsOf, retryRequestIn } from '../../../socket-host/whatsapp/receipts.ts';
 import { redact } from '../../../socket-host/whatsapp/redaction.ts';
 import { trustRootKey } from '../../../socket-host/whatsapp/root-key.ts';
@@ -26,7 +27,7 @@ describe('shared caches', () => {
 
   it('keeps device lists for a week and the most recently used ones when full', async () => {
     let nowMs = 0;
-    const { devices } = sharedCaches(() => nowMs, { devices: 2, retries: 2, placeholders: 2, calls: 2 }).of('t/a/');
+    const { devices } = sharedCaches(() => nowMs, { devices: 2, retries: 2, calls: 2, unreadable: 2 }).of('t/a/');
     await devices.set('1', 'one');
     await devices.set('2', 'two');
     await devices.get('1');
@@ -214,13 +215,15 @@ describe('drain', () => {
     vi.useRealTimers();
   });
 
-  it('is over once the session is open, the marker has come and every ciphertext is dealt with', () => {
-    const waiting = new Uint8Array(1);
-    drain.arrived([waiting]);
+  it('is over once the session is open, the marker has come and every message is dealt with', () => {
+    drain.arrived();
+    drain.arrived();
     drain.mark();
     drain.open();
+    drain.handled();
+    vi.advanceTimersByTime(3_600_000);
     expect(drained).toBe(0);
-    drain.handled(waiting);
+    drain.handled();
     drain.mark();
     expect(drained).toBe(1);
   });
@@ -228,18 +231,8 @@ describe('drain', () => {
   it('is over after five quiet seconds without a marker', () => {
     drain.open();
     vi.advanceTimersByTime(4000);
-    drain.arrived([]);
+    drain.heard();
     vi.advanceTimersByTime(4999);
-    expect(drained).toBe(0);
-    vi.advanceTimersByTime(1);
-    expect(drained).toBe(1);
-  });
-
-  it('does not wait for ever for a message that never gets decrypted', () => {
-    drain.arrived([new Uint8Array(1)]);
-    drain.open();
-    drain.mark();
-    vi.advanceTimersByTime(9999);
     expect(drained).toBe(0);
     vi.advanceTimersByTime(1);
     expect(drained).toBe(1);
@@ -251,5 +244,97 @@ describe('drain', () => {
     drain.mark();
     vi.advanceTimersByTime(60_000);
     expect(drained).toBe(0);
+  });
+});
+
+describe('the line of messages', () => {
+  const message = (id: string) => ({ tag: 'message', attrs: { id } });
+  let stuck: (string | undefined)[];
+  let line: MessageLine;
+  beforeEach(() => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    stuck = [];
+    line = new MessageLine(({ attrs }) => stuck.push(attrs.id));
+  });
+  afterEach(() => {
+    line.end();
+    vi.useRealTimers();
+  });
+
+  it('handles one after the other, also behind one that fails', async () => {
+    const handled: string[] = [];
+    const handle = (id: string, ms: number) => async () => {
+      for (let i = 0; i < ms; i++) await null;
+      handled.push(id);
+      if (id === 'A') throw new Error('not handled');
+    };
+    const takes = [line.take(message('A'), handle('A', 20)), line.take(message('B'), handle('B', 0))];
+    expect((await Promise.allSettled(takes)).map(({ status }) => status)).toEqual(['rejected', 'fulfilled']);
+    expect(handled).toEqual(['A', 'B']);
+  });
+
+  it('calls one stuck that Baileys has not moved for a minute, and counts none of the time in which it is stored', async () => {
+    const [stored, never] = [Promise.withResolvers<void>(), new Promise<void>(() => {})];
+    const began = Promise.withResolvers<void>();
+    void line.take(message('A'), async () => {
+      await line.own(() => stored.promise);
+      began.resolve();
+      await never;
+    });
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect(stuck).toEqual([]);
+    stored.resolve();
+    await began.promise;
+    await vi.advanceTimersByTimeAsync(59_999);
+    expect(stuck).toEqual([]);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(stuck).toEqual(['A']);
+  });
+
+  it('leaves what is still in it when the connection has ended', async () => {
+    const first = Promise.withResolvers<void>();
+    const handled: string[] = [];
+    const takes = [
+      line.take(message('A'), () => first.promise),
+      line.take(message('B'), async () => {
+        handled.push('B');
+      }),
+    ];
+    line.end();
+    first.resolve();
+    await Promise.all(takes);
+    await vi.advanceTimersByTimeAsync(3_600_000);
+    expect([handled, stuck]).toEqual([[], []]);
+  });
+});
+
+describe('messages that cannot be read', () => {
+  it('are asked for again a hundred times an hour for each person of each account', () => {
+    let nowMs = 0;
+    const caches = sharedCaches(() => nowMs);
+    const [a, b] = [caches.of('t/a/').unreadable, caches.of('t/b/').unreadable];
+    const asked = () => Array.from({ length: 1000 }, () => a.mayAskAgain('555')).filter((may) => may).length;
+    expect(asked()).toBe(100);
+    expect([a.mayAskAgain('556'), b.mayAskAgain('555')]).toEqual([true, true]);
+    nowMs = 3_599_999;
+    expect(asked()).toBe(0);
+    nowMs += 1;
+    expect(asked()).toBe(100);
+  });
+
+  it('are counted for a bounded number of people', () => {
+    const { unreadable } = sharedCaches(() => 0, { devices: 1, retries: 1, calls: 1, unreadable: 2 }).of('t/a/');
+    for (let i = 0; i < 100; i++) unreadable.mayAskAgain('1');
+    expect(unreadable.mayAskAgain('1')).toBe(false);
+    for (const person of ['2', '3']) unreadable.mayAskAgain(person);
+    expect(unreadable.mayAskAgain('1')).toBe(true);
+  });
+
+  it('are passed over once they have been stuck twice', () => {
+    const { unreadable } = sharedCaches(() => 0).of('t/a/');
+    unreadable.gotStuck('3A01');
+    expect(unreadable.isPassedOver('3A01')).toBe(false);
+    unreadable.gotStuck('3A01');
+    expect([unreadable.isPassedOver('3A01'), unreadable.isPassedOver('3A02')]).toEqual([true, false]);
   });
 });
