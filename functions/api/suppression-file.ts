@@ -103,5 +103,5 @@ function reasonOf(fields: string[], { reasonAt, isExport }: Layout): string {
 /** One line of suppressions.csv. */
 export function suppressionLine(suppression: Suppression): string {
   const { phoneNumber, lid, reason, source, accountId, createdAt } = suppressionView(suppression);
-  return `${[phoneNumber ?? '', lid ?? '', field(reason), source, accountId ?? '', createdAt].join(',')}\n`;
+  return `${[phoneNumber, lid ?? '', field(reason), source, accountId ?? '', createdAt].join(',')}\n`;
 }

@@ -1,6 +1,6 @@
 import type { EventType, PacelineEvent } from '../domain/events.ts';
 import type { InboundBatch } from '../domain/inbound.ts';
-import { receivedView } from '../domain/views/inbound.ts';
+import { type ReceivedView, receivedAsPrinted, receivedView } from '../domain/views/inbound.ts';
 import { keys } from './keys.ts';
 import { ConditionFailed, type Item, inParallel, type Table } from './table.ts';
 
@@ -175,6 +175,9 @@ export async function withContent(table: Table, events: PacelineEvent[]): Promis
   return events.map((event) => {
     const key = keyOf(event);
     const item = key === undefined ? undefined : contents.get(`${key.pk}\n${key.sk}`);
+    if (item === undefined && event.type === 'message.received') {
+      return { ...event, data: receivedAsPrinted(event.data as ReceivedView) };
+    }
     if (item === undefined) return event;
     if (event.type === 'message.received') return { ...event, data: receivedView(item as unknown as InboundBatch) };
     const { message } = event.data as { message: object };

@@ -1,5 +1,5 @@
 import type { PacelineEvent } from './events/types.ts';
-import type { Person } from './person.ts';
+import { addressOf, type Person } from './person.ts';
 
 /** What a message somebody sent to an account is. `other`: a kind this version does not know (a poll, an order, a call invitation). */
 export const inboundTypes = [
@@ -88,6 +88,11 @@ export function personOf({ from, fromLid }: Pick<InboundMessage, 'from' | 'fromL
     ...(from === fromLid || from === '' ? {} : { phoneNumber: from }),
     ...(fromLid === undefined ? {} : { lid: fromLid }),
   };
+}
+
+/** The sender as answers print it: digits of the number, or `lid:` and the LID where WhatsApp tells no number. Empty where it tells neither. */
+export function senderOf(message: Pick<InboundMessage, 'from' | 'fromLid'>): string {
+  return message.from === '' ? '' : addressOf(personOf(message));
 }
 
 /** How long a batch may stay open: `quietMs` after its last message, five times that in all (2 s and 10 s by default). 0: closed at once. */

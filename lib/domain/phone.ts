@@ -107,9 +107,11 @@ export function addressesMeant(
   const chosen = chosenOf(readings);
   // A LID that an answer showed in a field of its own, without the prefix.
   const isBareLid = form === 'digits' && /^\d{14,20}$/.test(digits);
-  if (!chosen.ok && !isBareLid) return chosen;
+  // Also a number that WhatsApp knows, as its owner wrote to an account, and the numbering plans do not.
+  const isPrinted = form === 'digits' && printedForm.test(digits);
+  if (!chosen.ok && !isBareLid && !isPrinted) return chosen;
   const numbers = [
-    ...(form === 'digits' && printedForm.test(digits) ? [digits] : []),
+    ...(isPrinted ? [digits] : []),
     ...(chosen.ok ? [chosen.digits] : []),
     ...[readings.foreign, readings.national].flatMap((reading) => reading?.digits ?? []),
   ];

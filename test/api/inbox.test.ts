@@ -1,4 +1,4 @@
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { closeBatch, storeInbound } from '../../lib/aws/inbound.ts';
 import { newId } from '../../lib/domain/ids.ts';
 import type { InboundContent } from '../../lib/domain/inbound.ts';
@@ -71,6 +71,44 @@ it('lists those of one account, and of one number', async () => {
   expect(await all(`&accountId=${second}`, 3)).toEqual(newestFirst([0, 3, 6, 9]));
   expect(await all('&from=%2B7 999 123-45-67', 3)).toEqual(newestFirst([0, 2, 4, 6, 8, 10]));
   expect(await all(`&accountId=${second}&from=79991234567`, 100)).toEqual(newestFirst([0, 6]));
+});
+
+describe('somebody whom WhatsApp shows in its own way', () => {
+  let accountId: string;
+  const listed = async (from: string) =>
+    (await api.call('GET', `/v1/inbox?accountId=${accountId}&from=${encodeURIComponent(from)}`)).json.items.map(
+      ({ from, fromLid, text }) => [from, fromLid, text],
+    );
+  const says = async (minute: number, text: string, from: string, fromLid?: string) => {
+    const at = start + minute * 60_000;
+    const message = {
+      id: `3B${minute}`,
+      from,
+      ...(fromLid === undefined ? {} : { fromLid }),
+      at,
+      type: 'text' as const,
+    };
+    const target = { kind: 'new' as const, id: newId('inb', at, bytes), dueAt: undefined };
+    await storeInbound(api.deps.table, { tenantId: tenantA, accountId }, { ...message, text }, target, at);
+  };
+  beforeAll(async () => {
+    accountId = await api.account();
+    await says(1, 'short', '554899120009', '555000000000001');
+    await says(2, 'hidden', '555000000000002', '555000000000002');
+    await says(3, 'unplanned', '99912345678');
+  });
+
+  it('is found by what is printed, and by the other spelling', async () => {
+    const short = [['554899120009', '555000000000001', 'short']];
+    for (const from of ['554899120009', '5548999120009', '+55 48 99912-0009', 'lid:555000000000001']) {
+      expect(await listed(from)).toEqual(short);
+    }
+    const hidden = [['lid:555000000000002', '555000000000002', 'hidden']];
+    expect(await listed('lid:555000000000002')).toEqual(hidden);
+    expect(await listed('555000000000002')).toEqual(hidden);
+    expect(await listed('99912345678')).toEqual([['99912345678', null, 'unplanned']]);
+    expect(await listed('5548999120001')).toEqual([]);
+  });
 });
 
 it('shows what a message is', async () => {

@@ -48,6 +48,38 @@ describe('the list of suppressions', () => {
     expect((await add('79991110003')).status).toBe(201);
   });
 
+  it.each([
+    ['554899120009', '5548999120009'],
+    ['5215512345678', '525512345678'],
+    ['541123456789', '5491123456789'],
+  ])('takes %s, finds the person by %s too, and forgets both at once', async (given, other) => {
+    const first = await add(given);
+    expect([first.status, first.json.phoneNumber]).toEqual([201, given]);
+    expect(await add(other)).toMatchObject({ status: 200, json: { phoneNumber: given } });
+    expect((await api.call('GET', `/v1/suppressions/${other}`)).json).toEqual(first.json);
+    expect((await api.call('DELETE', `/v1/suppressions/${other}`)).status).toBe(204);
+    expect((await api.call('GET', `/v1/suppressions/${given}`)).status).toBe(404);
+  });
+
+  it('takes, shows and forgets somebody known by LID alone', async () => {
+    const first = await add('lid:555000000000011', { reason: 'Hidden.' });
+    expect([first.status, first.json]).toEqual([
+      201,
+      {
+        phoneNumber: 'lid:555000000000011',
+        lid: '555000000000011',
+        reason: 'Hidden.',
+        source: 'api',
+        accountId: null,
+        createdAt: expect.any(String),
+      },
+    ]);
+    expect((await add('lid:555000000000011')).status).toBe(200);
+    expect((await api.call('GET', '/v1/suppressions/lid:555000000000011')).json).toEqual(first.json);
+    expect((await api.call('DELETE', '/v1/suppressions/lid:555000000000011')).status).toBe(204);
+    expect((await api.call('GET', '/v1/suppressions/lid:555000000000011')).status).toBe(404);
+  });
+
   it('wants the right scopes, and writes down who changed it', async () => {
     const reader = await api.makeKey(['read'], tenantA);
     const sender = await api.makeKey(['send'], tenantA);
@@ -280,6 +312,21 @@ describe('a contract to somebody on the list', () => {
     expect(csv.split('\n')[1]).toBe(
       '79993330001,a,SUPPRESSED,,,,0,OPTED_OUT: The recipient has asked for no more messages.',
     );
+  });
+
+  it('is suppressed in either spelling', async () => {
+    await add('554899121111');
+    await add('+52 55 1234 1111');
+    const accountId = await api.account({}, { connected: true });
+    const made = await api.call('POST', '/v1/contracts', {
+      accountId,
+      name: 'x',
+      message: 'Hello',
+      recipients: ['+5548999121111', '+554899121111', '+525512341111', '+5215512341111', '+5548999121112'].map(
+        (phoneNumber) => ({ phoneNumber }),
+      ),
+    });
+    expect(made.json).toMatchObject({ totalCount: 5, counts: { pending: 1, suppressed: 4 } });
   });
 
   it('is of another tenant’s concern only by its own list', async () => {

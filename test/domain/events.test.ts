@@ -7,6 +7,7 @@ import {
   type Image,
   matchesType,
 } from '../../lib/domain/events.ts';
+import { receivedAsPrinted } from '../../lib/domain/views/inbound.ts';
 
 const tenantId = 'ten_0000000000000000000000000A';
 const accountId = 'acc_01KAFXQ8E4WZ8M7D9T2B6R3V5N';
@@ -298,6 +299,23 @@ describe('inbound batches, opt-outs, endpoints', () => {
     expect(event?.about).toMatchObject({
       data: { accountId, from: '79991234567', messages: [{ id: '3A01', type: 'text', text: null }, { id: '3A02' }] },
     });
+  });
+
+  it('tells somebody known by LID alone by an address that nobody takes for a number', () => {
+    const lid = '555000000000001';
+    const [received] = eventsOf(
+      batch(),
+      batch({ closedAt: noon, from: lid, fromLid: lid, chat: `lid:${lid}` }),
+      record,
+    );
+    expect(received?.about).toMatchObject({ data: { from: 'lid:555000000000001', fromLid: '555000000000001' } });
+    const suppression = { type: 'suppression', sk: `S#1795176000000#lid:${lid}`, tenantId, lid, reason: 'x', at: noon };
+    expect(eventsOf(undefined, { ...suppression, source: 'inbound' }, record)).toMatchObject([
+      { about: { data: { suppression: { phoneNumber: 'lid:555000000000001', lid: '555000000000001' } } } },
+    ]);
+    const data = { accountId, fromLid: lid, messages: [] };
+    expect(receivedAsPrinted({ ...data, from: lid })).toEqual({ ...data, from: 'lid:555000000000001' });
+    expect(receivedAsPrinted({ ...data, from: '79991234567' })).toEqual({ ...data, from: '79991234567' });
   });
 
   it('tells an opt-out and its end', () => {

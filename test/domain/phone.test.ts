@@ -238,6 +238,8 @@ describe('a filter means every address of the person, the digits as they are wri
     // What a landline here was sent as is found too.
     ['84912345678', 'RU', ['84912345678', '74912345678']],
     ['123456789012345', undefined, ['123456789012345', 'lid:123456789012345']],
+    // Nothing the numbering plans know, but as WhatsApp shows somebody.
+    ['99912345678', 'DE', ['99912345678']],
   ])('%j with %j is %j', (input, defaultCountry, addresses) => {
     expect(addressesMeant(input, { defaultCountry })).toEqual({ ok: true, addresses });
   });

@@ -2,9 +2,9 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { listAccountIds, readAccount } from '../../../lib/aws/accounts.ts';
 import { listBatches } from '../../../lib/aws/inbound.ts';
 import { inParallel } from '../../../lib/aws/table.ts';
-import type { InboundBatch, InboundMessage } from '../../../lib/domain/inbound.ts';
-import { lidForm } from '../../../lib/domain/person.ts';
-import { normalisePhone } from '../../../lib/domain/phone.ts';
+import { type InboundBatch, type InboundMessage, personOf, senderOf } from '../../../lib/domain/inbound.ts';
+import { addressesOf } from '../../../lib/domain/person.ts';
+import { addressesMeant } from '../../../lib/domain/phone.ts';
 import { inboundView } from '../../../lib/domain/views/inbound.ts';
 import { type ApiScope, type Call, tenantOf } from '../context.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
@@ -43,20 +43,24 @@ export function inboxRoutes(app: Api, scope: ApiScope): void {
       request: {
         query: pageQuery.extend({
           accountId: z.string().optional(),
-          from: z.string().max(64).optional().openapi({ description: 'The number, or `lid:` and the LID.' }),
+          from: z
+            .string()
+            .max(64)
+            .optional()
+            .openapi({ description: 'The number in any common spelling, or `lid:` and the LID.' }),
         }),
       },
       responses: { 200: answer(pageOf('InboxPage', inboundSchema), 'One page'), ...problems(400, 401, 403, 422) },
     }),
     async (c) => {
       const { limit, cursor, accountId, from } = c.req.valid('query');
-      const chat = from === undefined ? undefined : chatOf(c, from);
+      const senders = from === undefined ? undefined : sendersOf(c, from);
       const position = decodeCursor(cursor, 'inbox', { b: idPosition, m: z.int().min(0).max(1000) });
       const accounts = await accountsOf(scope, tenantOf(c).id, accountId);
-      const { items, next } = await readInbox(scope, tenantOf(c).id, accounts, { limit, chat, position });
+      const { items, next } = await readInbox(scope, tenantOf(c).id, accounts, { limit, senders, position });
       const shown = items.map(({ batch, message }) => ({
         accountId: batch.accountId,
-        from: message.from,
+        from: senderOf(message),
         fromLid: message.fromLid ?? null,
         ...inboundView(message),
       }));
@@ -82,13 +86,13 @@ async function readInbox(
   { deps }: ApiScope,
   tenantId: string,
   accounts: string[],
-  wanted: { limit: number; chat: string | undefined; position: Position | undefined },
+  wanted: { limit: number; senders: ReadonlySet<string> | undefined; position: Position | undefined },
 ): Promise<{ items: Found[]; next?: Position }> {
-  const { limit, chat, position } = wanted;
+  const { limit, senders, position } = wanted;
   const batches: InboundBatch[] = [];
   // Of an account with more than was read, nothing older than this is known yet.
   let knownFrom = '';
-  const step = chat === undefined ? limit : maxLookedAt;
+  const step = senders === undefined ? limit : maxLookedAt;
   await inParallel(8, accounts, async (accountId) => {
     const start = position === undefined ? {} : { before: position.m === 0 ? position.b : `${position.b}~` };
     const found = await listBatches(deps.table, { tenantId, accountId }, { limit: step, ...start });
@@ -99,10 +103,11 @@ async function readInbox(
   const sorted = batches.filter(({ id }) => id >= knownFrom).sort((a, b) => (a.id < b.id ? 1 : -1));
   const items: Found[] = [];
   for (const batch of sorted) {
+    if (senders !== undefined && !addressesOf(personOf(batch)).some((address) => senders.has(address))) continue;
     const upTo = batch.id === position?.b ? position.m : batch.messages.length;
     for (let index = Math.min(upTo, batch.messages.length) - 1; index >= 0; index--) {
       const message = batch.messages[index];
-      if (message === undefined || (chat !== undefined && batch.chat !== chat)) continue;
+      if (message === undefined) continue;
       if (items.length === limit) return { items, next: { b: batch.id, m: index + 1 } };
       items.push({ batch, message, index });
     }
@@ -110,9 +115,9 @@ async function readInbox(
   return knownFrom === '' ? { items } : { items, next: { b: knownFrom, m: 0 } };
 }
 
-function chatOf(c: Call, from: string): string {
-  if (lidForm.test(from)) return from;
-  const number = normalisePhone(from, tenantOf(c).defaultCountry);
-  if (!number.ok) throw invalid([{ path: '/from', code: 'INVALID_NUMBER', message: number.reason }]);
-  return number.digits;
+/** Every address under which the person that `from` names may have written. */
+function sendersOf(c: Call, from: string): ReadonlySet<string> {
+  const meant = addressesMeant(from, { defaultCountry: tenantOf(c).defaultCountry });
+  if (!meant.ok) throw invalid([{ path: '/from', code: 'INVALID_NUMBER', message: meant.reason }]);
+  return new Set(meant.addresses);
 }

@@ -11,8 +11,8 @@ import type { Table } from '../../../lib/aws/table.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { UnreadableFile } from '../../../lib/domain/files/unreadable.ts';
 import { newId } from '../../../lib/domain/ids.ts';
-import { lidForm, type Person } from '../../../lib/domain/person.ts';
-import { normalisePhone } from '../../../lib/domain/phone.ts';
+import { type Person, personAt } from '../../../lib/domain/person.ts';
+import { addressesMeant, readAddress } from '../../../lib/domain/phone.ts';
 import type { Suppression } from '../../../lib/domain/suppression.ts';
 import { suppressionView } from '../../../lib/domain/views/suppression.ts';
 import { type ApiScope, type Call, originOf, tenantOf } from '../context.ts';
@@ -79,9 +79,9 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       method: 'post',
       path: '/v1/suppressions',
       tags,
-      summary: 'Write to a number no more',
+      summary: 'Write to a person no more',
       description:
-        'Messages to it that wait are suppressed when their turn comes. A number that is on the list already stays as it is (200).',
+        'Messages that wait are suppressed when their turn comes, under whichever spelling of the number they were accepted. A person who is on the list already stays as it is (200).',
       ...securedPost(scope, ['send', 'manage']),
       request: { headers: idempotencyHeader, ...jsonBody(suppressionInput) },
       responses: {
@@ -99,11 +99,11 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       const path = to === undefined ? '/phoneNumber' : '/to';
       const given = phoneNumber ?? to;
       if (given === undefined) throw invalid([{ path, code: 'REQUIRED', message: 'The phone number is missing.' }]);
-      const number = normalisePhone(given, tenant.defaultCountry);
-      if (!number.ok) throw invalid([{ path, code: 'INVALID_NUMBER', message: number.reason }]);
+      const address = readAddress(given, { defaultCountry: tenant.defaultCountry });
+      if (!address.ok) throw invalid([{ path, code: 'INVALID_NUMBER', message: address.reason }]);
       const { isNew, suppression } = await addSuppression(deps, originOf(c, deps), {
         tenantId: tenant.id,
-        phoneNumber: number.digits,
+        ...('lid' in address ? { lid: address.lid } : { phoneNumber: address.digits }),
         reason: reason ?? byApi,
         source: 'api',
         at: deps.nowMs(),
@@ -237,17 +237,12 @@ async function readFile(body: ArrayBuffer, defaultCountry: string | undefined): 
   }
 }
 
-/** Whom a path names: by LID, by the number as answers have it, or by another spelling of it. Throws NOT_FOUND. */
+/** Whom a path names: the digits as answers print them first, then other readings. Throws NOT_FOUND. */
 async function listed(c: Call, table: Table, text: string): Promise<{ person: Person; found: Suppression }> {
   const tenant = tenantOf(c);
-  const lid = lidForm.exec(text)?.[1];
-  const number = normalisePhone(text, tenant.defaultCountry);
-  const people: Person[] = [
-    ...(lid === undefined ? [] : [{ lid }]),
-    ...(/^\d{5,15}$/.test(text) ? [{ phoneNumber: text }] : []),
-    ...(number.ok ? [{ phoneNumber: number.digits }] : []),
-  ];
-  for (const person of people) {
+  const meant = addressesMeant(text, { defaultCountry: tenant.defaultCountry });
+  for (const address of meant.ok ? meant.addresses : []) {
+    const person = personAt(address);
     const found = await readSuppression(table, tenant.id, person);
     if (found !== undefined) return { person, found };
   }

@@ -62,7 +62,9 @@ const received = kind(
   ['message.received'],
   z.object({
     accountId: z.string(),
-    from: z.string().openapi({ description: "The sender's number as digits, or the LID's where there is no number." }),
+    from: z
+      .string()
+      .openapi({ description: 'The number as digits, or `lid:` and the LID where WhatsApp tells no number.' }),
     fromLid: z.string().nullable(),
     messages: z.array(receivedMessage),
   }),

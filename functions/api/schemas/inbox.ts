@@ -18,7 +18,9 @@ export const inboundSchema = z
   .object({
     id: z.string().openapi({ description: "WhatsApp's id." }),
     accountId: z.string(),
-    from: z.string().openapi({ description: 'The number, or the LID where WhatsApp tells no number.' }),
+    from: z
+      .string()
+      .openapi({ description: 'The number as digits, or `lid:` and the LID where WhatsApp tells no number.' }),
     fromLid: z.string().nullable(),
     type: z.enum(inboundTypes),
     text: z.string().nullable(),

@@ -5,7 +5,9 @@ import { nameOf } from './input.ts';
 
 export const suppressionInput = z
   .strictObject({
-    phoneNumber: z.string().max(64).optional(),
+    phoneNumber: z.string().max(64).optional().openapi({
+      description: 'The number in any common spelling, or `lid:` and the LID of a person known by LID alone.',
+    }),
     to: z.string().max(64).optional().openapi({ description: 'Another name of phoneNumber.' }),
     reason: nameOf(200).optional(),
   })
@@ -13,7 +15,7 @@ export const suppressionInput = z
 
 export const suppressionSchema = z
   .object({
-    phoneNumber: z.string().nullable().openapi({ description: 'Null for somebody known by LID alone.' }),
+    phoneNumber: z.string().openapi({ description: 'Digits, or `lid:` and the LID of a person known by LID alone.' }),
     lid: z.string().nullable().openapi({ description: "WhatsApp's hidden id of the person, where it is known." }),
     reason: z.string(),
     source: z.enum(suppressionSources).openapi({ description: "`inbound`: the person's own word." }),

@@ -1,11 +1,12 @@
 import { messageIdOf } from '../ids.ts';
-import type {
-  InboundBatch,
-  InboundContact,
-  InboundLocation,
-  InboundMedia,
-  InboundMessage,
-  InboundType,
+import {
+  type InboundBatch,
+  type InboundContact,
+  type InboundLocation,
+  type InboundMedia,
+  type InboundMessage,
+  type InboundType,
+  senderOf,
 } from '../inbound.ts';
 import { isoOf } from './times.ts';
 
@@ -27,7 +28,7 @@ export interface InboundView {
 /** `data` of message.received. */
 export interface ReceivedView {
   accountId: string;
-  /** The number as digits, or the LID's digits where WhatsApp tells no number. */
+  /** See `senderOf`. */
   from: string;
   fromLid: string | null;
   messages: InboundView[];
@@ -60,5 +61,15 @@ export function inboundView({
 
 /** Pure: what a closed batch tells. */
 export function receivedView({ accountId, from, fromLid, messages }: InboundBatch): ReceivedView {
-  return { accountId, from, fromLid: fromLid ?? null, messages: messages.map(inboundView) };
+  return {
+    accountId,
+    from: senderOf({ from, ...(fromLid === undefined ? {} : { fromLid }) }),
+    fromLid: fromLid ?? null,
+    messages: messages.map(inboundView),
+  };
+}
+
+/** Pure: `data` of an event that may have been told by an earlier version, which showed the bare digits of a LID as `from`. */
+export function receivedAsPrinted(data: ReceivedView): ReceivedView {
+  return data.from === data.fromLid ? { ...data, from: senderOf({ from: data.from, fromLid: data.fromLid }) } : data;
 }

@@ -1,9 +1,11 @@
+import { addressOf } from '../person.ts';
 import type { Suppression, SuppressionSource } from '../suppression.ts';
 import { isoOf } from './times.ts';
 
 /** A suppression as the HTTP surface and its events show it; times are ISO 8601 UTC. */
 export interface SuppressionView {
-  phoneNumber: string | null;
+  /** Digits, or `lid:` and the LID of a person known by LID alone. */
+  phoneNumber: string;
   lid: string | null;
   reason: string;
   source: SuppressionSource;
@@ -14,7 +16,7 @@ export interface SuppressionView {
 /** Pure: what GET shows. */
 export function suppressionView(suppression: Suppression): SuppressionView {
   return {
-    phoneNumber: suppression.phoneNumber ?? null,
+    phoneNumber: addressOf(suppression),
     lid: suppression.lid ?? null,
     reason: suppression.reason,
     source: suppression.source,
