@@ -1,19 +1,20 @@
 import { columnOf, foldTitle } from '../../lib/domain/files/columns.ts';
 import { type CsvRecord, csvRecords } from '../../lib/domain/files/csv.ts';
 import { UnreadableFile } from '../../lib/domain/files/unreadable.ts';
-import { normalisePhone } from '../../lib/domain/phone.ts';
+import { addressesOf, type Person } from '../../lib/domain/person.ts';
+import { readAddress } from '../../lib/domain/phone.ts';
 import type { Suppression } from '../../lib/domain/suppression.ts';
 import { suppressionView } from '../../lib/domain/views/suppression.ts';
 import { cut } from '../../lib/domain/well-formed.ts';
 import { field, guarded } from './csv.ts';
 
 export interface SuppressionRow {
-  phoneNumber: string;
+  person: Person;
   reason?: string;
 }
 
 export interface SuppressionFile {
-  /** Each number once. */
+  /** Each has an address that no row before it has. */
   rows: SuppressionRow[];
   repeated: number;
   /** Rows that are not taken. With `rows` and `repeated` these are all rows of the file but blank ones. */
@@ -24,19 +25,21 @@ const longestReason = 200;
 const exportTitles = ['phoneNumber', 'lid', 'reason', 'source', 'accountId', 'createdAt'];
 export const suppressionHead = `${exportTitles.join(',')}\n`;
 
-/** Where the file has what. */
+/** In which column the file has what; -1 where there is none. */
 interface Layout {
   numberAt: number;
+  lidAt: number;
   reasonAt: number;
+  createdAt: number;
   hasHeader: boolean;
   /** The file is a suppressions.csv of ours. */
   isExport: boolean;
 }
 
 /**
- * Numbers in a CSV file: a column with the phone number, under any of its names (lib/domain/files/columns.ts), and optionally reason. Other
- * columns are passed over, so that an export can be imported. Without a header the first column is taken. Throws UnreadableFile for a file
- * that is no CSV or has no such column.
+ * People in a CSV file: a column with the phone number (or `lid:` and the LID), under any of its names (lib/domain/files/columns.ts), a column
+ * with the LID, or both, and optionally reason. Other columns are passed over, so that an export can be imported. Without a header the first
+ * column is taken. Throws UnreadableFile for a file that is no CSV or has no such column.
  */
 export async function readSuppressions(
   body: Iterable<Uint8Array>,
@@ -45,45 +48,70 @@ export async function readSuppressions(
   const file: SuppressionFile = { rows: [], repeated: 0, errors: [] };
   const seen = new Set<string>();
   let layout: Layout | undefined;
-  const isNumber = (text: string | undefined) => text !== undefined && normalisePhone(text, defaultCountry).ok;
+  const isAddress = (text: string | undefined) => text !== undefined && readAddress(text, { defaultCountry }).ok;
   const suits = (fields: string[]) =>
-    fields.filter((title) => columnOf(title) !== undefined).length || (isNumber(fields[0]) ? 1 : 0);
+    fields.filter((title) => columnOf(title) !== undefined).length || (isAddress(fields[0]) ? 1 : 0);
   for await (const record of csvRecords(body, suits)) {
     if (layout === undefined) {
-      layout = layoutOf(record, isNumber(record.fields[0]));
+      layout = layoutOf(record, isAddress(record.fields[0]));
       if (layout.hasHeader) continue;
     }
     const { line, fields } = record;
-    // An export has numbers as answers have them: international, without plus.
-    const number = normalisePhone(fields[layout.numberAt] ?? '', layout.isExport ? undefined : defaultCountry);
-    if (!number.ok) {
-      // Of an export: people known by LID alone have no number.
-      file.errors.push({ line, code: 'INVALID_NUMBER', message: number.reason });
+    const person = personIn(fields, layout, defaultCountry);
+    if (typeof person === 'string') {
+      file.errors.push({ line, code: 'INVALID_NUMBER', message: person });
       continue;
     }
-    if (seen.has(number.digits)) {
+    const addresses = addressesOf(person);
+    if (addresses.every((address) => seen.has(address))) {
       file.repeated += 1;
       continue;
     }
-    seen.add(number.digits);
+    for (const address of addresses) seen.add(address);
     const reason = reasonOf(fields, layout);
-    file.rows.push({ phoneNumber: number.digits, ...(reason === '' ? {} : { reason }) });
+    file.rows.push({ person, ...(reason === '' ? {} : { reason }) });
   }
   if (layout === undefined) throw new UnreadableFile(1, 'The file is empty.');
   return file;
 }
 
-function layoutOf({ line, fields }: CsvRecord, beginsWithNumber: boolean): Layout {
+/** The person a row names, or why there is none: a sentence. */
+function personIn(fields: string[], layout: Layout, defaultCountry: string | undefined): Person | string {
+  const cell = (at: number): string => fields[at]?.trim() ?? '';
+  const written = cell(layout.numberAt);
+  const lidWritten = cell(layout.lidAt);
+  const found: Person = {};
+  if (lidWritten !== '') {
+    const reading = readAddress(/^\d+$/.test(lidWritten) ? `lid:${lidWritten}` : lidWritten);
+    if (!('lid' in reading)) return 'The LID is not digits, or `lid:` and digits.';
+    found.lid = reading.lid;
+    if (written === '') return found;
+  }
+  // As an export prints it, whether the numbering plans know it or not: WhatsApp does.
+  const isPrinted = layout.isExport && /^\d{4}-\d\d-\d\dT/.test(cell(layout.createdAt));
+  if (isPrinted && /^[1-9]\d{4,14}$/.test(written)) return { ...found, phoneNumber: written };
+  const reading = readAddress(written, layout.isExport ? {} : { defaultCountry });
+  if (!reading.ok) return reading.reason;
+  if (!('lid' in reading)) return { ...found, phoneNumber: reading.digits };
+  if (found.lid !== undefined && found.lid !== reading.lid) return 'The row names two LIDs.';
+  return { lid: reading.lid };
+}
+
+function layoutOf({ line, fields }: CsvRecord, beginsWithAddress: boolean): Layout {
   const found = fields.map(columnOf);
   const numberAt = found.indexOf('phoneNumber');
-  if (numberAt < 0) {
-    if (beginsWithNumber) return { numberAt: 0, reasonAt: -1, hasHeader: false, isExport: false };
+  const lidAt = found.indexOf('lid');
+  if (numberAt < 0 && lidAt < 0) {
+    if (beginsWithAddress) {
+      return { numberAt: 0, lidAt: -1, reasonAt: -1, createdAt: -1, hasHeader: false, isExport: false };
+    }
     const message =
       'The first line names no column phoneNumber (or phone, mobile, to), and does not begin with a phone number.';
     throw new UnreadableFile(line, message);
   }
   for (const [column, name] of [
     ['phoneNumber', 'the phone number'],
+    ['lid', 'the LID'],
     ['reason', 'the reason'],
   ] as const) {
     if (found.indexOf(column) === found.lastIndexOf(column)) continue;
@@ -91,7 +119,8 @@ function layoutOf({ line, fields }: CsvRecord, beginsWithNumber: boolean): Layou
   }
   const titles = fields.map(foldTitle);
   const isExport = exportTitles.every((title) => titles.includes(foldTitle(title)));
-  return { numberAt, reasonAt: found.indexOf('reason'), hasHeader: true, isExport };
+  const createdAt = titles.indexOf(foldTitle('createdAt'));
+  return { numberAt, lidAt, reasonAt: found.indexOf('reason'), createdAt, hasHeader: true, isExport };
 }
 
 function reasonOf(fields: string[], { reasonAt, isExport }: Layout): string {

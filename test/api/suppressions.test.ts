@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Api, startApi, tenantA } from './api.ts';
+import { planSuppression } from '../../lib/aws/suppressions.ts';
+import { ensureTenant } from '../../lib/aws/tenants.ts';
+import { type Api, startApi, tenantA, tenantB } from './api.ts';
 
 let api: Api;
 beforeAll(async () => {
@@ -157,6 +159,111 @@ describe('suppressions in and out as CSV', () => {
     expect(await importFile(numbers.join('\n'))).toMatchObject({
       status: 422,
       json: { errors: [{ code: 'TOO_MANY_ROWS', message: 'A file has at most 10000 numbers; send several.' }] },
+    });
+  });
+
+  describe('an export', () => {
+    const when = '2026-10-01T00:00:00.000Z';
+    const head = 'phoneNumber,lid,reason,source,accountId,createdAt';
+    const answered = (added: number, existing = 0) => ({ added, existing, invalid: 0, errors: [] });
+    /** Another tenant, whose own numbers are Brazilian. */
+    let key: string;
+    beforeAll(async () => {
+      const id = 'ten_0000000000000000000000000C';
+      await ensureTenant(api.deps, id, { name: 'C', defaultCountry: 'BR' });
+      key = await api.makeKey(['read', 'send', 'manage'], id);
+    });
+    const exported = async () => (await api.call('GET', '/v1/suppressions.csv', undefined, { key })).text;
+
+    it('of WhatsApp’s own spellings, LIDs and both goes whole into another tenant and into the same one', async () => {
+      const at = Date.UTC(2026, 9, 1);
+      const people = [
+        { phoneNumber: '554899122001', lid: '555000000002001' },
+        { lid: '555000000002002' },
+        { phoneNumber: '5215512342003' },
+        { phoneNumber: '541123452004', lid: '555000000002004' },
+        // No numbering plan knows it; somebody wrote STOP from it all the same.
+        { phoneNumber: '99912342005' },
+        // A Brazilian mobile number to a Brazilian, were it not printed: Peru.
+        { phoneNumber: '51991232006' },
+      ];
+      for (const [index, person] of people.entries()) {
+        const { writes } = await planSuppression(api.deps.table, {
+          tenantId: tenantB,
+          ...person,
+          reason: 'The person asked for no more messages.',
+          source: 'inbound',
+          at: at + index,
+        });
+        await api.deps.table.transact(writes);
+      }
+      const { text } = await api.call('GET', '/v1/suppressions.csv', undefined, { key: api.keyB });
+      const lines = text.trim().split('\n');
+      const file = [head, ...lines.filter((line) => line.includes(',2026-10-01'))];
+      expect(
+        file
+          .slice(1)
+          .reverse()
+          .map((line) => line.split(',').slice(0, 2)),
+      ).toEqual([
+        ['554899122001', '555000000002001'],
+        ['lid:555000000002002', '555000000002002'],
+        ['5215512342003', ''],
+        ['541123452004', '555000000002004'],
+        ['99912342005', ''],
+        ['51991232006', ''],
+      ]);
+      expect((await importFile(text, { key: api.keyB })).json).toEqual(answered(0, lines.length - 1));
+      expect((await importFile(file.join('\r\n'), { key })).json).toEqual(answered(6));
+      expect((await importFile(await exported(), { key })).json).toEqual(answered(0, 6));
+      for (const address of [
+        '5548999122001',
+        'lid:555000000002001',
+        'lid:555000000002002',
+        '525512342003',
+        '5491123452004',
+        'lid:555000000002004',
+        '99912342005',
+        '51991232006',
+      ]) {
+        expect([address, (await api.call('GET', `/v1/suppressions/${address}`, undefined, { key })).status]).toEqual([
+          address,
+          200,
+        ]);
+      }
+      expect((await api.call('GET', '/v1/suppressions/5551991232006', undefined, { key })).status).toBe(404);
+    });
+
+    it('of an earlier version names people known by LID in the column lid alone', async () => {
+      const file = `${head}\n,555000000003001,x,inbound,,${when}\n4915112343002,555000000003002,x,inbound,,${when}\n`;
+      expect((await importFile(file, { key })).json).toEqual(answered(2));
+      const shown = await api.call('GET', '/v1/suppressions/lid:555000000003001', undefined, { key });
+      expect(shown.json).toMatchObject({ phoneNumber: 'lid:555000000003001', reason: 'x', source: 'import' });
+    });
+
+    it('learns from rows that name a person again; two spellings, or number and LID, are one', async () => {
+      const rows = ['554899124001,', '5548999124001,555000000004001', ',555000000004001', ',lid:555000000004002'];
+      expect((await importFile(`phone,lid\n${rows.join('\n')}\n`, { key })).json).toEqual(answered(2, 2));
+      const lines = (await exported()).split('\n').filter((line) => line.includes('400'));
+      expect(lines.map((line) => line.split(',').slice(0, 2)).sort()).toEqual([
+        ['554899124001', '555000000004001'],
+        ['lid:555000000004002', '555000000004002'],
+      ]);
+    });
+
+    it('with a LID that is none is refused by its row', async () => {
+      const file = 'phone,lid\n4915112345001,x\nlid:555000000005001,555000000005002\n,\nlid:12,\n';
+      const { errors, added } = (await importFile(file, { key })).json;
+      expect(added).toBe(0);
+      expect(errors).toEqual([
+        { line: 2, code: 'INVALID_NUMBER', message: 'The LID is not digits, or `lid:` and digits.' },
+        { line: 3, code: 'INVALID_NUMBER', message: 'The row names two LIDs.' },
+        {
+          line: 5,
+          code: 'INVALID_NUMBER',
+          message: 'The number contains other characters than digits and separators.',
+        },
+      ]);
     });
   });
 

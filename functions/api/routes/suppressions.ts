@@ -35,7 +35,7 @@ import { readSuppressions, type SuppressionFile, suppressionHead, suppressionLin
 const tags = ['Suppressions'];
 const byApi = 'Added by an API call.';
 const byFile = 'Added by an import.';
-/** Numbers of one import. The list is one partition: 1,000 write units a second, two for each number; a call has 29 s. */
+/** People of one import. The list is one partition: 1,000 write units a second, two for each person; a call has 29 s. */
 const maxImported = 10_000;
 const stepItems = 1000;
 /** Answers of a function end at 6 MB, escaped; larger lists are fetched from S3. */
@@ -119,7 +119,7 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       tags,
       summary: 'Put the numbers of a CSV file on the list',
       description:
-        `The body is the file: a column phoneNumber (phone, mobile, to), optionally reason, others are passed over; up to 5 MB and ${maxImported} numbers. ` +
+        `The body is the file: a column phoneNumber (phone, mobile, to), a column lid, or both, optionally reason; others are passed over, so that suppressions.csv can be imported; up to 5 MB and ${maxImported} numbers. ` +
         'Without a header the first column is taken. Rows without a valid number are told and left out; blank rows do not count.',
       ...securedPost(scope, ['send', 'manage']),
       request: {
@@ -139,9 +139,9 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
         throw invalid([{ path: '', code: 'TOO_MANY_ROWS', message }]);
       }
       const at = deps.nowMs();
-      const wanted = file.rows.map(({ phoneNumber, reason }) => ({
+      const wanted = file.rows.map(({ person, reason }) => ({
         tenantId: tenant.id,
-        phoneNumber,
+        ...person,
         reason: reason ?? byFile,
         source: 'import' as const,
         at,
