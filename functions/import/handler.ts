@@ -1,12 +1,16 @@
-import type { S3Event, SQSBatchResponse, SQSEvent } from 'aws-lambda';
+import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import { createClients } from '../../lib/aws/clients.ts';
 import { createDeps, type Deps } from '../../lib/aws/deps.ts';
+import { putBack, type UploadNote } from '../../lib/aws/import-turns.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
 import { lambda } from '../../lib/runtime/lambda.ts';
 import { countInto, MetricUnit } from '../../lib/runtime/metrics.ts';
 import { type ImportCount, importFile } from './import-file.ts';
 
-/** Consumes the import queue: S3's notes of uploaded files. A file that fails for our reasons comes again; bad files do not. */
+/**
+ * Consumes the import queue: S3's notes of uploaded files. A file that fails for our reasons comes again; bad files do not. A file whose tenant
+ * has another one being read goes back into the queue.
+ */
 export const handler = lambda<SQSEvent, Deps, SQSBatchResponse>(
   'import',
   (env) => createDeps(functionConfig(env), createClients()),
@@ -15,12 +19,20 @@ export const handler = lambda<SQSEvent, Deps, SQSBatchResponse>(
     const batchItemFailures: SQSBatchResponse['batchItemFailures'] = [];
     for (const message of event.Records) {
       try {
-        for (const key of objectKeys(message.body)) {
+        // S3 sends a test note without records when notifications are set up.
+        const { Records: records = [], waits = 0 } = JSON.parse(message.body) as UploadNote;
+        for (const record of records) {
+          // Keys come form-encoded.
+          const key = decodeURIComponent(record.s3.object.key.replaceAll('+', ' '));
           const startedMs = deps.nowMs();
           const result = await importFile(deps, key, count);
-          if (result !== 'ignored')
+          if (result === 'waiting') {
+            await putBack(deps, record, waits);
+            count('FilesPutBack');
+          } else if (result !== 'ignored') {
             metrics.addMetric('ImportTime', MetricUnit.Seconds, (deps.nowMs() - startedMs) / 1000);
-          logger.info('an upload was read', { key, result });
+          }
+          logger.info('an upload was looked at', { key, result });
         }
       } catch (error) {
         count('FilesFailed');
@@ -31,9 +43,3 @@ export const handler = lambda<SQSEvent, Deps, SQSBatchResponse>(
     return { batchItemFailures };
   },
 );
-
-/** Keys in an S3 note; none in the test note S3 sends when notifications are set up. Keys come form-encoded. */
-function objectKeys(body: string): string[] {
-  const note = JSON.parse(body) as Partial<S3Event>;
-  return (note.Records ?? []).map((record) => decodeURIComponent(record.s3.object.key.replaceAll('+', ' ')));
-}

@@ -1,6 +1,8 @@
+import type { Readable } from 'node:stream';
 import { completeImport, failImport, reportImport } from '../../lib/aws/contract-imports.ts';
 import { putSkipped, readContract } from '../../lib/aws/contracts.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
+import { giveTurnBack, takeTurn } from '../../lib/aws/import-turns.ts';
 import { settleRows } from '../../lib/aws/known-people.ts';
 import {
   batchName,
@@ -13,7 +15,7 @@ import {
   toPageRow,
 } from '../../lib/aws/pages.ts';
 import { skipSuppressed } from '../../lib/aws/suppressions.ts';
-import { readTenant } from '../../lib/aws/tenants.ts';
+import { readTenant, type Tenant } from '../../lib/aws/tenants.ts';
 import {
   type Contract,
   type ImportError,
@@ -23,6 +25,7 @@ import {
   pageSize,
 } from '../../lib/domain/contract.ts';
 import { UnreadableFile } from '../../lib/domain/files/unreadable.ts';
+import { readingLimitMs } from '../../lib/domain/import-limits.ts';
 import { RecipientWarnings } from '../../lib/domain/recipient-warnings.ts';
 import { type Count, countNothing } from '../../lib/runtime/metrics.ts';
 import { csvRows, type FileRow, ndjsonRows } from './read-rows.ts';
@@ -33,12 +36,13 @@ const progressEvery = 10_000;
 /** Pages on their way to S3 at once. */
 const pagesInFlight = 8;
 
-export type ImportResult = 'imported' | 'refused' | 'ignored';
+export type ImportResult = 'imported' | 'refused' | 'ignored' | 'waiting';
 /** Files and rows taken and refused; `RowsSkipped` are of taken files. A file that fails for our reasons comes again. */
 export type ImportCount =
   | 'FilesImported'
   | 'FilesRefused'
   | 'FilesFailed'
+  | 'FilesPutBack'
   | 'RowsImported'
   | 'RowsSkipped'
   | 'RowsRefused';
@@ -50,7 +54,8 @@ export type ImportCount =
  *                                                                  -> some is wrong      -> PENDING without rows, errors by line
  *
  * Pages are named by import and content, so that a repeated event writes the same ones, and a second upload over the first others; until
- * the last write nobody sees them. `ignored`: not an upload, or its contract does not wait for it (any more).
+ * the last write nobody sees them. Reading ends after two minutes. `ignored`: not an upload, or its contract does not wait for it (any more).
+ * `waiting`: another file of the tenant is being read; the caller comes again with this one later.
  */
 export async function importFile(
   deps: Deps,
@@ -64,6 +69,27 @@ export async function importFile(
   const tenant = await readTenant(deps.table, tenantId);
   if (contract === undefined || tenant === undefined) return 'ignored';
   if (contract.status !== 'IMPORTING' || contract.import?.id !== importId) return 'ignored';
+  if (!(await takeTurn(deps, tenantId, importId))) return 'waiting';
+  try {
+    return await importInTurn(deps, { key, importId, format, contract, tenant }, count);
+  } finally {
+    await giveTurnBack(deps, tenantId, importId);
+  }
+}
+
+interface Upload {
+  key: string;
+  importId: string;
+  format: 'csv' | 'ndjson';
+  contract: Contract;
+  tenant: Tenant;
+}
+
+async function importInTurn(
+  deps: Deps,
+  { key, importId, format, contract, tenant }: Upload,
+  count: Count<ImportCount>,
+): Promise<ImportResult> {
   const file = await openStream(deps.s3, deps.config.PAGES_BUCKET, key);
   if (file === undefined) return 'ignored';
   const { body, etag } = file;
@@ -74,8 +100,9 @@ export async function importFile(
 
   const { skipInvalid, requirePlus } = contract;
   const settings = { defaultCountry: tenant.defaultCountry, skipInvalid, requirePlus };
+  const timed = withinTime(body, deps);
   const batch = `${importId.slice(4)}-${etag.slice(0, 16)}`;
-  const found = await readFile(deps, contract, batch, format === 'csv' ? csvRows(body) : ndjsonRows(body), settings);
+  const found = await readFile(deps, contract, batch, format === 'csv' ? csvRows(timed) : ndjsonRows(timed), settings);
   if (found.stopped) {
     await discard(deps, contract, found.pages);
     return 'ignored';
@@ -159,6 +186,7 @@ async function readFile(
   };
   const uploads = new Set<Promise<void>>();
   let page: LineRow[] = [];
+  let lastLine = 1;
   const flush = async () => {
     if (page.length === 0 || found.errorCount > 0) return;
     const number = found.pages.length;
@@ -176,6 +204,7 @@ async function readFile(
   try {
     for await (const row of rows) {
       found.rowsRead += 1;
+      lastLine = row.line;
       if (found.rowsRead > maxRows) {
         fail(row.line, 'TOO_MANY_ROWS', `A contract has at most ${maxRows} recipients.`);
         break;
@@ -203,8 +232,9 @@ async function readFile(
       }
     }
   } catch (error) {
-    if (!(error instanceof UnreadableFile)) throw error;
-    fail(error.line, 'MALFORMED_ROW', error.message);
+    if (error instanceof ReadingTooLong) fail(lastLine, 'NOT_READ', tooLong(found.rowsRead));
+    else if (error instanceof UnreadableFile) fail(error.line, 'MALFORMED_ROW', error.message);
+    else throw error;
   }
   if (found.rowsRead === 0 && found.errorCount === 0) fail(1, 'REQUIRED', 'The file has no recipients.');
   // Never a partial page of an import that stopped: under the same name another reader may have put the whole one.
@@ -213,6 +243,24 @@ async function readFile(
   odd.optedOut(found.suppressed.length);
   found.warnings = odd.sentences();
   return found;
+}
+
+class ReadingTooLong extends Error {
+  override name = 'ReadingTooLong';
+}
+
+/** The bytes for as long as an import may take. Throws ReadingTooLong. */
+async function* withinTime(body: Readable, { nowMs }: Pick<Deps, 'nowMs'>): AsyncGenerator<Uint8Array> {
+  const endMs = nowMs() + readingLimitMs;
+  for await (const chunk of body) {
+    if (nowMs() > endMs) throw new ReadingTooLong();
+    yield chunk as Uint8Array;
+  }
+}
+
+function tooLong(rowsRead: number): string {
+  const limit = `Reading ended after ${readingLimitMs / 60_000} minutes, when ${rowsRead} rows had been read.`;
+  return `${limit} Split the file into smaller ones and import each into a contract of its own.`;
 }
 
 /** Writes one page with its numbers decided and people who have opted out marked, under a name that says which rows those are. Adds to `odd`. */

@@ -14,6 +14,7 @@ import type { Lane } from '../domain/message.ts';
  *   send               text + contract + recipient, then the claim         one batch read, one transaction
  *   host               own accounts and unowned ones                       finder: host#<id>, unowned
  *   event log          events by tenant and day, newest first              one query a day, texts in one batch read
+ *   import             the tenant's turn                                  one conditional write by key
  *   inbox              batches of inbound messages by account, newest first one query an account
  *   opt-out            recipients by number or LID, list by time           reads by key, one query
  *   known person       recipient and wrote of both readings of a number    one batch read
@@ -54,6 +55,7 @@ export const keys = {
   startAt: (t: string, c: string): Key => ({ pk: contractPk(t, c), sk: 'START' }),
   job: (t: string, c: string): Key => ({ pk: contractPk(t, c), sk: 'JOB' }),
   importDue: (t: string, c: string): Key => ({ pk: contractPk(t, c), sk: 'IMPORT' }),
+  importTurn: (t: string): Key => ({ pk: `${tenantPk(t)}#IMPORTS`, sk: 'TURN' }),
   counter: (t: string, c: string, a: string): Key => ({ pk: contractPk(t, c), sk: `CNT#${a}` }),
   backlog: (t: string, c: string, notBefore: number, m: string): Key => ({
     pk: contractPk(t, c),

@@ -33,6 +33,8 @@ export class Import extends Construct {
     data.pages.allowImports(handler, ['read']);
     // Removed again when a row is wrong.
     data.pages.allowPages(handler, ['write', 'remove']);
+    // A file whose tenant has another one being read waits there.
+    data.importQueue.allowSend(handler);
     handler.function.addEventSource(
       new SqsEventSource(data.importQueue.queue, { batchSize: 1, maxConcurrency: 2, reportBatchItemFailures: true }),
     );

@@ -68,6 +68,7 @@ function sharedEnvironment(
     FEED_QUEUE_URL: feedQueue.queue.queueUrl,
     WEBHOOK_QUEUE_URL: webhookQueues.due.queue.queueUrl,
     WEBHOOK_LATER_QUEUE_URL: webhookQueues.later.queue.queueUrl,
+    IMPORT_QUEUE_URL: data.importQueue.queue.queueUrl,
     LANE_PREFIX: lanePrefix(settings.stage),
     INBOX_PREFIX: inboxPrefix(settings.stage),
     LANE_DLQ_ARN: data.laneDeadLetters.queueArn,

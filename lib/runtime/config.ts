@@ -18,6 +18,8 @@ const functionSchema = z.object({
   /** FIFO queue of webhook deliveries that are due, and the queue that holds back those due within 15 minutes. */
   WEBHOOK_QUEUE_URL: z.url(),
   WEBHOOK_LATER_QUEUE_URL: z.url(),
+  /** Where S3's notes of uploads come in, and wait for their tenant's turn. */
+  IMPORT_QUEUE_URL: z.url(),
 });
 const webhookSchema = z.object({
   ...functionSchema.shape,

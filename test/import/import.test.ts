@@ -1,7 +1,9 @@
+import { GetQueueAttributesCommand } from '@aws-sdk/client-sqs';
 import type { Context, SQSEvent } from 'aws-lambda';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { handler } from '../../functions/import/handler.ts';
 import { importFile } from '../../functions/import/import-file.ts';
+import { putBack } from '../../lib/aws/import-turns.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import type { Contract } from '../../lib/domain/contract.ts';
 import { type Api, startApi, tenantA } from '../api/api.ts';
@@ -30,6 +32,11 @@ interface Upload {
   method: string;
   headers: Record<string, string>;
   expiresAt: string;
+}
+
+interface Shown {
+  status: string;
+  import: { errors: { code: string; message: string }[] };
 }
 
 const put = (key: string, text: string) => api.deps.pages.put(key, Buffer.from(text));
@@ -279,6 +286,89 @@ describe('events', () => {
   it('that cannot be handled come again', async () => {
     const result = await handler({ Records: [{ messageId: 'bad', body: 'nonsense' }] } as SQSEvent, context);
     expect(result).toEqual({ batchItemFailures: [{ itemIdentifier: 'bad' }] });
+  });
+});
+
+describe('the readers of all tenants', () => {
+  const turn = keys.importTurn(tenantA);
+
+  it('read one file of a tenant at a time; the next ones go back into the queue, later each time', async () => {
+    const { id, key } = await waiting();
+    await put(key, 'to,text\n79991234567,a\n');
+    const until = Date.now() + 60_000;
+    await api.deps.table.put({ ...turn, type: 'importTurn', importId: 'imp_OTHER', until });
+    expect(await importFile(api.deps, key)).toBe('waiting');
+    expect(await show(id)).toMatchObject({ status: 'IMPORTING', import: { status: 'awaiting_upload' } });
+    const sent: unknown[] = [];
+    const sqs = { send: (command: { input: unknown }) => Promise.resolve(sent.push(command.input)) } as never;
+    const record = { s3: { object: { key } }, eventName: 'ObjectCreated:Put' };
+    for (const waits of [0, 1, 3, 4, 5000]) await putBack({ ...api.deps, sqs }, record, waits);
+    const body = (waits: number) => JSON.stringify({ Records: [{ s3: { object: { key } } }], waits });
+    expect(sent).toEqual([
+      { QueueUrl: api.deps.config.IMPORT_QUEUE_URL, MessageBody: body(1), DelaySeconds: 10 },
+      { QueueUrl: api.deps.config.IMPORT_QUEUE_URL, MessageBody: body(2), DelaySeconds: 20 },
+      { QueueUrl: api.deps.config.IMPORT_QUEUE_URL, MessageBody: body(4), DelaySeconds: 80 },
+      { QueueUrl: api.deps.config.IMPORT_QUEUE_URL, MessageBody: body(5), DelaySeconds: 120 },
+      { QueueUrl: api.deps.config.IMPORT_QUEUE_URL, MessageBody: body(5001), DelaySeconds: 120 },
+    ]);
+    const count = async () =>
+      (
+        await api.deps.sqs.send(
+          new GetQueueAttributesCommand({
+            QueueUrl: api.deps.config.IMPORT_QUEUE_URL,
+            AttributeNames: ['ApproximateNumberOfMessagesDelayed'],
+          }),
+        )
+      ).Attributes?.ApproximateNumberOfMessagesDelayed;
+    const before = Number(await count());
+    expect(await handler(note(key), context)).toEqual({ batchItemFailures: [] });
+    expect(Number(await count())).toBe(before + 1);
+    await api.deps.table.delete(turn);
+    const back = { Records: [{ messageId: 'back-1', body: body(1) }] } as SQSEvent;
+    expect(await handler(back, context)).toEqual({ batchItemFailures: [] });
+    expect(await show(id)).toMatchObject({ status: 'PENDING', totalCount: 1 });
+    expect(await api.deps.table.get(turn)).toBeUndefined();
+  });
+
+  it('take over the turn of a reader that was killed, and their own', async () => {
+    for (const held of [
+      { importId: 'imp_OTHER', until: Date.now() - 1 },
+      { importId: '', until: Date.now() + 60_000 },
+    ]) {
+      const { key } = await waiting();
+      await put(key, 'to,text\n79991234567,a\n');
+      const own = /imp_[0-9A-Z]{26}/.exec(key)?.[0] ?? '';
+      await api.deps.table.put({ ...turn, type: 'importTurn', ...held, importId: held.importId || own });
+      expect(await importFile(api.deps, key)).toBe('imported');
+      expect(await api.deps.table.get(turn)).toBeUndefined();
+    }
+  });
+
+  it('give the turn back when reading fails', async () => {
+    const { key } = await waiting();
+    await put(key, 'to,text\n79991234567,a\n');
+    const broken = { ...api.deps.pages, put: () => Promise.reject(new Error('connection lost')) };
+    await expect(importFile({ ...api.deps, pages: broken }, key)).rejects.toThrow('connection lost');
+    expect(await api.deps.table.get(turn)).toBeUndefined();
+  });
+
+  it('are free again after two minutes, and say what to do', async () => {
+    const { id, key } = await waiting();
+    await put(key, `to,text\n${'79991234567,a\n'.repeat(20_000)}`);
+    let now = Date.now();
+    // A minute for each part of the file.
+    const nowMs = () => {
+      now += 60_000;
+      return now;
+    };
+    expect(await importFile({ ...api.deps, nowMs }, key)).toBe('refused');
+    const { status, import: imported } = (await show(id)) as unknown as Shown;
+    expect([status, imported.errors.length]).toEqual(['PENDING', 1]);
+    expect(imported.errors[0]?.code).toBe('NOT_READ');
+    expect(imported.errors[0]?.message).toMatch(
+      /^Reading ended after 2 minutes, when \d+ rows had been read\. Split the file into smaller ones and import each into a contract of its own\.$/,
+    );
+    expect(await api.deps.pages.list(`pages/${tenantA}/${id}/`)).toEqual([]);
   });
 });
 

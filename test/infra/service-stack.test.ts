@@ -60,6 +60,7 @@ describe('functions', () => {
         'FEED_QUEUE_URL',
         'WEBHOOK_QUEUE_URL',
         'WEBHOOK_LATER_QUEUE_URL',
+        'IMPORT_QUEUE_URL',
         'LANE_DLQ_ARN',
       ]) {
         expect(resource.Properties.Environment.Variables, name).toHaveProperty(name);
