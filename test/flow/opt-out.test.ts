@@ -104,6 +104,53 @@ describe('a person who writes STOP', () => {
     ]);
   }, 60_000);
 
+  it.each([
+    ['554899120009', '5548999120009'],
+    ['525512345678', '5215512345678'],
+    ['5491123456789', '541123456789'],
+  ])(
+    'from %s gets nothing as %s either: not what was accepted before, not what comes later; START undoes it',
+    async (short, long) => {
+      await world.simulator('POST', '/phones', { number: short });
+      const say = (text: string) => world.simulator('POST', `/phones/${short}/send`, { to: sender, text });
+      const order = [{ phoneNumber: `+${long}`, message: 'Parcel' }];
+      const before = await world.contract(accountId, order, { start: false });
+      await say('STOP');
+      const listed = () => world.api('GET', `/v1/suppressions/${long}`).catch(() => undefined);
+      expect(await until('on the list', listed)).toMatchObject({ phoneNumber: short, source: 'inbound' });
+      await world.api('POST', `/v1/contracts/${before.id}/start`);
+      expect(await world.ended(before.id)).toMatchObject({ counts: { suppressed: 1, failed: 0 } });
+      expect(await world.contract(accountId, order, { start: false })).toMatchObject({ counts: { suppressed: 1 } });
+      expect(await world.received(long)).toEqual([]);
+      await say('START');
+      await until('off the list', async () => (await listed()) === undefined);
+      expect(await world.contract(accountId, order, { start: false })).toMatchObject({ counts: { suppressed: 0 } });
+    },
+    60_000,
+  );
+
+  it('by a hidden id alone is on the list and in the inbox under lid:, and back with START', async () => {
+    const hidden = '12015550160';
+    await world.simulator('POST', '/phones', { number: hidden });
+    const say = (text: string) => world.simulator('POST', `/phones/${hidden}/send`, { to: sender, text, hidden: true });
+    await say('STOP');
+    const found = await until('in the inbox', async () => {
+      const { items } = await world.api<Inbox>('GET', `/v1/inbox?accountId=${accountId}&limit=1`);
+      return items[0]?.from.startsWith('lid:') === true ? items[0] : undefined;
+    });
+    const listed = () => world.api('GET', `/v1/suppressions/${found.from}`).catch(() => undefined);
+    expect(await until('on the list', listed)).toMatchObject({ phoneNumber: found.from });
+    const { items } = await world.api<Inbox>('GET', `/v1/inbox?from=${found.from}`);
+    expect(items.map(({ text }) => text)).toEqual(['STOP']);
+    const contract = await world.contract(accountId, [{ phoneNumber: hidden, message: 'x' }]);
+    expect(await world.ended(contract.id)).toMatchObject({ counts: { suppressed: 1, failed: 0 } });
+    expect(await world.received(hidden)).toEqual([]);
+    await say('START');
+    await until('off the list', async () => (await listed()) === undefined);
+    const again = await world.contract(accountId, [{ phoneNumber: hidden, message: 'Back' }]);
+    expect(await world.ended(again.id)).toMatchObject({ counts: { suppressed: 0, failed: 0 } });
+  }, 60_000);
+
   it('is in the inbox with what was written', async () => {
     const { items } = await world.api<Inbox>('GET', `/v1/inbox?accountId=${accountId}&from=${phone}`);
     expect(items.map(({ from, type, text }) => [from, type, text])).toEqual([
