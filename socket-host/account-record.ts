@@ -1,6 +1,6 @@
 import { keys } from '../lib/aws/keys.ts';
 import { type Hold, type StatusPatch, saveStatus } from '../lib/aws/ownership.ts';
-import { type Account, pacedFrom } from '../lib/domain/account.ts';
+import { type Account, numberNotes } from '../lib/domain/account.ts';
 import { slowWarning } from '../lib/domain/connection-check.ts';
 import type { HostDeps } from './deps.ts';
 
@@ -55,9 +55,9 @@ export class AccountRecord {
   }
 
   /** What a new link notes: the number that was linked last keeps its warm-up, another one starts anew. */
-  linked(phoneNumber: string): Pick<Patch, 'linkedAt' | 'pacedSince' | 'pacedFor'> {
+  linked(phoneNumber: string): Patch {
     const linkedAt = this.deps.clock.nowMs();
-    return { linkedAt, ...pacedFrom(this.view, phoneNumber, linkedAt) };
+    return { linkedAt, ...numberNotes(this.view, phoneNumber, linkedAt) };
   }
 
   /** Adds a warning for the tenant to read, or takes it away when it does not hold any more; the last ten are kept. */

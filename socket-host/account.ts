@@ -1,5 +1,5 @@
 import { type Hold, releaseAccount } from '../lib/aws/ownership.ts';
-import { type Account, type AccountHot, type AccountStatus, hasStopped, isOtherNumber } from '../lib/domain/account.ts';
+import { type Account, type AccountHot, type AccountStatus, hasStopped } from '../lib/domain/account.ts';
 import { AccountRecord } from './account-record.ts';
 import { AccountTurns } from './account-turns.ts';
 import { AuthCacheFull, AuthCorrupt } from './auth/errors.ts';
@@ -8,11 +8,13 @@ import { ConnectionClose } from './connection-close.ts';
 import { ConnectionEvents } from './connection-events.ts';
 import { listenTo } from './connection-listener.ts';
 import type { AccountParts, HostDeps } from './deps.ts';
+import { FirstContacts } from './first-contacts.ts';
 import type { Movable } from './handover.ts';
 import { Inbound } from './inbound.ts';
 import { LinkSeries } from './link-series.ts';
 import type { LiveSession } from './live-session.ts';
 import type { FenceCause } from './metrics.ts';
+import { OwnNumber } from './own-number.ts';
 import { Receipts } from './receipts.ts';
 import { SendLoop } from './send-loop.ts';
 import { Sender } from './sender.ts';
@@ -48,6 +50,7 @@ export class AccountRunner {
   private readonly events: ConnectionEvents;
   private readonly connection: Connection;
   private readonly close: ConnectionClose;
+  private readonly number: OwnNumber;
   private readonly listening: Parameters<typeof listenTo>[1];
 
   constructor(deps: HostDeps, parts: AccountParts, account: Account, hot: AccountHot) {
@@ -61,6 +64,7 @@ export class AccountRunner {
       recover: (error) => this.recover(error),
     });
     this.record = new AccountRecord(deps, this.hold, account, (why) => this.fence(why));
+    const firstContacts = new FirstContacts(deps, this.record);
     this.inbound = new Inbound(
       deps,
       this.hold,
@@ -73,8 +77,9 @@ export class AccountRunner {
       hot.inHand,
       () => this.receipts,
       () => this.connection.authHead,
+      firstContacts,
     );
-    this.loop = new SendLoop(deps, this.hold, () => this.record.account, hot, this.sender);
+    this.loop = new SendLoop(deps, this.hold, () => this.record.account, hot, this.sender, firstContacts);
     this.receipts = new Receipts({
       table: deps.table,
       clock: deps.clock,
@@ -110,6 +115,7 @@ export class AccountRunner {
       leave: () => this.leave({ wanted: false }),
       fence: (why) => this.fence(why),
     });
+    this.number = new OwnNumber({ record: this.record, close: this.close, closeSession: () => this.closeSession() });
     this.links = new LinkSeries({
       clock: deps.clock,
       account: () => this.record.account,
@@ -126,10 +132,14 @@ export class AccountRunner {
       receipts: this.receipts,
       kept: this.sender.outcomes.kept,
       inbound: this.inbound,
+      firstContacts,
       events: this.events,
       mayAct: () => this.mayAct(),
       handle: (live, where, task) => this.handle(live, where, task),
-      linked: (phoneNumber) => this.linked(phoneNumber),
+      linked: async (phoneNumber) => {
+        this.links.end();
+        await this.number.linked(phoneNumber);
+      },
       opened: (live, phoneNumber) => this.opened(live, phoneNumber),
       closed: (end) => this.close.closed(end),
     };
@@ -271,36 +281,11 @@ export class AccountRunner {
     await Promise.all([this.connection.ready(), this.events.load(), this.inbound.adopt()]);
     // Fenced meanwhile.
     if (!this.mayAct()) return await this.connection.closeKeys();
-    const { linkedNumber } = this.connection;
-    if (linkedNumber !== undefined && this.mustConfirm(linkedNumber)) return await this.stopAs(linkedNumber);
+    if (await this.number.stopsOver(this.connection.linkedNumber)) return;
     const live = this.connection.open((live) => listenTo(live, this.listening));
     if (live === undefined) return;
     this.close.begun();
     this.links.begin(live.session);
-  }
-
-  /** A phone with another number than the account's: it sends nothing until the tenant has confirmed it. Whoever wants it logged out connects. */
-  private mustConfirm(phoneNumber: string): boolean {
-    const { account } = this.record;
-    return account.desired !== 'logged_out' && isOtherNumber(account, phoneNumber);
-  }
-
-  /** Stops the account over its phone's number before that number has done anything. */
-  private async stopAs(phoneNumber: string): Promise<void> {
-    await this.closeSession();
-    if (await this.close.haltAs(phoneNumber)) await this.close.rest();
-  }
-
-  private async linked(phoneNumber: string): Promise<void> {
-    this.links.end();
-    // The tenant may have named another number meanwhile.
-    await this.record.read();
-    // The connection goes on until WhatsApp asks for the restart: closed earlier, the phone would say that linking failed.
-    if (isOtherNumber(this.record.account, phoneNumber)) await this.close.haltAs(phoneNumber);
-    else {
-      const done = { link: undefined, pairingFor: undefined };
-      await this.record.save({ phoneNumber, ...this.record.linked(phoneNumber), ...done });
-    }
   }
 
   private async opened(live: LiveSession, phoneNumber: string): Promise<void> {
@@ -309,7 +294,7 @@ export class AccountRunner {
     this.events.add('opened');
     this.links.end();
     if (this.record.account.desired === 'logged_out') return await this.logOut();
-    if (this.mustConfirm(phoneNumber)) return await this.stopAs(phoneNumber);
+    if (await this.number.stopsOver(phoneNumber)) return;
     await this.record.save({
       status: 'connected',
       statusReason: undefined,

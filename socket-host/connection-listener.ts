@@ -2,6 +2,7 @@ import { readSent } from '../lib/aws/messages.ts';
 import type { AccountRecord } from './account-record.ts';
 import type { ConnectionEvents } from './connection-events.ts';
 import type { HostDeps } from './deps.ts';
+import type { FirstContacts } from './first-contacts.ts';
 import type { Inbound } from './inbound.ts';
 import type { KeptOutcome } from './kept-outcome.ts';
 import type { LinkSeries } from './link-series.ts';
@@ -16,6 +17,7 @@ interface Needs {
   receipts: Receipts;
   kept: KeptOutcome;
   inbound: Inbound;
+  firstContacts: FirstContacts;
   events: ConnectionEvents;
   mayAct(): boolean;
   /** Queues the task behind what the account is doing; it is left out when `live` is not the account's connection any more. */
@@ -52,6 +54,7 @@ export function listenTo(live: () => LiveSession, needs: Needs): TransportListen
       handle(live, 'closed', () => needs.closed(end));
     },
     onQueryFailed: () => live().check.queryFailed(),
+    onFirstContacts: (refusedUntil) => handle(live, 'first contacts', () => needs.firstContacts.told(refusedUntil)),
     onWarning: (warning) => handle(live, 'warning', () => record.warn(warning)),
   };
 }

@@ -29,6 +29,8 @@ export function watched(
     typing: (to, on) => session.typing(to, on),
     lookup: (to) => session.lookup(to),
     lidOf: (to) => session.lidOf(to),
+    hasChat: (to) => session.hasChat(to),
+    firstContactsRefusedUntil: () => session.firstContactsRefusedUntil(),
     requestPairingCode: (phoneNumber) => session.requestPairingCode(phoneNumber),
     logout: () => session.logout(),
     close: () => session.close(),

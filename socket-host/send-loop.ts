@@ -1,4 +1,3 @@
-import { outcomeUnknownAfterMs } from '../lib/aws/outcome-unknown.ts';
 import type { Hold } from '../lib/aws/ownership.ts';
 import type { Account, AccountHot } from '../lib/domain/account.ts';
 import type { Message } from '../lib/domain/message.ts';
@@ -8,6 +7,8 @@ import { Bell } from '../lib/runtime/clock.ts';
 import { Admission, type Admitted, type Recipients } from './admission.ts';
 import type { HostDeps } from './deps.ts';
 import { EndingContracts } from './ending-contracts.ts';
+import { FeedTimes } from './feed-times.ts';
+import type { FirstContacts } from './first-contacts.ts';
 import { LaneReader, type Taken } from './lane-reader.ts';
 import { LaneStock } from './lane-stock.ts';
 import { Pacer } from './pacer.ts';
@@ -42,26 +43,31 @@ export type SendEnd = 'stopped' | 'reconnect' | 'fenced';
  */
 export class SendLoop {
   private readonly deps: HostDeps;
-  /** As its owner last read or wrote it. */
-  private readonly account: () => Account;
   private readonly sender: Sender;
+  private readonly firstContacts: FirstContacts;
   private readonly lanes: LaneReader;
   private readonly bell = new Bell();
   private readonly pacer: Pacer;
   private readonly stock: LaneStock;
-  private worked = false;
+  private readonly feed = new FeedTimes();
   private failures = 0;
   /** The lane entry of a message whose fate is open: deleted once it is settled, for it blocks its recipient's other messages. */
   private openEntry: Taken | undefined;
-  private nextRetryAtMs = Number.POSITIVE_INFINITY;
   private readonly ahead: ReadAhead;
   private readonly admission: Admission;
   private readonly withdrawal: Withdrawal;
   private readonly ending: EndingContracts;
 
-  constructor(deps: HostDeps, hold: Hold, account: () => Account, hot: AccountHot, sender: Sender) {
+  constructor(
+    deps: HostDeps,
+    hold: Hold,
+    account: () => Account,
+    hot: AccountHot,
+    sender: Sender,
+    firstContacts: FirstContacts,
+  ) {
     this.deps = deps;
-    this.account = account;
+    this.firstContacts = firstContacts;
     this.sender = sender;
     this.pacer = new Pacer(deps, account, hot.pace);
     this.stock = new LaneStock(deps, hold, hot);
@@ -69,7 +75,15 @@ export class SendLoop {
     this.admission = new Admission(deps, sender, hot);
     this.ending = new EndingContracts(deps.table, deps.clock);
     this.lanes = new LaneReader(deps.sqs, account().laneUrls, deps.clock);
-    this.withdrawal = new Withdrawal(deps, sender, this.stock, this.lanes);
+    this.withdrawal = new Withdrawal({
+      deps,
+      account,
+      sender,
+      firstContacts,
+      stock: this.stock,
+      lanes: this.lanes,
+      feed: this.feed,
+    });
   }
 
   /** The account changed, or its lanes hold something new. */
@@ -110,7 +124,7 @@ export class SendLoop {
     this.pacer.reconnected();
     this.stock.stale = true;
     // An owner before us may have died with a retry due: once the lanes are dry the feed is asked.
-    this.worked = true;
+    this.feed.at(this.firstContacts.untilMs ?? Number.POSITIVE_INFINITY);
     const end = await this.settleOpen(session, signal);
     if (end !== undefined) return end;
     while (!signal.aborted) {
@@ -149,6 +163,7 @@ export class SendLoop {
 
   private async step(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
+    await this.firstContacts.settle();
     if (this.stock.stale) await this.stock.refresh();
     const waitMs = this.hasWork ? this.pacer.waitMs : Number.POSITIVE_INFINITY;
     const holdMs = Math.min(this.sender.outcomes.kept.holdMs, waitMs - writeMs);
@@ -183,17 +198,14 @@ export class SendLoop {
     const { clock } = this.deps;
     this.lanes.forgiveSilence();
     await this.lanes.flush();
-    if (this.worked) {
+    if (this.feed.worked) {
       await this.stock.askFeed('feed');
-      this.worked = false;
+      this.feed.worked = false;
       this.ending.forget();
     }
-    const untilRetryMs = Math.max(0, this.nextRetryAtMs - clock.nowMs());
+    const untilRetryMs = this.feed.waitMs(clock.nowMs());
     await this.bell.wait(clock, Math.min(untilRetryMs, this.sender.dirty ? flushAfterMs : untilRetryMs), signal);
-    if (this.nextRetryAtMs <= clock.nowMs()) {
-      await this.stock.askFeed('feed');
-      this.nextRetryAtMs = Number.POSITIVE_INFINITY;
-    }
+    if (this.feed.takeDue(clock.nowMs())) await this.stock.askFeed('feed');
     if (this.stock.stale || signal.aborted) return undefined;
     return (await this.sender.flush()) ? undefined : 'fenced';
   }
@@ -208,14 +220,13 @@ export class SendLoop {
   }
 
   private async take(signal: AbortSignal): Promise<Taken | undefined> {
-    const { clock } = this.deps;
     let taken: Taken | undefined;
     try {
       taken = await this.lanes.take(this.stock.counts, { max: this.pacer.ahead, waitSec: 5, signal });
     } catch (error) {
       if (signal.aborted) return undefined;
       this.deps.failed('receive', error);
-      await clock.sleep(1000, signal);
+      await this.deps.clock.sleep(1000, signal);
       return undefined;
     }
     if (taken === undefined) this.stock.stale = true;
@@ -230,20 +241,9 @@ export class SendLoop {
   private async handle(taken: Taken, session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
     const read = await this.ahead.read(taken.entry, this.lanes.upcoming(), this.admission.stops);
-    const { message, text, contract } = read;
-    if (message?.state !== 'QUEUED' || message.feedSeq !== taken.entry.seq) {
-      // Done, canceled or fed again since; or a redelivery of what we hold.
-      await this.lanes.finish(taken);
-      return undefined;
-    }
-    if (text === undefined) return await this.withdraw(taken, message, 'EXPIRED');
-    const { openSince = clock.nowMs() } = message;
-    // A device linked since would send it as somebody else's.
-    if (clock.nowMs() - openSince > outcomeUnknownAfterMs || openSince < (this.account().linkedAt ?? 0)) {
-      await this.withdrawal.giveUp(taken, message);
-      this.worked = true;
-      return undefined;
-    }
+    const sendable = await this.withdrawal.unlessSendable(taken, read, session, this.pacer.policy);
+    if (sendable === undefined) return undefined;
+    const { message, text } = sendable;
     const planned = this.pacer.plan(text);
     // The delay before typing passes first: as late as possible, a claim leaves least in doubt.
     const claimAt = Math.max(planned.startAt, planned.wireAt - planned.typingMs - lookupMs);
@@ -263,7 +263,8 @@ export class SendLoop {
         await this.lanes.finish(taken);
         return undefined;
       case 'instead':
-        return await this.withdraw(taken, message, claimed.to);
+        await this.withdrawal.to(taken, message, claimed.to, this.pacer.policy);
+        return undefined;
       default:
         return claimed satisfies never;
     }
@@ -271,7 +272,7 @@ export class SendLoop {
     await this.stock.left(taken.lane, this.pacer.policy);
     const end = await this.sendOne(session, claimed.message, text, planned);
     if (end === undefined) {
-      if (contract !== undefined) this.ending.sentOf(contract);
+      if (read.contract !== undefined) this.ending.sentOf(read.contract);
       await this.lanes.finish(taken);
     } else this.openEntry = taken;
     return end;
@@ -302,9 +303,6 @@ export class SendLoop {
     planned: PacePlan,
   ): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
-    const onWire = () => {
-      this.pacer.wentOut();
-    };
     // Not cut short by the signal: a message in hand is sent in its time or not at all.
     const courtesy = async () => {
       if (planned.wireAt > clock.nowMs()) {
@@ -315,11 +313,11 @@ export class SendLoop {
       }
     };
     // Making the session durable takes its time too: the gap counts from when the stanza has gone.
-    const result = await this.sender.send(session, message, text, courtesy, onWire);
-    this.worked = true;
+    const result = await this.sender.send(session, message, text, courtesy, () => this.pacer.wentOut());
+    this.feed.worked = true;
     switch (result.kind) {
       case 'settled':
-        if (result.retryAtMs !== undefined) this.nextRetryAtMs = Math.min(this.nextRetryAtMs, result.retryAtMs);
+        if (result.retryAtMs !== undefined) this.feed.at(result.retryAtMs);
         return undefined;
       case 'open':
         return 'reconnect';
@@ -344,12 +342,16 @@ export class SendLoop {
     const wasOpen = this.sender.openMessageId !== undefined;
     const left = await this.sender.leftOver();
     // Settled without a send: its contract may be complete now.
-    if (left === undefined) this.worked ||= wasOpen;
+    if (left === undefined) this.feed.worked ||= wasOpen;
     if (left === undefined) return undefined;
     if ('retryAtMs' in left) {
-      this.worked = true;
-      this.nextRetryAtMs = Math.min(this.nextRetryAtMs, left.retryAtMs);
+      this.feed.at(left.retryAtMs);
       return undefined;
+    }
+    const heldUntil = this.firstContacts.heldFor(left.message.to, session);
+    if (heldUntil !== undefined) {
+      this.feed.at(heldUntil);
+      return (await this.sender.layAside(left.message, heldUntil)).kind === 'fenced' ? 'fenced' : undefined;
     }
     const { clock } = this.deps;
     // Pacing is waited for before a suspect's turn, which others wait for; so courtesies are left out.
@@ -393,12 +395,6 @@ export class SendLoop {
   private async notAgain(message: Message, to: Extract<Admitted, { kind: 'instead' }>['to']): Promise<void> {
     if (to === 'SUPPRESSED') await this.sender.abandon();
     else await this.sender.layAside(message, this.deps.clock.nowMs());
-    this.worked = true;
-  }
-
-  /** The message leaves the lane unsent; the loop goes on. */
-  private async withdraw(taken: Taken, message: Message, to: Parameters<Withdrawal['to']>[2]): Promise<undefined> {
-    await this.withdrawal.to(taken, message, to, this.pacer.policy);
-    this.worked = true;
+    this.feed.worked = true;
   }
 }

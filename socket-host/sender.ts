@@ -4,8 +4,9 @@ import { flushTotals, type Hold, type Totals } from '../lib/aws/ownership.ts';
 import type { InHand } from '../lib/domain/account.ts';
 import { crashedHost, isFinal, type Message, type MessageError, maxCrashes } from '../lib/domain/message.ts';
 import type { PaceState } from '../lib/domain/pacing.ts';
-import { asideMs, classifyAck, triesInARow } from '../lib/domain/send-outcome.ts';
+import { asideMs, classifyAck, firstContactRefused, triesInARow } from '../lib/domain/send-outcome.ts';
 import type { HostDeps } from './deps.ts';
+import type { FirstContacts } from './first-contacts.ts';
 import { codeLabel } from './metrics.ts';
 import { type Companions, Outcomes, type Settled } from './outcomes.ts';
 import { type Ack, type TransportSession, Unanswered } from './transport.ts';
@@ -38,6 +39,7 @@ export class Sender {
   private readonly receipts: () => Companions;
   /** See AccountHot. */
   private readonly authHead: () => number | undefined;
+  private readonly firstContacts: Pick<FirstContacts, 'refused'>;
   private inHand: InHand | undefined;
   /** The nonce of a claim of which it is known that no try of its sending may have arrived: none has left this process, or it was refused. */
   private unsent: string | undefined;
@@ -58,8 +60,10 @@ export class Sender {
     inHand: InHand | undefined,
     receipts: () => Companions,
     authHead: () => number | undefined,
+    firstContacts: Pick<FirstContacts, 'refused'>,
   ) {
     this.deps = deps;
+    this.firstContacts = firstContacts;
     this.receipts = receipts;
     this.authHead = authHead;
     this.hold = hold;
@@ -181,6 +185,8 @@ export class Sender {
     if (ack.withheld === true) return await this.layAside(message, clock.nowMs());
     metrics.ackSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
     metrics.acks.inc({ code: codeLabel(ack.code, 'ok') });
+    // Before the outcome: nothing is claimed until it stands, and who dies now leaves a message in hand that waits too.
+    if (ack.code === firstContactRefused) await this.firstContacts.refused(session);
     return await this.answered(message, ack);
   }
 

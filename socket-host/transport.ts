@@ -46,6 +46,8 @@ export interface TransportListener {
   onClosed(end: SessionEnd): void;
   /** The network refused a question of ours, or did not answer it; what was asked goes on without the answer. */
   onQueryFailed(): void;
+  /** Unasked: first contacts are refused until then (epoch ms), or taken again (undefined). */
+  onFirstContacts(refusedUntil: number | undefined): void;
   /** Something the tenant should read, such as WhatsApp demanding a passkey for linking. */
   onWarning(warning: string): void;
 }
@@ -106,6 +108,10 @@ export interface TransportSession {
   lookup(to: string): Promise<boolean | undefined>;
   /** The LID behind a number, where it is known; asks nobody. */
   lidOf(to: string): string | undefined;
+  /** Whether a message to this number is no first contact, for which WhatsApp has a limit of its own; asks nobody. */
+  hasChat(to: string): boolean;
+  /** Asks until when (epoch ms) first contacts are refused; undefined when the network names no time or does not answer. Never rejects. */
+  firstContactsRefusedUntil(): Promise<number | undefined>;
   /** An eight-character code to be typed on the phone with this number. */
   requestPairingCode(phoneNumber: string): Promise<string>;
   /** Unlinks the device at WhatsApp and closes. */

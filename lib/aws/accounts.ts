@@ -1,4 +1,4 @@
-import { type Account, type AccountHot, type Desired, pacedFrom } from '../domain/account.ts';
+import { type Account, type AccountHot, type Desired, numberNotes } from '../domain/account.ts';
 import { PacelineError } from '../domain/errors.ts';
 import type { Lane } from '../domain/message.ts';
 import { initialPace } from '../domain/pacing.ts';
@@ -271,17 +271,20 @@ export async function confirmNumber(deps: Deps, origin: Origin, pair: AccountPai
   const connects = desired === 'connected';
   const sets: Item = {
     phoneNumber: linkedNumber,
-    ...pacedFrom(account, linkedNumber, origin.at),
+    ...numberNotes(account, linkedNumber, origin.at),
     asked: origin.at,
     status: connects ? 'connecting' : 'disconnected',
     statusSince: origin.at,
-    ...(connects ? {} : { statusReason: 'by_request', statusAsked: origin.at }),
+    statusReason: connects ? undefined : 'by_request',
+    statusAsked: origin.at,
+    linkedNumber: undefined,
   };
-  const fields = Object.entries(sets);
+  const fields = Object.entries(sets).filter(([, value]) => value !== undefined);
+  const removed = Object.keys(sets).filter((name) => sets[name] === undefined);
   try {
     await deps.table.transact([
       {
-        update: `SET ${fields.map(([name]) => `#${name} = :${name}`).join(', ')} REMOVE linkedNumber${connects ? ', statusReason' : ''}`,
+        update: `SET ${fields.map(([name]) => `#${name} = :${name}`).join(', ')} REMOVE ${removed.join(', ')}`,
         key: keys.account(tenantId, id),
         // Clauses: it is there and has not been deleted; this very number waits; the tenant has asked for nothing else since it was read.
         condition:

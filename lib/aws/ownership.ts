@@ -163,6 +163,7 @@ export type StatusPatch = Partial<
     | 'statusSince'
     | 'statusAsked'
     | 'restrictedUntil'
+    | 'firstContactsHeldUntil'
     | 'replacedAt'
     | 'phoneNumber'
     | 'linkedNumber'

@@ -1,3 +1,4 @@
+import { withHoldWarning } from './first-contacts.ts';
 import type { Lane } from './message.ts';
 import type { PaceState, PacingPolicy } from './pacing.ts';
 import { isSameNumber } from './person.ts';
@@ -44,6 +45,8 @@ export interface Account {
   /** The tenant's wish (`asked`) that had been heard when the status was set. */
   statusAsked?: number;
   restrictedUntil?: number;
+  /** Until then WhatsApp refuses messages to people the account has no chat with; they wait. */
+  firstContactsHeldUntil?: number;
   /** When it last took its connection back from another one of the same device. */
   replacedAt?: number;
   useLimits: boolean;
@@ -142,12 +145,16 @@ export function isOtherNumber(account: Pick<Account, 'phoneNumber' | 'pacedFor'>
   return own !== undefined && !isSameNumber(own, phoneNumber);
 }
 
-/** Pure: what the warm-up notes when the account begins to send from this number: another one than before starts it anew. */
-export function pacedFrom(
-  account: Pick<Account, 'pacedFor'>,
+/**
+ * Pure: what is noted when the account begins to send from this number. Another one than before starts the warm-up anew, and WhatsApp's
+ * limits on the one before are not its own. A field that is undefined is to be removed.
+ */
+export function numberNotes(
+  account: Pick<Account, 'pacedFor' | 'warnings'>,
   phoneNumber: string,
   nowMs: number,
-): Pick<Account, 'pacedSince' | 'pacedFor'> {
-  const goesOn = account.pacedFor !== undefined && isSameNumber(account.pacedFor, phoneNumber);
-  return goesOn ? {} : { pacedSince: nowMs, pacedFor: phoneNumber };
+): { pacedSince?: number; pacedFor?: string; warnings?: string[]; firstContactsHeldUntil?: undefined } {
+  if (account.pacedFor !== undefined && isSameNumber(account.pacedFor, phoneNumber)) return {};
+  const warnings = withHoldWarning(account.warnings, undefined);
+  return { pacedSince: nowMs, pacedFor: phoneNumber, firstContactsHeldUntil: undefined, warnings };
 }

@@ -6,6 +6,9 @@ export type AckOutcome =
   | { kind: 'retry'; notBefore: number; refreshDevices?: boolean }
   | { kind: 'failed'; error: MessageError };
 
+/** WhatsApp does not let the account write to somebody it has no chat with. */
+export const firstContactRefused = 463;
+
 /** Definite answers a message gets before it fails (requirements D6). */
 export const maxAttempts = 3;
 /** Rate limits ask for patience, not for another message: about an hour and a half in all. */
@@ -28,7 +31,7 @@ export function classifyAck(
   const answers = attempts + 1;
   const retryAfter = (waitMs: number) => nowMs + waitMs + Math.floor((random() * waitMs) / 10);
   switch (code) {
-    case 463:
+    case firstContactRefused:
       return failed('REACHOUT_RESTRICTED', 'WhatsApp does not let this account write to this recipient (463).');
     case 479:
       if (answers > 1) return failed('REJECTED', 'WhatsApp refused the message again after a device refresh (479).');

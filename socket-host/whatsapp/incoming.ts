@@ -2,6 +2,7 @@ import type { BinaryNode } from '@whiskeysockets/baileys';
 import type { AuthStore } from '../auth/store.ts';
 import type { TransportListener } from '../transport.ts';
 import type { UnreadableCounts } from './caches.ts';
+import { noteChat } from './chats.ts';
 import { Drain } from './drain.ts';
 import { knownNumber } from './lookups.ts';
 import { MessageLine } from './message-line.ts';
@@ -114,6 +115,7 @@ export class Incoming {
     const message = inboundOf(stanza, content, this.needs.identity(), (lid) => knownNumber(store, lid));
     if (message === undefined) return undefined;
     await listener.onInbound(message);
+    noteChat(store, message.from, message.fromLid);
     if (!this.needs.mayAct()) throw new Error('the lease on the account is over');
     return undefined;
   }

@@ -8,6 +8,7 @@ import {
 } from '@whiskeysockets/baileys';
 import { messageIdOf, whatsappId } from '../../lib/domain/ids.ts';
 import { isRecipient } from '../../lib/domain/receipts.ts';
+import { firstContactRefused } from '../../lib/domain/send-outcome.ts';
 import {
   type Ack,
   NotSent,
@@ -21,6 +22,7 @@ import {
 import { turns } from '../turns.ts';
 import { Acks, type PendingAck } from './acks.ts';
 import type { AccountCaches } from './caches.ts';
+import { hasChat, noteRefusal } from './chats.ts';
 import { sessionEnd } from './ending.ts';
 import { Incoming } from './incoming.ts';
 import { addressesKnown, askLookup, knownLid, knownLookup } from './lookups.ts';
@@ -30,6 +32,7 @@ import { redact } from './redaction.ts';
 import { durableRepository } from './signal.ts';
 import { connectSocket } from './socket.ts';
 import { type Identity, isNode, jidOf } from './stanzas.ts';
+import { Timelock } from './timelock.ts';
 import type { BaileysTransportOptions } from './transport.ts';
 import type { ClientVersion } from './version.ts';
 import { Watchdog } from './watchdog.ts';
@@ -63,6 +66,7 @@ export class BaileysSession implements TransportSession {
   private readonly acks = new Acks();
   private readonly pings = new Pings();
   private readonly incoming: Incoming;
+  private readonly timelock: Timelock;
   private readonly watchdog: Watchdog;
   private readonly sendInTurn = turns();
   private readonly codeShown = Promise.withResolvers<void>();
@@ -93,6 +97,7 @@ export class BaileysSession implements TransportSession {
       fail: (why) => this.fail(why),
       tell: (say) => this.tell(say),
     });
+    this.timelock = new Timelock((until) => this.tell(() => listener.onFirstContacts(until)));
     this.watchdog = new Watchdog(options.connectTimeoutMs, (stage) => this.fail(`WhatsApp did not answer: ${stage}`));
     this.codeShown.promise.catch(() => {});
   }
@@ -114,7 +119,9 @@ export class BaileysSession implements TransportSession {
       // A tight loop of sends would starve what comes in.
       await new Promise((resolve) => setImmediate(resolve));
     });
-    return ack.within(ackTimeoutMs);
+    const answer = await ack.within(ackTimeoutMs);
+    if (answer.code === firstContactRefused) noteRefusal(this.options.store, message.to, this.options.nowMs());
+    return answer;
   }
 
   ping(): Promise<void> | undefined {
@@ -138,6 +145,15 @@ export class BaileysSession implements TransportSession {
 
   lidOf(to: string): string | undefined {
     return knownLid(this.options.store, to);
+  }
+
+  hasChat(to: string): boolean {
+    return to === this.phoneNumber() || hasChat(this.options.store, to, this.options.nowMs());
+  }
+
+  async firstContactsRefusedUntil(): Promise<number | undefined> {
+    if (this.sock === undefined || this.state !== 'open' || !this.mayAct()) return undefined;
+    return await this.timelock.ask(this.sock);
   }
 
   async requestPairingCode(phoneNumber: string): Promise<string> {
@@ -216,6 +232,7 @@ export class BaileysSession implements TransportSession {
       this.incoming.open();
     }
     if (update.receivedPendingNotifications === true) this.incoming.mark();
+    this.timelock.take(update.reachoutTimeLock);
     if (update.connection === 'close') {
       void this.finish(sessionEnd(update.lastDisconnect?.error, this.creds?.account === undefined, this.ourEnd));
     }

@@ -56,6 +56,43 @@ describe('a contract whose account WhatsApp refuses in the middle of it', () => 
     expect(await arrived('Restricted')).toEqual(Array(rows).fill(1));
   }, 60_000);
 
+  it('puts one first contact on the wire when WhatsApp refuses them with 463, and goes on with who wrote before', async () => {
+    const [number, known] = ['12025550190', '12075550199'];
+    const accountId = await world.linked(number);
+    await world.simulator('POST', '/phones', { number: known });
+    await world.simulator('POST', `/phones/${known}/send`, { to: number, text: 'Hello' });
+    const inbox = () => world.api<{ items: unknown[] }>('GET', `/v1/inbox?accountId=${accountId}`);
+    await until('the inbox', async () => (await inbox()).items.length === 1);
+    await world.simulator('POST', '/faults', { account: number, kind: 'error-ack', code: 463 });
+    const strangers = numbers(130).slice(100);
+    const contract = await world.contract(
+      accountId,
+      [...strangers, known].map((phoneNumber) => ({ phoneNumber, message: 'Good day' })),
+    );
+    const { reason } = await until('the others wait', async () => {
+      const now = await world.read(contract.id);
+      const { failed, pending, read } = now.counts;
+      return failed === 1 && pending === 29 && read === 1 ? now : undefined;
+    });
+    expect(reason).toMatch(
+      /^Waiting: WhatsApp refuses messages to people the account has no chat with \(463\) until 20/,
+    );
+    const wire = await world.simulator<{ stanzas: { to: string }[] }>('GET', `/accounts/${number}/wire`);
+    expect(wire.stanzas.map(({ to }) => to).toSorted()).toEqual([strangers[0], known].toSorted());
+    const held = await world.api<{ warnings: string[]; firstContactsHeldUntil: string | null }>(
+      'GET',
+      `/v1/accounts/${accountId}`,
+    );
+    expect(held.warnings).toMatchObject([expect.stringContaining('(463)')]);
+    // WhatsApp named no time: a day.
+    expect(Date.parse(held.firstContactsHeldUntil ?? '') - Date.now()).toBeGreaterThan(23.9 * 3_600_000);
+    await world.simulator('POST', '/faults', { account: number, kind: 'timelock', ms: 0 });
+    await until('open again', async () => {
+      const now = await world.api<typeof held>('GET', `/v1/accounts/${accountId}`);
+      return now.firstContactsHeldUntil === null && now.warnings.length === 0;
+    });
+  }, 60_000);
+
   it('waits until a ban is lifted and the account asked to connect, and logs in no sooner', async () => {
     const accountId = await world.linked('12025550192');
     const contract = await begun(accountId, 'Banned');

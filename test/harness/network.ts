@@ -34,6 +34,8 @@ export function fakeNetwork(clock: Clock) {
   const sessions = new Map<string, FakeSession>();
   const lids = new Map<string, string>();
   const phones = new Map<string, string>();
+  const chats = new Set<string>();
+  let refusedUntil: (() => number | undefined) | undefined;
   let answer: (message: { id: string; to: string }) => Answer = () => ({});
   let pingAnswer: (account: string) => PingAnswer = () => 5;
   let atOpen: ((session: FakeSession) => void | Promise<void>) | undefined;
@@ -130,6 +132,14 @@ export function fakeNetwork(clock: Clock) {
       return lids.get(to);
     }
 
+    hasChat(to: string): boolean {
+      return chats.has(to);
+    }
+
+    async firstContactsRefusedUntil(): Promise<number | undefined> {
+      return refusedUntil?.();
+    }
+
     async requestPairingCode(): Promise<string> {
       return 'ABCD1234';
     }
@@ -166,6 +176,8 @@ export function fakeNetwork(clock: Clock) {
     lids,
     /** Numbers of the phones that accounts are linked with, where the test says so. */
     phones,
+    /** Numbers that accounts have a chat with. */
+    chats,
     sessions,
     transports,
     answerWith(next: typeof answer): void {
@@ -177,6 +189,10 @@ export function fakeNetwork(clock: Clock) {
     /** Called between open and drained: what waited at the server. A promise puts drained off. */
     whenOpening(next: typeof atOpen): void {
       atOpen = next;
+    },
+    /** What the network answers to the question until when first contacts are refused. */
+    firstContactsWith(next: typeof refusedUntil): void {
+      refusedUntil = next;
     },
     refuseWith(next: typeof refuse): void {
       refuse = next;

@@ -14,6 +14,7 @@ describe('sending a contract', () => {
   beforeEach(() => {
     gateway.wire.length = 0;
     gateway.answerWith(() => ({}));
+    gateway.chats.clear();
   });
 
   const completed = async (id: string) => (await gateway.readContract(id))?.status === 'COMPLETED';
@@ -48,6 +49,62 @@ describe('sending a contract', () => {
     const [message] = await gateway.messages(contract);
     expect(message).toMatchObject({ state: 'FAILED', attempts: 3, error: { code: 'REJECTED' } });
     expect(gateway.wire.map((sent) => sent.id)).toEqual(Array(3).fill(message?.id));
+  }, 30_000);
+
+  it('sends one first contact that is refused with 463, holds the others until the time WhatsApp names, and writes to everybody else', async () => {
+    const account = await gateway.account();
+    const rows = rowsTo(32, 5000);
+    const known = rows.slice(30).map(({ to }) => to);
+    for (const to of known) gateway.chats.add(to);
+    const untilMs = Date.now() + 4_000;
+    gateway.firstContactsWith(() => untilMs);
+    gateway.answerWith(({ to }) => (gateway.chats.has(to) ? {} : { code: 463 }));
+    const contract = await gateway.contract(account, rows);
+    await until('the known are written to', async () => gateway.wire.length === 3);
+    await until('held', async () => {
+      const states = (await gateway.messages(contract)).map(({ state }) => state);
+      return states.filter((state) => state === 'PENDING').length === 29;
+    });
+    expect(gateway.wire.map(({ to }) => to)).toEqual([rows[0]?.to, ...known]);
+    const messages = await gateway.messages(contract);
+    expect(messages[0]).toMatchObject({ state: 'FAILED', attempts: 1, error: { code: 'REACHOUT_RESTRICTED' } });
+    expect(messages[1]).toMatchObject({ state: 'PENDING', attempts: 0, notBefore: untilMs });
+    expect(await gateway.readAccount(account.id)).toMatchObject({
+      status: 'connected',
+      firstContactsHeldUntil: untilMs,
+      warnings: [
+        `WhatsApp refuses messages of this account to people it has no chat with (463): such messages wait until ${new Date(untilMs).toISOString()} and are tried again then; all others are sent.`,
+      ],
+    });
+    gateway.answerWith(() => ({}));
+    await until('completed', () => completed(contract.id), 20_000);
+    expect(Math.min(...gateway.wire.slice(3).map(({ at }) => at))).toBeGreaterThanOrEqual(untilMs);
+    expect(gateway.wire.map(({ to }) => to).toSorted()).toEqual(rows.map(({ to }) => to).toSorted());
+    const now = await gateway.readAccount(account.id);
+    expect(now?.warnings).toEqual([]);
+    expect(now).not.toHaveProperty('firstContactsHeldUntil');
+  }, 30_000);
+
+  it('holds first contacts that an owner before was refused, and sends them when WhatsApp takes them again', async () => {
+    const account = await gateway.account({ firstContactsHeldUntil: Date.now() + 2_000 });
+    const contract = await gateway.contract(account, rowsTo(3, 5100));
+    await until(
+      'held',
+      async () => (await gateway.messages(contract)).filter(({ state }) => state === 'PENDING').length === 3,
+    );
+    expect(gateway.wire).toEqual([]);
+    await until('completed', () => completed(contract.id), 20_000);
+    const another = await gateway.account({ firstContactsHeldUntil: Date.now() + 3_600_000 });
+    const session = await until('connected', async () => {
+      const { status } = (await gateway.readAccount(another.id)) ?? {};
+      return status === 'connected' ? gateway.sessions.get(another.id) : undefined;
+    });
+    session.listener.onFirstContacts(undefined);
+    await until('open', async () => !('firstContactsHeldUntil' in ((await gateway.readAccount(another.id)) ?? {})));
+    const next = await gateway.contract(another, rowsTo(2, 5200));
+    await until('completed', () => completed(next.id));
+    session.listener.onFirstContacts(Date.now() + 3_600_000);
+    await until('held', async () => (await gateway.readAccount(another.id))?.firstContactsHeldUntil !== undefined);
   }, 30_000);
 
   it('sends at most the message in hand after a pause, and goes on at once', async () => {

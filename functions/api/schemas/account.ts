@@ -103,6 +103,10 @@ export const accountSchema = z
     statusReason: z.string().nullable(),
     statusSince: isoTime,
     restrictedUntil: maybeTime,
+    firstContactsHeldUntil: maybeTime.openapi({
+      description:
+        'WhatsApp refuses messages to people this account has no chat with until then (463); they wait as PENDING and are tried again.',
+    }),
     desired: z.enum(['connected', 'disconnected', 'logged_out']),
     isPrimary: z.boolean(),
     priority: z.int(),

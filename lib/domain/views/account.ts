@@ -13,6 +13,7 @@ export interface AccountView {
   statusReason: string | null;
   statusSince: string;
   restrictedUntil: string | null;
+  firstContactsHeldUntil: string | null;
   desired: Desired;
   isPrimary: boolean;
   priority: number;
@@ -51,6 +52,7 @@ export function accountView(
     statusReason: account.statusReason ?? null,
     statusSince: isoOf(account.statusSince),
     restrictedUntil: toIso(account.restrictedUntil),
+    firstContactsHeldUntil: toIso(account.firstContactsHeldUntil),
     desired: account.desired,
     isPrimary: account.id === primaryId,
     priority: account.priority,

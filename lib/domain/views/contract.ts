@@ -54,7 +54,8 @@ export function contractView(
     accountIds: contract.accountIds,
     lane: contract.lane,
     status: contract.status === 'DELETED' ? 'CANCELED' : contract.status,
-    reason: contract.reason ?? waitingReason(contract, pair?.account, nowMs) ?? null,
+    reason:
+      contract.reason ?? waitingReason(contract, pair?.account, nowMs) ?? heldReason(pair, counts, counter, nowMs),
     totalCount: contract.totalCount,
     counts,
     template: null,
@@ -66,6 +67,15 @@ export function contractView(
     ...(contract.import === undefined ? {} : { import: importView(contract.import) }),
     ...(warnings === undefined ? {} : { warnings }),
   };
+}
+
+/** Why a running contract stands still of which all that is left waits in the table, while first contacts are held. */
+function heldReason(pair: Pair | undefined, counts: Counts, { backlog }: Counter, nowMs: number): string | null {
+  const untilMs = pair?.account.firstContactsHeldUntil ?? 0;
+  const waits = counts.pending > 0 && counts.pending === backlog && counts.queued + counts.sending === 0;
+  return untilMs > nowMs && waits
+    ? `Waiting: WhatsApp refuses messages to people the account has no chat with (463) until ${isoOf(untilMs)}; they are tried again then.`
+    : null;
 }
 
 function importView({ status, format, rowsRead, errorCount, errors }: ContractImport): ContractView['import'] & object {

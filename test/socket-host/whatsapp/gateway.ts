@@ -140,6 +140,7 @@ export async function gateway(): Promise<Gateway> {
           tell('closed');
         },
         onQueryFailed: () => tell('query failed'),
+        onFirstContacts: (refusedUntil) => tell(`first contacts ${refusedUntil === undefined ? 'taken' : 'refused'}`),
         onWarning(warning) {
           said.warnings.push(warning);
           tell('warning');

@@ -310,3 +310,42 @@ it('sends side by side calls one after the other, each with its own answer', asy
   expect(await received('4915120000031')).toHaveLength(2);
   expect(g.simulator.totals()).toMatchObject({ usedCounters: 0 });
 });
+
+describe('a chat, as WhatsApp sees it when it refuses first contacts', () => {
+  it('begins with a message that was taken, not with one that was refused, and with whatever the person writes', async () => {
+    const [number, stranger, taken] = ['4915110000463', '4915120000463', '4915120000464'];
+    const { session, heard, store } = await g.linked(number);
+    for (const phone of [stranger, taken]) await g.control('POST', '/phones', { number: phone });
+    expect([session.hasChat(stranger), session.hasChat(taken), session.hasChat(number)]).toEqual([false, false, true]);
+    await session.send({ id: newId(), to: taken, text: 'one' }, 5000);
+    expect(session.hasChat(taken)).toBe(true);
+    await g.control('POST', '/faults', { account: number, kind: 'error-ack', code: 463 });
+    expect(await session.send({ id: newId(), to: stranger, text: 'two' }, 5000)).toEqual({ code: 463 });
+    expect(session.hasChat(stranger)).toBe(false);
+    await store.set({ tctoken: { [`${session.lidOf(stranger)}@lid`]: token(Date.now() - 5 * 7 * 86_400_000) } });
+    expect(session.hasChat(stranger)).toBe(false);
+    await store.set({ tctoken: { [`${session.lidOf(stranger)}@lid`]: token(Date.now() + 1000) } });
+    expect(session.hasChat(stranger)).toBe(true);
+    await store.set({ tctoken: { [`${session.lidOf(stranger)}@lid`]: undefined } });
+    expect(session.hasChat(stranger)).toBe(false);
+    await g.control('POST', `/phones/${stranger}/send`, { to: number, text: 'I write first' });
+    await heard('inbound I write first');
+    await sleep(50);
+    expect(session.hasChat(stranger)).toBe(true);
+  });
+
+  it('is asked about once after a 463, and a change that WhatsApp tells is heard', async () => {
+    const number = '4915110000465';
+    const { session, said, heard } = await g.linked(number);
+    expect(await session.firstContactsRefusedUntil()).toBeUndefined();
+    expect(said.events).not.toContain('first contacts taken');
+    await g.control('POST', '/faults', { account: number, kind: 'timelock', ms: 3_600_000 });
+    await heard('first contacts refused');
+    const untilMs = (await session.firstContactsRefusedUntil()) ?? 0;
+    expect(Math.abs(untilMs - Date.now() - 3_600_000)).toBeLessThan(10_000);
+    await g.control('POST', '/faults', { account: number, kind: 'timelock', ms: 0 });
+    await heard('first contacts taken');
+  });
+});
+
+const token = (atMs: number) => ({ token: Buffer.from('t'), timestamp: String(Math.floor(atMs / 1000)) });
