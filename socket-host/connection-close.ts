@@ -132,7 +132,10 @@ export class ConnectionClose {
 
   /** The status of such an account stands again, where a logout was begun and taken back. */
   async awaitConfirmation(): Promise<void> {
-    await this.needs.record.save({ status: 'disconnected', statusReason: 'number_changed' });
+    const { record } = this.needs;
+    // Not where it stands already: the tenant may be confirming at this moment.
+    if (record.account.statusReason === 'number_changed') return;
+    await record.save({ status: 'disconnected', statusReason: 'number_changed' });
   }
 
   /** The device is unlinked: what is in hand ends, and its keys go. */

@@ -275,8 +275,8 @@ export async function confirmNumber(deps: Deps, origin: Origin, pair: AccountPai
     asked: origin.at,
     status: connects ? 'connecting' : 'disconnected',
     statusSince: origin.at,
+    // `statusAsked` stays behind `asked`: an owner that writes the old status once more after this connects all the same.
     statusReason: connects ? undefined : 'by_request',
-    statusAsked: origin.at,
     linkedNumber: undefined,
   };
   const fields = Object.entries(sets).filter(([, value]) => value !== undefined);
