@@ -63,6 +63,11 @@ function withoutBlankEnd(fields: string[], width: number): string[] {
 
 function headerOf(line: number, record: string[]): RowColumn[] {
   const titles = withoutBlankEnd(record, 1);
+  if (titles.every((title) => rowColumnOf(title) === undefined && !notBuilt.has(foldTitle(title)))) {
+    const first = cut(titles[0] ?? '', 50);
+    const message = `The first line names the columns: phoneNumber, message and optionally externalId; "${first}" is none of them.`;
+    throw new UnreadableFile(line, message);
+  }
   const names = titles.map((title) => {
     const name = rowColumnOf(title);
     if (name === undefined) {

@@ -300,6 +300,13 @@ describe('suppressions in and out as CSV', () => {
     );
   });
 
+  it('takes no more rows than it can read in the time of a call', async () => {
+    expect(await importFile(`phone\n${'1\n'.repeat(60_000)}`)).toMatchObject({
+      status: 422,
+      json: { errors: [{ code: 'TOO_MANY_ROWS', message: 'A file has at most 50000 rows; send several.' }] },
+    });
+  });
+
   it('takes any line ends and loses no row', async () => {
     const taken = async (raw: string) => (await importFile(raw)).json;
     // CRLF with one line ended by LF; a CRLF header with LF rows; CR.

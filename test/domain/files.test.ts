@@ -1,7 +1,9 @@
 import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
-import { describe, expect, it } from 'vitest';
+import { describe, expect, it, test } from 'vitest';
+import { readSuppressions, rowsOf } from '../../functions/api/suppression-file.ts';
 import { csvRecords } from '../../lib/domain/files/csv.ts';
+import { textOf } from '../../lib/domain/files/file-text.ts';
 
 async function records(file: string, chunkBytes = 7): Promise<{ line: number; fields: string[] }[]> {
   const bytes = Buffer.from(file);
@@ -66,4 +68,51 @@ describe('the CSV reader', () => {
       { numRuns: 500 },
     );
   });
+});
+
+describe('the text of a file', () => {
+  it('is the same in every encoding and in chunks of any length', async () => {
+    const unit = fc.constantFrom('a', 'é', '€', '😀', '\ufffd', '\r', '\n', '\r\n', '\ufeff', '中');
+    const chunked = (bytes: Buffer, chunkBytes: number): Buffer[] =>
+      Array.from({ length: Math.ceil(bytes.length / chunkBytes) }, (_, n) =>
+        bytes.subarray(chunkBytes * n, chunkBytes * (n + 1)),
+      );
+    await fc.assert(
+      fc.asyncProperty(
+        fc.string({ unit, maxLength: 700 }),
+        fc.integer({ min: 1, max: 700 }),
+        async (text, chunkBytes) => {
+          const little = Buffer.from(`\ufeff${text}`, 'utf16le');
+          for (const bytes of [Buffer.from(`\ufeff${text}`), little, Buffer.from(little).swap16()]) {
+            let read = '';
+            for await (const part of textOf(chunked(bytes, chunkBytes))) read += part;
+            expect(read).toBe(text.replace(/\r\n?/g, '\n'));
+          }
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+});
+
+test('each row of a suppression file is taken, known already, or named, with any line ends', async () => {
+  const end = fc.constantFrom('\n', '\r\n', '\r');
+  const cell = fc.constantFrom(
+    '79991234567',
+    '+49 151 12340001',
+    '12',
+    'x',
+    '="79991234567"',
+    '491701234567.0',
+    '"7\r\n999"',
+  );
+  const row = fc.tuple(cell, fc.constantFrom('', ';', ';said "no"', ';"a\rb"', ';x;y;z'), end);
+  await fc.assert(
+    fc.asyncProperty(fc.array(row, { minLength: 1, maxLength: 12 }), end, async (rows, headerEnd) => {
+      const named = rows.map(([number, more, rowEnd]) => number + more.replace(' "no"', ' no') + rowEnd).join('');
+      const file = await readSuppressions([Buffer.from(`Phone;Reason${headerEnd};;${headerEnd}${named}`)], 'DE');
+      expect(rowsOf(file)).toBe(rows.length);
+    }),
+    { numRuns: 200 },
+  );
 });

@@ -46,6 +46,11 @@ describe('CSV', () => {
       1,
       'The column "constructor" is not known; columns are phoneNumber, message and externalId.',
     ],
+    [
+      '79991234567,Hello\n',
+      1,
+      'The first line names the columns: phoneNumber, message and optionally externalId; "79991234567" is none of them.',
+    ],
     ['phoneNumber,message,Email\n', 1, 'Email is not built yet; leave email out.'],
   ])('refuses %j', async (file, line, message) => {
     await expect(all(csvRows(body(file)))).rejects.toMatchObject({ name: 'UnreadableFile', line, message });
@@ -78,6 +83,12 @@ describe('CSV', () => {
     const bytes = Buffer.from(file);
     expect(await all(csvRows(body(file)))).toEqual(rows);
     expect(await all(csvRows(Readable.from([...bytes].map((byte) => Buffer.from([byte])))))).toEqual(rows);
+  });
+
+  it('takes a number that a spreadsheet keeps as text', async () => {
+    expect(await all(csvRows(body('to;text\n="79991234567";"=1"\n')))).toEqual([
+      { line: 2, input: { phoneNumber: '79991234567', text: '=1' } },
+    ]);
   });
 
   it('passes over blank rows, padding, and a hint at the delimiter', async () => {

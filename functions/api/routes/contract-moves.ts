@@ -98,8 +98,10 @@ export function contractMoveRoutes(app: Api, scope: ApiScope): void {
       tags,
       summary: 'A URL to upload up to 100,000 recipients to',
       description:
-        'For a contract made with `recipients: []`. PUT the file to the URL; reading starts by itself. CSV has a header line with ' +
-        'phoneNumber (or to), message (or text) and optionally externalId; NDJSON has one recipient a line.',
+        'For a contract made with `recipients: []`. PUT the file to the URL; reading starts by itself, one file of a tenant at a time. The file is ' +
+        'UTF-8, or UTF-16 with a byte order mark, with any line ends. CSV has a header line with phoneNumber (or phone, mobile, to), message ' +
+        '(or text) and optionally externalId, and commas, semicolons, tabs or | between fields; blank rows are passed over. NDJSON has one ' +
+        'recipient a line.',
       ...securedPost(scope, 'send'),
       request: { params: idParam, headers: idempotencyHeader, ...jsonBody(importInput) },
       responses: { 200: answer(uploadSchema, 'Where to put the file'), ...problems(400, 401, 403, 404, 409, 413, 422) },

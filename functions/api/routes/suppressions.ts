@@ -30,13 +30,19 @@ import {
   securedPost,
 } from '../openapi.ts';
 import { suppressionImportSchema, suppressionInput, suppressionSchema } from '../schemas/suppression.ts';
-import { readSuppressions, type SuppressionFile, suppressionHead, suppressionLine } from '../suppression-file.ts';
+import {
+  maxFileRows,
+  maxPeople,
+  readSuppressions,
+  rowsOf,
+  type SuppressionFile,
+  suppressionHead,
+  suppressionLine,
+} from '../suppression-file.ts';
 
 const tags = ['Suppressions'];
 const byApi = 'Added by an API call.';
 const byFile = 'Added by an import.';
-/** People of one import. The list is one partition: 1,000 write units a second, two for each person; a call has 29 s. */
-const maxImported = 10_000;
 const stepItems = 1000;
 /** Answers of a function end at 6 MB, escaped; larger lists are fetched from S3. */
 const maxInlineBytes = 3_000_000;
@@ -119,7 +125,7 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       tags,
       summary: 'Put the numbers of a CSV file on the list',
       description:
-        `The body is the file: a column phoneNumber (phone, mobile, to), a column lid, or both, optionally reason; others are passed over, so that suppressions.csv can be imported; up to 5 MB and ${maxImported} numbers. ` +
+        `The body is the file: a column phoneNumber (phone, mobile, to), a column lid, or both, optionally reason; others are passed over, so that suppressions.csv can be imported; up to 5 MB and ${maxPeople} numbers. ` +
         'Without a header the first column is taken. Rows without a valid number are told and left out; blank rows do not count.',
       ...securedPost(scope, ['send', 'manage']),
       request: {
@@ -134,8 +140,12 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
     async (c) => {
       const tenant = tenantOf(c);
       const file = await readFile(await c.req.arrayBuffer(), tenant.defaultCountry);
-      if (file.rows.length > maxImported) {
-        const message = `A file has at most ${maxImported} numbers; send several.`;
+      if (file.rows.length > maxPeople) {
+        const message = `A file has at most ${maxPeople} numbers; send several.`;
+        throw invalid([{ path: '', code: 'TOO_MANY_ROWS', message }]);
+      }
+      if (rowsOf(file) > maxFileRows) {
+        const message = `A file has at most ${maxFileRows} rows; send several.`;
         throw invalid([{ path: '', code: 'TOO_MANY_ROWS', message }]);
       }
       const at = deps.nowMs();

@@ -15,7 +15,7 @@ const isDelimiter = (text: string): boolean => delimiters.includes(text);
 
 /**
  * The records of a CSV file (RFC 4180), the header as the first one; blank ones (`;;`) are left out. Line ends may be mixed; inside quotes
- * they are kept as `\n`. A field has its quotes only as its first and last character, apart from white space. `suits` says how well the
+ * they are kept as `\n`. A field has its quotes only as its first and last character, apart from white space and the form `="text"`. `suits` says how well the
  * fields of the first record suit; of the delimiters the one that suits best is taken, unless the file names it with `sep=`. Throws
  * UnreadableFile: a file with a quote that does not belong, or does not close, has no certain records behind it.
  */
@@ -176,8 +176,9 @@ class CsvReader {
       this.#place = 'quoted';
       return;
     }
-    // White space before the first quote does not count.
-    if (this.#place === 'closed' || this.#field.trim() !== '') {
+    // White space before the first quote does not count, nor does the = of `="79991234567"`, by which spreadsheets keep a number as text.
+    const before = this.#field.trim();
+    if (this.#place === 'closed' || (before !== '' && before !== '=')) {
       const advice = 'put the whole field into quotes and double the quotes inside.';
       throw new UnreadableFile(this.#line, `A quote stands in the middle of a field; ${advice}`);
     }
