@@ -5,7 +5,7 @@ import { auditWrite, type Origin } from './audit.ts';
 import type { Deps } from './deps.ts';
 import { type Key, keys } from './keys.ts';
 import { newestFirst, type Page } from './newest-first.ts';
-import { ConditionFailed, inParallel, type Table, type Write } from './table.ts';
+import { ConditionFailed, type Item, inParallel, type Table, type Write } from './table.ts';
 
 /**
  * An item that says: no messages to this address. One stands under each address of a person (every spelling of the number, the LID); they are
@@ -169,20 +169,32 @@ function planExtension(
   const entryWrite: Write =
     entry === undefined
       ? { put: { ...key, type: 'suppression', ...earlierEntry(tenantId, recipient), addresses: all } }
-      : entryUpdate(key, person, all);
+      : entryUpdate(key, person, all, entry);
   return { isChange: true, writes: [...checks, ...puts, entryWrite] };
 }
 
 /** The list's entry learns a number or LID that it lacked, and further addresses. */
-function entryUpdate(key: Key, person: Person, addresses: string[]): Write {
+function entryUpdate(key: Key, person: Person, addresses: string[], entry: Entry): Write {
   const learnt = Object.entries(person);
+  const { condition, values } = entryAsRead(entry);
   return {
     update: `SET addresses = :all${learnt.map(([name]) => `, ${name} = if_not_exists(${name}, :${name})`).join('')}`,
     key,
-    // Clause: not taken off the list in between.
-    condition: 'attribute_exists(pk)',
-    values: { ':all': addresses, ...Object.fromEntries(learnt.map(([name, value]) => [`:${name}`, value])) },
+    condition,
+    values: {
+      ':all': addresses,
+      ...Object.fromEntries(learnt.map(([name, value]) => [`:${name}`, value])),
+      ...values,
+    },
   };
+}
+
+/** Without it, a release would leave the items of addresses that are put at the same moment. */
+function entryAsRead({ addresses }: Entry): { condition: string; values: Item } {
+  // Clauses: still on the list; under the same addresses.
+  return addresses === undefined
+    ? { condition: 'attribute_exists(pk) AND attribute_not_exists(addresses)', values: {} }
+    : { condition: 'addresses = :addresses', values: { ':addresses': addresses } };
 }
 
 /** What is known of an entry that is not there: an earlier version took it off the list and left the item of an address it did not know. */
@@ -215,16 +227,22 @@ function asItWas<T extends { check: Key } | { delete: Key }>(write: T, { suppres
 const listKey = (tenantId: string, { suppressedAt, listedAs }: Recipient): Key =>
   keys.suppression(tenantId, suppressedAt, listedAs);
 
-/** Everything that stands of a person, by address: also under addresses that only an item or the list entry names. */
-async function readWholePerson(table: Table, tenantId: string, person: Person): Promise<Standing> {
-  const whole = new Map<string, Recipient>();
+/** Everything that stands of a person, also under addresses that only an item or the list entry names: items by address, and each one's entry. */
+async function readWholePerson(
+  table: Table,
+  tenantId: string,
+  person: Person,
+): Promise<Map<string, { recipient: Recipient; entry: Entry | undefined }>> {
+  const whole = new Map<string, { recipient: Recipient; entry: Entry | undefined }>();
   const asked = new Set<string>();
   for (let next = new Set(addressesOf(person)); next.size > 0; ) {
     for (const address of next) asked.add(address);
     const standing = await readStanding(table, tenantId, next);
-    for (const [address, recipient] of standing) whole.set(address, recipient);
     const recipients = [...standing.values()];
-    const entries = (await readEntries(table, tenantId, recipients)).filter((entry) => entry !== undefined);
+    const found = await readEntries(table, tenantId, recipients);
+    for (const [index, [address, recipient]] of [...standing].entries())
+      whole.set(address, { recipient, entry: found[index] });
+    const entries = found.filter((entry) => entry !== undefined);
     const named = [...[...recipients, ...entries].flatMap(addressesOf), ...entries.flatMap((e) => e.addresses ?? [])];
     next = new Set(named.filter((address) => !asked.has(address)));
   }
@@ -243,11 +261,13 @@ export async function planRelease(
 ): Promise<{ writes: Write[]; addresses: string[] }> {
   const whole = await readWholePerson(table, tenantId, person);
   const writes = new Map<string, Write>();
-  for (const [address, recipient] of whole) {
+  for (const [address, { recipient, entry }] of whole) {
     if (only !== undefined && recipient.source !== only) continue;
-    const entry = listKey(tenantId, recipient);
+    const key = listKey(tenantId, recipient);
     writes.set(address, asItWas({ delete: keys.recipient(tenantId, address) }, recipient));
-    writes.set(entry.sk, { delete: entry });
+    // Clause of the check: listed by nobody in between.
+    if (entry === undefined) writes.set(key.sk, { check: key, condition: 'attribute_not_exists(pk)' });
+    else writes.set(key.sk, { delete: key, ...entryAsRead(entry) });
   }
   return { writes: [...writes.values()], addresses: [...new Set([...addressesOf(person), ...whole.keys()])] };
 }

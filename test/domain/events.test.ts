@@ -332,6 +332,7 @@ describe('inbound batches, opt-outs, endpoints', () => {
     expect(eventsOf(undefined, suppression, record)).toMatchObject([
       { type: 'suppression.created', about: { data: { suppression: { phoneNumber: '79991234567' } } } },
     ]);
+    expect(told(suppression, { ...suppression, lid: '555000000000001' })).toEqual([]);
     expect(told(suppression, undefined)).toEqual(['suppression.deleted']);
   });
 

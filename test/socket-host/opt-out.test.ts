@@ -5,7 +5,9 @@ import { readSent } from '../../lib/aws/messages.ts';
 import { orphanAccounts } from '../../lib/aws/ownership.ts';
 import {
   addSuppression,
+  extendSuppression,
   listSuppressions,
+  planRelease,
   planSuppression,
   readSuppression,
   removeSuppression,
@@ -161,6 +163,18 @@ describe('who opted out', () => {
     expect(isNew).toBe(false);
     await removeSuppression(gateway.deps, gateway.origin(), person);
     await expect(gateway.deps.table.transact(writes)).rejects.toThrow(ConditionFailed);
+  });
+
+  it('does not stay on the list under an address that is learnt while START is being stored', async () => {
+    const account = await gateway.account({ optOutReply: false });
+    await connected(account);
+    const person = { phoneNumber: '79991000035', lid: '555000035' };
+    await says(account, 'STOP', { from: person.lid, fromLid: person.lid });
+    const { writes } = await planRelease(gateway.deps.table, tenantId, { lid: person.lid }, 'inbound');
+    expect(await extendSuppression(gateway.deps.table, tenantId, person)).toBe(true);
+    await expect(gateway.deps.table.transact(writes)).rejects.toThrow(ConditionFailed);
+    await says(account, 'START', { from: person.lid, fromLid: person.lid });
+    expect(await readSuppression(gateway.deps.table, tenantId, person)).toBeUndefined();
   });
 
   it('is not told by an account that is not to', async () => {
