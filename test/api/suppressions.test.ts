@@ -1,6 +1,9 @@
+import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { readSuppressions, suppressionLine } from '../../functions/api/suppression-file.ts';
 import { planSuppression } from '../../lib/aws/suppressions.ts';
 import { ensureTenant } from '../../lib/aws/tenants.ts';
+import { addressesOf } from '../../lib/domain/person.ts';
 import { type Api, startApi, tenantA, tenantB } from './api.ts';
 
 let api: Api;
@@ -232,6 +235,30 @@ describe('suppressions in and out as CSV', () => {
         ]);
       }
       expect((await api.call('GET', '/v1/suppressions/5551991232006', undefined, { key })).status).toBe(404);
+    });
+
+    it('of any people, with any reasons, gives these people again under every default country', async () => {
+      const digits = (least: number, most: number) =>
+        fc.stringMatching(new RegExp(`^[1-9]\\d{${least - 1},${most - 1}}$`));
+      const person = fc.oneof(
+        fc.record({ phoneNumber: digits(5, 15) }),
+        fc.record({ lid: digits(5, 20) }),
+        fc.record({ phoneNumber: digits(5, 15), lid: digits(5, 20) }),
+      );
+      const people = fc.uniqueArray(person, { minLength: 1, selector: (one) => Object.values(one).join() });
+      const country = fc.constantFrom(undefined, 'BR', 'DE', 'US', 'ID', 'RU');
+      const line = { tenantId: tenantA, source: 'import' as const, at: Date.parse(when) };
+      await fc.assert(
+        fc.asyncProperty(people, country, fc.string(), async (listed, defaultCountry, reason) => {
+          const lines = listed.map((one) => suppressionLine({ ...line, ...one, reason }));
+          const file = await readSuppressions([Buffer.from(`${head}\n${lines.join('')}`)], defaultCountry);
+          expect(file.errors).toEqual([]);
+          expect(file.rows.length + file.repeated).toBe(listed.length);
+          for (const { person: read } of file.rows) expect(listed).toContainEqual(read);
+          const given = new Set(listed.flatMap(addressesOf));
+          expect(new Set(file.rows.flatMap(({ person: read }) => addressesOf(read)))).toEqual(given);
+        }),
+      );
     });
 
     it('of an earlier version names people known by LID in the column lid alone', async () => {
