@@ -39,7 +39,7 @@ export class Outcomes {
 
   /** Acked: the outcome goes with the claim of the next message, or is written by `write` where none follows at once. */
   keepBack(message: Message, change: Step['change']): Settled {
-    this.kept.keep({ message, to: 'SENT', change });
+    this.kept.keep({ message, to: 'SENT', change, nowMs: this.deps.clock.nowMs() });
     this.receipts().outcomeKept(message.id);
     this.totals.count('SENT');
     this.sends += 1;
@@ -78,7 +78,7 @@ export class Outcomes {
       }
     }, Boolean);
     if (together) return afterStep(outcome);
-    return await moveMessage(table, outcome.message, outcome.to, outcome.change);
+    return await moveMessage(table, outcome.message, outcome.to, outcome.nowMs, outcome.change);
   }
 
   /** What was kept stands, as `moved`; `written` undefined: the table has another outcome. */
@@ -92,7 +92,15 @@ export class Outcomes {
   async settle(message: Message, to: MessageState, change: Step['change']): Promise<Settled> {
     if (!this.deps.lease.valid()) return { kind: 'fenced' };
     try {
-      const moved = await moveMessage(this.deps.table, message, to, change, to === 'PENDING' ? [goesOn(message)] : []);
+      const { table, clock } = this.deps;
+      const moved = await moveMessage(
+        table,
+        message,
+        to,
+        clock.nowMs(),
+        change,
+        to === 'PENDING' ? [goesOn(message)] : [],
+      );
       this.deps.sent.put(moved);
       this.totals.count(moved.state);
     } catch (error) {

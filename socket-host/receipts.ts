@@ -142,7 +142,7 @@ export class Receipts {
       const message = this.remembered(messageId);
       const after = message === undefined ? undefined : afterReceipts(message, line.receipts);
       if (message === undefined || after === undefined) continue;
-      riders.push({ line, step: { message, ...after } });
+      riders.push({ line, step: { message, ...after, nowMs: this.clock.nowMs() } });
       if (riders.length === maxSteps - 1) break;
     }
     for (const { line } of riders) this.waiting.delete(line.messageId);
@@ -223,7 +223,7 @@ export class Receipts {
     for (const [line, message] of await this.messagesOf([...left])) {
       const after = message === undefined ? undefined : afterReceipts(message, line.receipts);
       if (message === undefined || after === undefined) done(line);
-      else if (takesSteps(message)) together.push({ line, step: { message, ...after } });
+      else if (takesSteps(message)) together.push({ line, step: { message, ...after, nowMs: this.clock.nowMs() } });
       else alone.push({ line, message });
     }
     if (together.length > 0) {
@@ -275,7 +275,7 @@ export class Receipts {
       const after = message === undefined ? undefined : afterReceipts(message, receipts);
       if (message?.accountId !== this.accountId || after === undefined) return;
       try {
-        this.sent.put(await moveMessage(this.table, message, after.to, after.change));
+        this.sent.put(await moveMessage(this.table, message, after.to, this.clock.nowMs(), after.change));
         return;
       } catch (error) {
         if (!(error instanceof ConditionFailed)) throw error;

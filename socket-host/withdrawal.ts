@@ -47,7 +47,8 @@ export class Withdrawal {
     const nowMs = deps.clock.nowMs();
     const { openSince = nowMs } = message;
     const heldUntil = firstContacts.heldFor(message.to, session);
-    if (text === undefined) await this.to(taken, message, 'EXPIRED', policy);
+    // Its retention ended while it waited: the feed puts it anew from its page.
+    if (text === undefined) await this.to(taken, message, 'PENDING', policy);
     // A device linked since would send it as somebody else's.
     else if (nowMs - openSince > outcomeUnknownAfterMs || openSince < (account().linkedAt ?? 0)) {
       await this.giveUp(taken, message);
@@ -74,7 +75,7 @@ export class Withdrawal {
     if (to !== 'PENDING' && message.openSince !== undefined) return await this.giveUp(taken, message, unknownWhen[to]);
     try {
       const change = to === 'SUPPRESSED' ? { error: optedOut } : to === 'PENDING' ? { notBefore } : {};
-      await moveMessage(deps.table, message, to, change, to === 'PENDING' ? [goesOn(message)] : []);
+      await moveMessage(deps.table, message, to, deps.clock.nowMs(), change, to === 'PENDING' ? [goesOn(message)] : []);
       await stock.left(taken.lane, policy);
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;
@@ -90,7 +91,7 @@ export class Withdrawal {
     const { deps, sender, stock, lanes, feed } = this.needs;
     feed.worked = true;
     if (sender.dirty) await sender.flush();
-    await endUnknown(deps.table, message, why);
+    await endUnknown(deps.table, message, why, deps.clock.nowMs());
     stock.stale = true;
     await lanes.finish(taken);
   }

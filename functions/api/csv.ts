@@ -1,4 +1,5 @@
 import type { Message } from '../../lib/domain/message.ts';
+import { notKept } from '../../lib/domain/retention.ts';
 import { toIso } from '../../lib/domain/views/times.ts';
 
 export const csvHead = 'phoneNumber,externalId,status,sentAt,deliveredAt,readAt,attempts,error\n';
@@ -16,6 +17,12 @@ export function csvLine(message: Message): string {
     String(message.attempts),
     field(error === undefined ? '' : `${error.code}: ${error.message}`),
   ].join(',')}\n`;
+}
+
+/** The line of a row whose result is not kept any more; whom it was for is still in its page. */
+export function goneLine({ to, externalId }: Pick<Message, 'to' | 'externalId'>): string {
+  const why = field(`NOT_KEPT: ${notKept}`);
+  return `${[numberField(to), field(externalId ?? ''), 'UNKNOWN', '', '', '', '', why].join(',')}\n`;
 }
 
 /** A text as a field: guarded, and quoted where CSV needs quotes. */

@@ -118,11 +118,11 @@ async function feedBacklog(
   const moved: Message[] = [];
   for (const message of pending) {
     if (deps.nowMs() - (message.openSince ?? deps.nowMs()) >= outcomeUnknownAfterMs) {
-      await endUnknown(table, message, 'no_answer');
+      await endUnknown(table, message, 'no_answer', deps.nowMs());
       continue;
     }
     try {
-      moved.push(await moveMessage(table, message, 'QUEUED', { queuedAt: deps.nowMs() }));
+      moved.push(await moveMessage(table, message, 'QUEUED', deps.nowMs(), { queuedAt: deps.nowMs() }));
     } catch (error) {
       // Canceled in between: its backlog entry went with it.
       if (!(error instanceof ConditionFailed)) throw error;

@@ -124,7 +124,7 @@ async function queuedOf(deps: Deps, account: Account, contract: Contract, from: 
     // One that nobody has in hand any more ends here; the one in hand is its owner's and the sweep's. Read after the message: it may have
     // been claimed a moment ago, for another try long after the first.
     const hot = await readHot(deps.table, account.tenantId, account.id);
-    if (message.id !== hot?.inHand?.messageId) await endUnknown(deps.table, message, 'no_answer');
+    if (message.id !== hot?.inHand?.messageId) await endUnknown(deps.table, message, 'no_answer', deps.nowMs());
   }
   return messages.filter((message) => message.state === 'QUEUED');
 }

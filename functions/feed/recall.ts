@@ -48,7 +48,7 @@ export async function recall(deps: Deps, account: Account, hot: AccountHot, opti
 /** One after the other, so that what waited longest is due first. False: somebody else moved it before. */
 async function putBack(deps: Deps, message: Message): Promise<boolean> {
   try {
-    await moveMessage(deps.table, message, 'PENDING', { notBefore: deps.nowMs() });
+    await moveMessage(deps.table, message, 'PENDING', deps.nowMs(), { notBefore: deps.nowMs() });
     return true;
   } catch (error) {
     if (error instanceof ConditionFailed) return false;

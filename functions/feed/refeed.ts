@@ -49,10 +49,11 @@ async function raiseFeedSeq(deps: Deps, message: Message): Promise<Message | und
   const raised = { ...message, feedSeq: message.feedSeq + 1 };
   try {
     await deps.table.update(keys.message(message.tenantId, message.id), {
-      update: 'SET feedSeq = :next',
+      // Versions before gave an open message an end as well.
+      update: 'SET feedSeq = :next REMOVE #ttl',
       // Clauses: still queued; nobody fed it again since.
       condition: '#s = :queued AND feedSeq = :seq',
-      names: { '#s': 'state' },
+      names: { '#s': 'state', '#ttl': 'ttl' },
       values: { ':next': raised.feedSeq, ':seq': message.feedSeq, ':queued': 'QUEUED' },
     });
     return raised;

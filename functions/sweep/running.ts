@@ -163,5 +163,5 @@ async function settleUnknown(deps: Deps, hot: AccountHot): Promise<boolean> {
   if (inHand === undefined || deps.nowMs() - (hot.lastActivity ?? deps.nowMs()) < outcomeUnknownAfterMs) return false;
   const message = await readMessage(deps.table, hot.tenantId, inHand.messageId);
   if (message?.state !== 'SENDING' || message.claim?.nonce !== inHand.nonce) return false;
-  return (await endUnknown(deps.table, message, 'no_answer')) !== undefined;
+  return (await endUnknown(deps.table, message, 'no_answer', deps.nowMs())) !== undefined;
 }

@@ -1,4 +1,5 @@
 import { lidForm } from '../domain/person.ts';
+import { contentDays, ttlAfter } from '../domain/retention.ts';
 import { keys } from './keys.ts';
 import type { AccountRefs } from './ownership.ts';
 import { ConditionFailed, type Table, type Write } from './table.ts';
@@ -17,8 +18,6 @@ const validMs = 10 * 60_000;
 /** A crash between the wire and the table lets the same id and text go out once more. */
 const maxTries = 2;
 const itemLifeSec = 24 * 3600;
-/** As long as other texts: a device may ask for it again. */
-const textLifeSec = 15 * 24 * 3600;
 
 /** A confirmation and the writes that make it durable, for the transaction that stores the opt-out. `id`: a message id that no outsider can compute. */
 export function planConfirmation(
@@ -40,7 +39,7 @@ export function planConfirmation(
           text,
           accountId: refs.accountId,
           to,
-          ttl: nowSec + textLifeSec,
+          ttl: ttlAfter(nowMs, contentDays),
         },
       },
     ],

@@ -33,7 +33,7 @@ export async function runJob(deps: JobDeps, of: { tenantId: string; id: string }
       case 'retry': {
         const last = contract.nextRow;
         const step = eachStep(deps, contract, held, last, deadlineMs, (_, rows) =>
-          retryRows(table, contract, held, rows),
+          retryRows(table, contract, held, rows, deps.nowMs()),
         );
         if (!(await step)) return 'more';
         break;

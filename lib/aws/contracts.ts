@@ -2,6 +2,7 @@ import type { ContractAction, ContractState } from '../domain/contract.ts';
 import { type Contract, emptyCounter, maxPages, move, type PageRef, type PageRow } from '../domain/contract.ts';
 import { PacelineError } from '../domain/errors.ts';
 import type { Message } from '../domain/message.ts';
+import { contentDays, resultDays, ttlAfter } from '../domain/retention.ts';
 import { auditWrite, type Origin } from './audit.ts';
 import { jobWrite, runJob } from './contract-jobs.ts';
 import type { Deps } from './deps.ts';
@@ -13,9 +14,6 @@ import { skippedMessage } from './rows.ts';
 import { transactStop } from './stops.ts';
 import { ConditionFailed, type Item, type Table, type Write } from './table.ts';
 
-/** Messages that end at creation, and their texts, are kept as long as those the feed makes. */
-const messageLifeSec = 90 * 24 * 3600;
-const textLifeSec = 15 * 24 * 3600;
 /** How long a call works on the rows of a contract itself; the feed does the rest. */
 const inlineJobMs = 15_000;
 
@@ -41,7 +39,7 @@ export async function putSkipped(
   contract: Contract,
   rows: { row: number; data: PageRow }[],
 ): Promise<void> {
-  const nowSec = Math.floor(deps.nowMs() / 1000);
+  const nowMs = deps.nowMs();
   await deps.table.writeMany(
     rows.flatMap(({ row, data }) => {
       if (data.skip === undefined) return [];
@@ -52,7 +50,7 @@ export async function putSkipped(
             ...keys.message(contract.tenantId, message.id),
             type: 'message',
             ...message,
-            ttl: nowSec + messageLifeSec,
+            ttl: ttlAfter(nowMs, resultDays),
           },
         },
         {
@@ -60,7 +58,7 @@ export async function putSkipped(
             ...keys.text(contract.tenantId, message.id),
             type: 'text',
             text: data.text,
-            ttl: nowSec + textLifeSec,
+            ttl: ttlAfter(nowMs, contentDays),
           },
         },
       ];

@@ -1,19 +1,13 @@
 import type { Contract, PageRow } from '../domain/contract.ts';
 import { locateRow } from '../domain/contract.ts';
 import type { Message } from '../domain/message.ts';
+import { contentDays, endsTooSoon, ttlAfter } from '../domain/retention.ts';
 import { messageOfRow } from '../domain/row-message.ts';
 import { accountPk, keys, queuedAttribute } from './keys.ts';
 import { toMessage } from './messages.ts';
 import type { ObjectStore } from './objects.ts';
 import { readPage } from './pages.ts';
 import { ConditionFailed, type Item, inParallel, type Table } from './table.ts';
-
-/** Texts and messages are kept so long after they were made. */
-const textDays = 15;
-export const messageDays = 90;
-const daySec = 24 * 3600;
-/** A text that ends sooner is written anew when its message goes into the lane again. */
-const renewTextDays = 7;
 
 /** Reads rows of contracts; the last few pages stay in memory because the feed takes one page in many small bites. */
 export class PageReader {
@@ -92,7 +86,7 @@ export async function reserveRows(
 }
 
 /**
- * Makes the message items of reserved rows and answers those that belong into the lane: the new ones, and those an interrupted feed made
+ * Makes the message items of reserved rows, without an end as long as they are open, and answers those that belong into the lane: the new ones, and those an interrupted feed made
  * and may not have sent. A row's id is derived from contract and row, so doing this twice makes the same items.
  */
 export async function putRows(
@@ -103,7 +97,6 @@ export async function putRows(
   nowMs: number,
 ): Promise<Message[]> {
   const wanted = rows.filter(({ data }) => data.skip === undefined);
-  const nowSec = Math.floor(nowMs / 1000);
   const messages = wanted.map(({ row, data }): Message & { text: string } => ({
     ...messageOfRow(contract, row, data),
     accountId,
@@ -114,7 +107,7 @@ export async function putRows(
   }));
   await table.writeMany(
     messages.map(({ id, text }) => ({
-      put: { ...keys.text(contract.tenantId, id), type: 'text', text, ttl: nowSec + textDays * daySec },
+      put: { ...keys.text(contract.tenantId, id), type: 'text', text, ttl: ttlAfter(nowMs, contentDays) },
     })),
   );
   const inLane: Message[] = [];
@@ -125,7 +118,6 @@ export async function putRows(
           ...keys.message(contract.tenantId, message.id),
           type: 'message',
           ...message,
-          ttl: nowSec + messageDays * daySec,
         },
         // Clause: nobody has made it yet.
         { condition: 'attribute_not_exists(pk)' },
@@ -140,7 +132,10 @@ export async function putRows(
   return inLane.sort((a, b) => a.row - b.row);
 }
 
-/** Messages wait longer than texts live: before they go into the lane again, texts that are gone or end soon are written anew from the pages. */
+/**
+ * Messages wait longer than texts live, and a lane keeps an entry for 14 days: before messages go into a lane again, texts that are gone, or
+ * that an entry could outlive, are written anew from the pages.
+ */
 export async function renewTexts(
   table: Table,
   contract: Contract,
@@ -148,9 +143,8 @@ export async function renewTexts(
   messages: Message[],
   nowMs: number,
 ): Promise<void> {
-  const nowSec = Math.floor(nowMs / 1000);
   const texts = await table.getMany<{ ttl?: number }>(messages.map(({ id }) => keys.text(contract.tenantId, id)));
-  const ending = messages.filter((_, index) => (texts[index]?.ttl ?? 0) < nowSec + renewTextDays * daySec);
+  const ending = messages.filter((_, index) => endsTooSoon(texts[index]?.ttl, nowMs));
   const anew: { id: string; text: string }[] = [];
   for (const { id, row } of ending.sort((a, b) => a.row - b.row)) {
     const [found] = await reader.rows(contract, row, row + 1);
@@ -158,7 +152,7 @@ export async function renewTexts(
   }
   await table.writeMany(
     anew.map(({ id, text }) => ({
-      put: { ...keys.text(contract.tenantId, id), type: 'text', text, ttl: nowSec + textDays * daySec },
+      put: { ...keys.text(contract.tenantId, id), type: 'text', text, ttl: ttlAfter(nowMs, contentDays) },
     })),
   );
 }

@@ -1,13 +1,12 @@
 import { ulidTime } from '../domain/ids.ts';
 import { type InboundBatch, type InboundMessage, longestOpenMs, personOf } from '../domain/inbound.ts';
 import { addressOf } from '../domain/person.ts';
+import { contentDays, ttlAfter } from '../domain/retention.ts';
 import { finder, type Key, keys } from './keys.ts';
 import { newestFirst, type Page } from './newest-first.ts';
 import type { AccountRefs, Hold } from './ownership.ts';
 import { ConditionFailed, type Table, type Write } from './table.ts';
 
-/** What people wrote is kept as long as what is written to them. */
-const contentSec = 15 * 24 * 3600;
 /** So long WhatsApp may still deliver a message that was not receipted. */
 const markerSec = 30 * 24 * 3600;
 /** So far back a new owner looks for batches its predecessor left open; older ones are the sweep's. */
@@ -68,7 +67,7 @@ export async function isStored(table: Table, { tenantId, accountId }: AccountRef
 function wroteWrites(tenantId: string, message: InboundMessage, target: BatchTarget, nowMs: number): Write[] {
   const { phoneNumber } = personOf(message);
   if (phoneNumber === undefined || target.kind === 'open') return [];
-  const ttl = Math.floor(nowMs / 1000) + contentSec;
+  const ttl = ttlAfter(nowMs, contentDays);
   return [{ put: { ...keys.wrote(tenantId, phoneNumber), type: 'wrote', wroteAt: nowMs, ttl } }];
 }
 
@@ -107,7 +106,7 @@ function newBatch(
       ...keys.inboundBatch(tenantId, accountId, id),
       type: 'inboundBatch',
       ...batch,
-      ttl: Math.floor(nowMs / 1000) + contentSec,
+      ttl: ttlAfter(nowMs, contentDays),
       ...(dueAt === undefined ? {} : open),
     },
   };

@@ -12,6 +12,7 @@ import {
 } from '@aws-sdk/client-sqs';
 import { recipientGroup } from '../domain/ids.ts';
 import { type Lane, lanes, type Message } from '../domain/message.ts';
+import { laneDays } from '../domain/retention.ts';
 
 /** What a lane carries: which message, never its text or number. */
 export interface LaneEntry {
@@ -47,7 +48,7 @@ export async function createLanes(
           DeduplicationScope: 'messageGroup',
           FifoThroughputLimit: 'perMessageGroupId',
           VisibilityTimeout: String(laneVisibilitySec),
-          MessageRetentionPeriod: String(14 * 24 * 3600),
+          MessageRetentionPeriod: String(laneDays * 24 * 3600),
           SqsManagedSseEnabled: 'true',
           // A backstop: crashes are counted by claims, and the table feeds again what ends up there.
           RedrivePolicy: JSON.stringify({ deadLetterTargetArn: config.dlqArn, maxReceiveCount: 10 }),

@@ -2,6 +2,7 @@ import type { AccountHot, InHand } from '../domain/account.ts';
 import { addCounter, type Contract, type Counter, emptyCounter } from '../domain/contract.ts';
 import { counterDelta, isSuccess, type Message, type MessageError, type MessageState } from '../domain/message.ts';
 import type { PaceState } from '../domain/pacing.ts';
+import { keptAfterMove } from '../domain/retention.ts';
 import { keys, queuedAttribute } from './keys.ts';
 import { nothingStopped } from './stops.ts';
 import { ConditionFailed, type Item, type Table, type Write } from './table.ts';
@@ -24,17 +25,18 @@ export interface Change {
 /**
  * Moves a message from the state it was read in to another. Beside it only `claim`, `takeSteps` and the feed's first put write a message's state.
  * One transaction carries the message, the contract's counter, the account's count of queued messages, and the backlog entry a PENDING
- * message is found by. Throws ConditionFailed: write 0 when the message is no longer as it was read, another one when one of the
+ * message is found by. `nowMs`: a final message is kept for 90 days from then on (retention.ts). Throws ConditionFailed: write 0 when the message is no longer as it was read, another one when one of the
  * caller's `checks` of other items did not hold.
  */
 export async function moveMessage(
   table: Table,
   message: Message,
   to: MessageState,
+  nowMs: number,
   change: Change = {},
   checks: Write[] = [],
 ): Promise<Message> {
-  const { moved, writes } = planMove(message, to, change);
+  const { moved, writes } = planMove(message, to, nowMs, change);
   await transactWithoutGoneParts(table, writes, checks);
   return moved;
 }
@@ -44,6 +46,8 @@ export interface Step {
   message: Message;
   to: MessageState;
   change: Change;
+  /** When it is taken, epoch ms. */
+  nowMs: number;
 }
 
 /** Whether all of the message's moves are such steps, as receipts bring them. */
@@ -62,7 +66,8 @@ export async function takeSteps(table: Table, steps: Step[]): Promise<void> {
 }
 
 /** The message as the step leaves it. Pure. */
-export const afterStep = ({ message, to, change }: Step): Message => ({ ...message, ...change, state: to });
+export const afterStep = ({ message, to, change, nowMs }: Step): Message =>
+  keptAfterMove({ ...message, ...change, state: to }, nowMs);
 
 /** The writes of steps of different messages: each message, then each counter once. Pure. */
 function stepWrites(steps: Step[]): Write[] {
@@ -86,8 +91,13 @@ function stepWrites(steps: Step[]): Write[] {
 }
 
 /** A move and the writes it takes, the message's own first. Pure. */
-function planMove(message: Message, to: MessageState, change: Change): { moved: Message; writes: Write[] } {
-  const moved: Message = { ...message, ...change, state: to };
+function planMove(
+  message: Message,
+  to: MessageState,
+  nowMs: number,
+  change: Change,
+): { moved: Message; writes: Write[] } {
+  const moved = keptAfterMove({ ...message, ...change, state: to }, nowMs);
   if (to === 'QUEUED') moved.feedSeq = message.feedSeq + 1;
   if (to !== 'PENDING') delete moved.notBefore;
   if (to === 'PENDING') {
@@ -199,7 +209,7 @@ export interface ClaimRequest {
  */
 export async function claim(table: Table, request: ClaimRequest, together: Step[] = []): Promise<ClaimResult> {
   const { message } = request;
-  const claimed: Message = {
+  const sending: Message = {
     ...message,
     state: 'SENDING',
     claim: {
@@ -210,6 +220,7 @@ export async function claim(table: Table, request: ClaimRequest, together: Step[
       ...(request.crashes > 0 ? { crashes: request.crashes } : {}),
     },
   };
+  const claimed = keptAfterMove(sending, request.nowMs);
   const inHand: InHand = { messageId: message.id, contractId: message.contractId, nonce: request.nonce };
   const leavesLane = message.state === 'QUEUED';
   const nothing = nothingStopped(request.stops);

@@ -40,9 +40,14 @@ export type WhyUnknown = keyof typeof reasons;
 export const unknownWhen = { CANCELED: 'contract_ended', SUPPRESSED: 'opted_out', EXPIRED: 'no_answer' } as const;
 
 /** -> FAILED with nobody knowing whether it arrived; undefined when the message is no longer as it was read. */
-export async function endUnknown(table: Table, message: Message, why: WhyUnknown): Promise<Message | undefined> {
+export async function endUnknown(
+  table: Table,
+  message: Message,
+  why: WhyUnknown,
+  nowMs: number,
+): Promise<Message | undefined> {
   try {
-    return await moveMessage(table, message, 'FAILED', { error: reasons[why] });
+    return await moveMessage(table, message, 'FAILED', nowMs, { error: reasons[why] });
   } catch (error) {
     if (error instanceof ConditionFailed) return undefined;
     throw error;

@@ -1,6 +1,6 @@
-import { type Contract, isFinished, type PageRow } from '../domain/contract.ts';
+import type { Contract, PageRow } from '../domain/contract.ts';
 import { type Message, optedOut } from '../domain/message.ts';
-import { messageOfRow, rowMessageId } from '../domain/row-message.ts';
+import { messageOfRow, rowMessageId, stateWithoutItem } from '../domain/row-message.ts';
 import type { Deps } from './deps.ts';
 import { rowsOf } from './feed-rows.ts';
 import { keys } from './keys.ts';
@@ -15,12 +15,14 @@ export interface Row {
   text?: string;
 }
 
-type Reading = Pick<Deps, 'table' | 'pages'>;
+/** A row whose message has ended, and is not kept any more: nobody knows how. Its page still says whom it was for. */
+export interface GoneRow {
+  gone: Omit<Message, 'state'>;
+}
 
-/**
- * Rows `[from, to)`, in order. Rows the feed has passed are read by their derived ids (strongly consistent unless `eventually`); pages are
- * read only for rows without an item, and with `madeOnly` those rows are left out. Cleared failures are left out.
- */
+type Reading = Pick<Deps, 'table' | 'pages' | 'nowMs'>;
+
+/** Rows `[from, to)` as `readResults` gives them, without those whose results are not kept any more. */
 export async function readRows(
   deps: Reading,
   contract: Contract,
@@ -28,6 +30,21 @@ export async function readRows(
   to: number,
   options: { eventually?: boolean; madeOnly?: boolean } = {},
 ): Promise<Row[]> {
+  const rows = await readResults(deps, contract, from, to, options);
+  return rows.flatMap((row) => ('gone' in row ? [] : [row]));
+}
+
+/**
+ * Rows `[from, to)`, in order. Rows the feed has passed are read by their derived ids (strongly consistent unless `eventually`); pages are
+ * read only for rows without an item, and with `madeOnly` those rows are left out. Cleared failures are left out.
+ */
+export async function readResults(
+  deps: Reading,
+  contract: Contract,
+  from: number,
+  to: number,
+  options: { eventually?: boolean; madeOnly?: boolean } = {},
+): Promise<(Row | GoneRow)[]> {
   const end = Math.min(to, rowsOf(contract));
   const numbers = Array.from({ length: Math.max(0, end - from) }, (_, i) => from + i);
   // Rows not fed yet have no items, except those that were final at creation.
@@ -47,11 +64,12 @@ export async function readRows(
     contract,
     options.madeOnly === true ? [] : numbers.filter((row) => !found.has(row)),
   );
-  return numbers.flatMap((row): Row[] => {
+  const nowMs = deps.nowMs();
+  return numbers.flatMap((row): (Row | GoneRow)[] => {
     const message = found.get(row);
     if (message !== undefined) return message.cleared === true ? [] : [{ message }];
     const data = pages.get(row);
-    return data === undefined ? [] : [{ message: unmade(contract, row, data), text: data.text }];
+    return data === undefined ? [] : [withoutItem(contract, row, data, nowMs)];
   });
 }
 
@@ -77,14 +95,12 @@ async function pagesOf(deps: Reading, contract: Contract, rows: number[]): Promi
   return found;
 }
 
-/** A row without an item: refused at creation, canceled with its contract, in the feed's hands, or not yet fed. */
-function unmade(contract: Contract, row: number, data: PageRow): Message {
-  return {
-    ...messageOfRow(contract, row, data),
-    ...(data.skip === undefined
-      ? { state: isFinished(contract.status) ? 'CANCELED' : row < contract.nextRow ? 'QUEUED' : 'PENDING' }
-      : skipped(data.skip)),
-  };
+/** A row without an item: refused at creation, not fed (yet), canceled with its contract, or gone. */
+function withoutItem(contract: Contract, row: number, data: PageRow, nowMs: number): Row | GoneRow {
+  const message = messageOfRow(contract, row, data);
+  if (data.skip !== undefined) return { message: { ...message, ...skipped(data.skip) }, text: data.text };
+  const state = stateWithoutItem(contract, row, nowMs);
+  return state === undefined ? { gone: message } : { message: { ...message, state }, text: data.text };
 }
 
 function skipped(skip: NonNullable<PageRow['skip']>): Pick<Message, 'state' | 'error'> {

@@ -64,6 +64,8 @@ export interface Contract {
   pages: PageRef[];
   nextRow: number;
   openFrom: number;
+  /** Rows from this one on were never fed: they became CANCELED by number when the contract ended, and have no items. */
+  unfedFrom?: number;
   fedCount: number;
   atOnce: number;
   skipInvalid: boolean;

@@ -100,6 +100,8 @@ export interface Message {
   asides?: number;
   /** Taken off the contract's failures by clear-failed; the item stays so that its row is not taken for one without a message. */
   cleared?: boolean;
+  /** Epoch seconds at which DynamoDB removes it; only of a final one (retention.ts). */
+  ttl?: number;
 }
 
 /** The two receipts that settle or advance a message. */

@@ -1,6 +1,7 @@
-import type { Contract, PageRow } from './contract.ts';
+import { type Contract, isFinished, type PageRow } from './contract.ts';
 import { messageId } from './ids.ts';
-import type { Message } from './message.ts';
+import type { Message, MessageState } from './message.ts';
+import { mayBeGone } from './retention.ts';
 
 /**
  * The id of the message that a row (counted from 0) becomes. It derives from the contract's `idKey`; contracts made before that field derive from
@@ -25,4 +26,21 @@ export function messageOfRow(contract: Contract, row: number, data: PageRow): Om
     createdAt: contract.createdAt,
     ...(data.externalId === undefined ? {} : { externalId: data.externalId }),
   };
+}
+
+/**
+ * Pure: the state that follows from the contract. Undefined where the message was made once and has ended: its result was kept for 90 days.
+ * Before the first results can be gone, a row that the feed has passed is in the feed's hands, or was canceled by an earlier version, which
+ * did not note the first row that was never fed.
+ */
+export function stateWithoutItem(
+  contract: Pick<Contract, 'status' | 'nextRow' | 'openFrom' | 'unfedFrom' | 'startedAt'>,
+  row: number,
+  nowMs: number,
+): MessageState | undefined {
+  const ended = contract.status === 'CANCELED' || contract.status === 'FAILED' || contract.status === 'DELETED';
+  if (row >= (contract.unfedFrom ?? contract.nextRow)) return isFinished(contract.status) ? 'CANCELED' : 'PENDING';
+  if (row < contract.openFrom && mayBeGone(contract.startedAt, nowMs)) return undefined;
+  if (ended) return 'CANCELED';
+  return isFinished(contract.status) ? undefined : 'QUEUED';
 }

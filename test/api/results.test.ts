@@ -259,3 +259,43 @@ describe('queue status', () => {
     expect(mine.json.messages).toMatchObject({ active: 0, completed: 902, failed: 48 });
   });
 });
+
+describe('results that are not kept any more', () => {
+  it('are not guessed: UNKNOWN in the file, left out of lists, 404 by id', async () => {
+    const recipients = api.recipients(3).map((row, n) => ({ ...row, externalId: `e${n}` }));
+    const { id: ended } = (await api.call('POST', '/v1/contracts', { accountId, name: 'ended', recipients })).json;
+    await api.deps.table.update(keys.contract(tenantA, ended), {
+      update:
+        'SET #s = :completed, nextRow = :n, openFrom = :n, fedCount = :n, startedAt = :started, completedAt = :started',
+      names: { '#s': 'status' },
+      values: { ':completed': 'COMPLETED', ':n': 3, ':started': Date.now() - 91 * 86_400_000 },
+    });
+    await api.deps.table.update(keys.counter(tenantA, ended, accountId), {
+      update: 'SET delivered = :n',
+      values: { ':n': 3 },
+    });
+    // One had its receipt late; DynamoDB has removed the others.
+    const kept = { ...made(2), id: rowId(ended, 2), contractId: ended };
+    await api.deps.table.put({ ...keys.message(tenantA, kept.id), type: 'message', ...kept });
+    const note = "The result of a message is kept for 90 days after its last change; the contract's counts stay.";
+    expect((await api.call('GET', `/v1/contracts/${ended}/stats`)).json).toMatchObject({
+      status: 'COMPLETED',
+      success: 3,
+      note,
+      successPhoneNumbers: [{ phoneNumber: '79991000002' }],
+    });
+    const csv = await api.call('GET', `/v1/contracts/${ended}/results.csv`);
+    expect(csv.text.split('\n').slice(1)).toEqual([
+      `79991000000,e0,UNKNOWN,,,,,NOT_KEPT: ${note}`,
+      `79991000001,e1,UNKNOWN,,,,,NOT_KEPT: ${note}`,
+      '79991000002,ext-2,DELIVERED,2026-11-20T09:30:02.000Z,2026-11-20T09:30:02.500Z,,1,',
+      '',
+    ]);
+    const list = await api.call('GET', `/v1/messages?contractId=${ended}`);
+    expect(list.json.items.map((item) => item.id)).toEqual([rowId(ended, 2)]);
+    const gone = await api.call('GET', `/v1/messages/${rowId(ended, 0)}`);
+    expect([gone.status, gone.json.detail]).toEqual([404, `There is no such message. ${note}`]);
+    // A contract whose results are all kept says nothing.
+    expect((await api.call('GET', `/v1/contracts/${id}/stats`)).json.note).toBeNull();
+  });
+});

@@ -184,7 +184,13 @@ export async function startFeedWorld() {
     async end(account: Account, messages: Message[], to: 'SENT' | 'FAILED'): Promise<void> {
       for (const message of messages) {
         const error = { code: 'REJECTED' as const, message: 'No.' };
-        await moveMessage(table, await world.claim(account, message), to, to === 'FAILED' ? { error } : {});
+        await moveMessage(
+          table,
+          await world.claim(account, message),
+          to,
+          deps.nowMs(),
+          to === 'FAILED' ? { error } : {},
+        );
       }
     },
     request: (request: FeedRequest) => requestFeed(sqs, QueueUrl, request),

@@ -182,7 +182,7 @@ describe('the feed', () => {
     await world.drain();
     const [first] = await world.messages(contract);
     if (first === undefined) throw new Error('not fed');
-    await moveMessage(world.table, first, 'PENDING');
+    await moveMessage(world.table, first, 'PENDING', Date.now());
     await world.table.delete(keys.text(tenantId, first.id));
     await world.serve({ kind: 'feed', accountId: account.id });
     expect(await world.states(contract)).toEqual(['QUEUED', 'QUEUED']);

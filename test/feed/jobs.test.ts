@@ -102,7 +102,7 @@ describe('jobs on the rows of a contract', () => {
     await settling.reached;
     const [message] = await world.messages(contract);
     if (message === undefined) throw new Error('not fed');
-    await moveMessage(world.table, message, 'PENDING');
+    await moveMessage(world.table, message, 'PENDING', Date.now());
     settling.open();
     await cancel;
     expect(await world.states(contract)).toEqual(['CANCELED', 'CANCELED']);
@@ -128,7 +128,7 @@ describe('jobs on the rows of a contract', () => {
     expect(await world.sweep()).toMatchObject({ jobsAsked: 1 });
     await world.drain();
     expect(await world.read(contract.id)).toMatchObject({ job: 'settle' });
-    await moveMessage(world.table, sending, 'SENT', { attempts: 1 });
+    await moveMessage(world.table, sending, 'SENT', Date.now(), { attempts: 1 });
     await world.sweep();
     await world.drain();
     expect((await world.read(contract.id))?.job).toBeUndefined();

@@ -30,7 +30,7 @@ describe('a message laid aside without an answer', () => {
     const openSince = world.deps.nowMs();
     const notBefore = openSince + hourMs / 2;
     const claimed = await world.claim(account, await first());
-    await moveMessage(world.table, claimed, 'PENDING', { notBefore, openSince, asides: 1 });
+    await moveMessage(world.table, claimed, 'PENDING', Date.now(), { notBefore, openSince, asides: 1 });
     await world.table.update(keys.accountHot(tenantId, account.id), { update: 'REMOVE inHand' });
   }
   const feed = () => world.serve({ kind: 'feed', accountId: account.id });

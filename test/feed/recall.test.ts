@@ -150,8 +150,8 @@ describe('an account that cannot send', () => {
     const [claimed, canceled, withdrawn] = await world.messages(contract);
     if (claimed === undefined || canceled === undefined || withdrawn === undefined) throw new Error('not fed');
     await world.claim(account, claimed);
-    await moveMessage(world.table, canceled, 'CANCELED');
-    await moveMessage(world.table, withdrawn, 'PENDING');
+    await moveMessage(world.table, canceled, 'CANCELED', Date.now());
+    await moveMessage(world.table, withdrawn, 'PENDING', Date.now());
     recalling.open();
     expect(await recall).toBeUndefined();
     expect(await world.states(contract)).toEqual(['SENDING', 'CANCELED', 'PENDING', 'PENDING']);

@@ -1,8 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { appendRows, createContract, numbered, putSkipped } from '../../lib/aws/contracts.ts';
-import { readRows } from '../../lib/aws/rows.ts';
+import { keys } from '../../lib/aws/keys.ts';
+import { moveMessage } from '../../lib/aws/messages.ts';
+import { readResults, readRows } from '../../lib/aws/rows.ts';
 import type { Contract, PageRow } from '../../lib/domain/contract.ts';
-import { type FeedWorld, rowsTo, startFeedWorld } from './feed-world.ts';
+import { type FeedWorld, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
 
 describe('rows of a contract', () => {
   let world: FeedWorld;
@@ -70,6 +72,73 @@ describe('rows of a contract', () => {
     expect(await world.counter(contract)).toMatchObject({ failed: 1, canceled: 2, backlog: 0 });
   });
 
+  it('of a contract that is paused for 91 days are all sent when it goes on: nothing of them has an end, and texts come from their pages', async () => {
+    const account = await world.account();
+    const contract = await world.contract(account, rowsTo(4), { startedAt: world.deps.nowMs() });
+    const nowSec = () => Math.floor(world.deps.nowMs() / 1000);
+    const before = nowSec();
+    await world.drain();
+    const [first, second, third] = await world.messages(contract);
+    if (first === undefined || second === undefined || third === undefined) throw new Error('no messages');
+    const text = async (id: string) => await world.table.get<{ text: string; ttl: number }>(keys.text(tenantId, id));
+    // 15 days.
+    expect((await text(first.id))?.ttl).toBeGreaterThanOrEqual(before + 1_296_000);
+    expect((await text(first.id))?.ttl).toBeLessThanOrEqual(nowSec() + 1_296_000);
+    await world.end(account, [first], 'SENT');
+    const failed = await world.claim(account, second);
+    await moveMessage(world.table, failed, 'FAILED', world.deps.nowMs(), {
+      error: { code: 'REJECTED', message: 'No.' },
+    });
+    const ttls = async () =>
+      (await world.messages(contract)).map(({ ttl }) => (ttl === undefined ? ttl : Math.round((ttl - nowSec()) / 60)));
+    // Minutes of 90 days.
+    expect(await ttls()).toEqual([129_600, 129_600, undefined, undefined]);
+    await moveMessage(world.table, third, 'PENDING', world.deps.nowMs());
+    await world.move(contract.id, 'pause');
+    world.pass(91 * 86_400_000);
+    // DynamoDB removes what has ended.
+    await world.table.writeMany([
+      { delete: keys.message(tenantId, first.id) },
+      ...[first, second, third].map(({ id }) => ({ delete: keys.text(tenantId, id) })),
+    ]);
+    await world.move(contract.id, 'start');
+    await world.move(contract.id, 'retry');
+    await world.serve({ kind: 'refeed', accountId: account.id });
+    await world.serve({ kind: 'feed', accountId: account.id });
+    const back = await world.messages(contract);
+    expect(back.map(({ row, state, ttl }) => [row, state, ttl])).toEqual([
+      [1, 'QUEUED', undefined],
+      [2, 'QUEUED', undefined],
+      [3, 'QUEUED', undefined],
+    ]);
+    for (const { id, row } of back) {
+      expect(await text(id)).toMatchObject({ text: `Text ${row}` });
+      expect((await text(id))?.ttl).toBeGreaterThan(nowSec() + 14 * 86_400);
+    }
+    await world.move(contract.id, 'cancel');
+    expect(await ttls()).toEqual([129_600, 129_600, 129_600]);
+    const gone = (await readResults(world.deps, (await world.read(contract.id)) ?? contract, 0, 4)).map(
+      (row) => 'gone' in row,
+    );
+    expect(gone).toEqual([true, false, false, false]);
+  });
+
+  it('in a lane for days have a text that lives longer than the lane', async () => {
+    const account = await world.account();
+    const contract = await world.contract(account, rowsTo(1));
+    await world.drain();
+    const [message] = await world.messages(contract);
+    if (message === undefined) throw new Error('no message');
+    const text = async () => await world.table.get<{ ttl: number }>(keys.text(tenantId, message.id));
+    const made = (await text())?.ttl;
+    world.pass(3_600_000);
+    await world.serve({ kind: 'refeed', accountId: account.id });
+    expect((await text())?.ttl).toBe(made);
+    world.pass(86_400_000);
+    await world.serve({ kind: 'refeed', accountId: account.id });
+    expect((await text())?.ttl).toBeGreaterThanOrEqual((made ?? 0) + 90_000);
+  });
+
   it('that are skipped count as what they are', async () => {
     const account = await world.account();
     const contract = await world.contract(account, [], { status: 'PENDING' });
@@ -77,7 +146,12 @@ describe('rows of a contract', () => {
     if (one === undefined || two === undefined || three === undefined) throw new Error('no rows');
     await add(contract, [{ ...one, skip: 'SUPPRESSED' }, { ...two, skip: 'INVALID_NUMBER' }, three]);
     expect(await world.counter(contract)).toMatchObject({ failed: 1, suppressed: 1 });
-    const made = { ...contract, id: `${contract.id.slice(0, -1)}Z`, totalCount: 3, atOnce: 3 };
+    const made = {
+      ...contract,
+      id: `${contract.id.slice(0, -1)}${contract.id.endsWith('Z') ? 'Y' : 'Z'}`,
+      totalCount: 3,
+      atOnce: 3,
+    };
     await createContract(world.deps, world.origin(), made, 2);
     expect(await world.counter(made)).toMatchObject({ failed: 1, suppressed: 2 });
   });

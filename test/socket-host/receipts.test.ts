@@ -142,7 +142,7 @@ describe('a receipt', () => {
     // Somebody else has written the receipt of the second one.
     const [, second] = await gateway.messages(contract);
     if (second === undefined) throw new Error('no message');
-    await moveMessage(gateway.deps.table, second, 'READ', { deliveredAt: 1, readAt: 2 });
+    await moveMessage(gateway.deps.table, second, 'READ', Date.now(), { deliveredAt: 1, readAt: 2 });
     await Promise.all([tell(0, 'delivered'), tell(1, 'delivered'), tell(2, 'read')]);
     expect(await states()).toEqual(['DELIVERED', 'READ', 'READ']);
     expect(await numbersOf(contract)).toMatchObject({ sent: 0, delivered: 1, read: 2 });

@@ -64,7 +64,7 @@ describe('a receipt of an account that is paced and has more to send', () => {
     const { contract, tell } = await underWay(3);
     const [first] = await gateway.messages(contract);
     if (first === undefined) throw new Error('no message');
-    await moveMessage(gateway.deps.table, first, 'READ', { readAt: first.deliveredAt ?? 0 });
+    await moveMessage(gateway.deps.table, first, 'READ', Date.now(), { readAt: first.deliveredAt ?? 0 });
     await tell('read', 0);
     await completed(contract);
     expect(await gateway.messages(contract)).toMatchObject([

@@ -1,7 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { moveContract } from '../../lib/aws/contracts.ts';
+import { keys } from '../../lib/aws/keys.ts';
+import { rowMessageId } from '../../lib/domain/row-message.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 describe('sending a contract', () => {
@@ -30,6 +32,23 @@ describe('sending a contract', () => {
     await until('totals', async () => (await gateway.readHot(account.id))?.messageCount === 120);
     expect(await gateway.readHot(account.id)).toMatchObject({ queuedBulk: 0, queuedExpress: 0, errorCount: 0 });
   });
+
+  it('sends a message whose text ended while it waited in its lane, from its page', async () => {
+    const account = await gateway.account({
+      ...oneAtATime,
+      pacing: { ...oneAtATime.pacing, gapMs: [30, 30], restEvery: null },
+    });
+    const contract = await gateway.contract(account, rowsTo(30));
+    const late = keys.text(tenantId, rowMessageId(contract, 29));
+    await until('fed', async () => (await gateway.deps.table.get(late)) !== undefined, 20_000, 5);
+    await gateway.deps.table.delete(late);
+    await until('completed', () => completed(contract.id), 30_000);
+    const sent = gateway.wire.filter(({ account: by }) => by === account.id).map(({ text }) => text);
+    expect(sent).toEqual(rowsTo(30).map(({ text }) => text));
+    const [first] = await gateway.messages(contract);
+    // 90 days from its last move, in hours.
+    expect(Math.round(((first?.ttl ?? 0) - Date.now() / 1000) / 3600)).toBe(2160);
+  }, 60_000);
 
   it('fails numbers that are not on WhatsApp with no attempt', async () => {
     const account = await gateway.account();

@@ -2,14 +2,15 @@ import { createRoute, z } from '@hono/zod-openapi';
 import { readCounter } from '../../../lib/aws/contract-jobs.ts';
 import { rowsOf } from '../../../lib/aws/feed-rows.ts';
 import { exportKey, presignDownload } from '../../../lib/aws/pages.ts';
-import { readRows } from '../../../lib/aws/rows.ts';
+import { readResults, readRows } from '../../../lib/aws/rows.ts';
 import { type Contract, statsOf } from '../../../lib/domain/contract.ts';
 import { newId } from '../../../lib/domain/ids.ts';
 import { isSuccess, type Message } from '../../../lib/domain/message.ts';
+import { mayBeGone, notKept } from '../../../lib/domain/retention.ts';
 import { toIso } from '../../../lib/domain/views/times.ts';
 import type { ApiScope } from '../context.ts';
 import { contractOf } from '../contract-reading.ts';
-import { csvHead, csvLine } from '../csv.ts';
+import { csvHead, csvLine, goneLine } from '../csv.ts';
 import { decodeCursor, encodeCursor } from '../cursor.ts';
 import { type Api, answer, idParam, limitQuery, maybeTime, problems, secured } from '../openapi.ts';
 import { visibleStates } from '../schemas/contract.ts';
@@ -37,6 +38,7 @@ const statsSchema = z
     expired: count,
     pending: count,
     successRate: z.string().openapi({ example: '95.00%' }),
+    note: z.string().nullable().openapi({ description: 'Why numbers may be missing from the lists; null: none is.' }),
     successPhoneNumbers: z.array(successItem),
     failedPhoneNumbers: z.array(failedItem),
     nextCursor: z.string().nullable().openapi({ description: 'For ?list=success or ?list=failed: what follows here.' }),
@@ -95,6 +97,7 @@ export function contractResultRoutes(app: Api, scope: ApiScope): void {
       const body: z.infer<typeof statsSchema> = {
         ...stats,
         status: stats.status === 'DELETED' ? 'CANCELED' : stats.status,
+        note: mayBeGone(contract.startedAt, deps.nowMs()) ? notKept : null,
         successPhoneNumbers: found.success.map(successView),
         failedPhoneNumbers: found.failed.map(failedView),
         nextCursor: cursorOf(contract, found.next),
@@ -109,7 +112,7 @@ export function contractResultRoutes(app: Api, scope: ApiScope): void {
       path: '/v1/contracts/{id}/results.csv',
       tags,
       summary: 'All rows as CSV',
-      description: 'Large results are answered with a redirect to a URL that holds for an hour.',
+      description: `${notKept} Rows without one say UNKNOWN. Large results are answered with a redirect to a URL that holds for an hour.`,
       ...secured('read'),
       request: { params: idParam },
       responses: {
@@ -126,8 +129,9 @@ export function contractResultRoutes(app: Api, scope: ApiScope): void {
       const total = rowsOf(contract);
       const parts: Buffer[] = [Buffer.from(csvHead)];
       for (let from = 0; from < total; from += csvStepRows) {
-        const rows = await readRows(deps, contract, from, from + csvStepRows, { eventually: true });
-        parts.push(Buffer.from(rows.map(({ message }) => csvLine(message)).join('')));
+        const rows = await readResults(deps, contract, from, from + csvStepRows, { eventually: true });
+        const lines = rows.map((row) => ('gone' in row ? goneLine(row.gone) : csvLine(row.message)));
+        parts.push(Buffer.from(lines.join('')));
       }
       const file = Buffer.concat(parts);
       const fileName = `${contract.id}.csv`;

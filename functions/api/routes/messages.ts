@@ -7,6 +7,7 @@ import { type Contract, isFinished } from '../../../lib/domain/contract.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { messageStates } from '../../../lib/domain/message.ts';
 import { normalisePhone } from '../../../lib/domain/phone.ts';
+import { notKept } from '../../../lib/domain/retention.ts';
 import { rowMessageId } from '../../../lib/domain/row-message.ts';
 import { messageView } from '../../../lib/domain/views/message.ts';
 import { type ApiScope, pathId, tenantOf } from '../context.ts';
@@ -32,7 +33,7 @@ export function messageRoutes(app: Api, scope: ApiScope): void {
       path: '/v1/messages',
       tags,
       summary: 'List messages, newest first',
-      description: 'A filtered page may hold fewer items than asked for, or none, and still have a nextCursor.',
+      description: `A filtered page may hold fewer items than asked for, or none, and still have a nextCursor. ${notKept}`,
       ...secured('read'),
       request: {
         query: pageQuery.extend({
@@ -112,7 +113,7 @@ export function messageRoutes(app: Api, scope: ApiScope): void {
       const { id: tenantId } = tenantOf(c);
       const id = pathId(c.req.valid('param').id, 'msg');
       const row = (await madeRow(scope, tenantId, id)) ?? (await unfedRow(scope, tenantId, id));
-      if (row === undefined) throw new PacelineError('NOT_FOUND', 'There is no such message.');
+      if (row === undefined) throw new PacelineError('NOT_FOUND', `There is no such message. ${notKept}`);
       const texts = row.text === undefined ? await readTexts(deps, tenantId, [id]) : undefined;
       return c.json(messageView(row.message, row.text ?? texts?.get(id)), 200);
     },

@@ -13,6 +13,7 @@ export async function retryRows(
   contract: Contract,
   held: HeldJob,
   messages: (Message | undefined)[],
+  nowMs: number,
 ): Promise<void> {
   const failed = messages.filter(
     (message): message is Message =>
@@ -21,7 +22,7 @@ export async function retryRows(
   // A new sending: that an earlier one went unanswered for a while counts no more.
   await inParallel(16, failed, async ({ openSince: _since, asides: _asides, ...message }) => {
     try {
-      await moveMessage(table, message, 'PENDING', { attempts: 0 }, [stillHeld(contract, held)]);
+      await moveMessage(table, message, 'PENDING', nowMs, { attempts: 0 }, [stillHeld(contract, held)]);
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;
       // Write 0: another runner of the same job was here first.

@@ -1,7 +1,8 @@
 import type { Contract } from '../../domain/contract.ts';
 import type { Message } from '../../domain/message.ts';
+import { resultDays, ttlAfter } from '../../domain/retention.ts';
 import { messageOfRow } from '../../domain/row-message.ts';
-import { messageDays, PageReader, rowsOf } from '../feed-rows.ts';
+import { PageReader, rowsOf } from '../feed-rows.ts';
 import { keys, queuedAttribute } from '../keys.ts';
 import { moveMessage, readHot, readMessage } from '../messages.ts';
 import { endUnknown, outcomeUnknownAfterMs } from '../outcome-unknown.ts';
@@ -49,11 +50,11 @@ async function settle(deps: JobDeps, read: Message): Promise<'final' | 'open'> {
     if ((message.state === 'QUEUED' || message.state === 'PENDING') && message.openSince !== undefined) {
       // It was laid aside without an answer and may have arrived: canceled would be a guess.
       message =
-        (await endUnknown(deps.table, message, 'contract_ended')) ??
+        (await endUnknown(deps.table, message, 'contract_ended', deps.nowMs())) ??
         (await readMessage(deps.table, message.tenantId, message.id));
     } else if (message.state === 'QUEUED' || message.state === 'PENDING') {
       try {
-        message = await moveMessage(deps.table, message, 'CANCELED');
+        message = await moveMessage(deps.table, message, 'CANCELED', deps.nowMs());
       } catch (error) {
         if (!(error instanceof ConditionFailed)) throw error;
         message = await readMessage(deps.table, message.tenantId, message.id);
@@ -62,7 +63,8 @@ async function settle(deps: JobDeps, read: Message): Promise<'final' | 'open'> {
       const why = await whyUnknown(deps, message);
       if (why === undefined) return 'open';
       message =
-        (await endUnknown(deps.table, message, why)) ?? (await readMessage(deps.table, message.tenantId, message.id));
+        (await endUnknown(deps.table, message, why, deps.nowMs())) ??
+        (await readMessage(deps.table, message.tenantId, message.id));
     } else {
       return 'final';
     }
@@ -88,7 +90,7 @@ async function cancelUnmade(
   const [accountId] = contract.accountIds;
   if (accountId === undefined || row < contract.openFrom || data.skip !== undefined) return undefined;
   const message: Message = { ...messageOfRow(contract, row, data), state: 'CANCELED', feedSeq: 1 };
-  const ttl = Math.floor(deps.nowMs() / 1000) + messageDays * 24 * 3600;
+  const ttl = ttlAfter(deps.nowMs(), resultDays);
   const writes: Write[] = [
     {
       put: { ...keys.message(contract.tenantId, message.id), type: 'message', ...message, ttl },
@@ -134,12 +136,13 @@ async function cancelUnfed(deps: JobDeps, contract: Contract, held: HeldJob, end
     try {
       await deps.table.transact([
         {
-          update: 'SET nextRow = :rows, openFrom = :rows ADD fedCount :n',
+          update: 'SET nextRow = :rows, openFrom = :rows, unfedFrom = if_not_exists(unfedFrom, :end) ADD fedCount :n',
           key: keys.contract(tenantId, id),
           // Clauses: what the number was reckoned from stands.
           condition: 'totalCount = :total AND atOnce = :once AND fedCount = :fed AND nextRow = :next',
           values: {
             ':rows': rows,
+            ':end': end,
             ':n': unfed,
             ':total': now.totalCount,
             ':once': now.atOnce,
