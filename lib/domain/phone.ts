@@ -91,6 +91,13 @@ export function doubtSentence({ code, country }: NumberDoubt): string {
     : `Without + the number is read as one of ${country}; write it with + and the country code.`;
 }
 
+/** What an answer warns of that took such a number. */
+export function doubtWarning({ code, country }: NumberDoubt): string {
+  return code === 'AMBIGUOUS_NUMBER'
+    ? `AMBIGUOUS_NUMBER: without + the number can be one of ${country} too and is read as national. Write + and the country code.`
+    : `FOREIGN_NUMBER: without + the number is read as one of ${country}. Write + and the country code to be sure.`;
+}
+
 /**
  * Every address (digits, or `lid:` and digits) under which a person may stand whom the input names: first the digits as they are written, which is
  * how answers print them, then each other reading; each in every spelling that WhatsApp uses. For filters and look-ups.

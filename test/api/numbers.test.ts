@@ -201,3 +201,106 @@ it('an import warns of doubtful numbers by line, and asks for the people that ar
   ]);
   expect(await recipientsOf('BR', id)).toEqual(['5511987654321', '5551991234571', '51991234570', '5551991234571']);
 });
+
+describe('each route that takes a number reads it in the same way', () => {
+  /** Written by a user of a tenant in the country, and as answers print it. */
+  const written = [
+    ['DE', '4915150405214', '4915150405214'],
+    ['DE', '0151 50405215', '4915150405215'],
+    ['ID', '62812345678', '62812345678'],
+    ['BR', '51 99123-4501', '5551991234501'],
+    ['BR', '554899120001', '554899120001'],
+    ['DE', '5215512345678', '5215512345678'],
+    ['DE', '(+966) 50 123 4567', '966501234567'],
+  ] as const;
+
+  it.each(written)('%s: %s on the list of suppressions', async (country, text, phoneNumber) => {
+    const made = await call(country, 'POST', '/v1/suppressions', { phoneNumber: text });
+    expect([made.status, made.json.phoneNumber]).toEqual([201, phoneNumber]);
+    for (const spelling of [text, phoneNumber, `+${phoneNumber}`, `${phoneNumber}@s.whatsapp.net`]) {
+      const path = `/v1/suppressions/${encodeURIComponent(spelling)}`;
+      expect((await call(country, 'GET', path)).json.phoneNumber).toBe(phoneNumber);
+    }
+    const contract = await order(country, [text]);
+    expect(contract.json.counts).toMatchObject({ suppressed: 1 });
+    expect((await call(country, 'DELETE', `/v1/suppressions/${phoneNumber}`)).status).toBe(204);
+    expect((await call(country, 'GET', `/v1/suppressions/${phoneNumber}`)).status).toBe(404);
+  });
+
+  it.each(written)('%s: %s as a filter of messages and of the inbox', async (country, text, printed) => {
+    const { id } = (await order(country, [`+${printed}`])).json;
+    await wrote(country, printed);
+    for (const spelling of [text, printed]) {
+      const query = encodeURIComponent(spelling);
+      const messages = await call(country, 'GET', `/v1/messages?contractId=${id}&to=${query}`);
+      expect(messages.json.items.map(({ to }) => to)).toEqual([printed]);
+      const inbox = await call(country, 'GET', `/v1/inbox?from=${query}`);
+      expect(inbox.json.items.map(({ from }) => from)).toEqual([printed]);
+    }
+  });
+
+  it.each(written)('%s: %s as the number of an account', async (country, text, phoneNumber) => {
+    const named = { name: 'x', connect: false };
+    const made = await call(country, 'POST', '/v1/accounts', { ...named, phoneNumber: text });
+    expect([made.status, made.json.phoneNumber]).toEqual([201, phoneNumber]);
+    const path = `/v1/accounts/${(await call(country, 'POST', '/v1/accounts', named)).json.id}`;
+    expect((await call(country, 'PATCH', path, { phoneNumber: text })).json.phoneNumber).toBe(phoneNumber);
+  });
+
+  it('a filter finds a person in the other spelling, and digits that mean two people find both', async () => {
+    const { id } = (await order('BR', ['+554899120020', '+51991234520', '+5551991234520'])).json;
+    const found = async (to: string) =>
+      (await call('BR', 'GET', `/v1/messages?contractId=${id}&to=${to}`)).json.items.map((item) => item.to);
+    expect(await found('5548999120020')).toEqual(['554899120020']);
+    expect(await found('51991234520')).toEqual(['5551991234520', '51991234520']);
+    expect(await found('%2B51991234520')).toEqual(['51991234520']);
+  });
+
+  it('an account is changed by its own number as answers print it, though it is another one at home', async () => {
+    const made = await call('BR', 'POST', '/v1/accounts', { name: 'x', connect: false, phoneNumber: '+51991234567' });
+    const path = `/v1/accounts/${made.json.id}`;
+    expect((await call('BR', 'PATCH', path, { phoneNumber: '51991234567' })).json.phoneNumber).toBe('51991234567');
+  });
+
+  it('warns where a number is in doubt', async () => {
+    const ambiguous =
+      'AMBIGUOUS_NUMBER: without + the number can be one of PE too and is read as national. Write + and the country code.';
+    const foreign =
+      'FOREIGN_NUMBER: without + the number is read as one of DE. Write + and the country code to be sure.';
+    const listed = await call('BR', 'POST', '/v1/suppressions', { to: '51 99123-4530' });
+    expect(listed.json).toMatchObject({ phoneNumber: '5551991234530', warnings: [ambiguous] });
+    const made = await call('BR', 'POST', '/v1/accounts', { name: 'x', connect: false, phoneNumber: '4915150405214' });
+    expect(made.json).toMatchObject({ phoneNumber: '4915150405214', warnings: [foreign] });
+    expect((await call('BR', 'GET', `/v1/accounts/${made.json.id}`)).json.warnings).toEqual([]);
+  });
+
+  it('a person known by LID alone is printed as lid: and the LID, and taken back so', async () => {
+    const lid = '123456789012345';
+    await wrote('DE', lid, lid);
+    for (const spelling of [`lid:${lid}`, `${lid}@lid`, lid]) {
+      const inbox = await call('DE', 'GET', `/v1/inbox?from=${spelling}`);
+      expect(inbox.json.items).toMatchObject([{ from: `lid:${lid}`, fromLid: lid }]);
+    }
+    const listed = await call('DE', 'POST', '/v1/suppressions', { phoneNumber: `lid:${lid}` });
+    expect([listed.status, listed.json]).toMatchObject([201, { phoneNumber: null, lid }]);
+    for (const spelling of [`lid:${lid}`, `${lid}@lid`, lid]) {
+      expect((await call('DE', 'GET', `/v1/suppressions/${spelling}`)).json.lid).toBe(lid);
+    }
+    expect((await call('DE', 'DELETE', `/v1/suppressions/${lid}`)).status).toBe(204);
+  });
+
+  it.each(['491701234567.0', '7,9E+10', '#N/A'])('%s is refused by every route', async (text) => {
+    const number = { phoneNumber: text };
+    const answers = [
+      await call('DE', 'POST', '/v1/suppressions', number),
+      await call('DE', 'POST', '/v1/accounts', { name: 'x', connect: false, ...number }),
+      await call('DE', 'PATCH', `/v1/accounts/${account.DE}`, number),
+      await call('DE', 'POST', `/v1/accounts/${account.DE}/pairing-code`, number),
+      await call('DE', 'GET', `/v1/messages?to=${encodeURIComponent(text)}`),
+      await call('DE', 'GET', `/v1/inbox?from=${encodeURIComponent(text)}`),
+    ];
+    expect(answers.map(({ status, json }) => [status, json.errors[0]?.code])).toEqual(
+      answers.map(() => [422, 'INVALID_NUMBER']),
+    );
+  });
+});

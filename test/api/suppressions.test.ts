@@ -29,7 +29,7 @@ describe('the list of suppressions', () => {
       accountId: null,
       createdAt: expect.stringMatching(/^20\d\d-.*Z$/),
     });
-    const again = await add('79991110001', { reason: 'Once more.' });
+    const again = await add('00 7999 111 0001', { reason: 'Once more.' });
     expect([again.status, again.json]).toEqual([200, first.json]);
     expect((await api.call('GET', '/v1/suppressions/+79991110001')).json).toEqual(first.json);
   });

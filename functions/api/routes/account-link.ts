@@ -9,6 +9,7 @@ import { requiredSentence } from '../../../lib/domain/field-sentences.ts';
 import { accountView } from '../../../lib/domain/views/account.ts';
 import { type ApiScope, originOf, tenantOf } from '../context.ts';
 import { invalid } from '../field-errors.ts';
+import { accountNumber } from '../numbers.ts';
 import {
   type Api,
   answer,
@@ -22,7 +23,7 @@ import {
   securedPost,
 } from '../openapi.ts';
 import { accountSchema } from '../schemas/account.ts';
-import { accountOf, checkedNumber } from './accounts.ts';
+import { accountOf } from './accounts.ts';
 
 const tags = ['Linking'];
 
@@ -130,9 +131,10 @@ export function accountLinkRoutes(app: Api, scope: ApiScope): void {
         throw invalid([{ path: '/to', code: 'INVALID', message: 'Send phoneNumber or to, not both.' }]);
       }
       const path = to === undefined ? '/phoneNumber' : '/to';
-      const number = checkedNumber(phoneNumber ?? to, tenant.defaultCountry, path);
-      if (number === undefined) throw invalid([{ path, code: 'REQUIRED', message: requiredSentence }]);
+      const given = phoneNumber ?? to;
+      if (given === undefined) throw invalid([{ path, code: 'REQUIRED', message: requiredSentence }]);
       const pair = await accountOf(c, scope);
+      const number = accountNumber(given, tenant, path, pair.account).digits;
       if (isLinked(pair.account)) {
         throw notAwaiting('The account is linked; POST /v1/accounts/:id/logout first.');
       }

@@ -15,11 +15,12 @@ import {
 import { readPlan } from '../../../lib/aws/tenants.ts';
 import { type Account, accountStatuses, type Desired, isOtherNumber } from '../../../lib/domain/account.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
-import { normalisePhone } from '../../../lib/domain/phone.ts';
-import { accountView } from '../../../lib/domain/views/account.ts';
+import type { NumberReading } from '../../../lib/domain/phone.ts';
+import { type AccountView, accountView } from '../../../lib/domain/views/account.ts';
 import { type ApiScope, type Call, idFor, originOf, pathId, tenantOf } from '../context.ts';
 import { pagesOf } from '../cursor.ts';
 import { invalid } from '../field-errors.ts';
+import { accountNumber, doubtWarnings } from '../numbers.ts';
 import {
   type Api,
   answer,
@@ -55,7 +56,9 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
     async (c) => {
       const tenant = tenantOf(c);
       const body = c.req.valid('json');
-      const phoneNumber = checkedNumber(body.phoneNumber, tenant.defaultCountry);
+      const number =
+        body.phoneNumber === undefined ? undefined : accountNumber(body.phoneNumber, tenant, '/phoneNumber');
+      const phoneNumber = number?.digits;
       const linkMethod = body.link ?? 'qr';
       if (linkMethod === 'pairing_code' && phoneNumber === undefined) throw numberWanted();
       const plan = tenant.planId === undefined ? undefined : await readPlan(deps.table, tenant.planId);
@@ -78,7 +81,7 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
         createdAt: now,
       };
       const made = await createAccount(deps, originOf(c, deps), account, plan?.maxAccounts ?? null);
-      return c.json(accountView(made, undefined), 201);
+      return c.json(withDoubts(accountView(made, undefined), number), 201);
     },
   );
 
@@ -147,7 +150,8 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
       const tenant = tenantOf(c);
       const { link, proxy: _proxy, phoneNumber: given, ...rest } = c.req.valid('json');
       const { account } = await accountOf(c, scope);
-      const phoneNumber = checkedNumber(given, tenant.defaultCountry);
+      const number = given === undefined ? undefined : accountNumber(given, tenant, '/phoneNumber', account);
+      const phoneNumber = number?.digits;
       if (phoneNumber !== undefined && isLinked(account) && isOtherNumber(account, phoneNumber)) {
         throw new PacelineError(
           'ILLEGAL_STATE',
@@ -158,7 +162,8 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
       const changes: AccountChanges = defined({ ...rest, phoneNumber, linkMethod: link });
       const pair = await updateAccount(deps, originOf(c, deps), tenant.id, account.id, changes);
       if (pair === undefined) throw noAccount();
-      return c.json(accountView(pair, await primaryAmong(scope, tenant.id, [pair])), 200);
+      const view = accountView(pair, await primaryAmong(scope, tenant.id, [pair]));
+      return c.json(withDoubts(view, number), 200);
     },
   );
 
@@ -221,16 +226,9 @@ function numberWanted(): PacelineError {
   ]);
 }
 
-/** Digits of a given number. Throws VALIDATION. */
-export function checkedNumber(
-  input: string | undefined,
-  defaultCountry: string | undefined,
-  path = '/phoneNumber',
-): string | undefined {
-  if (input === undefined) return undefined;
-  const result = normalisePhone(input, defaultCountry);
-  if (!result.ok) throw invalid([{ path, code: 'INVALID_NUMBER', message: result.reason }]);
-  return result.digits;
+/** The answer to a call that set a number; later answers do not repeat what was doubtful about it. */
+function withDoubts(view: AccountView, number: NumberReading | undefined): AccountView {
+  return number === undefined ? view : { ...view, warnings: [...view.warnings, ...doubtWarnings(number)] };
 }
 
 /** Only a connected account can be primary, so the others are looked at only where one of these is. */

@@ -4,13 +4,14 @@ import { listBatches } from '../../../lib/aws/inbound.ts';
 import { inParallel } from '../../../lib/aws/table.ts';
 import { type InboundBatch, type InboundMessage, personOf, senderOf } from '../../../lib/domain/inbound.ts';
 import { addressesOf } from '../../../lib/domain/person.ts';
-import { addressesMeant } from '../../../lib/domain/phone.ts';
 import { inboundView } from '../../../lib/domain/views/inbound.ts';
-import { type ApiScope, type Call, tenantOf } from '../context.ts';
+import { type ApiScope, tenantOf } from '../context.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
 import { invalid } from '../field-errors.ts';
+import { filterAddresses } from '../numbers.ts';
 import { type Api, answer, pageOf, pageQuery, problems, secured } from '../openapi.ts';
 import { inboundSchema } from '../schemas/inbox.ts';
+import { filterDescription } from '../schemas/input.ts';
 
 /** With more accounts than these, one has to be named: each is asked for itself. */
 const maxAccounts = 100;
@@ -43,18 +44,14 @@ export function inboxRoutes(app: Api, scope: ApiScope): void {
       request: {
         query: pageQuery.extend({
           accountId: z.string().optional(),
-          from: z
-            .string()
-            .max(64)
-            .optional()
-            .openapi({ description: 'The number in any common spelling, or `lid:` and the LID.' }),
+          from: z.string().max(64).optional().openapi({ description: filterDescription }),
         }),
       },
       responses: { 200: answer(pageOf('InboxPage', inboundSchema), 'One page'), ...problems(400, 401, 403, 422) },
     }),
     async (c) => {
       const { limit, cursor, accountId, from } = c.req.valid('query');
-      const senders = from === undefined ? undefined : sendersOf(c, from);
+      const senders = from === undefined ? undefined : filterAddresses(from, tenantOf(c), '/from');
       const position = decodeCursor(cursor, 'inbox', { b: idPosition, m: z.int().min(0).max(1000) });
       const accounts = await accountsOf(scope, tenantOf(c).id, accountId);
       const { items, next } = await readInbox(scope, tenantOf(c).id, accounts, { limit, senders, position });
@@ -113,11 +110,4 @@ async function readInbox(
     }
   }
   return knownFrom === '' ? { items } : { items, next: { b: knownFrom, m: 0 } };
-}
-
-/** Every address under which the person that `from` names may have written. */
-function sendersOf(c: Call, from: string): ReadonlySet<string> {
-  const meant = addressesMeant(from, { defaultCountry: tenantOf(c).defaultCountry });
-  if (!meant.ok) throw invalid([{ path: '/from', code: 'INVALID_NUMBER', message: meant.reason }]);
-  return new Set(meant.addresses);
 }

@@ -6,14 +6,14 @@ import { type Row, readRows, readTexts } from '../../../lib/aws/rows.ts';
 import { type Contract, isFinished } from '../../../lib/domain/contract.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { messageStates } from '../../../lib/domain/message.ts';
-import { normalisePhone } from '../../../lib/domain/phone.ts';
 import { notKept } from '../../../lib/domain/retention.ts';
 import { rowMessageId } from '../../../lib/domain/row-message.ts';
 import { messageView } from '../../../lib/domain/views/message.ts';
 import { type ApiScope, pathId, tenantOf } from '../context.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
-import { invalid } from '../field-errors.ts';
+import { filterAddresses } from '../numbers.ts';
 import { type Api, answer, idParam, pageOf, pageQuery, problems, secured } from '../openapi.ts';
+import { filterDescription } from '../schemas/input.ts';
 import { messageSchema } from '../schemas/message.ts';
 
 const tags = ['Messages'];
@@ -40,7 +40,7 @@ export function messageRoutes(app: Api, scope: ApiScope): void {
           accountId: z.string().optional(),
           contractId: z.string().optional(),
           status: z.enum(messageStates).optional(),
-          to: z.string().max(64).optional(),
+          to: z.string().max(64).optional().openapi({ description: filterDescription }),
         }),
       },
       responses: { 200: answer(pageOf('MessagePage', messageSchema), 'One page'), ...problems(400, 401, 403, 422) },
@@ -48,12 +48,11 @@ export function messageRoutes(app: Api, scope: ApiScope): void {
     async (c) => {
       const tenant = tenantOf(c);
       const { limit, cursor, status, accountId, contractId, to } = c.req.valid('query');
-      const number = to === undefined ? undefined : normalisePhone(to, tenant.defaultCountry);
-      if (number?.ok === false) throw invalid([{ path: '/to', code: 'INVALID_NUMBER', message: number.reason }]);
+      const numbers = to === undefined ? undefined : filterAddresses(to, tenant, '/to');
       const fits = ({ message }: Row): boolean =>
         (status === undefined || message.state === status) &&
         (accountId === undefined || message.accountId === accountId) &&
-        (number === undefined || message.to === number.digits);
+        (numbers === undefined || numbers.has(message.to));
       // `c`: the contract the list stands in; `r`: rows below this one are still to come (null: all).
       const position = decodeCursor(cursor, 'messages', { c: idPosition, r: z.int().min(0).nullable() });
       const walk = contractsFrom(scope, tenant.id, position?.c, contractId);

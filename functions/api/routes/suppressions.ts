@@ -12,12 +12,13 @@ import { PacelineError } from '../../../lib/domain/errors.ts';
 import { UnreadableFile } from '../../../lib/domain/files/unreadable.ts';
 import { newId } from '../../../lib/domain/ids.ts';
 import { type Person, personAt } from '../../../lib/domain/person.ts';
-import { addressesMeant, readAddress } from '../../../lib/domain/phone.ts';
+import { addressesMeant } from '../../../lib/domain/phone.ts';
 import type { Suppression } from '../../../lib/domain/suppression.ts';
 import { suppressionView } from '../../../lib/domain/views/suppression.ts';
 import { type ApiScope, type Call, originOf, tenantOf } from '../context.ts';
 import { pagesOf } from '../cursor.ts';
 import { invalid, maxListedErrors } from '../field-errors.ts';
+import { personNamed } from '../numbers.ts';
 import {
   type Api,
   answer,
@@ -87,7 +88,8 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       tags,
       summary: 'Write to a person no more',
       description:
-        'Messages that wait are suppressed when their turn comes, under whichever spelling of the number they were accepted. A person who is on the list already stays as it is (200).',
+        'Messages that wait are suppressed when their turn comes, under whichever spelling of the number they were accepted. A person who is on the list already stays as it is (200). ' +
+        'A number in doubt is warned of.',
       ...securedPost(scope, ['send', 'manage']),
       request: { headers: idempotencyHeader, ...jsonBody(suppressionInput) },
       responses: {
@@ -105,16 +107,16 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       const path = to === undefined ? '/phoneNumber' : '/to';
       const given = phoneNumber ?? to;
       if (given === undefined) throw invalid([{ path, code: 'REQUIRED', message: 'The phone number is missing.' }]);
-      const address = readAddress(given, { defaultCountry: tenant.defaultCountry });
-      if (!address.ok) throw invalid([{ path, code: 'INVALID_NUMBER', message: address.reason }]);
+      const { person, warnings } = await personNamed(deps.table, given, tenant, path);
       const { isNew, suppression } = await addSuppression(deps, originOf(c, deps), {
         tenantId: tenant.id,
-        ...('lid' in address ? { lid: address.lid } : { phoneNumber: address.digits }),
+        ...person,
         reason: reason ?? byApi,
         source: 'api',
         at: deps.nowMs(),
       });
-      return c.json(suppressionView(suppression), isNew ? 201 : 200);
+      const shown = { ...suppressionView(suppression), ...(warnings.length === 0 ? {} : { warnings }) };
+      return c.json(shown, isNew ? 201 : 200);
     },
   );
 
@@ -247,13 +249,15 @@ async function readFile(body: ArrayBuffer, defaultCountry: string | undefined): 
   }
 }
 
-/** Whom a path names: the digits as answers print them first, then other readings. Throws NOT_FOUND. */
+/** Whom a path names, of those on the list: the address as answers print it first, then every other reading. Throws NOT_FOUND. */
 async function listed(c: Call, table: Table, text: string): Promise<{ person: Person; found: Suppression }> {
-  const tenant = tenantOf(c);
-  const meant = addressesMeant(text, { defaultCountry: tenant.defaultCountry });
-  for (const address of meant.ok ? meant.addresses : []) {
+  const { id, defaultCountry } = tenantOf(c);
+  const meant = addressesMeant(text, { defaultCountry });
+  // Earlier versions put numbers on the list that are not valid.
+  const addresses = [...(/^\d{5,15}$/.test(text) ? [text] : []), ...(meant.ok ? meant.addresses : [])];
+  for (const address of addresses) {
     const person = personAt(address);
-    const found = await readSuppression(table, tenant.id, person);
+    const found = await readSuppression(table, id, person);
     if (found !== undefined) return { person, found };
   }
   throw notListed();

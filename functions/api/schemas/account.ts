@@ -3,7 +3,7 @@ import { accountStatuses } from '../../../lib/domain/account.ts';
 import { idleWarning, slowWarning } from '../../../lib/domain/connection-check.ts';
 import { checkPolicy, defaultPolicy } from '../../../lib/domain/pacing.ts';
 import { defined, isoTime, maybeTime } from '../openapi.ts';
-import { nameOf, notBuilt } from './input.ts';
+import { nameOf, notBuilt, numberDescription } from './input.ts';
 
 const range = z.tuple([z.number(), z.number()]);
 
@@ -68,7 +68,7 @@ const proxyInput = z
 
 const settings = {
   name: nameOf(100),
-  phoneNumber: z.string().max(64).optional(),
+  phoneNumber: z.string().max(64).optional().openapi({ description: numberDescription }),
   priority: z.int().min(1).max(999_999).optional(),
   weight: z.int().min(1).max(1000).optional(),
   useLimits: z.boolean().optional(),
@@ -123,7 +123,8 @@ export const accountSchema = z
     warnings: z.array(z.string()).openapi({
       description:
         'What the checks of the connection found and what still holds, each a sentence; it goes by itself and stops nothing: ' +
-        `"${slowWarning}", "${idleWarning}"`,
+        `"${slowWarning}", "${idleWarning}". ` +
+        'The answer to a call that set phoneNumber adds AMBIGUOUS_NUMBER or FOREIGN_NUMBER, each with a sentence, when the number was in doubt.',
     }),
     createdAt: isoTime,
   })

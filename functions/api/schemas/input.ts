@@ -16,6 +16,10 @@ export const numberDescription =
   'Digits alone are what answers print: international of the default country, else the only valid reading, else the mobile one, else the person you ' +
   'know by these digits, else national with the warning AMBIGUOUS_NUMBER. A foreign reading of digits alone is warned of as FOREIGN_NUMBER.';
 
+/** How filters read a number. */
+export const filterDescription =
+  'A number in any spelling, or `lid:` and the LID. Digits that can be read in several ways match each reading, and both spellings of Brazilian, Mexican and Argentine numbers match.';
+
 /** A field of a later release: known, and refused with NOT_SUPPORTED when sent. `what` is a sentence. */
 export function notBuilt(what: string) {
   return z

@@ -1,13 +1,15 @@
 import { z } from '@hono/zod-openapi';
 import { suppressionSources } from '../../../lib/domain/suppression.ts';
 import { isoTime } from '../openapi.ts';
-import { nameOf } from './input.ts';
+import { nameOf, numberDescription } from './input.ts';
 
 export const suppressionInput = z
   .strictObject({
-    phoneNumber: z.string().max(64).optional().openapi({
-      description: 'The number in any common spelling, or `lid:` and the LID of a person known by LID alone.',
-    }),
+    phoneNumber: z
+      .string()
+      .max(64)
+      .optional()
+      .openapi({ description: `${numberDescription} Or \`lid:\` and the LID.` }),
     to: z.string().max(64).optional().openapi({ description: 'Another name of phoneNumber.' }),
     reason: nameOf(200).optional(),
   })
@@ -21,6 +23,10 @@ export const suppressionSchema = z
     source: z.enum(suppressionSources).openapi({ description: "`inbound`: the person's own word." }),
     accountId: z.string().nullable().openapi({ description: 'The account the word came to.' }),
     createdAt: isoTime,
+    warnings: z.array(z.string()).optional().openapi({
+      description:
+        'In the answer that put it on the list, when the number was in doubt: AMBIGUOUS_NUMBER or FOREIGN_NUMBER.',
+    }),
   })
   .openapi('Suppression');
 
