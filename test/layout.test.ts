@@ -138,7 +138,7 @@ describe('cuts', () => {
     'lib/domain/ids.ts': [')', 'digest', 'id'],
     'lib/domain/pacing.ts': [']', 'state.minute'],
     'lib/domain/phone.ts': ['digits', 'number.number'],
-    'lib/domain/recipient-warnings.ts': ['sorted'],
+    'lib/domain/number-doubts.ts': ['sorted'],
     'lib/domain/webhooks/endpoint.ts': ['...kept'],
     'lib/domain/webhooks/signature.ts': ['secret'],
     'lib/domain/well-formed.ts': ['kept', 'text'],

@@ -2,14 +2,18 @@ import { columnOf, foldTitle } from '../../lib/domain/files/columns.ts';
 import { type CsvRecord, csvRecords } from '../../lib/domain/files/csv.ts';
 import { UnreadableFile } from '../../lib/domain/files/unreadable.ts';
 import { addressesOf, type Person } from '../../lib/domain/person.ts';
-import { readAddress } from '../../lib/domain/phone.ts';
+import { type NumberReading, readAddress } from '../../lib/domain/phone.ts';
 import type { Suppression } from '../../lib/domain/suppression.ts';
 import { suppressionView } from '../../lib/domain/views/suppression.ts';
 import { cut } from '../../lib/domain/well-formed.ts';
 import { field, guarded } from './csv.ts';
 
 export interface SuppressionRow {
+  /** Counts from 1. */
+  line: number;
   person: Person;
+  /** How the number was read; absent where it cannot be in doubt. One that can be read in two ways is still to be decided. */
+  number?: NumberReading;
   reason?: string;
 }
 
@@ -65,19 +69,20 @@ export async function readSuppressions(
     // The caller refuses such a file.
     if (file.rows.length > maxPeople || rowsOf(file) > maxFileRows) break;
     const { line, fields } = record;
-    const person = personIn(fields, layout, defaultCountry);
-    if (typeof person === 'string') {
-      file.errors.push({ line, code: 'INVALID_NUMBER', message: person });
+    const found = personIn(fields, layout, defaultCountry);
+    if (typeof found === 'string') {
+      file.errors.push({ line, code: 'INVALID_NUMBER', message: found });
       continue;
     }
-    const addresses = addressesOf(person);
-    if (addresses.every((address) => seen.has(address))) {
+    // Who an ambiguous number is, is not decided yet.
+    const addresses = found.number?.foreign === undefined ? addressesOf(found.person) : [];
+    if (addresses.length > 0 && addresses.every((address) => seen.has(address))) {
       file.repeated += 1;
       continue;
     }
     for (const address of addresses) seen.add(address);
     const reason = reasonOf(fields, layout);
-    file.rows.push({ person, ...(reason === '' ? {} : { reason }) });
+    file.rows.push({ line, ...found, ...(reason === '' ? {} : { reason }) });
   }
   if (layout === undefined) throw new UnreadableFile(1, 'The file is empty.');
   return file;
@@ -89,7 +94,11 @@ export function rowsOf({ rows, repeated, errors }: SuppressionFile): number {
 }
 
 /** The person a row names, or why there is none: a sentence. */
-function personIn(fields: string[], layout: Layout, defaultCountry: string | undefined): Person | string {
+function personIn(
+  fields: string[],
+  layout: Layout,
+  defaultCountry: string | undefined,
+): Pick<SuppressionRow, 'person' | 'number'> | string {
   const cell = (at: number): string => fields[at]?.trim() ?? '';
   const written = cell(layout.numberAt);
   const lidWritten = cell(layout.lidAt);
@@ -98,16 +107,20 @@ function personIn(fields: string[], layout: Layout, defaultCountry: string | und
     const reading = readAddress(/^\d+$/.test(lidWritten) ? `lid:${lidWritten}` : lidWritten);
     if (!('lid' in reading)) return 'The LID is not digits, or `lid:` and digits.';
     found.lid = reading.lid;
-    if (written === '') return found;
+    if (written === '') return { person: found };
   }
   // As an export prints it, whether the numbering plans know it or not: WhatsApp does.
   const isPrinted = layout.isExport && /^\d{4}-\d\d-\d\dT/.test(cell(layout.createdAt));
-  if (isPrinted && /^[1-9]\d{4,14}$/.test(written)) return { ...found, phoneNumber: written };
+  if (isPrinted && /^[1-9]\d{4,14}$/.test(written)) return { person: { ...found, phoneNumber: written } };
   const reading = readAddress(written, layout.isExport ? {} : { defaultCountry });
   if (!reading.ok) return reading.reason;
-  if (!('lid' in reading)) return { ...found, phoneNumber: reading.digits };
+  if (!('lid' in reading)) {
+    const person = { ...found, phoneNumber: reading.digits };
+    // Digits of an export are never in doubt.
+    return layout.isExport ? { person } : { person, number: reading };
+  }
   if (found.lid !== undefined && found.lid !== reading.lid) return 'The row names two LIDs.';
-  return { lid: reading.lid };
+  return { person: { lid: reading.lid } };
 }
 
 function layoutOf({ line, fields }: CsvRecord, beginsWithAddress: boolean): Layout {

@@ -247,6 +247,40 @@ describe('each route that takes a number reads it in the same way', () => {
     expect((await call(country, 'PATCH', path, { phoneNumber: text })).json.phoneNumber).toBe(phoneNumber);
   });
 
+  it('a file of suppressions, which warns by line and asks for the people that are known', async () => {
+    await wrote('BR', '51991234541');
+    const raw = [
+      'phone',
+      '51 99123-4540',
+      '51 99123-4541',
+      '11 98765-4322',
+      '+51 99123-4542',
+      '+55 51 99123-4541',
+      '',
+    ].join('\n');
+    const options = { key: key.BR, raw, headers: { 'content-type': 'text/csv' } };
+    const imported = await api.call('POST', '/v1/suppressions/import', undefined, options);
+    expect([imported.status, imported.json]).toEqual([
+      200,
+      {
+        added: 5,
+        existing: 0,
+        invalid: 0,
+        errors: [],
+        warnings: [
+          'AMBIGUOUS_NUMBER: numbers without + that can be national or foreign are read as national. ' +
+            'The foreign readings: PE 1. Write + and the country code. Rows: 1, the first is in line 2.',
+          'FOREIGN_NUMBER: numbers without + are read as international: PE 1. ' +
+            'Write + and the country code to be sure. Rows: 1, the first is in line 3.',
+        ],
+      },
+    ]);
+    for (const number of ['5551991234540', '51991234541', '5511987654322', '51991234542', '5551991234541']) {
+      const found = await call('BR', 'GET', `/v1/suppressions/${number}`);
+      expect(found.json.phoneNumber).toBe(number);
+    }
+  });
+
   it('a filter finds a person in the other spelling, and digits that mean two people find both', async () => {
     const { id } = (await order('BR', ['+554899120020', '+51991234520', '+5551991234520'])).json;
     const found = async (to: string) =>
@@ -282,7 +316,7 @@ describe('each route that takes a number reads it in the same way', () => {
       expect(inbox.json.items).toMatchObject([{ from: `lid:${lid}`, fromLid: lid }]);
     }
     const listed = await call('DE', 'POST', '/v1/suppressions', { phoneNumber: `lid:${lid}` });
-    expect([listed.status, listed.json]).toMatchObject([201, { phoneNumber: null, lid }]);
+    expect([listed.status, listed.json]).toMatchObject([201, { phoneNumber: `lid:${lid}`, lid }]);
     for (const spelling of [`lid:${lid}`, `${lid}@lid`, lid]) {
       expect((await call('DE', 'GET', `/v1/suppressions/${spelling}`)).json.lid).toBe(lid);
     }

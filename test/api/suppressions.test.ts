@@ -58,7 +58,7 @@ describe('the list of suppressions', () => {
     ['5215512345678', '525512345678'],
     ['541123456789', '5491123456789'],
   ])('takes %s, finds the person by %s too, and forgets both at once', async (given, other) => {
-    const first = await add(given);
+    const first = await add(`+${given}`);
     expect([first.status, first.json.phoneNumber]).toEqual([201, given]);
     expect(await add(other)).toMatchObject({ status: 200, json: { phoneNumber: given } });
     expect((await api.call('GET', `/v1/suppressions/${other}`)).json).toEqual(first.json);
@@ -337,14 +337,14 @@ describe('suppressions in and out as CSV', () => {
   it('takes any line ends and loses no row', async () => {
     const taken = async (raw: string) => (await importFile(raw)).json;
     // CRLF with one line ended by LF; a CRLF header with LF rows; CR.
-    expect(await taken('phone,reason\r\n79994440001,a\r\n79994440002,b\n79994440003,c\r\n')).toEqual({
+    expect(await taken('phone,reason\r\n+79994440001,a\r\n+79994440002,b\n+79994440003,c\r\n')).toEqual({
       added: 3,
       existing: 0,
       invalid: 0,
       errors: [],
     });
     expect(await taken('Phone Number\r\n79994440004\n79994440005\n79994440006\n')).toMatchObject({ added: 3 });
-    expect(await taken('sep=;\r;;\rphone_number;x\r79994440007;\r;;\r;x\r79994440007;"a\rb"\r12;\r')).toEqual({
+    expect(await taken('sep=;\r;;\rphone_number;x\r+79994440007;\r;;\r;x\r+79994440007;"a\rb"\r12;\r')).toEqual({
       added: 1,
       existing: 1,
       invalid: 2,

@@ -1,4 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import { settleNumbers } from '../../../lib/aws/known-people.ts';
 import { exportKey, presignDownload } from '../../../lib/aws/pages.ts';
 import {
   addSuppression,
@@ -11,6 +12,7 @@ import type { Table } from '../../../lib/aws/table.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { UnreadableFile } from '../../../lib/domain/files/unreadable.ts';
 import { newId } from '../../../lib/domain/ids.ts';
+import { NumberDoubts } from '../../../lib/domain/number-doubts.ts';
 import { type Person, personAt } from '../../../lib/domain/person.ts';
 import { addressesMeant } from '../../../lib/domain/phone.ts';
 import type { Suppression } from '../../../lib/domain/suppression.ts';
@@ -37,6 +39,7 @@ import {
   readSuppressions,
   rowsOf,
   type SuppressionFile,
+  type SuppressionRow,
   suppressionHead,
   suppressionLine,
 } from '../suppression-file.ts';
@@ -151,7 +154,8 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
         throw invalid([{ path: '', code: 'TOO_MANY_ROWS', message }]);
       }
       const at = deps.nowMs();
-      const wanted = file.rows.map(({ person, reason }) => ({
+      const { people, warnings } = await settled(deps.table, tenant.id, file.rows);
+      const wanted = people.map(({ person, reason }) => ({
         tenantId: tenant.id,
         ...person,
         reason: reason ?? byFile,
@@ -160,7 +164,8 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       }));
       const { added, existing } = await importSuppressions(deps, originOf(c, deps), wanted);
       const errors = file.errors.slice(0, maxListedErrors);
-      return c.json({ added, existing: existing + file.repeated, invalid: file.errors.length, errors }, 200);
+      const counts = { added, existing: existing + file.repeated, invalid: file.errors.length };
+      return c.json({ ...counts, errors, ...(warnings.length === 0 ? {} : { warnings }) }, 200);
     },
   );
 
@@ -247,6 +252,24 @@ async function readFile(body: ArrayBuffer, defaultCountry: string | undefined): 
     const message = error.line === 1 ? error.message : `Line ${error.line}: ${error.message}`;
     throw invalid([{ path: '', code: 'INVALID', message }]);
   }
+}
+
+/** The rows with their numbers decided, and sentences about those in doubt. */
+async function settled(
+  table: Table,
+  tenantId: string,
+  rows: SuppressionRow[],
+): Promise<{ people: SuppressionRow[]; warnings: string[] }> {
+  const doubts = new NumberDoubts('line');
+  const asked = rows.flatMap(({ number }) => number ?? []);
+  const numbers = (await settleNumbers(table, tenantId, asked)).values();
+  const people = rows.map((row) => {
+    const number = row.number === undefined ? undefined : numbers.next().value;
+    if (number === undefined) return row;
+    if (number.doubt !== undefined) doubts.add(number.doubt, row.line);
+    return { ...row, person: { ...row.person, phoneNumber: number.digits } };
+  });
+  return { people, warnings: doubts.sentences() };
 }
 
 /** Whom a path names, of those on the list: the address as answers print it first, then every other reading. Throws NOT_FOUND. */

@@ -38,5 +38,8 @@ export const suppressionImportSchema = z
     errors: z.array(z.object({ line: z.int(), code: z.string(), message: z.string() })).openapi({
       description: 'The first 1,000 of them.',
     }),
+    warnings: z.array(z.string()).optional().openapi({
+      description: 'How many numbers were in doubt: AMBIGUOUS_NUMBER and FOREIGN_NUMBER, with countries and counts.',
+    }),
   })
   .openapi('SuppressionImport');
