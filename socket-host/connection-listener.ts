@@ -41,11 +41,12 @@ export function listenTo(live: () => LiveSession, needs: Needs): TransportListen
       events.received(receipt, kept.ackedAt(receipt));
       return receipts.add(receipt);
     },
-    onInbound: async (message) => {
+    onInbound: async (message, secret) => {
       if (!needs.mayAct()) throw new Error('this host does not own the account any more');
       events.active();
-      await inbound.keep(message);
+      await inbound.keep(message, secret);
     },
+    secretOf: (inboundId) => inbound.secretOf(inboundId),
     onUndecryptable: (id, askedAgain) => inbound.undecryptable(id, askedAgain),
     onLidLearnt: (person) => inbound.mayWriteTo(person),
     sent: (messageId) => readSent(deps.table, tenantId, accountId, messageId),

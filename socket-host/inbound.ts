@@ -1,4 +1,4 @@
-import { isStored } from '../lib/aws/inbound.ts';
+import { isStored, readSecret } from '../lib/aws/inbound.ts';
 import type { Hold } from '../lib/aws/ownership.ts';
 import type { Account } from '../lib/domain/account.ts';
 import type { InboundMessage } from '../lib/domain/inbound.ts';
@@ -36,16 +36,20 @@ export class Inbound {
     );
   }
 
-  /** Resolves when the message, and what follows from it, is in the table. */
-  async keep(message: InboundMessage): Promise<void> {
+  /** Resolves when the message, its secret, and what follows from it, are in the table. */
+  async keep(message: InboundMessage, secret?: Uint8Array): Promise<void> {
     const { metrics } = this.deps;
     metrics.inbound.inc({ result: 'received' });
     const word = this.optOuts.wordIn(message);
-    const stored = await this.inbox.keep(message, async () =>
-      word === undefined ? undefined : await this.optOuts.plan(word, message),
-    );
+    const plan = async () => (word === undefined ? undefined : await this.optOuts.plan(word, message));
+    const stored = await this.inbox.keep(message, plan, secret);
     metrics.inbound.inc({ result: stored });
     if (word !== undefined && stored === 'repeated') await this.optOuts.repeated(word, message);
+  }
+
+  /** The secret of a message that was kept. */
+  async secretOf(id: string): Promise<Uint8Array | undefined> {
+    return await readSecret(this.deps.table, this.hold, id);
   }
 
   /** Counts a message that could not be read, unless it has been stored before. Nobody asks the table about one that is not asked for again. */

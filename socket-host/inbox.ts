@@ -57,12 +57,13 @@ export class Inbox {
   async keep(
     message: InboundMessage,
     plan: () => Promise<Consequence | undefined> = async () => undefined,
+    secret?: Uint8Array,
   ): Promise<Exclude<Stored, 'closed' | 'refused'>> {
     const chat = addressOf(personOf(message));
     return await this.turn(chat, async () => {
       for (let attempt = 1; attempt <= maxAttempts; attempt++) {
         const consequence = await plan();
-        const stored = await this.store(chat, message, consequence?.writes ?? []);
+        const stored = await this.store(chat, message, consequence?.writes ?? [], secret);
         if (stored === 'closed') this.open.delete(chat);
         if (stored === 'stored') consequence?.done();
         if (stored === 'stored' || stored === 'repeated') return stored;
@@ -92,7 +93,7 @@ export class Inbox {
     this.open.clear();
   }
 
-  private async store(chat: string, message: InboundMessage, writes: Write[]): Promise<Stored> {
+  private async store(chat: string, message: InboundMessage, writes: Write[], secret?: Uint8Array): Promise<Stored> {
     const { table, clock } = this.deps;
     const nowMs = clock.nowMs();
     let batch = this.open.get(chat);
@@ -101,7 +102,7 @@ export class Inbox {
       batch = undefined;
     }
     const target: BatchTarget = batch === undefined ? this.newTarget(nowMs) : { kind: 'open', id: batch.id };
-    const stored = await storeInbound(table, this.hold, message, target, nowMs, writes);
+    const stored = await storeInbound(table, this.hold, message, target, nowMs, writes, secret);
     if (stored !== 'stored') return stored;
     if (batch !== undefined) {
       batch.count += 1;

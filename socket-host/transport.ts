@@ -28,8 +28,13 @@ export interface TransportListener {
    * at once, in order.
    */
   onReceipt(receipt: { messageId: string; kind: 'delivered' | 'read'; at: number; from: string[] }): Promise<void>;
-  /** Awaited before the receipt goes out: when it rejects, the session ends unreceipted and WhatsApp delivers again. */
-  onInbound(message: InboundMessage): Promise<void>;
+  /**
+   * Awaited before the receipt goes out: when it rejects, the session ends unreceipted and WhatsApp delivers again. `secret` (32 bytes) opens
+   * what the person encrypts about this message later; keep it for `secretOf`.
+   */
+  onInbound(message: InboundMessage, secret?: Uint8Array): Promise<void>;
+  /** The secret that came with the inbound message of this WhatsApp id, or undefined when unknown. */
+  secretOf(inboundId: string): Promise<Uint8Array | undefined>;
   /**
    * A message of somebody could not be read. One that comes twice cannot be read the second time. `askedAgain`: the sender is asked for it;
    * false: nothing more is done, because asking cannot help or the sender has had too many like it.

@@ -23,7 +23,7 @@ export type Stored = 'stored' | 'repeated' | 'closed' | 'refused';
 
 /**
  * Stores an inbound message before WhatsApp gets its receipt: in one transaction the marker that keeps a redelivery out, its batch, and what
- * else follows from it (`others`: an opt-out).
+ * else follows from it (`others`: an opt-out). The marker keeps the message's own `secret`, which opens encrypted edits of the message.
  */
 export async function storeInbound(
   table: Table,
@@ -32,6 +32,7 @@ export async function storeInbound(
   target: BatchTarget,
   nowMs: number,
   others: Write[] = [],
+  secret?: Uint8Array,
 ): Promise<Stored> {
   const { tenantId, accountId } = hold;
   const nowSec = Math.floor(nowMs / 1000);
@@ -42,6 +43,7 @@ export async function storeInbound(
       type: 'inbound',
       at,
       batchId: target.id,
+      ...(secret === undefined ? {} : { secret: Buffer.from(secret).toString('base64') }),
       ttl: nowSec + markerSec,
     },
     // Clause: not stored yet.
@@ -61,6 +63,16 @@ export async function storeInbound(
 /** Whether a message with this WhatsApp id has been stored. */
 export async function isStored(table: Table, { tenantId, accountId }: AccountRefs, id: string): Promise<boolean> {
   return (await table.get(keys.inbound(tenantId, accountId, id))) !== undefined;
+}
+
+/** The secret that came with an inbound message; undefined where it had none, or is too old. */
+export async function readSecret(
+  table: Table,
+  { tenantId, accountId }: AccountRefs,
+  id: string,
+): Promise<Uint8Array | undefined> {
+  const marker = await table.get<{ secret?: string }>(keys.inbound(tenantId, accountId, id));
+  return marker?.secret === undefined ? undefined : Buffer.from(marker.secret, 'base64');
 }
 
 /** Makes the number of a new chat known to the tenant, so that it is understood as answers print it (lib/domain/phone.ts). */

@@ -1,17 +1,22 @@
-import type { BinaryNode } from '@whiskeysockets/baileys';
+import type { BinaryNode, proto } from '@whiskeysockets/baileys';
+import type { InboundContent } from '../../lib/domain/inbound.ts';
 import type { AuthStore } from '../auth/store.ts';
 import type { TransportListener } from '../transport.ts';
 import type { UnreadableCounts } from './caches.ts';
 import { noteChat } from './chats.ts';
+import { contentOf, editOf } from './content.ts';
 import { Drain } from './drain.ts';
 import { knownNumber } from './lookups.ts';
 import { MessageLine } from './message-line.ts';
 import type { TransportLogger } from './redaction.ts';
+import { openEdit, sealedEditIn, secretIn } from './sealed-edit.ts';
 import {
+  addressesOf,
   ciphertextsOf,
   type Identity,
   inboundId,
   inboundOf,
+  isForPhoneOnly,
   isFromOthers,
   isIgnored,
   messageIn,
@@ -108,16 +113,36 @@ export class Incoming {
   async keep(ciphertext: Uint8Array, plaintext: Uint8Array): Promise<'unreadable' | undefined> {
     const stanza = this.stanzas.get(ciphertext);
     if (stanza === undefined) return undefined;
-    const { store, listener } = this.needs;
-    const content = messageIn(plaintext);
+    const message = messageIn(plaintext);
     // Baileys cannot read it either, and asks for it again. Ending the session instead would bring it back for ever.
-    if (content === 'unreadable') return content;
-    const message = inboundOf(stanza, content, this.needs.identity(), (lid) => knownNumber(store, lid));
-    if (message === undefined) return undefined;
-    await listener.onInbound(message);
-    noteChat(store, message.from, message.fromLid);
-    if (!this.needs.mayAct()) throw new Error('the lease on the account is over');
+    if (message === 'unreadable') return message;
+    if (!isFromOthers(stanza, this.needs.identity())) return undefined;
+    const content = await this.contentIn(stanza, message);
+    if (content !== undefined) await this.tellOf(stanza, content, secretIn(message));
     return undefined;
+  }
+
+  private async tellOf(stanza: BinaryNode, content: InboundContent, secret?: Uint8Array): Promise<void> {
+    const inbound = inboundOf(stanza, content, this.needs.identity(), (lid) => knownNumber(this.needs.store, lid));
+    if (inbound === undefined) return;
+    await this.needs.listener.onInbound(inbound, secret);
+    noteChat(this.needs.store, inbound.from, inbound.fromLid);
+    if (!this.needs.mayAct()) throw new Error('the lease on the account is over');
+  }
+
+  /** An encrypted edit has its text where the edited message came to this account with its secret. */
+  private async contentIn(stanza: BinaryNode, message: proto.IMessage): Promise<InboundContent | undefined> {
+    const content = contentOf(message);
+    const sealed = sealedEditIn(message);
+    if (sealed === undefined) return content;
+    const secret = await this.needs.listener.secretOf(inboundId(sealed.target));
+    if (secret === undefined) return content;
+    const edited = openEdit(
+      sealed,
+      secret,
+      addressesOf(stanza, (lid) => knownNumber(this.needs.store, lid)),
+    );
+    return edited === undefined ? content : editOf(edited, sealed.target);
   }
 
   private async handle(stanza: BinaryNode, handle: (stanza: BinaryNode) => Promise<void>): Promise<void> {
@@ -128,8 +153,19 @@ export class Incoming {
       return this.needs.ack(stanza);
     }
     const readable = withoutUnknownKinds(stanza);
-    if (ciphertextsOf(readable).length === 0) this.count(stanza, false);
+    if (ciphertextsOf(readable).length === 0) await this.withoutCiphertext(stanza);
     await handle(readable);
+  }
+
+  /** A view-once message is told, because its content never comes to a linked device. Whatever else has none may come once more. */
+  private async withoutCiphertext(stanza: BinaryNode): Promise<void> {
+    if (!isForPhoneOnly(stanza)) return this.count(stanza, false);
+    try {
+      await this.line.own(() => this.tellOf(stanza, { type: 'other' }));
+    } catch (error) {
+      this.needs.fail('an inbound message could not be stored');
+      throw error;
+    }
   }
 
   private count(stanza: BinaryNode, askedAgain: boolean): void {

@@ -10,13 +10,11 @@ import {
   isPnUser,
   jidDecode,
   jidEncode,
-  normalizeMessageContent,
   proto,
   unpadRandomMax16,
 } from '@whiskeysockets/baileys';
-import type { InboundMessage } from '../../lib/domain/inbound.ts';
+import type { InboundContent, InboundMessage } from '../../lib/domain/inbound.ts';
 import { cut } from '../../lib/domain/well-formed.ts';
-import { contentOf } from './content.ts';
 
 /** The account's own addresses. */
 export interface Identity {
@@ -73,10 +71,10 @@ export function isFromOthers({ attrs }: BinaryNode, me: Identity): boolean {
   return attrs.from !== undefined && attrs.category !== 'peer' && !isOwn(attrs.from, me);
 }
 
-/** What a decrypted ciphertext holds, unwrapped; undefined for nothing at all. Clients can encrypt anything: then it is `unreadable`. */
-export function messageIn(padded: Uint8Array): proto.IMessage | 'unreadable' | undefined {
+/** What a decrypted ciphertext holds. Clients can encrypt anything: then it is `unreadable`. */
+export function messageIn(padded: Uint8Array): proto.IMessage | 'unreadable' {
   try {
-    return normalizeMessageContent(proto.Message.decode(unpadRandomMax16(padded)));
+    return proto.Message.decode(unpadRandomMax16(padded));
   } catch {
     return 'unreadable';
   }
@@ -88,32 +86,48 @@ export function jidOf(number: string): string {
 }
 
 /**
- * The user's message in a decrypted stanza; undefined for our own devices' messages and for those only clients see. `numberOf` knows
- * the phone number behind a LID, as digits. Without one, `from` is the LID too.
+ * A person's message: a stanza and what it holds. Undefined for our own devices' messages. `numberOf` knows the phone number behind a LID, as
+ * digits. Without one, `from` is the LID too.
  */
 export function inboundOf(
   stanza: BinaryNode,
-  message: proto.IMessage | undefined,
+  content: InboundContent,
   me: Identity,
   numberOf: (lid: string) => string | undefined,
 ): InboundMessage | undefined {
-  const { attrs } = stanza;
-  const { from, id } = attrs;
+  const { from, id, t } = stanza.attrs;
   if (from === undefined || id === undefined || !isFromOthers(stanza, me)) return undefined;
-  const content = message === undefined ? undefined : contentOf(message);
-  if (content === undefined) return undefined;
-  // Hosted: what a business writes by the Cloud API.
-  const pn = isPnUser(from) || isHostedPnUser(from) ? from : attrs.sender_pn;
-  const lid = isLidUser(from) || isHostedLidUser(from) ? from : attrs.sender_lid;
-  const lidUser = jidDecode(lid)?.user;
-  const number = jidDecode(pn)?.user ?? (lidUser === undefined ? undefined : numberOf(lidUser));
+  const { number, lid } = writerOf(stanza, numberOf);
   return {
     id: inboundId(id),
-    from: number ?? lidUser ?? '',
-    ...(lidUser === undefined ? {} : { fromLid: lidUser }),
+    from: number ?? lid ?? '',
+    ...(lid === undefined ? {} : { fromLid: lid }),
     ...content,
-    at: millis(attrs.t),
+    at: millis(t),
   };
+}
+
+/** Number and LID of who wrote a 1:1 stanza, as far as they are known. */
+function writerOf(
+  { attrs: { from, sender_pn, sender_lid } }: BinaryNode,
+  numberOf: (lid: string) => string | undefined,
+): { number: string | undefined; lid: string | undefined } {
+  // Hosted: what a business writes by the Cloud API.
+  const pn = isPnUser(from) || isHostedPnUser(from) ? from : sender_pn;
+  const lid = jidDecode(isLidUser(from) || isHostedLidUser(from) ? from : sender_lid)?.user;
+  return { number: jidDecode(pn)?.user ?? (lid === undefined ? undefined : numberOf(lid)), lid };
+}
+
+/** The addresses under which the writer of a stanza may have encrypted what belongs to a message, without devices. */
+export function addressesOf(stanza: BinaryNode, numberOf: (lid: string) => string | undefined): string[] {
+  const { number, lid } = writerOf(stanza, numberOf);
+  return [...(lid === undefined ? [] : [jidEncode(lid, 'lid')]), ...(number === undefined ? [] : [jidOf(number)])];
+}
+
+/** A message that WhatsApp shows on phones only: a view-once picture, film or voice message. */
+export function isForPhoneOnly({ content }: BinaryNode): boolean {
+  const children = Array.isArray(content) ? content : [];
+  return children.some(({ tag, attrs }) => tag === 'unavailable' && attrs.type?.startsWith('view_once'));
 }
 
 /** Whether an address is one of the account's own, whichever device. */

@@ -18,6 +18,7 @@ export interface Said {
   codes: string[];
   receipts: string[];
   inbound: InboundMessage[];
+  secrets: Map<string, Uint8Array>;
   /** What a device that asks again is told. */
   sent: Map<string, Sent>;
   end: SessionEnd | undefined;
@@ -94,6 +95,7 @@ export async function gateway(): Promise<Gateway> {
         codes: [],
         receipts: [],
         inbound: [],
+        secrets: new Map(),
         sent: new Map(),
         end: undefined,
         warnings: [],
@@ -125,10 +127,12 @@ export async function gateway(): Promise<Gateway> {
           said.receipts.push(`${messageId} ${kind}`);
           tell(`receipt ${messageId} ${kind}`);
         },
-        async onInbound(message) {
+        async onInbound(message, secret) {
           said.inbound.push(message);
+          if (secret !== undefined) said.secrets.set(message.id, secret);
           tell(`inbound ${message.text}`);
         },
+        secretOf: async (id) => said.secrets.get(id),
         onUndecryptable: (id, askedAgain) => tell(`undecryptable ${id}${askedAgain ? '' : ' for good'}`),
         async onLidLearnt({ phoneNumber }) {
           tell(`lid of ${phoneNumber}`);
