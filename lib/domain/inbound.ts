@@ -1,7 +1,7 @@
 import type { PacelineEvent } from './events/types.ts';
 import { addressOf, type Person } from './person.ts';
 
-/** What a message somebody sent to an account is. `other`: a kind this version does not know (a poll, an order, a call invitation). */
+/** What a message somebody sent to an account is. `other`: a kind without a name of its own (a poll, a vote, a pin, an order, a view-once message that only phones show). */
 export const inboundTypes = [
   'text',
   'image',
@@ -42,7 +42,7 @@ export interface InboundContact {
   vcard?: string;
 }
 
-/** `text`: of a text or an edit, or the caption of a file. */
+/** `text`: of a text or an edit, the chosen answer, or a caption. An edit has none where it removes it, or is encrypted and cannot be read. */
 export interface InboundContent {
   type: InboundType;
   text?: string;
@@ -51,7 +51,7 @@ export interface InboundContent {
   contacts?: InboundContact[];
   /** Of a reaction; null takes an earlier one away. */
   emoji?: string | null;
-  /** WhatsApp id of the message that is reacted to, edited, deleted, or answered with a quote. */
+  /** WhatsApp id of the message that is reacted to, edited, deleted, voted on, pinned, or answered with a quote. */
   target?: string;
 }
 

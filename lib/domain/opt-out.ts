@@ -49,7 +49,7 @@ const words: ReadonlyMap<string, OptWord> = new Map<string, OptWord>([
   ...startWords.map((word): [string, OptWord] => [fold(word), { kind: 'start' }]),
 ]);
 
-/** What the whole text asks for; undefined for everything that is not one of the words alone. Case, accents, spaces and punctuation do not count. */
+/** What the whole text asks for; undefined for everything that is not one of the words alone. Case, accents, spaces, punctuation and what shows nothing do not count. */
 export function optWordOf(text: string): OptWord | undefined {
   return text.length > longestText ? undefined : words.get(fold(text));
 }
@@ -70,5 +70,5 @@ function fold(text: string): string {
     .toLowerCase()
     .replace(/(?=\p{M})\p{Script=Inherited}/gu, '')
     .replaceAll('ı', 'i')
-    .replace(/[\p{P}\p{S}\p{Z}\p{C}\u0640]/gu, '');
+    .replace(/[\p{P}\p{S}\p{Z}\p{C}\p{Default_Ignorable_Code_Point}\u0640]/gu, '');
 }

@@ -114,7 +114,7 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
         }
         return {
           status: 201,
-          body: { id: writeMessage(world, phone, to, messageOf(written, to), { hidden, corrupt }), from, to },
+          body: { id: writeMessage(world, phone, to, messageOf(written, to, phone), { hidden, corrupt }), from, to },
         };
       },
     },

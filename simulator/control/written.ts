@@ -1,6 +1,8 @@
 import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import * as z from 'zod';
 import type { OrderedReceipt } from '../connection/receipts.ts';
+import type { Phone } from '../phones/phone.ts';
+import { sealedEdit } from '../phones/writing.ts';
 import { numberJid } from '../wire/jid.ts';
 
 const id = z.string().min(1).max(128);
@@ -25,7 +27,7 @@ export const Written = z
     location: z.strictObject({ latitude: z.number(), longitude: z.number(), name: z.string().optional() }).optional(),
     contact: z.strictObject({ name: z.string(), vcard: z.string() }).optional(),
     reaction: z.strictObject({ id, emoji: z.string().max(20) }).optional(),
-    edit: z.strictObject({ id, text }).optional(),
+    edit: z.strictObject({ id, text, encrypted: z.boolean().optional() }).optional(),
     delete: z.strictObject({ id }).optional(),
     retryFor: ids.optional(),
     deliveredFor: ids.optional(),
@@ -63,8 +65,8 @@ export function receiptIn({ retryFor, deliveredFor, readFor, ...order }: Order):
   return readFor && { ...order, type: 'read', ids: readFor };
 }
 
-/** The message as clients encrypt it. Messages that are named are the phone's own, but for reactions: those are to the account's. */
-export function messageOf(written: Kinds, to: string): proto.IMessage {
+/** The phone's message as clients encrypt it. Messages that are named are the phone's own, but for reactions: those are to the account's. */
+export function messageOf(written: Kinds, to: string, phone: Phone): proto.IMessage {
   const key = (id: string, fromMe: boolean) => ({ remoteJid: numberJid(to), fromMe, id });
   const { ProtocolMessage } = proto.Message;
   if (written.image) {
@@ -94,7 +96,8 @@ export function messageOf(written: Kinds, to: string): proto.IMessage {
     return { reactionMessage: { key: key(written.reaction.id, false), text: written.reaction.emoji } };
   }
   if (written.edit) {
-    const { id, text } = written.edit;
+    const { id, text, encrypted } = written.edit;
+    if (encrypted) return sealedEdit(phone, key(id, true), text);
     const protocolMessage = {
       type: ProtocolMessage.Type.MESSAGE_EDIT,
       key: key(id, true),

@@ -130,6 +130,11 @@ export class Phone {
     return sealed;
   }
 
+  /** The secret that goes with one of the phone's messages: the key of what it says about the message later. */
+  messageSecret(id: string): Buffer {
+    return derive(this.#seed, `message ${id}`, 32);
+  }
+
   /** Whether there is a session under which the phone can write to the device. */
   knows(peer: string): boolean {
     return this.#record(peer).sessions.length > 0;

@@ -1,7 +1,7 @@
-import { randomBytes } from 'node:crypto';
+import { createCipheriv, randomBytes } from 'node:crypto';
 import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import type { Account } from '../accounts.ts';
-import { keyPair } from '../signal/keys.ts';
+import { derive, keyPair } from '../signal/keys.ts';
 import { lidJid, numberJid } from '../wire/jid.ts';
 import { SERVER, type Stanza, stanza } from '../wire/stanza.ts';
 import { stanzaTime, type World } from '../world.ts';
@@ -70,10 +70,27 @@ export function writeMessage(
   const accounts = world.accounts.list(number).filter((account) => account.state !== 'unlinked');
   if (accounts.length === 0) return undefined;
   const id = `3A${randomBytes(9).toString('hex').toUpperCase()}`;
+  const whole = { ...message, messageContextInfo: { messageSecret: phone.messageSecret(id) } };
   for (const account of accounts) {
-    write(world, phone, account, id, message, how.hidden ? { addressing_mode: 'lid' } : {}, how.corrupt);
+    write(world, phone, account, id, whole, how.hidden ? { addressing_mode: 'lid' } : {}, how.corrupt);
   }
   return id;
+}
+
+/** An edit as clients send it since May 2026: encrypted with the secret of the edited message, which stands under the phone's hidden id. */
+export function sealedEdit(phone: Phone, key: proto.IMessageKey, text: string): proto.IMessage {
+  const id = key.id ?? '';
+  const writer = lidJid(phone.facts.lid);
+  const info = `${id}${writer}${writer}Message Edit`;
+  const encIv = randomBytes(12);
+  const cipher = createCipheriv('aes-256-gcm', derive(phone.messageSecret(id), info, 32), encIv);
+  const { Type } = proto.Message.ProtocolMessage;
+  const protocolMessage = { type: Type.MESSAGE_EDIT, key, editedMessage: { conversation: text } };
+  const plaintext = proto.Message.encode({ protocolMessage }).finish();
+  const encPayload = Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
+  const { SecretEncType } = proto.Message.SecretEncryptedMessage;
+  const secretEncType = SecretEncType.MESSAGE_EDIT;
+  return { secretEncryptedMessage: { targetMessageKey: key, encPayload, encIv, secretEncType } };
 }
 
 /** Tells a device once that the keys it left are running out; it uploads new ones. */

@@ -33,6 +33,8 @@ describe('words that end messages', () => {
     'Stop 🛑',
     'ＳＴＯＰ',
     'st\u200bop',
+    '\u3164STOP\u2800',
+    'STOP\u115f\uffa0\ufe0f',
     'STÓP',
     'Opt-out',
     'opt out',

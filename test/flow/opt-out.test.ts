@@ -68,7 +68,7 @@ describe('a person who writes STOP', () => {
     expect((await world.received(phone)).at(-1)).toMatchObject({ text: 'Back', repeats: 0 });
   }, 60_000);
 
-  it('gets nothing when the word waited at WhatsApp behind messages that nobody can read, as an edit', async () => {
+  it('gets nothing when the word waited at WhatsApp behind messages that nobody can read, as an encrypted edit', async () => {
     const [stranger, other] = ['12015550151', '12015550152'];
     for (const number of [stranger, other]) await world.simulator('POST', '/phones', { number });
     const sends = (from: string, body: object) =>
@@ -89,7 +89,7 @@ describe('a person who writes STOP', () => {
     ];
     for (let i = 0; i < 40; i++) await sends(stranger, { ...kinds[i % 4], corrupt: true });
     for (const kind of kinds) await sends(stranger, kind);
-    await sends(other, { edit: { id, text: 'STOP' } });
+    await sends(other, { edit: { id, text: 'STOP', encrypted: true } });
     const contract = await world.contract(accountId, [{ phoneNumber: other, message: 'Your order' }]);
     expect(contract).toMatchObject({ counts: { suppressed: 0, pending: 1 } });
     await world.api('POST', `/v1/accounts/${accountId}/connect`);

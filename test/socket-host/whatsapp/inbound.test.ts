@@ -255,6 +255,7 @@ describe('what a phone sends', () => {
       { reaction: { id: sent, emoji: '👍' } },
       { reaction: { id: sent, emoji: '' } },
       { edit: { id: '3A01', text: 'hello again' } },
+      { edit: { id: '3A02', text: 'of a message that never came', encrypted: true } },
       { delete: { id: '3A01' } },
     ]) {
       ids.push(await sends(body));
@@ -274,9 +275,39 @@ describe('what a phone sends', () => {
         { type: 'reaction', emoji: '👍', target: sent },
         { type: 'reaction', emoji: null, target: sent },
         { type: 'edit', text: 'hello again', target: '3A01' },
+        { type: 'edit', target: '3A02' },
         { type: 'delete', target: '3A01' },
       ].map((content, index) => ({ ...common, id: ids[index], ...content })),
     );
+  });
+
+  it.each([
+    [false, false],
+    [true, false],
+    [false, true],
+  ])('is an encrypted edit of what it has sent, by its hidden id alone: %s, later: %s', async (first, later) => {
+    const { said, heard } = await g.linked(`491513000005${Number(first)}${Number(later)}`);
+    const to = `491513000005${Number(first)}${Number(later)}`;
+    await g.control('POST', '/phones', { number: phone });
+    const { body } = await g.control('POST', `/phones/${phone}/send`, { to, text: 'hello', hidden: first });
+    const { id } = body as { id: string };
+    await heard('inbound hello');
+    const edit = { id, text: 'STOP', encrypted: true };
+    await g.control('POST', `/phones/${phone}/send`, { to, edit, hidden: later });
+    await heard('inbound STOP');
+    expect(said.inbound.at(-1)).toMatchObject({ type: 'edit', text: 'STOP', target: id });
+  });
+
+  it('is told as other where only phones show it, and comes once', async () => {
+    const number = '4915130000047';
+    const { session, said, heard } = await g.linked(number);
+    const attrs = { id: 'ONCE', from: '800000000000005@lid', t: '1800000000' };
+    comes(session, attrs, [{ tag: 'unavailable', attrs: { type: 'view_once' } }]);
+    await heard('inbound undefined');
+    expect(said.inbound).toEqual([
+      { id: 'ONCE', from: '800000000000005', fromLid: '800000000000005', type: 'other', at: 1_800_000_000_000 },
+    ]);
+    expect(said.events.filter((event) => event.startsWith('undecryptable'))).toEqual([]);
   });
 
   it('has its number when WhatsApp tells only the LID and the account knows whose it is, else the LID', async () => {
