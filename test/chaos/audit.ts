@@ -50,6 +50,7 @@ export async function audit(fleet: Fleet, orders: Orders): Promise<Finding[]> {
     wireRight(totals),
     ...(await paceKept(fleet)),
     pausesKept(orders, shown),
+    await strangersLeftOut(fleet, rows),
     ...(await accountsRight(fleet, rows)),
   ];
 }
@@ -150,6 +151,22 @@ function pausesKept({ pauses }: Orders, shown: Map<string, Shown[]>): Finding {
   return {
     ok: most <= 1,
     sentence: `${pauses.length} pauses: at most ${most} messages of a contract arrived during one`,
+  };
+}
+
+/** A stranger gets nothing, and no message goes further than its own recipient's phone tells. */
+async function strangersLeftOut(fleet: Fleet, rows: Row[]): Promise<Finding> {
+  const steps = ['SENT', 'DELIVERED', 'READ'];
+  const advanced = rows.filter(
+    ({ phoneNumber, status }) => steps.indexOf(status) > steps.indexOf(fleet.furthest(phoneNumber)),
+  ).length;
+  const got = await Promise.all(
+    fleet.strangers.map((phone) => fleet.world.simulator<Shown[]>('GET', `/phones/${phone}/messages`)),
+  );
+  const leaked = got.flat().length;
+  return {
+    ok: advanced === 0 && leaked === 0,
+    sentence: `${leaked} messages reached strangers, ${advanced} messages went further than their recipients' receipts`,
   };
 }
 

@@ -46,6 +46,8 @@ const deck: readonly Card[] = [
   { play: (can, random) => can.delayAcks(random.whole(1, 6), random.whole(500, 15_000)) },
   { play: (can) => can.delayAcks(3, 25_000) },
   { play: (can, random) => can.errorAcks(random.whole(1, 4), random.pick([479, 500, 503])) },
+  { play: (can, random) => can.strangersWrite(random.whole(1, 5)) },
+  { play: (can, random) => can.strangersWrite(random.whole(1, 5)) },
   { play: (can, random) => can.pauseContract(random.whole(3000, 15_000)) },
   { play: (can, random) => can.pauseContract(random.whole(3000, 15_000)) },
   burst('error'),

@@ -27,6 +27,10 @@ export interface Fleet {
   accounts: FleetAccount[];
   /** Numbers of the recipients' phones: some read, some only deliver, some do neither. */
   phones: string[];
+  /** Numbers of people whom no order is for. */
+  strangers: string[];
+  /** What one of `phones` tells of a message that it gets: the furthest state of a message to it. */
+  furthest(phone: string): 'SENT' | 'DELIVERED' | 'READ';
   /** The API, asked again while things break. */
   ask<T>(method: string, path: string, body?: unknown): Promise<T>;
   askText(method: string, path: string): Promise<string>;
@@ -58,7 +62,12 @@ export interface FleetOptions {
 }
 
 /** Phones that tell nothing make the host find out for itself what became of a message. */
-const behaviours = [{}, { read: false }, { deliver: false }];
+const behaviours = [
+  { behaviour: {}, furthest: 'READ' },
+  { behaviour: { read: false }, furthest: 'DELIVERED' },
+  { behaviour: { deliver: false }, furthest: 'SENT' },
+] as const;
+const strangerCount = 5;
 /** Accounts linked side by side. */
 const linkWidth = 6;
 /** Longer than a death or a withheld ack keeps an account from sending. */
@@ -91,7 +100,13 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
   options.say(`the stack is up, ${options.hosts} hosts`);
 
   const phones = numbers(options.phones);
-  const phoneOrders = phones.map((number, at) => ({ number, behaviour: behaviours[at % behaviours.length] }));
+  const strangers = Array.from({ length: strangerCount }, (_, at) => `1213556${String(1000 + at)}`);
+  const behaviourOf = (at: number) => behaviours[at % behaviours.length] ?? behaviours[0];
+  const furthest = new Map(phones.map((number, at) => [number, behaviourOf(at).furthest]));
+  const phoneOrders = [
+    ...phones.map((number, at) => ({ number, behaviour: behaviourOf(at).behaviour })),
+    ...strangers.map((number) => ({ number, behaviour: {} })),
+  ];
   await inParallel(linkWidth, phoneOrders, async (phone) => void (await world.simulator('POST', '/phones', phone)));
   const accounts: FleetAccount[] = [];
   const wanted = Array.from({ length: options.accounts }, (_, at) => at);
@@ -122,6 +137,8 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     proxies,
     accounts,
     phones,
+    strangers,
+    furthest: (phone) => furthest.get(phone) ?? 'READ',
     table,
     askText,
     ask,

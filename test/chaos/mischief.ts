@@ -25,6 +25,11 @@ export interface Mischief {
   withholdAcks(accounts: number): Promise<string>;
   delayAcks(accounts: number, ms: number): Promise<string>;
   errorAcks(accounts: number, code: number): Promise<string>;
+  /**
+   * People who have nothing to do with an order write: messages that cannot be read, receipts and requests for messages that were for others,
+   * or that nobody sent. None of it may change anything.
+   */
+  strangersWrite(accounts: number): Promise<string>;
   /** The tenant's doing rather than a fault: what was stopped must stay so whatever else happens. */
   pauseContract(ms: number): Promise<string>;
   /** For `ms`, that share of the requests to the services meets one of the faults. */
@@ -87,6 +92,31 @@ export function mischief(
     await sleep(ms);
     bursts.delete(burst);
     return `${services.join(', ')}: ${kinds.join(', ')} for ${ms / 1000} s, ${Math.round(share * 100)} % of requests`;
+  }
+
+  /** One account's share of `strangersWrite`. */
+  async function strangersOf(account: FleetAccount): Promise<void> {
+    const send = (order: object) =>
+      world.simulator('POST', `/phones/${random.pick(fleet.strangers)}/send`, { to: account.number, ...order });
+    const sent = [...new Set((await fleet.wire(account)).map(({ id }) => id))];
+    // The last ones are in hand or wait for their receipts.
+    const recent = sent.slice(-20);
+    const forged = ['deliveredFor', 'readFor', 'retryFor'].flatMap((kind) =>
+      random.sample(recent, 4).map((id) => ({ [kind]: id })),
+    );
+    const foreign = [
+      { retryFor: `3EB0${'0'.repeat(18)}` },
+      { readFor: [`3EB0${'F'.repeat(18)}`, ...recent.slice(-5)] },
+      { deliveredFor: recent.at(-1) ?? 'nothing', group: true },
+      { readFor: recent.at(-1) ?? 'nothing', group: true, participant: random.pick(fleet.phones) },
+      { reaction: { id: recent.at(-1) ?? 'nothing', emoji: '\u{1f44d}' } },
+      { edit: { id: 'of-nobody', text: 'An edit of a message that never came.' } },
+    ];
+    const unreadable = Array.from({ length: random.whole(5, 20) }, () => ({
+      text: 'Nobody can read this.',
+      corrupt: true,
+    }));
+    for (const order of random.sample([...forged, ...foreign, ...unreadable], 60)) await send(order);
   }
 
   return {
@@ -162,6 +192,11 @@ export function mischief(
       const count = random.whole(1, 3);
       for (const { number } of chosen) await fault({ kind: 'error-ack', account: number, code, count });
       return `error ack ${code}, ${count} times, for ${chosen.length} accounts`;
+    },
+    async strangersWrite(accounts) {
+      const chosen = random.sample(fleet.accounts, accounts);
+      await Promise.all(chosen.map((account) => strangersOf(account)));
+      return `strangers wrote to ${chosen.length} accounts: unreadable messages, forged receipts, requests for others' messages`;
     },
     pauseContract: (ms) => work.pauseOne(ms),
     async lift() {

@@ -25,6 +25,7 @@ it('loses nothing and repeats nothing while hosts die, hang and leave, connectio
       begin(can.freezeHost(13_000));
       begin(can.pauseContract(5_000));
       begin(can.withholdAcks(2));
+      begin(can.strangersWrite(3));
       for (const service of ['dynamodb', 'sqs', 's3'] as const) {
         begin(can.disturb([service], ['lose-answer'], 1000, 0.3));
         await sleep(1000);
