@@ -23,7 +23,7 @@ async function waiting(
 ): Promise<{ id: string; key: string; upload: Upload }> {
   const made = await api.call('POST', '/v1/contracts', { accountId, name: 'Import', recipients: [], ...more });
   const upload = (await api.call('POST', `/v1/contracts/${made.json.id}/import`, { format })).json as unknown as Upload;
-  const key = new URL(upload.uploadUrl).pathname.replace(`/${api.emulators.config.PAGES_BUCKET}/`, '');
+  const key = keyIn(upload.uploadUrl);
   return { id: made.json.id, key, upload };
 }
 
@@ -36,9 +36,10 @@ interface Upload {
 
 interface Shown {
   status: string;
-  import: { errors: { code: string; message: string }[] };
+  import: { errors: { line: number; code: string; message: string }[] };
 }
 
+const keyIn = (uploadUrl: string) => new URL(uploadUrl).pathname.replace(`/${api.emulators.config.PAGES_BUCKET}/`, '');
 const put = (key: string, text: string) => api.deps.pages.put(key, Buffer.from(text));
 const show = async (id: string) => (await api.call('GET', `/v1/contracts/${id}`)).json;
 
@@ -93,7 +94,7 @@ describe('asking for an import', () => {
       .json as unknown as Upload;
     await put(key, 'to,text\n79991234567,first\n');
     expect(await importFile(api.deps, key)).toBe('ignored');
-    const secondKey = new URL(second.uploadUrl).pathname.replace(`/${api.emulators.config.PAGES_BUCKET}/`, '');
+    const secondKey = keyIn(second.uploadUrl);
     await put(secondKey, '{"to":"79991234567","text":"second"}\n');
     expect(await importFile(api.deps, secondKey)).toBe('imported');
     expect((await show(id)).totalCount).toBe(1);
@@ -185,6 +186,31 @@ describe('a file with broken rows', () => {
     expect(await show(id)).toMatchObject({ totalCount: 2, counts: { pending: 1, failed: 1 } });
     const failed = await api.call('GET', `/v1/messages?contractId=${id}&status=FAILED`);
     expect(failed.json.items[0]).toMatchObject({ to: 'bad', text: 'b', error: { code: 'INVALID_NUMBER' } });
+  });
+});
+
+describe('a file with mixed line ends', () => {
+  it('has every row, without the ends, in the lines of an editor', async () => {
+    const first = await waiting();
+    await put(
+      first.key,
+      'phone_number;message;external_id\n79991234567;Hello;A1\r\n;;\r\n79991234568;"Two\r\nlines";A2\r\n',
+    );
+    expect(await importFile(api.deps, first.key)).toBe('imported');
+    const list = await api.call('GET', `/v1/messages?contractId=${first.id}`);
+    expect(list.json.items.map((item) => [item.to, item.text, item.externalId])).toEqual([
+      ['79991234568', 'Two\nlines', 'A2'],
+      ['79991234567', 'Hello', 'A1'],
+    ]);
+    const second = await waiting();
+    await put(second.key, 'to,text\r\n79991234567,"a\nb"\n12,x\r12,y\r\n\r\n12,"z');
+    expect(await importFile(api.deps, second.key)).toBe('refused');
+    const { errors } = ((await show(second.id)) as unknown as Shown).import;
+    expect(errors.map(({ line, message }) => [line, message])).toEqual([
+      [4, 'The number is not a valid phone number.'],
+      [5, 'The number is not a valid phone number.'],
+      [7, 'The quote that opens in line 7 does not close; close it, or double the quotes inside a quoted field.'],
+    ]);
   });
 });
 
@@ -323,6 +349,14 @@ describe('the readers of all tenants', () => {
     const before = Number(await count());
     expect(await handler(note(key), context)).toEqual({ batchItemFailures: [] });
     expect(Number(await count())).toBe(before + 1);
+    // Another tenant's file is read meanwhile.
+    const accountB = await api.account({}, { key: api.keyB });
+    const order = { accountId: accountB, name: 'Import', recipients: [] };
+    const other = (await api.call('POST', '/v1/contracts', order, { key: api.keyB })).json.id;
+    const asked = await api.call('POST', `/v1/contracts/${other}/import`, { format: 'csv' }, { key: api.keyB });
+    const keyOfB = keyIn(String(asked.json.uploadUrl));
+    await put(keyOfB, 'to,text\n79991234567,a\n');
+    expect(await importFile(api.deps, keyOfB)).toBe('imported');
     await api.deps.table.delete(turn);
     const back = { Records: [{ messageId: 'back-1', body: body(1) }] } as SQSEvent;
     expect(await handler(back, context)).toEqual({ batchItemFailures: [] });
