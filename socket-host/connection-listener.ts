@@ -48,7 +48,7 @@ export function listenTo(live: () => LiveSession, needs: Needs): TransportListen
     },
     secretOf: (inboundId) => inbound.secretOf(inboundId),
     onUndecryptable: (id, askedAgain) => inbound.undecryptable(id, askedAgain),
-    onLidLearnt: (person) => inbound.mayWriteTo(person),
+    onAddressesLearnt: (person) => inbound.mayWriteTo(person),
     sent: (messageId) => readSent(deps.table, tenantId, accountId, messageId),
     onClosed: (end) => {
       live().end = end;

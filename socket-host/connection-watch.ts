@@ -31,6 +31,7 @@ export function watched(
     lidOf: (to) => session.lidOf(to),
     hasChat: (to) => session.hasChat(to),
     firstContactsRefusedUntil: () => session.firstContactsRefusedUntil(),
+    otherNumberOf: (to) => session.otherNumberOf(to),
     requestPairingCode: (phoneNumber) => session.requestPairingCode(phoneNumber),
     logout: () => session.logout(),
     close: () => session.close(),

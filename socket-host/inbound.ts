@@ -2,6 +2,7 @@ import { isStored, readSecret } from '../lib/aws/inbound.ts';
 import type { Hold } from '../lib/aws/ownership.ts';
 import type { Account } from '../lib/domain/account.ts';
 import type { InboundMessage } from '../lib/domain/inbound.ts';
+import type { Person } from '../lib/domain/person.ts';
 import { Confirmations } from './confirmations.ts';
 import type { HostDeps } from './deps.ts';
 import { Inbox } from './inbox.ts';
@@ -63,7 +64,7 @@ export class Inbound {
       .catch((error: unknown) => this.deps.failed('inbox', error));
   }
 
-  async mayWriteTo(person: { phoneNumber: string; lid: string }): Promise<boolean> {
+  async mayWriteTo(person: Person & { phoneNumber: string }): Promise<boolean> {
     return await this.optOuts.mayWriteTo(person);
   }
 

@@ -4,7 +4,7 @@ import { extendSuppression, listedAmong, planRelease, planSuppression } from '..
 import { derivedMessageId } from '../lib/domain/ids.ts';
 import { type InboundMessage, personOf } from '../lib/domain/inbound.ts';
 import { confirmationIn, type OptWord, optWordOf } from '../lib/domain/opt-out.ts';
-import { spellingsOf } from '../lib/domain/person.ts';
+import { addressesOf, isSameNumber, type Person, spellingsOf } from '../lib/domain/person.ts';
 import { ownWord, type Suppression } from '../lib/domain/suppression.ts';
 import type { Confirmations } from './confirmations.ts';
 import type { HostDeps } from './deps.ts';
@@ -54,12 +54,16 @@ export class OptOuts {
       this.confirmations.add(waiting);
   }
 
-  /** A number turns out to be behind a LID. False: the person opted out by it, and the number is not written to either. */
-  async mayWriteTo(person: { phoneNumber: string; lid: string }): Promise<boolean> {
+  /**
+   * A number turns out to belong to further addresses: a LID, or another number that WhatsApp answers with. False: the person opted out under
+   * one of them, and the number is not written to either.
+   */
+  async mayWriteTo(person: Person & { phoneNumber: string }): Promise<boolean> {
     const { table } = this.deps;
     const { tenantId } = this.hold;
-    // Almost no person is on the list by LID alone, and this is asked of each who is written to for the first time: one read.
-    if ((await listedAmong(table, tenantId, [`lid:${person.lid}`])).size === 0) return true;
+    const others = addressesOf(person).filter((address) => !isSameNumber(address, person.phoneNumber));
+    // Almost no person is on the list under these alone, and this is asked of each who is written to for the first time: one read.
+    if ((await listedAmong(table, tenantId, others)).size === 0) return true;
     return !(await extendSuppression(table, tenantId, person));
   }
 

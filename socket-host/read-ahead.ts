@@ -28,10 +28,15 @@ export class ReadAhead {
   }
 
   /** Who is written to now; with `all`, also the recipients of messages that have been read and not asked for yet. */
-  recipients(to: string, session: Pick<TransportSession, 'lidOf'>, all: boolean): Recipients {
+  recipients(to: string, session: Pick<TransportSession, 'lidOf' | 'otherNumberOf'>, all: boolean): Recipients {
     const person = (address: string): Person => {
       const lid = session.lidOf(address);
-      return { ...personAt(address), ...(lid === undefined ? {} : { lid }) };
+      const otherNumber = session.otherNumberOf(address);
+      return {
+        ...personAt(address),
+        ...(otherNumber === undefined ? {} : { otherNumber }),
+        ...(lid === undefined ? {} : { lid }),
+      };
     };
     const others = () => (all ? [...this.known.values()] : []).flatMap(({ message }) => message?.to ?? []);
     return { own: person(to), next: () => others().map(person) };

@@ -199,7 +199,11 @@ export class Sender {
     switch (outcome.kind) {
       case 'sent':
         this.deps.metrics.acceptToAckSeconds.observe((nowMs - message.createdAt) / 1000);
-        return this.outcomes.keepBack(message, { attempts, sentAt: nowMs });
+        return this.outcomes.keepBack(message, {
+          attempts,
+          sentAt: nowMs,
+          ...(ack.sentTo === undefined ? {} : { sentTo: ack.sentTo }),
+        });
       case 'retry':
         if (outcome.refreshDevices === true) this.refreshDevices.add(message.id);
         return await this.layAside(message, outcome.notBefore, { attempts });

@@ -1,5 +1,6 @@
 import type { Account, AccountLink } from '../lib/domain/account.ts';
 import type { InboundMessage } from '../lib/domain/inbound.ts';
+import type { Person } from '../lib/domain/person.ts';
 import type { AuthStore } from './auth/store.ts';
 
 /**
@@ -41,10 +42,10 @@ export interface TransportListener {
    */
   onUndecryptable(id: string, askedAgain: boolean): void;
   /**
-   * Before the first message to a number goes out: its LID has become known. False: the person is not to be written to, and the message
-   * stays here.
+   * Before the first message to a number goes out: its LID has become known, or another number that WhatsApp answers with. False: the person is
+   * not to be written to, and the message stays here.
    */
-  onLidLearnt(person: { phoneNumber: string; lid: string }): Promise<boolean>;
+  onAddressesLearnt(person: Person & { phoneNumber: string }): Promise<boolean>;
   /** Somebody's device asks for a message again: what this account has sent under this id and to whom, undefined when unknown. */
   sent(messageId: string): Promise<Sent | undefined>;
   /** Exactly once, the last thing a session says. */
@@ -64,10 +65,14 @@ export interface SessionEnd {
   expireSec?: number;
 }
 
-/** The server's definite answer to a send: no code means accepted. `withheld`: it never left, because the listener wanted it so. */
+/**
+ * The server's definite answer to a send: no code means accepted. `withheld`: it never left, because the listener wanted it so. `sentTo`: the
+ * number (digits) that it went to, where WhatsApp knows the recipient by another than the one given.
+ */
 export interface Ack {
   code?: number;
   withheld?: true;
+  sentTo?: string;
 }
 
 /** What was sent to a number (digits), and the address that WhatsApp knows the number by where that is another one. */
@@ -109,7 +114,10 @@ export interface TransportSession {
   send(message: Outgoing, ackTimeoutMs: number): Promise<Ack>;
   /** Shows "typing" to the recipient; a courtesy, never fails. */
   typing(to: string, on: boolean): Promise<void>;
-  /** Is the number on WhatsApp? Answers are kept with the account's keys; undefined: the server did not say. */
+  /**
+   * Is the number on WhatsApp? Answers are kept with the account's keys, and with them the address to which messages for the number go;
+   * undefined: the server did not say.
+   */
   lookup(to: string): Promise<boolean | undefined>;
   /** The LID behind a number, where it is known; asks nobody. */
   lidOf(to: string): string | undefined;
@@ -117,6 +125,8 @@ export interface TransportSession {
   hasChat(to: string): boolean;
   /** Asks until when (epoch ms) first contacts are refused; undefined when the network names no time or does not answer. Never rejects. */
   firstContactsRefusedUntil(): Promise<number | undefined>;
+  /** Another number that WhatsApp has answered with for this one, unless it is a spelling of it; asks nobody. */
+  otherNumberOf(to: string): string | undefined;
   /** An eight-character code to be typed on the phone with this number. */
   requestPairingCode(phoneNumber: string): Promise<string>;
   /** Unlinks the device at WhatsApp and closes. */

@@ -144,16 +144,17 @@ function newWrites(suppression: Suppression): Write[] {
 /** The writes that put a listed person's missing items, and name the new addresses in the entry. */
 function planExtension(
   tenantId: string,
-  { phoneNumber, lid }: Person,
+  whole: Person,
   standing: Standing,
   listing: Recipient,
   entry: Entry | undefined,
 ): Omit<SuppressionPlan, 'isNew'> {
+  const { phoneNumber, lid } = whole;
   const person = {
     ...(phoneNumber === undefined ? {} : { phoneNumber }),
     ...(lid === undefined ? {} : { lid }),
   };
-  const addresses = addressesOf(person);
+  const addresses = addressesOf(whole);
   const checks = addresses.flatMap((address): Write[] => {
     const recipient = standing.get(address);
     return recipient === undefined ? [] : [asItWas({ check: keys.recipient(tenantId, address) }, recipient)];

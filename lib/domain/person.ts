@@ -1,6 +1,10 @@
-/** A person as far as known: by number, by LID (WhatsApp's hidden id), or by both; each as digits. */
+/**
+ * A person as far as known: by number, by LID (WhatsApp's hidden id), or by both; each as digits. `otherNumber`: the number that WhatsApp
+ * answered with when it was asked for `phoneNumber`, where that is no spelling of it.
+ */
 export interface Person {
   phoneNumber?: string;
+  otherNumber?: string;
   lid?: string;
 }
 
@@ -13,8 +17,9 @@ export function addressOf({ phoneNumber, lid }: Person): string {
 }
 
 /** Every address under which a person may appear: each spelling of the number, the given one first, and `lid:` and the LID. */
-export function addressesOf({ phoneNumber, lid }: Person): string[] {
-  return [...(phoneNumber === undefined ? [] : spellingsOf(phoneNumber)), ...(lid === undefined ? [] : [`lid:${lid}`])];
+export function addressesOf({ phoneNumber, otherNumber, lid }: Person): string[] {
+  const numbers = [phoneNumber, otherNumber].flatMap((number) => (number === undefined ? [] : spellingsOf(number)));
+  return [...numbers, ...(lid === undefined ? [] : [`lid:${lid}`])];
 }
 
 /** The person behind an address as `addressOf` prints it. */

@@ -1,5 +1,5 @@
 import { applyReceipt, type Message, type MessageState, type Receipt } from './message.ts';
-import { spellingsOf } from './person.ts';
+import { lidForm, spellingsOf } from './person.ts';
 
 /**
  * A receipt, when the phone gave it (epoch ms; WhatsApp counts in whole seconds, cut off), and every address of its giver that is known:
@@ -23,7 +23,7 @@ export function isRecipient({ to, sentTo }: Pick<Message, 'to' | 'sentTo'>, addr
 /** What receipts make of a message: a state, and the times that go with it. */
 export interface AfterReceipts {
   to: MessageState;
-  change: Pick<Message, 'attempts'> & { sentAt?: number; deliveredAt?: number; readAt?: number };
+  change: Pick<Message, 'attempts'> & { sentAt?: number; sentTo?: string; deliveredAt?: number; readAt?: number };
 }
 
 /**
@@ -38,12 +38,13 @@ export function afterReceipts(message: Message, receipts: readonly TimedReceipt[
     if (state !== undefined) now = { ...now, ...timesOf(now, receipt), state };
   }
   if (now === message) return undefined;
-  const { state: to, attempts, sentAt, deliveredAt, readAt } = now;
+  const { state: to, attempts, sentAt, sentTo, deliveredAt, readAt } = now;
   return {
     to,
     change: {
       attempts,
       ...(sentAt === undefined ? {} : { sentAt }),
+      ...(sentTo === undefined ? {} : { sentTo }),
       ...(deliveredAt === undefined ? {} : { deliveredAt }),
       ...(readAt === undefined ? {} : { readAt }),
     },
@@ -54,8 +55,12 @@ export function afterReceipts(message: Message, receipts: readonly TimedReceipt[
 function timesOf(message: Message, receipt: TimedReceipt) {
   const sentAt = message.sentAt ?? receipt.at;
   const deliveredAt = message.deliveredAt ?? Math.max(receipt.at, sentAt);
+  // No ack has told where it went: the giver's own number is where it came from.
+  const [giver] = receipt.from.filter((address) => !lidForm.test(address));
+  const unknown = message.sentAt === undefined && giver !== undefined && giver !== message.to;
   return {
     sentAt,
+    ...(unknown ? { sentTo: giver } : {}),
     deliveredAt,
     ...(receipt.kind === 'read' ? { readAt: Math.max(receipt.at, deliveredAt) } : {}),
     attempts: message.attempts + (message.state === 'SENDING' ? 1 : 0),

@@ -31,7 +31,7 @@ export interface AuthStore {
   /** Drops what no commit has taken up yet; commits waiting for it reject with AuthDiscarded. */
   discard(): void;
   getLookup(number: string): Lookup | undefined;
-  setLookup(number: string, onWhatsApp: boolean): void;
+  setLookup(number: string, onWhatsApp: boolean, address?: string): void;
   /** Logged out: forgets everything, removes its objects, and is closed then. The numbering goes on, so the fence holds. */
   wipe(): Promise<void>;
   /** Commits what is left, if that is possible, and leaves the cache. Never rejects. */
@@ -39,10 +39,14 @@ export interface AuthStore {
   readonly stats: { puts: number; bytes: number };
 }
 
-/** An answer to "is this number on WhatsApp", and when it was given (epoch ms). */
+/**
+ * An answer to "is this number on WhatsApp", and when it was given (epoch ms). `address`: the number (digits) that WhatsApp answered with,
+ * which may be another; earlier versions did not keep it.
+ */
 export interface Lookup {
   onWhatsApp: boolean;
   at: number;
+  address?: string;
 }
 
 export interface KeyChanges {
@@ -64,7 +68,7 @@ const recreatable: ReadonlySet<string> = new Set(['device-list', 'sender-key-mem
 const durableOnSet: ReadonlySet<string> = new Set(['pre-key', 'app-state-sync-key', 'sender-key']);
 const credsType = 'creds';
 const lookupType = 'lookup';
-const askedAgain: ReadonlySet<string> = new Set([lookupType, 'lid-mapping', 'tctoken', 'devices']);
+const askedAgain: ReadonlySet<string> = new Set([lookupType, 'asked', 'lid-mapping', 'tctoken', 'devices']);
 
 /**
  * Loads the account and puts this owner's barrier. Throws AuthCorrupt (an object is damaged or missing; nothing is loaded),
@@ -132,10 +136,11 @@ export async function openAuthStore(options: AuthStoreOptions): Promise<AuthStor
     getLookup(number) {
       const found = store.get(lookupType, number);
       if (typeof found !== 'object' || found === null || !('at' in found) || !('on' in found)) return undefined;
-      return { onWhatsApp: found.on === true, at: Number(found.at) };
+      const address = 'as' in found ? { address: String(found.as) } : {};
+      return { onWhatsApp: found.on === true, at: Number(found.at), ...address };
     },
-    setLookup(number, onWhatsApp) {
-      note(lookupType, number, { on: onWhatsApp, at: nowMs() });
+    setLookup(number, onWhatsApp, address) {
+      note(lookupType, number, { on: onWhatsApp, at: nowMs(), ...(address === undefined ? {} : { as: address }) });
     },
   };
   return store;

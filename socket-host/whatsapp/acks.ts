@@ -12,11 +12,15 @@ export class Acks {
   expect(whatsappId: string): PendingAck {
     const { promise, resolve } = Promise.withResolvers<Ack | Unanswered>();
     let answered: Ack | undefined;
+    let sentTo: string | undefined;
     this.waiting.set(whatsappId, (answer) => {
       if (!(answer instanceof Unanswered)) answered = answer;
       resolve(answer);
     });
     return {
+      sentTo: (address) => {
+        sentTo = address;
+      },
       answered: () => answered,
       answer: (ack) => {
         answered = ack;
@@ -28,7 +32,7 @@ export class Acks {
         try {
           const answer = await promise;
           if (answer instanceof Unanswered) throw answer;
-          return answer;
+          return sentTo === undefined || answer.withheld === true ? answer : { ...answer, sentTo };
         } finally {
           clearTimeout(timer);
           this.waiting.delete(whatsappId);
@@ -54,6 +58,8 @@ export class Acks {
 export interface PendingAck {
   /** The answer, if it has come. */
   answered(): Ack | undefined;
+  /** The message goes to another number (digits) than the one given. */
+  sentTo(address: string): void;
   /** Answers in the server's place. */
   answer(ack: Ack): void;
   /** Rejects with Unanswered after `ms`, or when the connection ends. */

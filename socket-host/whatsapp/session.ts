@@ -7,6 +7,7 @@ import {
   type WASocket,
 } from '@whiskeysockets/baileys';
 import { messageIdOf, whatsappId } from '../../lib/domain/ids.ts';
+import { addressesOf } from '../../lib/domain/person.ts';
 import { isRecipient } from '../../lib/domain/receipts.ts';
 import { firstContactRefused } from '../../lib/domain/send-outcome.ts';
 import {
@@ -23,9 +24,11 @@ import { turns } from '../turns.ts';
 import { Acks, type PendingAck } from './acks.ts';
 import type { AccountCaches } from './caches.ts';
 import { hasChat, noteRefusal } from './chats.ts';
+import { askDevices, knownDevices, participantHashes } from './device-lists.ts';
 import { sessionEnd } from './ending.ts';
 import { Incoming } from './incoming.ts';
-import { addressesKnown, askLookup, knownLid, knownLookup } from './lookups.ts';
+import { addressesKnown, askLookup, keepAddress, knownAddress, knownLid, knownLookup, knownPerson } from './lookups.ts';
+import { ParticipantHashes } from './participant-hashes.ts';
 import { Pings } from './pings.ts';
 import { type KnownAddresses, type RetryRequest, receiptsOf, retryRequestIn } from './receipts.ts';
 import { redact } from './redaction.ts';
@@ -70,6 +73,9 @@ export class BaileysSession implements TransportSession {
   private readonly watchdog: Watchdog;
   private readonly sendInTurn = turns();
   private readonly codeShown = Promise.withResolvers<void>();
+  private readonly hashes = new ParticipantHashes();
+  /** Numbers of which a further address was told since the listener was asked whether they may be written to. */
+  private readonly unchecked = new Set<string>();
   private readonly askedAgain = new Map<string, string>();
   private readonly interrupted = new Set<() => void>();
   private readonly ended = Promise.withResolvers<void>();
@@ -130,16 +136,21 @@ export class BaileysSession implements TransportSession {
   }
 
   async typing(to: string, on: boolean): Promise<void> {
-    if (!this.mayAct()) return;
-    await this.sock?.sendPresenceUpdate(on ? 'composing' : 'paused', jidOf(to)).catch(() => {});
+    if (!this.mayAct() || this.unchecked.has(to)) return;
+    const address = jidOf(knownAddress(this.options.store, to));
+    await this.sock?.sendPresenceUpdate(on ? 'composing' : 'paused', address).catch(() => {});
   }
 
   async lookup(to: string): Promise<boolean | undefined> {
     const { store, nowMs } = this.options;
-    const known = knownLookup(store, to, nowMs());
-    if (known !== undefined || this.sock === undefined || this.state !== 'open' || !this.mayAct()) return known;
-    const answer = await this.orEnd(askLookup(this.sock, store, to)).catch(() => undefined);
+    const known = to === this.phoneNumber() ? true : knownLookup(store, to, nowMs());
+    const { sock } = this;
+    if (known !== undefined || sock === undefined || this.state !== 'open' || !this.mayAct()) return known;
+    const asked = this.learning(to, () => this.orEnd(askLookup(sock, store, this.caches, to)));
+    const answer = await asked.catch(() => undefined);
     if (answer === undefined && this.mayAct()) this.tell(() => this.listener.onQueryFailed());
+    // Before anything is shown to the person. Where it fails, it is asked again before the message leaves.
+    await this.mayWriteTo(to).catch(() => undefined);
     return answer;
   }
 
@@ -154,6 +165,10 @@ export class BaileysSession implements TransportSession {
   async firstContactsRefusedUntil(): Promise<number | undefined> {
     if (this.sock === undefined || this.state !== 'open' || !this.mayAct()) return undefined;
     return await this.timelock.ask(this.sock);
+  }
+
+  otherNumberOf(to: string): string | undefined {
+    return knownPerson(this.options.store, to).otherNumber;
   }
 
   async requestPairingCode(phoneNumber: string): Promise<string> {
@@ -210,7 +225,7 @@ export class BaileysSession implements TransportSession {
     sock.ev.on('connection.update', (update) => this.updated(update));
     sock.ev.on('creds.update', () => this.saveCreds());
     sock.ws.on('frame', (frame: unknown) => this.received(frame));
-    sock.ws.on('CB:ack,class:message', (node: BinaryNode) => this.acks.take(node));
+    sock.ws.on('CB:ack,class:message', (node: BinaryNode) => this.takeAck(node));
     sock.ws.on('CB:notification,type:passkey_prologue_request', () =>
       this.tell(() => this.listener.onWarning(passkey)),
     );
@@ -320,22 +335,17 @@ export class BaileysSession implements TransportSession {
   private async put(message: Outgoing, ack: PendingAck) {
     const encryptionsBefore = this.encryptions;
     const id = whatsappId(message.id);
-    const to = jidOf(message.to);
     try {
       if (this.sock === undefined || this.state !== 'open') throw new Error('the connection is not open');
       if (!this.mayAct()) throw new Error('the lease on the account is over');
-      const ownNumber = this.phoneNumber();
-      const lidBefore = this.lidOf(message.to);
-      if (message.refreshDevices === true) this.caches.forgetDevices([message.to, ownNumber]);
+      const address = await this.learning(message.to, () => this.addressWithDevices(message));
       // Baileys sends an empty message when the server names no devices, and the server may accept it.
-      const devices = await this.orEnd(this.sock.getUSyncDevices([jidOf(ownNumber), to], true, false));
-      if (!devices.some(({ user }) => user === message.to)) return ack.answer({ code: noDevice });
-      const lid = this.lidOf(message.to);
-      if (lidBefore === undefined && lid !== undefined) {
-        const person = { phoneNumber: message.to, lid };
-        if (!(await this.listener.onLidLearnt(person))) return ack.answer({ withheld: true });
-      }
-      await this.orEnd(this.sock.sendMessage(to, { text: message.text, linkPreview: null }, { messageId: id }));
+      if (address === undefined) return ack.answer({ code: noDevice });
+      if (!(await this.mayWriteTo(message.to))) return ack.answer({ withheld: true });
+      if (address !== message.to) ack.sentTo(address);
+      this.expectHash(id, address);
+      const content = { text: message.text, linkPreview: null };
+      await this.orEnd(this.sock.sendMessage(jidOf(address), content, { messageId: id }));
       message.onWire?.();
     } catch (cause) {
       if (ack.answered() !== undefined) return;
@@ -345,6 +355,67 @@ export class BaileysSession implements TransportSession {
       const left = this.encryptions > encryptionsBefore && why !== 'Connection Closed';
       throw left ? new Unanswered(why, { cause }) : new NotSent(why, { cause });
     }
+  }
+
+  /** The number (digits) that the message goes to, its devices and our own known by then; undefined when it has none. */
+  private async addressWithDevices({ to, refreshDevices }: Outgoing): Promise<string | undefined> {
+    const { sock, caches } = this;
+    const { store } = this.options;
+    if (sock === undefined) throw new Error('the connection is not open');
+    const own = this.phoneNumber();
+    const address = knownAddress(store, to);
+    if (refreshDevices === true) caches.forgetDevices([address, own]);
+    const missing = [...new Set([own, address])].filter((number) => knownDevices(caches, number) === undefined);
+    const answered = missing.length === 0 ? [] : await this.orEnd(askDevices(sock, store, caches, missing));
+    if (knownDevices(caches, address) !== undefined) return address;
+    // No lookup has told it before: the person is known by another number.
+    const [other] = answered.filter((number) => number !== own);
+    if (other !== undefined) keepAddress(store, to, other);
+    return other;
+  }
+
+  /** Notes when `ask` tells a further address of the person behind a number: the listener is asked before it is written to. */
+  private async learning<T>(to: string, ask: () => Promise<T>): Promise<T> {
+    const { store } = this.options;
+    const before = addressesOf(knownPerson(store, to));
+    try {
+      return await ask();
+    } finally {
+      if (addressesOf(knownPerson(store, to)).some((address) => !before.includes(address))) this.unchecked.add(to);
+    }
+  }
+
+  private async mayWriteTo(to: string): Promise<boolean> {
+    if (!this.unchecked.has(to)) return true;
+    const may = await this.listener.onAddressesLearnt(knownPerson(this.options.store, to));
+    if (may) this.unchecked.delete(to);
+    return may;
+  }
+
+  /** Notes what the ack says if the message goes to every device. */
+  private expectHash(id: string, address: string): void {
+    const own = this.phoneNumber();
+    const numbers = [...new Set([own, address])];
+    const { device } = jidDecode(this.creds?.me?.id) ?? {};
+    const devices = numbers.flatMap((number) => knownDevices(this.caches, number) ?? []);
+    const lids = numbers.flatMap((number): [string, string][] => {
+      const lid = number === own ? jidDecode(this.creds?.me?.lid)?.user : this.lidOf(number);
+      return lid === undefined ? [] : [[number, lid]];
+    });
+    this.hashes.expect(
+      id,
+      address,
+      participantHashes([{ user: own, ...(device === undefined ? {} : { device }) }, ...devices], new Map(lids)),
+    );
+  }
+
+  /** The server's answer to a message. A hash that does not fit ours: it missed some devices, whose list is asked for before the next one. */
+  private takeAck(node: BinaryNode): void {
+    this.acks.take(node);
+    const missed = this.hashes.missedBy(node, this.options.nowMs());
+    if (missed === undefined) return;
+    this.caches.forgetDevices([missed.address, ...(missed.own ? [this.phoneNumber()] : [])]);
+    this.options.logger.debug({ own: missed.own }, 'a message has missed some devices: they are asked for again');
   }
 
   private async sentUnder(messageId: string): Promise<Sent | undefined> {

@@ -81,6 +81,15 @@ describe('receipts of one message', () => {
     );
   });
 
+  it('tell where a message went when they settle it before its ack', () => {
+    const from = ['554899120009', 'lid:100000000000001'];
+    const open = message('SENDING', { to: '5548999120009', attempts: 0 });
+    expect(afterReceipts(open, [delivered(6_000, from)])?.change).toMatchObject({ sentTo: '554899120009' });
+    expect(afterReceipts({ ...open, to: '554899120009' }, [delivered(6_000, from)])?.change.sentTo).toBeUndefined();
+    const sent = message('SENT', { to: '5548999120009', sentAt: 5_000 });
+    expect(afterReceipts(sent, [delivered(6_000, from)])?.change.sentTo).toBeUndefined();
+  });
+
   it('of strangers change nothing, whatever they are mixed with', () => {
     const stranger = ['79997654321', 'lid:100000000000002'];
     const sent = message('SENT', { sentAt: 5_000 });

@@ -52,6 +52,16 @@ describe('a contract from the HTTP call to the simulated phones', () => {
     ]);
   });
 
+  it('goes to the address that WhatsApp answers with, and says so', async () => {
+    const behaviour = { answersAs: '554899120009' };
+    await world.simulator('POST', '/phones', { number: '5548999120009', behaviour });
+    const contract = await world.contract(accountId, [{ phoneNumber: '5548999120009', message: 'Olá' }]);
+    await until('read', async () => (await world.read(contract.id)).counts.read === 1);
+    const { items } = await world.api<{ items: object[] }>('GET', '/v1/messages?to=5548999120009');
+    expect(items).toMatchObject([{ status: 'READ', to: '5548999120009', sentTo: '554899120009', attempts: 1 }]);
+    expect(await world.received('5548999120009')).toEqual([expect.objectContaining({ text: 'Olá', repeats: 0 })]);
+  });
+
   it('waits, saying why, for an account that is not connected, and goes on when it is', async () => {
     await world.api('POST', `/v1/accounts/${accountId}/disconnect`);
     await until('disconnected', async () => {

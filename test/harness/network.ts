@@ -33,6 +33,7 @@ export function fakeNetwork(clock: Clock) {
   const wire: Wire[] = [];
   const sessions = new Map<string, FakeSession>();
   const lids = new Map<string, string>();
+  const otherNumbers = new Map<string, string>();
   const phones = new Map<string, string>();
   const chats = new Set<string>();
   let refusedUntil: (() => number | undefined) | undefined;
@@ -140,6 +141,10 @@ export function fakeNetwork(clock: Clock) {
       return refusedUntil?.();
     }
 
+    otherNumberOf(to: string): string | undefined {
+      return otherNumbers.get(to);
+    }
+
     async requestPairingCode(): Promise<string> {
       return 'ABCD1234';
     }
@@ -174,6 +179,8 @@ export function fakeNetwork(clock: Clock) {
     wire,
     /** LIDs of numbers, as far as accounts know them. */
     lids,
+    /** Numbers that WhatsApp has answered with for others, likewise. */
+    otherNumbers,
     /** Numbers of the phones that accounts are linked with, where the test says so. */
     phones,
     /** Numbers that accounts have a chat with. */

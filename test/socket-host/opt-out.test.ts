@@ -267,7 +267,7 @@ describe('somebody known by LID alone', () => {
     const session = gateway.sessions.get(account.id);
     const allowed: boolean[] = [];
     session?.withhold(async (number) => {
-      const learnt = await session.listener.onLidLearnt({ phoneNumber: number, lid: '555000051' });
+      const learnt = await session.listener.onAddressesLearnt({ phoneNumber: number, lid: '555000051' });
       allowed.push(learnt);
       return !learnt;
     });
@@ -309,7 +309,7 @@ describe('a person with two spellings of one number', () => {
       expect(await entriesOf(from)).toMatchObject([{ phoneNumber: from, lid: fromLid, source: 'inbound' }]);
       expect(await entriesOf(other)).toEqual([]);
       await until('confirmed', async () => gateway.wire.some((sent) => sent.to === from), 10_000);
-      expect(gateway.wire.map((sent) => sent.to)).toEqual([from]);
+      expect(gateway.wire.filter((sent) => sent.account === account.id).map((sent) => sent.to)).toEqual([from]);
       await says(account, 'START', { from: other, fromLid });
       for (const who of [{ phoneNumber: from }, { phoneNumber: other }, { lid: fromLid }]) {
         expect(await isListed(who)).toBe(false);
@@ -333,7 +333,7 @@ describe('somebody whose number is learnt after the word', () => {
   const lid = '555000081';
   const numbers = ['554899120081', '5548999120081'];
   const learn = (account: Account, phoneNumber: string) =>
-    gateway.sessions.get(account.id)?.listener.onLidLearnt({ phoneNumber, lid });
+    gateway.sessions.get(account.id)?.listener.onAddressesLearnt({ phoneNumber, lid });
   const listed = (who: { phoneNumber?: string; lid?: string }) => readSuppression(gateway.deps.table, tenantId, who);
 
   it('is listed once, with the number, under every address; taken off by LID, under none', async () => {
@@ -407,4 +407,30 @@ describe('an item that an earlier version left without its list entry', () => {
     const { items } = await listSuppressions(gateway.deps.table, tenantId, { limit: 1000 });
     expect(items.filter((item) => item.phoneNumber === '5548999120091')).toMatchObject([{ source: 'inbound', at }]);
   });
+});
+
+describe('somebody whom WhatsApp knows by another number', () => {
+  it('is not written to while that one is on the list', async () => {
+    const account = await gateway.account();
+    await connected(account);
+    for (const phoneNumber of ['79991000061', '79991000063']) {
+      const suppression = { tenantId, phoneNumber, reason: 'x', source: 'api' as const, at: Date.now() };
+      await addSuppression(gateway.deps, gateway.origin(), suppression);
+    }
+    // Known from an earlier message, or told by the lookup for this one.
+    gateway.otherNumbers.set('79991000060', '79991000061');
+    const session = gateway.sessions.get(account.id);
+    session?.withhold(async (phoneNumber) => {
+      const person = { phoneNumber, otherNumber: '79991000063', lid: '555000062' };
+      return !(await session.listener.onAddressesLearnt(person));
+    });
+    const contract = await gateway.contract(account, [...to('79991000060', 1), ...to('79991000062', 1)]);
+    await until('ended', async () => (await gateway.readContract(contract.id))?.status !== 'IN_PROGRESS', 20_000);
+    expect((await gateway.messages(contract)).map(({ state }) => state)).toEqual(['SUPPRESSED', 'SUPPRESSED']);
+    expect(wireOf(account)).toEqual([]);
+    // Taken off the list under the number that was put there, the person is off it under all.
+    await removeSuppression(gateway.deps, gateway.origin(), { phoneNumber: '79991000063' });
+    for (const who of [{ phoneNumber: '79991000062' }, { lid: '555000062' }])
+      expect(await readSuppression(gateway.deps.table, tenantId, who)).toBeUndefined();
+  }, 30_000);
 });

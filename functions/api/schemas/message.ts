@@ -11,6 +11,10 @@ export const messageSchema = z
     source: z.literal('contract'),
     lane: z.enum(lanes),
     to: z.string(),
+    sentTo: z.string().nullable().openapi({
+      description:
+        'The number that WhatsApp knows the recipient by, which may be another spelling of `to`: in Brazil without the ninth digit, in Mexico with a 1, in Argentina without the 9. Null until the message was sent.',
+    }),
     type: z.literal('text'),
     text: z.string().nullable().openapi({ description: 'Null once its retention is over.' }),
     template: z.null(),

@@ -11,6 +11,8 @@ export interface MessageView {
   source: 'contract';
   lane: Lane;
   to: string;
+  /** The number that WhatsApp knows the recipient by; null until it was sent. */
+  sentTo: string | null;
   type: 'text';
   text: string | null;
   template: null;
@@ -37,6 +39,7 @@ export function messageView(message: Message, text: string | undefined): Message
     source: 'contract',
     lane: message.lane,
     to: message.to,
+    sentTo: message.sentAt === undefined ? null : (message.sentTo ?? message.to),
     type: 'text',
     text: text ?? null,
     template: null,

@@ -134,7 +134,7 @@ export async function gateway(): Promise<Gateway> {
         },
         secretOf: async (id) => said.secrets.get(id),
         onUndecryptable: (id, askedAgain) => tell(`undecryptable ${id}${askedAgain ? '' : ' for good'}`),
-        async onLidLearnt({ phoneNumber }) {
+        async onAddressesLearnt({ phoneNumber }) {
           tell(`lid of ${phoneNumber}`);
           return true;
         },

@@ -377,7 +377,7 @@ describe('what a phone sends', () => {
 it('does not send the first message to somebody who is not to be written to, once their LID is known', async () => {
   const learnt: object[] = [];
   const { session } = await g.linked('4915130000014', {
-    async onLidLearnt(person) {
+    async onAddressesLearnt(person) {
       learnt.push(person);
       return false;
     },

@@ -2,9 +2,11 @@ import { type BinaryNode, WA_CERT_DETAILS } from '@whiskeysockets/baileys';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Person } from '../../../lib/domain/person.ts';
 import { sharedCaches } from '../../../socket-host/whatsapp/caches.ts';
+import { participantHashes } from '../../../socket-host/whatsapp/device-lists.ts';
 import { Drain } from '../../../socket-host/whatsapp/drain.ts';
 import { sessionEnd } from '../../../socket-host/whatsapp/ending.ts';
 import { MessageLine } from '../../../socket-host/whatsapp/message-line.ts';
+import { ParticipantHashes } from '../../../socket-host/whatsapp/participant-hashes.ts';
 import { receiptsOf, retryRequestIn } from '../../../socket-host/whatsapp/receipts.ts';
 import { redact } from '../../../socket-host/whatsapp/redaction.ts';
 import { trustRootKey } from '../../../socket-host/whatsapp/root-key.ts';
@@ -197,6 +199,38 @@ describe('receipts', () => {
     expect(retry({ from: '123-456@g.us', participant: recipient })).toBeUndefined();
     expect(retry({ from: '4915100000008@s.whatsapp.net', participant: recipient })).toBeUndefined();
     expect(retry({ from: '4915100000008@s.whatsapp.net', type: 'read' })).toBeUndefined();
+  });
+});
+
+describe('the hash over devices in an ack', () => {
+  const ack = (phash?: string, more = {}) =>
+    ({ tag: 'ack', attrs: { id: '3EB01', class: 'message', ...(phash ? { phash } : {}), ...more } }) as BinaryNode;
+
+  it('is over all devices of both sides, by number or by LID, in any order', () => {
+    const devices = [{ user: '15550200001', device: 0 }, { user: '15550100001', device: 1 }, { user: '15550100001' }];
+    const lids = new Map([
+      ['15550200001', '200'],
+      ['15550100001', '100'],
+    ]);
+    // sha256 of 15550100001.0:0@s.whatsapp.net15550100001.0:1@s.whatsapp.net15550200001.0:0@s.whatsapp.net, and likewise of 100.0:0@lid..
+    expect(participantHashes(devices, lids)).toEqual(['2:euv7VZMD', '2:ULRC8cnK']);
+  });
+
+  it('that differs means stale devices: the recipient is asked for once for each, our own at most every ten minutes', () => {
+    const hashes = new ParticipantHashes();
+    const missed = (phash: string | undefined, nowMs: number, address = '49151', more = {}) => {
+      hashes.expect('3EB01', address, ['2:number', '2:lid']);
+      return hashes.missedBy(ack(phash, more), nowMs);
+    };
+    expect(missed('2:number', 0)).toBeUndefined();
+    expect(missed('2:lid', 0)).toBeUndefined();
+    expect(missed(undefined, 0)).toBeUndefined();
+    expect(missed('2:new', 0, '49151', { error: '479' })).toBeUndefined();
+    expect(missed('2:new', 0)).toEqual({ address: '49151', own: true });
+    expect(missed('2:new', 1)).toBeUndefined();
+    expect(missed('2:new', 2, '49152')).toEqual({ address: '49152', own: false });
+    expect(missed('2:newer', 600_000)).toEqual({ address: '49151', own: true });
+    expect(hashes.missedBy(ack('2:number'), 600_000)).toBeUndefined();
   });
 });
 

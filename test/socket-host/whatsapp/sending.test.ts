@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import type { WASocket } from '@whiskeysockets/baileys';
+import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { NotSent, Unanswered } from '../../../socket-host/transport.ts';
 import { sharedCaches } from '../../../socket-host/whatsapp/caches.ts';
 import { type Connected, type Gateway, gateway } from './gateway.ts';
@@ -287,10 +288,99 @@ describe('a lookup', () => {
     expect(queries()).toBe(0);
   });
 
+  it('and the first message to a new number ask one question between them, and begin one session', async () => {
+    const { session } = await g.linked('4915110000023');
+    await session.send({ id: newId(), to: '4915120000023', text: 'our own devices are known now' }, 5000);
+    await sleep(100);
+    const [lookups, all] = [countQueries(session, 'usync'), countQueries(session)];
+    expect(await session.lookup('4915120000024')).toBe(true);
+    expect(all()).toBe(1);
+    expect(await session.send({ id: newId(), to: '4915120000024', text: 'hello' }, 5000)).toEqual({});
+    await sleep(100);
+    // Beside it: the keys to begin the session with, and our trust token for the person.
+    expect([lookups(), all()]).toEqual([1, 3]);
+    expect(await session.lookup('4915120030000')).toBe(false);
+    expect([lookups(), all()]).toEqual([2, 4]);
+  });
+
   it('is undefined, not no, when nobody answers', async () => {
     const { session } = await g.linked('4915110000022');
     await session.close();
     expect(await session.lookup('4915120000022')).toBeUndefined();
+  });
+});
+
+describe('a number that WhatsApp knows by another', () => {
+  const wireOf = async (account: string) => {
+    const { body } = await g.control('GET', `/accounts/${account}/wire`);
+    return (body as { stanzas: { to: string }[] }).stanzas.map(({ to }) => to);
+  };
+
+  it('is sent to where WhatsApp says, after a restart too; typing and receipts are of that address', async () => {
+    const before = await g.linked('4915110000050');
+    await g.control('POST', '/phones', { number: '5548999120009', behaviour: { answersAs: '554899120009' } });
+    const [to, sentTo] = ['5548999120009', '554899120009'];
+    const shown = vi.spyOn(Reflect.get(before.session, 'sock') as WASocket, 'sendPresenceUpdate');
+    expect(await before.session.lookup(to)).toBe(true);
+    await before.session.typing(to, true);
+    expect(shown).toHaveBeenCalledWith('composing', '554899120009@s.whatsapp.net');
+    const id = newId();
+    expect(await before.session.send({ id, to, text: 'one' }, 5000)).toEqual({ sentTo });
+    await before.heard(`receipt ${id} read`);
+    // The process ends here. The next one sends the same message to the same address, and asks nothing.
+    const after = g.connect(await g.openStore('acc_4915110000050'), { caches: sharedCaches(Date.now) });
+    await after.heard('drained');
+    const queries = countQueries(after.session, 'usync');
+    expect(await after.session.lookup(to)).toBe(true);
+    expect(await after.session.send({ id, to, text: 'one' }, 5000)).toEqual({ sentTo });
+    expect(queries()).toBe(0);
+    expect(await wireOf('4915110000050')).toEqual([sentTo, sentTo]);
+    expect(await received(to)).toMatchObject([{ text: 'one', repeats: 1 }]);
+    // Written to under this number, the person is there without another question.
+    expect(await after.session.lookup(sentTo)).toBe(true);
+    expect(queries()).toBe(0);
+  });
+
+  it('is asked for again where an earlier version kept no address, once; other numbers are not', async () => {
+    const { session, store } = await g.linked('4915110000051');
+    await g.control('POST', '/phones', { number: '5548999120011', behaviour: { answersAs: '554899120011' } });
+    for (const number of ['5548999120011', '5548999120012', '4915120000051']) store.setLookup(number, true);
+    const queries = countQueries(session, 'usync');
+    for (const number of ['4915120000051', '5548999120011', '5548999120012', '5548999120012'])
+      expect(await session.lookup(number)).toBe(true);
+    expect(queries()).toBe(2);
+    expect(store.getLookup('5548999120011')).toMatchObject({ onWhatsApp: true, address: '554899120011' });
+    expect(store.getLookup('5548999120012')).toMatchObject({ onWhatsApp: true, address: '5548999120012' });
+  });
+
+  it('that is no spelling of it is told before anything is sent; receipts then name the number asked too', async () => {
+    await g.control('POST', '/phones', { number: '4915120000052', behaviour: { answersAs: '4915120000053' } });
+    const learnt: unknown[] = [];
+    const givers: string[][] = [];
+    let may = false;
+    const { session, heard } = await g.linked('4915110000052', {
+      async onAddressesLearnt(person) {
+        learnt.push(person);
+        return may;
+      },
+      async onReceipt({ from }) {
+        givers.push(from);
+      },
+    });
+    expect(await session.lookup('4915120000052')).toBe(true);
+    const lid = session.lidOf('4915120000052');
+    expect(learnt).toEqual([{ phoneNumber: '4915120000052', otherNumber: '4915120000053', lid }]);
+    const message = { id: newId(), to: '4915120000052', text: 'hello' };
+    expect(await session.send(message, 5000)).toEqual({ withheld: true });
+    expect(await wireOf('4915110000052')).toEqual([]);
+    may = true;
+    expect(await session.send(message, 5000)).toEqual({ sentTo: '4915120000053' });
+    await g.control('POST', '/phones/4915120000052/send', { to: '4915110000052', text: 'thanks' });
+    await heard('inbound thanks');
+    while (givers.length < 2) await sleep(10);
+    expect(givers[0]).toEqual(['4915120000053', '4915120000052', `lid:${lid}`]);
+    expect(session.otherNumberOf('4915120000052')).toBe('4915120000053');
+    expect(session.otherNumberOf('4915120000053')).toBeUndefined();
   });
 });
 
