@@ -15,14 +15,16 @@ export type DeviceKeys = {
   readonly identityKey: Buffer;
   readonly registrationId: number;
   readonly signedPreKey: SignedPreKey;
+  /** By which others know that the phone has linked the device: ADVSignedDeviceIdentity; undefined in folders of older versions. */
+  readonly deviceIdentity?: Buffer | undefined;
 };
 
 /** `signature`: 64 bytes by the identity key; undefined in folders of versions that did not keep it. */
 export type SignedPreKey = { readonly id: number; readonly public: Buffer; readonly signature: Buffer | undefined };
 
 const PRE_KEY_BYTES = 3 + 32;
-/** Device 99 means something else to clients. */
-const MOST_DEVICES = 98;
+/** Above it are a phone's simulated devices, up to 98; device 99 means something else to clients. */
+const MOST_DEVICES = 90;
 
 /** One linked device of a phone: what the product calls an account. */
 export class Account {
@@ -132,6 +134,7 @@ export class Account {
       signedPreKey: signedPreKey.public.toString('base64'),
       signedPreKeySignature: signedPreKey.signature?.toString('base64'),
       historyShared: this.historyShared,
+      deviceIdentity: this.keys.deviceIdentity?.toString('base64'),
     };
     this.#storage.change(
       `INSERT INTO accounts (jid, state, device, pre_keys, pre_keys_used) VALUES (?, ?, ?, ?, ?)
@@ -150,6 +153,7 @@ export class Account {
 export class Accounts {
   readonly #storage: Storage;
   readonly #byJid = new Map<string, Account>();
+  readonly #byNumber = new Map<string, Account[]>();
 
   constructor(storage: Storage) {
     this.#storage = storage;
@@ -164,6 +168,7 @@ export class Accounts {
             noiseKey: bytes(device.noiseKey),
             identityKey: bytes(device.identityKey),
             registrationId: device.registrationId,
+            deviceIdentity: device.deviceIdentity === undefined ? undefined : bytes(device.deviceIdentity),
             signedPreKey: {
               id: device.signedPreKeyId,
               public: bytes(device.signedPreKey),
@@ -178,7 +183,7 @@ export class Accounts {
           used: Number(row.pre_keys_used),
         },
       );
-      this.#byJid.set(account.jid, account);
+      this.#add(account);
     }
   }
 
@@ -190,7 +195,7 @@ export class Accounts {
     const device = next <= MOST_DEVICES || free === undefined ? next : free;
     const account = new Account(this.#storage, { number, device, lid, linkedAtMs, keys });
     account.save();
-    this.#byJid.set(account.jid, account);
+    this.#add(account);
     return account;
   }
 
@@ -201,8 +206,13 @@ export class Accounts {
 
   /** All devices, or those of one number; unlinked ones included. */
   list(number?: string): Account[] {
-    const all = [...this.#byJid.values()];
-    return number === undefined ? all : all.filter((account) => account.number === number);
+    return number === undefined ? [...this.#byJid.values()] : [...(this.#byNumber.get(number) ?? [])];
+  }
+
+  #add(account: Account): void {
+    const others = this.list(account.number).filter(({ device }) => device !== account.device);
+    this.#byNumber.set(account.number, [...others, account]);
+    this.#byJid.set(account.jid, account);
   }
 
   /** Moves an account to another state. */

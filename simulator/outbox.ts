@@ -14,8 +14,19 @@ export type Owed = {
   readonly id: string;
   readonly dueMs: number;
   stanza: Stanza;
-  /** Of a message: which phone wrote it, and its plaintext, so that it can be encrypted anew. */
-  readonly written: { readonly phone: string; readonly plaintext: Buffer } | undefined;
+  /** Of a message: how it can be written again; undefined when it cannot. */
+  readonly written: Origin | undefined;
+};
+
+/**
+ * Where a message comes from: a phone, with the plaintext, so that it can be encrypted anew; or an account (its
+ * address), which encrypts it anew itself when it gets the receipt that asks for it.
+ */
+export type Origin = { readonly phone: string; readonly plaintext: Buffer } | { readonly account: string };
+
+const originIn = ({ phone, plaintext }: Record<string, unknown>): Origin | undefined => {
+  if (typeof phone !== 'string') return undefined;
+  return plaintext instanceof Uint8Array ? { phone, plaintext: Buffer.from(plaintext) } : { account: phone };
 };
 
 /** How the store marks an acknowledged message. */
@@ -50,10 +61,7 @@ export class Outbox {
         id: String(row.id),
         dueMs: Number(row.due_ms),
         stanza,
-        written:
-          row.phone !== null && row.plaintext instanceof Uint8Array
-            ? { phone: String(row.phone), plaintext: Buffer.from(row.plaintext) }
-            : undefined,
+        written: originIn(row),
       };
       if (row.kind === SETTLED) this.#keepSettled({ ...owed, kind: 'message' });
       else this.#schedule(owed);
@@ -62,8 +70,10 @@ export class Outbox {
   }
 
   /** Owes the account a stanza from `dueMs` on. */
-  add(account: string, kind: Owed['kind'], stanza: Stanza, dueMs: number, written?: Owed['written']): void {
+  add(account: string, kind: Owed['kind'], stanza: Stanza, dueMs: number, written?: Origin): void {
     const owed: Owed = { seq: this.#nextSeq++, account, kind, id: stanza.attrs.id ?? '', dueMs, stanza, written };
+    const [phone, plaintext] =
+      written && 'phone' in written ? [written.phone, written.plaintext] : [written?.account ?? null, null];
     this.#storage.change(
       'INSERT INTO outbox (seq, account, kind, id, due_ms, stanza, phone, plaintext) VALUES (?, ?, ?, ?, ?, ?, ?, ?)',
       owed.seq,
@@ -72,8 +82,8 @@ export class Outbox {
       owed.id,
       dueMs,
       encodeStanza(stanza),
-      written?.phone ?? null,
-      written?.plaintext ?? null,
+      phone,
+      plaintext,
     );
     this.#schedule(owed);
   }

@@ -101,7 +101,7 @@ export async function link(connection: Connection, phone: Phone, advSecret: Buff
   const { identityKey } = offer.keys;
   const account = world.accounts.link(phone.number, phone.facts.lid, offer.keys, world.clock());
   const details = proto.ADVDeviceIdentity.encode({
-    rawId: randomBytes(4).readUInt32BE(0),
+    rawId: phone.rawId,
     timestamp: Math.floor(world.clock() / 1000),
     keyIndex: account.device,
   }).finish();
@@ -127,6 +127,12 @@ export async function link(connection: Connection, phone: Phone, advSecret: Buff
     if (!deviceSignature || !verifySignature(identityKey, message, deviceSignature)) {
       throw new Error('The device signed wrongly.');
     }
+    const signedByBoth = { ...proto.ADVSignedDeviceIdentity.decode(identity), deviceSignature };
+    account.keys = {
+      ...account.keys,
+      deviceIdentity: Buffer.from(proto.ADVSignedDeviceIdentity.encode(signedByBoth).finish()),
+    };
+    account.save();
   } catch (error) {
     world.accounts.move(account, 'unlinked');
     connection.drop();

@@ -77,7 +77,7 @@ function participantHash(world: World, account: Account, addressee: Phone, messa
   const sides = new Set([world.directory.phone(account.number), addressee]);
   const jids = [...sides].flatMap((phone) => {
     const user = hidden ? phone.facts.lid : phone.address;
-    return devicesOf(account, phone).map((device) => `${user}.0:${device}@${hidden ? 'lid' : 's.whatsapp.net'}`);
+    return devicesOf(world, phone).map((device) => `${user}.0:${device}@${hidden ? 'lid' : 's.whatsapp.net'}`);
   });
   const digest = createHash('sha256').update(jids.toSorted().join('')).digest();
   return `2:${digest.subarray(0, 6).toString('base64')}`;
@@ -108,48 +108,105 @@ function copiesIn(message: Stanza): { jid: string | undefined; enc: Stanza | und
     : [{ jid: message.attrs.to, enc: child(message, 'enc') }];
 }
 
-/** Hands each copy to the phone it was encrypted for. */
+/** A copy of a message, encrypted for one device of a phone. */
+type Copy = {
+  readonly id: string;
+  /** The address that the message names, which its receipts come from. */
+  readonly chat: string;
+  readonly phone: Phone;
+  readonly device: number;
+  readonly enc: Stanza;
+};
+
+/** Hands each copy to the device it was encrypted for; one for a device that does not exist is lost, as on WhatsApp. */
 function deliver(world: World, account: Account, addressee: Phone, message: Stanza): void {
-  for (const { jid, enc } of copiesIn(message)) {
+  const participants = child(message, 'participants');
+  const copies = participants
+    ? children(participants, 'to').map((to) => ({ jid: to.attrs.jid, enc: child(to, 'enc') }))
+    : [{ jid: message.attrs.to, enc: child(message, 'enc') }];
+  for (const { jid, enc } of copies) {
     const address = parseJid(jid);
     const phone = world.directory.at(address);
-    const body = bytesIn(enc);
-    if (!phone || !enc || !body || address?.device !== 0) continue;
-    const copy = { id: message.attrs.id ?? '', chat: message.attrs.to ?? '', type: enc.attrs.type ?? '', body };
-    const own = phone.number === account.number && (addressee !== phone || message.attrs.category === 'peer');
-    // The account's own phone keeps in step with what its linked device sends; it shows nothing.
-    if (own || message.attrs.recipient !== undefined) phone.open(account.lidJid, copy.type, copy.body);
-    else receive(world, account, phone, copy);
+    if (!phone || !enc || !address) continue;
+    const { device } = address;
+    const copy = { id: message.attrs.id ?? '', chat: message.attrs.to ?? '', phone, device, enc };
+    // The account's own devices keep in step with what it sends to others: a copy for them is no message of its own.
+    const foreign = addressee !== phone || message.attrs.category === 'peer' || message.attrs.recipient !== undefined;
+    const own = phone.number === account.number && foreign;
+    const linked = world.accounts.get(phone.number, device);
+    if (linked && linked.state !== 'unlinked') {
+      if (linked !== account) forward(world, account, linked, message, copy);
+    } else if (device === 0) receive(world, account, phone, copy, own);
+    else {
+      const companion = world.directory.companion(phone, device);
+      if (companion) receive(world, account, companion, copy, own);
+    }
   }
 }
 
-function receive(
-  world: World,
-  account: Account,
-  phone: Phone,
-  copy: { id: string; chat: string; type: string; body: Buffer },
-): void {
-  const opened = phone.open(account.lidJid, copy.type, copy.body);
+/** Owes a linked device the copy that another account has encrypted for it; sent anew, it takes the place of the first one. */
+function forward(world: World, account: Account, to: Account, message: Stanza, copy: Copy): void {
+  const { attrs } = message;
+  const hidden = parseJid(attrs.to)?.server === 'lid';
+  const own = to.number === account.number;
+  const kept = ['device-identity', 'meta'].flatMap((tag) => child(message, tag) ?? []);
+  const forwarded = stanza(
+    'message',
+    {
+      id: copy.id,
+      from: hidden ? account.lidJid : account.jid,
+      type: attrs.type,
+      edit: attrs.edit,
+      category: attrs.category,
+      t: stanzaTime(world.clock()),
+      notify: world.directory.phone(account.number).facts.name,
+      sender_lid: hidden ? undefined : account.lidJid,
+      sender_pn: hidden ? account.jid : undefined,
+      addressing_mode: hidden ? 'lid' : 'pn',
+      recipient: own ? (attrs.recipient ?? attrs.to) : undefined,
+    },
+    [copy.enc, ...kept],
+  );
+  const first = world.outbox.findMessage(to.jid, copy.id);
+  if (first?.written && 'account' in first.written && first.written.account === account.jid) {
+    world.outbox.replace(first, forwarded);
+  } else world.outbox.add(to.jid, 'message', forwarded, world.clock(), { account: account.jid });
+}
+
+/** Opens a copy on a simulated device, which then shows it and says so, or asks for it again. */
+function receive(world: World, account: Account, device: Phone, copy: Copy, own: boolean): void {
+  const { id, enc } = copy;
+  const opened = device.open(account.lidJid, enc.attrs.type ?? '', bytesIn(enc) ?? Buffer.alloc(0));
+  const from = { id, chat: addressOf(copy) };
+  const inbox = own ? `${copy.phone.number}:${copy.device}` : device.number;
   switch (opened.result) {
     case 'used-counter':
-      world.counts.add('usedCounters');
+      if (!own) world.counts.add('usedCounters');
       break;
     case 'no-match': {
-      const attempts = world.inbox.fail(phone.number, copy.id);
-      if (attempts <= MOST_RETRIES) oweRetry(world, account, phone, copy, attempts);
+      if (own) break;
+      const attempts = world.inbox.fail(inbox, id);
+      if (attempts <= MOST_RETRIES) oweRetry(world, account, device, from, attempts);
       break;
     }
     case 'opened': {
+      // The account's own phone shows what the account sends to others as its own.
+      if (own && copy.device === 0) break;
       const text = textIn(opened.plaintext);
       if (text === undefined) break;
-      const message = { id: copy.id, from: account.number, text, receivedAtMs: world.clock() };
-      world.inbox.receive(phone.number, message);
-      oweReceipts(world, account, phone, copy);
+      world.inbox.receive(inbox, { id, from: account.number, text, receivedAtMs: world.clock() });
+      if (!own) oweReceipts(world, account, copy.phone, from, copy.device === 0);
       break;
     }
     default:
       opened satisfies never;
   }
+}
+
+/** The address a copy's receipts come from: the one the message names, with the device where it is not the phone itself. */
+function addressOf({ chat, device }: Copy): string {
+  const address = parseJid(chat);
+  return device === 0 || !address ? chat : `${address.user}:${device}@${address.server}`;
 }
 
 /** The text a phone shows for a decrypted message; undefined when it shows nothing. */

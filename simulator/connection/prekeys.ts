@@ -1,9 +1,9 @@
 import { createHash } from 'node:crypto';
 import type { Account, SignedPreKey } from '../accounts.ts';
 import { typed, verifySignature } from '../signal/keys.ts';
-import { parseJid } from '../wire/jid.ts';
+import { type Jid, parseJid } from '../wire/jid.ts';
 import { bigEndian, bytesIn, child, children, numberIn, type Stanza, stanza } from '../wire/stanza.ts';
-import type { World } from '../world.ts';
+import { stanzaTime, type World } from '../world.ts';
 
 const KEY_TYPE = Buffer.of(5);
 
@@ -81,22 +81,47 @@ const signedKeyNode = (key: { id: number; public: Buffer; signature: Buffer }): 
     stanza('signature', {}, key.signature),
   ]);
 
-/** Keys to begin sessions with the phones that are named; an address that means no phone gets an error of its own. */
-export function fetchKeys(world: World, request: Stanza | undefined): Stanza[] {
+type FetchedKeys = {
+  readonly registrationId: number;
+  readonly identityKey: Buffer;
+  readonly signedPreKey: { readonly id: number; readonly public: Buffer; readonly signature: Buffer };
+  readonly preKey: { readonly id: number; readonly public: Buffer } | undefined;
+  readonly deviceIdentity?: Buffer | undefined;
+};
+
+/**
+ * Keys to begin sessions with the devices that are named: phones, their simulated devices, and linked accounts. Any
+ * other address, and that of the account which asks, gets an error of its own.
+ */
+export function fetchKeys(world: World, asker: Account, request: Stanza | undefined): Stanza[] {
   const users = children(request, 'user').map(({ attrs }) => {
-    const jid = parseJid(attrs.jid);
-    const phone = world.directory.at(jid);
-    if (!phone?.facts.behaviour.onWhatsApp || jid?.device !== 0) {
-      return stanza('user', { jid: attrs.jid }, [stanza('error', { code: '404', text: 'item-not-found' })]);
-    }
-    const bundle = phone.bundle();
-    return stanza('user', { jid: attrs.jid, t: String(Math.floor(world.clock() / 1000)) }, [
-      stanza('registration', {}, bigEndian(bundle.registrationId, 4)),
+    const keys = keysOf(world, asker, parseJid(attrs.jid));
+    if (!keys) return stanza('user', { jid: attrs.jid }, [stanza('error', { code: '404', text: 'item-not-found' })]);
+    const { preKey, deviceIdentity } = keys;
+    return stanza('user', { jid: attrs.jid, t: stanzaTime(world.clock()) }, [
+      stanza('registration', {}, bigEndian(keys.registrationId, 4)),
       stanza('type', {}, KEY_TYPE),
-      stanza('identity', {}, bundle.identityKey),
-      signedKeyNode(bundle.signedPreKey),
-      stanza('key', {}, [stanza('id', {}, bigEndian(bundle.preKey.id, 3)), stanza('value', {}, bundle.preKey.public)]),
+      stanza('identity', {}, keys.identityKey),
+      signedKeyNode(keys.signedPreKey),
+      ...(preKey
+        ? [stanza('key', {}, [stanza('id', {}, bigEndian(preKey.id, 3)), stanza('value', {}, preKey.public)])]
+        : []),
+      ...(deviceIdentity ? [stanza('device-identity', {}, deviceIdentity)] : []),
     ]);
   });
   return [stanza('list', {}, users)];
+}
+
+function keysOf(world: World, asker: Account, jid: Jid | undefined): FetchedKeys | undefined {
+  const phone = world.directory.at(jid);
+  if (!jid || !phone?.facts.behaviour.onWhatsApp) return undefined;
+  const account = world.accounts.get(phone.number, jid.device);
+  if (!account || account.state === 'unlinked') {
+    return jid.device === 0 ? phone.bundle() : world.directory.companion(phone, jid.device)?.bundle();
+  }
+  const { signature } = account.keys.signedPreKey;
+  if (account === asker || !signature) return undefined;
+  const { registrationId, deviceIdentity } = account.keys;
+  const { identityKey, signedPreKey, oneTime } = account.takeBundle();
+  return { registrationId, identityKey, signedPreKey: { ...signedPreKey, signature }, preKey: oneTime, deviceIdentity };
 }

@@ -44,7 +44,7 @@ export function answerQuery(connection: Connection, request: Stanza): Answer {
       return content ? { content } : NOT_FOUND;
     }
     case 'encrypt key':
-      return { content: fetchKeys(connection.world, first) };
+      return { content: fetchKeys(connection.world, connection.account, first) };
     case 'encrypt rotate':
       return rotateSignedPreKey(connection.account, first) ? EMPTY : NOT_ACCEPTABLE;
     case 'passive active':
@@ -63,6 +63,10 @@ export function answerQuery(connection: Connection, request: Stanza): Answer {
       return type === 'get' ? { content: [stanza('list')] } : UNKNOWN;
     case 'privacy privacy':
       return type === 'get' ? { content: [privacy()] } : UNKNOWN;
+    case 'w:profile:picture picture':
+      return NOT_FOUND;
+    case 'w:biz business_profile':
+      return { content: [stanza('business_profile')] };
     case 'privacy tokens':
       return EMPTY;
     case 'w:g2 participating':

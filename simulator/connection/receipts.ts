@@ -1,4 +1,5 @@
 import type { Account } from '../accounts.ts';
+import type { Owed } from '../outbox.ts';
 import type { DeviceBundle, Phone } from '../phones/phone.ts';
 import { messageStanza, sealFor } from '../phones/writing.ts';
 import { typed, verifySignature } from '../signal/keys.ts';
@@ -19,13 +20,13 @@ export type Copy = { readonly id: string; readonly chat: string };
 const receipt = (copy: Copy, atMs: number, type: string | undefined, content?: Stanza[]) =>
   stanza('receipt', { id: copy.id, from: copy.chat, type, t: stanzaTime(atMs) }, content);
 
-/** Owes the account the receipts that the phone gives for a message. */
-export function oweReceipts(world: World, account: Account, phone: Phone, copy: Copy): void {
+/** Owes the account the receipts that the phone gives for a message; `readHere`: it is read on the device that has this copy. */
+export function oweReceipts(world: World, account: Account, phone: Phone, copy: Copy, readHere: boolean): void {
   const { deliver, read, delayMs, readDelayMs = 0 } = phone.facts.behaviour;
   if (!deliver) return;
   const deliveredMs = world.clock() + Math.max(LEAST_DELAY_MS, delayMs);
   world.outbox.add(account.jid, 'receipt', receipt(copy, deliveredMs, undefined), deliveredMs);
-  if (!read) return;
+  if (!read || !readHere) return;
   const readMs = deliveredMs + Math.max(LEAST_DELAY_MS, readDelayMs);
   world.outbox.add(account.jid, 'receipt', receipt(copy, readMs, 'read'), readMs);
 }
@@ -102,21 +103,45 @@ function keysOf(phone: Phone): Stanza {
   ]);
 }
 
-/** Takes a client's receipt: its message is settled, or is asked for again. */
+/** Takes a client's receipt: its messages are settled, or one is asked for again; an account that sent one hears of it. */
 export function takeReceipt(connection: Connection, received: Stanza): void {
   const { attrs, content } = received;
   const { account, world } = connection;
   if (!account || attrs.id === undefined) return;
   connection.send(stanza('ack', { class: 'receipt', id: attrs.id, from: attrs.to, type: attrs.type }));
-  if (attrs.type === 'retry') {
-    writeAgain(world, account, received);
-    return;
-  }
   const listed = Array.isArray(content) ? content.flatMap((list) => children(list, 'item')) : [];
-  for (const id of [attrs.id, ...listed.map((item) => item.attrs.id ?? '')]) {
-    const owed = world.outbox.find(account.jid, 'message', id);
-    if (owed) world.outbox.settle(owed);
+  const ids = attrs.type === 'retry' ? [attrs.id] : [attrs.id, ...listed.map((item) => item.attrs.id ?? '')];
+  for (const id of ids) {
+    const owed = world.outbox.findMessage(account.jid, id);
+    if (!owed) continue;
+    if (attrs.type !== 'retry') world.outbox.settle(owed);
+    if (!owed.written) continue;
+    if ('account' in owed.written) tellSender(world, account, owed, owed.written.account, received);
+    else if (attrs.type === 'retry') writeAgain(world, account, owed, owed.written, received);
   }
+}
+
+/** Passes a receipt or retry request on to the account that has sent the message. */
+function tellSender(
+  world: World,
+  account: Account,
+  { id, stanza: message }: Owed,
+  sender: string,
+  { attrs, content }: Stanza,
+): void {
+  const hidden = message.attrs.addressing_mode === 'lid';
+  const forwarded = stanza(
+    'receipt',
+    {
+      id,
+      from: hidden ? account.lidJid : account.jid,
+      recipient: message.attrs.recipient,
+      type: attrs.type,
+      t: stanzaTime(world.clock()),
+    },
+    attrs.type === 'retry' && Array.isArray(content) ? content : undefined,
+  );
+  world.outbox.add(sender, 'receipt', forwarded, world.clock() + LEAST_DELAY_MS);
 }
 
 /** Takes a client's ack: the receipt or message is settled. */
@@ -133,17 +158,21 @@ export function takeAck({ account, world }: Connection, { attrs }: Stanza): void
 }
 
 /** Encrypts a message of a phone anew under a fresh session, with the keys in the request or those on the server. */
-function writeAgain(world: World, account: Account, request: Stanza): void {
-  const owed = world.outbox.findMessage(account.jid, request.attrs.id ?? '');
-  if (!owed?.written) return;
+function writeAgain(
+  world: World,
+  account: Account,
+  owed: Owed,
+  written: { readonly phone: string; readonly plaintext: Buffer },
+  request: Stanza,
+): void {
   const count = Number(child(request, 'retry')?.attrs.count ?? 1);
   if (count > MOST_RETRIES) {
     world.outbox.remove(owed);
     return;
   }
-  const phone = world.directory.phone(owed.written.phone);
+  const phone = world.directory.phone(written.phone);
   const keys = deviceKeysIn(account, child(request, 'keys')) ?? account.takeBundle();
-  const sealed = sealFor(phone, account, owed.written.plaintext, keys);
+  const sealed = sealFor(phone, account, written.plaintext, keys);
   if (!sealed) return;
   world.outbox.replace(owed, messageStanza(world, phone, owed.id, sealed, owed.stanza.attrs, count));
 }

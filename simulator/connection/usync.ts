@@ -1,24 +1,28 @@
-import type { Account } from '../accounts.ts';
+import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import type { Phone } from '../phones/phone.ts';
-import { lidJid, numberJid, parseJid } from '../wire/jid.ts';
+import { type Jid, lidJid, numberJid, parseJid } from '../wire/jid.ts';
 import { bytesIn, child, children, type Stanza, stanza } from '../wire/stanza.ts';
+import { stanzaTime, type World } from '../world.ts';
 import type { Connection } from './connection.ts';
 
 /** Answers a lookup of users: whether they are on WhatsApp, their hidden addresses, their devices. */
 export function lookUp(connection: Connection, usync: Stanza | undefined): Stanza[] {
-  const asked = children(child(usync, 'query')).map((node) => node.tag);
+  const asked = children(child(usync, 'query'));
   const users = children(child(usync, 'list'), 'user').map((user) => describe(connection, user, asked));
   const { attrs } = usync ?? stanza('usync');
   const result = stanza(
     'result',
     {},
-    asked.map((tag) => stanza(tag)),
+    asked.map(({ tag }) => stanza(tag)),
   );
   const about = { context: attrs.context, mode: attrs.mode, sid: attrs.sid, last: 'true', index: '0' };
   return [stanza('usync', about, [result, stanza('list', {}, users)])];
 }
 
-function describe(connection: Connection, user: Stanza, protocols: string[]): Stanza {
+/** What phones say about themselves: nobody has set anything else. */
+const ABOUT = 'Hey there! I am using WhatsApp.';
+
+function describe(connection: Connection, user: Stanza, protocols: readonly Stanza[]): Stanza {
   const { directory } = connection.world;
   const typed = bytesIn(child(user, 'contact'))?.toString();
   const digits = typed?.replaceAll(/\D/g, '');
@@ -26,25 +30,73 @@ function describe(connection: Connection, user: Stanza, protocols: string[]): St
   const address = parseJid(asked);
   const phone = directory.at(address);
   const known = phone?.facts.behaviour.onWhatsApp ? phone : undefined;
+  const contact = protocols.find(({ tag }) => tag === 'contact');
+  const hidden = known && contact?.attrs.addressing_mode === 'lid' && digits !== undefined;
   // Asked by number, a person is named by the address that WhatsApp knows.
-  const jid = known && address?.server === 's.whatsapp.net' ? numberJid(known.address) : asked;
-  const nodes: Stanza[] = [];
-  if (protocols.includes('contact')) nodes.push(stanza('contact', { type: known ? 'in' : 'out' }, typed ?? undefined));
-  if (known && protocols.includes('devices')) nodes.push(devices(connection, known));
-  // Asked by its hidden address, the user keeps it: there is nothing to map.
-  if (known && protocols.includes('lid') && address?.server !== 'lid')
-    nodes.push(stanza('lid', { val: lidJid(known.facts.lid) }));
-  return stanza('user', { jid }, nodes);
+  const named = known && address?.server === 's.whatsapp.net' ? numberJid(known.address) : asked;
+  const nodes = protocols.flatMap(({ tag }) => answerProtocol(connection, tag, known, { address, typed }) ?? []);
+  const about = hidden ? { jid: lidJid(known.facts.lid), pn_jid: named } : { jid: named };
+  return stanza('user', about, nodes);
 }
 
-/** The devices of a phone as an account is told of them: others have just their phone, its own number also the device that asks. */
-export function devicesOf(account: Account | undefined, phone: Phone): number[] {
-  return account?.number === phone.number ? [0, account.device] : [0];
+/** One part of what is asked about a user; `typed`: the number as the client wrote it. Only `contact` is answered of strangers to WhatsApp. */
+function answerProtocol(
+  connection: Connection,
+  protocol: string,
+  phone: Phone | undefined,
+  { address, typed }: { address: Jid | undefined; typed: string | undefined },
+): Stanza | undefined {
+  if (protocol === 'contact') return stanza('contact', { type: phone ? 'in' : 'out' }, typed);
+  if (!phone) return undefined;
+  switch (protocol) {
+    case 'devices':
+      return devices(connection, phone);
+    case 'lid':
+      // Asked by its hidden address, the user keeps it: there is nothing to map.
+      return address?.server === 'lid' ? undefined : stanza('lid', { val: lidJid(phone.facts.lid) });
+    case 'status':
+      return stanza('status', { t: stanzaTime(connection.world.clock()) }, Buffer.from(ABOUT));
+    case 'disappearing_mode':
+      return stanza('disappearing_mode', { duration: '0', t: '0' });
+    // No phone has a picture, a business or a user name: the empty element says so.
+    case 'picture':
+    case 'business':
+    case 'username':
+      return stanza(protocol);
+    default:
+      return undefined;
+  }
 }
 
-function devices({ account }: Connection, phone: Phone): Stanza {
-  const list = devicesOf(account, phone).map((device) =>
+/** All devices of a phone: itself, those that are linked accounts, and its simulated ones. */
+export function devicesOf(world: World, phone: Phone): number[] {
+  const linked = world.accounts.list(phone.number).filter(({ state }) => state !== 'unlinked');
+  return [0, ...linked.map(({ device }) => device), ...phone.companions];
+}
+
+const KEY_INDEX_SIGNATURE = Buffer.of(6, 2);
+
+function devices({ world }: Connection, phone: Phone): Stanza {
+  const all = devicesOf(world, phone);
+  const list = all.map((device) =>
     stanza('device', { id: String(device), 'key-index': device === 0 ? undefined : String(device) }),
   );
-  return stanza('devices', {}, [stanza('device-list', { hash: '2:simulator' }, list)]);
+  return stanza('devices', {}, [
+    stanza('device-list', { hash: '2:simulator' }, list),
+    ...(all.length > 1 ? [keyIndexList(world, phone, all)] : []),
+  ]);
+}
+
+/** The phone's signed word on which of its devices are valid. */
+function keyIndexList(world: World, phone: Phone, all: number[]): Stanza {
+  const timestamp = Math.floor(world.clock() / 1000);
+  const details = proto.ADVKeyIndexList.encode({
+    rawId: phone.rawId,
+    timestamp,
+    currentIndex: Math.max(...all),
+    validIndexes: all,
+  }).finish();
+  const accountSignature = phone.identity.sign(Buffer.concat([KEY_INDEX_SIGNATURE, details]));
+  const list = proto.ADVSignedKeyIndexList.encode({ details, accountSignature }).finish();
+  return stanza('key-index-list', { ts: String(timestamp) }, list);
 }

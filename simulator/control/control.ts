@@ -26,6 +26,7 @@ const NewPhone = z.strictObject({
       onWhatsApp: z.boolean().optional(),
       passkey: z.enum(['none', 'required']).optional(),
       answersAs: number.optional(),
+      devices: z.int().min(1).max(8).optional(),
     })
     .optional(),
 });
@@ -123,7 +124,7 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
       path: /^\/phones\/([^/]+)\/messages$/,
       handle: (_request, parameter) => ({
         status: 200,
-        body: world.inbox.list(world.directory.numberOf(asNumber(parameter))),
+        body: world.inbox.list(inboxOf(world, parameter)),
       }),
     },
     {
@@ -164,6 +165,13 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
       },
     },
   ];
+}
+
+/** Which inbox a path names: that of a phone, or of one of its devices as `number:device`. */
+function inboxOf(world: World, parameter: string): string {
+  const [number = '', device] = parameter.split(':');
+  const phone = world.directory.numberOf(asNumber(number));
+  return device === undefined ? phone : `${phone}:${device}`;
 }
 
 const shown = ({ facts }: Phone) => ({ number: facts.number, name: facts.name, behaviour: facts.behaviour });

@@ -62,6 +62,19 @@ export class Directory {
     return this.#add(phone);
   }
 
+  /** A further device of a phone, of those that `behaviour.devices` gives it; undefined for any other. Its number is `number:device`. */
+  companion(phone: Phone, device: number): Phone | undefined {
+    if (!phone.companions.includes(device)) return undefined;
+    const number = `${phone.number}:${device}`;
+    const known = this.#byNumber.get(number);
+    if (known) return known;
+    const { lid, name } = phone.facts;
+    const facts = { number, lid, name, created: false, nextPreKey: 1, spentPreKeys: new Set<number>() };
+    const companion = new Phone(this.#storage, this.#secret, { ...facts, behaviour: CREATED });
+    companion.save();
+    return this.#add(companion);
+  }
+
   /** The phone that an address means; undefined for a hidden id that was never given out, or another server. */
   at(jid: Jid | undefined): Phone | undefined {
     if (jid?.server === 'lid') return this.#byLid.get(jid.user);
@@ -83,6 +96,7 @@ export class Directory {
 
   #add(phone: Phone): Phone {
     this.#byNumber.set(phone.number, phone);
+    if (phone.number.includes(':')) return phone;
     if (phone.address !== phone.number) this.#byAddress.set(phone.address, phone);
     this.#byLid.set(phone.facts.lid, phone);
     return phone;

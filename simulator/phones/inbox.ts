@@ -4,7 +4,12 @@ import type { Counts } from '../totals.ts';
 /** One message as a phone shows it; `repeats` is how often the same id came again. */
 export type ReceivedMessage = { id: string; from: string; text: string; receivedAt: string; repeats: number };
 
-/** What the phones have received. */
+const isCounted = (phone: string): boolean => !phone.includes(':');
+
+/**
+ * What the phones have received. The copies of further devices, and of what an account sends, are kept under
+ * `number:device` and count nowhere: a message to a phone is one message, however many devices it has.
+ */
 export class Inbox {
   readonly #storage: Storage;
   readonly #counts: Counts;
@@ -21,8 +26,9 @@ export class Inbox {
       phone,
       message.id,
     );
+    const counted = isCounted(phone);
     if (repeated > 0) {
-      this.#counts.add('repeatsOnWire');
+      if (counted) this.#counts.add('repeatsOnWire');
       return;
     }
     this.#storage.change(
@@ -33,7 +39,7 @@ export class Inbox {
       message.text,
       message.receivedAtMs,
     );
-    this.#counts.add('distinct');
+    if (counted) this.#counts.add('distinct');
     const resolved = this.#storage.change('DELETE FROM unopened WHERE phone = ? AND id = ?', phone, message.id);
     if (resolved > 0) this.#counts.add('undecryptable', -1);
   }

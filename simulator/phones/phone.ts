@@ -6,7 +6,7 @@ import type { Storage } from '../storage.ts';
 /**
  * How a phone behaves towards messages; `delayMs` is how long it takes to receive one, `readDelayMs` how long until that is read. `answersAs`:
  * the phone's number (digits) on WhatsApp, where that is another spelling than the number people know. `passkey`: whether a device that is to
- * be linked with it is asked for one.
+ * be linked with it is asked for one. `devices`: how many it has, itself included; each of them gets its copy of a message.
  */
 export type Behaviour = {
   deliver: boolean;
@@ -16,6 +16,7 @@ export type Behaviour = {
   onWhatsApp: boolean;
   passkey?: 'none' | 'required' | undefined;
   answersAs?: string | undefined;
+  devices?: number | undefined;
 };
 
 /** What a client fetches before it writes to a phone for the first time. */
@@ -45,10 +46,12 @@ export type PhoneFacts = {
 };
 
 const SIGNED_PRE_KEY = 1;
+const HIGHEST_DEVICE = 98;
 
 /**
  * One simulated phone: a primary device with a Signal identity. Its keys are derived from the data folder's secret and
- * its number, so that only ratchets and counters need to be stored.
+ * its number, so that only ratchets and counters need to be stored. The further devices of a phone are made likewise,
+ * each under `number:device`.
  */
 export class Phone {
   readonly facts: PhoneFacts;
@@ -73,9 +76,19 @@ export class Phone {
     return this.facts.behaviour.answersAs ?? this.number;
   }
 
+  /** The numbers of its further devices, but for those that accounts are: the highest there are. */
+  get companions(): number[] {
+    return Array.from({ length: (this.facts.behaviour.devices ?? 1) - 1 }, (_, index) => HIGHEST_DEVICE - index);
+  }
+
   get identity(): Identity {
     this.#identity ??= identity(derive(this.#seed, 'identity', 32));
     return this.#identity;
+  }
+
+  /** What all devices of the phone have in common, in their identities and in the list of them. */
+  get rawId(): number {
+    return this.#seed.readUInt32BE(4);
   }
 
   get registrationId(): number {
