@@ -24,6 +24,7 @@ export class Storage {
     this.#database = new DatabaseSync(dataDir === undefined ? ':memory:' : join(dataDir, 'simulator.sqlite'));
     this.#database.exec('PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA busy_timeout = 2000;');
     this.#database.exec(SCHEMA);
+    for (const [table, column, type] of LATER_COLUMNS) this.#ensureColumn(table, column, type);
   }
 
   /** The folder's secret, 32 bytes, from which keys of the server and of all phones are derived. */
@@ -71,6 +72,13 @@ export class Storage {
     this.#database.close();
   }
 
+  /** Adds a column that folders of older versions do not have. */
+  #ensureColumn(table: string, column: string, type: string): void {
+    const columns = this.#database.prepare(`PRAGMA table_info(${table})`).all();
+    if (columns.some(({ name }) => name === column)) return;
+    this.#database.exec(`ALTER TABLE ${table} ADD COLUMN ${column} ${type}`);
+  }
+
   #statement(sql: string): StatementSync {
     let statement = this.#statements.get(sql);
     if (!statement) {
@@ -98,6 +106,12 @@ export class Storage {
     for (const action of waiting) action();
   }
 }
+
+/** Columns that came after the first version: table, name, type with default. */
+const LATER_COLUMNS = [
+  ['phones', 'installs', 'INTEGER NOT NULL DEFAULT 0'],
+  ['messages', 'content', 'TEXT'],
+] as const;
 
 const SCHEMA = `
   CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;

@@ -1,14 +1,13 @@
-import { createHash } from 'node:crypto';
-import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import type { Account } from '../accounts.ts';
 import type { FaultOrder } from '../faults.ts';
+import { contentIn, isShown } from '../phones/contents.ts';
 import type { Phone } from '../phones/phone.ts';
 import { parseJid } from '../wire/jid.ts';
 import { bytesIn, child, children, type Stanza, stanza } from '../wire/stanza.ts';
 import { stanzaTime, type World } from '../world.ts';
 import type { Connection } from './connection.ts';
 import { oweReceipts, oweRetry } from './receipts.ts';
-import { devicesOf } from './usync.ts';
+import { deviceHash, devicesOf } from './usync.ts';
 
 /** How often a phone asks for a message that it cannot open, as official clients do. */
 const MOST_RETRIES = 5;
@@ -75,12 +74,12 @@ function participantHash(world: World, account: Account, addressee: Phone, messa
   if (child(message, 'participants') === undefined) return undefined;
   const hidden = parseJid(message.attrs.to)?.server === 'lid';
   const sides = new Set([world.directory.phone(account.number), addressee]);
-  const jids = [...sides].flatMap((phone) => {
+  const server = hidden ? 'lid' : 's.whatsapp.net';
+  const devices = [...sides].flatMap((phone) => {
     const user = hidden ? phone.facts.lid : phone.address;
-    return devicesOf(world, phone).map((device) => `${user}.0:${device}@${hidden ? 'lid' : 's.whatsapp.net'}`);
+    return devicesOf(world, phone).map((device) => ({ user, device, server }));
   });
-  const digest = createHash('sha256').update(jids.toSorted().join('')).digest();
-  return `2:${digest.subarray(0, 6).toString('base64')}`;
+  return deviceHash(devices);
 }
 
 function acknowledge(
@@ -192,10 +191,10 @@ function receive(world: World, account: Account, device: Phone, copy: Copy, own:
     case 'opened': {
       // The account's own phone shows what the account sends to others as its own.
       if (own && copy.device === 0) break;
-      const text = textIn(opened.plaintext);
-      if (text === undefined) break;
-      world.inbox.receive(inbox, { id, from: account.number, text, receivedAtMs: world.clock() });
-      if (!own) oweReceipts(world, account, copy.phone, from, copy.device === 0);
+      const content = contentIn(opened.plaintext);
+      if (content === undefined) break;
+      world.inbox.receive(inbox, { id, from: account.number, content, receivedAtMs: world.clock() });
+      if (!own) oweReceipts(world, account, copy.phone, from, copy.device === 0 && isShown(content));
       break;
     }
     default:
@@ -207,18 +206,4 @@ function receive(world: World, account: Account, device: Phone, copy: Copy, own:
 function addressOf({ chat, device }: Copy): string {
   const address = parseJid(chat);
   return device === 0 || !address ? chat : `${address.user}:${device}@${address.server}`;
-}
-
-/** The text a phone shows for a decrypted message; undefined when it shows nothing. */
-function textIn(padded: Buffer): string | undefined {
-  const plain = padded.subarray(0, padded.length - (padded.at(-1) ?? 0));
-  try {
-    const outer = proto.Message.decode(plain);
-    const message = outer.deviceSentMessage?.message ?? outer;
-    if (message.protocolMessage || message.senderKeyDistributionMessage) return undefined;
-    const media = message.imageMessage ?? message.videoMessage ?? message.documentMessage;
-    return message.conversation || message.extendedTextMessage?.text || media?.caption || '';
-  } catch {
-    return '';
-  }
 }

@@ -1,12 +1,56 @@
+import type { Account } from '../accounts.ts';
+import type { Phone } from '../phones/phone.ts';
+import { lidJid, numberJid } from '../wire/jid.ts';
 import { SERVER, type Stanza, stanza } from '../wire/stanza.ts';
-import { stanzaTime } from '../world.ts';
+import { stanzaTime, type World } from '../world.ts';
 import type { Connection } from './connection.ts';
+import { deviceHash, devicesOf } from './usync.ts';
 
-/** What WhatsApp tells a device about itself without having been asked. */
-const notice = (connection: Connection, type: string, content: Stanza): Stanza =>
-  stanza('notification', { from: SERVER, id: connection.newId(), type, t: stanzaTime(connection.world.clock()) }, [
-    content,
+/** What WhatsApp tells a device without having been asked, of itself or of somebody else (`about`). */
+const notice = (connection: Connection, type: string, content: Stanza, about: Record<string, string> = {}): Stanza => {
+  const t = stanzaTime(connection.world.clock());
+  return stanza('notification', { from: SERVER, id: connection.newId(), type, t, ...about }, [content]);
+};
+
+/** A phone has another device, or one fewer: told to its other devices and to the accounts that know it, as far as they are connected. */
+export function tellOfDevice(
+  world: World,
+  { number, device, jid, lidJid: hidden }: Account,
+  change: 'add' | 'remove',
+): void {
+  const phone = world.directory.phone(number);
+  const about = { from: numberJid(phone.address) };
+  const device_hash = deviceHash(
+    devicesOf(world, phone).map((one) => ({ user: phone.address, device: one, server: 's.whatsapp.net' })),
+  );
+  const content = stanza(change, { device_hash }, [
+    stanza('device', { jid, lid: hidden, 'key-index': String(device) }),
   ]);
+  const known = new Set(phone.peers());
+  for (const connection of world.connections.loggedIn()) {
+    const { account } = connection;
+    if (!account || account.jid === jid || connection.state !== 'live') continue;
+    if (account.number === number || known.has(account.lidJid))
+      connection.send(notice(connection, 'devices', content, about));
+  }
+}
+
+/** A phone was set up anew, with new keys: told to the accounts that know it, as far as they are connected. */
+export function tellOfIdentity(world: World, phone: Phone, peers: readonly string[]): void {
+  const about = { from: numberJid(phone.address), lid: lidJid(phone.facts.lid) };
+  for (const connection of world.connections.loggedIn()) {
+    if (connection.state !== 'live' || !peers.includes(connection.account?.lidJid ?? '')) continue;
+    connection.send(notice(connection, 'encrypt', stanza('identity'), about));
+  }
+}
+
+/** A phone lets an account write to it: the token goes with the account's messages. */
+export function tokenNotice(connection: Connection, account: Account, phone: Phone, token: Buffer): Stanza {
+  const { world } = connection;
+  const about = { from: numberJid(phone.address), sender_lid: lidJid(phone.facts.lid) };
+  const attrs = { jid: numberJid(account.number), t: stanzaTime(world.clock()), type: 'trusted_contact' };
+  return notice(connection, 'privacy_token', stanza('tokens', {}, [stanza('token', attrs, token)]), about);
+}
 
 /** To a device that waits to be linked: the secret in its QR code is out of date; it must show the same reference with a new one. */
 export const registrationNotice = (connection: Connection): Stanza =>

@@ -1,6 +1,7 @@
 import { bytesIn, child, children, type Stanza, stanza } from '../wire/stanza.ts';
 import { stanzaTime } from '../world.ts';
 import type { Connection } from './connection.ts';
+import { unlink } from './linking.ts';
 import { drain } from './login.ts';
 import { answerPairing } from './pairing-code.ts';
 import { countPreKeys, digestKeys, fetchKeys, rotateSignedPreKey, uploadPreKeys } from './prekeys.ts';
@@ -83,8 +84,7 @@ export function answerQuery(connection: Connection, request: Stanza): Answer {
 function logOut(connection: Connection): void {
   const { account, world } = connection;
   if (!account) return;
-  world.accounts.move(account, 'unlinked');
-  world.outbox.clear(account.jid);
+  unlink(world, account);
   connection.close(stanza('stream:error', { code: '401' }, [stanza('conflict', { type: 'device_removed' })]));
 }
 

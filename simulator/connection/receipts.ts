@@ -1,5 +1,6 @@
 import type { Account } from '../accounts.ts';
 import type { Owed } from '../outbox.ts';
+import { messageIn, shapeOf } from '../phones/contents.ts';
 import type { DeviceBundle, Phone } from '../phones/phone.ts';
 import { messageStanza, sealFor } from '../phones/writing.ts';
 import { typed, verifySignature } from '../signal/keys.ts';
@@ -174,7 +175,10 @@ function writeAgain(
   const keys = deviceKeysIn(account, child(request, 'keys')) ?? account.takeBundle();
   const sealed = sealFor(phone, account, written.plaintext, keys);
   if (!sealed) return;
-  world.outbox.replace(owed, messageStanza(world, phone, owed.id, sealed, owed.stanza.attrs, count));
+  world.outbox.replace(
+    owed,
+    messageStanza(world, phone, owed.id, sealed, shapeOf(messageIn(written.plaintext) ?? {}), owed.stanza.attrs, count),
+  );
 }
 
 function deviceKeysIn(account: Account, keys: Stanza | undefined): DeviceBundle | undefined {

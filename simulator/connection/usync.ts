@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto';
 import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import type { Phone } from '../phones/phone.ts';
 import { type Jid, lidJid, numberJid, parseJid } from '../wire/jid.ts';
@@ -74,15 +75,23 @@ export function devicesOf(world: World, phone: Phone): number[] {
   return [0, ...linked.map(({ device }) => device), ...phone.companions];
 }
 
+/** What WhatsApp calls a list of devices by, to see whether two lists are the same. */
+export function deviceHash(devices: readonly Jid[]): string {
+  const names = devices.map(({ user, device, server }) => `${user}.0:${device}@${server}`);
+  const digest = createHash('sha256').update(names.toSorted().join('')).digest();
+  return `2:${digest.subarray(0, 6).toString('base64')}`;
+}
+
 const KEY_INDEX_SIGNATURE = Buffer.of(6, 2);
 
 function devices({ world }: Connection, phone: Phone): Stanza {
   const all = devicesOf(world, phone);
+  const hash = deviceHash(all.map((device) => ({ user: phone.address, device, server: 's.whatsapp.net' })));
   const list = all.map((device) =>
     stanza('device', { id: String(device), 'key-index': device === 0 ? undefined : String(device) }),
   );
   return stanza('devices', {}, [
-    stanza('device-list', { hash: '2:simulator' }, list),
+    stanza('device-list', { hash }, list),
     ...(all.length > 1 ? [keyIndexList(world, phone, all)] : []),
   ]);
 }

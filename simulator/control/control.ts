@@ -1,11 +1,15 @@
+import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as z from 'zod';
 import { LinkRefused, type PasskeyDemanded, scan } from '../connection/linking.ts';
+import { tellOfIdentity, tokenNotice } from '../connection/notices.ts';
 import { enterCode } from '../connection/pairing-code.ts';
 import { oweOrdered } from '../connection/receipts.ts';
 import { FAULT_KINDS } from '../faults.ts';
+import { voteMessage } from '../phones/contents.ts';
 import type { Phone } from '../phones/phone.ts';
 import { writeMessage } from '../phones/writing.ts';
+import { lidJid, numberJid } from '../wire/jid.ts';
 import type { World } from '../world.ts';
 import { applyFault, liftFaults } from './disturb.ts';
 import { answer, asNumber, bodyOf, Problem, pathOf, type Reply } from './http.ts';
@@ -98,7 +102,7 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
       async handle(request, parameter) {
         const from = asNumber(parameter);
         const order = await bodyOf(request, Written);
-        const { to, hidden, corrupt, ...written } = order;
+        const { to, hidden, addressing, corrupt, ...written } = order;
         if (world.accounts.list(to).every((account) => account.state === 'unlinked')) {
           throw new Problem(422, 'UNKNOWN_ACCOUNT', `No account is linked with the number ${to}.`);
         }
@@ -113,10 +117,22 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
           }
           return { status: 201, body: { id: receipt.ids[0], from, to } };
         }
-        return {
-          status: 201,
-          body: { id: writeMessage(world, phone, to, messageOf(written, to, phone), { hidden, corrupt }), from, to },
-        };
+        if (written.token) return { status: 201, body: { token: giveToken(world, phone, to), from, to } };
+        const lid = hidden === true || addressing === 'lid';
+        const message = written.vote
+          ? voteOf(world, phone, to, written.vote, lid)
+          : messageOf(written, to, phone, world.clock());
+        const id = writeMessage(world, phone, to, message, { addressing, hidden, corrupt });
+        return { status: 201, body: { id, from, to } };
+      },
+    },
+    {
+      method: 'POST',
+      path: /^\/phones\/([^/]+)\/reinstall$/,
+      handle(_request, parameter) {
+        const phone = phoneOf(parameter);
+        tellOfIdentity(world, phone, phone.reinstall());
+        return { status: 200, body: shown(phone) };
       },
     },
     {
@@ -172,6 +188,35 @@ function inboxOf(world: World, parameter: string): string {
   const [number = '', device] = parameter.split(':');
   const phone = world.directory.numberOf(asNumber(number));
   return device === undefined ? phone : `${phone}:${device}`;
+}
+
+/** The phone's vote in a poll that it has received; 422 when it has none of that id, or a choice is not in it. */
+function voteOf(
+  world: World,
+  phone: Phone,
+  to: string,
+  { id, choices }: { id: string; choices: string[] },
+  lid: boolean,
+) {
+  const { poll, secret } = world.inbox.poll(phone.number, id) ?? {};
+  if (!poll || secret === undefined) {
+    throw new Problem(422, 'UNKNOWN_POLL', `The phone ${phone.number} has received no poll ${id}.`);
+  }
+  const missing = choices.find((choice) => !poll.options.includes(choice));
+  if (missing !== undefined) throw new Problem(422, 'UNKNOWN_CHOICE', `The poll ${id} has no option "${missing}".`);
+  const account = world.directory.phone(to);
+  const [creator, voter] = [account, phone].map((of) => (lid ? lidJid(of.facts.lid) : numberJid(of.address)));
+  return voteMessage({ pollId: id, secret, creator: creator ?? '', voter: voter ?? '', choices, atMs: world.clock() });
+}
+
+/** Gives the phone's privacy token to the connected devices of a number: the token, hex. */
+function giveToken(world: World, phone: Phone, to: string): string {
+  const token = randomBytes(16);
+  for (const connection of world.connections.loggedIn(to)) {
+    if (connection.account && connection.state === 'live')
+      connection.send(tokenNotice(connection, connection.account, phone, token));
+  }
+  return token.toString('hex');
 }
 
 const shown = ({ facts }: Phone) => ({ number: facts.number, name: facts.name, behaviour: facts.behaviour });

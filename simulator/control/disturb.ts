@@ -1,5 +1,6 @@
 import type { Connection } from '../connection/connection.ts';
 import { ending } from '../connection/ending.ts';
+import { unlink } from '../connection/linking.ts';
 import { registrationNotice, timelockNotice } from '../connection/notices.ts';
 import type { FaultOrder } from '../faults.ts';
 import type { World } from '../world.ts';
@@ -52,8 +53,7 @@ function close(world: World, connection: Connection, order: FaultOrder): void {
   const code = order.code ?? UNAVAILABLE;
   // 401 is what a client hears when its phone has removed it: it must be linked again.
   if (code === 401 && connection.account) {
-    world.accounts.move(connection.account, 'unlinked');
-    world.outbox.clear(connection.account.jid);
+    unlink(world, connection.account);
   }
   connection.close(ending(code, order.ms));
 }

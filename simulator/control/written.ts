@@ -1,8 +1,8 @@
 import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import * as z from 'zod';
 import type { OrderedReceipt } from '../connection/receipts.ts';
+import { mediaMessage, pollMessage, sealedEdit } from '../phones/contents.ts';
 import type { Phone } from '../phones/phone.ts';
-import { sealedEdit } from '../phones/writing.ts';
 import { numberJid } from '../wire/jid.ts';
 
 const id = z.string().min(1).max(128);
@@ -14,15 +14,36 @@ const number = z.string().regex(/^\d{5,15}$/, 'A number has 5 to 15 digits and n
 const receiptKinds = ['retryFor', 'deliveredFor', 'readFor'] as const;
 
 /**
- * What a phone may be told to send: one of the kinds. `hidden`: by its hidden id, without its number. `corrupt`: nobody can decrypt it.
+ * What a phone may be told to send: one of the kinds. `addressing`: by its number (`pn`) or its hidden id (`lid`), the other one beside it;
+ * `hidden`: by its hidden id alone. `corrupt`: nobody can decrypt it. `delete` is the same as `revoke`; `image` says what a picture is like,
+ * without one. `token`: the account gets the phone's privacy token.
  * `retryFor`, `deliveredFor` and `readFor` are receipts of messages, true or not, for which alone `group`, `participant` and `recipient` are.
  */
 export const Written = z
   .strictObject({
     to: number,
     hidden: z.boolean().optional(),
+    addressing: z.enum(['pn', 'lid']).optional(),
     corrupt: z.boolean().optional(),
     text: text.optional(),
+    media: z
+      .strictObject({
+        base64: z.base64().min(1),
+        mimetype: z.string().regex(/^[a-z]+\/[\w.+-]+$/, 'A MIME type looks like image/jpeg.'),
+        fileName: z.string().min(1).max(255).optional(),
+        caption: text.optional(),
+      })
+      .optional(),
+    poll: z
+      .strictObject({
+        name: text,
+        options: z.array(z.string().min(1).max(100)).min(2).max(12),
+        selectable: z.int().min(0).max(12).optional(),
+      })
+      .optional(),
+    vote: z.strictObject({ id, choices: z.array(z.string().min(1)).max(12) }).optional(),
+    revoke: z.strictObject({ id }).optional(),
+    token: z.literal(true).optional(),
     image: z.strictObject({ caption: text.optional(), bytes: z.int().min(1).optional() }).optional(),
     location: z.strictObject({ latitude: z.number(), longitude: z.number(), name: z.string().optional() }).optional(),
     contact: z.strictObject({ name: z.string(), vcard: z.string() }).optional(),
@@ -40,13 +61,14 @@ export const Written = z
     ({
       to: _to,
       hidden: _hidden,
+      addressing: _addressing,
       corrupt: _corrupt,
       group: _group,
       participant: _participant,
       recipient: _recipient,
       ...kinds
     }) => Object.values(kinds).filter((kind) => kind !== undefined).length === 1,
-    'Send exactly one of text, image, location, contact, reaction, edit, delete, retryFor, deliveredFor, readFor.',
+    'Send exactly one of text, media, image, poll, vote, location, contact, reaction, edit, revoke, delete, token, retryFor, deliveredFor, readFor.',
   )
   .refine(
     (written) =>
@@ -56,7 +78,7 @@ export const Written = z
   );
 
 type Order = z.infer<typeof Written>;
-type Kinds = Omit<Order, 'to' | 'hidden' | 'corrupt'>;
+type Kinds = Omit<Order, 'to' | 'hidden' | 'addressing' | 'corrupt'>;
 
 /** The receipt that was ordered; undefined for a message. */
 export function receiptIn({ retryFor, deliveredFor, readFor, ...order }: Order): OrderedReceipt | undefined {
@@ -66,7 +88,7 @@ export function receiptIn({ retryFor, deliveredFor, readFor, ...order }: Order):
 }
 
 /** The phone's message as clients encrypt it. Messages that are named are the phone's own, but for reactions: those are to the account's. */
-export function messageOf(written: Kinds, to: string, phone: Phone): proto.IMessage {
+export function messageOf(written: Kinds, to: string, phone: Phone, atMs: number): proto.IMessage {
   const key = (id: string, fromMe: boolean) => ({ remoteJid: numberJid(to), fromMe, id });
   const { ProtocolMessage } = proto.Message;
   if (written.image) {
@@ -105,8 +127,12 @@ export function messageOf(written: Kinds, to: string, phone: Phone): proto.IMess
     };
     return { editedMessage: { message: { protocolMessage } } };
   }
-  if (written.delete) {
-    return { protocolMessage: { type: ProtocolMessage.Type.REVOKE, key: key(written.delete.id, true) } };
+  const taken = written.revoke ?? written.delete;
+  if (taken) return { protocolMessage: { type: ProtocolMessage.Type.REVOKE, key: key(taken.id, true) } };
+  if (written.media) {
+    const { base64, ...file } = written.media;
+    return mediaMessage({ ...file, atMs, bytes: Buffer.from(base64, 'base64') });
   }
+  if (written.poll) return pollMessage({ ...written.poll, selectable: written.poll.selectable ?? 1 });
   return { conversation: written.text ?? '' };
 }

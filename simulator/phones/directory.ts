@@ -35,6 +35,7 @@ export class Directory {
           behaviour: JSON.parse(String(row.behaviour)),
           nextPreKey: Number(row.next_pre_key),
           spentPreKeys: new Set(String(row.spent_pre_keys).split(',').filter(Boolean).map(Number)),
+          installs: Number(row.installs),
         }),
       );
     }
@@ -57,6 +58,7 @@ export class Directory {
       behaviour: uncreated(number),
       nextPreKey: 1,
       spentPreKeys: new Set(),
+      installs: 0,
     });
     phone.save();
     return this.#add(phone);
@@ -69,7 +71,7 @@ export class Directory {
     const known = this.#byNumber.get(number);
     if (known) return known;
     const { lid, name } = phone.facts;
-    const facts = { number, lid, name, created: false, nextPreKey: 1, spentPreKeys: new Set<number>() };
+    const facts = { number, lid, name, created: false, nextPreKey: 1, spentPreKeys: new Set<number>(), installs: 0 };
     const companion = new Phone(this.#storage, this.#secret, { ...facts, behaviour: CREATED });
     companion.save();
     return this.#add(companion);

@@ -1,8 +1,24 @@
 import type { Storage } from '../storage.ts';
 import type { Counts } from '../totals.ts';
+import type { Content } from './contents.ts';
 
-/** One message as a phone shows it; `repeats` is how often the same id came again. */
-export type ReceivedMessage = { id: string; from: string; text: string; receivedAt: string; repeats: number };
+/**
+ * One message as a phone shows it; `repeats` is how often the same id came again. An edit or revoke is listed itself, and
+ * the message it is about is then `edited`, with the new text, or `revoked`.
+ */
+export type ReceivedMessage = Omit<Content, 'secret'> & {
+  id: string;
+  from: string;
+  edited?: true;
+  revoked?: true;
+  receivedAt: string;
+  repeats: number;
+};
+
+/** What the store keeps of a message beside its text. */
+type Kept = Omit<Content, 'text'> & { edited?: true; revoked?: true };
+
+const keptIn = (content: unknown): Kept => (typeof content === 'string' ? JSON.parse(content) : { type: 'text' });
 
 const isCounted = (phone: string): boolean => !phone.includes(':');
 
@@ -20,25 +36,29 @@ export class Inbox {
   }
 
   /** Stores a message that was opened; an id that is there already counts as a repeat and is not shown twice. */
-  receive(phone: string, message: { id: string; from: string; text: string; receivedAtMs: number }): void {
+  receive(phone: string, message: { id: string; from: string; content: Content; receivedAtMs: number }): void {
     const repeated = this.#storage.change(
       'UPDATE messages SET repeats = repeats + 1 WHERE phone = ? AND id = ?',
       phone,
       message.id,
     );
     const counted = isCounted(phone);
+    const { text, ...kept } = message.content;
     if (repeated > 0) {
       if (counted) this.#counts.add('repeatsOnWire');
       return;
     }
     this.#storage.change(
-      'INSERT INTO messages (phone, id, sender, text, received_at_ms) VALUES (?, ?, ?, ?, ?)',
+      'INSERT INTO messages (phone, id, sender, text, received_at_ms, content) VALUES (?, ?, ?, ?, ?, ?)',
       phone,
       message.id,
       message.from,
-      message.text,
+      text,
       message.receivedAtMs,
+      // A plain text is the usual, and says no more.
+      kept.type === 'text' && Object.keys(kept).length === 1 ? null : JSON.stringify(kept),
     );
+    this.#change(phone, message.from, message.content);
     if (counted) this.#counts.add('distinct');
     const resolved = this.#storage.change('DELETE FROM unopened WHERE phone = ? AND id = ?', phone, message.id);
     if (resolved > 0) this.#counts.add('undecryptable', -1);
@@ -62,12 +82,40 @@ export class Inbox {
 
   /** The messages of a phone, oldest first. */
   list(phone: string): ReceivedMessage[] {
-    return this.#storage.all('SELECT * FROM messages WHERE phone = ? ORDER BY seq', phone).map((row) => ({
-      id: String(row.id),
-      from: String(row.sender),
-      text: String(row.text),
-      receivedAt: new Date(Number(row.received_at_ms)).toISOString(),
-      repeats: Number(row.repeats),
-    }));
+    return this.#storage.all('SELECT * FROM messages WHERE phone = ? ORDER BY seq', phone).map((row) => {
+      const { secret: _secret, type, ...more } = keptIn(row.content);
+      return {
+        id: String(row.id),
+        from: String(row.sender),
+        type,
+        text: String(row.text),
+        ...more,
+        receivedAt: new Date(Number(row.received_at_ms)).toISOString(),
+        repeats: Number(row.repeats),
+      };
+    });
+  }
+
+  /** The poll that a phone has received under this id. */
+  poll(phone: string, id: string): Pick<Content, 'poll' | 'secret'> | undefined {
+    const row = this.#storage.get('SELECT content FROM messages WHERE phone = ? AND id = ?', phone, id);
+    const kept = keptIn(row?.content);
+    return kept.type === 'poll' ? kept : undefined;
+  }
+
+  /** What an edit or a revoke does to the message it is about; only its own sender can change a message. */
+  #change(phone: string, from: string, { type, text, replyTo }: Content): void {
+    if ((type !== 'edit' && type !== 'revoke') || replyTo === undefined) return;
+    const row = this.#storage.get('SELECT * FROM messages WHERE phone = ? AND id = ?', phone, replyTo);
+    if (row?.sender !== from) return;
+    const kept: Kept = { ...keptIn(row.content), ...(type === 'edit' ? { edited: true } : { revoked: true }) };
+    this.#storage.change(
+      'UPDATE messages SET text = ?, content = ? WHERE phone = ? AND id = ?',
+      // An edit that is encrypted once more tells no text.
+      type === 'edit' && text !== '' ? text : String(row.text),
+      JSON.stringify(kept),
+      phone,
+      replyTo,
+    );
   }
 }

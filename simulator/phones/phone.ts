@@ -43,6 +43,8 @@ export type PhoneFacts = {
   behaviour: Behaviour;
   nextPreKey: number;
   spentPreKeys: Set<number>;
+  /** How often it was set up anew. */
+  installs: number;
 };
 
 const SIGNED_PRE_KEY = 1;
@@ -56,15 +58,17 @@ const HIGHEST_DEVICE = 98;
 export class Phone {
   readonly facts: PhoneFacts;
   readonly #storage: Storage;
-  readonly #seed: Buffer;
+  readonly #secret: Buffer;
+  #seed: Buffer;
   readonly #sessions = new Map<string, SessionRecord>();
   #identity: Identity | undefined;
   #signedPreKey: KeyPair | undefined;
 
   constructor(storage: Storage, secret: Buffer, facts: PhoneFacts) {
     this.#storage = storage;
-    this.#seed = mac(secret, Buffer.from(`phone ${facts.number}`));
+    this.#secret = secret;
     this.facts = facts;
+    this.#seed = this.#newSeed();
   }
 
   get number(): string {
@@ -148,6 +152,30 @@ export class Phone {
     return derive(this.#seed, `message ${id}`, 32);
   }
 
+  /** The devices (hidden addresses) that the phone has sessions with. */
+  peers(): string[] {
+    const stored = this.#storage
+      .all('SELECT peer FROM sessions WHERE phone = ?', this.number)
+      .map(({ peer }) => String(peer));
+    const held = [...this.#sessions].filter(([, { sessions }]) => sessions.length > 0).map(([peer]) => peer);
+    return [...new Set([...stored, ...held])];
+  }
+
+  /** Sets the phone up anew, as on a new handset: new keys, no sessions. Returns who had a session with it. */
+  reinstall(): string[] {
+    const peers = this.peers();
+    this.facts.installs += 1;
+    this.facts.nextPreKey = 1;
+    this.facts.spentPreKeys.clear();
+    this.#seed = this.#newSeed();
+    this.#identity = undefined;
+    this.#signedPreKey = undefined;
+    for (const peer of peers) this.#keep(peer, { sessions: [] });
+    this.#sessions.clear();
+    this.save();
+    return peers;
+  }
+
   /** Whether there is a session under which the phone can write to the device. */
   knows(peer: string): boolean {
     return this.#record(peer).sessions.length > 0;
@@ -158,10 +186,10 @@ export class Phone {
     const { facts } = this;
     this.#storage.changeLate(`phone ${facts.number}`, () =>
       this.#storage.change(
-        `INSERT INTO phones (number, lid, name, created, behaviour, next_pre_key, spent_pre_keys)
-         VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET name = excluded.name,
+        `INSERT INTO phones (number, lid, name, created, behaviour, next_pre_key, spent_pre_keys, installs)
+         VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (number) DO UPDATE SET name = excluded.name,
          created = excluded.created, behaviour = excluded.behaviour, next_pre_key = excluded.next_pre_key,
-         spent_pre_keys = excluded.spent_pre_keys`,
+         spent_pre_keys = excluded.spent_pre_keys, installs = excluded.installs`,
         facts.number,
         facts.lid,
         facts.name,
@@ -169,8 +197,15 @@ export class Phone {
         JSON.stringify(facts.behaviour),
         facts.nextPreKey,
         [...facts.spentPreKeys].join(','),
+        facts.installs,
       ),
     );
+  }
+
+  /** What its keys are derived from: another one after each installation. */
+  #newSeed(): Buffer {
+    const { number, installs } = this.facts;
+    return mac(this.#secret, Buffer.from(installs === 0 ? `phone ${number}` : `phone ${number} ${installs}`));
   }
 
   #signed(): KeyPair {

@@ -1,14 +1,15 @@
-import { createCipheriv, randomBytes } from 'node:crypto';
-import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
+import { randomBytes } from 'node:crypto';
+import type { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import type { Account } from '../accounts.ts';
-import { derive, keyPair } from '../signal/keys.ts';
+import { keyPair } from '../signal/keys.ts';
 import { lidJid, numberJid } from '../wire/jid.ts';
 import { SERVER, type Stanza, stanza } from '../wire/stanza.ts';
 import { stanzaTime, type World } from '../world.ts';
+import { padded, type Shape, shapeOf } from './contents.ts';
 import type { DeviceBundle, Phone } from './phone.ts';
 
-/** What a message's stanza may have beside the usual; `addressing_mode` `lid`: the sender's number is not told. */
-type StanzaAttributes = { category?: string; addressing_mode?: string };
+/** What a message's stanza may have beside the usual. `addressing_mode` `lid`: it comes from the hidden id; `sender_pn`: the number is told too. */
+type StanzaAttributes = { category?: string; addressing_mode?: string; sender_pn?: string };
 
 type Sealed = { readonly type: 'pkmsg' | 'msg'; readonly body: Buffer };
 
@@ -16,12 +17,6 @@ type Sealed = { readonly type: 'pkmsg' | 'msg'; readonly body: Buffer };
 const FEW_PRE_KEYS = 5;
 
 const newKey = () => keyPair(randomBytes(32));
-
-/** A message in the shape that is encrypted: its protobuf and up to 16 bytes of padding. */
-export function padded(message: proto.IMessage): Buffer {
-  const length = 1 + (randomBytes(1).readUInt8(0) & 0x0f);
-  return Buffer.concat([proto.Message.encode(message).finish(), Buffer.alloc(length, length)]);
-}
 
 /** Encrypts for a linked device; it begins a new session with `begin`, or with keys from the server when it has none. */
 export function sealFor(phone: Phone, account: Account, plaintext: Buffer, begin?: DeviceBundle): Sealed | undefined {
@@ -35,62 +30,56 @@ export function messageStanza(
   phone: Phone,
   id: string,
   sealed: Sealed,
+  shape: Shape,
   attributes: StanzaAttributes,
   count?: number,
 ): Stanza {
   const hidden = attributes.addressing_mode === 'lid';
-  const enc = { v: '2', type: sealed.type, count: count === undefined ? undefined : String(count) };
+  const enc = {
+    v: '2',
+    type: sealed.type,
+    count: count === undefined ? undefined : String(count),
+    mediatype: shape.mediatype,
+    'decrypt-fail': shape.hide ? 'hide' : undefined,
+  };
+  const meta = shape.polltype === undefined ? [] : [stanza('meta', { polltype: shape.polltype })];
   return stanza(
     'message',
     {
       id,
       from: hidden ? lidJid(phone.facts.lid) : numberJid(phone.address),
-      type: 'text',
+      type: shape.type,
+      edit: shape.edit,
       t: stanzaTime(world.clock()),
       notify: phone.facts.name,
       sender_lid: hidden ? undefined : lidJid(phone.facts.lid),
+      sender_pn: hidden && attributes.sender_pn !== undefined ? numberJid(phone.address) : undefined,
       addressing_mode: hidden ? 'lid' : 'pn',
       category: attributes.category,
     },
-    [stanza('enc', enc, sealed.body)],
+    [stanza('enc', enc, sealed.body), ...meta],
   );
 }
 
 /**
- * Writes a message from a phone to all accounts of a number; its id, or undefined when none is linked. `hidden`: by its hidden id alone.
- * `corrupt`: cannot be decrypted, and the phone does not answer when it is asked for it again.
+ * Writes a message from a phone to all accounts of a number; its id, or undefined when none is linked. `addressing`: by its number with its
+ * hidden id beside it, or the other way round; `hidden`: by its hidden id alone. `corrupt`: cannot be decrypted, and the phone does not answer when it is asked for it again.
  */
 export function writeMessage(
   world: World,
   phone: Phone,
   number: string,
   message: proto.IMessage,
-  how: { hidden?: boolean | undefined; corrupt?: boolean | undefined } = {},
+  how: { addressing?: 'pn' | 'lid' | undefined; hidden?: boolean | undefined; corrupt?: boolean | undefined } = {},
 ): string | undefined {
   const accounts = world.accounts.list(number).filter((account) => account.state !== 'unlinked');
   if (accounts.length === 0) return undefined;
   const id = `3A${randomBytes(9).toString('hex').toUpperCase()}`;
   const whole = { ...message, messageContextInfo: { messageSecret: phone.messageSecret(id) } };
-  for (const account of accounts) {
-    write(world, phone, account, id, whole, how.hidden ? { addressing_mode: 'lid' } : {}, how.corrupt);
-  }
+  const named = how.addressing === 'lid' ? { addressing_mode: 'lid', sender_pn: numberJid(phone.address) } : {};
+  const attributes = how.hidden ? { addressing_mode: 'lid' } : named;
+  for (const account of accounts) write(world, phone, account, id, whole, attributes, how.corrupt);
   return id;
-}
-
-/** An edit as clients send it since May 2026: encrypted with the secret of the edited message, which stands under the phone's hidden id. */
-export function sealedEdit(phone: Phone, key: proto.IMessageKey, text: string): proto.IMessage {
-  const id = key.id ?? '';
-  const writer = lidJid(phone.facts.lid);
-  const info = `${id}${writer}${writer}Message Edit`;
-  const encIv = randomBytes(12);
-  const cipher = createCipheriv('aes-256-gcm', derive(phone.messageSecret(id), info, 32), encIv);
-  const { Type } = proto.Message.ProtocolMessage;
-  const protocolMessage = { type: Type.MESSAGE_EDIT, key, editedMessage: { conversation: text } };
-  const plaintext = proto.Message.encode({ protocolMessage }).finish();
-  const encPayload = Buffer.concat([cipher.update(plaintext), cipher.final(), cipher.getAuthTag()]);
-  const { SecretEncType } = proto.Message.SecretEncryptedMessage;
-  const secretEncType = SecretEncType.MESSAGE_EDIT;
-  return { secretEncryptedMessage: { targetMessageKey: key, encPayload, encIv, secretEncType } };
 }
 
 /** Tells a device once that the keys it left are running out; it uploads new ones. */
@@ -129,7 +118,7 @@ export function write(
   const sealed = sealFor(phone, account, plaintext);
   if (!sealed) return;
   warnOfFewPreKeys(world, account);
-  const stanza = messageStanza(world, phone, id, corrupt ? spoilt(sealed) : sealed, attributes);
+  const stanza = messageStanza(world, phone, id, corrupt ? spoilt(sealed) : sealed, shapeOf(message), attributes);
   const written = corrupt ? undefined : { phone: phone.number, plaintext };
   world.outbox.add(account.jid, 'message', stanza, world.clock(), written);
 }
