@@ -32,7 +32,7 @@ const originIn = ({ phone, plaintext }: Record<string, unknown>): Origin | undef
 /** How the store marks an acknowledged message. */
 const SETTLED = 'settled';
 /** Of each account; the oldest are forgotten. */
-const MOST_SETTLED = 500;
+const MOST_SETTLED = 200;
 
 type Entry = { readonly owed: Owed; timer: NodeJS.Timeout | undefined };
 

@@ -11,13 +11,13 @@ const KEY_TYPE = Buffer.of(5);
 export const countPreKeys = (account: Account): Stanza[] => [stanza('count', { value: String(account.preKeysLeft) })];
 
 /**
- * What the server holds of the account's keys. Undefined when a part is missing, as in a folder of an older version:
- * the client then uploads its keys anew. The hash covers identity, signed prekey, its signature and all prekeys.
+ * What the server holds of the account's keys. Nothing when a part is missing, as in a folder of an older version: the
+ * client then uploads its keys anew. The hash covers identity, signed prekey, its signature and all prekeys.
  */
-export function digestKeys(account: Account): Stanza[] | undefined {
+export function digestKeys(account: Account): Stanza[] {
   const { registrationId, identityKey, signedPreKey } = account.keys;
   const { signature } = signedPreKey;
-  if (!signature) return undefined;
+  if (!signature) return [];
   const preKeys = account.preKeys();
   const hash = createHash('sha1').update(identityKey).update(signedPreKey.public).update(signature);
   for (const key of preKeys) hash.update(key.public);

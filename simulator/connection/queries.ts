@@ -40,10 +40,8 @@ export function answerQuery(connection: Connection, request: Stanza): Answer {
   switch (name) {
     case 'encrypt count':
       return { content: countPreKeys(connection.account) };
-    case 'encrypt digest': {
-      const content = digestKeys(connection.account);
-      return content ? { content } : NOT_FOUND;
-    }
+    case 'encrypt digest':
+      return { content: digestKeys(connection.account) };
     case 'encrypt key':
       return { content: fetchKeys(connection.world, connection.account, first) };
     case 'encrypt rotate':

@@ -6,6 +6,7 @@ import { S3Client } from '@aws-sdk/client-s3';
 import { ListQueuesCommand } from '@aws-sdk/client-sqs';
 import { buildApp } from 'fauxqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { LOCAL_CREDENTIALS, LOCAL_REGION } from '../../local/process/environment.ts';
 import { provisionBuckets } from '../../local/provision/buckets.ts';
 import { objectStoreGaps } from '../../local/provision/gaps.ts';
 import { type LocalStack, startLocal } from '../../local/stack.ts';
@@ -65,15 +66,27 @@ describe('endpoints the user has set', () => {
   }, 60_000);
 });
 
+const s3At = (endpoint: string) =>
+  new S3Client({ endpoint, region: LOCAL_REGION, credentials: LOCAL_CREDENTIALS, forcePathStyle: true });
+
 describe('an S3 of the user', () => {
+  it('that keeps what Paceline needs is good, as is the one that all tests run on', async () => {
+    const buckets = [
+      { name: emulators.config.AUTH_BUCKET, cors: [], notifications: [] },
+      {
+        name: emulators.config.PAGES_BUCKET,
+        cors: [],
+        notifications: [{ queueArn: '', events: [], prefix: '', suffix: '' }],
+      },
+    ];
+    const s3 = s3At(emulators.env.AWS_ENDPOINT_URL_S3 ?? '');
+    expect(await objectStoreGaps(s3, buckets)).toEqual([]);
+    s3.destroy();
+  });
+
   it('that overwrites in spite of If-None-Match is told of', async () => {
     const overwriting = buildApp({ logger: false });
-    const s3 = new S3Client({
-      endpoint: await overwriting.listen({ host: '127.0.0.1', port: 0 }),
-      region: 'us-east-1',
-      credentials: { accessKeyId: 'local', secretAccessKey: 'local-secret' },
-      forcePathStyle: true,
-    });
+    const s3 = s3At(await overwriting.listen({ host: '127.0.0.1', port: 0 }));
     const buckets = [{ name: 'paceline-gaps', cors: [], notifications: [] }];
     await provisionBuckets(s3, buckets, new Map(), { lenient: true });
     expect(await objectStoreGaps(s3, buckets)).toEqual([

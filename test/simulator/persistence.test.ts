@@ -4,6 +4,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { DatabaseSync } from 'node:sqlite';
 import { expect, onTestFinished, test } from 'vitest';
 import type { Totals } from '../../simulator/server.ts';
 import { type Address, connect, get, linkAndLogin, login, newAuth, post, simulate, until } from './client.ts';
@@ -65,6 +66,47 @@ test('a simulator started again on its folder is the same server with the same p
   ]);
   expect(second.totals()).toMatchObject({ distinct: 2, repeatsOnWire: 0, usedCounters: 0, undecryptable: 0 });
   expect(again.received.some(({ message }) => message?.conversation === 'for later')).toBe(true);
+});
+
+test('a folder of an older version goes on: columns and keys that it lacks come by themselves', async () => {
+  const dataDir = dataFolder();
+  const first = await simulate({ dataDir });
+  const client = await linkAndLogin(first, ACCOUNT);
+  await client.sock.sendMessage(FRIEND_JID, { text: 'before' }, { messageId: 'BEFORE' });
+  await until(() => first.totals().received === 1, 'the first message');
+  client.end();
+  await until(() => first.totals().connections === 0, 'the end of the connection');
+  await post(first, `/phones/${FRIEND}/send`, { to: ACCOUNT, text: 'for later' });
+  await first.stop();
+  const database = new DatabaseSync(join(dataDir, 'simulator.sqlite'));
+  database.exec(`
+    ALTER TABLE phones DROP COLUMN installs;
+    ALTER TABLE messages DROP COLUMN content;
+    DELETE FROM outbox WHERE kind = 'settled';
+    UPDATE accounts SET device = json_remove(device, '$.signedPreKeySignature', '$.deviceIdentity');
+  `);
+  database.close();
+
+  const second = await simulate({ dataDir });
+  const again = await login(second, client.auth);
+  await until(() => again.received.some(({ message }) => message?.conversation === 'for later'), 'what waited');
+  await again.sock.sendMessage(FRIEND_JID, { text: 'after' }, { messageId: 'AFTER' });
+  await until(() => second.totals().received === 2, 'the second message');
+
+  expect(second.rootKeyHex).toBe(first.rootKeyHex);
+  expect(await get(second, `/phones/${FRIEND}/messages`)).toMatchObject([
+    { id: 'BEFORE', type: 'text', text: 'before', repeats: 0 },
+    { id: 'AFTER', type: 'text', text: 'after', repeats: 0 },
+  ]);
+  // Its digest was not whole, so the device has uploaded its keys anew.
+  await until(
+    () =>
+      again.sock.digestKeyBundle().then(
+        () => true,
+        () => false,
+      ),
+    'a whole digest',
+  );
 });
 
 test('what was acknowledged survives a SIGKILL, ratchets included', async () => {
