@@ -123,6 +123,7 @@ describe('messages', () => {
             source: 'contract',
             lane: 'bulk',
             to: '79991234567',
+            sentTo: '79991234567',
             type: 'text',
             text: null,
             template: null,
