@@ -1,6 +1,7 @@
 import type { PacelineEvent } from '../domain/events/types.ts';
+import { lineRank } from '../domain/events/types.ts';
 import { createdAt } from '../domain/ids.ts';
-import { type Delivery, deliveryDays, deliveryId, lineRank } from '../domain/webhooks/delivery.ts';
+import { type Delivery, deliveryDays, deliveryId } from '../domain/webhooks/delivery.ts';
 import { type Endpoint, groupOf, wants } from '../domain/webhooks/endpoint.ts';
 import type { DeliveryMessage, DeliveryQueue } from './delivery-queue.ts';
 import { tenantEndpoints } from './endpoints.ts';

@@ -3,15 +3,7 @@ import { keys } from './keys.ts';
 import { newestById, type Page } from './newest-first.ts';
 import { ConditionFailed, type Item, type Table, type Write } from './table.ts';
 
-/** How many days things are kept (requirements C11). */
-export interface Retention {
-  contentDays: number;
-  logDays: number;
-  sessionDays: number;
-}
-
-export const defaultRetention: Retention = { contentDays: 15, logDays: 30, sessionDays: 90 };
-
+/** What an admin sets of a tenant. Items of earlier versions also hold `retention`, which nothing reads. */
 export interface TenantSettings {
   name: string;
   planId?: string;
@@ -21,7 +13,6 @@ export interface TenantSettings {
   timeZone: string;
   /** BCP 47. */
   language: string;
-  retention: Retention;
 }
 
 /** `accountCount` moves with each account in its transaction, so that a plan's limit holds under races. */
@@ -56,7 +47,6 @@ interface Writer {
 export const newTenantSettings: Omit<TenantSettings, 'name'> = {
   timeZone: 'UTC',
   language: 'en',
-  retention: defaultRetention,
 };
 
 export async function readTenant(table: Table, id: string): Promise<Tenant | undefined> {

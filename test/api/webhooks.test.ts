@@ -35,6 +35,75 @@ async function told(event: PacelineEvent): Promise<void> {
   await planDeliveries(api.deps, [event]);
 }
 
+const unbuilt = [
+  'proxy.assigned',
+  'proxy.rotated',
+  'proxy.disabled',
+  'proxy.recovered',
+  'proxy.exit_changed',
+  'proxy.shared_exit',
+  'proxy.quota_warning',
+  'proxy.quota_exceeded',
+  'proxy.drift',
+  'health.degraded',
+  'health.recovered',
+  'system.rate_limit',
+  'system.circuit_break',
+  'system.error',
+];
+
+describe('types that nothing tells yet', () => {
+  it.each([...unbuilt, 'proxy', 'health', 'system'])('%s is refused by a sentence', async (type) => {
+    const sentence = `Nothing tells ${type} yet: the part it belongs to is not built. Leave it out.`;
+    const { id } = await make();
+    for (const [method, path] of [
+      ['POST', '/v1/webhooks'],
+      ['PATCH', `/v1/webhooks/${id}`],
+    ] as const) {
+      const refused = await api.call(method, path, { ...input(), events: ['message', type] });
+      expect([refused.status, refused.json.errors]).toEqual([
+        422,
+        [{ path: '/events/1', code: 'NOT_SUPPORTED', message: sentence }],
+      ]);
+    }
+    const filtered = await api.call('GET', `/v1/events?type=${type}`);
+    expect([filtered.status, filtered.json.errors[0]]).toEqual([
+      422,
+      { path: '/type', code: 'NOT_SUPPORTED', message: sentence },
+    ]);
+  });
+
+  it('are not in the document', async () => {
+    const { text, json } = await api.call('GET', '/openapi.json');
+    for (const type of unbuilt) expect(text).not.toContain(type);
+    expect(json).toMatchObject({
+      components: {
+        schemas: {
+          WebhookInput: {
+            properties: { events: { items: { enum: expect.arrayContaining(['message', 'webhook.disabled']) } } },
+          },
+        },
+      },
+    });
+    expect(text).toContain('["account","message","contract","import","suppression","webhook","account.created",');
+  });
+
+  it('stay with a webhook that an earlier version made, which goes on', async () => {
+    const { id } = await make();
+    await api.deps.table.update(keys.endpoint(tenantA, id), {
+      update: 'SET events = :old',
+      values: { ':old': ['message', 'health.degraded', 'proxy'] },
+    });
+    const shown = await api.call('GET', `/v1/webhooks/${id}`);
+    expect(shown.json.events).toEqual(['message', 'health.degraded', 'proxy']);
+    const changed = await api.call('PATCH', `/v1/webhooks/${id}`, { ordered: true });
+    expect([changed.status, changed.json.events]).toEqual([200, ['message', 'health.degraded', 'proxy']]);
+    await told(event('old selector'));
+    const deliveries = await api.call('GET', `/v1/webhooks/${id}/deliveries`);
+    expect(deliveries.json.items.map(({ type }) => type)).toEqual(['message.sent']);
+  });
+});
+
 describe('POST /v1/webhooks', () => {
   it('makes one and shows its secret and headers once', async () => {
     const made = await api.call('POST', '/v1/webhooks', {

@@ -1,10 +1,11 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { eventDays, eventsKeptMs, listEvents, withContent } from '../../../lib/aws/events.ts';
-import { eventGroups, eventTypes, matchesType } from '../../../lib/domain/events.ts';
+import { matchesType } from '../../../lib/domain/events.ts';
 import { type ApiScope, tenantOf } from '../context.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../cursor.ts';
 import { type Api, answer, jsonBody, pageOf, pageQuery, problems, secured } from '../openapi.ts';
 import { eventSchema, eventView, sentEventSchema } from '../schemas/event.ts';
+import { eventSelector } from '../schemas/input.ts';
 
 const time = z.iso.datetime({ offset: true }).optional();
 
@@ -39,7 +40,7 @@ export function eventRoutes(app: Api, scope: ApiScope): void {
         'A filtered page may hold fewer items than asked for, or none, and still have a nextCursor.',
       ...secured('read'),
       request: {
-        query: pageQuery.extend({ since: time, until: time, type: z.enum([...eventTypes, ...eventGroups]).optional() }),
+        query: pageQuery.extend({ since: time, until: time, type: eventSelector.optional() }),
       },
       responses: { 200: answer(pageOf('EventPage', eventSchema), 'One page'), ...problems(400, 401, 403, 422) },
     }),

@@ -45,11 +45,10 @@ export function tenantRoutes(app: Api, scope: ApiScope): void {
       responses: { 201: answer(tenantSchema, 'The tenant'), ...problems(400, 401, 403, 409, 413, 422) },
     }),
     async (c) => {
-      const { planId, defaultCountry, retention, ...rest } = c.req.valid('json');
+      const { planId, defaultCountry, retention: _retention, ...rest } = c.req.valid('json');
       const settings: TenantSettings = {
         ...newTenantSettings,
         ...defined(rest),
-        retention: { ...newTenantSettings.retention, ...defined(retention ?? {}) },
         ...(planId == null ? {} : { planId }),
         ...(defaultCountry == null ? {} : { defaultCountry }),
       };
@@ -110,12 +109,9 @@ export function tenantRoutes(app: Api, scope: ApiScope): void {
     }),
     async (c) => {
       const id = pathId(c.req.valid('param').id, 'ten');
-      const { retention, ...rest } = c.req.valid('json');
-      const old = await readTenant(deps.table, id);
-      if (old === undefined) throw noTenant();
-      const kept = retention === undefined ? {} : { retention: { ...old.retention, ...defined(retention) } };
+      const { retention: _retention, ...rest } = c.req.valid('json');
       try {
-        const tenant = await updateTenant(deps, originOf(c, deps), id, { ...defined(rest), ...kept });
+        const tenant = await updateTenant(deps, originOf(c, deps), id, defined(rest));
         if (tenant === undefined) throw noTenant();
         return c.json(tenantView(tenant), 200);
       } catch (error) {

@@ -70,7 +70,9 @@ const settings = {
   name: nameOf(100),
   phoneNumber: z.string().max(64).optional().openapi({ description: numberDescription }),
   priority: z.int().min(1).max(999_999).optional(),
-  weight: z.int().min(1).max(1000).optional(),
+  weight: z.int().min(1).max(1000).optional().openapi({
+    description: 'Kept for groups of accounts, which are not built yet; it changes nothing in this version.',
+  }),
   useLimits: z.boolean().optional(),
   pacing: pacingInput.optional(),
   link: z.enum(['qr', 'pairing_code']).optional(),

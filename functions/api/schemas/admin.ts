@@ -4,8 +4,9 @@ import type { AuditEntry } from '../../../lib/aws/audit.ts';
 import type { Plan, Tenant } from '../../../lib/aws/tenants.ts';
 import { isCountry } from '../../../lib/domain/phone.ts';
 import { isoTime } from '../openapi.ts';
-import { nameOf } from './input.ts';
+import { nameOf, notBuilt } from './input.ts';
 
+const kept = 'Kept for a later version; it changes nothing in this one.';
 const name = nameOf(200);
 const planId = z.string().max(60).nullable();
 const defaultCountry = z
@@ -16,18 +17,15 @@ const defaultCountry = z
 const timeZone = z
   .string()
   .refine(isTimeZone, 'Must be an IANA time zone, such as Europe/Berlin.')
-  .openapi({ example: 'Europe/Berlin' });
+  .openapi({ example: 'Europe/Berlin', description: kept });
 const language = z
   .string()
   .max(100)
   .refine(isLanguage, 'Must be a language tag (BCP 47), such as en or pt-BR.')
-  .openapi({ example: 'en' });
-const days = z.int().min(1).max(3650);
-const retentionInput = z.strictObject({
-  contentDays: days.optional(),
-  logDays: days.optional(),
-  sessionDays: days.optional(),
-});
+  .openapi({ example: 'en', description: kept });
+const retention = notBuilt(
+  'A retention of its own for each tenant is not built yet; leave retention out. Texts are kept for 15 days, logs for 30, results for 90.',
+);
 
 export const tenantInput = z
   .strictObject({
@@ -36,7 +34,7 @@ export const tenantInput = z
     defaultCountry: defaultCountry.optional(),
     timeZone: timeZone.optional(),
     language: language.optional(),
-    retention: retentionInput.optional(),
+    retention,
   })
   .openapi('TenantInput', {
     example: { name: 'Example Ltd', defaultCountry: 'DE', timeZone: 'Europe/Berlin', language: 'de' },
@@ -52,14 +50,13 @@ export const tenantSchema = z
     defaultCountry: z.string().nullable(),
     timeZone: z.string(),
     language: z.string(),
-    retention: z.object({ contentDays: z.int(), logDays: z.int(), sessionDays: z.int() }),
     accountCount: z.int(),
     createdAt: isoTime,
   })
   .openapi('Tenant');
 
 export function tenantView(tenant: Tenant): z.infer<typeof tenantSchema> {
-  const { id, name, planId, defaultCountry, timeZone, language, retention, accountCount, createdAt } = tenant;
+  const { id, name, planId, defaultCountry, timeZone, language, accountCount, createdAt } = tenant;
   return {
     id,
     name,
@@ -67,20 +64,18 @@ export function tenantView(tenant: Tenant): z.infer<typeof tenantSchema> {
     defaultCountry: defaultCountry ?? null,
     timeZone,
     language,
-    retention,
     accountCount,
     createdAt: new Date(createdAt).toISOString(),
   };
 }
 
-const kept = { description: 'Kept, and not enforced in this version.' };
-const limit = z.number().min(0).nullable().openapi(kept);
+const limit = z.number().min(0).nullable().openapi({ description: kept });
 const plan = {
   rateLimitPerSec: limit,
   maxAccounts: z.int().min(0).nullable().openapi({ description: 'Enforced: one account more is 402.' }),
-  messagesPerMonth: z.int().min(0).nullable().openapi(kept),
+  messagesPerMonth: z.int().min(0).nullable().openapi({ description: kept }),
   proxyGbLimit: limit,
-  onExceeded: z.enum(['block', 'warn', 'disconnect']).openapi(kept),
+  onExceeded: z.enum(['block', 'warn', 'disconnect']).openapi({ description: kept }),
 };
 
 export const planInput = z

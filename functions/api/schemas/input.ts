@@ -1,4 +1,5 @@
 import { z } from '@hono/zod-openapi';
+import { type EventSelector, eventGroups, eventTypes, notToldYet } from '../../../lib/domain/events/types.ts';
 
 /** A name people read: 1 to `max` characters without control characters. */
 export function nameOf(max: number) {
@@ -19,6 +20,24 @@ export const numberDescription =
 /** How filters read a number. */
 export const filterDescription =
   'A number in any spelling, or `lid:` and the LID. Digits that can be read in several ways match each reading, and both spellings of Brazilian, Mexican and Argentine numbers match.';
+
+const selectors: readonly string[] = [...eventGroups, ...eventTypes];
+
+/** A type of events or a group of them. What nothing can tell yet is refused by a sentence of its own. */
+export const eventSelector = z
+  .string()
+  .superRefine((value, context) => {
+    if (selectors.includes(value)) return;
+    const notYet = notToldYet(value);
+    const choices = selectors.map((selector) => `"${selector}"`).join(', ');
+    context.addIssue({
+      code: 'custom',
+      message: notYet ?? `Must be one of ${choices}.`,
+      params: { code: notYet === undefined ? 'INVALID' : 'NOT_SUPPORTED' },
+    });
+  })
+  .transform((value) => value as EventSelector)
+  .openapi({ type: 'string', enum: [...selectors] });
 
 /** A field of a later release: known, and refused with NOT_SUPPORTED when sent. `what` is a sentence. */
 export function notBuilt(what: string) {

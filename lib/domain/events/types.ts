@@ -1,67 +1,79 @@
-/** The published, closed list (api.md). Some belong to parts that are not built yet. */
-export const eventTypes = [
-  'account.created',
-  'account.connected',
-  'account.disconnected',
-  'account.qr',
-  'account.pairing_code',
-  'account.logged_out',
-  'account.restricted',
-  'account.banned',
-  'account.deleted',
-  'message.queued',
-  'message.sent',
-  'message.delivered',
-  'message.read',
-  'message.failed',
-  'message.received',
-  'message.suppressed',
-  'message.canceled',
-  'message.expired',
-  'contract.started',
-  'contract.progress',
-  'contract.paused',
-  'contract.resumed',
-  'contract.completed',
-  'contract.canceled',
-  'contract.failed',
-  'import.completed',
-  'import.failed',
-  'suppression.created',
-  'suppression.deleted',
-  'proxy.assigned',
-  'proxy.rotated',
-  'proxy.disabled',
-  'proxy.recovered',
-  'proxy.exit_changed',
-  'proxy.shared_exit',
-  'proxy.quota_warning',
-  'proxy.quota_exceeded',
-  'proxy.drift',
-  'webhook.disabled',
-  'webhook.test',
-  'health.degraded',
-  'health.recovered',
-  'system.rate_limit',
-  'system.circuit_break',
-  'system.error',
-] as const;
-export type EventType = (typeof eventTypes)[number];
+/**
+ * Each type with its rank: where it stands among the events of one chat in one millisecond. The rank is part of stored sort keys
+ * (`deliveryLine`): a rank never changes, and a new type takes a number that was never used. 29 to 37 and 40 to 44 belong to `unbuiltTypes`.
+ */
+const ranks = {
+  'account.created': 0,
+  'account.connected': 1,
+  'account.disconnected': 2,
+  'account.qr': 3,
+  'account.pairing_code': 4,
+  'account.logged_out': 5,
+  'account.restricted': 6,
+  'account.banned': 7,
+  'account.deleted': 8,
+  'message.queued': 9,
+  'message.sent': 10,
+  'message.delivered': 11,
+  'message.read': 12,
+  'message.failed': 13,
+  'message.received': 14,
+  'message.suppressed': 15,
+  'message.canceled': 16,
+  'message.expired': 17,
+  'contract.started': 18,
+  'contract.progress': 19,
+  'contract.paused': 20,
+  'contract.resumed': 21,
+  'contract.completed': 22,
+  'contract.canceled': 23,
+  'contract.failed': 24,
+  'import.completed': 25,
+  'import.failed': 26,
+  'suppression.created': 27,
+  'suppression.deleted': 28,
+  'webhook.disabled': 38,
+  'webhook.test': 39,
+} as const;
+export type EventType = keyof typeof ranks;
+
+/** The published, closed list (api.md): what can be told. */
+export const eventTypes = Object.keys(ranks) as [EventType, ...EventType[]];
+
+/** A type's place among the events of its chat in the same millisecond: the order in which a message lives. Stored; see `ranks`. */
+export const lineRank = (type: EventType): number => ranks[type];
+
+/**
+ * Types of parts that are not built: nothing tells them. Earlier versions took them for endpoints, which keep them; they are refused now. The
+ * number is the rank that an earlier version would have given the type.
+ */
+export const unbuiltTypes: Readonly<Record<string, number>> = {
+  'proxy.assigned': 29,
+  'proxy.rotated': 30,
+  'proxy.disabled': 31,
+  'proxy.recovered': 32,
+  'proxy.exit_changed': 33,
+  'proxy.shared_exit': 34,
+  'proxy.quota_warning': 35,
+  'proxy.quota_exceeded': 36,
+  'proxy.drift': 37,
+  'health.degraded': 40,
+  'health.recovered': 41,
+  'system.rate_limit': 42,
+  'system.circuit_break': 43,
+  'system.error': 44,
+};
 
 /** What comes before the dot: `message` names all types of messages. */
-export const eventGroups = [
-  'account',
-  'message',
-  'contract',
-  'import',
-  'suppression',
-  'proxy',
-  'webhook',
-  'health',
-  'system',
-] as const;
+export const eventGroups = ['account', 'message', 'contract', 'import', 'suppression', 'webhook'] as const;
 export type EventGroup = (typeof eventGroups)[number];
 export type EventSelector = EventType | EventGroup;
+
+/** Why a selector that is no type or group of the list cannot be asked for; undefined where it is none that is planned. */
+export function notToldYet(selector: string): string | undefined {
+  const planned = Object.keys(unbuiltTypes).some((type) => type === selector || type.startsWith(`${selector}.`));
+  return planned ? `Nothing tells ${selector} yet: the part it belongs to is not built. Leave it out.` : undefined;
+}
 
 /** Whether a selector, a group or an exact type, names this type. */
 export function matchesType(selector: string, type: EventType): boolean {

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type EventType, eventTypes } from '../events/types.ts';
+import type { EventType } from '../events/types.ts';
 import { newId } from '../ids.ts';
 import type { Attempt, Verdict } from './answer.ts';
 import { waitMs } from './schedule.ts';
@@ -50,9 +50,6 @@ export function deliveryId(at: number, eventId: string, endpointId: string, repl
     .digest();
   return newId('dlv', at, (n) => digest.subarray(0, n));
 }
-
-/** Where the event stands among those of its chat in the same millisecond: the order in which a message lives. */
-export const lineRank = (type: EventType): number => eventTypes.indexOf(type);
 
 /** What an attempt, or an open breaker, leaves of a delivery. */
 export interface Settlement {

@@ -1,0 +1,300 @@
+import { expect, it } from 'vitest';
+import { encodeCursor } from '../functions/api/cursor.ts';
+import { hashKey } from '../lib/aws/api-keys.ts';
+import { openAnswer } from '../lib/aws/idempotency.ts';
+import { finder, keys, queuedAttribute } from '../lib/aws/keys.ts';
+import { batchName, exportKey, pageKey, uploadKey } from '../lib/aws/pages.ts';
+import { connectionEventKinds, decodeEvents, encodeEvents } from '../lib/domain/connection-events.ts';
+import { contractStates } from '../lib/domain/contract.ts';
+import { eventTypes, lineRank, unbuiltTypes } from '../lib/domain/events.ts';
+import {
+  contractIdKey,
+  derivedId,
+  derivedMessageId,
+  messageId,
+  newId,
+  recipientGroup,
+  ulidTime,
+  whatsappId,
+} from '../lib/domain/ids.ts';
+import { inboundTypes } from '../lib/domain/inbound.ts';
+import { messageErrorCodes, messageStates } from '../lib/domain/message.ts';
+import { suppressionSources } from '../lib/domain/suppression.ts';
+import { deliveryId } from '../lib/domain/webhooks/delivery.ts';
+import { groupOf } from '../lib/domain/webhooks/endpoint.ts';
+import { decodeObject, decodeValue, encodeObject, encodeValue } from '../socket-host/auth/encoding.ts';
+import { firstOfRun, numberOfKey, runKey, segmentKey, snapshotKey } from '../socket-host/auth/object-keys.ts';
+
+/*
+ * What is stored today is read by every later version: keys, ranks, names of objects, bytes. Each form stands here as a literal. Who changes
+ * one of them adds a reader for the old form first, keeps the old literal as something that is still read, and adds the new one.
+ */
+
+/** 2026-11-20T12:00:00Z. */
+const noon = 1_795_176_000_000;
+
+it('keys of items', () => {
+  const forms: { [K in keyof typeof keys]: [string, string] } = {
+    tenant: ['T#ten_1', 'T'],
+    tenantSecret: ['T#ten_1', 'SECRET'],
+    tenantRef: ['TENANTS', 'ten_1'],
+    plan: ['PLANS', 'pln_1'],
+    apiKey: ['T#ten_1', 'K#key_1'],
+    keyHash: ['KEY#ab12', 'KEY'],
+    audit: ['T#ten_1#AUD#2026-11', 'aud_1'],
+    idempotency: ['T#ten_1#IDEM', 'ab12'],
+    account: ['T#ten_1#A#acc_1', 'A'],
+    accountHot: ['T#ten_1#A#acc_1', 'O'],
+    accountRef: ['T#ten_1', 'A#acc_1'],
+    deleted: ['T#ten_1#A#acc_1', 'DELETED'],
+    running: ['T#ten_1#A#acc_1', 'RUN#con_1'],
+    paused: ['T#ten_1#A#acc_1', 'PAUSED#con_1'],
+    contract: ['T#ten_1', 'C#con_1'],
+    startAt: ['T#ten_1#C#con_1', 'START'],
+    job: ['T#ten_1#C#con_1', 'JOB'],
+    importDue: ['T#ten_1#C#con_1', 'IMPORT'],
+    importTurn: ['T#ten_1#IMPORTS', 'TURN'],
+    counter: ['T#ten_1#C#con_1', 'CNT#acc_1'],
+    backlog: ['T#ten_1#C#con_1', 'DUE#001795176000000#msg_1'],
+    message: ['T#ten_1#M#msg_1', 'M'],
+    text: ['T#ten_1#M#msg_1', 'X'],
+    recipient: ['T#ten_1#R#79991000001', 'R'],
+    wrote: ['T#ten_1#R#79991000001', 'W'],
+    connectionEvents: ['T#ten_1#A#acc_1', 'EVENTS'],
+    inbound: ['T#ten_1#A#acc_1', 'IN#3A01'],
+    inboundBatch: ['T#ten_1#A#acc_1', 'INB#inb_1'],
+    confirmation: ['T#ten_1#A#acc_1', 'CONFIRM#79991000001'],
+    suppression: ['T#ten_1', 'S#1795176000000#lid:555'],
+    endpoint: ['T#ten_1', 'W#whk_1'],
+    endpointName: ['T#ten_1', 'WN#orders'],
+    endpointHealth: ['T#ten_1#W#whk_1', 'H'],
+    delivery: ['T#ten_1#W#whk_1', 'D#1795176000000#dlv_1'],
+    deliveryLine: ['T#ten_1#W#whk_1', 'L#79991000001#1795176000000#09#dlv_1'],
+    event: ['T#ten_1#EV#2026-11-20', '1795176000000#evt_1'],
+    host: ['HOSTS', 'hst_1'],
+  };
+  const made = Object.fromEntries(
+    Object.entries({
+      tenant: keys.tenant('ten_1'),
+      tenantSecret: keys.tenantSecret('ten_1'),
+      tenantRef: keys.tenantRef('ten_1'),
+      plan: keys.plan('pln_1'),
+      apiKey: keys.apiKey('ten_1', 'key_1'),
+      keyHash: keys.keyHash('ab12'),
+      audit: keys.audit('ten_1', '2026-11', 'aud_1'),
+      idempotency: keys.idempotency('ten_1', 'ab12'),
+      account: keys.account('ten_1', 'acc_1'),
+      accountHot: keys.accountHot('ten_1', 'acc_1'),
+      accountRef: keys.accountRef('ten_1', 'acc_1'),
+      deleted: keys.deleted('ten_1', 'acc_1'),
+      running: keys.running('ten_1', 'acc_1', 'con_1'),
+      paused: keys.paused('ten_1', 'acc_1', 'con_1'),
+      contract: keys.contract('ten_1', 'con_1'),
+      startAt: keys.startAt('ten_1', 'con_1'),
+      job: keys.job('ten_1', 'con_1'),
+      importDue: keys.importDue('ten_1', 'con_1'),
+      importTurn: keys.importTurn('ten_1'),
+      counter: keys.counter('ten_1', 'con_1', 'acc_1'),
+      backlog: keys.backlog('ten_1', 'con_1', noon, 'msg_1'),
+      message: keys.message('ten_1', 'msg_1'),
+      text: keys.text('ten_1', 'msg_1'),
+      recipient: keys.recipient('ten_1', '79991000001'),
+      wrote: keys.wrote('ten_1', '79991000001'),
+      connectionEvents: keys.connectionEvents('ten_1', 'acc_1'),
+      inbound: keys.inbound('ten_1', 'acc_1', '3A01'),
+      inboundBatch: keys.inboundBatch('ten_1', 'acc_1', 'inb_1'),
+      confirmation: keys.confirmation('ten_1', 'acc_1', '79991000001'),
+      suppression: keys.suppression('ten_1', noon, 'lid:555'),
+      endpoint: keys.endpoint('ten_1', 'whk_1'),
+      endpointName: keys.endpointName('ten_1', 'orders'),
+      endpointHealth: keys.endpointHealth('ten_1', 'whk_1'),
+      delivery: keys.delivery('ten_1', 'whk_1', noon, 'dlv_1'),
+      deliveryLine: keys.deliveryLine('ten_1', 'whk_1', '79991000001', { at: noon, rank: 9, id: 'dlv_1' }),
+      event: keys.event('ten_1', noon, 'evt_1'),
+      host: keys.host('hst_1'),
+    } satisfies { [K in keyof typeof keys]: { pk: string; sk: string } }).map(([name, { pk, sk }]) => [name, [pk, sk]]),
+  );
+  expect(made).toEqual(forms);
+});
+
+it('values of the index, and names of counts', () => {
+  expect({ ...finder, ownedBy: finder.ownedBy('hst_1') }).toEqual({
+    index: 'finder',
+    unowned: 'unowned',
+    running: 'running',
+    paused: 'paused',
+    start: 'start',
+    job: 'job',
+    import: 'import',
+    deleted: 'deleted',
+    inbox: 'inbox',
+    deliveries: [
+      'delivery#0',
+      'delivery#1',
+      'delivery#2',
+      'delivery#3',
+      'delivery#4',
+      'delivery#5',
+      'delivery#6',
+      'delivery#7',
+    ],
+    ownedBy: 'host#hst_1',
+  });
+  expect(queuedAttribute).toEqual({ express: 'queuedExpress', bulk: 'queuedBulk' });
+});
+
+it('ranks of event types in the line of a chat: a new type takes an unused number and changes no other', () => {
+  expect(Object.fromEntries(eventTypes.map((type) => [type, lineRank(type)]))).toEqual({
+    'account.created': 0,
+    'account.connected': 1,
+    'account.disconnected': 2,
+    'account.qr': 3,
+    'account.pairing_code': 4,
+    'account.logged_out': 5,
+    'account.restricted': 6,
+    'account.banned': 7,
+    'account.deleted': 8,
+    'message.queued': 9,
+    'message.sent': 10,
+    'message.delivered': 11,
+    'message.read': 12,
+    'message.failed': 13,
+    'message.received': 14,
+    'message.suppressed': 15,
+    'message.canceled': 16,
+    'message.expired': 17,
+    'contract.started': 18,
+    'contract.progress': 19,
+    'contract.paused': 20,
+    'contract.resumed': 21,
+    'contract.completed': 22,
+    'contract.canceled': 23,
+    'contract.failed': 24,
+    'import.completed': 25,
+    'import.failed': 26,
+    'suppression.created': 27,
+    'suppression.deleted': 28,
+    'webhook.disabled': 38,
+    'webhook.test': 39,
+  });
+  expect(unbuiltTypes).toEqual({
+    'proxy.assigned': 29,
+    'proxy.rotated': 30,
+    'proxy.disabled': 31,
+    'proxy.recovered': 32,
+    'proxy.exit_changed': 33,
+    'proxy.shared_exit': 34,
+    'proxy.quota_warning': 35,
+    'proxy.quota_exceeded': 36,
+    'proxy.drift': 37,
+    'health.degraded': 40,
+    'health.recovered': 41,
+    'system.rate_limit': 42,
+    'system.circuit_break': 43,
+    'system.error': 44,
+  });
+});
+
+it('words that items hold', () => {
+  expect(messageStates).toEqual(
+    'PENDING QUEUED SENDING SENT DELIVERED READ FAILED CANCELED SUPPRESSED EXPIRED'.split(' '),
+  );
+  expect(contractStates).toEqual('IMPORTING PENDING IN_PROGRESS PAUSED COMPLETED CANCELED FAILED DELETED'.split(' '));
+  expect(suppressionSources).toEqual(['inbound', 'api', 'import']);
+  const errors =
+    'NOT_ON_WHATSAPP INVALID_NUMBER REACHOUT_RESTRICTED RATE_LIMITED REJECTED OUTCOME_UNKNOWN CRASHED_HOST OPTED_OUT';
+  for (const code of errors.split(' ')) expect(messageErrorCodes).toContain(code);
+  const kinds = 'text image video audio document sticker location contact reaction edit delete other';
+  for (const type of kinds.split(' ')) expect(inboundTypes).toContain(type);
+});
+
+it('ids that are derived, and ids that tell their time', () => {
+  expect(messageId('con_1', 0)).toBe('msg_344F30FADA65882B98');
+  expect(contractIdKey(new Uint8Array(32).fill(7), 'con_01M8PMQKKVP7NQ2Q6AFTEGSBAC')).toBe(
+    '4fe63679c43fd3db3defe4bafcbbc1ede809ace2e7ada10a61026f8d1f9f0fb6',
+  );
+  expect(derivedMessageId('opt-out#acc_1#3A01')).toMatch(/^msg_[0-9A-F]{18}$/);
+  expect(whatsappId('msg_344F30FADA65882B98')).toBe('3EB0344F30FADA65882B98');
+  expect(derivedId('evt', 'a', 'b')).toBe('evt_0HSYYBE0TCJAPSCX6P0C24TEKP');
+  expect(newId('con', noon, (n) => new Uint8Array(n).fill(9))).toBe('con_01M7WD7TG0144GJ289144GJ289');
+  expect(ulidTime(noon)).toBe('01M7WD7TG0');
+  expect(deliveryId(noon, 'evt_1', 'whk_1')).toBe('dlv_01M7WD7TG0W7FAJ57A4PZGTE4Z');
+  expect(deliveryId(noon, 'evt_1', 'whk_1', 'r')).toBe('dlv_01M7WD7TG0HPKZA1EJA4CAWB1C');
+  // printf secret | sha256sum
+  expect(hashKey('secret')).toBe('2bb80d537b1da3e38bd30361aa855686bde0eacd7162fef6a25fe97bf527a25b');
+});
+
+it('groups of queues, by which an order is kept while versions change', () => {
+  expect(recipientGroup('79991000001')).toBe('14a5e903aba1b0f1917f3ee8dacb51de');
+  expect(groupOf({}, { eventId: 'evt_1' })).toBe(1);
+  expect(groupOf({}, { eventId: 'evt_1', chat: '79991000001' })).toBe(0);
+  expect(groupOf({ rateLimitPerSec: 1 }, { eventId: 'evt_1' })).toBe(0);
+});
+
+it('names of objects', () => {
+  expect(pageKey('ten_1', 'con_1', 'B', 3)).toBe('pages/ten_1/con_1/B-00003.ndjson');
+  const [skipped, row] = [
+    { to: '1', text: 'x', skip: 'SUPPRESSED' as const },
+    { to: '1', text: 'x' },
+  ];
+  expect(batchName('R', [row])).toBe('R');
+  expect(batchName('R', [skipped, row])).toBe('R-5feceb66ffc86f38');
+  expect(uploadKey('ten_1', 'con_1', 'imp_1', 'csv')).toBe('imports/ten_1/con_1/imp_1.csv');
+  expect(exportKey('ten_1', 'con_1', 'req_1')).toBe('exports/ten_1/con_1/req_1.csv');
+  const names = [segmentKey('ten_1/acc_1/', 7), runKey('ten_1/acc_1/', 1, 64), snapshotKey('ten_1/acc_1/', 64)];
+  expect(names).toEqual([
+    'ten_1/acc_1/log/000000000007',
+    'ten_1/acc_1/run/000000000001-000000000064',
+    'ten_1/acc_1/snap/000000000064',
+  ]);
+  expect(names.map(numberOfKey)).toEqual([7, 64, 64]);
+  expect(firstOfRun(names[1] ?? '')).toBe(1);
+});
+
+it('events of a connection, as bytes: a kind is its place in the list', () => {
+  expect(connectionEventKinds.slice(0, 11)).toEqual(
+    'opened closed released check check_failed sent error_ack unanswered not_sent delivered query_failed'.split(' '),
+  );
+  const bytes = '010080a89f8dbf680005e807ac020ab717ffffff07';
+  const events = [
+    { at: noon, kind: 'opened' as const, value: 0 },
+    { at: noon + 500, kind: 'sent' as const, value: 300 },
+    { at: noon - 1000, kind: 'query_failed' as const, value: 16_777_215 },
+  ];
+  expect(Buffer.from(encodeEvents(events)).toString('hex')).toBe(bytes);
+  expect(decodeEvents(Buffer.from(bytes, 'hex'))).toEqual(events);
+});
+
+it('objects with an account’s keys, and the keys in them', async () => {
+  const bytes =
+    '5043415502e70612b7862d4725b0c8e58767896165b7ec03fb01db109316f0af99d5037630000000777b226b696e64223a226b657973222c226b6579223a2274656e5f312f' +
+    '6163635f312f6c6f672f303030303030303030303037222c226e756d626572223a372c2265706f6368223a332c22686f7374223a226873745f31222c226e6f6e6365223a' +
+    '226e222c226174223a313739353137363030303030307d63602f4e2d2ececccf63e035b7b4b434340001433d030606066646266606b834d3e195ffffffff0f00';
+  const header = {
+    kind: 'keys' as const,
+    key: 'ten_1/acc_1/log/000000000007',
+    number: 7,
+    epoch: 3,
+    host: 'hst_1',
+    nonce: 'n',
+    at: noon,
+  };
+  const records = [
+    { type: 'session', id: '79991000001.0', value: Uint8Array.of(1, 2, 3) },
+    { type: 'session', id: 'é', value: undefined },
+  ];
+  const opened = await decodeObject(header.key, Buffer.from(bytes, 'hex'));
+  expect(opened.header).toEqual(header);
+  expect(opened.records.map((one) => ({ ...one, value: one.value && Uint8Array.from(one.value) }))).toEqual(records);
+  // What is deflated differs between versions of zlib; magic and version do not.
+  expect((await encodeObject(header, records)).subarray(0, 5).toString('hex')).toBe('5043415502');
+  const value = '{"a":{"type":"Buffer","data":"AQI="},"b":"x"}';
+  expect(encodeValue({ a: Uint8Array.of(1, 2), b: 'x' }).toString()).toBe(value);
+  expect(decodeValue(Buffer.from(value))).toEqual({ a: Buffer.from([1, 2]), b: 'x' });
+});
+
+it('cursors, and answers kept for an Idempotency-Key', () => {
+  expect(encodeCursor('contracts', { b: 'con_1' })).toBe('eyJsIjoiY29udHJhY3RzIiwiYiI6ImNvbl8xIn0');
+  const sealed = 'AQEBAQEBAQEBAQEBoMgwTSjsfamS3VAQwiYCT6c7X6QFDJka8JOnig5mjwwnoldlrKZxm8L6nH66gQ==';
+  expect(new TextDecoder().decode(openAnswer(Buffer.from(sealed, 'base64'), 'paceline'))).toBe('{"id":"x"}');
+});
