@@ -1,7 +1,8 @@
 import { keys } from '../lib/aws/keys.ts';
 import { type Hold, type StatusPatch, saveStatus } from '../lib/aws/ownership.ts';
-import { type Account, numberNotes } from '../lib/domain/account.ts';
+import { type Account, type AccountLink, numberNotes } from '../lib/domain/account.ts';
 import { slowWarning } from '../lib/domain/connection-check.ts';
+import { pairingRefusalSentence, withLinkingWarning } from '../lib/domain/linking.ts';
 import type { HostDeps } from './deps.ts';
 
 export type Patch = { [K in keyof StatusPatch]: StatusPatch[K] | undefined };
@@ -57,7 +58,36 @@ export class AccountRecord {
   /** What a new link notes: the number that was linked last keeps its warm-up, another one starts anew. */
   linked(phoneNumber: string): Patch {
     const linkedAt = this.deps.clock.nowMs();
-    return { linkedAt, ...numberNotes(this.view, phoneNumber, linkedAt) };
+    const { warnings, ...notes } = numberNotes(this.view, phoneNumber, linkedAt);
+    return {
+      linkedAt,
+      pairingRefused: undefined,
+      ...notes,
+      warnings: withLinkingWarning(warnings ?? this.view.warnings, undefined),
+    };
+  }
+
+  /** The code to link the account with now. */
+  async showLink(link: AccountLink): Promise<void> {
+    const patch: Patch = { status: 'awaiting_link', statusReason: undefined, link, pairingFor: undefined };
+    if (link.method === 'pairing_code') Object.assign(patch, this.withoutLinkingWarning, { pairingRefused: undefined });
+    await this.save(patch);
+  }
+
+  /** WhatsApp gives no pairing code: with its error code, or without an answer. */
+  async refusePairing(code: number | undefined): Promise<void> {
+    const { asked } = this.view;
+    const pairingRefused = {
+      ...(code === undefined ? {} : { code }),
+      ...(asked === undefined ? {} : { asked }),
+    };
+    const warnings = withLinkingWarning(this.view.warnings, pairingRefusalSentence(pairingRefused));
+    await this.save({ pairingFor: undefined, pairingRefused, warnings });
+  }
+
+  private get withoutLinkingWarning(): Pick<Patch, 'warnings'> {
+    const warnings = withLinkingWarning(this.view.warnings, undefined);
+    return warnings.length === this.view.warnings.length ? {} : { warnings };
   }
 
   /** Adds a warning for the tenant to read, or takes it away when it does not hold any more; the last ten are kept. */

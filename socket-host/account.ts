@@ -118,12 +118,8 @@ export class AccountRunner {
     this.number = new OwnNumber({ record: this.record, close: this.close, closeSession: () => this.closeSession() });
     this.links = new LinkSeries({
       clock: deps.clock,
-      account: () => this.record.account,
-      publish: async (link) => {
-        await this.record.save({ status: 'awaiting_link', statusReason: undefined, link, pairingFor: undefined });
-      },
+      record: this.record,
       timedOut: () => this.turns.post('link', () => this.close.giveUpLinking()),
-      failed: (error) => this.deps.failed('link', error),
     });
     this.listening = {
       deps,
@@ -140,6 +136,7 @@ export class AccountRunner {
         this.links.end();
         await this.number.linked(phoneNumber);
       },
+      passkeyDemanded: () => this.close.giveUpLinking('passkey_required'),
       opened: (live, phoneNumber) => this.opened(live, phoneNumber),
       closed: (end) => this.close.closed(end),
     };

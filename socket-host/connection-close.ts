@@ -2,6 +2,7 @@ import { type FeedRequest, requestFeed } from '../lib/aws/feed-queue.ts';
 import { raiseEpoch } from '../lib/aws/ownership.ts';
 import { type Account, hasStopped, isOtherNumber } from '../lib/domain/account.ts';
 import type { Reaction } from '../lib/domain/disconnect.ts';
+import { passkeySentence, withLinkingWarning } from '../lib/domain/linking.ts';
 import type { AccountRecord, Patch } from './account-record.ts';
 import type { Connection } from './connection.ts';
 import type { Useless } from './connection-check.ts';
@@ -103,15 +104,13 @@ export class ConnectionClose {
     this.sendsSeen = sends;
   }
 
-  /** Nobody used the codes: the account waits for its user, without a host. */
-  async giveUpLinking(): Promise<void> {
+  /** Nobody used the codes, or they cannot be used: the account waits for its user, without a host. */
+  async giveUpLinking(statusReason: 'link_timeout' | 'passkey_required' = 'link_timeout'): Promise<void> {
     await this.needs.closeSession();
-    const patch: HaltPatch = {
-      status: 'disconnected',
-      statusReason: 'link_timeout',
-      link: undefined,
-      pairingFor: undefined,
-    };
+    const patch: HaltPatch = { status: 'disconnected', statusReason, link: undefined, pairingFor: undefined };
+    if (statusReason === 'passkey_required') {
+      patch.warnings = withLinkingWarning(this.needs.record.account.warnings, passkeySentence);
+    }
     if (await this.halt(patch)) await this.rest();
   }
 

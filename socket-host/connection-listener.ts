@@ -23,6 +23,7 @@ interface Needs {
   /** Queues the task behind what the account is doing; it is left out when `live` is not the account's connection any more. */
   handle(live: () => LiveSession, where: string, task: () => Promise<void>): void;
   linked(phoneNumber: string): Promise<void>;
+  passkeyDemanded(): Promise<void>;
   opened(live: LiveSession, phoneNumber: string): Promise<void>;
   closed(end: SessionEnd): Promise<void>;
 }
@@ -56,6 +57,6 @@ export function listenTo(live: () => LiveSession, needs: Needs): TransportListen
     },
     onQueryFailed: () => live().check.queryFailed(),
     onFirstContacts: (refusedUntil) => handle(live, 'first contacts', () => needs.firstContacts.told(refusedUntil)),
-    onWarning: (warning) => handle(live, 'warning', () => record.warn(warning)),
+    onPasskeyDemanded: () => handle(live, 'passkey', () => needs.passkeyDemanded()),
   };
 }

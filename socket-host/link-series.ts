@@ -1,6 +1,7 @@
-import type { Account, AccountLink } from '../lib/domain/account.ts';
+import type { AccountLink } from '../lib/domain/account.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
-import type { TransportSession } from './transport.ts';
+import type { AccountRecord } from './account-record.ts';
+import { PairingRefused, type TransportSession } from './transport.ts';
 
 /** QR codes shown before a pairing code is tried or the account waits for its user (requirements B2). */
 const qrCodes = 3;
@@ -9,23 +10,25 @@ const pairingCodeMs = 160_000;
 
 interface Needs {
   clock: Clock;
-  account(): Account;
-  publish(link: AccountLink): Promise<void>;
+  record: Pick<AccountRecord, 'account' | 'showLink' | 'refusePairing'>;
   /** Nobody used the codes. */
   timedOut(): void;
-  failed(error: unknown): void;
 }
 
 /**
  * The codes one attempt at linking shows: three QR codes, then a pairing code if the number is known; or a pairing code at once, where the
- * tenant asked for it. After the last one unused it says so, once.
+ * tenant asked for it. A pairing code is shown once WhatsApp has accepted it; where WhatsApp refuses, the QR codes go on, and no other is
+ * asked for until the tenant does. After the last one unused it says so, once.
  */
 export class LinkSeries {
   private readonly needs: Needs;
   private session: TransportSession | undefined;
   private ready = false;
   private attempt = 0;
+  /** The transport's number of the last QR code: one that comes again with it replaces that. */
+  private offer = 0;
   private paired = false;
+  private refused = false;
   private timer = new AbortController();
 
   constructor(needs: Needs) {
@@ -43,12 +46,15 @@ export class LinkSeries {
     this.ready = true;
     // A pairing code that was shown stays good while QR codes go by unseen.
     if (this.paired) return;
-    this.attempt += 1;
-    const { linkMethod, phoneNumber, pairingFor } = this.needs.account();
-    const number = pairingFor ?? (linkMethod === 'pairing_code' || this.attempt > qrCodes ? phoneNumber : undefined);
-    if (number !== undefined) return await this.pair(session, number);
+    if (link.attempt !== this.offer) this.attempt += 1;
+    this.offer = link.attempt;
+    const { linkMethod, phoneNumber, pairingFor } = this.needs.record.account;
+    const own = this.refused || (linkMethod !== 'pairing_code' && this.attempt <= qrCodes) ? undefined : phoneNumber;
+    const number = pairingFor ?? own;
+    if (number !== undefined && (await this.pair(session, number))) return;
+    if (this.session !== session) return;
     if (this.attempt > qrCodes) return this.needs.timedOut();
-    await this.needs.publish({ ...link, attempt: this.attempt });
+    await this.needs.record.showLink({ ...link, attempt: this.attempt });
     this.expire(link.expiresAt - this.needs.clock.nowMs() + 5_000);
   }
 
@@ -64,16 +70,29 @@ export class LinkSeries {
     this.session = undefined;
     this.ready = false;
     this.paired = false;
+    this.refused = false;
     this.attempt = 0;
+    this.offer = 0;
   }
 
-  private async pair(session: TransportSession, phoneNumber: string): Promise<void> {
+  /** False: WhatsApp gives none. */
+  private async pair(session: TransportSession, phoneNumber: string): Promise<boolean> {
+    const { clock, record } = this.needs;
+    let code: string;
+    try {
+      code = await session.requestPairingCode(phoneNumber);
+    } catch (error) {
+      if (!(error instanceof PairingRefused)) throw error;
+      this.refused = true;
+      if (this.session === session) await record.refusePairing(error.code);
+      return false;
+    }
+    if (this.session !== session) return true;
     this.paired = true;
-    const code = await session.requestPairingCode(phoneNumber);
-    if (this.session !== session) return;
-    const expiresAt = this.needs.clock.nowMs() + pairingCodeMs;
-    await this.needs.publish({ method: 'pairing_code', code, attempt: Math.max(1, this.attempt), expiresAt });
+    const expiresAt = clock.nowMs() + pairingCodeMs;
+    await record.showLink({ method: 'pairing_code', code, attempt: Math.max(1, this.attempt), expiresAt });
     this.expire(pairingCodeMs);
+    return true;
   }
 
   /** Ends the series when nothing follows: the server may have no further QR code to offer. */

@@ -15,7 +15,10 @@ export interface Transport {
 }
 
 export interface TransportListener {
-  /** A new QR code to show; `attempt` counts from 1 within this session. Pairing codes come from `requestPairingCode`. */
+  /**
+   * A new QR code to show; `attempt` counts from 1 within this session. One with the attempt of the one before takes its place, which cannot
+   * be used any more. Pairing codes come from `requestPairingCode`.
+   */
   onLink(link: AccountLink): void;
   /** Linked: the credentials are durable. WhatsApp now asks for a restart (onClosed with code 515). */
   onLinked(identity: { phoneNumber: string }): void;
@@ -54,8 +57,8 @@ export interface TransportListener {
   onQueryFailed(): void;
   /** Unasked: first contacts are refused until then (epoch ms), or taken again (undefined). */
   onFirstContacts(refusedUntil: number | undefined): void;
-  /** Something the tenant should read, such as WhatsApp demanding a passkey for linking. */
-  onWarning(warning: string): void;
+  /** The phone that has used the code wants a passkey of us, which no session can give: the code is of no use. */
+  onPasskeyDemanded(): void;
 }
 
 /** `code` is WhatsApp's closing reason (lib/domain/disconnect.ts); undefined: closed by us. */
@@ -88,6 +91,17 @@ export class NotSent extends Error {
 }
 export class Unanswered extends Error {
   override name = 'Unanswered';
+}
+
+/** Rejection of `requestPairingCode`: refused with WhatsApp's error code, or not answered (undefined). */
+export class PairingRefused extends Error {
+  override name = 'PairingRefused';
+  readonly code: number | undefined;
+
+  constructor(code: number | undefined, options?: ErrorOptions) {
+    super(`no pairing code: ${code ?? 'no answer'}`, options);
+    this.code = code;
+  }
 }
 
 export interface Outgoing {
@@ -127,7 +141,7 @@ export interface TransportSession {
   firstContactsRefusedUntil(): Promise<number | undefined>;
   /** Another number that WhatsApp has answered with for this one, unless it is a spelling of it; asks nobody. */
   otherNumberOf(to: string): string | undefined;
-  /** An eight-character code to be typed on the phone with this number. */
+  /** An eight-character code to be typed on the phone with this number, once WhatsApp has accepted it. Rejects with PairingRefused if not. */
   requestPairingCode(phoneNumber: string): Promise<string>;
   /** Unlinks the device at WhatsApp and closes. */
   logout(): Promise<void>;

@@ -172,6 +172,7 @@ export type StatusPatch = Partial<
     | 'pacedFor'
     | 'link'
     | 'pairingFor'
+    | 'pairingRefused'
     | 'warnings'
   >
 >;

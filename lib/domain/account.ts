@@ -1,4 +1,5 @@
 import { withHoldWarning } from './first-contacts.ts';
+import type { PairingRefusal } from './linking.ts';
 import type { Lane } from './message.ts';
 import type { PaceState, PacingPolicy } from './pacing.ts';
 import { isSameNumber } from './person.ts';
@@ -56,6 +57,8 @@ export interface Account {
   optOutReply?: boolean;
   /** A number for which the tenant asked a pairing code, until the host has answered. */
   pairingFor?: string;
+  /** What became of the last such request, if WhatsApp gave no code. */
+  pairingRefused?: PairingRefusal;
   link?: AccountLink;
   laneUrls: Record<Lane, string>;
   warnings: string[];
@@ -127,7 +130,7 @@ function waitsForUser({ status, statusReason }: Pick<Account, 'status' | 'status
     case 'failed':
       return true;
     case 'disconnected':
-      return statusReason === 'link_timeout' || statusReason === 'number_changed';
+      return ['link_timeout', 'passkey_required', 'number_changed'].includes(statusReason ?? '');
     case 'restricted':
     case 'created':
     case 'connecting':

@@ -6,6 +6,7 @@ import {
   jidDecode,
   type WASocket,
 } from '@whiskeysockets/baileys';
+import type { AccountLink } from '../../lib/domain/account.ts';
 import { messageIdOf, whatsappId } from '../../lib/domain/ids.ts';
 import { addressesOf } from '../../lib/domain/person.ts';
 import { isRecipient } from '../../lib/domain/receipts.ts';
@@ -27,6 +28,7 @@ import { hasChat, noteRefusal } from './chats.ts';
 import { askDevices, knownDevices, participantHashes } from './device-lists.ts';
 import { sessionEnd } from './ending.ts';
 import { Incoming } from './incoming.ts';
+import { LinkCodes } from './link-codes.ts';
 import { addressesKnown, askLookup, keepAddress, knownAddress, knownLid, knownLookup, knownPerson } from './lookups.ts';
 import { ParticipantHashes } from './participant-hashes.ts';
 import { Pings } from './pings.ts';
@@ -72,7 +74,6 @@ export class BaileysSession implements TransportSession {
   private readonly timelock: Timelock;
   private readonly watchdog: Watchdog;
   private readonly sendInTurn = turns();
-  private readonly codeShown = Promise.withResolvers<void>();
   private readonly hashes = new ParticipantHashes();
   /** Numbers of which a further address was told since the listener was asked whether they may be written to. */
   private readonly unchecked = new Set<string>();
@@ -84,7 +85,7 @@ export class BaileysSession implements TransportSession {
   private credsSaved: Promise<void> = Promise.resolve();
   private linking: Promise<void> = Promise.resolve();
   private ourEnd: SessionEnd | undefined;
-  private codes = 0;
+  private codes: LinkCodes | undefined;
   private encryptions = 0;
   heard = 0;
 
@@ -105,7 +106,6 @@ export class BaileysSession implements TransportSession {
     });
     this.timelock = new Timelock((until) => this.tell(() => listener.onFirstContacts(until)));
     this.watchdog = new Watchdog(options.connectTimeoutMs, (stage) => this.fail(`WhatsApp did not answer: ${stage}`));
-    this.codeShown.promise.catch(() => {});
   }
 
   /** Connects. What goes wrong ends the session, after this has returned. */
@@ -173,9 +173,11 @@ export class BaileysSession implements TransportSession {
 
   async requestPairingCode(phoneNumber: string): Promise<string> {
     if (this.options.store.registered()) throw new Error('the account is linked already');
-    await this.codeShown.promise;
-    if (this.sock === undefined || this.state !== 'linking' || !this.mayAct()) throw new Error('the session has ended');
-    return this.sock.requestPairingCode(phoneNumber);
+    await this.codes?.ready;
+    if (this.sock === undefined || this.state !== 'linking' || !this.mayAct() || this.codes === undefined) {
+      throw new Error('the session has ended');
+    }
+    return await this.orEnd(this.codes.pair(this.sock, phoneNumber));
   }
 
   async logout(): Promise<void> {
@@ -195,6 +197,10 @@ export class BaileysSession implements TransportSession {
     // Credentials of a link that was never completed would log in as a device that does not exist.
     const creds = store.registered() ? (store.creds() as AuthenticationCreds) : initAuthCreds();
     this.creds = creds;
+    const { qrTimeoutMs, nowMs } = this.options;
+    const shown = (link: AccountLink) => this.tell(() => this.listener.onLink(link));
+    const codes = new LinkCodes({ creds, qrTimeoutMs, nowMs, shown });
+    this.codes = codes;
     this.state = 'connecting';
     this.watchdog.expect('connecting');
     const sock = connectSocket({
@@ -204,7 +210,7 @@ export class BaileysSession implements TransportSession {
       caches: this.caches,
       logger,
       connectTimeoutMs,
-      qrTimeoutMs: this.qrTimeoutMs,
+      qrTimeoutMs: codes.qrTimeoutMs,
       makeSignalRepository: durableRepository(store, {
         mayAct: () => this.mayAct(),
         beforeReceipt: (ciphertext, plaintext) => this.incoming.keep(ciphertext, plaintext),
@@ -226,8 +232,9 @@ export class BaileysSession implements TransportSession {
     sock.ev.on('creds.update', () => this.saveCreds());
     sock.ws.on('frame', (frame: unknown) => this.received(frame));
     sock.ws.on('CB:ack,class:message', (node: BinaryNode) => this.takeAck(node));
+    sock.ws.on('CB:notification,type:companion_reg_refresh', () => this.whileLinking(() => this.codes?.renew()));
     sock.ws.on('CB:notification,type:passkey_prologue_request', () =>
-      this.tell(() => this.listener.onWarning(passkey)),
+      this.whileLinking(() => this.tell(() => this.listener.onPasskeyDemanded())),
     );
     sock.ws.on('unexpected-response', (request: Destroyable, response: { statusCode?: number } & Destroyable) => {
       // Without this the socket would neither open nor close: `ws` leaves a refused upgrade to whoever listens.
@@ -257,10 +264,11 @@ export class BaileysSession implements TransportSession {
     if (this.state === 'ended' || this.state === 'linked') return;
     this.state = 'linking';
     this.watchdog.stop();
-    this.codeShown.resolve();
-    this.codes += 1;
-    const expiresAt = this.options.nowMs() + this.qrTimeoutMs;
-    this.tell(() => this.listener.onLink({ method: 'qr', code, attempt: this.codes, expiresAt }));
+    this.codes?.show(code);
+  }
+
+  private whileLinking(act: () => void): void {
+    if (this.state === 'linking' && this.mayAct()) act();
   }
 
   private async linkedNow(): Promise<void> {
@@ -437,10 +445,6 @@ export class BaileysSession implements TransportSession {
     });
   }
 
-  private get qrTimeoutMs(): number {
-    return this.options.qrTimeoutMs ?? defaultQrTimeoutMs;
-  }
-
   private mayAct(): boolean {
     return this.state !== 'ended' && this.ourEnd === undefined && this.options.mayAct();
   }
@@ -486,7 +490,7 @@ export class BaileysSession implements TransportSession {
     this.watchdog.stop();
     this.incoming.end();
     this.acks.end();
-    this.codeShown.reject(new Error('the session has ended'));
+    this.codes?.end();
     await this.linking;
     await this.options.store.commit().catch(() => {});
     this.tell(() => this.listener.onClosed(end));
@@ -503,6 +507,4 @@ export class BaileysSession implements TransportSession {
   }
 }
 
-const defaultQrTimeoutMs = 60_000;
-const passkey = 'WhatsApp demands a passkey for linking this device. Confirm it on the phone and link again.';
 type Destroyable = { destroy(): void };

@@ -2,7 +2,6 @@ import type { EventEmitter } from 'node:events';
 import {
   type AuthenticationCreds,
   type BinaryNode,
-  Browsers,
   DEFAULT_CONNECTION_CONFIG,
   makeWASocket,
   proto,
@@ -12,6 +11,7 @@ import {
   type WAVersion,
 } from '@whiskeysockets/baileys';
 import type { AccountCaches } from './caches.ts';
+import { browser } from './link-codes.ts';
 import { baileysLogger, type TransportLogger } from './redaction.ts';
 import { isIgnored } from './stanzas.ts';
 
@@ -55,7 +55,7 @@ export function connectSocket(options: SocketOptions): WASocket {
     auth: { creds, keys: placeholderKeys },
     makeSignalRepository: options.makeSignalRepository,
     logger: baileysLogger(logger),
-    browser: Browsers.macOS('Chrome'),
+    browser,
     connectTimeoutMs,
     defaultQueryTimeoutMs: queryTimeoutMs,
     // Whoever holds the session pings: Baileys' own pings would double the traffic and tell nobody how long the answer took.

@@ -8,6 +8,7 @@ import { keys } from '../../lib/aws/keys.ts';
 import { claimAccount } from '../../lib/aws/ownership.ts';
 import type { AccountLink } from '../../lib/domain/account.ts';
 import { newId } from '../../lib/domain/ids.ts';
+import { until } from '../harness/until.ts';
 import { type Api, startApi, tenantA } from './api.ts';
 
 let api: Api;
@@ -62,6 +63,17 @@ describe('the QR code', () => {
       names: { '#s': 'status' },
       values: { ':s': 'disconnected', ':r': 'link_timeout' },
     });
+    const demanded = await api.account();
+    await api.deps.table.update(keys.account(tenantA, demanded), {
+      update: 'SET #s = :s, statusReason = :r',
+      names: { '#s': 'status' },
+      values: { ':s': 'disconnected', ':r': 'passkey_required' },
+    });
+    const none = await api.call('GET', `/v1/accounts/${demanded}/qr`);
+    expect([none.status, none.json.detail]).toEqual([
+      409,
+      'WhatsApp demands a passkey for linking this phone, which this version of Paceline cannot give yet; the code was taken down. POST /v1/accounts/:id/connect starts a new series of codes.',
+    ]);
     for (const path of ['qr', 'link']) {
       const refused = await api.call('GET', `/v1/accounts/${late}/${path}`);
       expect([refused.status, refused.json.detail]).toEqual([
@@ -92,6 +104,26 @@ describe('the pairing code', () => {
     expect(link.json).toMatchObject({ method: 'pairing_code', code: 'ABCD1234' });
     expect(link.json).not.toHaveProperty('qr');
     expect((await api.call('GET', `/v1/accounts/${id}/qr`)).json.code).toBe('NOT_AWAITING_LINK');
+  });
+
+  it.each([
+    [429, 429, 'TOO_MANY_PAIRING_CODES', 'too many were asked for'],
+    [400, 409, 'PAIRING_CODE_REFUSED', 'WhatsApp gives this number no code'],
+    [undefined, 503, 'UNAVAILABLE', 'was not answered'],
+  ])('is none where WhatsApp answers %s, and the call says why', async (refusal, status, code, sentence) => {
+    const id = await api.account();
+    const asked = api.call('POST', `/v1/accounts/${id}/pairing-code`, { phoneNumber: '+7 999 123-45-67' });
+    const { account } = await until('the number', async () => {
+      const now = await readAccount(api.deps.table, tenantA, id);
+      return now?.account.pairingFor === undefined ? undefined : now;
+    });
+    await api.deps.table.update(keys.account(tenantA, id), {
+      update: 'SET pairingRefused = :refused REMOVE pairingFor',
+      values: { ':refused': { asked: account.asked, ...(refusal === undefined ? {} : { code: refusal }) } },
+    });
+    const answer = await asked;
+    expect([answer.status, answer.json.code]).toEqual([status, code]);
+    expect(answer.json.detail).toContain(sentence);
   });
 
   it('is refused for a linked account and for a number that is none', async () => {

@@ -77,6 +77,11 @@ describe('a running contract tells why it waits when its account', () => {
       'Waiting: the account was not linked in time; POST /v1/accounts/:id/connect starts a new series of codes.',
     ],
     [
+      'is to be linked with a phone that demands a passkey',
+      { status: 'disconnected', statusReason: 'passkey_required' },
+      'Waiting: WhatsApp demands a passkey for linking this phone, which this version of Paceline cannot give yet; the code was taken down. POST /v1/accounts/:id/connect starts a new series of codes.',
+    ],
+    [
       'was linked with another number',
       { status: 'disconnected', statusReason: 'number_changed', linkedNumber: '79990000002' },
       'Waiting: the account was linked with a phone of another number (number_changed); POST /v1/accounts/:id/confirm-number goes on with that number, POST /v1/accounts/:id/logout unlinks it.',

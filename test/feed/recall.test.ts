@@ -41,6 +41,7 @@ describe('an account that cannot send', () => {
       'linked with another number',
       () => ({ status: 'disconnected', statusReason: 'number_changed', linkedNumber: '1' }),
     ],
+    ['to be linked by passkey', () => ({ status: 'disconnected', statusReason: 'passkey_required' })],
     ['disconnected by its tenant', () => ({ status: 'disconnected', desired: 'disconnected' })],
     ['still connected, but about to be logged out', () => ({ desired: 'logged_out' })],
   ])('because it is %s gets its messages back and no new ones', async (_, state) => {

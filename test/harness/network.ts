@@ -36,6 +36,7 @@ export function fakeNetwork(clock: Clock) {
   const otherNumbers = new Map<string, string>();
   const phones = new Map<string, string>();
   const chats = new Set<string>();
+  let pair: (phoneNumber: string) => string = () => 'ABCD1234';
   let refusedUntil: (() => number | undefined) | undefined;
   let answer: (message: { id: string; to: string }) => Answer = () => ({});
   let pingAnswer: (account: string) => PingAnswer = () => 5;
@@ -145,8 +146,8 @@ export function fakeNetwork(clock: Clock) {
       return otherNumbers.get(to);
     }
 
-    async requestPairingCode(): Promise<string> {
-      return 'ABCD1234';
+    async requestPairingCode(phoneNumber: string): Promise<string> {
+      return pair(phoneNumber);
     }
 
     async logout(): Promise<void> {
@@ -196,6 +197,10 @@ export function fakeNetwork(clock: Clock) {
     /** Called between open and drained: what waited at the server. A promise puts drained off. */
     whenOpening(next: typeof atOpen): void {
       atOpen = next;
+    },
+    /** The pairing code for a number; throws what a session rejects with. */
+    pairWith(next: typeof pair): void {
+      pair = next;
     },
     /** What the network answers to the question until when first contacts are refused. */
     firstContactsWith(next: typeof refusedUntil): void {

@@ -3,6 +3,7 @@ import { confirmNumber, deleteAccount, readAccount, setDesired } from '../../lib
 import { accountPk } from '../../lib/aws/keys.ts';
 import type { Account } from '../../lib/domain/account.ts';
 import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
+import { PairingRefused } from '../../socket-host/transport.ts';
 import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
@@ -18,6 +19,7 @@ describe('the connection of an account', () => {
     gateway.refuseWith(undefined);
     gateway.answerWith(() => ({}));
     gateway.refreshWith(async () => {});
+    gateway.pairWith(() => 'ABCD1234');
   });
 
   const reaches = (id: string, status: Account['status'], timeoutMs = 15_000) =>
@@ -131,6 +133,70 @@ describe('the connection of an account', () => {
     expect(link).toMatchObject({ method: 'pairing_code', code: 'ABCD1234', attempt: 1 });
     await desire(account.id, 'disconnected');
     await reaches(account.id, 'disconnected');
+  });
+
+  it('shows QR codes where WhatsApp refuses the pairing code, says why, and asks for no other until the tenant does', async () => {
+    const asked: string[] = [];
+    gateway.pairWith((number) => {
+      asked.push(number);
+      if (asked.length < 3) throw new PairingRefused(asked.length === 1 ? 429 : 400);
+      return 'EFGH5678';
+    });
+    const account = await gateway.account({ linkedAt: undefined as never, linkMethod: 'pairing_code' });
+    const first = await reaches(account.id, 'awaiting_link');
+    expect(first.link).toMatchObject({ method: 'qr', code: 'code-1', attempt: 1 });
+    expect(first.warnings).toEqual([
+      "Paceline's request for a pairing code was refused (429): too many were asked for; wait some hours before you ask again, or scan the QR code.",
+    ]);
+    await until('the second QR code', async () => (await gateway.readAccount(account.id))?.link?.attempt === 2);
+    expect(asked).toEqual(['79990000001']);
+    const ask = async () => {
+      const pair = await readAccount(gateway.deps.table, tenantId, account.id);
+      if (pair === undefined) throw new Error('no such account');
+      const origin = gateway.origin();
+      await setDesired(gateway.deps, origin, pair, 'connected', { pairingFor: '79990000009' });
+      return await until('an answer', async () => {
+        const now = await gateway.readAccount(account.id);
+        return now?.pairingFor === undefined ? { ...now, askedAt: origin.at } : undefined;
+      });
+    };
+    const refused = await ask();
+    expect(refused.pairingRefused).toEqual({ code: 400, asked: refused.askedAt });
+    expect(refused.link).toMatchObject({ method: 'qr' });
+    const given = await ask();
+    expect(given.link).toMatchObject({ method: 'pairing_code', code: 'EFGH5678' });
+    expect(given.warnings).toEqual([]);
+    expect(given).not.toHaveProperty('pairingRefused');
+    await desire(account.id, 'disconnected');
+    await reaches(account.id, 'disconnected');
+  });
+
+  it('shows a QR code anew when its registration is renewed, and none when the phone demands a passkey', async () => {
+    const account = await gateway.account({ linkedAt: undefined as never });
+    await reaches(account.id, 'awaiting_link');
+    const session = gateway.sessions.get(account.id);
+    const renewed = {
+      method: 'qr' as const,
+      code: 'code-1-renewed',
+      attempt: 1,
+      expiresAt: gateway.deps.nowMs() + 60_000,
+    };
+    session?.listener.onLink(renewed);
+    await until('the new code', async () => (await gateway.readAccount(account.id))?.link?.code === renewed.code);
+    expect((await gateway.readAccount(account.id))?.link?.attempt).toBe(1);
+    session?.listener.onPasskeyDemanded();
+    const stopped = await reaches(account.id, 'disconnected');
+    expect(stopped).toMatchObject({
+      statusReason: 'passkey_required',
+      warnings: [
+        'WhatsApp demands a passkey for linking this phone, which this version of Paceline cannot give yet; the code was taken down.',
+      ],
+    });
+    expect(stopped).not.toHaveProperty('link');
+    await until('released', async () => (await gateway.readHot(account.id))?.owner === undefined);
+    await desire(account.id, 'connected');
+    await reaches(account.id, 'awaiting_link');
+    await desire(account.id, 'disconnected');
   });
 
   it('disconnects and connects as the tenant desires', async () => {

@@ -6,6 +6,12 @@ import { confirmNumber, isLinked, readAccount, setDesired } from '../../../lib/a
 import type { Account, AccountLink } from '../../../lib/domain/account.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { requiredSentence } from '../../../lib/domain/field-sentences.ts';
+import {
+  type PairingRefusal,
+  pairingRefusalSentence,
+  passkeySentence,
+  tooManyCodes,
+} from '../../../lib/domain/linking.ts';
 import { accountView } from '../../../lib/domain/views/account.ts';
 import { type ApiScope, originOf, tenantOf } from '../context.ts';
 import { invalid } from '../field-errors.ts';
@@ -115,14 +121,15 @@ export function accountLinkRoutes(app: Api, scope: ApiScope): void {
       path: '/v1/accounts/{id}/pairing-code',
       tags,
       summary: 'Ask for a pairing code, to be typed on the phone with this number',
-      description: 'Waits up to 20 s for WhatsApp to give one out.',
+      description:
+        'Waits up to 20 s for WhatsApp to give one out. Where WhatsApp refuses that, the answer says why, and the QR code goes on to be good.',
       ...securedPost(scope, 'manage'),
       request: {
         params: idParam,
         headers: idempotencyHeader,
         ...jsonBody(pairingInput),
       },
-      responses: { 200: answer(pairingSchema, 'The code'), ...problems(400, 401, 403, 404, 409, 413, 422, 503) },
+      responses: { 200: answer(pairingSchema, 'The code'), ...problems(400, 401, 403, 404, 409, 413, 422, 429, 503) },
     }),
     async (c) => {
       const tenant = tenantOf(c);
@@ -139,13 +146,16 @@ export function accountLinkRoutes(app: Api, scope: ApiScope): void {
         throw notAwaiting('The account is linked; POST /v1/accounts/:id/logout first.');
       }
       const before = pair.account.link;
-      await setDesired(deps, originOf(c, deps), pair, 'connected', { pairingFor: number });
+      const asked = originOf(c, deps);
+      await setDesired(deps, asked, pair, 'connected', { pairingFor: number });
       // Real time, not the deps' clock: this waits for another process.
       const until = Date.now() + pairingWaitMs;
       while (Date.now() < until) {
         const now = await readAccount(deps.table, tenant.id, pair.account.id);
         if (now === undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
-        const { link, pairingFor } = now.account;
+        const { link, pairingFor, pairingRefused } = now.account;
+        if (pairingRefused !== undefined && (pairingRefused.asked ?? 0) >= asked.at)
+          throw noPairingCode(pairingRefused);
         if (pairingFor === undefined && link?.method === 'pairing_code' && link.code !== before?.code) {
           return c.json({ code: link.code, expiresAt: new Date(link.expiresAt).toISOString() }, 200);
         }
@@ -184,6 +194,12 @@ export function accountLinkRoutes(app: Api, scope: ApiScope): void {
 const confirmOrLogout =
   'POST /v1/accounts/:id/confirm-number goes on with that number, POST /v1/accounts/:id/logout unlinks it';
 
+function noPairingCode(refusal: PairingRefusal): PacelineError {
+  const detail = pairingRefusalSentence(refusal);
+  if (refusal.code === undefined) return new PacelineError('UNAVAILABLE', detail);
+  return new PacelineError(refusal.code === tooManyCodes ? 'TOO_MANY_PAIRING_CODES' : 'PAIRING_CODE_REFUSED', detail);
+}
+
 function codeView(link: AccountLink) {
   return { code: link.code, attempt: link.attempt, expiresAt: new Date(link.expiresAt).toISOString() };
 }
@@ -202,6 +218,7 @@ function whyNoCode(account: Account): string {
   if (account.statusReason === 'link_timeout') {
     return `No code was used in time, so the account is ${account.status}; ${connect} a new series of codes.`;
   }
+  if (account.statusReason === 'passkey_required') return `${passkeySentence} ${connect} a new series of codes.`;
   if (account.linkedNumber !== undefined) {
     return `The account is linked with a phone of another number; ${confirmOrLogout}.`;
   }

@@ -41,7 +41,7 @@ function standingOf({ status, statusReason }: { status: AccountStatus; statusRea
     case 'disconnected':
       if (statusReason === 'by_request') return 'resting';
       if (statusReason === 'number_changed') return 'other_number';
-      return statusReason === 'link_timeout' ? 'not_linked' : 'down';
+      return statusReason === 'link_timeout' || statusReason === 'passkey_required' ? 'not_linked' : 'down';
     case 'failed':
     case 'logged_out':
     case 'restricted':

@@ -1,5 +1,6 @@
 import { type Account, isHalted } from '../account.ts';
 import { type Contract, isFinished } from '../contract.ts';
+import { passkeySentence } from '../linking.ts';
 
 const connectCall = 'POST /v1/accounts/:id/connect';
 
@@ -58,6 +59,9 @@ function awaitingLink({ link }: Account): string {
 function disconnected(account: Account): string {
   if (account.statusReason === 'link_timeout') {
     return `Waiting: the account was not linked in time; ${connectCall} starts a new series of codes.`;
+  }
+  if (account.statusReason === 'passkey_required') {
+    return `Waiting: ${passkeySentence} ${connectCall} starts a new series of codes.`;
   }
   if (account.statusReason === 'number_changed') {
     return (

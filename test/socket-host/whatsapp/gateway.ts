@@ -22,7 +22,6 @@ export interface Said {
   /** What a device that asks again is told. */
   sent: Map<string, Sent>;
   end: SessionEnd | undefined;
-  warnings: string[];
 }
 
 export interface Connected {
@@ -98,7 +97,6 @@ export async function gateway(): Promise<Gateway> {
         secrets: new Map(),
         sent: new Map(),
         end: undefined,
-        warnings: [],
       };
       const waiting = new Set<() => void>();
       const tell = (event: string) => {
@@ -145,10 +143,7 @@ export async function gateway(): Promise<Gateway> {
         },
         onQueryFailed: () => tell('query failed'),
         onFirstContacts: (refusedUntil) => tell(`first contacts ${refusedUntil === undefined ? 'taken' : 'refused'}`),
-        onWarning(warning) {
-          said.warnings.push(warning);
-          tell('warning');
-        },
+        onPasskeyDemanded: () => tell('passkey'),
         ...listener,
       });
       sessions.push(session);

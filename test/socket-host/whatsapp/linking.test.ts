@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { type Gateway, gateway } from './gateway.ts';
-import { sleep, stanzasOf } from './probe.ts';
+import { sleep } from './probe.ts';
 
 let g: Gateway;
 beforeAll(async () => {
@@ -133,11 +133,46 @@ it('logs out: the phone no longer knows the device', async () => {
   expect(again.said.end?.code).toBe(401);
 });
 
-it('tells the tenant when WhatsApp demands a passkey', async () => {
-  const { session, said, heard } = g.connect(await g.openStore('acc_passkey'));
+it('tells when the phone demands a passkey, by QR and by pairing code', async () => {
+  const number = '4915100000007';
+  await g.control('POST', '/phones', { number, behaviour: { passkey: 'required' } });
+  const byQr = g.connect(await g.openStore('acc_passkey'));
+  await byQr.heard('link');
+  expect((await g.control('POST', `/phones/${number}/scan`, { code: byQr.said.codes[0] })).status).toBe(200);
+  await byQr.heard('passkey');
+  const byCode = g.connect(await g.openStore('acc_passkey_code'));
+  const code = await byCode.session.requestPairingCode(number);
+  expect((await g.control('POST', `/phones/${number}/enter-code`, { code })).status).toBe(200);
+  await byCode.heard('passkey');
+});
+
+it.each([400, 429])(
+  'shows no pairing code that WhatsApp refuses with %i, and one shown before stays good',
+  async (code) => {
+    const number = `491510000${code}0`;
+    await g.control('POST', '/phones', { number });
+    const { session, said, heard } = g.connect(await g.openStore(`acc_refused_${code}`));
+    await heard('link');
+    const shown = await session.requestPairingCode(number);
+    await g.control('POST', '/faults', { kind: 'refuse-code', code, account: number });
+    await expect(session.requestPairingCode(number)).rejects.toMatchObject({ name: 'PairingRefused', code });
+    expect((await g.control('POST', `/phones/${number}/enter-code`, { code: shown })).status).toBe(200);
+    await heard(`linked ${number}`);
+    expect(said.events.at(-1)).toBe(`linked ${number}`);
+  },
+);
+
+it('shows the same reference with a new secret when its registration is renewed, and that code links', async () => {
+  const number = '4915100000008';
+  await g.control('POST', '/phones', { number });
+  const { said, heard } = g.connect(await g.openStore('acc_renewed'));
   await heard('link');
-  stanzasOf(session).emit('CB:notification,type:passkey_prologue_request', { tag: 'notification', attrs: {} });
-  expect(said.warnings).toEqual([
-    'WhatsApp demands a passkey for linking this device. Confirm it on the phone and link again.',
-  ]);
+  await g.control('POST', '/faults', { kind: 'renew-registration' });
+  while (said.codes.length < 2) await sleep(5);
+  const parts = said.codes.map((code) => code.split(','));
+  expect(parts.map(({ length }) => length)).toEqual([5, 5]);
+  const same = parts[0]?.map((part, i) => part === parts[1]?.[i]);
+  expect(same).toEqual([true, true, true, false, true]);
+  expect((await g.control('POST', `/phones/${number}/scan`, { code: said.codes[1] })).status).toBe(200);
+  await heard(`linked ${number}`);
 });
