@@ -27,11 +27,14 @@ describe('linking and importing on the whole stack', () => {
     await world.simulator('POST', '/phones', { number });
     const { id } = await world.api<Account>('POST', '/v1/accounts', { name: 'By code', useLimits: false });
     await reaches(id, 'awaiting_link');
-    const { code, expiresAt } = await world.api<{ code: string; expiresAt: string }>(
-      'POST',
-      `/v1/accounts/${id}/pairing-code`,
-      { phoneNumber: number },
-    );
+    const pairingCode = () =>
+      world.api<{ code: string; expiresAt: string }>('POST', `/v1/accounts/${id}/pairing-code`, {
+        phoneNumber: number,
+      });
+    await world.simulator('POST', '/faults', { kind: 'refuse-code', code: 429, account: number });
+    await expect(pairingCode()).rejects.toThrow(/TOO_MANY_PAIRING_CODES/);
+    expect(await world.api('GET', `/v1/accounts/${id}/link`)).toMatchObject({ method: 'qr' });
+    const { code, expiresAt } = await pairingCode();
     expect(code).toMatch(/^[A-Z0-9]{8}$/);
     expect(Date.parse(expiresAt)).toBeGreaterThan(Date.now());
     await world.simulator('POST', `/phones/${number}/enter-code`, { code });
@@ -55,6 +58,26 @@ describe('linking and importing on the whole stack', () => {
       'After linking again',
     ]);
     expect(await world.totals()).toMatchObject({ usedCounters: 0, undecryptable: 0 });
+  }, 60_000);
+
+  it('shows a renewed QR code, and none to a phone that demands a passkey', async () => {
+    const number = '12025550192';
+    await world.simulator('POST', '/phones', { number, behaviour: { passkey: 'required' } });
+    const { id } = await world.api<Account>('POST', '/v1/accounts', { name: 'By passkey' });
+    await reaches(id, 'awaiting_link');
+    const qr = () => world.api<{ code: string; attempt: number }>('GET', `/v1/accounts/${id}/qr`);
+    const first = await qr();
+    await world.simulator('POST', '/faults', { kind: 'renew-registration' });
+    const second = await until('another code', async () => {
+      const now = await qr();
+      return now.code === first.code ? undefined : now;
+    });
+    expect(second.attempt).toBe(1);
+    expect(second.code.split(',')[0]).toBe(first.code.split(',')[0]);
+    await world.simulator('POST', `/phones/${number}/scan`, { code: second.code });
+    expect(await reaches(id, 'disconnected')).toMatchObject({ statusReason: 'passkey_required' });
+    await expect(qr()).rejects.toThrow(/409.*demands a passkey/s);
+    await world.api('DELETE', `/v1/accounts/${id}`);
   }, 60_000);
 
   it('sends nothing from a phone of another number until that is confirmed', async () => {
