@@ -59,11 +59,6 @@ export function readNumber(input: string, options: NumberOptions = {}): NumberRe
   return chosenOf(readingsOf(written, countryOption(options)));
 }
 
-/** The number alone. */
-export function normalisePhone(input: string, defaultCountry?: string): NumberReading | NumberRefusal {
-  return readNumber(input, { defaultCountry });
-}
-
 /** The same where a person may be known by LID alone: `lid:` and digits, or `<digits>@lid`, are understood too. */
 export function readAddress(input: string, options: NumberOptions = {}): NumberReading | LidReading | NumberRefusal {
   const written = readWritten(input);

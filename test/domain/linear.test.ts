@@ -7,7 +7,7 @@ import { isSendableHeader } from '../../lib/domain/egress-headers.ts';
 import { egressTarget } from '../../lib/domain/egress-target.ts';
 import { columnOf } from '../../lib/domain/files/columns.ts';
 import { optWordOf } from '../../lib/domain/opt-out.ts';
-import { addressesMeant, normalisePhone, readAddress } from '../../lib/domain/phone.ts';
+import { addressesMeant, readAddress, readNumber } from '../../lib/domain/phone.ts';
 import { checkText, showsNothing } from '../../lib/domain/text.ts';
 import { readRetryAfter } from '../../lib/domain/webhooks/answer.ts';
 import { cut, findIllFormed, mended } from '../../lib/domain/well-formed.ts';
@@ -29,7 +29,7 @@ const rules: Record<string, (text: string) => unknown> = {
   checkText,
   showsNothing,
   optWordOf,
-  readNumber: (text) => normalisePhone(text, 'DE'),
+  readNumber: (text) => readNumber(text, { defaultCountry: 'DE' }),
   readAddress: (text) => readAddress(text, { defaultCountry: 'BR' }),
   addressesMeant: (text) => addressesMeant(text, {}),
   toPageRow: (text) => toPageRow({ phoneNumber: text, text, externalId: text }, { skipInvalid: true }),
