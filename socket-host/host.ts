@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { readClientVersion, saveClientVersion } from '../lib/aws/client-version.ts';
 import { type Clients, destroyClients, onCall } from '../lib/aws/clients.ts';
 import { beat, createInbox, putHost, removeInbox, retireHost } from '../lib/aws/hosts.ts';
 import { objectStore } from '../lib/aws/objects.ts';
@@ -66,11 +67,17 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   const metrics = createMetrics();
   onCall(clients, (service, command) => metrics.awsCalls.inc({ service, command }));
   const { fleetClock = clock } = options;
+  const table = new Table(clients.dynamodb, config.TABLE_NAME);
+  const known = await readClientVersion(table).catch((error: unknown) => {
+    logger.warn({ error: describe(error) }, 'the client version that was learnt before could not be read');
+    return undefined;
+  });
+  if (known !== undefined) options.transports.useVersion(known);
   const inboxUrl = await createInbox(clients.sqs, config.INBOX_PREFIX, id);
   // Its time runs from here on, so nothing is waited for until the host's item stands.
   const lease = new Lease(fleetClock);
   const deps: HostDeps = {
-    table: new Table(clients.dynamodb, config.TABLE_NAME),
+    table,
     sqs: clients.sqs,
     auth: objectStore(clients.s3, config.AUTH_BUCKET),
     config,
@@ -99,6 +106,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   const stopping = new AbortController();
   let draining = false;
 
+  let learnt: string | undefined;
   const loading = turnsAbreast(loadsAtOnce);
   const writer = (hold: Hold): Writer & { prefix: string } => ({
     objects: deps.auth,
@@ -125,7 +133,13 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       ),
     wipeUnopened: (hold, writtenTo) => wipeUnopened({ ...writer(hold), writtenTo }),
     transport: (store, account) => options.transports.create(store, account, () => lease.valid()),
-    refreshVersion: () => options.transports.refreshVersion(),
+    refreshVersion: async () => {
+      const version = await options.transports.refreshVersion();
+      // Once for all accounts that were refused; hosts that start later need not be refused first.
+      if (version === learnt) return;
+      learnt = version;
+      await saveClientVersion(deps.table, version, clock.nowMs()).catch((e: unknown) => deps.failed('version', e));
+    },
     connectSlot: (signal) => slots.take(signal),
     checks,
     gone: (runner, released) => {

@@ -152,6 +152,8 @@ export interface TransportSession {
 /** Makes transports for a host's accounts; the host knows no network by name. */
 export interface TransportFactory {
   create(store: AuthStore, account: Account, mayAct: () => boolean): Transport;
-  /** The network refused our client as too old: learn the present version. */
-  refreshVersion(): Promise<void>;
+  /** The network refused our client as too old: learns the present version, and answers it. */
+  refreshVersion(): Promise<string>;
+  /** A version that a host learnt before: used from now on, unless our own is newer. */
+  useVersion(version: string): void;
 }

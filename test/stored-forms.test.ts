@@ -72,6 +72,7 @@ it('keys of items', () => {
     deliveryLine: ['T#ten_1#W#whk_1', 'L#79991000001#1795176000000#09#dlv_1'],
     event: ['T#ten_1#EV#2026-11-20', '1795176000000#evt_1'],
     host: ['HOSTS', 'hst_1'],
+    clientVersion: ['CLIENT', 'VERSION'],
   };
   const made = Object.fromEntries(
     Object.entries({
@@ -112,6 +113,7 @@ it('keys of items', () => {
       deliveryLine: keys.deliveryLine('ten_1', 'whk_1', '79991000001', { at: noon, rank: 9, id: 'dlv_1' }),
       event: keys.event('ten_1', noon, 'evt_1'),
       host: keys.host('hst_1'),
+      clientVersion: keys.clientVersion(),
     } satisfies { [K in keyof typeof keys]: { pk: string; sk: string } }).map(([name, { pk, sk }]) => [name, [pk, sk]]),
   );
   expect(made).toEqual(forms);

@@ -13,6 +13,7 @@ import type { Lane } from '../domain/message.ts';
  *   feed               running by account, contract, backlog by contract   queries within two partitions
  *   send               text + contract + recipient, then the claim         one batch read, one transaction
  *   host               own accounts and unowned ones                       finder: host#<id>, unowned
+ *   host starts        clientVersion                                       read by key
  *   event log          events by tenant and day, newest first              one query a day, texts in one batch read
  *   import             the tenant's turn                                  one conditional write by key
  *   inbox              batches of inbound messages by account, newest first one query an account
@@ -96,6 +97,7 @@ export const keys = {
     sk: `${String(atMs).padStart(13, '0')}#${id}`,
   }),
   host: (hostId: string): Key => ({ pk: 'HOSTS', sk: hostId }),
+  clientVersion: (): Key => ({ pk: 'CLIENT', sk: 'VERSION' }),
 };
 
 /** Values of the sparse index `finder` (KEYS_ONLY): partition `ix`, sort `ixs`. */

@@ -31,6 +31,8 @@ export function whatsappTransports(config: HostConfig, logger: TransportLogger, 
       }),
     refreshVersion: async () => {
       await version.refreshVersion();
+      return version.current.join('.');
     },
+    useVersion: (known) => version.use(known),
   };
 }

@@ -19,6 +19,14 @@ export class ClientVersion {
     return this.version;
   }
 
+  /** Takes a version that a host learnt before (`2.3000.1234567`), unless the present one is newer: this host may be an upgraded one. */
+  use(known: string): void {
+    const [major, minor, patch, ...more] = known.split('.').map(Number);
+    if (major === undefined || minor === undefined || patch === undefined || more.length > 0) return;
+    const version: WAVersion = [major, minor, patch];
+    if (version.every(Number.isSafeInteger) && isNewer(version, this.version)) this.version = version;
+  }
+
   /** Asks for the newest version, once for all accounts that ask at the same time. False: it is the one already in use. Throws when it cannot be read. */
   async refreshVersion(): Promise<boolean> {
     const before = this.version.join('.');
@@ -30,6 +38,11 @@ export class ClientVersion {
   }
 
   private refreshing: Promise<WAVersion> | undefined;
+}
+
+function isNewer(one: WAVersion, other: WAVersion): boolean {
+  const at = one.findIndex((part, index) => part !== other[index]);
+  return at >= 0 && (one[at] ?? 0) > (other[at] ?? 0);
 }
 
 async function latestFromWeb(signal: AbortSignal): Promise<WAVersion> {

@@ -36,6 +36,7 @@ export function fakeNetwork(clock: Clock) {
   const otherNumbers = new Map<string, string>();
   const phones = new Map<string, string>();
   const chats = new Set<string>();
+  const versions: string[] = [];
   let pair: (phoneNumber: string) => string = () => 'ABCD1234';
   let refusedUntil: (() => number | undefined) | undefined;
   let answer: (message: { id: string; to: string }) => Answer = () => ({});
@@ -174,7 +175,11 @@ export function fakeNetwork(clock: Clock) {
       },
       linkedNumber: () => phones.get(account.id),
     }),
-    refreshVersion: () => refresh(),
+    refreshVersion: async () => {
+      await refresh();
+      return '2.3000.99';
+    },
+    useVersion: (version) => versions.push(version),
   };
   return {
     wire,
@@ -209,6 +214,8 @@ export function fakeNetwork(clock: Clock) {
     refuseWith(next: typeof refuse): void {
       refuse = next;
     },
+    /** Client versions that hosts have started with, beside the one they bring along. */
+    versions,
     /** What becomes of asking for the current client version. */
     refreshWith(next: typeof refresh): void {
       refresh = next;

@@ -80,6 +80,17 @@ describe('the connection of an account', () => {
     expect(await reaches(account.id, 'failed')).toMatchObject({ statusReason: 'client_outdated' });
   });
 
+  it('a client version that was learnt once is what later hosts start with', async () => {
+    const account = await connected();
+    const before = gateway.sessions.get(account.id);
+    before?.end({ code: 405, detail: 'test' });
+    await until('another session', async () => gateway.sessions.get(account.id) !== before);
+    await reaches(account.id, 'connected');
+    const seen = gateway.versions.length;
+    await (await gateway.host()).stop();
+    expect(gateway.versions.slice(seen)).toEqual(['2.3000.99']);
+  });
+
   it('a version that could not be read is asked for again: only one that was read can be refused for good', async () => {
     const account = await connected();
     let asked = 0;

@@ -73,6 +73,17 @@ describe('the client version', () => {
     expect(await version.refreshVersion()).toBe(false);
   });
 
+  it('that another host has learnt is used, unless the own one is newer', () => {
+    const version = new ClientVersion();
+    const [major, minor, patch] = version.current;
+    for (const useless of [`${major}.${minor}.${patch - 1}`, '2.3000', '2.3000.x', '1.9999.9999999999', '']) {
+      version.use(useless);
+      expect(version.current).toEqual([major, minor, patch]);
+    }
+    version.use(`${major}.${minor}.${patch + 1}`);
+    expect(version.current).toEqual([major, minor, patch + 1]);
+  });
+
   it('is waited for only so long, and asked for anew by the next who needs it', async () => {
     let asked = 0;
     vi.stubGlobal('fetch', async (_url: string, { signal }: { signal?: AbortSignal }) => {
