@@ -52,6 +52,25 @@ describe('a contract from the HTTP call to the simulated phones', () => {
     ]);
   });
 
+  it('is advanced and sent again for its recipient alone, whatever a stranger claims', async () => {
+    const [to, stranger] = ['12015550191', '12015550192'];
+    await world.simulator('POST', '/phones', { number: to, behaviour: { read: false } });
+    const contract = await world.contract(accountId, [{ phoneNumber: to, message: 'Your code is 123456' }]);
+    await until('delivered', async () => (await world.read(contract.id)).counts.delivered === 1);
+    const shown = async () => (await world.api<Shown>('GET', `/v1/messages?to=${to}`)).items[0];
+    const id = (await shown())?.whatsappId;
+    const forge = (order: object) =>
+      world.simulator('POST', `/phones/${stranger}/send`, { to: '12025550199', ...order });
+    for (const order of [{ readFor: id }, { retryFor: id }, { retryFor: id, participant: to }]) await forge(order);
+    await forge({ text: 'Done' });
+    await until('told', async () => (await world.api<Shown>('GET', `/v1/inbox?from=${stranger}`)).items.length === 1);
+    expect(await shown()).toMatchObject({ status: 'DELIVERED', readAt: null });
+    await world.simulator('POST', `/phones/${to}/send`, { to: '12025550199', readFor: id, hidden: true });
+    await until('read', async () => (await shown())?.status === 'READ');
+    expect(await world.received(stranger)).toEqual([]);
+    expect(await world.received(to)).toEqual([expect.objectContaining({ repeats: 0 })]);
+  });
+
   it('goes to the address that WhatsApp answers with, and says so', async () => {
     const behaviour = { answersAs: '554899120009' };
     await world.simulator('POST', '/phones', { number: '5548999120009', behaviour });
@@ -96,3 +115,7 @@ describe('a contract from the HTTP call to the simulated phones', () => {
     expect(await world.totals()).toMatchObject({ repeatsOnWire: 0, usedCounters: 0, undecryptable: 0 });
   });
 });
+
+interface Shown {
+  items: { whatsappId: string; status: string }[];
+}
