@@ -170,6 +170,7 @@ describe('messages', () => {
       source: 'contract',
       lane: 'bulk',
       to: '79991000000',
+      sentTo: '79991000000',
       type: 'text',
       text: 'Hello 0',
       template: null,
@@ -186,7 +187,7 @@ describe('messages', () => {
       error: null,
     });
     const unfed = await api.call('GET', `/v1/messages/${rowId(id, 990)}`);
-    expect(unfed.json).toMatchObject({ to: '79991000990', text: 'Hello 990', status: 'PENDING' });
+    expect(unfed.json).toMatchObject({ to: '79991000990', sentTo: null, text: 'Hello 990', status: 'PENDING' });
     expect((await api.call('GET', '/v1/messages/msg_000000000000000000')).status).toBe(404);
     expect((await api.call('GET', '/v1/messages/nonsense')).status).toBe(404);
   });

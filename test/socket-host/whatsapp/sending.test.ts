@@ -83,16 +83,36 @@ describe('a text', () => {
     expect(store.stats.puts).toBe(before + 1);
   });
 
+  it('that misses a new device of the recipient is followed by one question, and the next one reaches it', async () => {
+    const number = '4915110000034';
+    const { session } = await g.linked(number);
+    const to = '4915120000034';
+    await session.send({ id: newId(), to, text: 'one' }, 5000);
+    const queries = countQueries(session, 'usync');
+    await g.control('POST', '/phones', { number: to, behaviour: { devices: 2 } });
+    for (const text of ['two', 'three', 'four']) await session.send({ id: newId(), to, text }, 5000);
+    expect(queries()).toBe(1);
+    const { body } = await g.control('GET', `/accounts/${number}/wire`);
+    const { stanzas } = body as { stanzas: { copies: string[] }[] };
+    const theirs = stanzas.map(({ copies }) => copies.filter((jid) => jid.startsWith(to)));
+    const [phone, both] = [[`${to}@s.whatsapp.net`], [`${to}@s.whatsapp.net`, `${to}:98@s.whatsapp.net`]];
+    expect(theirs).toEqual([phone, phone, both, both]);
+    expect((await received(to)).map(({ repeats }) => repeats)).toEqual([0, 0, 0, 0]);
+  });
+
   it('to our own number goes once to each of our other devices, and its receipts count', async () => {
     const own = '4915110000033';
     const { session, heard } = await g.linked(own);
+    await g.control('POST', '/phones', { number: own, behaviour: { devices: 2 } });
     expect(await session.lookup(own)).toBe(true);
     const id = 'msg_0123456789ABCDEF33';
     expect(await session.send({ id, to: own, text: 'Hello me' }, 5000)).toEqual({});
     await heard(`receipt ${id} delivered`);
     await heard(`receipt ${id} read`);
     const { body } = await g.control('GET', `/accounts/${own}/wire`);
-    expect(body).toMatchObject({ stanzas: [{ to: own, copies: [`${own}@s.whatsapp.net`] }] });
+    expect(body).toMatchObject({
+      stanzas: [{ to: own, copies: [`${own}@s.whatsapp.net`, `${own}:98@s.whatsapp.net`] }],
+    });
     expect(await received(own)).toMatchObject([{ text: 'Hello me', repeats: 0 }]);
   });
 
