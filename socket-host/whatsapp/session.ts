@@ -7,15 +7,13 @@ import {
   type WASocket,
 } from '@whiskeysockets/baileys';
 import type { AccountLink } from '../../lib/domain/account.ts';
-import { messageIdOf, whatsappId } from '../../lib/domain/ids.ts';
+import { whatsappId } from '../../lib/domain/ids.ts';
 import { addressesOf } from '../../lib/domain/person.ts';
-import { isRecipient } from '../../lib/domain/receipts.ts';
 import { firstContactRefused } from '../../lib/domain/send-outcome.ts';
 import {
   type Ack,
   NotSent,
   type Outgoing,
-  type Sent,
   type SessionEnd,
   type TransportListener,
   type TransportSession,
@@ -32,8 +30,9 @@ import { LinkCodes } from './link-codes.ts';
 import { addressesKnown, askLookup, keepAddress, knownAddress, knownLid, knownLookup, knownPerson } from './lookups.ts';
 import { ParticipantHashes } from './participant-hashes.ts';
 import { Pings } from './pings.ts';
-import { type KnownAddresses, type RetryRequest, receiptsOf, retryRequestIn } from './receipts.ts';
+import { type KnownAddresses, receiptsOf, retryRequestIn } from './receipts.ts';
 import { redact } from './redaction.ts';
+import { RetryAnswers } from './retry-answers.ts';
 import { durableRepository } from './signal.ts';
 import { connectSocket } from './socket.ts';
 import { type Identity, isNode, jidOf } from './stanzas.ts';
@@ -46,13 +45,6 @@ type SessionOptions = BaileysTransportOptions & { version: ClientVersion };
 
 /** What WhatsApp's error ack says of a recipient it does not know. */
 const noDevice = 404;
-/** Retries of a listener that may fail for a moment, such as a database read. */
-const sentAttempts = 3;
-/** Texts that Baileys has been told to send again and has not asked for yet. */
-const mostAskedAgain = 100;
-
-/** Names a retry request: which message, and the address of the device that asks. */
-const askedKey = (id: string, device: string): string => `${id} ${device}`;
 
 /**
  * One connection of one account:
@@ -77,7 +69,7 @@ export class BaileysSession implements TransportSession {
   private readonly hashes = new ParticipantHashes();
   /** Numbers of which a further address was told since the listener was asked whether they may be written to. */
   private readonly unchecked = new Set<string>();
-  private readonly askedAgain = new Map<string, string>();
+  private readonly retryAnswers: RetryAnswers;
   private readonly interrupted = new Set<() => void>();
   private readonly ended = Promise.withResolvers<void>();
   private sock: WASocket | undefined;
@@ -93,6 +85,7 @@ export class BaileysSession implements TransportSession {
     this.options = options;
     this.caches = caches;
     this.listener = listener;
+    this.retryAnswers = new RetryAnswers((id) => listener.sent(id), options.logger);
     this.incoming = new Incoming({
       store: options.store,
       listener,
@@ -222,7 +215,7 @@ export class BaileysSession implements TransportSession {
         credsSaved: () => this.credsSaved,
         fail: (why) => this.fail(why),
       }),
-      textFor: (id, device) => this.takeText(id, device),
+      textFor: (id, device) => this.retryAnswers.takeText(id, device),
       receiptTaken: (node) => this.takeReceipt(node),
       messageTaken: (node, handle) => this.incoming.take(node, handle),
       onHandlerFailed: (event, error) => this.handlerFailed(event, error),
@@ -302,41 +295,10 @@ export class BaileysSession implements TransportSession {
   private async takeReceipt(node: BinaryNode): Promise<BinaryNode | undefined> {
     const known: KnownAddresses = (person) => addressesKnown(this.options.store, person);
     const request = retryRequestIn(node, this.identity(), known);
-    if (request !== undefined) return await this.answerable(request);
+    if (request !== undefined) return await this.retryAnswers.answerable(request);
     await Promise.all(receiptsOf(node, this.identity(), known).map((receipt) => this.listener.onReceipt(receipt)));
     if (!this.mayAct()) throw new Error('the lease on the account is over');
     return undefined;
-  }
-
-  /**
-   * Anybody can ask for any message. The text goes to its recipient alone, and to our own devices, which have got a copy; for anybody else
-   * nothing happens at all, not even to the Signal session.
-   */
-  private async answerable({ ids, recipient, own, node }: RetryRequest): Promise<BinaryNode | undefined> {
-    for (const id of ids) {
-      const messageId = messageIdOf(id);
-      // What our own devices miss may be Baileys' own word to them.
-      if (messageId === undefined && own) continue;
-      const sent = messageId === undefined ? undefined : await this.sentUnder(messageId);
-      if (sent === undefined || !isRecipient(sent, recipient)) {
-        this.options.logger.debug({ own }, 'a retry request is not answered: the message was not for who asks');
-        return undefined;
-      }
-      this.askedAgain.set(askedKey(id, node.attrs.from ?? ''), sent.text);
-    }
-    for (const oldest of this.askedAgain.keys()) {
-      if (this.askedAgain.size <= mostAskedAgain) break;
-      this.askedAgain.delete(oldest);
-    }
-    return node;
-  }
-
-  /** The text of a retry request that is being answered; once. */
-  private takeText(id: string, device: string): string | undefined {
-    const key = askedKey(id, device);
-    const text = this.askedAgain.get(key);
-    this.askedAgain.delete(key);
-    return text;
   }
 
   /** Puts one message on the wire, or answers it where the server names no device to send to; rejects with NotSent or Unanswered, unless the ack came all the same. */
@@ -424,16 +386,6 @@ export class BaileysSession implements TransportSession {
     if (missed === undefined) return;
     this.caches.forgetDevices([missed.address, ...(missed.own ? [this.phoneNumber()] : [])]);
     this.options.logger.debug({ own: missed.own }, 'a message has missed some devices: they are asked for again');
-  }
-
-  private async sentUnder(messageId: string): Promise<Sent | undefined> {
-    for (let attempt = 1; ; attempt++) {
-      try {
-        return await this.listener.sent(messageId);
-      } catch (error) {
-        if (attempt >= sentAttempts) throw error;
-      }
-    }
   }
 
   /** Baileys' queries do not notice that the socket has ended: they would hang until they time out. */
