@@ -46,7 +46,7 @@ export const titleOf: Record<(typeof statusOf)[ErrorCode], string> = {
 
 /** A function takes events of 6 MB, in which the body is a JSON string: quotes, backslashes and line breaks count twice there. */
 export const tooLargeDetail =
-  'The body is above 5 MB, or above 6 MB with its quotes, backslashes and line breaks counted twice; make the contract with ' +
+  'The body is above 5 MB, or above 6 MB with its quotes, backslashes and line breaks counted twice; send less at once. For many recipients make the contract with ' +
   '"recipients": [] and upload the rows with POST /v1/contracts/:id/import.';
 
 /** Any error as problem+json (RFC 9457); what is not a PacelineError is told as INTERNAL. Logged is what failed here, with its cause. */

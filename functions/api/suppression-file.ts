@@ -32,6 +32,8 @@ export interface SuppressionFile {
 export const maxPeople = 10_000;
 export const maxFileRows = 50_000;
 const longestReason = 200;
+/** 5.55E+14, 555000000003001.0: as spreadsheets show long numbers. */
+const damagedLid = /^\d+(?:[.,]\d+(?:e\+?\d+)?|e\+?\d+)$/i;
 const exportTitles = ['phoneNumber', 'lid', 'reason', 'source', 'accountId', 'createdAt'];
 export const suppressionHead = `${exportTitles.join(',')}\n`;
 
@@ -63,7 +65,7 @@ export async function readSuppressions(
     fields.filter((title) => columnOf(title) !== undefined).length || (isAddress(fields[0]) ? 1 : 0);
   for await (const record of csvRecords(body, suits)) {
     if (layout === undefined) {
-      layout = layoutOf(record, isAddress(record.fields[0]));
+      layout = layoutOf(record, record.fields.filter(isAddress).length, isAddress(record.fields[0]));
       if (layout.hasHeader) continue;
     }
     // The caller refuses such a file.
@@ -105,7 +107,11 @@ function personIn(
   const found: Person = {};
   if (lidWritten !== '') {
     const reading = readAddress(/^\d+$/.test(lidWritten) ? `lid:${lidWritten}` : lidWritten);
-    if (!('lid' in reading)) return 'The LID is not digits, or `lid:` and digits.';
+    if (!('lid' in reading)) {
+      return damagedLid.test(lidWritten)
+        ? 'A spreadsheet has changed the LID, and digits are lost. Take the row from the file as it was exported.'
+        : 'The LID is not digits, or `lid:` and digits.';
+    }
     found.lid = reading.lid;
     if (written === '') return { person: found };
   }
@@ -123,12 +129,17 @@ function personIn(
   return { person: { lid: reading.lid } };
 }
 
-function layoutOf({ line, fields }: CsvRecord, beginsWithAddress: boolean): Layout {
+function layoutOf({ line, fields }: CsvRecord, addresses: number, beginsWithAddress: boolean): Layout {
   const found = fields.map(columnOf);
   const numberAt = found.indexOf('phoneNumber');
   const lidAt = found.indexOf('lid');
   if (numberAt < 0 && lidAt < 0) {
     if (beginsWithAddress) {
+      // One of them would be taken and the others lost.
+      if (addresses > 1) {
+        const advice = 'write each in a line of its own, or name the columns in the first line.';
+        throw new UnreadableFile(line, `The first line has ${addresses} phone numbers; ${advice}`);
+      }
       return { numberAt: 0, lidAt: -1, reasonAt: -1, createdAt: -1, hasHeader: false, isExport: false };
     }
     const message =

@@ -42,7 +42,8 @@ export async function* csvRows(body: Body): AsyncGenerator<FileRow> {
     // Spreadsheets pad rows up to their widest one.
     const cells = withoutBlankEnd(fields, width);
     if (cells.length !== width) {
-      yield { line, problem: `The line has ${cells.length} fields, the header has ${width}.` };
+      const fieldsHere = cells.length === 1 ? '1 field' : `${cells.length} fields`;
+      yield { line, problem: `The line has ${fieldsHere}, the header has ${width}.` };
       continue;
     }
     const input: RowInput = { phoneNumber: undefined, text: undefined };
@@ -100,9 +101,23 @@ const recipient = z.strictObject({
 
 /** Rows of a file with one JSON object a line; blank lines are left out. Throws UnreadableFile. */
 export async function* ndjsonRows(body: Body): AsyncGenerator<FileRow> {
+  let isFirst = true;
   for await (const { line, text } of linesOf(body)) {
-    if (text.trim() !== '') yield ndjsonRow(line, text);
+    if (text.trim() === '') continue;
+    // One sentence for the file instead of one for each line.
+    if (isFirst && namesColumns(text)) {
+      throw new UnreadableFile(line, 'The file is CSV, not NDJSON. Ask for the import again, with format "csv".');
+    }
+    isFirst = false;
+    yield ndjsonRow(line, text);
   }
+}
+
+/** Whether the line is the header of a CSV file. */
+function namesColumns(text: string): boolean {
+  if (/^\s*[[{]/.test(text)) return false;
+  const titles = text.replaceAll('"', '').split(/[,;\t|]/, 10);
+  return titles.some((title) => rowColumnOf(title) !== undefined);
 }
 
 const notWhole = 'The line is not a whole JSON object; write each recipient on one line, without a list around them.';
@@ -115,6 +130,7 @@ function ndjsonRow(line: number, text: string): FileRow {
     const isPart = /^\s*[[\]{},]/.test(text);
     return { line, problem: isPart ? notWhole : 'The line is not JSON.' };
   }
+  if (Array.isArray(value)) return { line, problem: notWhole };
   const parsed = recipient.safeParse(value, { error: sentenceOf });
   if (!parsed.success) return { line, problem: problemOf(parsed.error.issues[0]) };
   const { phoneNumber, to, message, text: other, externalId } = parsed.data;

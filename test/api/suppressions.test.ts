@@ -370,6 +370,17 @@ describe('suppressions in and out as CSV', () => {
       added: 1,
     });
     expect((await api.call('GET', '/v1/suppressions/79994440010')).json.reason).toBe('Прошу');
+    expect(await send(Buffer.from('lid\n5.55E+14\n555000000003001.0\n1234\n'))).toMatchObject({
+      invalid: 3,
+      errors: [
+        ...[2, 3].map((line) => ({
+          line,
+          message:
+            'A spreadsheet has changed the LID, and digits are lost. Take the row from the file as it was exported.',
+        })),
+        { line: 4, message: 'The LID is not digits, or `lid:` and digits.' },
+      ],
+    });
     const form = { headers: { 'content-type': 'multipart/form-data; boundary=x' } };
     expect(await importFile('--x--', form)).toMatchObject({
       status: 415,
@@ -391,6 +402,14 @@ describe('suppressions in and out as CSV', () => {
       [
         Buffer.from('phone,reason\r\n79994440011,"a\r\n'),
         'Line 2: The quote that opens in line 2 does not close; close it, or double the quotes inside a quoted field.',
+      ],
+      [
+        Buffer.from('+79994440011,+79994440012,+79994440013\n'),
+        'The first line has 3 phone numbers; write each in a line of its own, or name the columns in the first line.',
+      ],
+      [
+        Buffer.from('[{"phoneNumber":"79994440011"}]'),
+        'The file is JSON, not CSV. For a contract ask for the import with format "ndjson" and write one object a line; else write a CSV file.',
       ],
       [
         Buffer.from('phone,mobile\n79994440011,79994440012\n'),

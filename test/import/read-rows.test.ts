@@ -24,7 +24,7 @@ describe('CSV', () => {
     expect(await all(csvRows(body(file)))).toEqual([
       { line: 2, input: { phoneNumber: '1', text: 'two\nlines' } },
       { line: 4, input: { phoneNumber: '2', text: 'x' } },
-      { line: 5, problem: 'The line has 1 fields, the header has 2.' },
+      { line: 5, problem: 'The line has 1 field, the header has 2.' },
       { line: 6, input: { phoneNumber: '4', text: 'y' } },
     ]);
   });
@@ -98,7 +98,7 @@ describe('CSV', () => {
       { line: 5, input: { phoneNumber: ' +7 999 1 ', text: 'a;b' } },
       { line: 7, input: { phoneNumber: ' 2', text: 'b' } },
       { line: 9, problem: 'The line has 4 fields, the header has 2.' },
-      { line: 10, problem: 'The line has 1 fields, the header has 2.' },
+      { line: 10, problem: 'The line has 1 field, the header has 2.' },
     ]);
   });
 
@@ -111,6 +111,8 @@ describe('CSV', () => {
     'phoneNumber',
     'To',
     'Mobile\u00a0Phone',
+    'WhatsApp Number',
+    'Tel',
   ])('knows the column %j', async (title) => {
     const file = `External_ID|${title}|TEXT\nA1|1|a\n`;
     expect(await all(csvRows(body(file)))).toEqual([
@@ -162,7 +164,7 @@ describe('NDJSON', () => {
   });
 
   it('names lines that are no recipients', async () => {
-    const rows = await all(ndjsonRows(body('{"to":1}\nnope\n{"to":"1","text":"a","x":1}\n[]\n')));
+    const rows = await all(ndjsonRows(body('{"to":1}\nnope\n{"to":"1","text":"a","x":1}\nnull\n')));
     expect(rows.map((row) => row.line)).toEqual([1, 2, 3, 4]);
     expect(rows.map((row) => ('problem' in row ? row.problem : ''))).toEqual([
       'to: Must be a string.',
@@ -170,6 +172,27 @@ describe('NDJSON', () => {
       'There is no field "x".',
       'The line is not a JSON object.',
     ]);
+  });
+
+  it('says of a list on one line that each recipient has its own', async () => {
+    expect(await all(ndjsonRows(body('[{"to":"1","text":"a"}]')))).toEqual([
+      {
+        line: 1,
+        problem: 'The line is not a whole JSON object; write each recipient on one line, without a list around them.',
+      },
+    ]);
+  });
+
+  it.each(['to,text\n1,a\n', '\n"Phone Number";"Message"\n"1";"a"\n'])('says of %j that it is CSV', async (file) => {
+    await expect(all(ndjsonRows(body(file)))).rejects.toMatchObject({
+      name: 'UnreadableFile',
+      message: 'The file is CSV, not NDJSON. Ask for the import again, with format "csv".',
+    });
+  });
+
+  it('takes a text that reads like a header for a text', async () => {
+    const rows = await all(ndjsonRows(body('{"text":"a, phone, b","to":"1"}')));
+    expect(rows).toEqual([{ line: 1, input: { phoneNumber: '1', text: 'a, phone, b', externalId: undefined } }]);
   });
 
   it('keeps characters whole that are cut by a chunk', async () => {
@@ -240,6 +263,12 @@ describe('encodings', () => {
     ],
     ['\x1f\x8b\x08\0', 'The file is compressed with gzip; unpack it and upload the file inside.'],
     ['\xfd7zXZ\0', 'The file is a compressed archive; unpack it and upload the file inside.'],
+    [
+      '{\\rtf1\\ansi to,text',
+      'The file is a text document (RTF); put its table into a spreadsheet program, save it as "CSV UTF-8" and upload that file.',
+    ],
+    ['\x89PNG\r\n', 'The file is a picture; take the table it shows, save it as "CSV UTF-8" and upload that file.'],
+    ['BEGIN:VCARD\r\n', 'The file holds contacts (vCard); export them as CSV and upload that file.'],
     ['%PDF-1.7\n', 'The file is a PDF; take the table it was made from, save it as "CSV UTF-8" and upload that file.'],
     [
       '\n<!DOCTYPE html>\n<html>',

@@ -11,6 +11,8 @@ export interface CsvRecord {
 const delimiters = [',', ';', '\t', '|'];
 /** Excel's own hint: `sep=;` as the first line. */
 const excelHint = /^"?sep=(.)"?[\s,;|]*$/i;
+/** A list or an object, also the first one of several lines. */
+const json = /^\s*(?:\[\s*[[{\]"]|\{\s*["}])/;
 const isDelimiter = (text: string): boolean => delimiters.includes(text);
 
 /**
@@ -46,6 +48,11 @@ export async function* csvRecords(
 }
 
 function begin(start: string, suits: (fields: string[]) => number): { reader: CsvReader; text: string } {
+  if (json.test(start)) {
+    const message =
+      'The file is JSON, not CSV. For a contract ask for the import with format "ndjson" and write one object a line; else write a CSV file.';
+    throw new UnreadableFile(1, message);
+  }
   const lineEnd = start.indexOf('\n');
   const hint = excelHint.exec(lineEnd < 0 ? start : start.slice(0, lineEnd))?.[1];
   if (hint !== undefined) {

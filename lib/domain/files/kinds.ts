@@ -32,6 +32,20 @@ const kinds: { starts: number[][]; sentence: string }[] = [
     starts: [[0x25, 0x50, 0x44, 0x46, 0x2d]],
     sentence: `The file is a PDF; take the table it was made from, ${csvAdvice}.`,
   },
+  {
+    // {\\rtf
+    starts: [[0x7b, 0x5c, 0x72, 0x74, 0x66]],
+    sentence: `The file is a text document (RTF); put its table into a spreadsheet program, ${csvAdvice}.`,
+  },
+  {
+    // PNG, JPEG, GIF
+    starts: [
+      [0x89, 0x50, 0x4e, 0x47],
+      [0xff, 0xd8, 0xff],
+      [0x47, 0x49, 0x46, 0x38],
+    ],
+    sentence: `The file is a picture; take the table it shows, ${csvAdvice}.`,
+  },
 ];
 
 /** Bytes of a file's beginning that are enough to know its kind. */
@@ -57,10 +71,13 @@ function unmarkedUtf16(bytes: Uint8Array): string | undefined {
   return 'The file is UTF-16 without a byte order mark; save it as UTF-8, or as UTF-16 with the mark, and upload it again.';
 }
 
-/** What to tell the caller of a web page or of XML, which spreadsheet programs also save under other names. */
+/** What to tell the caller of a web page or of XML, which spreadsheet programs also save under other names, and of vCards, as phones export them. */
 export function markupKind(start: string): string | undefined {
   const head = cut(start, kindBytes).trimStart().toLowerCase();
   if (head.startsWith('<?xml')) return `The file is XML; open it in the spreadsheet program, ${csvAdvice}.`;
+  if (head.startsWith('begin:vcard')) {
+    return 'The file holds contacts (vCard); export them as CSV and upload that file.';
+  }
   if (/^<(?:!doctype|html|head|body|table|meta|!--)/.test(head)) {
     return `The file is a web page (HTML); open it in the spreadsheet program, ${csvAdvice}.`;
   }
