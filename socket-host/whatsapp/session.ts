@@ -8,7 +8,6 @@ import {
 } from '@whiskeysockets/baileys';
 import type { AccountLink } from '../../lib/domain/account.ts';
 import { whatsappId } from '../../lib/domain/ids.ts';
-import { addressesOf } from '../../lib/domain/person.ts';
 import { firstContactRefused } from '../../lib/domain/send-outcome.ts';
 import {
   type Ack,
@@ -23,14 +22,14 @@ import { turns } from '../turns.ts';
 import { Acks, type PendingAck } from './acks.ts';
 import type { AccountCaches } from './caches.ts';
 import { hasChat, noteRefusal } from './chats.ts';
-import { askDevices, knownDevices, participantHashes } from './device-lists.ts';
 import { sessionEnd } from './ending.ts';
 import { Incoming } from './incoming.ts';
+import { Interrupts } from './interrupts.ts';
 import { LinkCodes } from './link-codes.ts';
-import { addressesKnown, askLookup, keepAddress, knownAddress, knownLid, knownLookup, knownPerson } from './lookups.ts';
-import { ParticipantHashes } from './participant-hashes.ts';
+import { addressesKnown, askLookup, knownAddress, knownLid, knownLookup, knownPerson } from './lookups.ts';
 import { Pings } from './pings.ts';
 import { type KnownAddresses, receiptsOf, retryRequestIn } from './receipts.ts';
+import { Recipients } from './recipients.ts';
 import { redact } from './redaction.ts';
 import { RetryAnswers } from './retry-answers.ts';
 import { durableRepository } from './signal.ts';
@@ -66,11 +65,9 @@ export class BaileysSession implements TransportSession {
   private readonly timelock: Timelock;
   private readonly watchdog: Watchdog;
   private readonly sendInTurn = turns();
-  private readonly hashes = new ParticipantHashes();
-  /** Numbers of which a further address was told since the listener was asked whether they may be written to. */
-  private readonly unchecked = new Set<string>();
+  private readonly recipients: Recipients;
   private readonly retryAnswers: RetryAnswers;
-  private readonly interrupted = new Set<() => void>();
+  private readonly interrupts = new Interrupts();
   private readonly ended = Promise.withResolvers<void>();
   private sock: WASocket | undefined;
   private creds: AuthenticationCreds | undefined;
@@ -96,6 +93,13 @@ export class BaileysSession implements TransportSession {
       ack: async (stanza) => await this.sock?.sendMessageAck(stanza),
       fail: (why) => this.fail(why),
       tell: (say) => this.tell(say),
+    });
+    this.recipients = new Recipients({
+      ...options,
+      caches,
+      listener,
+      own: () => this.ownDevice(),
+      orEnd: (work) => this.interrupts.orEnd(work),
     });
     this.timelock = new Timelock((until) => this.tell(() => listener.onFirstContacts(until)));
     this.watchdog = new Watchdog(options.connectTimeoutMs, (stage) => this.fail(`WhatsApp did not answer: ${stage}`));
@@ -129,7 +133,7 @@ export class BaileysSession implements TransportSession {
   }
 
   async typing(to: string, on: boolean): Promise<void> {
-    if (!this.mayAct() || this.unchecked.has(to)) return;
+    if (!this.mayAct() || this.recipients.isUnchecked(to)) return;
     const address = jidOf(knownAddress(this.options.store, to));
     await this.sock?.sendPresenceUpdate(on ? 'composing' : 'paused', address).catch(() => {});
   }
@@ -139,11 +143,11 @@ export class BaileysSession implements TransportSession {
     const known = to === this.phoneNumber() ? true : knownLookup(store, to, nowMs());
     const { sock } = this;
     if (known !== undefined || sock === undefined || this.state !== 'open' || !this.mayAct()) return known;
-    const asked = this.learning(to, () => this.orEnd(askLookup(sock, store, this.caches, to)));
+    const asked = this.recipients.learning(to, () => this.interrupts.orEnd(askLookup(sock, store, this.caches, to)));
     const answer = await asked.catch(() => undefined);
     if (answer === undefined && this.mayAct()) this.tell(() => this.listener.onQueryFailed());
     // Before anything is shown to the person. Where it fails, it is asked again before the message leaves.
-    await this.mayWriteTo(to).catch(() => undefined);
+    await this.recipients.mayWriteTo(to).catch(() => undefined);
     return answer;
   }
 
@@ -167,10 +171,10 @@ export class BaileysSession implements TransportSession {
   async requestPairingCode(phoneNumber: string): Promise<string> {
     if (this.options.store.registered()) throw new Error('the account is linked already');
     await this.codes?.ready;
-    if (this.sock === undefined || this.state !== 'linking' || !this.mayAct() || this.codes === undefined) {
-      throw new Error('the session has ended');
-    }
-    return await this.orEnd(this.codes.pair(this.sock, phoneNumber));
+    const { sock, codes } = this;
+    const waits = this.state === 'linking' && this.mayAct();
+    if (sock === undefined || codes === undefined || !waits) throw new Error('the session has ended');
+    return await this.interrupts.orEnd(codes.pair(sock, phoneNumber));
   }
 
   async logout(): Promise<void> {
@@ -219,22 +223,20 @@ export class BaileysSession implements TransportSession {
       receiptTaken: (node) => this.takeReceipt(node),
       messageTaken: (node, handle) => this.incoming.take(node, handle),
       onHandlerFailed: (event, error) => this.handlerFailed(event, error),
+      onUpgradeRefused: (status) => this.fail(`the upgrade was answered with HTTP ${status}`),
     });
     this.sock = sock;
     sock.ev.on('connection.update', (update) => this.updated(update));
     sock.ev.on('creds.update', () => this.saveCreds());
     sock.ws.on('frame', (frame: unknown) => this.received(frame));
-    sock.ws.on('CB:ack,class:message', (node: BinaryNode) => this.takeAck(node));
+    sock.ws.on('CB:ack,class:message', (node: BinaryNode) => {
+      this.acks.take(node);
+      this.recipients.acked(node);
+    });
     sock.ws.on('CB:notification,type:companion_reg_refresh', () => this.whileLinking(() => this.codes?.renew()));
     sock.ws.on('CB:notification,type:passkey_prologue_request', () =>
       this.whileLinking(() => this.tell(() => this.listener.onPasskeyDemanded())),
     );
-    sock.ws.on('unexpected-response', (request: Destroyable, response: { statusCode?: number } & Destroyable) => {
-      // Without this the socket would neither open nor close: `ws` leaves a refused upgrade to whoever listens.
-      this.fail(`the upgrade was answered with HTTP ${response.statusCode}`);
-      response.destroy();
-      request.destroy();
-    });
   }
 
   private updated(update: Partial<ConnectionState>): void {
@@ -308,14 +310,15 @@ export class BaileysSession implements TransportSession {
     try {
       if (this.sock === undefined || this.state !== 'open') throw new Error('the connection is not open');
       if (!this.mayAct()) throw new Error('the lease on the account is over');
-      const address = await this.learning(message.to, () => this.addressWithDevices(message));
+      const { sock, recipients } = this;
+      const address = await recipients.learning(message.to, () => recipients.addressWithDevices(sock, message));
       // Baileys sends an empty message when the server names no devices, and the server may accept it.
       if (address === undefined) return ack.answer({ code: noDevice });
-      if (!(await this.mayWriteTo(message.to))) return ack.answer({ withheld: true });
+      if (!(await recipients.mayWriteTo(message.to))) return ack.answer({ withheld: true });
       if (address !== message.to) ack.sentTo(address);
-      this.expectHash(id, address);
+      recipients.expectHash(id, address);
       const content = { text: message.text, linkPreview: null };
-      await this.orEnd(this.sock.sendMessage(jidOf(address), content, { messageId: id }));
+      await this.interrupts.orEnd(sock.sendMessage(jidOf(address), content, { messageId: id }));
       message.onWire?.();
     } catch (cause) {
       if (ack.answered() !== undefined) return;
@@ -327,82 +330,17 @@ export class BaileysSession implements TransportSession {
     }
   }
 
-  /** The number (digits) that the message goes to, its devices and our own known by then; undefined when it has none. */
-  private async addressWithDevices({ to, refreshDevices }: Outgoing): Promise<string | undefined> {
-    const { sock, caches } = this;
-    const { store } = this.options;
-    if (sock === undefined) throw new Error('the connection is not open');
-    const own = this.phoneNumber();
-    const address = knownAddress(store, to);
-    if (refreshDevices === true) caches.forgetDevices([address, own]);
-    const missing = [...new Set([own, address])].filter((number) => knownDevices(caches, number) === undefined);
-    const answered = missing.length === 0 ? [] : await this.orEnd(askDevices(sock, store, caches, missing));
-    if (knownDevices(caches, address) !== undefined) return address;
-    // No lookup has told it before: the person is known by another number.
-    const [other] = answered.filter((number) => number !== own);
-    if (other !== undefined) keepAddress(store, to, other);
-    return other;
-  }
-
-  /** Notes when `ask` tells a further address of the person behind a number: the listener is asked before it is written to. */
-  private async learning<T>(to: string, ask: () => Promise<T>): Promise<T> {
-    const { store } = this.options;
-    const before = addressesOf(knownPerson(store, to));
-    try {
-      return await ask();
-    } finally {
-      if (addressesOf(knownPerson(store, to)).some((address) => !before.includes(address))) this.unchecked.add(to);
-    }
-  }
-
-  private async mayWriteTo(to: string): Promise<boolean> {
-    if (!this.unchecked.has(to)) return true;
-    const may = await this.listener.onAddressesLearnt(knownPerson(this.options.store, to));
-    if (may) this.unchecked.delete(to);
-    return may;
-  }
-
-  /** Notes what the ack says if the message goes to every device. */
-  private expectHash(id: string, address: string): void {
-    const own = this.phoneNumber();
-    const numbers = [...new Set([own, address])];
-    const { device } = jidDecode(this.creds?.me?.id) ?? {};
-    const devices = numbers.flatMap((number) => knownDevices(this.caches, number) ?? []);
-    const lids = numbers.flatMap((number): [string, string][] => {
-      const lid = number === own ? jidDecode(this.creds?.me?.lid)?.user : this.lidOf(number);
-      return lid === undefined ? [] : [[number, lid]];
-    });
-    this.hashes.expect(
-      id,
-      address,
-      participantHashes([{ user: own, ...(device === undefined ? {} : { device }) }, ...devices], new Map(lids)),
-    );
-  }
-
-  /** The server's answer to a message. A hash that does not fit ours: it missed some devices, whose list is asked for before the next one. */
-  private takeAck(node: BinaryNode): void {
-    this.acks.take(node);
-    const missed = this.hashes.missedBy(node, this.options.nowMs());
-    if (missed === undefined) return;
-    this.caches.forgetDevices([missed.address, ...(missed.own ? [this.phoneNumber()] : [])]);
-    this.options.logger.debug({ own: missed.own }, 'a message has missed some devices: they are asked for again');
-  }
-
-  /** Baileys' queries do not notice that the socket has ended: they would hang until they time out. */
-  private orEnd<T>(work: Promise<T>): Promise<T> {
-    return new Promise((resolve, reject) => {
-      const over = () => reject(new Error('the connection has ended'));
-      this.interrupted.add(over);
-      work.then(resolve, reject).finally(() => this.interrupted.delete(over));
-    });
-  }
-
   private mayAct(): boolean {
     return this.state !== 'ended' && this.ourEnd === undefined && this.options.mayAct();
   }
 
   private identity(): Identity {
     return { id: this.creds?.me?.id ?? '', lid: this.creds?.me?.lid };
+  }
+
+  private ownDevice() {
+    const { me } = this.creds ?? {};
+    return { number: this.phoneNumber(), device: jidDecode(me?.id)?.device, lid: jidDecode(me?.lid)?.user };
   }
 
   private phoneNumber(): string {
@@ -438,7 +376,7 @@ export class BaileysSession implements TransportSession {
   private async finish(end: SessionEnd): Promise<void> {
     if (this.state === 'ended') return;
     this.state = 'ended';
-    for (const over of this.interrupted) over();
+    this.interrupts.end();
     this.watchdog.stop();
     this.incoming.end();
     this.acks.end();
@@ -458,5 +396,3 @@ export class BaileysSession implements TransportSession {
     }
   }
 }
-
-type Destroyable = { destroy(): void };

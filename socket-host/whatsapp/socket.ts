@@ -36,6 +36,8 @@ export interface SocketOptions {
   messageTaken(node: BinaryNode, handle: (node: BinaryNode) => Promise<void>): Promise<void>;
   /** A handler of Baileys has failed. `event` is `message` when a frame could not be read, after which nothing can be. */
   onHandlerFailed(event: string, error: unknown): void;
+  /** The server has answered the upgrade with this HTTP status. */
+  onUpgradeRefused(status: number | undefined): void;
 }
 
 /** How long the server may take to answer our closing before the connection is cut. */
@@ -88,6 +90,12 @@ export function connectSocket(options: SocketOptions): WASocket {
     patchMessageBeforeSending: onceADevice,
   });
   catchHandlers(sock.ws, options.onHandlerFailed);
+  sock.ws.on('unexpected-response', (request: Destroyable, response: { statusCode?: number } & Destroyable) => {
+    // Without this the socket would neither open nor close: `ws` leaves a refused upgrade to whoever listens.
+    options.onUpgradeRefused(response.statusCode);
+    response.destroy();
+    request.destroy();
+  });
   holdReceipts(sock, (node) => options.receiptTaken(node));
   takeMessages(sock.ws, (node, handle) => options.messageTaken(node, handle));
   cutUnansweredClose(sock.ws);
@@ -198,3 +206,5 @@ function cutUnansweredClose(ws: WASocket['ws']): void {
 function isTerminable(raw: unknown): raw is { terminate(): void } {
   return typeof raw === 'object' && raw !== null && 'terminate' in raw && typeof raw.terminate === 'function';
 }
+
+type Destroyable = { destroy(): void };
