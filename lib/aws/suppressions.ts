@@ -5,7 +5,7 @@ import { auditWrite, type Origin } from './audit.ts';
 import type { Deps } from './deps.ts';
 import { type Key, keys } from './keys.ts';
 import { newestFirst, type Page } from './newest-first.ts';
-import { ConditionFailed, type Item, inParallel, type Table, type Write } from './table.ts';
+import { ConditionFailed, type Item, inParallel, type Table, targetOf, type Write } from './table.ts';
 
 /**
  * An item that says: no messages to this address. One stands under each address of a person (every spelling of the number, the LID); they are
@@ -338,9 +338,9 @@ export async function importSuppressions(
       for (const [index, { isNew, isChange, writes: own }] of plans.entries()) {
         if (!isChange) continue;
         // Two rows may be one person: a transaction takes an item once.
-        if (own.some((write) => taken.has(nameOf(write)))) later.push(...open.slice(index, index + 1));
+        if (own.some((write) => taken.has(targetOf(write)))) later.push(...open.slice(index, index + 1));
         else {
-          for (const write of own) taken.add(nameOf(write));
+          for (const write of own) taken.add(targetOf(write));
           writes.push(...own);
           if (isNew) anew += 1;
         }
@@ -355,11 +355,6 @@ export async function importSuppressions(
     auditWrite(origin, { action: 'suppressions.imported', target: origin.tenantId, changes }, deps.randomBytes),
   ]);
   return changes;
-}
-
-function nameOf(write: Write): string {
-  const key = 'put' in write ? write.put : 'key' in write ? write.key : 'delete' in write ? write.delete : write.check;
-  return `${key.pk}\n${key.sk}`;
 }
 
 /** One step through a tenant's list, newest first; `before` is the `next` of the step before. */

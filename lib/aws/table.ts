@@ -57,6 +57,14 @@ const toAttributes = (item: Item): Record<string, AttributeValue> =>
   marshall(mended(item), { removeUndefinedValues: true });
 const valuesOf = (values: Item | undefined) => (values === undefined ? undefined : toAttributes(values));
 const nameOf = ({ pk, sk }: Key): string => `${pk}\n${sk}`;
+
+/** Returns a name for the item that a write touches: equal for two writes of one item, which no transaction takes. */
+export function targetOf(write: Write): string {
+  if ('put' in write) return nameOf(write.put);
+  if ('key' in write) return nameOf(write.key);
+  return nameOf('delete' in write ? write.delete : write.check);
+}
+
 const toKey = (key: Key): Record<string, AttributeValue> => ({
   pk: { S: key.pk.toWellFormed() },
   sk: { S: key.sk.toWellFormed() },
