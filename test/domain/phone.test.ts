@@ -282,13 +282,15 @@ test('the example number of every country survives national, international and d
 });
 
 test('5,000 numbers take well under a second', () => {
-  const started = performance.now();
+  // Of this thread's processor: other work on the machine does not count.
+  const before = process.threadCpuUsage();
   let valid = 0;
   for (let i = 0; i < 5000; i += 1) {
     if (readNumber(`8999${1_000_000 + i}`, { defaultCountry: 'RU' }).ok) valid += 1;
   }
   expect(valid).toBe(5000);
-  expect(performance.now() - started).toBeLessThan(1000);
+  const { user, system } = process.threadCpuUsage(before);
+  expect((user + system) / 1000).toBeLessThan(1000);
 });
 
 test('a number has a country, and logs show its ends only', () => {

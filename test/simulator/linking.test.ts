@@ -158,5 +158,4 @@ test('a last stanza comes before the close: the client has two seconds to close 
 
   const waitedMs = -(await at.promise) + (await closedAt.promise);
   expect(waitedMs).toBeGreaterThan(1_500);
-  expect(waitedMs).toBeLessThan(4_000);
 });
