@@ -183,6 +183,11 @@ const traces: readonly { form: RegExp; reason: string }[] = [
     reason: 'A spreadsheet has grouped the digits by commas. Format the column as text and enter the number again.',
   },
   {
+    // 30.11.2026, 11/30/2026, 2026-11-30
+    form: /^(?:(?:19|20)\d\d([-./])(?:0?[1-9]|1[0-2])\1(?:0?[1-9]|[12]\d|3[01])|(?:0?[1-9]|[12]\d|3[01])([-./])(?:0?[1-9]|[12]\d|3[01])\2(?:19|20)\d\d)$/,
+    reason: 'The cell holds a date. Format the column as text and enter the number again.',
+  },
+  {
     form: /^[-−]\s*\d/,
     reason:
       'The number is negative, as if a spreadsheet had calculated it. Format the column as text and enter the number again.',
@@ -216,6 +221,8 @@ function readWritten(input: string): Written | NumberRefusal {
   const match = /^(?:\+?(\d+)|(\d+)\+)$/.exec(core);
   const digits = match?.[1] ?? match?.[2];
   if (digits === undefined) return refuse('The number contains other characters than digits and separators.');
+  // Australia dials 0011 for 00. No country code begins with 11.
+  if (digits.startsWith('0011')) return { form: 'international', digits: digits.slice(4) };
   if (digits.startsWith('00')) return { form: 'international', digits: digits.slice(2) };
   if (core.includes('+')) return { form: 'international', digits };
   return { form: digits.startsWith('0') ? 'national' : 'digits', digits };
@@ -286,8 +293,12 @@ function chosenOf({ final, national, foreign, reason }: Readings): NumberReading
   return { ok: true, digits: national.digits, doubt: { code: 'AMBIGUOUS_NUMBER', country }, foreign: digits };
 }
 
+/** What Mexicans dialled before mobile numbers until 2019, and still write: 044 and 045, and 01 before numbers of other areas. */
+const mexicanPrefix = /^520(?:1|44|45)(?=[2-9]\d{9}$)/;
+
 /** A valid international number, or one that WhatsApp spells in its own way, which stays as it is. */
-function international(digits: string): ValidNumber | undefined {
+function international(given: string): ValidNumber | undefined {
+  const digits = given.replace(mexicanPrefix, '52');
   const number = validNumber(parsePhoneNumberFromString(`+${digits}`, { extract: false }));
   const plan = planNumber(number?.digits ?? digits);
   if (plan === (number?.digits ?? digits)) return number;
@@ -297,10 +308,16 @@ function international(digits: string): ValidNumber | undefined {
 }
 
 function national(digits: string, country: CountryCode): ValidNumber | undefined {
-  const number = validNumber(parsePhoneNumberFromString(digits, { defaultCountry: country, extract: false }));
+  const callingCode = getCountryCallingCode(country);
+  if (mexicanPrefix.test(callingCode + digits)) return international(callingCode + digits);
+  const parsed = parsePhoneNumberFromString(digits, { defaultCountry: country, extract: false });
+  if (parsed === undefined) return undefined;
+  if (parsed.countryCallingCode !== callingCode) {
+    // Only behind a 0 (011 in the US) a prefix for calls abroad is one: Finland's 99 is the beginning of other countries' numbers.
+    return digits.startsWith('0') ? international(parsed.number.slice(1)) : undefined;
+  }
+  const number = validNumber(parsed);
   if (number === undefined) return undefined;
-  // Only behind a 0 (011 in the US) a prefix for calls abroad is one: Finland's 99 is the beginning of other countries' numbers.
-  if (number.callingCode !== getCountryCallingCode(country) && !digits.startsWith('0')) return undefined;
   return planNumber(number.digits) === number.digits ? number : (international(number.digits) ?? number);
 }
 

@@ -16,6 +16,13 @@ import {
 describe('any common spelling becomes digits without plus', () => {
   test.each([
     ['+79991234567', undefined, '79991234567'],
+    ['044 55 1234 5678', 'MX', '525512345678'],
+    ['045 (55) 1234-5678', 'MX', '525512345678'],
+    ['01 55 1234 5678', 'MX', '525512345678'],
+    ['+52 044 55 1234 5678', 'DE', '525512345678'],
+    ['011 52 1 55 1234 5678', 'US', '5215512345678'],
+    ['011 55 48 9912-0009', 'US', '554899120009'],
+    ['0011 49 151 23456789', 'AU', '4915123456789'],
     ['+7 (999) 123-45-67', undefined, '79991234567'],
     ['7 999 123.45.67', 'RU', '79991234567'],
     ['0079991234567', undefined, '79991234567'],
@@ -103,6 +110,7 @@ describe('what is no number is refused with a reason that does not repeat it', (
 
 const decimal =
   'A spreadsheet has turned the number into a decimal one. Format the column as text, without the point and the digits behind.';
+const date = 'The cell holds a date. Format the column as text and enter the number again.';
 const scientific =
   'A spreadsheet has turned the number into scientific notation, and digits are lost. Format the column as text and enter the number again.';
 const error =
@@ -143,6 +151,9 @@ describe('what spreadsheets make of numbers is refused by name', () => {
       '-1701234518',
       'The number is negative, as if a spreadsheet had calculated it. Format the column as text and enter the number again.',
     ],
+    ['30.11.2026', date],
+    ['11/30/2026', date],
+    ['2026-11-30', date],
     ['NULL', empty],
     ['nan', empty],
     ['-', empty],
