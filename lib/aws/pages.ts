@@ -177,14 +177,17 @@ export function toPageRow(input: RowInput, settings: RowSettings): CheckedRow | 
   let to = '';
   let skip = false;
   let number: NumberReading | undefined;
+  const warnings: string[] = [];
   if (input.phoneNumber === undefined || input.phoneNumber === '') {
     problem('phoneNumber', 'REQUIRED', 'The phone number is missing.');
   } else {
     const read = readNumber(input.phoneNumber, settings);
     const doubt = read.ok && settings.requirePlus === true ? read.doubt : undefined;
     skip = (!read.ok || doubt !== undefined) && settings.skipInvalid;
-    if (skip) to = cut(input.phoneNumber, 64);
-    else if (!read.ok) problem('phoneNumber', 'INVALID_NUMBER', read.reason);
+    if (skip) {
+      to = cut(input.phoneNumber, 64);
+      if (doubt !== undefined) warnings.push(`${doubt.code}: ${doubtSentence(doubt)}`);
+    } else if (!read.ok) problem('phoneNumber', 'INVALID_NUMBER', read.reason);
     else if (doubt !== undefined) problem('phoneNumber', doubt.code, doubtSentence(doubt));
     else {
       number = read;
@@ -207,5 +210,5 @@ export function toPageRow(input: RowInput, settings: RowSettings): CheckedRow | 
     ...(externalId === undefined ? {} : { externalId }),
     ...(skip ? { skip: 'INVALID_NUMBER' as const } : {}),
   };
-  return { row, warnings: text.warnings, ...(number === undefined ? {} : { number }) };
+  return { row, warnings: [...warnings, ...text.warnings], ...(number === undefined ? {} : { number }) };
 }

@@ -156,6 +156,10 @@ describe('a contract with requirePlus', () => {
     ]);
     const made = await order('BR', numbers, { requirePlus: true, skipInvalid: true });
     expect(made.json).toMatchObject({ totalCount: 4, counts: { pending: 2, failed: 2 } });
+    expect(made.json.warnings).toEqual([
+      'Invalid numbers: 2. They are recorded as failed.',
+      ...doubts.map(({ code, message }, index) => `${code}: ${message} Rows: 1, the first is row ${index + 2}.`),
+    ]);
     expect(await recipientsOf('BR', made.json.id)).toEqual([
       '51991234568',
       '51 99123-4568',

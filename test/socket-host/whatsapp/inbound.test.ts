@@ -153,7 +153,7 @@ describe('messages that cannot be read', () => {
       await second.heard(`open ${number}`);
       const loggedInAt = Date.now();
       await second.heard('inbound STOP', 4000);
-      await second.heard('drained', 1000);
+      await second.heard('drained', 4000);
       expect(Date.now() - loggedInAt).toBeLessThan(4000);
       const { events } = second.said;
       expect(events.filter((event) => event.startsWith('undecryptable'))).toEqual(
@@ -217,7 +217,7 @@ describe('messages that cannot be read', () => {
     comes(session, { id: 'odd', from: '800000000000003@lid', recipient: '1@lid', t: now() }, undefined);
     comes(session, { from: '800000000000003@lid', t: now() }, undefined);
     await phoneSays(`${number}1`, number, 'STOP');
-    await heard('inbound STOP', 2000);
+    await heard('inbound STOP', 4000);
     const ids = [...contents.map(([id]) => id), 'old', 'odd'];
     expect(said.events.slice(2)).toEqual([...ids.map((id) => `undecryptable ${id} for good`), 'inbound STOP']);
     expect(answers).toEqual([]);
@@ -230,7 +230,7 @@ describe('messages that cannot be read', () => {
     const { unreadable } = g.caches.of(`ten_1/acc_${number}/`);
     for (const _ of [1, 2]) unreadable.gotStuck('STUCK');
     comes(session, { id: 'STUCK', from: '800000000000004@lid', t: now() }, [enc('msg')]);
-    await heard('undecryptable STUCK for good', 2000);
+    await heard('undecryptable STUCK for good', 4000);
   });
 });
 
