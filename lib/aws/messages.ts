@@ -1,6 +1,13 @@
 import type { AccountHot, InHand } from '../domain/account.ts';
 import { addCounter, type Contract, type Counter, emptyCounter } from '../domain/contract.ts';
-import { counterDelta, isSuccess, type Message, type MessageError, type MessageState } from '../domain/message.ts';
+import {
+  counterDelta,
+  isSuccess,
+  type Message,
+  type MessageError,
+  type MessageState,
+  mayHaveLeft,
+} from '../domain/message.ts';
 import type { PaceState } from '../domain/pacing.ts';
 import { keptAfterMove } from '../domain/retention.ts';
 import { keys, queuedAttribute } from './keys.ts';
@@ -321,13 +328,15 @@ export async function readMessage(table: Table, t: string, m: string): Promise<M
 export type Sent = Pick<Message, 'to' | 'sentTo'> & { text: string };
 
 /**
- * A message of this account as it was sent, to answer a retry request with; undefined when it is another account's or its text is gone.
- * A confirmation of an opt-out has no message item: its text item says whose it is.
+ * A message of this account as it was sent, to answer a retry request with; undefined when it is another account's, its text is gone, or it
+ * has never left: such a request must not get it past pacing and opt-out. A confirmation of an opt-out has no message item: its text item
+ * says whose it is.
  */
 export async function readSent(table: Table, t: string, a: string, m: string): Promise<Sent | undefined> {
   const [message, text] = await table.getMany<Item>([keys.message(t, m), keys.text(t, m)]);
   const { accountId, to, sentTo } = (message ?? text ?? {}) as Partial<Message>;
   if (text === undefined || accountId !== a || to === undefined) return undefined;
+  if (message !== undefined && !mayHaveLeft(toMessage(message))) return undefined;
   return { to, ...(sentTo === undefined ? {} : { sentTo }), text: String(text.text) };
 }
 

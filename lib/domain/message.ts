@@ -126,6 +126,31 @@ export function canMove(from: MessageState, to: MessageState): boolean {
   return moves[from].includes(to);
 }
 
+/** Whether a message can have reached its recipient: one that waits has been on its way before, refused or without an answer. */
+export function mayHaveLeft({
+  state,
+  attempts,
+  openSince,
+}: Pick<Message, 'state' | 'attempts' | 'openSince'>): boolean {
+  switch (state) {
+    case 'PENDING':
+    case 'QUEUED':
+      return openSince !== undefined || attempts > 0;
+    case 'SENDING':
+    case 'SENT':
+    case 'DELIVERED':
+    case 'READ':
+    case 'FAILED':
+      return true;
+    case 'CANCELED':
+    case 'SUPPRESSED':
+    case 'EXPIRED':
+      return false;
+    default:
+      return state satisfies never;
+  }
+}
+
 /** The state a receipt leads to; undefined when it changes nothing: receipts only move forward. */
 export function applyReceipt(state: MessageState, receipt: Receipt): MessageState | undefined {
   const to = receipt === 'read' ? 'READ' : 'DELIVERED';

@@ -1,4 +1,4 @@
-import { applyReceipt, type Message, type MessageState, type Receipt } from './message.ts';
+import { applyReceipt, type Message, type MessageState, mayHaveLeft, type Receipt } from './message.ts';
 import { lidForm, spellingsOf } from './person.ts';
 
 /**
@@ -28,9 +28,11 @@ export interface AfterReceipts {
 
 /**
  * Pure: the move that several receipts of one message come to, in the order they came; undefined when they change nothing. Receipts of others
- * than the recipient are passed over. Receipts only move forward, so one that is late is passed over too. Times of skipped steps are filled in; a receipt that settles a send is its definite answer.
+ * than the recipient are passed over, and so are all of a message that has never left. Receipts only move forward, so one that is late is
+ * passed over too. Times of skipped steps are filled in; a receipt that settles a send is its definite answer.
  */
 export function afterReceipts(message: Message, receipts: readonly TimedReceipt[]): AfterReceipts | undefined {
+  if (!mayHaveLeft(message)) return undefined;
   let now = message;
   for (const receipt of receipts) {
     if (!isRecipient(message, receipt.from)) continue;

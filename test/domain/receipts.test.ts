@@ -57,6 +57,13 @@ describe('receipts of one message', () => {
     },
   );
 
+  it.each(['PENDING', 'QUEUED'] as const)('change nothing of one that is %s and has never left', (state) => {
+    expect(afterReceipts(message(state, { attempts: 0 }), [delivered(6_000), read(7_000)])).toBeUndefined();
+    const open = message(state, { attempts: 0, openSince: 4_000 });
+    expect(afterReceipts(open, [delivered(6_000)])?.to).toBe('DELIVERED');
+    expect(afterReceipts(message(state, { attempts: 1 }), [delivered(6_000)])?.to).toBe('DELIVERED');
+  });
+
   it('together are what they are one by one', () => {
     const receipts = fc.array(
       fc.record({

@@ -81,6 +81,17 @@ describe('a receipt', () => {
     expect(await state()).toBe('DELIVERED');
   });
 
+  it('of a message that has never left changes nothing, and its text is given to nobody', async () => {
+    const account = await gateway.account({ firstContactsHeldUntil: Date.now() + 7 * 24 * 3_600_000 });
+    const contract = await gateway.contract(account, rowsTo(1, 450));
+    const state = async () => (await gateway.messages(contract))[0]?.state;
+    await until('held', async () => (await state()) === 'PENDING');
+    const listener = gateway.sessions.get(account.id)?.listener;
+    const id = messageId(contract.id, 0);
+    await listener?.onReceipt({ messageId: id, kind: 'read', at: Date.now(), from: [numberOf(450)] });
+    expect([await state(), await listener?.sent(id)]).toEqual(['PENDING', undefined]);
+  });
+
   it('of a stranger changes nothing on a host that does not remember the message', async () => {
     const { contract, state } = await sent(460);
     const [accountId = ''] = contract.accountIds;
