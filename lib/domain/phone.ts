@@ -198,6 +198,8 @@ const traces: readonly { form: RegExp; reason: string }[] = [
 interface Written {
   form: 'international' | 'national' | 'digits' | 'lid';
   digits: string;
+  /** Form `digits` with separators between them, as people write and answers do not. */
+  isSeparated?: boolean;
 }
 
 function readWritten(input: string): Written | NumberRefusal {
@@ -225,7 +227,8 @@ function readWritten(input: string): Written | NumberRefusal {
   if (digits.startsWith('0011')) return { form: 'international', digits: digits.slice(4) };
   if (digits.startsWith('00')) return { form: 'international', digits: digits.slice(2) };
   if (core.includes('+')) return { form: 'international', digits };
-  return { form: digits.startsWith('0') ? 'national' : 'digits', digits };
+  if (digits.startsWith('0')) return { form: 'national', digits };
+  return { form: 'digits', digits, isSeparated: core !== text };
 }
 
 /** Digits of any script (`\p{Nd}`) as 0 to 9. Unicode has them in runs of ten, some of which follow one another. */
@@ -257,7 +260,7 @@ interface Readings {
   reason: string;
 }
 
-function readingsOf({ form, digits }: Written, country: CountryCode | undefined): Readings {
+function readingsOf({ form, digits, isSeparated }: Written, country: CountryCode | undefined): Readings {
   const invalid = 'The number is not a valid phone number.';
   if (form === 'international') return { final: international(digits), reason: invalid };
   if (form === 'national') {
@@ -273,7 +276,10 @@ function readingsOf({ form, digits }: Written, country: CountryCode | undefined)
   if (country === undefined) return { foreign: abroad, reason: invalid };
   const callingCode = getCountryCallingCode(country);
   if (abroad?.callingCode === callingCode) return { final: abroad, reason: invalid };
-  const home = national(digits, country);
+  const home =
+    national(digits, country) ??
+    // (47) 9912-3456 is Joinville as it was written before the ninth digit, and a mobile number of Norway as answers print it.
+    (country === 'BR' && isSeparated === true ? nationalOwnSpelling(digits, country) : undefined);
   // Beside a national reading the foreign one counts only as answers print it, without a trunk prefix inside.
   const foreign = home === undefined || abroad?.digits === digits ? abroad : undefined;
   if (home === undefined && foreign === undefined) {

@@ -210,6 +210,24 @@ describe('digits alone', () => {
     }
   });
 
+  test('a Brazilian number without the ninth digit is national where it is written as people write', () => {
+    const read = (input: string) => readNumber(input, { defaultCountry: 'BR' });
+    const joinville = {
+      ok: true,
+      digits: '554799123456',
+      doubt: { code: 'AMBIGUOUS_NUMBER', country: 'NO' },
+      foreign: '4799123456',
+    };
+    expect(read('(47) 9912-3456')).toEqual(joinville);
+    expect(read('47 99123456')).toEqual(joinville);
+    // A landline of Bavaria: the mobile number wins.
+    expect(read('(49) 9912-3456')).toEqual({ ok: true, digits: '554999123456' });
+    // As answers print it.
+    const norway = { ok: true, digits: '4799123456', doubt: { code: 'FOREIGN_NUMBER', country: 'NO' } };
+    expect(read('4799123456')).toEqual(norway);
+    expect(read('+47 99 12 34 56')).toEqual({ ok: true, digits: '4799123456' });
+  });
+
   test('who demands certainty is told what to write', () => {
     expect(doubtSentence({ code: 'AMBIGUOUS_NUMBER', country: 'PE' })).toBe(
       'Without + the number can be national or one of PE; write it with + and the country code.',
