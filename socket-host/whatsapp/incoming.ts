@@ -1,4 +1,4 @@
-import type { BinaryNode, proto } from '@whiskeysockets/baileys';
+import { type BinaryNode, jidDecode, type proto } from '@whiskeysockets/baileys';
 import type { InboundContent } from '../../lib/domain/inbound.ts';
 import type { AuthStore } from '../auth/store.ts';
 import type { TransportListener } from '../transport.ts';
@@ -126,7 +126,7 @@ export class Incoming {
     const inbound = inboundOf(stanza, content, this.needs.identity(), (lid) => knownNumber(this.needs.store, lid));
     if (inbound === undefined) return;
     await this.needs.listener.onInbound(inbound, secret);
-    noteChat(this.needs.store, inbound.from, inbound.fromLid);
+    noteChat(this.needs.store, inbound, jidDecode(stanza.attrs.from)?.device ?? 0);
     if (!this.needs.mayAct()) throw new Error('the lease on the account is over');
   }
 

@@ -1,7 +1,9 @@
 import { type BinaryNode, WA_CERT_DETAILS } from '@whiskeysockets/baileys';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import type { Person } from '../../../lib/domain/person.ts';
+import type { AuthStore } from '../../../socket-host/auth/store.ts';
 import { sharedCaches } from '../../../socket-host/whatsapp/caches.ts';
+import { hasChat, noteChat, noteRefusal } from '../../../socket-host/whatsapp/chats.ts';
 import { participantHashes } from '../../../socket-host/whatsapp/device-lists.ts';
 import { Drain } from '../../../socket-host/whatsapp/drain.ts';
 import { sessionEnd } from '../../../socket-host/whatsapp/ending.ts';
@@ -43,6 +45,41 @@ describe('shared caches', () => {
     expect(await devices.get('1')).toBe('one');
     nowMs += 1;
     expect(await devices.get('1')).toBeUndefined();
+  });
+});
+
+describe('a chat', () => {
+  /** The keys of an account in memory. */
+  function keysOf(held: Record<string, Record<string, unknown>>, lookups: Record<string, string> = {}) {
+    return {
+      get: (type: string, id: string) => held[type]?.[id],
+      async set(data: Record<string, Record<string, unknown>>) {
+        for (const [type, values] of Object.entries(data)) held[type] = { ...held[type], ...values };
+      },
+      getLookup: (number: string) =>
+        lookups[number] === undefined ? undefined : { onWhatsApp: true, at: 0, address: lookups[number] },
+    } as unknown as AuthStore;
+  }
+  const wrote = { from: '4915120000007', fromLid: '100000000000007', at: 1_000 };
+
+  it('is there with a person who has written from a linked device alone', () => {
+    const store = keysOf({ 'lid-mapping': { 4915120000007: '100000000000007' } });
+    expect(hasChat(store, '4915120000007', 2_000)).toBe(false);
+    noteChat(store, wrote, 12);
+    expect(hasChat(store, '4915120000007', 2_000)).toBe(true);
+    noteRefusal(store, '4915120000007', 3_000);
+    expect(hasChat(store, '4915120000007', 4_000)).toBe(false);
+    noteChat(store, wrote, 12);
+    expect(hasChat(store, '4915120000007', 5_000)).toBe(true);
+  });
+
+  it('is that of the number which WhatsApp answers with, where no hidden id is known', () => {
+    const store = keysOf({ session: { '554899120009.0': {} } }, { 5548999120009: '554899120009' });
+    expect(hasChat(store, '5548999120009', 2_000)).toBe(true);
+    noteRefusal(store, '5548999120009', 3_000);
+    expect(hasChat(store, '5548999120009', 4_000)).toBe(false);
+    noteChat(store, { from: '554899120009', at: 5_000 }, 0);
+    expect(hasChat(store, '5548999120009', 6_000)).toBe(true);
   });
 });
 
