@@ -118,7 +118,13 @@ describe('GET /v1/events', () => {
     expect(await ids('?type=message.read')).toEqual([made[1]]);
     expect(await ids('?type=message')).toEqual([made[0], made[1]]);
     expect(await ids('?type=contract')).toEqual([made[2]]);
-    expect(await ids('?type=proxy')).toEqual([]);
+    expect(await ids('?type=webhook')).toEqual([]);
+  });
+
+  it('refuses a group of which nothing can be told yet', async () => {
+    const { status, json } = await api.call('GET', '/v1/events?type=proxy');
+    expect(status).toBe(422);
+    expect(json.errors).toEqual([expect.objectContaining({ path: '/type', code: 'NOT_SUPPORTED' })]);
   });
 
   it('bounds what one call looks at: a rare type is found over several pages', async () => {
