@@ -84,8 +84,8 @@ export async function serveFeed(
   return { batchItemFailures };
 }
 
-/** What does not belong to its kind is left out, so that equal requests look equal. */
-function toRequest(body: unknown): FeedRequest {
+/** The request in a body of the feed queue. What does not belong to its kind is left out, so that equal requests look equal. Throws on other bodies. */
+export function toRequest(body: unknown): FeedRequest {
   const { kind, tenantId, accountId, contractId, cursor } = request.parse(body);
   const asked = { kind, tenantId, accountId };
   if (kind === 'job' && contractId !== undefined) return { ...asked, contractId };

@@ -36,6 +36,7 @@ async function told(event: PacelineEvent): Promise<void> {
 }
 
 const unbuilt = [
+  'message.expired',
   'proxy.assigned',
   'proxy.rotated',
   'proxy.disabled',
@@ -92,15 +93,17 @@ describe('types that nothing tells yet', () => {
     const { id } = await make();
     await api.deps.table.update(keys.endpoint(tenantA, id), {
       update: 'SET events = :old',
-      values: { ':old': ['message', 'health.degraded', 'proxy'] },
+      values: { ':old': ['message.sent', 'message.expired', 'health.degraded', 'proxy'] },
     });
     const shown = await api.call('GET', `/v1/webhooks/${id}`);
-    expect(shown.json.events).toEqual(['message', 'health.degraded', 'proxy']);
+    expect(shown.json.events).toEqual(['message.sent', 'message.expired', 'health.degraded', 'proxy']);
     const changed = await api.call('PATCH', `/v1/webhooks/${id}`, { ordered: true });
-    expect([changed.status, changed.json.events]).toEqual([200, ['message', 'health.degraded', 'proxy']]);
+    expect([changed.status, changed.json.events]).toEqual([200, shown.json.events]);
     await told(event('old selector'));
+    // A host of an earlier version, while both run, still tells this one.
+    await told(event('old type', { type: 'message.expired' }));
     const deliveries = await api.call('GET', `/v1/webhooks/${id}/deliveries`);
-    expect(deliveries.json.items.map(({ type }) => type)).toEqual(['message.sent']);
+    expect(deliveries.json.items.map(({ type }) => type).sort()).toEqual(['message.expired', 'message.sent']);
   });
 });
 

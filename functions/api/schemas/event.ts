@@ -49,7 +49,6 @@ const message = kind(
     'message.failed',
     'message.suppressed',
     'message.canceled',
-    'message.expired',
   ],
   z.object({ message: messageSchema }),
 );
