@@ -137,7 +137,7 @@ describe('cuts', () => {
     'lib/domain/files/file-text.ts': ['lines', 'text'],
     'lib/domain/ids.ts': [')', 'digest', 'id'],
     'lib/domain/pacing.ts': [']', 'state.minute'],
-    'lib/domain/phone.ts': ['digits', 'number.number'],
+    'lib/domain/phone.ts': ['digits', 'number.number', 'parsed.number'],
     'lib/domain/number-doubts.ts': ['sorted'],
     'lib/domain/webhooks/endpoint.ts': ['...kept'],
     'lib/domain/webhooks/signature.ts': ['secret'],
