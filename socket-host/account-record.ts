@@ -13,6 +13,7 @@ export class AccountRecord {
   private readonly deps: HostDeps;
   private readonly refused: (why: string) => void;
   private view: Account;
+  private saves = 0;
 
   /** `refused` is told when a write shows that the account is not ours any more. */
   constructor(deps: HostDeps, hold: Hold, account: Account, refused: (why: string) => void) {
@@ -28,9 +29,14 @@ export class AccountRecord {
 
   /** Reads the item anew; undefined when the account is gone. */
   async read(): Promise<Account | undefined> {
-    const account = await this.deps.table.get<Account>(keys.account(this.hold.tenantId, this.hold.accountId));
-    if (account !== undefined) this.view = account;
-    return account;
+    for (;;) {
+      const { saves } = this;
+      const account = await this.deps.table.get<Account>(keys.account(this.hold.tenantId, this.hold.accountId));
+      // What was written meanwhile may not be in it.
+      if (account !== undefined && this.saves !== saves) continue;
+      if (account !== undefined) this.view = account;
+      return account;
+    }
   }
 
   /**
@@ -49,6 +55,7 @@ export class AccountRecord {
       this.refused('the status could not be written');
       return false;
     }
+    this.saves += 1;
     const view: Record<string, unknown> = { ...this.view, ...full };
     for (const [name, value] of Object.entries(full)) if (value === undefined) delete view[name];
     this.view = view as unknown as Account;

@@ -2,6 +2,7 @@ import { heldUntil, withHoldWarning } from '../lib/domain/first-contacts.ts';
 import type { AccountRecord } from './account-record.ts';
 import type { HostDeps } from './deps.ts';
 import type { TransportSession } from './transport.ts';
+import { turns } from './turns.ts';
 
 type Asked = Pick<TransportSession, 'hasChat' | 'firstContactsRefusedUntil'>;
 
@@ -16,6 +17,8 @@ export class FirstContacts {
   private readonly record: Pick<AccountRecord, 'account' | 'save'>;
   /** What the account's item has to say and does not yet; `untilMs` undefined: no hold. */
   private unwritten: { untilMs: number | undefined } | undefined;
+  /** The send loop and the connection both write: the newest word must be the last one in the table. */
+  private readonly turn = turns();
 
   constructor(deps: FirstContacts['deps'], record: FirstContacts['record']) {
     this.deps = deps;
@@ -40,10 +43,10 @@ export class FirstContacts {
     await this.hold(heldUntil(namedMs, this.deps.clock.nowMs()));
   }
 
-  /** WhatsApp says, unasked, until when (epoch ms) it refuses first contacts; undefined: it takes them again. */
+  /** WhatsApp says, unasked, until when (epoch ms; NaN: no time) it refuses first contacts; undefined: it takes them again. */
   async told(namedMs: number | undefined): Promise<void> {
     const nowMs = this.deps.clock.nowMs();
-    await this.hold(namedMs !== undefined && namedMs > nowMs ? heldUntil(namedMs, nowMs) : undefined);
+    await this.hold(namedMs === undefined || namedMs <= nowMs ? undefined : heldUntil(namedMs, nowMs));
   }
 
   /** Writes what could not be written, and takes away a hold that is over. Called before each message; writes nothing as a rule. */
@@ -62,15 +65,18 @@ export class FirstContacts {
   }
 
   private async write(): Promise<void> {
-    const { unwritten } = this;
-    if (unwritten === undefined) return;
-    try {
-      const warnings = withHoldWarning(this.record.account.warnings, unwritten.untilMs);
-      await this.record.save({ firstContactsHeldUntil: unwritten.untilMs, warnings });
-      if (this.unwritten === unwritten) this.unwritten = undefined;
-    } catch (error) {
-      // It holds in this process meanwhile, and is written before the next message.
-      this.deps.failed('first contacts', error);
-    }
+    if (this.unwritten === undefined) return;
+    await this.turn(async () => {
+      const { unwritten } = this;
+      if (unwritten === undefined) return;
+      try {
+        const warnings = withHoldWarning(this.record.account.warnings, unwritten.untilMs);
+        await this.record.save({ firstContactsHeldUntil: unwritten.untilMs, warnings });
+        if (this.unwritten === unwritten) this.unwritten = undefined;
+      } catch (error) {
+        // It holds in this process meanwhile, and is written before the next message.
+        this.deps.failed('first contacts', error);
+      }
+    });
   }
 }

@@ -55,7 +55,7 @@ export interface TransportListener {
   onClosed(end: SessionEnd): void;
   /** The network refused a question of ours, or did not answer it; what was asked goes on without the answer. */
   onQueryFailed(): void;
-  /** Unasked: first contacts are refused until then (epoch ms), or taken again (undefined). */
+  /** Unasked: first contacts are refused until then (epoch ms; NaN where no time is named), or taken again (undefined). */
   onFirstContacts(refusedUntil: number | undefined): void;
   /** The phone that has used the code wants a passkey of us, which no session can give: the code is of no use. */
   onPasskeyDemanded(): void;

@@ -8,32 +8,53 @@ const answerMs = 10_000;
 /** Until when WhatsApp refuses an account's first contacts, as it answers and as it tells unasked. */
 export class Timelock {
   private readonly told: (refusedUntil: number | undefined) => void;
-  /** Baileys tells the answer to our own question like what comes unasked. */
-  private asking = false;
+  private asking = 0;
+  /** What has come while a question of ours is open. Baileys tells the answer like what comes unasked. */
+  private meanwhile: State[] = [];
 
-  /** `told` hears what comes unasked: until when (epoch ms), undefined for no longer. */
+  /** `told` hears what comes unasked: until when (epoch ms), NaN where no time is named, undefined for no longer. */
   constructor(told: Timelock['told']) {
     this.told = told;
   }
 
   take(state: State | undefined): void {
-    if (state !== undefined && !this.asking) this.told(endOf(state));
+    if (state === undefined) return;
+    if (this.asking > 0) this.meanwhile.push(state);
+    else this.told(state.isActive === true ? (endOf(state) ?? Number.NaN) : undefined);
   }
 
-  /** The end (epoch ms); undefined where WhatsApp names none, or does not answer in time. Never rejects. */
-  async ask(sock: WASocket): Promise<number | undefined> {
-    this.asking = true;
-    const late = Promise.withResolvers<undefined>();
-    const timer = setTimeout(() => late.resolve(undefined), answerMs);
+  /**
+   * The end (epoch ms); undefined where WhatsApp names none, or does not answer in time. An end that is named later is told like what comes
+   * unasked; a late answer without one changes nothing. Never rejects.
+   */
+  async ask(sock: Pick<WASocket, 'fetchAccountReachoutTimelock'>): Promise<number | undefined> {
+    let late = false;
+    this.asking += 1;
+    const answered = sock.fetchAccountReachoutTimelock().then(
+      (answer) => {
+        const end = endOf(answer);
+        this.answered(answer);
+        if (late && end !== undefined) this.told(end);
+        return end;
+      },
+      () => this.answered(undefined),
+    );
+    const over = Promise.withResolvers<undefined>();
+    const timer = setTimeout(() => {
+      late = true;
+      over.resolve(undefined);
+    }, answerMs);
     try {
-      const answer = await Promise.race([sock.fetchAccountReachoutTimelock(), late.promise]);
-      return answer === undefined ? undefined : endOf(answer);
-    } catch {
-      return undefined;
+      return await Promise.race([answered, over.promise]);
     } finally {
       clearTimeout(timer);
-      this.asking = false;
     }
+  }
+
+  /** Takes what came meanwhile and is not the answer. */
+  private answered(answer: State | undefined): undefined {
+    this.asking -= 1;
+    for (const state of this.meanwhile.splice(0)) if (state !== answer) this.take(state);
   }
 }
 

@@ -12,6 +12,7 @@ import { ParticipantHashes } from '../../../socket-host/whatsapp/participant-has
 import { receiptsOf, retryRequestIn } from '../../../socket-host/whatsapp/receipts.ts';
 import { redact } from '../../../socket-host/whatsapp/redaction.ts';
 import { trustRootKey } from '../../../socket-host/whatsapp/root-key.ts';
+import { Timelock } from '../../../socket-host/whatsapp/timelock.ts';
 import { ClientVersion } from '../../../socket-host/whatsapp/version.ts';
 
 describe('shared caches', () => {
@@ -80,6 +81,55 @@ describe('a chat', () => {
     expect(hasChat(store, '5548999120009', 4_000)).toBe(false);
     noteChat(store, { from: '554899120009', at: 5_000 }, 0);
     expect(hasChat(store, '5548999120009', 6_000)).toBe(true);
+  });
+});
+
+describe('a timelock', () => {
+  const untilMs = Date.UTC(2026, 11, 1);
+  const named = { isActive: true, timeEnforcementEnds: new Date(untilMs) };
+  afterEach(() => {
+    vi.useRealTimers();
+  });
+
+  it('that is told without an end has not ended', () => {
+    const told: (number | undefined)[] = [];
+    const timelock = new Timelock((until) => told.push(until));
+    timelock.take({ isActive: true });
+    timelock.take({ isActive: true, timeEnforcementEnds: new Date(Number.NaN) });
+    timelock.take(named);
+    timelock.take({ isActive: false });
+    expect(told).toEqual([Number.NaN, Number.NaN, untilMs, undefined]);
+  });
+
+  it.each([
+    ['that there is none', { isActive: false }, []],
+    ['no end', { isActive: true }, []],
+    ['an end', named, [untilMs]],
+  ])('is not ended by an answer that comes late and names %s', async (_what, answer, expected) => {
+    vi.useFakeTimers();
+    const told: (number | undefined)[] = [];
+    const timelock = new Timelock((until) => told.push(until));
+    const answered = Promise.withResolvers<typeof answer>();
+    const asked = timelock.ask({ fetchAccountReachoutTimelock: () => answered.promise as never });
+    await vi.advanceTimersByTimeAsync(10_000);
+    expect(await asked).toBeUndefined();
+    // As Baileys does.
+    timelock.take(answer);
+    answered.resolve(answer);
+    await vi.advanceTimersByTimeAsync(0);
+    expect(told).toEqual(expected);
+  });
+
+  it('is heard of while it is asked for', async () => {
+    const told: (number | undefined)[] = [];
+    const timelock = new Timelock((until) => told.push(until));
+    const ask = async () => {
+      timelock.take(named);
+      timelock.take({ isActive: false });
+      return named as never;
+    };
+    expect(await timelock.ask({ fetchAccountReachoutTimelock: ask })).toBe(untilMs);
+    expect(told).toEqual([undefined]);
   });
 });
 
