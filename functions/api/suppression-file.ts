@@ -60,13 +60,17 @@ export async function readSuppressions(
   const file: SuppressionFile = { rows: [], repeated: 0, errors: [] };
   const seen = new Set<string>();
   let layout: Layout | undefined;
+  let onlyRecord: CsvRecord | undefined;
   const isAddress = (text: string | undefined) => text !== undefined && readAddress(text, { defaultCountry }).ok;
   const suits = (fields: string[]) =>
     fields.filter((title) => columnOf(title) !== undefined).length || (isAddress(fields[0]) ? 1 : 0);
   for await (const record of csvRecords(body, suits)) {
     if (layout === undefined) {
       layout = layoutOf(record, record.fields.filter(isAddress).length, isAddress(record.fields[0]));
+      onlyRecord = record;
       if (layout.hasHeader) continue;
+    } else {
+      onlyRecord = undefined;
     }
     // The caller refuses such a file.
     if (file.rows.length > maxPeople || rowsOf(file) > maxFileRows) break;
@@ -87,7 +91,19 @@ export async function readSuppressions(
     file.rows.push({ line, ...found, ...(reason === '' ? {} : { reason }) });
   }
   if (layout === undefined) throw new UnreadableFile(1, 'The file is empty.');
+  if (onlyRecord !== undefined && isJoined(onlyRecord, layout)) {
+    const advice = 'send the file as it is (curl: --data-binary).';
+    throw new UnreadableFile(
+      onlyRecord.line,
+      `The file is one line with further numbers in it: its line ends are lost; ${advice}`,
+    );
+  }
   return file;
+}
+
+/** Whether the only record of a file holds those that followed it. Programs that send form data (curl -d) take line ends out. */
+function isJoined({ fields }: CsvRecord, { hasHeader }: Layout): boolean {
+  return fields.some((field, at) => (hasHeader ? /\d{7}/.test(field) : at > 0 && /\+\d{7}/.test(field)));
 }
 
 /** Rows of the file but blank ones. */

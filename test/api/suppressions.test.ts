@@ -403,6 +403,10 @@ describe('suppressions in and out as CSV', () => {
         Buffer.from('phone,reason\r\n79994440011,"a\r\n'),
         'Line 2: The quote that opens in line 2 does not close; close it, or double the quotes inside a quoted field.',
       ],
+      ...['phone,reason', '+79994440011,x'].map((first): [Buffer, string] => [
+        Buffer.from(`${first}+79994440012,x+79994440013,x`),
+        'The file is one line with further numbers in it: its line ends are lost; send the file as it is (curl: --data-binary).',
+      ]),
       [
         Buffer.from('+79994440011,+79994440012,+79994440013\n'),
         'The first line has 3 phone numbers; write each in a line of its own, or name the columns in the first line.',
