@@ -49,14 +49,15 @@ describe('a message that must be sent again', () => {
   );
 
   it('takes its receipt, although this host has seen it fail before', async () => {
-    gateway.answerWith(() => ({ code: 463 }));
+    // Refused at both of its attempts: a 463 would hold the retry back as well.
+    gateway.answerWith(() => ({ code: 479 }));
     const account = await gateway.account();
     const contract = await gateway.contract(account, rowsTo(1));
     const statusIs = async (status: string) => (await gateway.readContract(contract.id))?.status === status;
     await until('failed', () => statusIs('FAILED'));
     gateway.answerWith(() => 'silence');
     await moveContract(gateway.deps, gateway.origin(), tenantId, contract.id, 'retry');
-    await until('sent again', async () => gateway.wire.length === 2);
+    await until('sent again', async () => gateway.wire.length === 3);
     const listener = gateway.sessions.get(account.id)?.listener;
     const { id: sentId = '', to = '' } = gateway.wire[0] ?? {};
     await listener?.onReceipt({ messageId: sentId, kind: 'delivered', at: Date.now(), from: [to] });
