@@ -128,7 +128,12 @@ export class AccountRunner {
       receipts: this.receipts,
       kept: this.sender.outcomes.kept,
       inbound: this.inbound,
-      firstContacts,
+      firstContacts: {
+        told: async (until) => {
+          await firstContacts.told(until);
+          this.loop.look();
+        },
+      },
       events: this.events,
       mayAct: () => this.mayAct(),
       handle: (live, where, task) => this.handle(live, where, task),

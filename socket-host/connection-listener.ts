@@ -17,7 +17,7 @@ interface Needs {
   receipts: Receipts;
   kept: KeptOutcome;
   inbound: Inbound;
-  firstContacts: FirstContacts;
+  firstContacts: Pick<FirstContacts, 'told'>;
   events: ConnectionEvents;
   mayAct(): boolean;
   /** Queues the task behind what the account is doing; it is left out when `live` is not the account's connection any more. */

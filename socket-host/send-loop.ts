@@ -51,6 +51,8 @@ export class SendLoop {
   private readonly stock: LaneStock;
   private readonly feed = new FeedTimes();
   private failures = 0;
+  /** Until when (epoch ms) first contacts were held at the last step. */
+  private heldUntilMs: number | undefined;
   /** The lane entry of a message whose fate is open: deleted once it is settled, for it blocks its recipient's other messages. */
   private openEntry: Taken | undefined;
   private readonly ahead: ReadAhead;
@@ -164,6 +166,7 @@ export class SendLoop {
   private async step(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
     await this.firstContacts.settle();
+    this.followHold();
     if (this.stock.stale) await this.stock.refresh();
     const waitMs = this.hasWork ? this.pacer.waitMs : Number.POSITIVE_INFINITY;
     const holdMs = Math.min(this.sender.outcomes.kept.holdMs, waitMs - writeMs);
@@ -191,6 +194,15 @@ export class SendLoop {
       this.lanes.putBack(taken);
       throw error;
     }
+  }
+
+  /** What a hold of first contacts has put off waits no longer than the hold, which may end before its time. */
+  private followHold(): void {
+    const { untilMs } = this.firstContacts;
+    if (untilMs === this.heldUntilMs) return;
+    if (untilMs === undefined) this.feed.worked = true;
+    else this.feed.at(untilMs);
+    this.heldUntilMs = untilMs;
   }
 
   /** Nothing in the lanes: ask for more once, write what is left to write, wait to be told. */

@@ -111,7 +111,7 @@ async function feedBacklog(
   const { table } = deps;
   const room = windowOf(contract.lane, policyOf(account)) - queued[contract.lane];
   if (room <= 0) return 0;
-  const due = await dueBacklog(table, contract, deps.nowMs(), room);
+  const due = await dueBacklog(table, contract, account.firstContactsHeldUntil, deps.nowMs(), room);
   const items = await table.getMany<Item>(due.map(({ messageId }) => keys.message(contract.tenantId, messageId)));
   const pending = items.flatMap((item) => (item?.state === 'PENDING' ? [toMessage(item)] : [])).sort(longestDue);
   await renewTexts(table, contract, reader, pending, deps.nowMs());

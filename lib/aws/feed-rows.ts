@@ -1,5 +1,6 @@
 import type { Contract, PageRow } from '../domain/contract.ts';
 import { locateRow } from '../domain/contract.ts';
+import { isDue } from '../domain/first-contacts.ts';
 import type { Message } from '../domain/message.ts';
 import { contentDays, endsTooSoon, ttlAfter } from '../domain/retention.ts';
 import { messageOfRow } from '../domain/row-message.ts';
@@ -172,17 +173,22 @@ export async function closeRows(table: Table, contract: Contract, from: number, 
   }
 }
 
-/** Messages of the contract that came back to PENDING and are due, oldest first. */
+/**
+ * Messages of the contract that came back to PENDING and may be fed (`isDue`), oldest first. Without a hold of first contacts this looks at
+ * `limit` entries whatever their time, and may leave some for the next feed.
+ */
 export async function dueBacklog(
   table: Table,
   contract: Contract,
+  heldUntilMs: number | undefined,
   nowMs: number,
   limit: number,
 ): Promise<{ messageId: string }[]> {
   const { pk } = keys.backlog(contract.tenantId, contract.id, 0, '');
-  const until = `DUE#${String(nowMs).padStart(15, '0')}#~`;
-  const page = await table.query<{ messageId: string }>({ pk, skBetween: ['DUE#', until], limit });
-  return page.items;
+  const held = (heldUntilMs ?? 0) > nowMs;
+  const until = held ? `DUE#${String(nowMs).padStart(15, '0')}#~` : 'DUE#~';
+  const page = await table.query<{ sk: string; messageId: string }>({ pk, skBetween: ['DUE#', until], limit });
+  return page.items.filter(({ sk }) => isDue(Number(sk.split('#')[1]), heldUntilMs, nowMs));
 }
 
 /** The contracts that run on the account. */

@@ -1,3 +1,5 @@
+import { longestRetryMs } from './send-outcome.ts';
+
 /**
  * WhatsApp refuses an account's messages to people it has no chat with (error ack 463, a "reach-out timelock"). Each further try makes that
  * worse, so such messages are held from the first refusal on; people with a chat are still written to.
@@ -12,6 +14,15 @@ export const longestHoldMs = 30 * 24 * 3_600_000;
 export function heldUntil(namedMs: number | undefined, nowMs: number): number {
   if (namedMs === undefined || !(namedMs > nowMs)) return nowMs + unnamedHoldMs;
   return Math.min(namedMs, nowMs + longestHoldMs);
+}
+
+/**
+ * Pure: whether a message that waits until `notBefore` (epoch ms) may go into its lane. `heldUntilMs`: until when first contacts of its account
+ * are held, if they are. A message that waits for longer than any retry was held; once the hold has ended, its time does not count.
+ */
+export function isDue(notBefore: number, heldUntilMs: number | undefined, nowMs: number): boolean {
+  if (notBefore <= nowMs) return true;
+  return !((heldUntilMs ?? 0) > nowMs) && notBefore > nowMs + longestRetryMs;
 }
 
 const warningStart = 'WhatsApp refuses messages of this account to people it has no chat with (463)';

@@ -52,6 +52,9 @@ function failed(code: MessageError['code'], message: string): AckOutcome {
   return { kind: 'failed', error: { code, message } };
 }
 
+/** No answer of WhatsApp's, and no missing one, puts a message off for longer. */
+export const longestRetryMs = 3_600_000;
+
 /** Sendings in a row without an answer after which a message is laid aside, so that the others of its account go on. */
 export const triesInARow = 3;
 const firstAsideMs = 60_000;

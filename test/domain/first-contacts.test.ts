@@ -1,5 +1,6 @@
 import { expect, it } from 'vitest';
-import { heldUntil, withHoldWarning } from '../../lib/domain/first-contacts.ts';
+import { heldUntil, isDue, withHoldWarning } from '../../lib/domain/first-contacts.ts';
+import { asideMs, classifyAck, longestRetryMs } from '../../lib/domain/send-outcome.ts';
 
 const now = Date.UTC(2026, 10, 30, 12);
 const hour = 3_600_000;
@@ -12,6 +13,28 @@ it.each([
   ['a month at most', Date.UTC(9999, 0, 1), now + 720 * hour],
 ])('first contacts are held until %s', (_what, named, expected) => {
   expect(heldUntil(named, now)).toBe(expected);
+});
+
+it.each([
+  ['that is over', now, now + 5 * hour, true],
+  ['of a retry', now + hour, undefined, false],
+  ['of a retry, in a hold', now + hour, now + 5 * hour, false],
+  ['of a hold', now + 5 * hour, now + 5 * hour, false],
+  ['of a hold that has ended early', now + 5 * hour, undefined, true],
+  ['of a hold that would be over', now + 5 * hour, now - 1, true],
+])('a time %s: %i, held until %i, is due: %s', (_what, notBefore, held, expected) => {
+  expect(isDue(notBefore, held, now)).toBe(expected);
+});
+
+it('no retry waits as long as what counts as held', () => {
+  const waits = [400, 419, 429, 479, 500].flatMap((code) =>
+    Array.from({ length: 8 }, (_, attempts) => {
+      const outcome = classifyAck(code, attempts, now, () => 0.999);
+      return outcome.kind === 'retry' ? outcome.notBefore - now : 0;
+    }),
+  );
+  expect(Math.max(...waits, asideMs(100))).toBe(1_979_820);
+  expect(longestRetryMs).toBe(3_600_000);
 });
 
 it('an account has one warning of it, the newest, and none when it is over', () => {

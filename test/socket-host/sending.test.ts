@@ -113,15 +113,19 @@ describe('sending a contract', () => {
     );
     expect(gateway.wire).toEqual([]);
     await until('completed', () => completed(contract.id), 20_000);
-    const another = await gateway.account({ firstContactsHeldUntil: Date.now() + 3_600_000 });
+    const another = await gateway.account({ firstContactsHeldUntil: Date.now() + 7_200_000 });
     const session = await until('connected', async () => {
       const { status } = (await gateway.readAccount(another.id)) ?? {};
       return status === 'connected' ? gateway.sessions.get(another.id) : undefined;
     });
-    session.listener.onFirstContacts(undefined);
-    await until('open', async () => !('firstContactsHeldUntil' in ((await gateway.readAccount(another.id)) ?? {})));
     const next = await gateway.contract(another, rowsTo(2, 5200));
-    await until('completed', () => completed(next.id));
+    await until(
+      'held',
+      async () => (await gateway.messages(next)).filter(({ state }) => state === 'PENDING').length === 2,
+    );
+    session.listener.onFirstContacts(undefined);
+    await until('completed', () => completed(next.id), 20_000);
+    expect(await gateway.readAccount(another.id)).not.toHaveProperty('firstContactsHeldUntil');
     session.listener.onFirstContacts(Date.now() + 3_600_000);
     await until('held', async () => (await gateway.readAccount(another.id))?.firstContactsHeldUntil !== undefined);
   }, 30_000);
