@@ -63,7 +63,7 @@ export class Withdrawal {
   async to(
     taken: Taken,
     message: Message,
-    to: 'PENDING' | 'CANCELED' | 'SUPPRESSED' | 'EXPIRED',
+    to: 'PENDING' | 'CANCELED' | 'SUPPRESSED',
     policy: PacingPolicy | undefined,
     notBefore = 0,
   ): Promise<void> {

@@ -74,7 +74,9 @@ export function allow(...wanted: Scope[]): Middleware {
 /** Calls whose body is a file: the route reads its bytes and says itself which encodings it takes. */
 const fileCalls: ReadonlySet<string> = new Set(['/v1/suppressions/import']);
 
-/** Refuses bodies above 5 MB, and JSON strings with half of a character. Reads any body but a file's as JSON, whatever a client's library says it is. */
+/**
+ * Refuses bodies above 5 MB, and JSON strings with half of a character. Reads each body as JSON, whatever its Content-Type; a file stays bytes.
+ */
 export function readBody(): Middleware {
   return async (c, next) => {
     const tooLarge = new PacelineError('PAYLOAD_TOO_LARGE', tooLargeDetail);

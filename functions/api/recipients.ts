@@ -30,7 +30,10 @@ export interface AcceptedRows {
   warnings: string[];
 }
 
-/** The last step before rows become pages: decides numbers that can be read in two ways and marks people who have opted out. The claim of each message asks again. */
+/**
+ * The last step before rows become pages: decides numbers that can be read in two ways, and marks people who have opted out. The claim of each
+ * message checks opt-outs again.
+ */
 export async function acceptRows(table: Table, tenantId: string, checked: CheckedRecipients): Promise<AcceptedRows> {
   const settled = await settleRows(table, tenantId, checked.recipients);
   for (const { row, warnings, number, at } of settled) checked.odd.add(row, warnings, at, number?.doubt);

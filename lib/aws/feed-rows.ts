@@ -87,8 +87,8 @@ export async function reserveRows(
 }
 
 /**
- * Makes the message items of reserved rows, without an end as long as they are open, and answers those that belong into the lane: the new ones, and those an interrupted feed made
- * and may not have sent. A row's id is derived from contract and row, so doing this twice makes the same items.
+ * Makes the message items of reserved rows. They have no TTL: open messages have no end. Returns the messages that belong into the lane: the
+ * new ones, and those that an interrupted feed made and may not have sent. Doing this twice makes the same items, since their ids derive.
  */
 export async function putRows(
   table: Table,

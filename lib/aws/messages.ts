@@ -32,8 +32,8 @@ export interface Change {
 /**
  * Moves a message from the state it was read in to another. Beside it only `claim`, `takeSteps` and the feed's first put write a message's state.
  * One transaction carries the message, the contract's counter, the account's count of queued messages, and the backlog entry a PENDING
- * message is found by. `nowMs`: a final message is kept for 90 days from then on (retention.ts). Throws ConditionFailed: write 0 when the message is no longer as it was read, another one when one of the
- * caller's `checks` of other items did not hold.
+ * message is found by. A final message is kept for 90 days from `nowMs` on (retention.ts). Throws ConditionFailed: write 0 when the message is
+ * no longer as it was read, another one when one of the caller's `checks` of other items did not hold.
  */
 export async function moveMessage(
   table: Table,
