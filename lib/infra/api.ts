@@ -25,6 +25,7 @@ interface ApiProps {
 /** The HTTP API: every route goes to one function, which checks keys, limits and shapes. */
 export class Api extends Construct {
   readonly httpApi: HttpApi;
+  readonly handler: StageFunction;
 
   constructor(scope: Construct, settings: Settings, props: ApiProps) {
     super(scope, 'Api');
@@ -40,6 +41,7 @@ export class Api extends Construct {
       alarms,
       afterBundling: copySwaggerUi,
     });
+    this.handler = handler;
     data.table.allowItems(handler);
     data.pages.allowPages(handler, ['read', 'write']);
     data.pages.allowImports(handler, ['write']);

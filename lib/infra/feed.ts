@@ -26,13 +26,15 @@ interface FeedProps {
 
 /** Rows become messages: `changes` turns contract changes into feed requests, `feed` works them off, one account at a time. */
 export class Feed extends Construct {
+  readonly handler: StageFunction;
+
   constructor(scope: Construct, settings: Settings, props: FeedProps) {
     super(scope, 'Feed');
-    this.#createFeed(settings, props);
+    this.handler = this.#createFeed(settings, props);
     this.#createChanges(settings, props);
   }
 
-  #createFeed(settings: Settings, { data, feedQueue, queues, environment, alarms }: FeedProps): void {
+  #createFeed(settings: Settings, { data, feedQueue, queues, environment, alarms }: FeedProps): StageFunction {
     const feed = new StageFunction(this, 'Handler', settings, {
       name: 'feed',
       entry: 'functions/feed/handler.ts',
@@ -57,6 +59,7 @@ export class Feed extends Construct {
       }),
     );
     alarms.addDeadLetters('feed-dead-letters', 'feed', feedQueue.deadLetters, 'Feed requests were given up.');
+    return feed;
   }
 
   #createChanges(settings: Settings, { data, feedQueue, environment, alarms }: FeedProps): void {

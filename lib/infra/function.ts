@@ -106,6 +106,12 @@ export class StageFunction extends Construct implements Worker {
       evaluationPeriods: 2,
     });
   }
+
+  /** A deployment replaces this function once it has replaced the other: that one understands first what this one writes. */
+  updatesAfter(other: StageFunction): void {
+    const resourceOf = ({ function: fn }: StageFunction) => fn.node.defaultChild as CfnFunction;
+    resourceOf(this).addResourceDependency(resourceOf(other));
+  }
 }
 
 function hooks(afterBundling: (inputDir: string, outputDir: string) => string[]): ICommandHooks {

@@ -35,7 +35,9 @@ export class ServiceStack extends Stack {
     const environment = sharedEnvironment(settings, data, feedQueue, webhookQueues);
     const shared = { data, feedQueue, queues, webhookQueues, environment, alarms };
     const api = new Api(this, settings, shared);
-    new Feed(this, settings, shared);
+    const feed = new Feed(this, settings, shared);
+    // An older feed does not know the ids of a newer API's contracts: it would make messages that lists, stops and refeeds do not find.
+    api.handler.updatesAfter(feed.handler);
     const events = new Events(this, settings, shared);
     webhookQueues.due.allowSend(events.handler);
     new Webhook(this, settings, shared);

@@ -43,6 +43,16 @@ describe('functions', () => {
     expect(found.sort()).toEqual(functions.map(([name]) => name).sort());
   });
 
+  test('a deployment replaces the feed before the API, whose contracts it must understand', () => {
+    const of = (name: string) =>
+      Object.entries(service.findResources('AWS::Lambda::Function')).find(
+        ([, resource]) => resource.Metadata?.['paceline:name'] === name,
+      );
+    const [feedId] = of('feed') ?? [];
+    const [, api] = of('api') ?? [];
+    expect(api?.DependsOn).toContain(feedId);
+  });
+
   test('each is told where things are', () => {
     for (const resource of Object.values(service.findResources('AWS::Lambda::Function'))) {
       if (resource.Metadata?.['paceline:name'] === undefined) continue;
