@@ -78,6 +78,7 @@ export class AccountRunner {
       () => this.receipts,
       () => this.connection.authHead,
       firstContacts,
+      () => this.record.account,
     );
     this.loop = new SendLoop(deps, this.hold, () => this.record.account, hot, this.sender, firstContacts);
     this.receipts = new Receipts({

@@ -1,7 +1,7 @@
 import { afterStep, type ClaimResult, claim, readHot, readMessage, readText, type Step } from '../lib/aws/messages.ts';
 import { outcomeUnknown, outcomeUnknownAfterMs } from '../lib/aws/outcome-unknown.ts';
 import { flushTotals, type Hold, type Totals } from '../lib/aws/ownership.ts';
-import type { InHand } from '../lib/domain/account.ts';
+import type { Account, InHand } from '../lib/domain/account.ts';
 import { crashedHost, isFinal, type Message, type MessageError, maxCrashes } from '../lib/domain/message.ts';
 import type { PaceState } from '../lib/domain/pacing.ts';
 import { asideMs, classifyAck, firstContactRefused, triesInARow } from '../lib/domain/send-outcome.ts';
@@ -40,6 +40,7 @@ export class Sender {
   /** See AccountHot. */
   private readonly authHead: () => number | undefined;
   private readonly firstContacts: Pick<FirstContacts, 'refused'>;
+  private readonly account: () => Pick<Account, 'linkedAt'>;
   private inHand: InHand | undefined;
   /** The nonce of a claim of which it is known that no try of its sending may have arrived: none has left this process, or it was refused. */
   private unsent: string | undefined;
@@ -61,8 +62,10 @@ export class Sender {
     receipts: () => Companions,
     authHead: () => number | undefined,
     firstContacts: Pick<FirstContacts, 'refused'>,
+    account: () => Pick<Account, 'linkedAt'>,
   ) {
     this.deps = deps;
+    this.account = account;
     this.firstContacts = firstContacts;
     this.receipts = receipts;
     this.authHead = authHead;
@@ -219,14 +222,17 @@ export class Sender {
   /**
    * The message in hand from before this connection. Receipts that waited at the server have been written: if it is final now, that was
    * it. Otherwise it must be sent again, same id, same text: the answer carries what to send, to be claimed anew under pacing. One that
-   * stays without an answer is laid aside for a while, so that the others go on; after 24 h it is given up.
+   * stays without an answer is laid aside for a while, so that the others go on; after 24 h, or with another device, it is given up.
    */
   async leftOver(): Promise<LeftOver | { retryAtMs: number } | undefined> {
     const message = await this.stillOpen();
     if (message === undefined) return undefined;
     const nowMs = this.deps.clock.nowMs();
+    const { since = nowMs } = message.claim ?? {};
     const text = await readText(this.deps.table, this.hold.tenantId, message.id);
-    if (text === undefined || nowMs - (message.claim?.since ?? nowMs) > outcomeUnknownAfterMs) {
+    // A device linked since would send it as somebody else's: the owner that had it in hand died before it could end it.
+    const isOthers = since < (this.account().linkedAt ?? 0);
+    if (text === undefined || isOthers || nowMs - since > outcomeUnknownAfterMs) {
       await this.outcomes.settle(message, 'FAILED', { error: outcomeUnknown });
       return undefined;
     }

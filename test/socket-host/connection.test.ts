@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { confirmNumber, deleteAccount, readAccount, setDesired } from '../../lib/aws/accounts.ts';
-import { accountPk } from '../../lib/aws/keys.ts';
+import { accountPk, keys } from '../../lib/aws/keys.ts';
 import type { Account } from '../../lib/domain/account.ts';
 import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
 import { PairingRefused } from '../../socket-host/transport.ts';
@@ -483,6 +483,30 @@ describe('a phone with another number than the account', () => {
     await released(account.id);
     await confirm(account.id);
     gateway.answerWith(() => ({}));
+    await reaches(account.id, { status: 'connected', phoneNumber: other });
+    await until('ended', async () => (await gateway.readContract(contract.id))?.status === 'FAILED');
+    expect((await gateway.messages(contract))[0]?.error?.code).toBe('OUTCOME_UNKNOWN');
+    expect(sentBy(account.id)).toBe(1);
+  }, 20_000);
+
+  it('gets nothing of it where the first owner died before it could end it, and the number is confirmed by then', async () => {
+    const account = await gateway.account({ phoneNumber: own });
+    await reaches(account.id, { status: 'connected' });
+    gateway.answerWith(() => 'silence');
+    const contract = await gateway.contract(account, rowsTo(1, 60));
+    await until('on the wire', async () => sentBy(account.id) === 1);
+    await desire(account.id, 'disconnected');
+    gateway.sessions.get(account.id)?.end({ code: 428, detail: 'test' });
+    await released(account.id);
+    // What the owner wrote last, and the tenant's answer.
+    await gateway.deps.table.update(keys.account(tenantId, account.id), {
+      update: 'SET linkedNumber = :other, linkedAt = :now',
+      values: { ':other': other, ':now': Date.now() },
+    });
+    gateway.phones.set(account.id, other);
+    await confirm(account.id);
+    gateway.answerWith(() => ({}));
+    await desire(account.id, 'connected');
     await reaches(account.id, { status: 'connected', phoneNumber: other });
     await until('ended', async () => (await gateway.readContract(contract.id))?.status === 'FAILED');
     expect((await gateway.messages(contract))[0]?.error?.code).toBe('OUTCOME_UNKNOWN');
