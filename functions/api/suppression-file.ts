@@ -3,7 +3,7 @@ import { type CsvRecord, csvRecords } from '../../lib/domain/files/csv.ts';
 import { UnreadableFile } from '../../lib/domain/files/unreadable.ts';
 import { addressesOf, type Person } from '../../lib/domain/person.ts';
 import { type NumberReading, readAddress } from '../../lib/domain/phone.ts';
-import type { Suppression } from '../../lib/domain/suppression.ts';
+import { peopleOf, type Suppression } from '../../lib/domain/suppression.ts';
 import { suppressionView } from '../../lib/domain/views/suppression.ts';
 import { cut } from '../../lib/domain/well-formed.ts';
 import { field, guarded } from './csv.ts';
@@ -182,8 +182,14 @@ function reasonOf(fields: string[], { reasonAt, isExport }: Layout): string {
   return cut(written.replace(/\p{Cc}/gu, ' ').trim(), longestReason);
 }
 
-/** One line of suppressions.csv. */
-export function suppressionLine(suppression: Suppression): string {
+/** The lines of a suppressions.csv for one entry: a second one where the person has another number or LID. */
+export function suppressionLines(suppression: Suppression): string {
+  return peopleOf(suppression)
+    .map((person) => suppressionLine({ ...suppression, ...person }))
+    .join('');
+}
+
+function suppressionLine(suppression: Suppression): string {
   const { phoneNumber, lid, reason, source, accountId, createdAt } = suppressionView(suppression);
   return `${[phoneNumber, lid ?? '', field(reason), source, accountId ?? '', createdAt].join(',')}\n`;
 }

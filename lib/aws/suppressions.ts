@@ -24,12 +24,6 @@ interface Recipient extends Person {
 /** Items of people on the list, by address. */
 type Standing = ReadonlyMap<string, Recipient>;
 
-/** A person's entry in the list, as stored. */
-type Entry = Suppression & {
-  /** Addresses under which an item stands. Entries of earlier versions do not have them. */
-  addresses?: string[];
-};
-
 /** Returns which of exactly these addresses are on the list. Strongly consistent unless said otherwise. */
 export async function listedAmong(
   table: Table,
@@ -116,8 +110,8 @@ async function readEntries(
   table: Table,
   tenantId: string,
   listings: (Recipient | undefined)[],
-): Promise<(Entry | undefined)[]> {
-  const found = await table.getMany<Entry & Key>(
+): Promise<(Suppression | undefined)[]> {
+  const found = await table.getMany<Suppression & Key>(
     listings.flatMap((listing) => (listing === undefined ? [] : [listKey(tenantId, listing)])),
   );
   return listings.map((listing) => (listing === undefined ? undefined : found.shift()));
@@ -134,7 +128,7 @@ function newWrites(suppression: Suppression): Write[] {
     source,
   };
   const addresses = addressesOf(suppression);
-  const entry: Entry = { ...suppression, addresses };
+  const entry: Suppression = { ...suppression, addresses };
   return [
     ...addresses.map((address) => recipientPut(tenantId, address, recipient)),
     { put: { ...listKey(tenantId, recipient), type: 'suppression', ...entry } },
@@ -147,7 +141,7 @@ function planExtension(
   whole: Person,
   standing: Standing,
   listing: Recipient,
-  entry: Entry | undefined,
+  entry: Suppression | undefined,
 ): Omit<SuppressionPlan, 'isNew'> {
   const { phoneNumber, lid } = whole;
   const person = {
@@ -175,7 +169,7 @@ function planExtension(
 }
 
 /** The list's entry learns a number or LID that it lacked, and further addresses. */
-function entryUpdate(key: Key, person: Person, addresses: string[], entry: Entry): Write {
+function entryUpdate(key: Key, person: Person, addresses: string[], entry: Suppression): Write {
   const learnt = Object.entries(person);
   const { condition, values } = entryAsRead(entry);
   return {
@@ -191,7 +185,7 @@ function entryUpdate(key: Key, person: Person, addresses: string[], entry: Entry
 }
 
 /** Without it, a release would leave the items of addresses that are put at the same moment. */
-function entryAsRead({ addresses }: Entry): { condition: string; values: Item } {
+function entryAsRead({ addresses }: Suppression): { condition: string; values: Item } {
   // Clauses: still on the list; under the same addresses.
   return addresses === undefined
     ? { condition: 'attribute_exists(pk) AND attribute_not_exists(addresses)', values: {} }
@@ -233,8 +227,8 @@ async function readWholePerson(
   table: Table,
   tenantId: string,
   person: Person,
-): Promise<Map<string, { recipient: Recipient; entry: Entry | undefined }>> {
-  const whole = new Map<string, { recipient: Recipient; entry: Entry | undefined }>();
+): Promise<Map<string, { recipient: Recipient; entry: Suppression | undefined }>> {
+  const whole = new Map<string, { recipient: Recipient; entry: Suppression | undefined }>();
   const asked = new Set<string>();
   for (let next = new Set(addressesOf(person)); next.size > 0; ) {
     for (const address of next) asked.add(address);
@@ -313,7 +307,7 @@ export async function readSuppression(
   const standing = await readStanding(table, tenantId, addressesOf(person));
   const listing = listingOf(person, standing);
   if (listing === undefined) return undefined;
-  return (await table.get<Entry>(listKey(tenantId, listing))) ?? earlierEntry(tenantId, listing);
+  return (await table.get<Suppression>(listKey(tenantId, listing))) ?? earlierEntry(tenantId, listing);
 }
 
 /** People of a transaction: an item for each of up to three addresses, and an entry; DynamoDB takes 100 writes. */
@@ -389,7 +383,7 @@ export async function extendSuppression(table: Table, tenantId: string, person: 
     const standing = await readStanding(table, tenantId, addressesOf(person));
     const listing = listingOf(person, standing);
     if (listing === undefined) return false;
-    const entry = await table.get<Entry>(listKey(tenantId, listing));
+    const entry = await table.get<Suppression>(listKey(tenantId, listing));
     const { isChange, writes } = planExtension(tenantId, person, standing, listing, entry);
     if (!isChange || (await stood(table, writes))) return true;
   }

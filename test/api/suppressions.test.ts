@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readSuppressions, suppressionLine } from '../../functions/api/suppression-file.ts';
+import { readSuppressions, suppressionLines } from '../../functions/api/suppression-file.ts';
 import { planSuppression } from '../../lib/aws/suppressions.ts';
 import { ensureTenant } from '../../lib/aws/tenants.ts';
 import { addressesOf } from '../../lib/domain/person.ts';
@@ -237,6 +237,26 @@ describe('suppressions in and out as CSV', () => {
       expect((await api.call('GET', '/v1/suppressions/5551991232006', undefined, { key })).status).toBe(404);
     });
 
+    it('has each number and each LID of somebody who changed them', async () => {
+      const file =
+        'phone,lid\n+491701234001,555000000004001\n+491701234002,555000000004001\n+491701234001,555000000004002\n';
+      expect((await importFile(file, { key: api.keyB })).json).toMatchObject({ errors: [] });
+      const { text } = await api.call('GET', '/v1/suppressions.csv', undefined, { key: api.keyB });
+      const lines = text.split('\n').filter((line) => line.includes('55500000000400'));
+      expect(lines.map((line) => line.split(',', 2))).toEqual([
+        ['491701234001', '555000000004001'],
+        ['491701234002', '555000000004001'],
+        ['491701234001', '555000000004002'],
+      ]);
+      await importFile([head, ...lines].join('\n'), { key });
+      for (const address of ['491701234001', '491701234002', 'lid:555000000004001', 'lid:555000000004002']) {
+        const found = await api.call('GET', `/v1/suppressions/${address}`, undefined, { key });
+        expect([address, found.status, found.json.phoneNumber]).toEqual([address, 200, '491701234001']);
+      }
+      expect((await api.call('DELETE', '/v1/suppressions/491701234002', undefined, { key })).status).toBe(204);
+      expect(await exported()).not.toContain('55500000000400');
+    });
+
     it('of any people, with any reasons, gives these people again under every default country', async () => {
       const digits = (least: number, most: number) =>
         fc.stringMatching(new RegExp(`^[1-9]\\d{${least - 1},${most - 1}}$`));
@@ -250,7 +270,7 @@ describe('suppressions in and out as CSV', () => {
       const line = { tenantId: tenantA, source: 'import' as const, at: Date.parse(when) };
       await fc.assert(
         fc.asyncProperty(people, country, fc.string(), async (listed, defaultCountry, reason) => {
-          const lines = listed.map((one) => suppressionLine({ ...line, ...one, reason }));
+          const lines = listed.map((one) => suppressionLines({ ...line, ...one, reason }));
           const file = await readSuppressions([Buffer.from(`${head}\n${lines.join('')}`)], defaultCountry);
           expect(file.errors).toEqual([]);
           expect(file.rows.length + file.repeated).toBe(listed.length);

@@ -41,7 +41,7 @@ import {
   type SuppressionFile,
   type SuppressionRow,
   suppressionHead,
-  suppressionLine,
+  suppressionLines,
 } from '../suppression-file.ts';
 
 const tags = ['Suppressions'];
@@ -193,7 +193,7 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       do {
         const step = { limit: stepItems, ...(before === undefined ? {} : { before }) };
         const page = await listSuppressions(deps.table, tenantId, step);
-        parts.push(Buffer.from(page.items.map(suppressionLine).join('')));
+        parts.push(Buffer.from(page.items.map(suppressionLines).join('')));
         before = page.next;
       } while (before !== undefined);
       const file = Buffer.concat(parts);
