@@ -48,14 +48,14 @@ export function contractView(
   warnings: string[] | undefined = contract.import?.warnings,
 ): ContractView {
   const counts = countsOf(contract, counter, pair?.hot.inHand?.contractId === contract.id);
+  const held = heldReason(contract, pair, counts, counter, nowMs);
   return {
     id: contract.id,
     name: contract.name,
     accountIds: contract.accountIds,
     lane: contract.lane,
     status: contract.status === 'DELETED' ? 'CANCELED' : contract.status,
-    reason:
-      contract.reason ?? waitingReason(contract, pair?.account, nowMs) ?? heldReason(pair, counts, counter, nowMs),
+    reason: contract.reason ?? waitingReason(contract, pair?.account, nowMs) ?? held ?? null,
     totalCount: contract.totalCount,
     counts,
     template: null,
@@ -63,19 +63,24 @@ export function contractView(
     createdAt: isoOf(contract.createdAt),
     startedAt: toIso(contract.startedAt),
     completedAt: toIso(contract.completedAt),
-    estimatedEndAt: toIso(estimate(contract, counts, pair, nowMs)),
+    estimatedEndAt: toIso(held === undefined ? estimate(contract, counts, pair, nowMs) : undefined),
     ...(contract.import === undefined ? {} : { import: importView(contract.import) }),
     ...(warnings === undefined ? {} : { warnings }),
   };
 }
 
-/** Why a running contract stands still of which all that is left waits in the table, while first contacts are held. */
-function heldReason(pair: Pair | undefined, counts: Counts, { backlog }: Counter, nowMs: number): string | null {
+/** Why a running contract stands still of which all that is left waits in the table, while first contacts are held; else undefined. */
+function heldReason(
+  { status }: Contract,
+  pair: Pair | undefined,
+  counts: Counts,
+  { backlog }: Counter,
+  nowMs: number,
+): string | undefined {
   const untilMs = pair?.account.firstContactsHeldUntil ?? 0;
   const waits = counts.pending > 0 && counts.pending === backlog && counts.queued + counts.sending === 0;
-  return untilMs > nowMs && waits
-    ? `Waiting: WhatsApp refuses messages to people the account has no chat with (463) until ${isoOf(untilMs)}; they are tried again then.`
-    : null;
+  if (status !== 'IN_PROGRESS' || untilMs <= nowMs || !waits) return undefined;
+  return `Waiting: WhatsApp refuses messages to people the account has no chat with (463) until ${isoOf(untilMs)}; they are tried again then.`;
 }
 
 function importView({ status, format, rowsRead, errorCount, errors }: ContractImport): ContractView['import'] & object {
