@@ -54,7 +54,7 @@ export type ImportCount =
  *                                                                  -> some is wrong      -> PENDING without rows, errors by line
  *
  * Pages are named by import and content, so that a repeated event writes the same ones, and a second upload over the first others; until
- * the last write nobody sees them. Reading ends after two minutes. `ignored`: not an upload, or its contract does not wait for it (any more).
+ * the last write no reader sees them. Reading ends after two minutes. `ignored`: not an upload, or its contract does not wait for it (any more).
  * `waiting`: another file of the tenant is being read; the caller comes again with this one later.
  */
 export async function importFile(

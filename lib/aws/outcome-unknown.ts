@@ -39,7 +39,7 @@ export type WhyUnknown = keyof typeof reasons;
 /** What is said of a message that was laid aside without an answer, and so may have arrived, where another would end in this state. */
 export const unknownWhen = { CANCELED: 'contract_ended', SUPPRESSED: 'opted_out' } as const;
 
-/** -> FAILED with nobody knowing whether it arrived; undefined when the message is no longer as it was read. */
+/** -> FAILED, and whether it arrived stays unknown. Returns undefined when the message is no longer as it was read. */
 export async function endUnknown(
   table: Table,
   message: Message,

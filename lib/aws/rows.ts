@@ -15,7 +15,7 @@ export interface Row {
   text?: string;
 }
 
-/** A row whose message has ended, and is not kept any more: nobody knows how. Its page still says whom it was for. */
+/** A row whose message has ended and is not kept any more. How it ended is unknown; its page still says whom it was for. */
 export interface GoneRow {
   gone: Omit<Message, 'state'>;
 }

@@ -208,7 +208,7 @@ function earlierEntry(tenantId: string, recipient: Recipient): Suppression {
 function recipientPut(tenantId: string, address: string, recipient: Recipient): Write {
   return {
     put: { ...keys.recipient(tenantId, address), type: 'recipient', ...recipient },
-    // Clause: put by nobody else in between.
+    // Clause: no other call has put it in between.
     condition: 'attribute_not_exists(suppressedAt)',
   };
 }
@@ -260,7 +260,7 @@ export async function planRelease(
     if (only !== undefined && recipient.source !== only) continue;
     const key = listKey(tenantId, recipient);
     writes.set(address, asItWas({ delete: keys.recipient(tenantId, address) }, recipient));
-    // Clause of the check: listed by nobody in between.
+    // Clause of the check: no other call has listed it in between.
     if (entry === undefined) writes.set(key.sk, { check: key, condition: 'attribute_not_exists(pk)' });
     else writes.set(key.sk, { delete: key, ...entryAsRead(entry) });
   }

@@ -1,7 +1,7 @@
 import type { PacelineEvent } from './events/types.ts';
 import { addressOf, type Person } from './person.ts';
 
-/** What a message somebody sent to an account is. `other`: a kind without a name of its own (a poll, a vote, a pin, an order, a view-once message that only phones show). */
+/** The kinds of messages that people send to an account. `other`: a kind without a name of its own (a poll, a vote, a pin, an order, a view-once message that only phones show). */
 export const inboundTypes = [
   'text',
   'image',
