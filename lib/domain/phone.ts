@@ -218,6 +218,8 @@ function readWritten(input: string): Written | NumberRefusal {
   if (jid !== undefined) return { form: 'international', digits: jid };
   if (text.includes('@')) return refuse('The address is not number@s.whatsapp.net.');
   for (const { form, reason } of traces) if (form.test(text)) return refuse(reason);
+  // +49 170 1234567 (2), as programs name a copy: with the 2 it would be another person's number.
+  if (/\d.*\(\d{1,3}\)$/.test(text)) return refuse('The number ends with digits in brackets; write the number alone.');
   const core = text.replace(separators, '');
   // Text that runs from right to left may have the plus at its end.
   const match = /^(?:\+?(\d+)|(\d+)\+)$/.exec(core);

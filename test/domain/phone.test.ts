@@ -151,6 +151,7 @@ describe('what spreadsheets make of numbers is refused by name', () => {
       '-1701234518',
       'The number is negative, as if a spreadsheet had calculated it. Format the column as text and enter the number again.',
     ],
+    ['+49 170 1234567 (2)', 'The number ends with digits in brackets; write the number alone.'],
     ['30.11.2026', date],
     ['11/30/2026', date],
     ['2026-11-30', date],
