@@ -146,7 +146,8 @@ async function findStuck(
   );
   for (const [index, { hot, contracts }] of still.entries()) {
     const account = accounts[index];
-    if (account !== undefined && canSend(account, hot, nowMs)) swept.contractsStuck += contracts;
+    if (account !== undefined && canSend(account, hot, nowMs) && !isHeld(account, hot, nowMs))
+      swept.contractsStuck += contracts;
   }
 }
 
@@ -156,6 +157,11 @@ function canSend(account: Account, hot: AccountHot, nowMs: number): boolean {
     return false;
   const linkedAtMs = account.pacedSince ?? account.createdAt;
   return nextWireAt(policyOf(account), hot.pace, { nowMs, linkedAtMs }) <= nowMs;
+}
+
+/** Pure: whether what is left may wait for the end of a hold of first contacts, or has waited for it until now; owners put it back from the lanes. */
+function isHeld({ firstContactsHeldUntil = 0 }: Account, hot: AccountHot, nowMs: number): boolean {
+  return firstContactsHeldUntil > nowMs - stuckEmptyMs && hot.queuedExpress <= 0 && hot.queuedBulk <= 0;
 }
 
 async function settleUnknown(deps: Deps, hot: AccountHot): Promise<boolean> {

@@ -97,6 +97,13 @@ describe('a sweep', () => {
     await swept();
     expect(await minutesLater(40)).toMatchObject({ contractsStuck: 0 });
     expect(await minutesLater(6)).toMatchObject({ contractsStuck: 1 });
+    // Its messages wait for the end of a hold.
+    await world.table.update(keys.account(tenantId, account.id), {
+      update: 'SET firstContactsHeldUntil = :until',
+      values: { ':until': world.deps.nowMs() + 24 * 3_600_000 },
+    });
+    expect(await minutesLater(24 * 60 + 44)).toMatchObject({ contractsStuck: 0 });
+    expect(await minutesLater(2)).toMatchObject({ contractsStuck: 1 });
   });
 
   it('counts a job that has not ended after a day', async () => {
