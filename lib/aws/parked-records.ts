@@ -2,9 +2,12 @@ import { createHash } from 'node:crypto';
 import type { StreamRecord } from './change-stream.ts';
 import type { ObjectStore } from './objects.ts';
 
+type StreamImage = NonNullable<NonNullable<StreamRecord['dynamodb']>['NewImage']>;
+
 /**
- * Keeps a record nobody can deal with, both images in it, below `parked/<yyyy-mm-dd>/`; answers its key. Parking it again overwrites it. The
- * object is a batch of one: given to the function as it is, it is tried again (docs/runbook.md, events). Secrets are left out: no event tells them.
+ * Keeps a record that no event can be made of, with both images, below `parked/<yyyy-mm-dd>/`. Returns its key; parking it again overwrites it.
+ * The object is a batch of one: given to the function as it is, it is tried again (docs/runbook.md, events). Secrets are left out: no event
+ * tells them.
  */
 export async function parkRecord(
   objects: Pick<ObjectStore, 'put'>,
@@ -28,10 +31,16 @@ function withoutSecrets(record: StreamRecord): StreamRecord {
   const dynamodb = { ...record.dynamodb };
   for (const name of ['OldImage', 'NewImage'] as const) {
     const image = dynamodb[name];
-    if (image === undefined) continue;
-    dynamodb[name] = Object.fromEntries(
-      Object.entries(image).filter(([attribute]) => !secretAttributes.has(attribute)),
-    );
+    if (image !== undefined) dynamodb[name] = imageWithoutSecrets(image);
   }
   return { ...record, dynamodb };
+}
+
+function imageWithoutSecrets(image: StreamImage): StreamImage {
+  const kept = Object.fromEntries(Object.entries(image).filter(([attribute]) => !secretAttributes.has(attribute)));
+  const headers = kept.headers?.M;
+  if (headers === undefined) return kept;
+  // The names of an endpoint's headers are shown; a value may be a password.
+  const hidden = Object.fromEntries(Object.keys(headers).map((header) => [header, { S: '***' }]));
+  return { ...kept, headers: { M: hidden } };
 }

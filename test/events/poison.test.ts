@@ -59,6 +59,38 @@ describe('a record that can never be told', () => {
     expect(parked).not.toContain('key-of-ids');
   });
 
+  it('of a webhook is parked without its secrets and what its headers hold', async () => {
+    const endpoint = (more: object) => ({
+      ...{
+        type: 'endpoint',
+        id: 'whk_1',
+        tenantId: 'ten_1',
+        name: 'orders',
+        url: 'https://hooks.example.com/',
+        events: ['message'],
+      },
+      ...{
+        headers: { Authorization: 'Bearer hush' },
+        secrets: [{ secret: 'whsec_hush' }],
+        ordered: false,
+        createdAt: 'x',
+      },
+      ...more,
+    });
+    const told = reader(emulators.deps);
+    const poison = changed(
+      endpoint({ active: true }),
+      endpoint({ active: false, disabledReason: 'gone', disabledAt: 1 }),
+    );
+    await told.read(poison);
+    expect(told.counts).toMatchObject({ RecordsParked: 1 });
+    const parked = new TextDecoder().decode(
+      await emulators.deps.pages.get(`parked/2026-11-20/${poison.dynamodb?.SequenceNumber}.json`),
+    );
+    expect(parked).toContain('"Authorization":{"S":"***"}');
+    expect(parked).not.toContain('hush');
+  });
+
   it('is parked too when DynamoDB refuses its event, and when nothing of it can be read', async () => {
     const huge = queued(21);
     const tooLarge = changed(undefined, message(22, 'QUEUED', { externalId: 'x'.repeat(450_000) }));
