@@ -216,6 +216,13 @@ describe('messages', () => {
     expect(next.json.items.map((item) => item.to)).toEqual(['79991000903', '79991000883']);
     const one = await api.call('GET', `${path}&to=%2B7%20999%20100-00-07`);
     expect(one.json.items.map((item) => item.id)).toEqual([rowId(id, 7)]);
+    // The number by which WhatsApp knows the recipient is printed as sentTo, and finds the message too.
+    await api.deps.table.update(keys.message(tenantA, rowId(id, 8)), {
+      update: 'SET sentTo = :other',
+      values: { ':other': '12025550177' },
+    });
+    const answered = await api.call('GET', `${path}&to=12025550177`);
+    expect(answered.json.items.map((item) => [item.to, item.sentTo])).toEqual([['79991000008', '12025550177']]);
     const none = await api.call('GET', `${path}&accountId=acc_other`);
     expect(none.json).toEqual({ items: [], nextCursor: null });
     expect((await api.call('GET', `${path}&to=12`)).status).toBe(422);

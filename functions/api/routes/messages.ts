@@ -40,7 +40,11 @@ export function messageRoutes(app: Api, scope: ApiScope): void {
           accountId: z.string().optional(),
           contractId: z.string().optional(),
           status: z.enum(messageStates).optional(),
-          to: z.string().max(64).optional().openapi({ description: filterDescription }),
+          to: z
+            .string()
+            .max(64)
+            .optional()
+            .openapi({ description: `${filterDescription} sentTo counts like to.` }),
         }),
       },
       responses: { 200: answer(pageOf('MessagePage', messageSchema), 'One page'), ...problems(400, 401, 403, 422) },
@@ -52,7 +56,8 @@ export function messageRoutes(app: Api, scope: ApiScope): void {
       const fits = ({ message }: Row): boolean =>
         (status === undefined || message.state === status) &&
         (accountId === undefined || message.accountId === accountId) &&
-        (numbers === undefined || numbers.has(message.to));
+        (numbers === undefined ||
+          [message.to, message.sentTo].some((number) => number !== undefined && numbers.has(number)));
       // `c`: the contract the list stands in; `r`: rows below this one are still to come (null: all).
       const position = decodeCursor(cursor, 'messages', { c: idPosition, r: z.int().min(0).nullable() });
       const walk = contractsFrom(scope, tenant.id, position?.c, contractId);
