@@ -388,8 +388,11 @@ it('names of objects', () => {
     { to: '1', text: 'x', skip: 'SUPPRESSED' as const },
     { to: '1', text: 'x' },
   ];
-  expect(batchName('R', [row])).toBe('R');
-  expect(batchName('R', [skipped, row])).toBe('R-5feceb66ffc86f38');
+  // A contract names its pages, those of earlier versions (`R`, `R-<hash>`) too. printf '1\n' | sha256sum
+  expect(batchName('R', [row])).toBe('R-4355a46b19d348dc');
+  expect(batchName('R', [skipped, row])).toBe('R-7e41a4560fb163bb');
+  // The same request, in which an ambiguous number is read as another person: another page.
+  expect(batchName('R', [{ ...row, to: '2' }])).toBe('R-53c234e5e8472b6a');
   expect(uploadKey('ten_1', 'con_1', 'imp_1', 'csv')).toBe('imports/ten_1/con_1/imp_1.csv');
   expect(exportKey('ten_1', 'con_1', 'req_1')).toBe('exports/ten_1/con_1/req_1.csv');
   const names = [segmentKey('ten_1/acc_1/', 7), runKey('ten_1/acc_1/', 1, 64), snapshotKey('ten_1/acc_1/', 64)];

@@ -24,13 +24,13 @@ export function pageKey(tenantId: string, contractId: string, batch: string, num
 }
 
 /**
- * A batch's name: that of its request, and with people who opted out which rows those are, because a repeat of the request may find others; a
- * page that a contract points to must not change.
+ * Returns a batch's name: its request, and a hash over the numbers and the rows that are skipped. A repeat of the request may find other people
+ * who opted out, and may read an ambiguous number as another person by then; a page that a contract points to must not change.
  */
 export function batchName(request: string, rows: PageRow[]): string {
-  const skipped = rows.flatMap(({ skip }, index) => (skip === 'SUPPRESSED' ? [index] : []));
-  if (skipped.length === 0) return request;
-  return `${request}-${createHash('sha256').update(skipped.join()).digest('hex').slice(0, 16)}`;
+  const hash = createHash('sha256');
+  for (const { to, skip } of rows) hash.update(skip === undefined ? `${to}\n` : `${skip} ${to}\n`);
+  return `${request}-${hash.digest('hex').slice(0, 16)}`;
 }
 
 /** Whether two pages' keys are of the same contract and request. */
