@@ -3,11 +3,23 @@ export class FeedTimes {
   /** Something has left the lanes since the feed was asked last. */
   worked = false;
   private dueAtMs = Number.POSITIVE_INFINITY;
+  private heldUntilMs: number | undefined;
 
   /** A message is PENDING until then (epoch ms). */
   at(atMs: number): void {
     this.worked = true;
     this.dueAtMs = Math.min(this.dueAtMs, atMs);
+  }
+
+  /**
+   * Follows a hold of first contacts (until epoch ms; undefined: none), which may end before its time: what it has put off waits no longer than
+   * the hold. Call it at each step of the loop.
+   */
+  follow(holdUntilMs: number | undefined): void {
+    if (holdUntilMs === this.heldUntilMs) return;
+    if (holdUntilMs === undefined) this.worked = true;
+    else this.at(holdUntilMs);
+    this.heldUntilMs = holdUntilMs;
   }
 
   /** How long (ms) until one is due; not below 0. */

@@ -51,8 +51,6 @@ export class SendLoop {
   private readonly stock: LaneStock;
   private readonly feed = new FeedTimes();
   private failures = 0;
-  /** Until when (epoch ms) first contacts were held at the last step. */
-  private heldUntilMs: number | undefined;
   /** The lane entry of a message whose fate is open: deleted once it is settled, for it blocks its recipient's other messages. */
   private openEntry: Taken | undefined;
   private readonly ahead: ReadAhead;
@@ -166,7 +164,7 @@ export class SendLoop {
   private async step(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
     await this.firstContacts.settle();
-    this.followHold();
+    this.feed.follow(this.firstContacts.untilMs);
     if (this.stock.stale) await this.stock.refresh();
     const waitMs = this.hasWork ? this.pacer.waitMs : Number.POSITIVE_INFINITY;
     const holdMs = Math.min(this.sender.outcomes.kept.holdMs, waitMs - writeMs);
@@ -194,15 +192,6 @@ export class SendLoop {
       this.lanes.putBack(taken);
       throw error;
     }
-  }
-
-  /** What a hold of first contacts has put off waits no longer than the hold, which may end before its time. */
-  private followHold(): void {
-    const { untilMs } = this.firstContacts;
-    if (untilMs === this.heldUntilMs) return;
-    if (untilMs === undefined) this.feed.worked = true;
-    else this.feed.at(untilMs);
-    this.heldUntilMs = untilMs;
   }
 
   /** Nothing in the lanes: ask for more once, write what is left to write, wait to be told. */
@@ -317,12 +306,11 @@ export class SendLoop {
     const { clock } = this.deps;
     // Not cut short by the signal: a message in hand is sent in its time or not at all.
     const courtesy = async () => {
-      if (planned.wireAt > clock.nowMs()) {
-        await clock.sleep(planned.wireAt - planned.typingMs - clock.nowMs());
-        await session.typing(message.to, true);
-        await clock.sleep(planned.wireAt - clock.nowMs());
-        await session.typing(message.to, false);
-      }
+      if (planned.wireAt <= clock.nowMs()) return;
+      await clock.sleep(planned.wireAt - planned.typingMs - clock.nowMs());
+      await session.typing(message.to, true);
+      await clock.sleep(planned.wireAt - clock.nowMs());
+      await session.typing(message.to, false);
     };
     // Making the session durable takes its time too: the gap counts from when the stanza has gone.
     const result = await this.sender.send(session, message, text, courtesy, () => this.pacer.wentOut());

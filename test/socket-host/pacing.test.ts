@@ -5,6 +5,8 @@ import { until } from '../harness/until.ts';
 
 /** Sixty seconds of the host's clock pass in one second. */
 const factor = 30;
+/** On a busy machine an entry grows stale in the host's hands. The lane, on a clock of its own, shows it again after 30 s. */
+const patientMs = 75_000;
 
 describe('default pacing, on a clock that runs faster', () => {
   let gateway: Gateway;
@@ -43,10 +45,10 @@ describe('default pacing, on a clock that runs faster', () => {
       if (sent % 2 === 1) await clock.sleep(2_000);
       return false;
     });
-    await until('all on the wire', async () => gateway.wire.length === 6, 30_000);
+    await until('all on the wire', async () => gateway.wire.length === 6, patientMs);
     const gaps = gateway.wire.slice(1).map((message, i) => (message.at - (gateway.wire[i]?.at ?? 0)) / 1000);
     for (const gap of gaps) expect(gap).toBeGreaterThan(2.9);
-  }, 40_000);
+  }, 90_000);
 
   it('sends one a second when configured so', async () => {
     gateway.wire.length = 0;
@@ -55,10 +57,10 @@ describe('default pacing, on a clock that runs faster', () => {
       pacing: { perMinute: 60, gapMs: [1000, 1000], restEvery: null, delayMs: [0, 0], warmUp: false },
     });
     await gateway.contract(account, rowsTo(30, 100));
-    await until('all on the wire', async () => gateway.wire.length === 30, 30_000);
+    await until('all on the wire', async () => gateway.wire.length === 30, patientMs);
     const [first, last] = [gateway.wire[0]?.at ?? 0, gateway.wire[29]?.at ?? 0];
     expect((last - first) / 1000).toBeGreaterThan(28.5);
-  }, 40_000);
+  }, 90_000);
 
   it('stops at the cap of the first day, and goes on in the next', async () => {
     gateway.wire.length = 0;
@@ -68,8 +70,8 @@ describe('default pacing, on a clock that runs faster', () => {
       pacing: { gapMs: [0, 0], restEvery: null, perMinute: null, delayMs: [0, 0] },
     });
     await gateway.contract(account, rowsTo(25, 200));
-    await until('the cap', async () => gateway.wire.length === 20, 30_000);
+    await until('the cap', async () => gateway.wire.length === 20, patientMs);
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect(gateway.wire).toHaveLength(20);
-  }, 40_000);
+  }, 90_000);
 });
