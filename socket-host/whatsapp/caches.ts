@@ -29,7 +29,8 @@ export interface CacheSizes {
 }
 
 const defaultSizes: CacheSizes = { devices: 200_000, retries: 20_000, calls: 1_000, unreadable: 20_000 };
-const dayMs = 24 * 3_600_000;
+const hourMs = 3_600_000;
+const dayMs = 24 * hourMs;
 
 /**
  * Device lists live for a week: an expired one makes Baileys key the recipient anew with each send. They are refreshed by device
@@ -37,9 +38,9 @@ const dayMs = 24 * 3_600_000;
  */
 export function sharedCaches(nowMs: () => number, sizes: CacheSizes = defaultSizes): SharedCaches {
   const devices = new BoundedMap(sizes.devices, 7 * dayMs, nowMs);
-  const retries = new BoundedMap(sizes.retries, 3_600_000, nowMs);
+  const retries = new BoundedMap(sizes.retries, hourMs, nowMs);
   const calls = new BoundedMap(sizes.calls, 300_000, nowMs);
-  const unreadable = new BoundedMap(sizes.unreadable, 3_600_000, nowMs);
+  const unreadable = new BoundedMap(sizes.unreadable, hourMs, nowMs);
   return {
     of(account) {
       const seen = view(devices, account);
@@ -56,7 +57,6 @@ export function sharedCaches(nowMs: () => number, sizes: CacheSizes = defaultSiz
   };
 }
 
-const hourMs = 3_600_000;
 /** So many messages of one person that cannot be read are asked for again in an hour. A person with a lost session rarely writes more. */
 const mostAskedAnHour = 100;
 /** A message that has got stuck so often is passed over. The first time may have been the connection's fault. */

@@ -1,16 +1,8 @@
-import {
-  type BinaryNode,
-  getBinaryNodeChildren,
-  isHostedLidUser,
-  isHostedPnUser,
-  isLidUser,
-  isPnUser,
-  jidDecode,
-} from '@whiskeysockets/baileys';
+import { type BinaryNode, getBinaryNodeChildren, jidDecode } from '@whiskeysockets/baileys';
 import { messageIdOf } from '../../lib/domain/ids.ts';
 import type { Person } from '../../lib/domain/person.ts';
 import type { TransportListener } from '../transport.ts';
-import { type Identity, isIgnored, isOwn, jidOf, millis } from './stanzas.ts';
+import { type Identity, isIgnored, isOwn, jidOf, lidIn, millis, numberIn } from './stanzas.ts';
 
 type Receipt = Parameters<TransportListener['onReceipt']>[0];
 
@@ -83,25 +75,24 @@ function giverOf({ attrs: { from, participant } }: BinaryNode): string | undefin
 }
 
 function addressesOf({ attrs }: BinaryNode, jid: string, me: Identity, known: KnownAddresses): string[] {
-  if (isOwn(jid, me)) return known({ ...numberIn(me.id), ...lidIn(me.lid) });
+  if (isOwn(jid, me)) return known({ ...byNumber(me.id), ...byLid(me.lid) });
   const isGiver = jid === attrs.from;
   return known({
-    ...numberIn(isGiver ? attrs.sender_pn : undefined),
-    ...lidIn(isGiver ? attrs.sender_lid : undefined),
-    ...numberIn(jid),
-    ...lidIn(jid),
+    ...byNumber(isGiver ? attrs.sender_pn : undefined),
+    ...byLid(isGiver ? attrs.sender_lid : undefined),
+    ...byNumber(jid),
+    ...byLid(jid),
   });
 }
 
-/** Hosted: what a business writes by the Cloud API. */
-function numberIn(jid: string | undefined): Person {
-  const user = isPnUser(jid) || isHostedPnUser(jid) ? jidDecode(jid)?.user : undefined;
-  return user === undefined ? {} : { phoneNumber: user };
+function byNumber(jid: string | undefined): Person {
+  const phoneNumber = numberIn(jid);
+  return phoneNumber === undefined ? {} : { phoneNumber };
 }
 
-function lidIn(jid: string | undefined): Person {
-  const user = isLidUser(jid) || isHostedLidUser(jid) ? jidDecode(jid)?.user : undefined;
-  return user === undefined ? {} : { lid: user };
+function byLid(jid: string | undefined): Person {
+  const lid = lidIn(jid);
+  return lid === undefined ? {} : { lid };
 }
 
 function idsIn({ attrs, content }: BinaryNode): string[] {

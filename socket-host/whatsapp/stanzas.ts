@@ -107,15 +107,24 @@ export function inboundOf(
   };
 }
 
+/** Returns the number (digits) in an address; undefined where the address has none. Hosted addresses are those of businesses on the Cloud API. */
+export function numberIn(jid: string | undefined): string | undefined {
+  return isPnUser(jid) || isHostedPnUser(jid) ? jidDecode(jid)?.user : undefined;
+}
+
+/** Returns the LID (digits) in an address, likewise. */
+export function lidIn(jid: string | undefined): string | undefined {
+  return isLidUser(jid) || isHostedLidUser(jid) ? jidDecode(jid)?.user : undefined;
+}
+
 /** Number and LID of who wrote a 1:1 stanza, as far as they are known. */
 function writerOf(
   { attrs: { from, sender_pn, sender_lid } }: BinaryNode,
   numberOf: (lid: string) => string | undefined,
 ): { number: string | undefined; lid: string | undefined } {
-  // Hosted: what a business writes by the Cloud API.
-  const pn = isPnUser(from) || isHostedPnUser(from) ? from : sender_pn;
-  const lid = jidDecode(isLidUser(from) || isHostedLidUser(from) ? from : sender_lid)?.user;
-  return { number: jidDecode(pn)?.user ?? (lid === undefined ? undefined : numberOf(lid)), lid };
+  const lid = lidIn(from) ?? jidDecode(sender_lid)?.user;
+  const number = numberIn(from) ?? jidDecode(sender_pn)?.user;
+  return { number: number ?? (lid === undefined ? undefined : numberOf(lid)), lid };
 }
 
 /** The addresses under which the writer of a stanza may have encrypted what belongs to a message, without devices. */
