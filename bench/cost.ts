@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { inParallel } from '../lib/aws/table.ts';
+import { inParallel } from '../lib/aws/client/table.ts';
 import { readSettings } from '../lib/infra/settings.ts';
 import { startCountingProxy } from './cost/counting-proxy.ts';
 import { watchInvocations } from './cost/invocations.ts';

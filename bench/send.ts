@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
-import { inParallel } from '../lib/aws/table.ts';
+import { inParallel } from '../lib/aws/client/table.ts';
 import { fictionalNumbers } from './fictional-numbers.ts';
 import { difference, readHost, whenIdle } from './host-metrics.ts';
 import { countsOf } from './linked/accounts.ts';

@@ -9,7 +9,7 @@ import makeWASocket, {
   type WASocket,
 } from '@whiskeysockets/baileys';
 import { WA_CERT_DETAILS } from '@whiskeysockets/baileys/lib/Defaults/index.js';
-import { sharedCaches } from '../socket-host/whatsapp/caches.ts';
+import { sharedCaches } from '../socket-host/baileys/caches.ts';
 import { silentLogger } from '../test/harness/silent-logger.ts';
 import type { LinkedDevice } from './linked/devices.ts';
 

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { ensureKey, newSecret } from '../lib/aws/api-keys.ts';
-import { createClients, destroyClients } from '../lib/aws/clients.ts';
-import { Table } from '../lib/aws/table.ts';
+import { createClients, destroyClients } from '../lib/aws/client/clients.ts';
+import { Table } from '../lib/aws/client/table.ts';
+import { ensureKey, newSecret } from '../lib/aws/tenants/api-keys.ts';
 import { physicalName } from '../lib/infra/settings.ts';
 
 /**

@@ -1,9 +1,9 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { parseArgs } from 'node:util';
-import { createClients, destroyClients } from '../lib/aws/clients.ts';
-import { type ObjectStore, objectStore } from '../lib/aws/objects.ts';
-import { findAccount, findBucket, markRestored, reserveAccount } from '../lib/aws/restoration.ts';
-import { Table } from '../lib/aws/table.ts';
+import { findAccount, findBucket, markRestored, reserveAccount } from '../lib/aws/accounts/restoration.ts';
+import { createClients, destroyClients } from '../lib/aws/client/clients.ts';
+import { type ObjectStore, objectStore } from '../lib/aws/client/objects.ts';
+import { Table } from '../lib/aws/client/table.ts';
 import { physicalName } from '../lib/infra/settings.ts';
 import { RestoreRefused } from '../socket-host/auth/errors.ts';
 import { planRestore, type RestorePoint, restoreAuth } from '../socket-host/auth/restore.ts';

@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { createClients, destroyClients } from '../lib/aws/clients.ts';
+import { createClients, destroyClients } from '../lib/aws/client/clients.ts';
 import { queueExists, removeQueuesByPrefix } from '../lib/aws/teardown.ts';
 import { inboxPrefix, lanePrefix, physicalName } from '../lib/infra/settings.ts';
 

@@ -1,8 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { ensureKey } from '../lib/aws/api-keys.ts';
-import { Table } from '../lib/aws/table.ts';
-import { ensureTenant } from '../lib/aws/tenants.ts';
+import { Table } from '../lib/aws/client/table.ts';
+import { ensureKey } from '../lib/aws/tenants/api-keys.ts';
+import { ensureTenant } from '../lib/aws/tenants/tenants.ts';
 import type { Keys } from './data-folder.ts';
 
 /** The tenant the printed API key belongs to. It has no default country: numbers need their country code. */

@@ -1,17 +1,17 @@
 import type { SQSClient } from '@aws-sdk/client-sqs';
-import type { ObjectStore } from '../lib/aws/objects.ts';
-import type { Hold } from '../lib/aws/ownership.ts';
-import type { Table } from '../lib/aws/table.ts';
-import type { Account } from '../lib/domain/account.ts';
+import type { ObjectStore } from '../lib/aws/client/objects.ts';
+import type { Table } from '../lib/aws/client/table.ts';
+import type { Hold } from '../lib/aws/hosts/ownership.ts';
+import type { Account } from '../lib/domain/accounts/account.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
 import type { HostConfig } from '../lib/runtime/config.ts';
+import type { TakeTurn } from '../lib/runtime/turns.ts';
 import type { AuthStore } from './auth/store.ts';
-import type { ConnectionChecks } from './connection-check.ts';
-import type { Lease } from './lease.ts';
-import type { HostMetrics } from './metrics.ts';
-import type { SentMessages } from './sent-messages.ts';
+import type { ConnectionChecks } from './connection/check.ts';
+import type { Lease } from './host/lease.ts';
+import type { HostMetrics } from './host/metrics.ts';
+import type { SentMessages } from './sending/sent-messages.ts';
 import type { Transport } from './transport.ts';
-import type { TakeTurn } from './turns.ts';
 
 /** Structured lines without texts, secrets or whole phone numbers. */
 export interface HostLogger {

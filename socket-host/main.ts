@@ -1,11 +1,11 @@
 import { pino } from 'pino';
-import { createClients } from '../lib/aws/clients.ts';
+import { createClients } from '../lib/aws/client/clients.ts';
 import { cut } from '../lib/domain/well-formed.ts';
 import { systemClock } from '../lib/runtime/clock.ts';
 import { hostConfig } from '../lib/runtime/config.ts';
 import { passKeysAsObjects } from '../lib/runtime/key-objects.ts';
-import { startHost } from './host.ts';
-import { whatsappTransports } from './whatsapp/factory.ts';
+import { whatsappTransports } from './baileys/factory.ts';
+import { startHost } from './host/host.ts';
 
 /** sysexits' EX_TEMPFAIL: whoever runs the host starts it afresh. */
 const fencedExitCode = 75;

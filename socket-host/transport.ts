@@ -1,6 +1,6 @@
-import type { Account, AccountLink } from '../lib/domain/account.ts';
-import type { InboundMessage } from '../lib/domain/inbound.ts';
-import type { Person } from '../lib/domain/person.ts';
+import type { Account, AccountLink } from '../lib/domain/accounts/account.ts';
+import type { InboundMessage } from '../lib/domain/inbound/inbound.ts';
+import type { Person } from '../lib/domain/people/person.ts';
 import type { AuthStore } from './auth/store.ts';
 
 /**
@@ -61,7 +61,7 @@ export interface TransportListener {
   onPasskeyDemanded(): void;
 }
 
-/** `code` is WhatsApp's closing reason (lib/domain/disconnect.ts); undefined: closed by us. */
+/** `code` is WhatsApp's closing reason (lib/domain/accounts/disconnect.ts); undefined: closed by us. */
 export interface SessionEnd {
   code?: number;
   detail: string;

@@ -87,11 +87,11 @@ describe('the layers', () => {
     expect(found).toEqual([]);
   });
 
-  it('only socket-host/whatsapp imports Baileys in the product', () => {
+  it('only socket-host/baileys imports Baileys in the product', () => {
     const found = ['lib', 'functions', 'socket-host', 'local'].flatMap((folder) =>
       violations(folder, (target) => !target.startsWith('@whiskeysockets/')),
     );
-    expect(found.filter((line) => !line.startsWith('socket-host/whatsapp/'))).toEqual([]);
+    expect(found.filter((line) => !line.startsWith('socket-host/baileys/'))).toEqual([]);
   });
 });
 
@@ -101,7 +101,7 @@ describe('ids of messages', () => {
       .flatMap(sources)
       .filter((file) => /\bmessageId\(/.test(readFileSync(file, 'utf8').replace(/\/\*[\s\S]*?\*\/|\/\/.*$/gm, '')))
       .map((file) => relative(root, file));
-    expect(calls).toEqual(['lib/domain/ids.ts', 'lib/domain/row-message.ts']);
+    expect(calls).toEqual(['lib/domain/ids.ts', 'lib/domain/contracts/row-message.ts']);
   });
 });
 
@@ -113,51 +113,51 @@ describe('cuts', () => {
   const known: Record<string, string[]> = {
     'lib/runtime/metrics.ts': ['field'],
     'lib/runtime/egress/egress.ts': ['addresses'],
-    'lib/aws/accounts.ts': ['ref.sk', 'sk'],
-    'lib/aws/audit.ts': [')', 'id', 'items'],
-    'lib/aws/contract-jobs/clear.ts': ['failed'],
-    'lib/aws/delivery-list.ts': ['.sk'],
-    'lib/aws/delivery-queue.ts': ['messages', 'receiptHandles'],
-    'lib/aws/direct-calls.ts': ['commandName'],
-    'lib/aws/feed-rows.ts': ['sk'],
-    'lib/aws/hosts.ts': ['inboxUrl'],
+    'lib/aws/accounts/accounts.ts': ['ref.sk', 'sk'],
+    'lib/aws/tenants/audit.ts': [')', 'id', 'items'],
+    'lib/aws/contracts/jobs/clear.ts': ['failed'],
+    'lib/aws/webhooks/delivery-list.ts': ['.sk'],
+    'lib/aws/webhooks/delivery-queue.ts': ['messages', 'receiptHandles'],
+    'lib/aws/client/direct-calls.ts': ['commandName'],
+    'lib/aws/contracts/feed-rows.ts': ['sk'],
+    'lib/aws/hosts/hosts.ts': ['inboxUrl'],
     'lib/aws/keys.ts': [')'],
-    'lib/aws/lanes.ts': ['messages', 'receipts'],
-    'lib/aws/messages.ts': ['items', 'ofContracts'],
-    'lib/aws/objects.ts': ['keys'],
-    'lib/aws/pages.ts': [')', 'name', 'rows'],
-    'lib/aws/parked-records.ts': [')'],
-    'lib/aws/request-signer.ts': [')', 'time'],
-    'lib/aws/suppressions.ts': ['...open', 'last.sk', 'wanted'],
-    'lib/aws/table.ts': ['distinct', 'requests'],
+    'lib/aws/accounts/lanes.ts': ['messages', 'receipts'],
+    'lib/aws/messages/messages.ts': ['items', 'ofContracts'],
+    'lib/aws/client/objects.ts': ['keys'],
+    'lib/aws/contracts/pages.ts': [')', 'name', 'rows'],
+    'lib/aws/events/parked-records.ts': [')'],
+    'lib/aws/client/request-signer.ts': [')', 'time'],
+    'lib/aws/people/suppressions.ts': ['...open', 'last.sk', 'wanted'],
+    'lib/aws/client/table.ts': ['distinct', 'requests'],
     'lib/aws/teardown.ts': ['urls'],
-    'lib/aws/wake.ts': [')'],
+    'lib/aws/hosts/wake.ts': [')'],
     'lib/domain/events/message.ts': ['...stepsAt'],
     'lib/domain/files/csv.ts': ['start', 'text'],
     'lib/domain/files/file-text.ts': ['lines', 'text'],
     'lib/domain/ids.ts': [')', 'digest', 'id'],
-    'lib/domain/pacing.ts': [']', 'state.minute'],
-    'lib/domain/phone.ts': ['digits', 'number.number', 'parsed.number'],
-    'lib/domain/number-doubts.ts': ['sorted'],
+    'lib/domain/accounts/pacing.ts': [']', 'state.minute'],
+    'lib/domain/people/phone.ts': ['digits', 'number.number', 'parsed.number'],
+    'lib/domain/people/number-doubts.ts': ['sorted'],
     'lib/domain/webhooks/endpoint.ts': ['...kept'],
     'lib/domain/webhooks/signature.ts': ['secret'],
     'lib/domain/well-formed.ts': ['kept', 'text'],
-    'functions/api/field-errors.ts': ['errors'],
-    'functions/api/routes/contracts.ts': [')', 'id'],
-    'functions/api/routes/suppressions.ts': ['file.errors'],
-    'functions/api/suppression-file.ts': ['cell'],
+    'functions/api/http/field-errors.ts': ['errors'],
+    'functions/api/contracts/contracts.ts': [')', 'id'],
+    'functions/api/suppressions/suppressions.ts': ['file.errors'],
+    'functions/api/suppressions/file.ts': ['cell'],
     'functions/import/import-file.ts': ['etag', 'importId'],
     'functions/import/read-rows.ts': ['fields'],
     'functions/webhook/batch.ts': ['finished'],
-    'socket-host/account-record.ts': [']'],
+    'socket-host/account/record.ts': [']'],
     'socket-host/auth/compaction.ts': ['snapshots'],
     'socket-host/auth/object-keys.ts': ['key'],
     'socket-host/auth/versions.ts': ['keys'],
-    'socket-host/host.ts': [')'],
-    'socket-host/read-ahead.ts': [']'],
-    'socket-host/receipts.ts': [']'],
-    'socket-host/whatsapp/content.ts': ['cards'],
-    'socket-host/whatsapp/redaction.ts': ['digits'],
+    'socket-host/host/host.ts': [')'],
+    'socket-host/loop/read-ahead.ts': [']'],
+    'socket-host/sending/receipts.ts': [']'],
+    'socket-host/baileys/content.ts': ['cards'],
+    'socket-host/baileys/redaction.ts': ['digits'],
   };
 
   it('of text that others wrote go through one function', () => {

@@ -1,24 +1,24 @@
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import type { SQSRecord } from 'aws-lambda';
 import { expect, it } from 'vitest';
-import { encodeCursor } from '../functions/api/cursor.ts';
+import { encodeCursor } from '../functions/api/http/cursor.ts';
 import { toRequest } from '../functions/feed/handler.ts';
 import type { WebhookDeps } from '../functions/webhook/deps.ts';
 import { serveDeliveries } from '../functions/webhook/handler.ts';
-import { hashKey } from '../lib/aws/api-keys.ts';
-import { messageOf, sendingKey } from '../lib/aws/deliveries.ts';
-import { deliveryQueue } from '../lib/aws/delivery-queue.ts';
+import { receiveFromLane, sendToLane } from '../lib/aws/accounts/lanes.ts';
+import { requestFeed } from '../lib/aws/contracts/feed-queue.ts';
+import { putBack } from '../lib/aws/contracts/import-turns.ts';
+import { batchName, exportKey, pageKey, uploadKey } from '../lib/aws/contracts/pages.ts';
 import type { Deps } from '../lib/aws/deps.ts';
-import { requestFeed } from '../lib/aws/feed-queue.ts';
-import { sendNote, takeNotes } from '../lib/aws/hosts.ts';
-import { openAnswer } from '../lib/aws/idempotency.ts';
-import { putBack } from '../lib/aws/import-turns.ts';
+import { sendNote, takeNotes } from '../lib/aws/hosts/hosts.ts';
 import { finder, keys, queuedAttribute } from '../lib/aws/keys.ts';
-import { receiveFromLane, sendToLane } from '../lib/aws/lanes.ts';
-import { batchName, exportKey, pageKey, uploadKey } from '../lib/aws/pages.ts';
-import { connectionEventKinds, decodeEvents, encodeEvents } from '../lib/domain/connection-events.ts';
-import { contractStates } from '../lib/domain/contract.ts';
-import { eventTypes, lineRank, unbuiltTypes } from '../lib/domain/events.ts';
+import { hashKey } from '../lib/aws/tenants/api-keys.ts';
+import { openAnswer } from '../lib/aws/tenants/idempotency.ts';
+import { messageOf, sendingKey } from '../lib/aws/webhooks/deliveries.ts';
+import { deliveryQueue } from '../lib/aws/webhooks/delivery-queue.ts';
+import { connectionEventKinds, decodeEvents, encodeEvents } from '../lib/domain/accounts/connection-events.ts';
+import { contractStates } from '../lib/domain/contracts/contract.ts';
+import { eventTypes, lineRank, unbuiltTypes } from '../lib/domain/events/events.ts';
 import {
   contractIdKey,
   derivedId,
@@ -29,9 +29,9 @@ import {
   ulidTime,
   whatsappId,
 } from '../lib/domain/ids.ts';
-import { inboundTypes } from '../lib/domain/inbound.ts';
-import { type Message, messageErrorCodes, messageStates } from '../lib/domain/message.ts';
-import { suppressionSources } from '../lib/domain/suppression.ts';
+import { inboundTypes } from '../lib/domain/inbound/inbound.ts';
+import { type Message, messageErrorCodes, messageStates } from '../lib/domain/messages/message.ts';
+import { suppressionSources } from '../lib/domain/people/suppression.ts';
 import { type Delivery, deliveryId } from '../lib/domain/webhooks/delivery.ts';
 import { groupOf } from '../lib/domain/webhooks/endpoint.ts';
 import { decodeObject, decodeValue, encodeObject, encodeValue } from '../socket-host/auth/encoding.ts';

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { inParallel } from '../../lib/aws/table.ts';
+import { inParallel } from '../../lib/aws/client/table.ts';
 import { fictionalNumbers } from '../fictional-numbers.ts';
 import type { HostProcess } from '../linked/host-process.ts';
 import { type LinkedWorld, startLinkedWorld, whenConnected } from '../linked/world.ts';

@@ -1,11 +1,11 @@
 import { randomBytes, randomUUID } from 'node:crypto';
-import { createAccount } from '../../lib/aws/accounts.ts';
+import { createAccount } from '../../lib/aws/accounts/accounts.ts';
+import { objectStore } from '../../lib/aws/client/objects.ts';
+import { inParallel } from '../../lib/aws/client/table.ts';
 import { createDeps, type Deps } from '../../lib/aws/deps.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { readHot } from '../../lib/aws/messages.ts';
-import { objectStore } from '../../lib/aws/objects.ts';
-import { inParallel } from '../../lib/aws/table.ts';
-import type { Account } from '../../lib/domain/account.ts';
+import { readHot } from '../../lib/aws/messages/messages.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
 import { newId } from '../../lib/domain/ids.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
 import { LOCAL_TENANT } from '../../local/bootstrap.ts';

@@ -1,8 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Table } from '../../lib/aws/client/table.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import type { Table } from '../../lib/aws/table.ts';
 import { messageId } from '../../lib/domain/ids.ts';
-import type { Message } from '../../lib/domain/message.ts';
+import type { Message } from '../../lib/domain/messages/message.ts';
 import { LOCAL_TENANT } from '../../local/bootstrap.ts';
 
 const text = 'Your parcel is on its way and will be with you tomorrow. Parcel';

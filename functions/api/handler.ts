@@ -1,6 +1,6 @@
 import type { APIGatewayProxyEventV2, APIGatewayProxyStructuredResultV2, Context } from 'aws-lambda';
 import { handle } from 'hono/aws-lambda';
-import { createClients } from '../../lib/aws/clients.ts';
+import { createClients } from '../../lib/aws/client/clients.ts';
 import { createDeps } from '../../lib/aws/deps.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
 import { createEgress } from '../../lib/runtime/egress/egress.ts';

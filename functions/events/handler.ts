@@ -1,7 +1,7 @@
 import type { DynamoDBBatchResponse, DynamoDBStreamEvent } from 'aws-lambda';
-import { createClients } from '../../lib/aws/clients.ts';
-import { planDeliveries } from '../../lib/aws/deliveries.ts';
+import { createClients } from '../../lib/aws/client/clients.ts';
 import { createDeps, type Deps } from '../../lib/aws/deps.ts';
+import { planDeliveries } from '../../lib/aws/webhooks/deliveries.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
 import { lambda } from '../../lib/runtime/lambda.ts';
 import { countInto } from '../../lib/runtime/metrics.ts';

@@ -1,7 +1,7 @@
-import { changeOf, isLasting, type StreamRecord } from '../../lib/aws/change-stream.ts';
-import type { ObjectStore } from '../../lib/aws/objects.ts';
-import { parkRecord } from '../../lib/aws/parked-records.ts';
-import { type EventDraft, eventsOf } from '../../lib/domain/events.ts';
+import type { ObjectStore } from '../../lib/aws/client/objects.ts';
+import { changeOf, isLasting, type StreamRecord } from '../../lib/aws/events/change-stream.ts';
+import { parkRecord } from '../../lib/aws/events/parked-records.ts';
+import { type EventDraft, eventsOf } from '../../lib/domain/events/events.ts';
 import type { Logger } from '../../lib/runtime/logger.ts';
 import type { Count } from '../../lib/runtime/metrics.ts';
 import { type TellCount, type Telling, tell } from './tell.ts';

@@ -1,8 +1,8 @@
-import { completeEvents } from '../../lib/aws/event-data.ts';
-import { putEvents } from '../../lib/aws/events.ts';
-import type { Table } from '../../lib/aws/table.ts';
-import type { EventDraft, PacelineEvent } from '../../lib/domain/events.ts';
-import { inboundIn } from '../../lib/domain/inbound.ts';
+import type { Table } from '../../lib/aws/client/table.ts';
+import { completeEvents } from '../../lib/aws/events/event-data.ts';
+import { putEvents } from '../../lib/aws/events/events.ts';
+import type { EventDraft, PacelineEvent } from '../../lib/domain/events/events.ts';
+import { inboundIn } from '../../lib/domain/inbound/inbound.ts';
 import type { Delivery } from '../../lib/domain/webhooks/delivery.ts';
 import type { Count } from '../../lib/runtime/metrics.ts';
 

@@ -1,4 +1,4 @@
-import type { Contract } from '../../lib/domain/contract.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
 
 /** Contracts that could not be served, with the first thing that went wrong in each. */
 export class Broken {

@@ -1,7 +1,7 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda';
-import { createClients } from '../../lib/aws/clients.ts';
+import { createClients } from '../../lib/aws/client/clients.ts';
+import { type FeedRequest, requestFeed } from '../../lib/aws/contracts/feed-queue.ts';
 import { createDeps, type Deps } from '../../lib/aws/deps.ts';
-import { type FeedRequest, requestFeed } from '../../lib/aws/feed-queue.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
 import { lambda } from '../../lib/runtime/lambda.ts';
 import { countInto } from '../../lib/runtime/metrics.ts';

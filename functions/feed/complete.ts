@@ -1,9 +1,9 @@
-import { readCounter } from '../../lib/aws/contract-jobs.ts';
+import { ConditionFailed } from '../../lib/aws/client/table.ts';
+import { rowsOf } from '../../lib/aws/contracts/feed-rows.ts';
+import { readCounter } from '../../lib/aws/contracts/jobs.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
-import { rowsOf } from '../../lib/aws/feed-rows.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { ConditionFailed } from '../../lib/aws/table.ts';
-import { type Contract, finalStatusOf } from '../../lib/domain/contract.ts';
+import { type Contract, finalStatusOf } from '../../lib/domain/contracts/contract.ts';
 
 /** Looks at a contract whose counter changed between reading it and completing it. */
 const maxLooks = 5;

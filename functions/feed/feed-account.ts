@@ -1,11 +1,11 @@
-import { runJob } from '../../lib/aws/contract-jobs.ts';
+import { type FeedRequest, requestFeed } from '../../lib/aws/contracts/feed-queue.ts';
+import { type PageReader, runningContracts } from '../../lib/aws/contracts/feed-rows.ts';
+import { runJob } from '../../lib/aws/contracts/jobs.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
-import { type FeedRequest, requestFeed } from '../../lib/aws/feed-queue.ts';
-import { type PageReader, runningContracts } from '../../lib/aws/feed-rows.ts';
 import { keys, queuedAttribute } from '../../lib/aws/keys.ts';
-import { readHot } from '../../lib/aws/messages.ts';
-import { type Account, isHalted } from '../../lib/domain/account.ts';
-import { lanes } from '../../lib/domain/message.ts';
+import { readHot } from '../../lib/aws/messages/messages.ts';
+import { type Account, isHalted } from '../../lib/domain/accounts/account.ts';
+import { lanes } from '../../lib/domain/messages/message.ts';
 import type { Count } from '../../lib/runtime/metrics.ts';
 import { Broken } from './broken.ts';
 import { completeIfFinal } from './complete.ts';

@@ -1,5 +1,6 @@
-import type { Deps } from '../../lib/aws/deps.ts';
-import { type FeedRequest, requestFeed } from '../../lib/aws/feed-queue.ts';
+import { sendToLane } from '../../lib/aws/accounts/lanes.ts';
+import { ConditionFailed, type Item } from '../../lib/aws/client/table.ts';
+import { type FeedRequest, requestFeed } from '../../lib/aws/contracts/feed-queue.ts';
 import {
   closeRows,
   dueBacklog,
@@ -8,18 +9,17 @@ import {
   renewTexts,
   reserveRows,
   rowsOf,
-} from '../../lib/aws/feed-rows.ts';
+} from '../../lib/aws/contracts/feed-rows.ts';
+import type { Deps } from '../../lib/aws/deps.ts';
+import { wakeAccount } from '../../lib/aws/hosts/wake.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { sendToLane } from '../../lib/aws/lanes.ts';
-import { moveMessage, readHot, toMessage } from '../../lib/aws/messages.ts';
-import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/outcome-unknown.ts';
-import { ConditionFailed, type Item } from '../../lib/aws/table.ts';
-import { wakeAccount } from '../../lib/aws/wake.ts';
-import type { Account, AccountHot } from '../../lib/domain/account.ts';
-import type { Contract } from '../../lib/domain/contract.ts';
-import { planFeed, windowOf } from '../../lib/domain/feed.ts';
-import { type Lane, lanes, type Message } from '../../lib/domain/message.ts';
-import { policyOf } from '../../lib/domain/pacing.ts';
+import { moveMessage, readHot, toMessage } from '../../lib/aws/messages/messages.ts';
+import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/messages/outcome-unknown.ts';
+import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
+import { policyOf } from '../../lib/domain/accounts/pacing.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
+import { planFeed, windowOf } from '../../lib/domain/contracts/feed.ts';
+import { type Lane, lanes, type Message } from '../../lib/domain/messages/message.ts';
 import type { Count } from '../../lib/runtime/metrics.ts';
 import type { Broken } from './broken.ts';
 import { finishOpenRows } from './open-rows.ts';

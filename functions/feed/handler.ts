@@ -1,9 +1,9 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import { z } from 'zod';
-import { createClients } from '../../lib/aws/clients.ts';
+import { createClients } from '../../lib/aws/client/clients.ts';
+import type { FeedRequest } from '../../lib/aws/contracts/feed-queue.ts';
+import { PageReader } from '../../lib/aws/contracts/feed-rows.ts';
 import { createDeps, type Deps } from '../../lib/aws/deps.ts';
-import type { FeedRequest } from '../../lib/aws/feed-queue.ts';
-import { PageReader } from '../../lib/aws/feed-rows.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
 import { lambda } from '../../lib/runtime/lambda.ts';
 import { type Count, countInto, countNothing } from '../../lib/runtime/metrics.ts';

@@ -1,8 +1,8 @@
+import { sendToLane } from '../../lib/aws/accounts/lanes.ts';
+import { closeRows, type PageReader, putRows } from '../../lib/aws/contracts/feed-rows.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
-import { closeRows, type PageReader, putRows } from '../../lib/aws/feed-rows.ts';
-import { sendToLane } from '../../lib/aws/lanes.ts';
-import type { Account } from '../../lib/domain/account.ts';
-import type { Contract } from '../../lib/domain/contract.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
 
 /** Rows an interrupted feed had reserved get their messages and their lane entries. Answers how many went into the lane. */
 export async function finishOpenRows(

@@ -1,16 +1,16 @@
-import { contractsOf } from '../../lib/aws/account-contracts.ts';
-import { readCounter } from '../../lib/aws/contract-jobs.ts';
+import { ConditionFailed, type Item } from '../../lib/aws/client/table.ts';
+import { contractsOf } from '../../lib/aws/contracts/account-contracts.ts';
+import type { FeedRequest, WalkCursor } from '../../lib/aws/contracts/feed-queue.ts';
+import type { PageReader } from '../../lib/aws/contracts/feed-rows.ts';
+import { readCounter } from '../../lib/aws/contracts/jobs.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
-import type { FeedRequest, WalkCursor } from '../../lib/aws/feed-queue.ts';
-import type { PageReader } from '../../lib/aws/feed-rows.ts';
 import { keys, queuedAttribute } from '../../lib/aws/keys.ts';
-import { readHot, toMessage } from '../../lib/aws/messages.ts';
-import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/outcome-unknown.ts';
-import { ConditionFailed, type Item } from '../../lib/aws/table.ts';
-import type { Account, AccountHot } from '../../lib/domain/account.ts';
-import { type Contract, inFlightOf } from '../../lib/domain/contract.ts';
-import { type Lane, lanes, type Message } from '../../lib/domain/message.ts';
-import { rowMessageId } from '../../lib/domain/row-message.ts';
+import { readHot, toMessage } from '../../lib/aws/messages/messages.ts';
+import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/messages/outcome-unknown.ts';
+import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
+import { type Contract, inFlightOf } from '../../lib/domain/contracts/contract.ts';
+import { rowMessageId } from '../../lib/domain/contracts/row-message.ts';
+import { type Lane, lanes, type Message } from '../../lib/domain/messages/message.ts';
 import type { Broken } from './broken.ts';
 import { finishOpenRows } from './open-rows.ts';
 

@@ -1,11 +1,11 @@
+import { ConditionFailed } from '../../lib/aws/client/table.ts';
+import type { FeedRequest, WalkCursor } from '../../lib/aws/contracts/feed-queue.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
-import type { FeedRequest, WalkCursor } from '../../lib/aws/feed-queue.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { moveMessage } from '../../lib/aws/messages.ts';
-import { ConditionFailed } from '../../lib/aws/table.ts';
-import { type Account, type AccountHot, isHalted } from '../../lib/domain/account.ts';
-import type { Contract } from '../../lib/domain/contract.ts';
-import type { Message } from '../../lib/domain/message.ts';
+import { moveMessage } from '../../lib/aws/messages/messages.ts';
+import { type Account, type AccountHot, isHalted } from '../../lib/domain/accounts/account.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
+import type { Message } from '../../lib/domain/messages/message.ts';
 import { type WalkOptions, walkQueued } from './queued-rows.ts';
 
 interface Recall {

@@ -1,12 +1,12 @@
+import { sendToLane } from '../../lib/aws/accounts/lanes.ts';
+import { ConditionFailed, inParallel } from '../../lib/aws/client/table.ts';
+import type { FeedRequest, WalkCursor } from '../../lib/aws/contracts/feed-queue.ts';
+import { renewTexts } from '../../lib/aws/contracts/feed-rows.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
-import type { FeedRequest, WalkCursor } from '../../lib/aws/feed-queue.ts';
-import { renewTexts } from '../../lib/aws/feed-rows.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { sendToLane } from '../../lib/aws/lanes.ts';
-import { ConditionFailed, inParallel } from '../../lib/aws/table.ts';
-import type { Account, AccountHot } from '../../lib/domain/account.ts';
-import type { Contract } from '../../lib/domain/contract.ts';
-import type { Message } from '../../lib/domain/message.ts';
+import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
+import type { Message } from '../../lib/domain/messages/message.ts';
 import { type WalkOptions, walkQueued } from './queued-rows.ts';
 
 interface Refeed {

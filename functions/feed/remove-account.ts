@@ -1,11 +1,11 @@
-import { failContracts } from '../../lib/aws/account-contracts.ts';
+import { removeLanes } from '../../lib/aws/accounts/lanes.ts';
+import { ConditionFailed } from '../../lib/aws/client/table.ts';
+import { failContracts } from '../../lib/aws/contracts/account-contracts.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
+import { wakeAccount } from '../../lib/aws/hosts/wake.ts';
 import { accountPk, finder, type Key, keys } from '../../lib/aws/keys.ts';
-import { removeLanes } from '../../lib/aws/lanes.ts';
-import { readHot } from '../../lib/aws/messages.ts';
-import { ConditionFailed } from '../../lib/aws/table.ts';
-import { wakeAccount } from '../../lib/aws/wake.ts';
-import type { Account, AccountHot } from '../../lib/domain/account.ts';
+import { readHot } from '../../lib/aws/messages/messages.ts';
+import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
 
 /** In these nothing of the account is left at a host: its device is unlinked, or WhatsApp lets it in no more. */
 const ended: ReadonlySet<Account['status']> = new Set(['logged_out', 'banned', 'failed']);

@@ -1,7 +1,7 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
-import { createClients } from '../../lib/aws/clients.ts';
+import { createClients } from '../../lib/aws/client/clients.ts';
+import { putBack, type UploadNote } from '../../lib/aws/contracts/import-turns.ts';
 import { createDeps, type Deps } from '../../lib/aws/deps.ts';
-import { putBack, type UploadNote } from '../../lib/aws/import-turns.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
 import { lambda } from '../../lib/runtime/lambda.ts';
 import { countInto, MetricUnit } from '../../lib/runtime/metrics.ts';

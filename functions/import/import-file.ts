@@ -1,9 +1,7 @@
 import type { Readable } from 'node:stream';
-import { completeImport, failImport, reportImport } from '../../lib/aws/contract-imports.ts';
-import { putSkipped, readContract } from '../../lib/aws/contracts.ts';
-import type { Deps } from '../../lib/aws/deps.ts';
-import { giveTurnBack, takeTurn } from '../../lib/aws/import-turns.ts';
-import { settleRows } from '../../lib/aws/known-people.ts';
+import { putSkipped, readContract } from '../../lib/aws/contracts/contracts.ts';
+import { giveTurnBack, takeTurn } from '../../lib/aws/contracts/import-turns.ts';
+import { completeImport, failImport, reportImport } from '../../lib/aws/contracts/imports.ts';
 import {
   batchName,
   type CheckedRow,
@@ -13,9 +11,11 @@ import {
   putPage,
   type RowSettings,
   toPageRow,
-} from '../../lib/aws/pages.ts';
-import { skipSuppressed } from '../../lib/aws/suppressions.ts';
-import { readTenant, type Tenant } from '../../lib/aws/tenants.ts';
+} from '../../lib/aws/contracts/pages.ts';
+import type { Deps } from '../../lib/aws/deps.ts';
+import { settleRows } from '../../lib/aws/people/known-people.ts';
+import { skipSuppressed } from '../../lib/aws/people/suppressions.ts';
+import { readTenant, type Tenant } from '../../lib/aws/tenants/tenants.ts';
 import {
   type Contract,
   type ImportError,
@@ -23,10 +23,10 @@ import {
   type PageRef,
   type PageRow,
   pageSize,
-} from '../../lib/domain/contract.ts';
+} from '../../lib/domain/contracts/contract.ts';
+import { readingLimitMs } from '../../lib/domain/contracts/import-limits.ts';
+import { RecipientWarnings } from '../../lib/domain/contracts/recipient-warnings.ts';
 import { UnreadableFile } from '../../lib/domain/files/unreadable.ts';
-import { readingLimitMs } from '../../lib/domain/import-limits.ts';
-import { RecipientWarnings } from '../../lib/domain/recipient-warnings.ts';
 import { type Count, countNothing } from '../../lib/runtime/metrics.ts';
 import { csvRows, type FileRow, ndjsonRows } from './read-rows.ts';
 

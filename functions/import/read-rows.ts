@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import type { RowInput } from '../../lib/aws/pages.ts';
+import type { RowInput } from '../../lib/aws/contracts/pages.ts';
 import { sentenceOf } from '../../lib/domain/field-sentences.ts';
 import { columnOf, foldTitle } from '../../lib/domain/files/columns.ts';
 import { csvRecords } from '../../lib/domain/files/csv.ts';

@@ -1,8 +1,8 @@
-import { messageOf, sendingKey } from '../../lib/aws/deliveries.ts';
-import { dueDeliveries, hideUntil } from '../../lib/aws/delivery-outcomes.ts';
+import { inParallel } from '../../lib/aws/client/table.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { finder, keys } from '../../lib/aws/keys.ts';
-import { inParallel } from '../../lib/aws/table.ts';
+import { messageOf, sendingKey } from '../../lib/aws/webhooks/deliveries.ts';
+import { dueDeliveries, hideUntil } from '../../lib/aws/webhooks/delivery-outcomes.ts';
 import type { Delivery } from '../../lib/domain/webhooks/delivery.ts';
 import type { Endpoint } from '../../lib/domain/webhooks/endpoint.ts';
 import type { Swept } from './sweep.ts';

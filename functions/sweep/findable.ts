@@ -1,10 +1,10 @@
-import type { HotItem } from '../../lib/aws/accounts.ts';
+import type { HotItem } from '../../lib/aws/accounts/accounts.ts';
+import { ConditionFailed } from '../../lib/aws/client/table.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
-import { hostExists } from '../../lib/aws/hosts.ts';
+import { hostExists } from '../../lib/aws/hosts/hosts.ts';
+import type { AccountRefs } from '../../lib/aws/hosts/ownership.ts';
 import { finder, keys } from '../../lib/aws/keys.ts';
-import type { AccountRefs } from '../../lib/aws/ownership.ts';
-import { ConditionFailed } from '../../lib/aws/table.ts';
-import { type Account, isHalted } from '../../lib/domain/account.ts';
+import { type Account, isHalted } from '../../lib/domain/accounts/account.ts';
 
 /** Pure: whether hosts find the account, unowned or through its owner; `hosts` are the ids of all there are. */
 export function isFindable({ owner, ix }: HotItem, hosts: ReadonlySet<string>): boolean {

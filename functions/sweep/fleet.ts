@@ -1,4 +1,4 @@
-import { type Host, seemsLive } from '../../lib/aws/hosts.ts';
+import { type Host, seemsLive } from '../../lib/aws/hosts/hosts.ts';
 
 /** The hosts as a sweep finds them; CloudWatch is told, and the service scales on it. */
 export interface Fleet {

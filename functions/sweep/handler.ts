@@ -1,5 +1,5 @@
 import type { ScheduledEvent } from 'aws-lambda';
-import { createClients } from '../../lib/aws/clients.ts';
+import { createClients } from '../../lib/aws/client/clients.ts';
 import { createDeps } from '../../lib/aws/deps.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
 import { lambda } from '../../lib/runtime/lambda.ts';

@@ -1,7 +1,7 @@
 import type { Deps } from '../../lib/aws/deps.ts';
-import { hostOf, listHosts, listInboxes, removeHost, removeInbox, retireHost } from '../../lib/aws/hosts.ts';
+import { hostOf, listHosts, listInboxes, removeHost, removeInbox, retireHost } from '../../lib/aws/hosts/hosts.ts';
+import { findAccounts, orphanAccounts } from '../../lib/aws/hosts/ownership.ts';
 import { finder } from '../../lib/aws/keys.ts';
-import { findAccounts, orphanAccounts } from '../../lib/aws/ownership.ts';
 import { fleetOf } from './fleet.ts';
 import type { Swept } from './sweep.ts';
 import type { Unchanged } from './unchanged.ts';

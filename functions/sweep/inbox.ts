@@ -1,6 +1,6 @@
+import { inParallel } from '../../lib/aws/client/table.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
-import { closeBatch, overdueBatches } from '../../lib/aws/inbound.ts';
-import { inParallel } from '../../lib/aws/table.ts';
+import { closeBatch, overdueBatches } from '../../lib/aws/inbound/inbound.ts';
 import type { Swept } from './sweep.ts';
 
 /** An owner closes its batches at most so long after they are due; later nobody is at it. */

@@ -1,9 +1,9 @@
-import { readCounter } from '../../lib/aws/contract-jobs.ts';
+import { readCounter } from '../../lib/aws/contracts/jobs.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { readMessage } from '../../lib/aws/messages.ts';
-import type { AccountHot } from '../../lib/domain/account.ts';
-import { type Contract, inFlightOf } from '../../lib/domain/contract.ts';
+import { readMessage } from '../../lib/aws/messages/messages.ts';
+import type { AccountHot } from '../../lib/domain/accounts/account.ts';
+import { type Contract, inFlightOf } from '../../lib/domain/contracts/contract.ts';
 import { marksOf, type UnderWay } from './under-way.ts';
 
 /** Nothing claimed and nothing fed for so long although messages are under way: the count is wrong. */

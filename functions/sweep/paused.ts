@@ -1,8 +1,8 @@
-import { readCounter } from '../../lib/aws/contract-jobs.ts';
+import { ConditionFailed } from '../../lib/aws/client/table.ts';
+import { readCounter } from '../../lib/aws/contracts/jobs.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { ConditionFailed } from '../../lib/aws/table.ts';
-import { type Contract, inFlightOf } from '../../lib/domain/contract.ts';
+import { type Contract, inFlightOf } from '../../lib/domain/contracts/contract.ts';
 import { marksOf, type UnderWay } from './under-way.ts';
 
 /** How often a paused contract is looked at; a feed that was at work when it was paused has ended by then. */

@@ -1,14 +1,14 @@
-import type { HotItem } from '../../lib/aws/accounts.ts';
+import type { HotItem } from '../../lib/aws/accounts/accounts.ts';
+import { inParallel } from '../../lib/aws/client/table.ts';
+import { type FeedRequest, requestFeed } from '../../lib/aws/contracts/feed-queue.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
-import { type FeedRequest, requestFeed } from '../../lib/aws/feed-queue.ts';
-import { listHosts } from '../../lib/aws/hosts.ts';
+import { listHosts } from '../../lib/aws/hosts/hosts.ts';
+import { wakeAccount } from '../../lib/aws/hosts/wake.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { readMessage } from '../../lib/aws/messages.ts';
-import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/outcome-unknown.ts';
-import { inParallel } from '../../lib/aws/table.ts';
-import { wakeAccount } from '../../lib/aws/wake.ts';
-import { type Account, type AccountHot, isHalted } from '../../lib/domain/account.ts';
-import { nextWireAt, policyOf } from '../../lib/domain/pacing.ts';
+import { readMessage } from '../../lib/aws/messages/messages.ts';
+import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/messages/outcome-unknown.ts';
+import { type Account, type AccountHot, isHalted } from '../../lib/domain/accounts/account.ts';
+import { nextWireAt, policyOf } from '../../lib/domain/accounts/pacing.ts';
 import { isFindable, makeFindable } from './findable.ts';
 import { hasLostMessages, walkedLately } from './lost.ts';
 import { forgetStill } from './paused.ts';
@@ -23,7 +23,7 @@ const closeLookEveryMs = 15 * 60_000;
 const sweepEveryMs = 60_000;
 /** Nothing has moved for so long, although woken every minute: somebody should look. */
 const stuckMs = 10 * 60_000;
-/** With empty lanes a message may wait for its next try for half an hour (socket-host/sender.ts, lib/domain/send-outcome.ts). */
+/** With empty lanes a message may wait for its next try for half an hour (socket-host/sending/sender.ts, lib/domain/messages/send-outcome.ts). */
 const stuckEmptyMs = 45 * 60_000;
 
 /** An account with contracts under way that is not at work right now. */

@@ -1,6 +1,6 @@
 import type { Deps } from '../../lib/aws/deps.ts';
+import type { AccountRefs } from '../../lib/aws/hosts/ownership.ts';
 import { finder, keys } from '../../lib/aws/keys.ts';
-import type { AccountRefs } from '../../lib/aws/ownership.ts';
 
 /** An account with contracts that run, or that are paused and may have messages under way. */
 export interface UnderWay extends AccountRefs {

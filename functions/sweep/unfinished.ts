@@ -1,10 +1,10 @@
-import { expireImport } from '../../lib/aws/contract-imports.ts';
-import type { HeldJob } from '../../lib/aws/contract-jobs.ts';
-import { moveContract, readContract } from '../../lib/aws/contracts.ts';
+import { moveContract, readContract } from '../../lib/aws/contracts/contracts.ts';
+import { requestFeed } from '../../lib/aws/contracts/feed-queue.ts';
+import { expireImport } from '../../lib/aws/contracts/imports.ts';
+import type { HeldJob } from '../../lib/aws/contracts/jobs.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
-import { requestFeed } from '../../lib/aws/feed-queue.ts';
+import { findAccounts } from '../../lib/aws/hosts/ownership.ts';
 import { finder, keys } from '../../lib/aws/keys.ts';
-import { findAccounts } from '../../lib/aws/ownership.ts';
 import { PacelineError } from '../../lib/domain/errors.ts';
 import { makeFindable } from './findable.ts';
 import type { Failed, Swept } from './sweep.ts';

@@ -1,8 +1,8 @@
-import type { DeliveryMessage } from '../../lib/aws/delivery-queue.ts';
-import { eventOf, withContent } from '../../lib/aws/events.ts';
+import type { Item } from '../../lib/aws/client/table.ts';
+import { eventOf, withContent } from '../../lib/aws/events/events.ts';
 import { type Key, keys } from '../../lib/aws/keys.ts';
-import type { Item } from '../../lib/aws/table.ts';
-import { inboundIn } from '../../lib/domain/inbound.ts';
+import type { DeliveryMessage } from '../../lib/aws/webhooks/delivery-queue.ts';
+import { inboundIn } from '../../lib/domain/inbound/inbound.ts';
 import type { Health } from '../../lib/domain/webhooks/breaker.ts';
 import type { Delivery } from '../../lib/domain/webhooks/delivery.ts';
 import type { Endpoint } from '../../lib/domain/webhooks/endpoint.ts';

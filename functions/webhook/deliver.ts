@@ -1,10 +1,10 @@
-import { headOfLine, leaveLine, messageOf } from '../../lib/aws/deliveries.ts';
-import { storeSettlement } from '../../lib/aws/delivery-outcomes.ts';
-import { type DeliveryMessage, longestDelayMs } from '../../lib/aws/delivery-queue.ts';
-import { claimProbe, recordFailure, recordSuccess } from '../../lib/aws/endpoint-health.ts';
-import { disableEndpoint } from '../../lib/aws/endpoints.ts';
+import { headOfLine, leaveLine, messageOf } from '../../lib/aws/webhooks/deliveries.ts';
+import { storeSettlement } from '../../lib/aws/webhooks/delivery-outcomes.ts';
+import { type DeliveryMessage, longestDelayMs } from '../../lib/aws/webhooks/delivery-queue.ts';
+import { claimProbe, recordFailure, recordSuccess } from '../../lib/aws/webhooks/endpoint-health.ts';
+import { disableEndpoint } from '../../lib/aws/webhooks/endpoints.ts';
 import type { PacelineEvent } from '../../lib/domain/events/types.ts';
-import { inboundIn } from '../../lib/domain/inbound.ts';
+import { inboundIn } from '../../lib/domain/inbound/inbound.ts';
 import type { Verdict } from '../../lib/domain/webhooks/answer.ts';
 import { admit, type Health, isFailingForTooLong } from '../../lib/domain/webhooks/breaker.ts';
 import { type Delivery, postpone, type Settlement, settle } from '../../lib/domain/webhooks/delivery.ts';

@@ -1,5 +1,5 @@
-import type { DeliveryQueue } from '../../lib/aws/delivery-queue.ts';
-import type { Table } from '../../lib/aws/table.ts';
+import type { Table } from '../../lib/aws/client/table.ts';
+import type { DeliveryQueue } from '../../lib/aws/webhooks/delivery-queue.ts';
 import type { Clock } from '../../lib/runtime/clock.ts';
 import type { Egress } from '../../lib/runtime/egress/egress.ts';
 import type { Count } from '../../lib/runtime/metrics.ts';

@@ -1,9 +1,9 @@
 import type { SQSBatchResponse, SQSEvent, SQSRecord } from 'aws-lambda';
 import { z } from 'zod';
-import { createClients } from '../../lib/aws/clients.ts';
-import { sendingKey } from '../../lib/aws/deliveries.ts';
-import { type DeliveryMessage, deliveryQueue, type ReplayMessage } from '../../lib/aws/delivery-queue.ts';
-import { Table } from '../../lib/aws/table.ts';
+import { createClients } from '../../lib/aws/client/clients.ts';
+import { Table } from '../../lib/aws/client/table.ts';
+import { sendingKey } from '../../lib/aws/webhooks/deliveries.ts';
+import { type DeliveryMessage, deliveryQueue, type ReplayMessage } from '../../lib/aws/webhooks/delivery-queue.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import { webhookConfig } from '../../lib/runtime/config.ts';
 import { createEgress } from '../../lib/runtime/egress/egress.ts';

@@ -1,8 +1,8 @@
-import { planDeliveriesTo } from '../../lib/aws/deliveries.ts';
-import { listDeliveries } from '../../lib/aws/delivery-list.ts';
-import type { ReplayMessage } from '../../lib/aws/delivery-queue.ts';
-import { readEndpoint } from '../../lib/aws/endpoints.ts';
-import { eventsFrom, eventsKeptMs, readEvents } from '../../lib/aws/events.ts';
+import { eventsFrom, eventsKeptMs, readEvents } from '../../lib/aws/events/events.ts';
+import { planDeliveriesTo } from '../../lib/aws/webhooks/deliveries.ts';
+import { listDeliveries } from '../../lib/aws/webhooks/delivery-list.ts';
+import type { ReplayMessage } from '../../lib/aws/webhooks/delivery-queue.ts';
+import { readEndpoint } from '../../lib/aws/webhooks/endpoints.ts';
 import type { PacelineEvent } from '../../lib/domain/events/types.ts';
 import { type Endpoint, wants } from '../../lib/domain/webhooks/endpoint.ts';
 import type { WebhookDeps } from './deps.ts';

@@ -2,10 +2,10 @@ import { randomBytes } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import type { FunctionConfig } from '../runtime/config.ts';
-import type { Clients } from './clients.ts';
-import { type DeliveryQueue, deliveryQueue } from './delivery-queue.ts';
-import { type ObjectStore, objectStore } from './objects.ts';
-import { Table } from './table.ts';
+import type { Clients } from './client/clients.ts';
+import { type ObjectStore, objectStore } from './client/objects.ts';
+import { Table } from './client/table.ts';
+import { type DeliveryQueue, deliveryQueue } from './webhooks/delivery-queue.ts';
 
 /** What a function needs of the outside world; tests replace the clock and the randomness. */
 export interface Deps {

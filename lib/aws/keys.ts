@@ -1,4 +1,4 @@
-import type { Lane } from '../domain/message.ts';
+import type { Lane } from '../domain/messages/message.ts';
 
 /**
  * Every key of the one table, by item type (docs/architecture.md has the same list with the attributes). Access patterns:

@@ -1,5 +1,5 @@
 import { DeleteQueueCommand, GetQueueUrlCommand, QueueDoesNotExist, type SQSClient } from '@aws-sdk/client-sqs';
-import { listQueues } from './queue-list.ts';
+import { listQueues } from './client/queue-list.ts';
 
 /** Requests at once; deleting thousands of lanes one by one would take minutes. */
 const parallel = 10;

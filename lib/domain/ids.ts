@@ -1,5 +1,5 @@
 import { createHash, createHmac } from 'node:crypto';
-import { planNumber } from './person.ts';
+import { planNumber } from './people/person.ts';
 
 export type IdPrefix = 'acc' | 'con' | 'ten' | 'key' | 'pln' | 'aud' | 'hst' | 'imp' | 'inb' | 'req' | 'whk' | 'dlv';
 

@@ -1,4 +1,4 @@
-import { mostAccounts } from '../domain/ownership.ts';
+import { mostAccounts } from '../domain/hosts/ownership.ts';
 
 /**
  * MiB of heap below which no host starts. 512 accounts in a heap of 128 hold while they rest, but reading the keys of large ones went

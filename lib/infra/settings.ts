@@ -41,7 +41,7 @@ const given = z.object({
   spot: z.stringbool().or(z.boolean()).default(false),
   /** Wait before an account's second try to connect again, doubling from there to 60 s. */
   reconnectBaseMs: z.coerce.number().int().min(100).max(60_000).default(2000),
-  /** Connections a host opens per second at most; drains give it half as many (socket-host/handover.ts). */
+  /** Connections a host opens per second at most; drains give it half as many (socket-host/host/handover.ts). */
   connectsPerSec: z.coerce.number().int().min(1).max(100).default(10),
   /** Messages of one chat within so many ms of each other become one event; 0: each its own. */
   inboundBatchMs: z.coerce.number().int().min(0).max(60_000).default(2000),

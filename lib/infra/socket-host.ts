@@ -22,7 +22,7 @@ import {
 import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { FilterPattern, LogGroup, MetricFilter, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { drainSec, killedAfterSec } from '../domain/ownership.ts';
+import { drainSec, killedAfterSec } from '../domain/hosts/ownership.ts';
 import { type Alarms, functionMetric } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { projectRoot, type SharedEnvironment } from './function.ts';

@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { drainSec, mostAccounts } from '../domain/ownership.ts';
+import { drainSec, mostAccounts } from '../domain/hosts/ownership.ts';
 import { standardScheduleSec } from '../domain/webhooks/schedule.ts';
 
 const shared = {

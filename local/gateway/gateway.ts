@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { statusOf, titleOf, tooLargeDetail } from '../../functions/api/problem.ts';
+import { statusOf, titleOf, tooLargeDetail } from '../../functions/api/http/problem.ts';
 import type { ErrorCode } from '../../lib/domain/errors.ts';
 import type { Invocable, Outcome } from '../functions/function.ts';
 import { httpEvent } from './event.ts';

@@ -1,4 +1,4 @@
-import type { ObjectStore } from '../../lib/aws/objects.ts';
+import type { ObjectStore } from '../../lib/aws/client/objects.ts';
 import type { KeyRecord, SnapshotAge } from './encoding.ts';
 import type { LogState } from './log.ts';
 import { runKey, snapshotKey } from './object-keys.ts';

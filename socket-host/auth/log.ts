@@ -1,4 +1,4 @@
-import type { ObjectStore } from '../../lib/aws/objects.ts';
+import type { ObjectStore } from '../../lib/aws/client/objects.ts';
 import { decodeObject, type KeyRecord, type ObjectHeader, type OpenedObject, type SnapshotAge } from './encoding.ts';
 import { AuthCorrupt, AuthFenced } from './errors.ts';
 import { MergeWindow } from './merge-window.ts';

@@ -1,4 +1,4 @@
-import type { ObjectStore } from '../../lib/aws/objects.ts';
+import type { ObjectStore } from '../../lib/aws/client/objects.ts';
 import { encodeObject, type KeyRecord, type ObjectHeader, type ObjectKind } from './encoding.ts';
 import { AuthFenced } from './errors.ts';
 import { numberOfKey } from './object-keys.ts';

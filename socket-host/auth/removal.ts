@@ -1,4 +1,4 @@
-import type { ObjectStore } from '../../lib/aws/objects.ts';
+import type { ObjectStore } from '../../lib/aws/client/objects.ts';
 import { numberOfKey, segmentKey, snapshotKey } from './object-keys.ts';
 
 /** Removes the segments and runs that snapshot `keep` covers and the snapshots before it. */

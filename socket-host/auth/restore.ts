@@ -1,4 +1,4 @@
-import type { ObjectStore } from '../../lib/aws/objects.ts';
+import type { ObjectStore } from '../../lib/aws/client/objects.ts';
 import { decodeValue, encodeValue, type KeyRecord } from './encoding.ts';
 import { RestoreRefused } from './errors.ts';
 import { fetchObject, type Loader, loadLog } from './log.ts';

@@ -1,4 +1,4 @@
-import type { ObjectStore } from '../../lib/aws/objects.ts';
+import type { ObjectStore } from '../../lib/aws/client/objects.ts';
 import { AuthCorrupt } from './errors.ts';
 import { fetchObject, resets } from './log.ts';
 import { firstOfRun, numberOfKey } from './object-keys.ts';

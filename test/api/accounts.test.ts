@@ -1,6 +1,6 @@
 import { ListQueuesCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readAccount } from '../../lib/aws/accounts.ts';
+import { readAccount } from '../../lib/aws/accounts/accounts.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { type Api, startApi, tenantA } from './api.ts';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
-import { tenantSecret } from '../../lib/aws/tenant-secret.ts';
+import { tenantSecret } from '../../lib/aws/tenants/tenant-secret.ts';
 import { type Api, startApi, tenantA, tenantB } from './api.ts';
 
 let api: Api;

@@ -1,15 +1,15 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
-import { planDeliveriesTo } from '../../lib/aws/deliveries.ts';
-import { storeSettlement } from '../../lib/aws/delivery-outcomes.ts';
-import { disableEndpoint, readEndpoint } from '../../lib/aws/endpoints.ts';
-import { completeEvents } from '../../lib/aws/event-data.ts';
-import { putEvents } from '../../lib/aws/events.ts';
-import { closeBatch, storeInbound } from '../../lib/aws/inbound.ts';
+import type { Item } from '../../lib/aws/client/table.ts';
+import { completeEvents } from '../../lib/aws/events/event-data.ts';
+import { putEvents } from '../../lib/aws/events/events.ts';
+import { closeBatch, storeInbound } from '../../lib/aws/inbound/inbound.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import type { Item } from '../../lib/aws/table.ts';
-import { eventsOf, type PacelineEvent } from '../../lib/domain/events.ts';
-import type { InboundContent } from '../../lib/domain/inbound.ts';
+import { planDeliveriesTo } from '../../lib/aws/webhooks/deliveries.ts';
+import { storeSettlement } from '../../lib/aws/webhooks/delivery-outcomes.ts';
+import { disableEndpoint, readEndpoint } from '../../lib/aws/webhooks/endpoints.ts';
+import { eventsOf, type PacelineEvent } from '../../lib/domain/events/events.ts';
+import type { InboundContent } from '../../lib/domain/inbound/inbound.ts';
 import { type Api, rowId, startApi, tenantA } from './api.ts';
 
 type Json = Record<string, unknown>;

@@ -1,9 +1,9 @@
 import { randomBytes } from 'node:crypto';
 import { createApp } from '../../functions/api/app.ts';
-import { ensureKey, newSecret, type Scope } from '../../lib/aws/api-keys.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { ensureTenant } from '../../lib/aws/tenants.ts';
+import { ensureKey, newSecret, type Scope } from '../../lib/aws/tenants/api-keys.ts';
+import { ensureTenant } from '../../lib/aws/tenants/tenants.ts';
 import { contractIdKey, messageId } from '../../lib/domain/ids.ts';
 import { createEgress } from '../../lib/runtime/egress/egress.ts';
 import { countNothing } from '../../lib/runtime/metrics.ts';

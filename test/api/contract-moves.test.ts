@@ -1,8 +1,8 @@
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
-import type { Contract } from '../../lib/domain/contract.ts';
-import type { Message } from '../../lib/domain/message.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
+import type { Message } from '../../lib/domain/messages/message.ts';
 import { type Api, rowId, startApi, tenantA } from './api.ts';
 
 let api: Api;

@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
-import type { Contract } from '../../lib/domain/contract.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import { type Api, rowId, startApi, tenantA } from './api.ts';
 

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { putEvents } from '../../lib/aws/events.ts';
+import { putEvents } from '../../lib/aws/events/events.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import type { EventType, PacelineEvent } from '../../lib/domain/events.ts';
+import type { EventType, PacelineEvent } from '../../lib/domain/events/events.ts';
 import { derivedId } from '../../lib/domain/ids.ts';
 import { type Api, startApi, tenantA, tenantB } from './api.ts';
 

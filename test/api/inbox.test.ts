@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { closeBatch, storeInbound } from '../../lib/aws/inbound.ts';
+import { closeBatch, storeInbound } from '../../lib/aws/inbound/inbound.ts';
 import { newId } from '../../lib/domain/ids.ts';
-import type { InboundContent } from '../../lib/domain/inbound.ts';
+import type { InboundContent } from '../../lib/domain/inbound/inbound.ts';
 import { type Api, startApi, tenantA } from './api.ts';
 
 let api: Api;

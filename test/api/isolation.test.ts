@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { planDeliveries } from '../../lib/aws/deliveries.ts';
+import { planDeliveries } from '../../lib/aws/webhooks/deliveries.ts';
 import { derivedId } from '../../lib/domain/ids.ts';
 import { type Api, rowId, startApi } from './api.ts';
 

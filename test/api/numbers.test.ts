@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { importFile } from '../../functions/import/import-file.ts';
-import { storeInbound } from '../../lib/aws/inbound.ts';
-import { ensureTenant } from '../../lib/aws/tenants.ts';
+import { storeInbound } from '../../lib/aws/inbound/inbound.ts';
+import { ensureTenant } from '../../lib/aws/tenants/tenants.ts';
 import { type Api, startApi } from './api.ts';
 
 type Country = 'DE' | 'ID' | 'BR';

@@ -2,11 +2,11 @@ import { Readable } from 'node:stream';
 import { type CountryCode, getExampleNumber, parsePhoneNumberFromString } from 'libphonenumber-js/max';
 import examples from 'libphonenumber-js/mobile/examples';
 import { describe, expect, it } from 'vitest';
-import { readSuppressions } from '../../functions/api/suppression-file.ts';
+import { readSuppressions } from '../../functions/api/suppressions/file.ts';
 import { csvRows } from '../../functions/import/read-rows.ts';
-import { toPageRow } from '../../lib/aws/pages.ts';
-import { isSameNumber } from '../../lib/domain/person.ts';
-import { addressesMeant, readAddress, readNumber, settleNumber } from '../../lib/domain/phone.ts';
+import { toPageRow } from '../../lib/aws/contracts/pages.ts';
+import { isSameNumber } from '../../lib/domain/people/person.ts';
+import { addressesMeant, readAddress, readNumber, settleNumber } from '../../lib/domain/people/phone.ts';
 
 const countries =
   'AE AR AT AU BD DK BR CH CL CN CO DE EG ES FR GB GH ID IL IN IR IT JP KE MA MX MY NG NL PE PH PK PL PT RU SG TR UA US ZA'.split(

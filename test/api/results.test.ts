@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { csvLine, field } from '../../functions/api/csv.ts';
+import { csvLine, field } from '../../functions/api/http/csv.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import type { Message } from '../../lib/domain/message.ts';
+import type { Message } from '../../lib/domain/messages/message.ts';
 import { type Api, rowId, startApi, tenantA } from './api.ts';
 
 let api: Api;

@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readSuppressions, suppressionLines } from '../../functions/api/suppression-file.ts';
-import { planSuppression } from '../../lib/aws/suppressions.ts';
-import { ensureTenant } from '../../lib/aws/tenants.ts';
-import { addressesOf } from '../../lib/domain/person.ts';
+import { readSuppressions, suppressionLines } from '../../functions/api/suppressions/file.ts';
+import { planSuppression } from '../../lib/aws/people/suppressions.ts';
+import { ensureTenant } from '../../lib/aws/tenants/tenants.ts';
+import { addressesOf } from '../../lib/domain/people/person.ts';
 import { type Api, startApi, tenantA, tenantB } from './api.ts';
 
 let api: Api;

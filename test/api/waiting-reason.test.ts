@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
-import type { Account } from '../../lib/domain/account.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
 import { type Api, startApi, tenantA } from './api.ts';
 
 describe('a running contract tells why it waits when its account', () => {

@@ -1,10 +1,10 @@
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { planDeliveries } from '../../lib/aws/deliveries.ts';
-import { disableEndpoint, readEndpoint } from '../../lib/aws/endpoints.ts';
-import { putEvents } from '../../lib/aws/events.ts';
+import { putEvents } from '../../lib/aws/events/events.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import type { PacelineEvent } from '../../lib/domain/events.ts';
+import { planDeliveries } from '../../lib/aws/webhooks/deliveries.ts';
+import { disableEndpoint, readEndpoint } from '../../lib/aws/webhooks/endpoints.ts';
+import type { PacelineEvent } from '../../lib/domain/events/events.ts';
 import { derivedId } from '../../lib/domain/ids.ts';
 import type { Delivery } from '../../lib/domain/webhooks/delivery.ts';
 import { until } from '../harness/until.ts';

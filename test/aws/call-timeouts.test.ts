@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DeleteObjectsCommand, GetObjectCommand, PutObjectCommand } from '@aws-sdk/client-s3';
 import { DeleteMessageBatchCommand, ReceiveMessageCommand, SendMessageCommand } from '@aws-sdk/client-sqs';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { type Clients, createClients, destroyClients } from '../../lib/aws/clients.ts';
+import { type Clients, createClients, destroyClients } from '../../lib/aws/client/clients.ts';
 import { type PlayedService, playService } from './played-service.ts';
 
 const Bucket = 'paceline-auth';

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util';
 import { afterEach, expect, it, vi } from 'vitest';
-import { ConditionFailed } from '../../lib/aws/table.ts';
+import { ConditionFailed } from '../../lib/aws/client/table.ts';
 import { createLogger } from '../../lib/runtime/logger.ts';
 
 afterEach(() => {

@@ -1,6 +1,6 @@
 import { DeleteMessageCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { DeliveryMessage } from '../../lib/aws/delivery-queue.ts';
+import type { DeliveryMessage } from '../../lib/aws/webhooks/delivery-queue.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
 
 let emulators: Emulators;

@@ -11,9 +11,9 @@ import {
   SendMessageCommand,
 } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type Clients, createClients, destroyClients } from '../../lib/aws/clients.ts';
-import { objectStore } from '../../lib/aws/objects.ts';
-import { ConditionFailed, Table } from '../../lib/aws/table.ts';
+import { type Clients, createClients, destroyClients } from '../../lib/aws/client/clients.ts';
+import { objectStore } from '../../lib/aws/client/objects.ts';
+import { ConditionFailed, Table } from '../../lib/aws/client/table.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
 import { type PlayedService, playService } from './played-service.ts';
 import type { Received } from './sigv4.ts';

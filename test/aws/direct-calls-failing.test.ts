@@ -6,7 +6,7 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { callDynamoDirectly, callS3Directly } from '../../lib/aws/direct-calls.ts';
+import { callDynamoDirectly, callS3Directly } from '../../lib/aws/client/direct-calls.ts';
 import { type Answer, type PlayedService, playService } from './played-service.ts';
 
 const getItem = new GetItemCommand({ TableName: 'paceline', Key: { pk: { S: 'a' } } });

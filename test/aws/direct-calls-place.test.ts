@@ -3,7 +3,7 @@ import { DynamoDBClient, GetItemCommand } from '@aws-sdk/client-dynamodb';
 import { PutObjectCommand, S3Client } from '@aws-sdk/client-s3';
 import type { Dispatcher } from 'undici';
 import { afterEach, beforeEach, expect, it, vi } from 'vitest';
-import { callDynamoDirectly, callS3Directly, type DirectOptions } from '../../lib/aws/direct-calls.ts';
+import { callDynamoDirectly, callS3Directly, type DirectOptions } from '../../lib/aws/client/direct-calls.ts';
 
 interface Sent {
   protocol: string;

@@ -1,9 +1,9 @@
 import { BatchGetItemCommand, GetItemCommand, TransactWriteItemsCommand } from '@aws-sdk/client-dynamodb';
 import { PutObjectCommand, type PutObjectCommandInput } from '@aws-sdk/client-s3';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { type Clients, createClients, destroyClients } from '../../lib/aws/clients.ts';
-import { objectStore } from '../../lib/aws/objects.ts';
-import { presignUpload } from '../../lib/aws/pages.ts';
+import { type Clients, createClients, destroyClients } from '../../lib/aws/client/clients.ts';
+import { objectStore } from '../../lib/aws/client/objects.ts';
+import { presignUpload } from '../../lib/aws/contracts/pages.ts';
 import { type Answer, type PlayedService, playService } from './played-service.ts';
 import { judgeSignature, type Received } from './sigv4.ts';
 

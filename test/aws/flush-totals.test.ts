@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { flushTotals } from '../../lib/aws/ownership.ts';
+import { flushTotals } from '../../lib/aws/hosts/ownership.ts';
 import { startFeedWorld, tenantId } from '../feed/feed-world.ts';
 import { rowsTo } from '../harness/gateway.ts';
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { RequestSigner } from '../../lib/aws/request-signer.ts';
+import { RequestSigner } from '../../lib/aws/client/request-signer.ts';
 import { judgeSignature } from './sigv4.ts';
 
 const put = {

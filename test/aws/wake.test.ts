@@ -1,8 +1,8 @@
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createInbox, type Host, putHost, removeHost } from '../../lib/aws/hosts.ts';
+import { createInbox, type Host, putHost, removeHost } from '../../lib/aws/hosts/hosts.ts';
+import { wakeAccount } from '../../lib/aws/hosts/wake.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { wakeAccount } from '../../lib/aws/wake.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
 
 const tenantId = 'ten_1';

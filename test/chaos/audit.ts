@@ -1,5 +1,5 @@
 import { parse } from 'csv-parse/sync';
-import { inParallel } from '../../lib/aws/table.ts';
+import { inParallel } from '../../lib/aws/client/table.ts';
 import type { ContractView, Totals } from '../harness/local-stack.ts';
 import type { Fleet } from './fleet.ts';
 import type { Order, Orders } from './orders.ts';

@@ -1,9 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inParallel, type Table } from '../../lib/aws/client/table.ts';
+import { findAccounts } from '../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { findAccounts } from '../../lib/aws/ownership.ts';
-import { inParallel, type Table } from '../../lib/aws/table.ts';
-import type { AccountHot } from '../../lib/domain/account.ts';
-import type { PacingPolicy } from '../../lib/domain/pacing.ts';
+import type { AccountHot } from '../../lib/domain/accounts/account.ts';
+import type { PacingPolicy } from '../../lib/domain/accounts/pacing.ts';
 import type { Endpoints } from '../../local/process/environment.ts';
 import type { LocalOptions } from '../../local/stack.ts';
 import type { AccountWire, SentStanza } from '../../simulator/wire-log.ts';

@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { findAccounts } from '../../lib/aws/ownership.ts';
-import { rendezvous } from '../../lib/domain/ownership.ts';
+import { findAccounts } from '../../lib/aws/hosts/ownership.ts';
+import { rendezvous } from '../../lib/domain/hosts/ownership.ts';
 import type { Endpoints } from '../../local/process/environment.ts';
 import { isWrite } from '../harness/fault-answers.ts';
 import { type Call, type FaultProxies, type LogEntry, type Rule, startFaultProxies } from '../harness/fault-proxy.ts';

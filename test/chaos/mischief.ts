@@ -38,7 +38,7 @@ export interface Mischief {
   lift(): Promise<void>;
 }
 
-/** Longer than clients wait for an answer (lib/aws/clients.ts), shorter than a lease. */
+/** Longer than clients wait for an answer (lib/aws/client/clients.ts), shorter than a lease. */
 const hangMs = 5_500;
 /** A receive is waited for as long as it may wait itself, 20 s at most, as well. */
 const receiveHangMs = 26_000;

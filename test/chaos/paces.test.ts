@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import type { PacingPolicy } from '../../lib/domain/pacing.ts';
+import type { PacingPolicy } from '../../lib/domain/accounts/pacing.ts';
 import { judgePace } from './paces.ts';
 
 const pace: PacingPolicy = {

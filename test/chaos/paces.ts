@@ -1,4 +1,4 @@
-import type { PacingPolicy } from '../../lib/domain/pacing.ts';
+import type { PacingPolicy } from '../../lib/domain/accounts/pacing.ts';
 
 const plain: PacingPolicy = {
   perMinute: 40,

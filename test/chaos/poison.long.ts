@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { findAccounts } from '../../lib/aws/ownership.ts';
+import { findAccounts } from '../../lib/aws/hosts/ownership.ts';
 import type { Endpoints } from '../../local/process/environment.ts';
 import { type Call, type FaultProxies, startFaultProxies } from '../harness/fault-proxy.ts';
 import { type ContractView, numbers, startWorld, type World } from '../harness/local-stack.ts';

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { judgeWait } from '../../lib/domain/connection-check.ts';
+import { judgeWait } from '../../lib/domain/accounts/connection-check.ts';
 
 it.each([
   [0, false, 'wait'],

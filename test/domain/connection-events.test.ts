@@ -6,7 +6,7 @@ import {
   decodeEvents,
   EventRing,
   encodeEvents,
-} from '../../lib/domain/connection-events.ts';
+} from '../../lib/domain/accounts/connection-events.ts';
 
 const anEvent: fc.Arbitrary<ConnectionEvent> = fc.record({
   at: fc.integer({ min: 0, max: 4_000_000_000_000_000 }),

@@ -1,7 +1,13 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import { addCounter, type Counter, countsOf, emptyCounter, finalStatusOf } from '../../lib/domain/contract.ts';
-import { canMove, counterDelta, type MessageState, messageStates } from '../../lib/domain/message.ts';
+import {
+  addCounter,
+  type Counter,
+  countsOf,
+  emptyCounter,
+  finalStatusOf,
+} from '../../lib/domain/contracts/contract.ts';
+import { canMove, counterDelta, type MessageState, messageStates } from '../../lib/domain/messages/message.ts';
 
 /** A contract kept row by row, beside the numbers the table keeps of it. */
 interface Model {

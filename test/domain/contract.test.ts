@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import { defaultPolicy } from '../../lib/domain/accounts/pacing.ts';
 import {
   type ContractAction,
   type ContractState,
@@ -15,8 +16,7 @@ import {
   pageSize,
   statsOf,
   successRate,
-} from '../../lib/domain/contract.ts';
-import { defaultPolicy } from '../../lib/domain/pacing.ts';
+} from '../../lib/domain/contracts/contract.ts';
 
 const hour = 3_600_000;
 const day = 24 * hour;

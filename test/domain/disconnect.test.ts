@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { backoffMs, classifyDisconnect } from '../../lib/domain/disconnect.ts';
+import { backoffMs, classifyDisconnect } from '../../lib/domain/accounts/disconnect.ts';
 
 const context = { linking: false, consecutiveClientErrors: 0, nowMs: 1_000_000 };
 

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isSendableHeader } from '../../lib/domain/egress-headers.ts';
-import { egressTarget, isAllowedPort } from '../../lib/domain/egress-target.ts';
-import { isPublicAddress } from '../../lib/domain/public-address.ts';
+import { isSendableHeader } from '../../lib/domain/egress/headers.ts';
+import { isPublicAddress } from '../../lib/domain/egress/public-address.ts';
+import { egressTarget, isAllowedPort } from '../../lib/domain/egress/target.ts';
 
 const deployed = { allowLoopback: false };
 const local = { allowLoopback: true };

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { accountStatuses } from '../../lib/domain/account.ts';
-import { eventsOf, type Image } from '../../lib/domain/events.ts';
-import { canMove, type MessageState, messageStates } from '../../lib/domain/message.ts';
+import { accountStatuses } from '../../lib/domain/accounts/account.ts';
+import { eventsOf, type Image } from '../../lib/domain/events/events.ts';
+import { canMove, type MessageState, messageStates } from '../../lib/domain/messages/message.ts';
 
 const base = {
   tenantId: 'ten_0000000000000000000000000A',

@@ -6,8 +6,8 @@ import {
   eventTypes,
   type Image,
   matchesType,
-} from '../../lib/domain/events.ts';
-import { receivedAsPrinted } from '../../lib/domain/views/inbound.ts';
+} from '../../lib/domain/events/events.ts';
+import { receivedAsPrinted } from '../../lib/domain/inbound/view.ts';
 
 const tenantId = 'ten_0000000000000000000000000A';
 const accountId = 'acc_01KAFXQ8E4WZ8M7D9T2B6R3V5N';

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { type FeedCandidate, planFeed, windowOf } from '../../lib/domain/feed.ts';
-import { defaultPolicy } from '../../lib/domain/pacing.ts';
+import { defaultPolicy } from '../../lib/domain/accounts/pacing.ts';
+import { type FeedCandidate, planFeed, windowOf } from '../../lib/domain/contracts/feed.ts';
 
 const empty = { express: 0, bulk: 0 };
 const bulk = (id: string, remaining: number, fedAt?: number): FeedCandidate => ({

@@ -1,7 +1,7 @@
 import { parse } from 'csv-parse/sync';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
-import { readSuppressions, rowsOf } from '../../functions/api/suppression-file.ts';
+import { readSuppressions, rowsOf } from '../../functions/api/suppressions/file.ts';
 import { csvRecords } from '../../lib/domain/files/csv.ts';
 import { textOf } from '../../lib/domain/files/file-text.ts';
 

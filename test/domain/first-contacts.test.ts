@@ -1,10 +1,10 @@
 import { describe, expect, it } from 'vitest';
-import type { Account } from '../../lib/domain/account.ts';
-import { type Contract, type ContractState, emptyCounter } from '../../lib/domain/contract.ts';
-import { heldUntil, isDue, withHoldWarning } from '../../lib/domain/first-contacts.ts';
-import { initialPace } from '../../lib/domain/pacing.ts';
-import { asideMs, classifyAck, longestRetryMs } from '../../lib/domain/send-outcome.ts';
-import { contractView } from '../../lib/domain/views/contract.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import { heldUntil, isDue, withHoldWarning } from '../../lib/domain/accounts/first-contacts.ts';
+import { initialPace } from '../../lib/domain/accounts/pacing.ts';
+import { type Contract, type ContractState, emptyCounter } from '../../lib/domain/contracts/contract.ts';
+import { contractView } from '../../lib/domain/contracts/view.ts';
+import { asideMs, classifyAck, longestRetryMs } from '../../lib/domain/messages/send-outcome.ts';
 
 const now = Date.UTC(2026, 10, 30, 12);
 const hour = 3_600_000;

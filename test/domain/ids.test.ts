@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
+import { rowMessageId } from '../../lib/domain/contracts/row-message.ts';
 import {
   contractIdKey,
   createdAt,
@@ -10,7 +11,6 @@ import {
   ulidTime,
   whatsappId,
 } from '../../lib/domain/ids.ts';
-import { rowMessageId } from '../../lib/domain/row-message.ts';
 
 const zeros = (n: number) => new Uint8Array(n);
 const ones = (n: number) => new Uint8Array(n).fill(255);

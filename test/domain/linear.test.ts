@@ -1,17 +1,17 @@
 import { describe, expect, it } from 'vitest';
-import { field, guarded } from '../../functions/api/csv.ts';
-import { readSuppressions } from '../../functions/api/suppression-file.ts';
+import { field, guarded } from '../../functions/api/http/csv.ts';
+import { readSuppressions } from '../../functions/api/suppressions/file.ts';
 import { csvRows, type FileRow, ndjsonRows } from '../../functions/import/read-rows.ts';
-import { toPageRow } from '../../lib/aws/pages.ts';
-import { isSendableHeader } from '../../lib/domain/egress-headers.ts';
-import { egressTarget } from '../../lib/domain/egress-target.ts';
+import { toPageRow } from '../../lib/aws/contracts/pages.ts';
+import { isSendableHeader } from '../../lib/domain/egress/headers.ts';
+import { egressTarget } from '../../lib/domain/egress/target.ts';
 import { columnOf } from '../../lib/domain/files/columns.ts';
-import { optWordOf } from '../../lib/domain/opt-out.ts';
-import { addressesMeant, readAddress, readNumber } from '../../lib/domain/phone.ts';
-import { checkText, showsNothing } from '../../lib/domain/text.ts';
+import { checkText, showsNothing } from '../../lib/domain/messages/text.ts';
+import { optWordOf } from '../../lib/domain/people/opt-out.ts';
+import { addressesMeant, readAddress, readNumber } from '../../lib/domain/people/phone.ts';
 import { readRetryAfter } from '../../lib/domain/webhooks/answer.ts';
 import { cut, findIllFormed, mended } from '../../lib/domain/well-formed.ts';
-import { redact } from '../../socket-host/whatsapp/redaction.ts';
+import { redact } from '../../socket-host/baileys/redaction.ts';
 
 const policy = { allowLoopback: false };
 async function drain(rows: AsyncIterable<FileRow>): Promise<void> {

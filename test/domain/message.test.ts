@@ -8,7 +8,7 @@ import {
   isSuccess,
   type MessageState,
   messageStates,
-} from '../../lib/domain/message.ts';
+} from '../../lib/domain/messages/message.ts';
 
 const legal: [MessageState, MessageState, Record<string, number>][] = [
   ['PENDING', 'QUEUED', { backlog: -1 }],

@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { confirmationIn, optWordOf } from '../../lib/domain/opt-out.ts';
+import { confirmationIn, optWordOf } from '../../lib/domain/people/opt-out.ts';
 
 const kindOf = (text: string) => optWordOf(text)?.kind;
 

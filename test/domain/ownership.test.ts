@@ -9,7 +9,7 @@ import {
   observe,
   rendezvous,
   secondChoiceAfterMs,
-} from '../../lib/domain/ownership.ts';
+} from '../../lib/domain/hosts/ownership.ts';
 
 describe('rendezvous', () => {
   const hosts = fc.uniqueArray(fc.string({ minLength: 1 }), { minLength: 1, maxLength: 8 });

@@ -9,7 +9,7 @@ import {
   type PaceState,
   type PacingPolicy,
   plan,
-} from '../../lib/domain/pacing.ts';
+} from '../../lib/domain/accounts/pacing.ts';
 
 const dayMs = 86_400_000;
 

@@ -14,7 +14,7 @@ import {
   policyOf,
   sendsAhead,
   wentOut,
-} from '../../lib/domain/pacing.ts';
+} from '../../lib/domain/accounts/pacing.ts';
 
 const hour = 3_600_000;
 const day = 24 * hour;

@@ -1,5 +1,12 @@
 import { describe, expect, it } from 'vitest';
-import { addressesOf, addressOf, isSameNumber, personAt, planNumber, spellingsOf } from '../../lib/domain/person.ts';
+import {
+  addressesOf,
+  addressOf,
+  isSameNumber,
+  personAt,
+  planNumber,
+  spellingsOf,
+} from '../../lib/domain/people/person.ts';
 
 describe('spellingsOf', () => {
   it.each([

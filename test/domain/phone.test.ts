@@ -11,7 +11,7 @@ import {
   readAddress,
   readNumber,
   settleNumber,
-} from '../../lib/domain/phone.ts';
+} from '../../lib/domain/people/phone.ts';
 
 describe('any common spelling becomes digits without plus', () => {
   test.each([

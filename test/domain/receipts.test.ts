@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isSuccess, type Message, type MessageState, messageStates } from '../../lib/domain/message.ts';
-import { afterReceipts, isRecipient, type TimedReceipt } from '../../lib/domain/receipts.ts';
+import { isSuccess, type Message, type MessageState, messageStates } from '../../lib/domain/messages/message.ts';
+import { afterReceipts, isRecipient, type TimedReceipt } from '../../lib/domain/messages/receipts.ts';
 
 const message = (state: MessageState, more: Partial<Message> = {}): Message => ({
   id: 'msg_0123456789ABCDEF01',

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Message, MessageState } from '../../lib/domain/message.ts';
-import { endsTooSoon, keptAfterMove, mayBeGone } from '../../lib/domain/retention.ts';
-import { stateWithoutItem } from '../../lib/domain/row-message.ts';
+import { stateWithoutItem } from '../../lib/domain/contracts/row-message.ts';
+import type { Message, MessageState } from '../../lib/domain/messages/message.ts';
+import { endsTooSoon, keptAfterMove, mayBeGone } from '../../lib/domain/messages/retention.ts';
 
 /** 2026-11-20T12:00:00Z. */
 const noon = 1_795_176_000_000;

@@ -1,5 +1,5 @@
 import { describe, expect, test } from 'vitest';
-import { classifyAck } from '../../lib/domain/send-outcome.ts';
+import { classifyAck } from '../../lib/domain/messages/send-outcome.ts';
 
 const none = () => 0;
 const most = () => 0.999999;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { checkText, showsNothing } from '../../lib/domain/text.ts';
+import { checkText, showsNothing } from '../../lib/domain/messages/text.ts';
 
 describe('a text that can be sent', () => {
   test.each([

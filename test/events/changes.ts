@@ -1,12 +1,12 @@
 import { marshall } from '@aws-sdk/util-dynamodb';
 import { readChanges } from '../../functions/events/read-changes.ts';
 import { type Telling, ToldProgress } from '../../functions/events/tell.ts';
-import type { StreamRecord } from '../../lib/aws/change-stream.ts';
+import type { Item } from '../../lib/aws/client/table.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
+import type { StreamRecord } from '../../lib/aws/events/change-stream.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import type { Item } from '../../lib/aws/table.ts';
-import type { PacelineEvent } from '../../lib/domain/events.ts';
-import { initialPace } from '../../lib/domain/pacing.ts';
+import { initialPace } from '../../lib/domain/accounts/pacing.ts';
+import type { PacelineEvent } from '../../lib/domain/events/events.ts';
 
 export const tenantId = 'ten_0000000000000000000000000A';
 export const accountId = 'acc_01KAFXQ8E4WZ8M7D9T2B6R3V5N';

@@ -1,8 +1,8 @@
 import type { Context, DynamoDBStreamEvent } from 'aws-lambda';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { handler } from '../../functions/events/handler.ts';
+import type { Item } from '../../lib/aws/client/table.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import type { Item } from '../../lib/aws/table.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
 import { changed, message, noon, putContract, tenantId } from './changes.ts';
 

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { listEvents } from '../../lib/aws/events.ts';
+import { listEvents } from '../../lib/aws/events/events.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
 import { changed, contract, message, noon, putContract, reader, tenantId } from './changes.ts';
 

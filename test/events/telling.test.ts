@@ -1,8 +1,8 @@
 import { marshall } from '@aws-sdk/util-dynamodb';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { listEvents, readEvents, withContent } from '../../lib/aws/events.ts';
+import type { Item } from '../../lib/aws/client/table.ts';
+import { listEvents, readEvents, withContent } from '../../lib/aws/events/events.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import type { Item } from '../../lib/aws/table.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
 import {
   account,

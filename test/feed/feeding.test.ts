@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { deleteFromLane, receiveFromLane } from '../../lib/aws/accounts/lanes.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { deleteFromLane, receiveFromLane } from '../../lib/aws/lanes.ts';
-import { moveMessage, readText } from '../../lib/aws/messages.ts';
-import type { Account } from '../../lib/domain/account.ts';
+import { moveMessage, readText } from '../../lib/aws/messages/messages.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import { type FeedWorld, gate, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
 

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { numbered, putSkipped } from '../../lib/aws/contracts.ts';
+import { numbered, putSkipped } from '../../lib/aws/contracts/contracts.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { moveMessage } from '../../lib/aws/messages.ts';
-import type { Contract } from '../../lib/domain/contract.ts';
+import { moveMessage } from '../../lib/aws/messages/messages.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { type FeedWorld, gate, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
 
 describe('jobs on the rows of a contract', () => {

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readAccount, setDesired } from '../../lib/aws/accounts.ts';
-import type { Account, Desired } from '../../lib/domain/account.ts';
-import type { Contract } from '../../lib/domain/contract.ts';
+import { readAccount, setDesired } from '../../lib/aws/accounts/accounts.ts';
+import type { Account, Desired } from '../../lib/domain/accounts/account.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readAccount, setDesired } from '../../lib/aws/accounts.ts';
+import { readAccount, setDesired } from '../../lib/aws/accounts/accounts.ts';
+import { deleteFromLane, receiveFromLane } from '../../lib/aws/accounts/lanes.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { deleteFromLane, receiveFromLane } from '../../lib/aws/lanes.ts';
-import { moveMessage } from '../../lib/aws/messages.ts';
-import type { Account } from '../../lib/domain/account.ts';
-import type { Lane, Message } from '../../lib/domain/message.ts';
+import { moveMessage } from '../../lib/aws/messages/messages.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import type { Lane, Message } from '../../lib/domain/messages/message.ts';
 import { type FeedWorld, gate, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
 
 describe('an account that cannot send', () => {

@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { deleteAccount } from '../../lib/aws/accounts.ts';
+import { deleteAccount } from '../../lib/aws/accounts/accounts.ts';
+import { claimAccount, releaseAccount } from '../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { claimAccount, releaseAccount } from '../../lib/aws/ownership.ts';
-import type { Account } from '../../lib/domain/account.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
 import { type FeedWorld, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
 
 describe('removing an account', () => {

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { appendRows, createContract, numbered, putSkipped } from '../../lib/aws/contracts.ts';
+import { appendRows, createContract, numbered, putSkipped } from '../../lib/aws/contracts/contracts.ts';
+import { readResults, readRows } from '../../lib/aws/contracts/rows.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { moveMessage } from '../../lib/aws/messages.ts';
-import { readResults, readRows } from '../../lib/aws/rows.ts';
-import type { Contract, PageRow } from '../../lib/domain/contract.ts';
+import { moveMessage } from '../../lib/aws/messages/messages.ts';
+import type { Contract, PageRow } from '../../lib/domain/contracts/contract.ts';
 import { type FeedWorld, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
 
 describe('rows of a contract', () => {

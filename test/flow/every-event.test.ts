@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import { inParallel } from '../../lib/aws/table.ts';
+import { inParallel } from '../../lib/aws/client/table.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import { numbers, startWorld, type World } from '../harness/local-stack.ts';
 import { until } from '../harness/until.ts';

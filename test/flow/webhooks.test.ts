@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
-import type { DeliveryView } from '../../lib/domain/views/delivery.ts';
+import type { DeliveryView } from '../../lib/domain/webhooks/delivery-view.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import { numbers, startWorld, type World } from '../harness/local-stack.ts';
 import { until } from '../harness/until.ts';

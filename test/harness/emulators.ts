@@ -4,7 +4,7 @@ import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { type Clients, createClients, destroyClients } from '../../lib/aws/clients.ts';
+import { type Clients, createClients, destroyClients } from '../../lib/aws/client/clients.ts';
 import { createDeps, type Deps } from '../../lib/aws/deps.ts';
 import { type FunctionConfig, functionConfig } from '../../lib/runtime/config.ts';
 import { startS3 } from '../../local/emulators/s3.ts';

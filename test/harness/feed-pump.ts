@@ -1,7 +1,7 @@
 import { DeleteMessageCommand, ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import type { SQSEvent } from 'aws-lambda';
 import { serveFeed } from '../../functions/feed/handler.ts';
-import { PageReader } from '../../lib/aws/feed-rows.ts';
+import { PageReader } from '../../lib/aws/contracts/feed-rows.ts';
 import type { Emulators } from './emulators.ts';
 
 /** Consumes the feed queue as Lambda would, one request an event, until stopped. */

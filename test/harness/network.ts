@@ -1,4 +1,4 @@
-import type { Account } from '../../lib/domain/account.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { Clock } from '../../lib/runtime/clock.ts';
 import {
   type Ack,

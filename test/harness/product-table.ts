@@ -1,5 +1,5 @@
 import { ListTablesCommand } from '@aws-sdk/client-dynamodb';
-import { Table } from '../../lib/aws/table.ts';
+import { Table } from '../../lib/aws/client/table.ts';
 import type { Endpoints } from '../../local/process/environment.ts';
 import { destroyLocalClients, localClients } from '../../local/provision/provision.ts';
 

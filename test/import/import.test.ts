@@ -3,9 +3,9 @@ import type { Context, SQSEvent } from 'aws-lambda';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { handler } from '../../functions/import/handler.ts';
 import { importFile } from '../../functions/import/import-file.ts';
-import { putBack } from '../../lib/aws/import-turns.ts';
+import { putBack } from '../../lib/aws/contracts/import-turns.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import type { Contract } from '../../lib/domain/contract.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { type Api, startApi, tenantA } from '../api/api.ts';
 
 let api: Api;

@@ -5,7 +5,7 @@ import { handler as apiHandler } from '../../functions/api/handler.ts';
 import { handler as feedHandler } from '../../functions/feed/handler.ts';
 import { handler as importHandler } from '../../functions/import/handler.ts';
 import { handler as sweepHandler } from '../../functions/sweep/handler.ts';
-import { putHost } from '../../lib/aws/hosts.ts';
+import { putHost } from '../../lib/aws/hosts/hosts.ts';
 import { type Api, startApi } from '../api/api.ts';
 
 let api: Api;

@@ -1,12 +1,12 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
-import { readForSend } from '../../lib/aws/messages.ts';
-import { planSuppression } from '../../lib/aws/suppressions.ts';
-import type { Account } from '../../lib/domain/account.ts';
-import type { Contract, ContractAction } from '../../lib/domain/contract.ts';
-import type { Message } from '../../lib/domain/message.ts';
+import { readForSend } from '../../lib/aws/messages/messages.ts';
+import { planSuppression } from '../../lib/aws/people/suppressions.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import type { Contract, ContractAction } from '../../lib/domain/contracts/contract.ts';
+import type { Message } from '../../lib/domain/messages/message.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import { Admission, type Recipients, type Seen } from '../../socket-host/admission.ts';
+import { Admission, type Recipients, type Seen } from '../../socket-host/sending/admission.ts';
 import { startFeedWorld, tenantId } from '../feed/feed-world.ts';
 import { rowsTo } from '../harness/gateway.ts';
 

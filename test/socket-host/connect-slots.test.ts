@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
 import { hostConfig } from '../../lib/runtime/config.ts';
-import { ConnectSlots } from '../../socket-host/connect-slots.ts';
+import { ConnectSlots } from '../../socket-host/host/connect-slots.ts';
 import { manualClock } from '../harness/manual-clock.ts';
 
 const never = new AbortController().signal;

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import type { Account } from '../../lib/domain/account.ts';
-import { ConnectionHistory } from '../../socket-host/connection-history.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import { ConnectionHistory } from '../../socket-host/connection/history.ts';
 import { manualClock } from '../harness/manual-clock.ts';
 
 const restart = { code: 515, detail: 'restart required' };

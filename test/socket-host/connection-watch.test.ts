@@ -1,8 +1,8 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { readConnectionEvents } from '../../lib/aws/connection-events.ts';
-import { wakeAccount } from '../../lib/aws/wake.ts';
-import type { Account } from '../../lib/domain/account.ts';
-import { decodeEvents } from '../../lib/domain/connection-events.ts';
+import { readConnectionEvents } from '../../lib/aws/accounts/connection-events.ts';
+import { wakeAccount } from '../../lib/aws/hosts/wake.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import { decodeEvents } from '../../lib/domain/accounts/connection-events.ts';
 import { type Clock, scaledClock } from '../../lib/runtime/clock.ts';
 import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import type { PingAnswer } from '../harness/network.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { confirmNumber, deleteAccount, readAccount, setDesired } from '../../lib/aws/accounts.ts';
+import { confirmNumber, deleteAccount, readAccount, setDesired } from '../../lib/aws/accounts/accounts.ts';
 import { accountPk, keys } from '../../lib/aws/keys.ts';
-import type { Account } from '../../lib/domain/account.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
 import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
 import { PairingRefused } from '../../socket-host/transport.ts';
 import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
@@ -225,7 +225,7 @@ describe('the connection of an account', () => {
     // The items go one after the other.
     const items = () => gateway.deps.table.queryAll<object>({ pk: accountPk(tenantId, account.id) });
     await until('the items are gone', async () => (await items()).length === 0, 20_000);
-    const { objectStore } = await import('../../lib/aws/objects.ts');
+    const { objectStore } = await import('../../lib/aws/client/objects.ts');
     const auth = objectStore(gateway.emulators.clients.s3, gateway.emulators.config.AUTH_BUCKET);
     const left = await auth.list(`${tenantId}/${account.id}/snap/`);
     expect(left.length).toBeLessThanOrEqual(1);

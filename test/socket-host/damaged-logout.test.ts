@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { readAccount, setDesired } from '../../lib/aws/accounts.ts';
-import { objectStore } from '../../lib/aws/objects.ts';
+import { readAccount, setDesired } from '../../lib/aws/accounts/accounts.ts';
+import { objectStore } from '../../lib/aws/client/objects.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import { startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';

@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
-import type { Table } from '../../lib/aws/table.ts';
-import type { Contract } from '../../lib/domain/contract.ts';
-import { EndingContracts } from '../../socket-host/ending-contracts.ts';
+import type { Table } from '../../lib/aws/client/table.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
+import { EndingContracts } from '../../socket-host/loop/ending-contracts.ts';
 import { manualClock } from '../harness/manual-clock.ts';
 
 /** The last rows of a contract of `totalCount` are in the lane; `counter` is what its counter says when it is looked at. */

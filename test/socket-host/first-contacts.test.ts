@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import type { Hold } from '../../lib/aws/ownership.ts';
-import type { Table } from '../../lib/aws/table.ts';
-import type { Account } from '../../lib/domain/account.ts';
-import { AccountRecord } from '../../socket-host/account-record.ts';
+import type { Table } from '../../lib/aws/client/table.ts';
+import type { Hold } from '../../lib/aws/hosts/ownership.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import { AccountRecord } from '../../socket-host/account/record.ts';
 import type { HostDeps } from '../../socket-host/deps.ts';
-import { FirstContacts } from '../../socket-host/first-contacts.ts';
+import { FirstContacts } from '../../socket-host/loop/first-contacts.ts';
 import { manualClock } from '../harness/manual-clock.ts';
 
 const hour = 3_600_000;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
-import type { Host } from '../../lib/aws/hosts.ts';
+import type { Host } from '../../lib/aws/hosts/hosts.ts';
 import type { HostDeps } from '../../socket-host/deps.ts';
-import { Fleet } from '../../socket-host/fleet.ts';
+import { Fleet } from '../../socket-host/host/fleet.ts';
 import { manualClock } from '../harness/manual-clock.ts';
 
 const other: Host = {

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { retireHost } from '../../lib/aws/hosts.ts';
+import { retireHost } from '../../lib/aws/hosts/hosts.ts';
+import { orphanAccounts } from '../../lib/aws/hosts/ownership.ts';
 import { finder, keys } from '../../lib/aws/keys.ts';
-import { orphanAccounts } from '../../lib/aws/ownership.ts';
-import { rendezvous } from '../../lib/domain/ownership.ts';
+import { rendezvous } from '../../lib/domain/hosts/ownership.ts';
 import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
 import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';

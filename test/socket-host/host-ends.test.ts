@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { listHosts } from '../../lib/aws/hosts.ts';
+import { listHosts } from '../../lib/aws/hosts/hosts.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import { type Faults, type Gateway, oneAtATime, rowsTo, startGateway } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';

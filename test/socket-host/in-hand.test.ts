@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { moveContract } from '../../lib/aws/contracts.ts';
+import { moveContract } from '../../lib/aws/contracts/contracts.ts';
+import { wakeAccount } from '../../lib/aws/hosts/wake.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { planSuppression } from '../../lib/aws/suppressions.ts';
-import { wakeAccount } from '../../lib/aws/wake.ts';
-import type { Account } from '../../lib/domain/account.ts';
-import type { Contract } from '../../lib/domain/contract.ts';
+import { planSuppression } from '../../lib/aws/people/suppressions.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { scaledClock } from '../../lib/runtime/clock.ts';
 import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';

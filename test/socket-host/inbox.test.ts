@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sweepInbox } from '../../functions/sweep/inbox.ts';
-import { closeBatch, listBatches, overdueBatches } from '../../lib/aws/inbound.ts';
-import { orphanAccounts } from '../../lib/aws/ownership.ts';
-import type { Account } from '../../lib/domain/account.ts';
-import type { InboundBatch, InboundMessage } from '../../lib/domain/inbound.ts';
+import { orphanAccounts } from '../../lib/aws/hosts/ownership.ts';
+import { closeBatch, listBatches, overdueBatches } from '../../lib/aws/inbound/inbound.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import type { InboundBatch, InboundMessage } from '../../lib/domain/inbound/inbound.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import type { RunningHost } from '../../socket-host/host.ts';
+import type { RunningHost } from '../../socket-host/host/host.ts';
 import { type Faults, type Gateway, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readConnectionEvents } from '../../lib/aws/connection-events.ts';
+import { readConnectionEvents } from '../../lib/aws/accounts/connection-events.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { decodeEvents } from '../../lib/domain/connection-events.ts';
-import type { Contract, Counter } from '../../lib/domain/contract.ts';
+import { decodeEvents } from '../../lib/domain/accounts/connection-events.ts';
+import type { Contract, Counter } from '../../lib/domain/contracts/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
-import type { MessageState } from '../../lib/domain/message.ts';
+import type { MessageState } from '../../lib/domain/messages/message.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import { type Faults, type Gateway, numberOf, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';

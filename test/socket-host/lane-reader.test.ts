@@ -1,9 +1,9 @@
 import { SendMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createClients, destroyClients, onCall } from '../../lib/aws/clients.ts';
-import { createLanes, type LaneEntry } from '../../lib/aws/lanes.ts';
-import type { Lane } from '../../lib/domain/message.ts';
-import { LaneReader } from '../../socket-host/lane-reader.ts';
+import { createLanes, type LaneEntry } from '../../lib/aws/accounts/lanes.ts';
+import { createClients, destroyClients, onCall } from '../../lib/aws/client/clients.ts';
+import type { Lane } from '../../lib/domain/messages/message.ts';
+import { LaneReader } from '../../socket-host/loop/lane-reader.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
 import { type ManualClock, manualClock } from '../harness/manual-clock.ts';
 

@@ -1,5 +1,5 @@
 import { afterEach, expect, it } from 'vitest';
-import { rendezvous } from '../../lib/domain/ownership.ts';
+import { rendezvous } from '../../lib/domain/hosts/ownership.ts';
 import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
 import { type Faults, type Gateway, startGateway } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';

@@ -2,12 +2,12 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createClients } from '../../lib/aws/clients.ts';
-import { retireHost } from '../../lib/aws/hosts.ts';
+import { createClients } from '../../lib/aws/client/clients.ts';
+import { retireHost } from '../../lib/aws/hosts/hosts.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import { hostConfig } from '../../lib/runtime/config.ts';
-import { type RunningHost, startHost } from '../../socket-host/host.ts';
-import { codeLabel, createMetrics } from '../../socket-host/metrics.ts';
+import { type RunningHost, startHost } from '../../socket-host/host/host.ts';
+import { codeLabel, createMetrics } from '../../socket-host/host/metrics.ts';
 import { type Gateway, rowsTo, startGateway } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 

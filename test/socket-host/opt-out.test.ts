@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { openConfirmations } from '../../lib/aws/confirmations.ts';
+import { ConditionFailed } from '../../lib/aws/client/table.ts';
+import { orphanAccounts } from '../../lib/aws/hosts/ownership.ts';
+import { openConfirmations } from '../../lib/aws/inbound/confirmations.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { readSent } from '../../lib/aws/messages.ts';
-import { orphanAccounts } from '../../lib/aws/ownership.ts';
+import { readSent } from '../../lib/aws/messages/messages.ts';
 import {
   addSuppression,
   extendSuppression,
@@ -11,13 +12,12 @@ import {
   planSuppression,
   readSuppression,
   removeSuppression,
-} from '../../lib/aws/suppressions.ts';
-import { ConditionFailed } from '../../lib/aws/table.ts';
-import type { Account } from '../../lib/domain/account.ts';
+} from '../../lib/aws/people/suppressions.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
 import { derivedMessageId } from '../../lib/domain/ids.ts';
-import type { InboundMessage } from '../../lib/domain/inbound.ts';
+import type { InboundMessage } from '../../lib/domain/inbound/inbound.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import type { RunningHost } from '../../socket-host/host.ts';
+import type { RunningHost } from '../../socket-host/host/host.ts';
 import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 

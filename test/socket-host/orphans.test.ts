@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { orphanAccounts } from '../../lib/aws/hosts/ownership.ts';
 import { finder, keys } from '../../lib/aws/keys.ts';
-import { orphanAccounts } from '../../lib/aws/ownership.ts';
-import type { AccountHot } from '../../lib/domain/account.ts';
+import type { AccountHot } from '../../lib/domain/accounts/account.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
 
 let emulators: Emulators;

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { putHost } from '../../lib/aws/hosts.ts';
+import { Table } from '../../lib/aws/client/table.ts';
+import { putHost } from '../../lib/aws/hosts/hosts.ts';
 import { finder, keys } from '../../lib/aws/keys.ts';
-import { Table } from '../../lib/aws/table.ts';
-import type { AccountHot } from '../../lib/domain/account.ts';
-import { initialPace } from '../../lib/domain/pacing.ts';
+import type { AccountHot } from '../../lib/domain/accounts/account.ts';
+import { initialPace } from '../../lib/domain/accounts/pacing.ts';
 import type { HostDeps } from '../../socket-host/deps.ts';
-import { Fleet } from '../../socket-host/fleet.ts';
-import { createMetrics } from '../../socket-host/metrics.ts';
-import { Placement } from '../../socket-host/placement.ts';
+import { Fleet } from '../../socket-host/host/fleet.ts';
+import { createMetrics } from '../../socket-host/host/metrics.ts';
+import { Placement } from '../../socket-host/host/placement.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
 import { manualClock } from '../harness/manual-clock.ts';
 

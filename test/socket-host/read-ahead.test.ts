@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import type { LaneEntry } from '../../lib/aws/accounts/lanes.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import type { LaneEntry } from '../../lib/aws/lanes.ts';
-import { ReadAhead } from '../../socket-host/read-ahead.ts';
+import { ReadAhead } from '../../socket-host/loop/read-ahead.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
 
 let emulators: Emulators;

@@ -1,11 +1,11 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
-import { moveMessage } from '../../lib/aws/messages.ts';
-import type { Contract, Counter } from '../../lib/domain/contract.ts';
+import { moveMessage } from '../../lib/aws/messages/messages.ts';
+import type { Contract, Counter } from '../../lib/domain/contracts/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import { scaledClock } from '../../lib/runtime/clock.ts';
-import { Receipts } from '../../socket-host/receipts.ts';
-import { SentMessages } from '../../socket-host/sent-messages.ts';
+import { Receipts } from '../../socket-host/sending/receipts.ts';
+import { SentMessages } from '../../socket-host/sending/sent-messages.ts';
 import { type Faults, type Gateway, numberOf, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 

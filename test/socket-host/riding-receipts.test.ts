@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
-import { moveMessage } from '../../lib/aws/messages.ts';
-import type { Account } from '../../lib/domain/account.ts';
-import type { Contract, Counter } from '../../lib/domain/contract.ts';
+import { moveMessage } from '../../lib/aws/messages/messages.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import type { Contract, Counter } from '../../lib/domain/contracts/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import { type Faults, type Gateway, numberOf, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { moveContract } from '../../lib/aws/contracts.ts';
+import { moveContract } from '../../lib/aws/contracts/contracts.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { rowMessageId } from '../../lib/domain/row-message.ts';
+import { rowMessageId } from '../../lib/domain/contracts/row-message.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';

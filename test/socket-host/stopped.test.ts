@@ -1,13 +1,13 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { deleteAccount, readAccount, setDesired } from '../../lib/aws/accounts.ts';
-import { retireHost } from '../../lib/aws/hosts.ts';
+import { deleteAccount, readAccount, setDesired } from '../../lib/aws/accounts/accounts.ts';
+import { type ObjectStore, objectStore } from '../../lib/aws/client/objects.ts';
+import { retireHost } from '../../lib/aws/hosts/hosts.ts';
+import { orphanAccounts } from '../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { type ObjectStore, objectStore } from '../../lib/aws/objects.ts';
-import { orphanAccounts } from '../../lib/aws/ownership.ts';
-import type { Account } from '../../lib/domain/account.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import type { AuthStore } from '../../socket-host/auth/store.ts';
-import type { RunningHost } from '../../socket-host/host.ts';
+import type { RunningHost } from '../../socket-host/host/host.ts';
 import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 

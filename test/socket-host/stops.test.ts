@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import type { Account } from '../../lib/domain/account.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
 import { scaledClock } from '../../lib/runtime/clock.ts';
 import { type Faults, type Gateway, oneAtATime, rowsTo, startGateway } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { retireHost } from '../../lib/aws/hosts.ts';
+import { retireHost } from '../../lib/aws/hosts/hosts.ts';
+import { orphanAccounts } from '../../lib/aws/hosts/ownership.ts';
 import { finder, keys } from '../../lib/aws/keys.ts';
-import { orphanAccounts } from '../../lib/aws/ownership.ts';
-import type { Account } from '../../lib/domain/account.ts';
-import type { Contract } from '../../lib/domain/contract.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';

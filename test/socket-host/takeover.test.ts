@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readAccount, setDesired } from '../../lib/aws/accounts.ts';
-import { retireHost } from '../../lib/aws/hosts.ts';
+import { readAccount, setDesired } from '../../lib/aws/accounts/accounts.ts';
+import { retireHost } from '../../lib/aws/hosts/hosts.ts';
+import { orphanAccounts } from '../../lib/aws/hosts/ownership.ts';
+import { wakeAccount } from '../../lib/aws/hosts/wake.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { orphanAccounts } from '../../lib/aws/ownership.ts';
-import { planSuppression } from '../../lib/aws/suppressions.ts';
-import { wakeAccount } from '../../lib/aws/wake.ts';
+import { planSuppression } from '../../lib/aws/people/suppressions.ts';
 import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
 import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { scaledClock } from '../../lib/runtime/clock.ts';
-import type { RunningHost } from '../../socket-host/host.ts';
+import type { RunningHost } from '../../socket-host/host/host.ts';
 import { type Faults, type Gateway, rowsTo, startGateway } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 

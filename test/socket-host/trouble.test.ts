@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readAccount, setDesired } from '../../lib/aws/accounts.ts';
-import { moveContract } from '../../lib/aws/contracts.ts';
+import { readAccount, setDesired } from '../../lib/aws/accounts/accounts.ts';
+import { moveContract } from '../../lib/aws/contracts/contracts.ts';
 import { scaledClock, systemClock } from '../../lib/runtime/clock.ts';
-import { retryWaitMs } from '../../socket-host/retry-wait.ts';
+import { retryWaitMs } from '../../socket-host/connection/retry-wait.ts';
 import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 

@@ -1,5 +1,5 @@
 import { expect, it } from 'vitest';
-import { turnsAbreast } from '../../socket-host/turns.ts';
+import { turnsAbreast } from '../../lib/runtime/turns.ts';
 
 it('turns abreast: so many at a time, in the order asked for, failures or not', async () => {
   const take = turnsAbreast(2);

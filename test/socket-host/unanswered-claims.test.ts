@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { moveContract } from '../../lib/aws/contracts.ts';
+import { moveContract } from '../../lib/aws/contracts/contracts.ts';
 import { scaledClock } from '../../lib/runtime/clock.ts';
 import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';

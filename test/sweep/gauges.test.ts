@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { emptyMemory, type Memory, type Swept, sweep } from '../../functions/sweep/sweep.ts';
 import { Unchanged } from '../../functions/sweep/unchanged.ts';
-import { jobWrite } from '../../lib/aws/contract-jobs.ts';
+import { jobWrite } from '../../lib/aws/contracts/jobs.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { type FeedWorld, rowsTo, startFeedWorld, tenantId } from '../feed/feed-world.ts';
 

@@ -1,15 +1,15 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sweep } from '../../functions/sweep/sweep.ts';
-import { deleteAccount } from '../../lib/aws/accounts.ts';
-import { createClients, destroyClients, onCall } from '../../lib/aws/clients.ts';
-import { beginImport, completeImport, reportImport } from '../../lib/aws/contract-imports.ts';
+import { deleteAccount } from '../../lib/aws/accounts/accounts.ts';
+import { createClients, destroyClients, onCall } from '../../lib/aws/client/clients.ts';
+import { beginImport, completeImport, reportImport } from '../../lib/aws/contracts/imports.ts';
 import { createDeps } from '../../lib/aws/deps.ts';
-import { hostExists, listHosts, listInboxes, removeHost } from '../../lib/aws/hosts.ts';
+import { hostExists, listHosts, listInboxes, removeHost } from '../../lib/aws/hosts/hosts.ts';
+import { releaseAccount } from '../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { releaseAccount } from '../../lib/aws/ownership.ts';
-import type { Account } from '../../lib/domain/account.ts';
-import type { Contract } from '../../lib/domain/contract.ts';
-import type { Message } from '../../lib/domain/message.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
+import type { Message } from '../../lib/domain/messages/message.ts';
 import { type FeedWorld, rowsTo, startFeedWorld, tenantId } from '../feed/feed-world.ts';
 
 const minuteMs = 60_000;

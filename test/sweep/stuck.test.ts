@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { deleteAccount } from '../../lib/aws/accounts.ts';
+import { deleteAccount } from '../../lib/aws/accounts/accounts.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import type { Account } from '../../lib/domain/account.ts';
-import type { Contract } from '../../lib/domain/contract.ts';
-import type { Message } from '../../lib/domain/message.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
+import type { Message } from '../../lib/domain/messages/message.ts';
 import { type FeedWorld, rowsTo, startFeedWorld, tenantId } from '../feed/feed-world.ts';
 
 const minuteMs = 60_000;

@@ -1,9 +1,9 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sweep } from '../../functions/sweep/sweep.ts';
 import { sweepStarts } from '../../functions/sweep/unfinished.ts';
-import { listHosts, retireHost } from '../../lib/aws/hosts.ts';
+import { listHosts, retireHost } from '../../lib/aws/hosts/hosts.ts';
+import { claimAccount } from '../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { claimAccount } from '../../lib/aws/ownership.ts';
 import { type FeedWorld, gate, rowsTo, startFeedWorld, tenantId } from '../feed/feed-world.ts';
 
 describe('the sweep', () => {

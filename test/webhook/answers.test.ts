@@ -1,5 +1,5 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { disableEndpoint } from '../../lib/aws/endpoints.ts';
+import { disableEndpoint } from '../../lib/aws/webhooks/endpoints.ts';
 import type { Receiver } from './receiver.ts';
 import { otherTenant, signingSecret, startWorld, type World } from './world.ts';
 

@@ -1,7 +1,7 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
-import { planDeliveriesTo } from '../../lib/aws/deliveries.ts';
-import type { PacelineEvent } from '../../lib/domain/events.ts';
+import { planDeliveriesTo } from '../../lib/aws/webhooks/deliveries.ts';
+import type { PacelineEvent } from '../../lib/domain/events/events.ts';
 import { startWorld, type World } from './world.ts';
 
 let world: World;

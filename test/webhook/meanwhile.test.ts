@@ -1,12 +1,12 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { sweepDeliveries } from '../../functions/sweep/deliveries.ts';
 import { serveDeliveries } from '../../functions/webhook/handler.ts';
-import { messageOf, planDeliveriesTo } from '../../lib/aws/deliveries.ts';
-import { dueDeliveries } from '../../lib/aws/delivery-outcomes.ts';
-import type { DeliveryQueue } from '../../lib/aws/delivery-queue.ts';
-import { deleteEndpoint, updateEndpoint } from '../../lib/aws/endpoints.ts';
-import { putEvents } from '../../lib/aws/events.ts';
+import { putEvents } from '../../lib/aws/events/events.ts';
 import { finder, keys } from '../../lib/aws/keys.ts';
+import { messageOf, planDeliveriesTo } from '../../lib/aws/webhooks/deliveries.ts';
+import { dueDeliveries } from '../../lib/aws/webhooks/delivery-outcomes.ts';
+import type { DeliveryQueue } from '../../lib/aws/webhooks/delivery-queue.ts';
+import { deleteEndpoint, updateEndpoint } from '../../lib/aws/webhooks/endpoints.ts';
 import type { Health } from '../../lib/domain/webhooks/breaker.ts';
 import type { Endpoint } from '../../lib/domain/webhooks/endpoint.ts';
 import { until } from '../harness/until.ts';

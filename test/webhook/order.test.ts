@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, beforeEach, expect, it } from 'vitest';
 import { replay } from '../../functions/webhook/replay.ts';
-import type { DeliveryQueue, ReplayMessage } from '../../lib/aws/delivery-queue.ts';
-import { updateEndpoint } from '../../lib/aws/endpoints.ts';
+import type { DeliveryQueue, ReplayMessage } from '../../lib/aws/webhooks/delivery-queue.ts';
+import { updateEndpoint } from '../../lib/aws/webhooks/endpoints.ts';
 import { startWorld, type World } from './world.ts';
 
 let world: World;

@@ -1,5 +1,5 @@
 import type { SQSEvent } from 'aws-lambda';
-import type { DeliveryMessage, DeliveryQueue, ReplayMessage } from '../../lib/aws/delivery-queue.ts';
+import type { DeliveryMessage, DeliveryQueue, ReplayMessage } from '../../lib/aws/webhooks/delivery-queue.ts';
 import type { Clock } from '../../lib/runtime/clock.ts';
 
 type Serve = (event: SQSEvent) => Promise<{ batchItemFailures: { itemIdentifier: string }[] }>;

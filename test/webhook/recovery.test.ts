@@ -1,8 +1,8 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { serveDeliveries } from '../../functions/webhook/handler.ts';
-import { planDeliveriesTo } from '../../lib/aws/deliveries.ts';
-import { deleteEndpoint } from '../../lib/aws/endpoints.ts';
 import { keys } from '../../lib/aws/keys.ts';
+import { planDeliveriesTo } from '../../lib/aws/webhooks/deliveries.ts';
+import { deleteEndpoint } from '../../lib/aws/webhooks/endpoints.ts';
 import { startWorld, type World } from './world.ts';
 
 let world: World;

@@ -1,5 +1,5 @@
-import type { Account, AccountStatus } from '../account.ts';
-import { isoOf } from '../views/times.ts';
+import type { Account, AccountStatus } from '../accounts/account.ts';
+import { isoOf } from '../times.ts';
 import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText, type Subject } from './draft.ts';
 import type { EventType } from './types.ts';
 

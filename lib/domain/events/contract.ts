@@ -1,4 +1,4 @@
-import { type Contract, type ContractState, isFinished } from '../contract.ts';
+import { type Contract, type ContractState, isFinished } from '../contracts/contract.ts';
 import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText } from './draft.ts';
 import type { EventType } from './types.ts';
 

@@ -1,5 +1,5 @@
-import type { Account } from '../account.ts';
-import type { Contract } from '../contract.ts';
+import type { Account } from '../accounts/account.ts';
+import type { Contract } from '../contracts/contract.ts';
 import { derivedId } from '../ids.ts';
 import type { EventType, PacelineEvent } from './types.ts';
 
@@ -15,7 +15,7 @@ export interface ChangeRecord {
   version: string;
 }
 
-/** An event before what its image does not hold (counters, the hot item) is read: lib/aws/event-data.ts does that. */
+/** An event before what its image does not hold (counters, the hot item) is read: lib/aws/events/event-data.ts does that. */
 export type EventDraft = Omit<PacelineEvent, 'data'> & { about: Subject };
 export type Subject =
   | { kind: 'data'; data: unknown }

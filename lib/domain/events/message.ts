@@ -1,5 +1,5 @@
-import { isFinal, type Message, type MessageState, messageStates } from '../message.ts';
-import { messageView } from '../views/message.ts';
+import { isFinal, type Message, type MessageState, messageStates } from '../messages/message.ts';
+import { messageView } from '../messages/view.ts';
 import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText } from './draft.ts';
 import type { EventType } from './types.ts';
 

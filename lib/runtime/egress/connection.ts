@@ -1,7 +1,7 @@
 import { connect as connectTcp, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { Client } from 'undici';
-import type { EgressTarget } from '../../domain/egress-target.ts';
+import type { EgressTarget } from '../../domain/egress/target.ts';
 import type { Clock } from '../clock.ts';
 import { codeOf, EgressFailed } from './errors.ts';
 

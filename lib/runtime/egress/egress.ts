@@ -1,8 +1,8 @@
 import { setImmediate as eventLoopTurn } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
-import { isSendableHeader } from '../../domain/egress-headers.ts';
-import { type EgressTarget, egressTarget } from '../../domain/egress-target.ts';
-import { isPublicAddress } from '../../domain/public-address.ts';
+import { isSendableHeader } from '../../domain/egress/headers.ts';
+import { isPublicAddress } from '../../domain/egress/public-address.ts';
+import { type EgressTarget, egressTarget } from '../../domain/egress/target.ts';
 import { type Clock, systemClock } from '../clock.ts';
 import { type Connection, type Dial, dialAddress, openConnection } from './connection.ts';
 import { codeOf, EgressFailed, EgressRefused } from './errors.ts';
@@ -12,7 +12,7 @@ import { type Resolver, systemResolver } from './resolve.ts';
 /**
  * The one way out to URLs that users give.
  *
- *   URL -> rules of the URL alone (lib/domain/egress-target.ts) -> every address of the name -> one not public: refused
+ *   URL -> rules of the URL alone (lib/domain/egress/target.ts) -> every address of the name -> one not public: refused
  *       -> an idle connection to one of these addresses, or a new one -> request -> answer, whatever its status
  *
  * The name is resolved for each request, and the connection goes to an address of that very answer, so a name that changes its mind between

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it } from 'vitest';
-import { lineRank } from '../../../lib/domain/events.ts';
+import { lineRank } from '../../../lib/domain/events/events.ts';
 import { type Delivery, deliveryId, postpone, settle } from '../../../lib/domain/webhooks/delivery.ts';
 import { standardScheduleSec } from '../../../lib/domain/webhooks/schedule.ts';
 import { newSigningSecret, secretProblem, signedHeaders } from '../../../lib/domain/webhooks/signature.ts';

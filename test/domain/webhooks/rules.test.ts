@@ -1,9 +1,9 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { endpointView } from '../../../lib/domain/views/endpoint.ts';
 import { classify, readRetryAfter, responseText } from '../../../lib/domain/webhooks/answer.ts';
 import { admit, type Health, isFailingForTooLong, tripAfter } from '../../../lib/domain/webhooks/breaker.ts';
 import { type Endpoint, groupOf, rotated, signingSecrets, wants } from '../../../lib/domain/webhooks/endpoint.ts';
+import { endpointView } from '../../../lib/domain/webhooks/endpoint-view.ts';
 import { standardScheduleSec, waitMs } from '../../../lib/domain/webhooks/schedule.ts';
 
 const endpoint = (more: Partial<Endpoint> = {}): Endpoint => ({

@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { readAccount, setDesired } from '../../../lib/aws/accounts.ts';
-import { retireHost } from '../../../lib/aws/hosts.ts';
-import { type ObjectStore, objectStore } from '../../../lib/aws/objects.ts';
-import { orphanAccounts } from '../../../lib/aws/ownership.ts';
-import type { Account } from '../../../lib/domain/account.ts';
+import { readAccount, setDesired } from '../../../lib/aws/accounts/accounts.ts';
+import { type ObjectStore, objectStore } from '../../../lib/aws/client/objects.ts';
+import { retireHost } from '../../../lib/aws/hosts/hosts.ts';
+import { orphanAccounts } from '../../../lib/aws/hosts/ownership.ts';
+import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { systemClock } from '../../../lib/runtime/clock.ts';
 import { AuthCorrupt } from '../../../socket-host/auth/errors.ts';
 import { planRestore, restoreAuth } from '../../../socket-host/auth/restore.ts';

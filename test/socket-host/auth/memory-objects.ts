@@ -1,4 +1,4 @@
-import type { ObjectStore } from '../../../lib/aws/objects.ts';
+import type { ObjectStore } from '../../../lib/aws/client/objects.ts';
 
 /** A bucket in memory with true create-only semantics; `before` and `after` of a create can be replaced to inject faults. */
 export interface MemoryObjects extends ObjectStore {

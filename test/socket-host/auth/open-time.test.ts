@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keysOfRecipients } from '../../../bench/many-keys.ts';
-import { type ObjectStore, objectStore } from '../../../lib/aws/objects.ts';
+import { type ObjectStore, objectStore } from '../../../lib/aws/client/objects.ts';
 import { type Cache, openCache } from '../../../socket-host/auth/cache.ts';
 import { type AuthStore, openAuthStore } from '../../../socket-host/auth/store.ts';
 import { type Emulators, startEmulators } from '../../harness/emulators.ts';

@@ -1,12 +1,12 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { scaledClock } from '../../../lib/runtime/clock.ts';
-import { ConnectionCheck, ConnectionChecks, type Useless } from '../../../socket-host/connection-check.ts';
-import { ConnectionEvents } from '../../../socket-host/connection-events.ts';
+import { Pings } from '../../../socket-host/baileys/pings.ts';
+import { ConnectionCheck, ConnectionChecks, type Useless } from '../../../socket-host/connection/check.ts';
+import { ConnectionEvents } from '../../../socket-host/connection/events.ts';
 import type { HostDeps } from '../../../socket-host/deps.ts';
-import { createMetrics } from '../../../socket-host/metrics.ts';
+import { createMetrics } from '../../../socket-host/host/metrics.ts';
 import { NotSent, type TransportSession } from '../../../socket-host/transport.ts';
-import { Pings } from '../../../socket-host/whatsapp/pings.ts';
 import { until } from '../../harness/until.ts';
 import { type Gateway, gateway } from './gateway.ts';
 import { countQueries, sleep } from './probe.ts';

@@ -1,9 +1,9 @@
 import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { listBatches, storeInbound } from '../../../lib/aws/inbound.ts';
-import { contentOf, editOf } from '../../../socket-host/whatsapp/content.ts';
-import { openEdit, sealedEditIn, secretIn } from '../../../socket-host/whatsapp/sealed-edit.ts';
-import { inboundId, inboundOf } from '../../../socket-host/whatsapp/stanzas.ts';
+import { listBatches, storeInbound } from '../../../lib/aws/inbound/inbound.ts';
+import { contentOf, editOf } from '../../../socket-host/baileys/content.ts';
+import { openEdit, sealedEditIn, secretIn } from '../../../socket-host/baileys/sealed-edit.ts';
+import { inboundId, inboundOf } from '../../../socket-host/baileys/stanzas.ts';
 import { type Emulators, startEmulators } from '../../harness/emulators.ts';
 
 /** What cannot be stored would come again on every connection, for ever. */

@@ -2,14 +2,14 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import type { InboundMessage } from '../../../lib/domain/inbound.ts';
+import type { InboundMessage } from '../../../lib/domain/inbound/inbound.ts';
 import { type Simulator, startSimulator } from '../../../simulator/server.ts';
 import { type Cache, openCache } from '../../../socket-host/auth/cache.ts';
 import { type AuthStore, openAuthStore } from '../../../socket-host/auth/store.ts';
+import { type SharedCaches, sharedCaches } from '../../../socket-host/baileys/caches.ts';
+import { trustRootKey } from '../../../socket-host/baileys/root-key.ts';
+import { type BaileysTransportOptions, baileysTransport } from '../../../socket-host/baileys/transport.ts';
 import type { Sent, SessionEnd, TransportListener, TransportSession } from '../../../socket-host/transport.ts';
-import { type SharedCaches, sharedCaches } from '../../../socket-host/whatsapp/caches.ts';
-import { trustRootKey } from '../../../socket-host/whatsapp/root-key.ts';
-import { type BaileysTransportOptions, baileysTransport } from '../../../socket-host/whatsapp/transport.ts';
 import { type MemoryObjects, memoryObjects } from '../auth/memory-objects.ts';
 
 export interface Said {

@@ -1,7 +1,7 @@
 import type { BinaryNode } from '@whiskeysockets/baileys';
 import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
-import type { InboundMessage } from '../../../lib/domain/inbound.ts';
+import type { InboundMessage } from '../../../lib/domain/inbound/inbound.ts';
 import type { TransportSession } from '../../../socket-host/transport.ts';
 import { type Gateway, gateway } from './gateway.ts';
 import { sleep, stanzasOf } from './probe.ts';

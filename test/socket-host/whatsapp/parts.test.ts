@@ -1,19 +1,19 @@
 import { type BinaryNode, WA_CERT_DETAILS } from '@whiskeysockets/baileys';
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { Person } from '../../../lib/domain/person.ts';
+import type { Person } from '../../../lib/domain/people/person.ts';
 import type { AuthStore } from '../../../socket-host/auth/store.ts';
-import { sharedCaches } from '../../../socket-host/whatsapp/caches.ts';
-import { hasChat, noteChat, noteRefusal } from '../../../socket-host/whatsapp/chats.ts';
-import { participantHashes } from '../../../socket-host/whatsapp/device-lists.ts';
-import { Drain } from '../../../socket-host/whatsapp/drain.ts';
-import { sessionEnd } from '../../../socket-host/whatsapp/ending.ts';
-import { MessageLine } from '../../../socket-host/whatsapp/message-line.ts';
-import { ParticipantHashes } from '../../../socket-host/whatsapp/participant-hashes.ts';
-import { receiptsOf, retryRequestIn } from '../../../socket-host/whatsapp/receipts.ts';
-import { redact } from '../../../socket-host/whatsapp/redaction.ts';
-import { trustRootKey } from '../../../socket-host/whatsapp/root-key.ts';
-import { Timelock } from '../../../socket-host/whatsapp/timelock.ts';
-import { ClientVersion } from '../../../socket-host/whatsapp/version.ts';
+import { sharedCaches } from '../../../socket-host/baileys/caches.ts';
+import { hasChat, noteChat, noteRefusal } from '../../../socket-host/baileys/chats.ts';
+import { participantHashes } from '../../../socket-host/baileys/device-lists.ts';
+import { Drain } from '../../../socket-host/baileys/drain.ts';
+import { sessionEnd } from '../../../socket-host/baileys/ending.ts';
+import { MessageLine } from '../../../socket-host/baileys/message-line.ts';
+import { ParticipantHashes } from '../../../socket-host/baileys/participant-hashes.ts';
+import { receiptsOf, retryRequestIn } from '../../../socket-host/baileys/receipts.ts';
+import { redact } from '../../../socket-host/baileys/redaction.ts';
+import { trustRootKey } from '../../../socket-host/baileys/root-key.ts';
+import { Timelock } from '../../../socket-host/baileys/timelock.ts';
+import { ClientVersion } from '../../../socket-host/baileys/version.ts';
 
 describe('shared caches', () => {
   it('keeps the entries of two accounts apart, written one by one or together', async () => {

@@ -1,7 +1,7 @@
 import type { WASocket } from '@whiskeysockets/baileys';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { sharedCaches } from '../../../socket-host/baileys/caches.ts';
 import { NotSent, Unanswered } from '../../../socket-host/transport.ts';
-import { sharedCaches } from '../../../socket-host/whatsapp/caches.ts';
 import { type Connected, type Gateway, gateway } from './gateway.ts';
 import { countQueries, sleep } from './probe.ts';
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { checkSignaturesNatively, curveOfLibsignal, verifyXEdDsa } from '../../../socket-host/whatsapp/signatures.ts';
+import { checkSignaturesNatively, curveOfLibsignal, verifyXEdDsa } from '../../../socket-host/baileys/signatures.ts';
 
 interface Curve {
   generateKeyPair(seed: Uint8Array): { public: Uint8Array; private: Uint8Array };

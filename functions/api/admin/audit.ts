@@ -1,0 +1,41 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { adminTenant, listAudit } from '../../../lib/aws/tenants/audit.ts';
+import type { ApiScope } from '../http/context.ts';
+import { pagesOf } from '../http/cursor.ts';
+import { type Api, answer, pageOf, pageQuery, problems, secured } from '../http/openapi.ts';
+import { auditSchema, auditView } from './schema.ts';
+
+const time = z.iso.datetime({ offset: true }).optional();
+/** Where the log of what admins do begins at the earliest. */
+const beginning = Date.UTC(2026, 0, 1);
+
+const pages = pagesOf('audit');
+
+export function auditRoutes(app: Api, scope: ApiScope): void {
+  const { deps } = scope;
+  app.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/audit',
+      tags: ['Administration'],
+      summary: 'Who changed what, from where; newest first',
+      description: 'A tenant sees its own log, an admin what admins did.',
+      ...secured('read', 'manage', 'admin'),
+      request: { query: pageQuery.extend({ since: time, until: time }) },
+      responses: { 200: answer(pageOf('AuditPage', auditSchema), 'One page'), ...problems(400, 401, 403, 422) },
+    }),
+    async (c) => {
+      const { limit, cursor, since, until } = c.req.valid('query');
+      const tenant = c.get('actor')?.tenant;
+      const start = tenant?.createdAt ?? beginning;
+      const sinceMs = Math.max(since === undefined ? start : Date.parse(since), start);
+      // One more millisecond: `until` is exclusive, and this very moment counts.
+      const nowMs = deps.nowMs() + 1;
+      const untilMs = Math.min(until === undefined ? nowMs : Date.parse(until), nowMs);
+      const range = { sinceMs, untilMs, ...pages.asked({ limit, cursor }) };
+      const page = untilMs <= sinceMs ? { items: [] } : await listAudit(deps.table, tenant?.id ?? adminTenant, range);
+      const next = 'next' in page ? page.next : undefined;
+      return c.json({ items: page.items.map(auditView), nextCursor: pages.cursorAt(next) }, 200);
+    },
+  );
+}

@@ -1,0 +1,136 @@
+import { createRoute } from '@hono/zod-openapi';
+import { ConditionFailed } from '../../../lib/aws/client/table.ts';
+import {
+  createPlan,
+  deletePlan,
+  listPlans,
+  type PlanSettings,
+  readPlan,
+  updatePlan,
+} from '../../../lib/aws/tenants/tenants.ts';
+import { PacelineError } from '../../../lib/domain/errors.ts';
+import { type ApiScope, idFor, originOf, pathId } from '../http/context.ts';
+import { pagesOf } from '../http/cursor.ts';
+import {
+  type Api,
+  answer,
+  defined,
+  idempotencyHeader,
+  idParam,
+  jsonBody,
+  pageOf,
+  pageQuery,
+  problems,
+  secured,
+  securedPost,
+} from '../http/openapi.ts';
+import { planInput, planPatch, planSchema, planView } from './schema.ts';
+
+const tags = ['Administration'];
+const pages = pagesOf('plans');
+
+const unlimited: Omit<PlanSettings, 'name'> = {
+  rateLimitPerSec: null,
+  maxAccounts: null,
+  messagesPerMonth: null,
+  proxyGbLimit: null,
+  onExceeded: 'block',
+};
+
+export function planRoutes(app: Api, scope: ApiScope): void {
+  const { deps } = scope;
+
+  app.openapi(
+    createRoute({
+      method: 'post',
+      path: '/v1/admin/plans',
+      tags,
+      summary: 'Make a plan',
+      ...securedPost(scope, 'admin'),
+      request: { headers: idempotencyHeader, ...jsonBody(planInput) },
+      responses: { 201: answer(planSchema, 'The plan'), ...problems(400, 401, 403, 409, 413, 422) },
+    }),
+    async (c) => {
+      const settings: PlanSettings = { ...unlimited, ...defined(c.req.valid('json')) };
+      const id = idFor(c, deps, 'pln');
+      try {
+        return c.json(planView(await createPlan(deps, originOf(c, deps), id, settings)), 201);
+      } catch (error) {
+        const there = error instanceof ConditionFailed ? await readPlan(deps.table, id) : undefined;
+        if (there === undefined) throw error;
+        return c.json(planView(there), 201);
+      }
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/admin/plans',
+      tags,
+      summary: 'List plans, newest first',
+      ...secured('admin'),
+      request: { query: pageQuery },
+      responses: { 200: answer(pageOf('PlanPage', planSchema), 'One page'), ...problems(400, 401, 403, 422) },
+    }),
+    async (c) => {
+      const page = await listPlans(deps.table, pages.asked(c.req.valid('query')));
+      return c.json({ items: page.items.map(planView), nextCursor: pages.cursorAt(page.next) }, 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/admin/plans/{id}',
+      tags,
+      summary: 'One plan',
+      ...secured('admin'),
+      request: { params: idParam },
+      responses: { 200: answer(planSchema, 'The plan'), ...problems(401, 403, 404) },
+    }),
+    async (c) => {
+      const plan = await readPlan(deps.table, pathId(c.req.valid('param').id, 'pln'));
+      if (plan === undefined) throw noPlan();
+      return c.json(planView(plan), 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'patch',
+      path: '/v1/admin/plans/{id}',
+      tags,
+      summary: 'Change a plan',
+      ...secured('admin'),
+      request: { params: idParam, ...jsonBody(planPatch) },
+      responses: { 200: answer(planSchema, 'The plan'), ...problems(400, 401, 403, 404, 413, 422) },
+    }),
+    async (c) => {
+      const id = pathId(c.req.valid('param').id, 'pln');
+      const plan = await updatePlan(deps, originOf(c, deps), id, defined(c.req.valid('json')));
+      if (plan === undefined) throw noPlan();
+      return c.json(planView(plan), 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'delete',
+      path: '/v1/admin/plans/{id}',
+      tags,
+      summary: 'Remove a plan no tenant has',
+      ...secured('admin'),
+      request: { params: idParam },
+      responses: { 204: { description: 'Removed' }, ...problems(401, 403, 404, 409) },
+    }),
+    async (c) => {
+      const result = await deletePlan(deps, originOf(c, deps), pathId(c.req.valid('param').id, 'pln'));
+      if (result === 'absent') throw noPlan();
+      if (result === 'in_use') throw new PacelineError('CONFLICT', 'Tenants have this plan; give them another first.');
+      return c.body(null, 204);
+    },
+  );
+}
+
+const noPlan = () => new PacelineError('NOT_FOUND', 'There is no such plan.');

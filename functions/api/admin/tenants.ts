@@ -1,0 +1,146 @@
+import { createRoute } from '@hono/zod-openapi';
+import { ConditionFailed } from '../../../lib/aws/client/table.ts';
+import {
+  createTenant,
+  deleteTenant,
+  listTenants,
+  newTenantSettings,
+  readTenant,
+  type TenantSettings,
+  updateTenant,
+} from '../../../lib/aws/tenants/tenants.ts';
+import { PacelineError } from '../../../lib/domain/errors.ts';
+import { type ApiScope, idFor, originOf, pathId } from '../http/context.ts';
+import { pagesOf } from '../http/cursor.ts';
+import { invalid } from '../http/field-errors.ts';
+import {
+  type Api,
+  answer,
+  defined,
+  idempotencyHeader,
+  idParam,
+  jsonBody,
+  pageOf,
+  pageQuery,
+  problems,
+  secured,
+  securedPost,
+} from '../http/openapi.ts';
+import { tenantInput, tenantPatch, tenantSchema, tenantView } from './schema.ts';
+
+const tags = ['Administration'];
+const pages = pagesOf('tenants');
+
+export function tenantRoutes(app: Api, scope: ApiScope): void {
+  const { deps } = scope;
+
+  app.openapi(
+    createRoute({
+      method: 'post',
+      path: '/v1/admin/tenants',
+      tags,
+      summary: 'Make a tenant',
+      ...securedPost(scope, 'admin'),
+      request: { headers: idempotencyHeader, ...jsonBody(tenantInput) },
+      responses: { 201: answer(tenantSchema, 'The tenant'), ...problems(400, 401, 403, 409, 413, 422) },
+    }),
+    async (c) => {
+      const { planId, defaultCountry, retention: _retention, ...rest } = c.req.valid('json');
+      const settings: TenantSettings = {
+        ...newTenantSettings,
+        ...defined(rest),
+        ...(planId == null ? {} : { planId }),
+        ...(defaultCountry == null ? {} : { defaultCountry }),
+      };
+      const id = idFor(c, deps, 'ten');
+      try {
+        return c.json(tenantView(await createTenant(deps, originOf(c, deps), id, settings)), 201);
+      } catch (error) {
+        if (!(error instanceof ConditionFailed)) throw error;
+        const there = error.failed[0] === true ? await readTenant(deps.table, id) : undefined;
+        if (there !== undefined) return c.json(tenantView(there), 201);
+        throw noPlan();
+      }
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/admin/tenants',
+      tags,
+      summary: 'List tenants, newest first',
+      ...secured('admin'),
+      request: { query: pageQuery },
+      responses: { 200: answer(pageOf('TenantPage', tenantSchema), 'One page'), ...problems(400, 401, 403, 422) },
+    }),
+    async (c) => {
+      const page = await listTenants(deps.table, pages.asked(c.req.valid('query')));
+      return c.json({ items: page.items.map(tenantView), nextCursor: pages.cursorAt(page.next) }, 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/admin/tenants/{id}',
+      tags,
+      summary: 'One tenant',
+      ...secured('admin'),
+      request: { params: idParam },
+      responses: { 200: answer(tenantSchema, 'The tenant'), ...problems(401, 403, 404) },
+    }),
+    async (c) => {
+      const tenant = await readTenant(deps.table, pathId(c.req.valid('param').id, 'ten'));
+      if (tenant === undefined) throw noTenant();
+      return c.json(tenantView(tenant), 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'patch',
+      path: '/v1/admin/tenants/{id}',
+      tags,
+      summary: 'Change a tenant',
+      ...secured('admin'),
+      request: { params: idParam, ...jsonBody(tenantPatch) },
+      responses: { 200: answer(tenantSchema, 'The tenant'), ...problems(400, 401, 403, 404, 413, 422) },
+    }),
+    async (c) => {
+      const id = pathId(c.req.valid('param').id, 'ten');
+      const { retention: _retention, ...rest } = c.req.valid('json');
+      try {
+        const tenant = await updateTenant(deps, originOf(c, deps), id, defined(rest));
+        if (tenant === undefined) throw noTenant();
+        return c.json(tenantView(tenant), 200);
+      } catch (error) {
+        if (!(error instanceof ConditionFailed)) throw error;
+        if (error.failed[0] === true)
+          throw new PacelineError('CONFLICT', 'The tenant changed at the same time; try again.');
+        throw noPlan();
+      }
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'delete',
+      path: '/v1/admin/tenants/{id}',
+      tags,
+      summary: 'Remove a tenant without accounts, and its keys',
+      ...secured('admin'),
+      request: { params: idParam },
+      responses: { 204: { description: 'Removed' }, ...problems(401, 403, 404, 409) },
+    }),
+    async (c) => {
+      const result = await deleteTenant(deps, originOf(c, deps), pathId(c.req.valid('param').id, 'ten'));
+      if (result === 'absent') throw noTenant();
+      if (result === 'in_use') throw new PacelineError('CONFLICT', 'The tenant has accounts; delete them first.');
+      return c.body(null, 204);
+    },
+  );
+}
+
+const noTenant = () => new PacelineError('NOT_FOUND', 'There is no such tenant.');
+const noPlan = () => invalid([{ path: '/planId', code: 'INVALID', message: 'There is no such plan.' }]);

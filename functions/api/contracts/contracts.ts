@@ -1,0 +1,267 @@
+import { createRoute, z } from '@hono/zod-openapi';
+import { readAccount } from '../../../lib/aws/accounts/accounts.ts';
+import {
+  appendRows,
+  createContract,
+  listContracts,
+  numbered,
+  putSkipped,
+} from '../../../lib/aws/contracts/contracts.ts';
+import { batchName, putPages, readNumbers } from '../../../lib/aws/contracts/pages.ts';
+import { tenantSecret } from '../../../lib/aws/tenants/tenant-secret.ts';
+import type { Contract, PageRow } from '../../../lib/domain/contracts/contract.ts';
+import { maxRows } from '../../../lib/domain/contracts/contract.ts';
+import { contractView } from '../../../lib/domain/contracts/view.ts';
+import { type FieldError, PacelineError } from '../../../lib/domain/errors.ts';
+import { contractIdKey } from '../../../lib/domain/ids.ts';
+import { type ApiScope, idFor, originOf, tenantOf } from '../http/context.ts';
+import { pagesOf } from '../http/cursor.ts';
+import { invalid } from '../http/field-errors.ts';
+import {
+  type Api,
+  answer,
+  idempotencyHeader,
+  idParam,
+  jsonBody,
+  pageOf,
+  pageQuery,
+  problems,
+  secured,
+  securedPost,
+} from '../http/openapi.ts';
+import { contractOf, viewOf, withCounters } from './reading.ts';
+import { acceptRows, checkMessage, checkRecipients } from './recipients.ts';
+import { contractInput, contractSchema, recipientsInput, visibleStates } from './schema.ts';
+
+const tags = ['Contracts'];
+const pages = pagesOf('contracts');
+/** Contracts looked at in one request of a filtered list; the cursor goes on behind them. */
+const maxLookedAt = 1000;
+
+export function contractRoutes(app: Api, scope: ApiScope): void {
+  const { deps, count } = scope;
+  const countRows = (rows: PageRow[]): void => {
+    count('RecipientsAccepted', rows.length);
+    count('MessagesAccepted', rows.filter(({ skip }) => skip === undefined).length);
+  };
+  const countRefused = (errors: FieldError[]): void =>
+    count('RecipientsRefused', new Set(errors.flatMap(({ row }) => row ?? [])).size);
+
+  app.openapi(
+    createRoute({
+      method: 'post',
+      path: '/v1/contracts',
+      tags,
+      summary: 'Order up to 5,000 messages',
+      description: 'All rows are checked first: either all are accepted, or none and the answer names each bad one.',
+      ...securedPost(scope, 'send'),
+      request: { headers: idempotencyHeader, ...jsonBody(contractInput) },
+      responses: { 201: answer(contractSchema, 'The contract'), ...problems(400, 401, 403, 409, 413, 422) },
+    }),
+    async (c) => {
+      const tenant = tenantOf(c);
+      const body = c.req.valid('json');
+      const now = deps.nowMs();
+      const { accountId, errors } = onlyAccount(body);
+      const startAt = body.startAt === undefined ? undefined : Date.parse(body.startAt);
+      if (startAt !== undefined && startAt <= now) {
+        errors.push({ path: '/startAt', code: 'OUT_OF_RANGE', message: 'startAt must be in the future.' });
+      }
+      if (startAt !== undefined && body.start === true) {
+        errors.push({ path: '/start', code: 'INVALID', message: 'Send start or startAt, not both.' });
+      }
+      if (body.start === true && body.recipients.length === 0) {
+        errors.push({ path: '/start', code: 'INVALID', message: 'A contract without recipients cannot be started.' });
+      }
+      const message = bothNames(body, errors);
+      errors.push(...checkMessage(message));
+      const pair = accountId === undefined ? undefined : await readAccount(deps.table, tenant.id, accountId);
+      if (accountId !== undefined && pair === undefined) {
+        const path = body.accountId === undefined ? '/accountIds/0' : '/accountId';
+        errors.push({ path, code: 'UNKNOWN_ACCOUNT', message: 'There is no such account.' });
+      }
+      const skipInvalid = body.skipInvalid ?? false;
+      const requirePlus = body.requirePlus ?? false;
+      const { defaultCountry } = tenant;
+      const checked = checkRecipients(body.recipients, { defaultCountry, skipInvalid, requirePlus, message });
+      errors.push(...checked.errors);
+      countRefused(checked.errors);
+      if (errors.length > 0 || pair === undefined) throw invalid(errors);
+
+      const id = idFor(c, deps, 'con');
+      const { rows, suppressed, warnings } = await acceptRows(deps.table, tenant.id, checked);
+      const place = { tenantId: tenant.id, contractId: id, batch: batchName(id.slice(4), rows) };
+      const pages = await putPages(deps.pages, place, rows);
+      const contract: Contract = {
+        id,
+        idKey: contractIdKey(await tenantSecret(deps, tenant.id), id),
+        tenantId: tenant.id,
+        name: body.name,
+        accountIds: [pair.account.id],
+        lane: body.lane ?? 'bulk',
+        status: body.start === true ? 'IN_PROGRESS' : 'PENDING',
+        totalCount: rows.length,
+        pages,
+        nextRow: 0,
+        openFrom: 0,
+        fedCount: 0,
+        atOnce: rows.filter((row) => row.skip !== undefined).length,
+        skipInvalid,
+        ...(requirePlus ? { requirePlus } : {}),
+        ...(startAt === undefined ? {} : { startAt }),
+        createdAt: now,
+        ...(body.start === true ? { startedAt: now } : {}),
+      };
+      const all = numbered(rows, 0);
+      await putSkipped(
+        deps,
+        contract,
+        all.filter(({ data }) => data.skip === 'INVALID_NUMBER'),
+      );
+      const made = await createContract(deps, originOf(c, deps), contract, suppressed);
+      // Afterwards, and only if these are its rows: an earlier try of the same call may have found others suppressed.
+      if (made.pages[0]?.key === pages[0]?.key) {
+        await putSkipped(
+          deps,
+          contract,
+          all.filter(({ data }) => data.skip === 'SUPPRESSED'),
+        );
+      }
+      count('ContractsCreated');
+      countRows(rows);
+      return c.json(await viewOf(scope, made, warnings), 201);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'post',
+      path: '/v1/contracts/{id}/recipients',
+      tags,
+      summary: 'Add up to 5,000 recipients while PENDING',
+      ...securedPost(scope, 'send'),
+      request: { params: idParam, headers: idempotencyHeader, ...jsonBody(recipientsInput) },
+      responses: { 200: answer(contractSchema, 'The contract'), ...problems(400, 401, 403, 404, 409, 413, 422) },
+    }),
+    async (c) => {
+      const tenant = tenantOf(c);
+      const contract = await contractOf(c, scope);
+      if (contract.status !== 'PENDING') {
+        throw new PacelineError(
+          'ILLEGAL_STATE',
+          `Recipients are added while PENDING; the contract is ${contract.status}.`,
+        );
+      }
+      const body = c.req.valid('json');
+      const errors: FieldError[] = [];
+      const message = bothNames(body, errors);
+      errors.push(...checkMessage(message));
+      const { defaultCountry } = tenant;
+      const known = await readNumbers(deps.pages, contract.pages);
+      const { skipInvalid, requirePlus } = contract;
+      const settings = { defaultCountry, skipInvalid, requirePlus, message, known };
+      const checked = checkRecipients(body.recipients, settings);
+      errors.push(...checked.errors);
+      countRefused(checked.errors);
+      if (contract.totalCount + body.recipients.length > maxRows) {
+        errors.push({
+          path: '/recipients',
+          code: 'TOO_MANY_ROWS',
+          message: `A contract has at most ${maxRows} recipients.`,
+        });
+      }
+      if (errors.length > 0) throw invalid(errors);
+      // A batch is named by its request, so that a repeat of the request names the same pages.
+      const request = idFor(c, deps, 'req').slice(4);
+      const { rows, warnings } = await acceptRows(deps.table, tenant.id, checked);
+      const place = { tenantId: tenant.id, contractId: contract.id, batch: batchName(request, rows) };
+      const pages = await putPages(deps.pages, place, rows);
+      const grown = await appendRows(deps, originOf(c, deps), contract, pages, rows);
+      countRows(rows);
+      return c.json(await viewOf(scope, grown, warnings), 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/contracts',
+      tags,
+      summary: 'List contracts, newest first',
+      description: 'A filtered page may hold fewer items than asked for and still have a nextCursor.',
+      ...secured('read'),
+      request: {
+        query: pageQuery.extend({ status: z.enum(visibleStates).optional(), accountId: z.string().optional() }),
+      },
+      responses: { 200: answer(pageOf('ContractPage', contractSchema), 'One page'), ...problems(400, 401, 403, 422) },
+    }),
+    async (c) => {
+      const { id: tenantId } = tenantOf(c);
+      const { limit, cursor, status, accountId } = c.req.valid('query');
+      let { before } = pages.asked({ limit, cursor });
+      const found: Contract[] = [];
+      let lookedAt = 0;
+      do {
+        const room = limit - found.length;
+        const step = await listContracts(
+          deps.table,
+          tenantId,
+          before === undefined ? { limit: room } : { limit: room, before },
+        );
+        lookedAt += room;
+        for (const contract of step.items) {
+          if (status !== undefined && contract.status !== status) continue;
+          if (accountId !== undefined && !contract.accountIds.includes(accountId)) continue;
+          found.push(contract);
+        }
+        before = step.next;
+      } while (before !== undefined && found.length < limit && lookedAt < maxLookedAt);
+      const now = deps.nowMs();
+      const full = await withCounters(scope, found);
+      const items = full.map(({ contract, counter, pair }) => contractView(contract, counter, pair, now));
+      return c.json({ items, nextCursor: pages.cursorAt(before) }, 200);
+    },
+  );
+
+  app.openapi(
+    createRoute({
+      method: 'get',
+      path: '/v1/contracts/{id}',
+      tags,
+      summary: 'One contract',
+      ...secured('read'),
+      request: { params: idParam },
+      responses: { 200: answer(contractSchema, 'The contract'), ...problems(401, 403, 404) },
+    }),
+    async (c) => c.json(await viewOf(scope, await contractOf(c, scope)), 200),
+  );
+}
+
+/** One account, named either way; several come with account groups. */
+function onlyAccount(body: { accountId?: string | undefined; accountIds?: string[] | undefined }): {
+  accountId: string | undefined;
+  errors: FieldError[];
+} {
+  const { accountId, accountIds } = body;
+  const errors: FieldError[] = [];
+  if (accountId !== undefined && accountIds !== undefined) {
+    errors.push({ path: '/accountIds', code: 'INVALID', message: 'Send accountId or accountIds, not both.' });
+  } else if (accountIds !== undefined && accountIds.length > 1) {
+    const message = 'Sending from several accounts is not built yet; name one.';
+    errors.push({ path: '/accountIds', code: 'NOT_SUPPORTED', message });
+  } else if (accountId === undefined && accountIds?.[0] === undefined) {
+    errors.push({ path: '/accountId', code: 'REQUIRED', message: 'Name the account to send from.' });
+  }
+  const wanted = errors.length > 0 ? undefined : (accountId ?? accountIds?.[0]);
+  return { accountId: wanted, errors };
+}
+
+function bothNames(
+  body: { message?: string | undefined; text?: string | undefined },
+  errors: FieldError[],
+): string | undefined {
+  if (body.message !== undefined && body.text !== undefined) {
+    errors.push({ path: '/text', code: 'INVALID', message: 'Send message or text, not both.' });
+  }
+  return body.message ?? body.text;
+}

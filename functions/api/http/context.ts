@@ -1,0 +1,98 @@
+import type { Context as HonoContext } from 'hono';
+import type { Deps } from '../../../lib/aws/deps.ts';
+import type { Scope } from '../../../lib/aws/tenants/api-keys.ts';
+import { adminTenant, type Origin } from '../../../lib/aws/tenants/audit.ts';
+import type { Attempt } from '../../../lib/aws/tenants/idempotency.ts';
+import type { Tenant } from '../../../lib/aws/tenants/tenants.ts';
+import { PacelineError } from '../../../lib/domain/errors.ts';
+import { type IdPrefix, newId } from '../../../lib/domain/ids.ts';
+import type { Egress } from '../../../lib/runtime/egress/egress.ts';
+import type { Logger } from '../../../lib/runtime/logger.ts';
+import type { Count } from '../../../lib/runtime/metrics.ts';
+
+/** The key a call came with, and whose it is: without a tenant it is an admin's. */
+export interface Actor {
+  keyId: string;
+  scopes: Scope[];
+  tenant?: Tenant;
+  /** The key itself, for as long as the call lasts. */
+  secret: string;
+}
+
+/** What the API counts. Recipients are rows of orders; messages those of them that are to be sent. */
+export type ApiCount =
+  | 'ContractsCreated'
+  | 'RecipientsAccepted'
+  | 'RecipientsRefused'
+  | 'MessagesAccepted'
+  | 'Answers4xx'
+  | 'Answers5xx'
+  | 'Replays';
+
+/** What the app is made of; the same for each call. */
+export interface ApiScope {
+  deps: Deps;
+  logger: Pick<Logger, 'error' | 'info' | 'warn'>;
+  /** Judges URLs that callers give; no request goes out from here. */
+  egress: Pick<Egress, 'check'>;
+  /** Of package.json. */
+  version: string;
+  count: Count<ApiCount>;
+}
+
+export interface ApiEnv {
+  Bindings: {
+    requestContext?: { requestId?: string; http?: { sourceIp?: string } };
+    event?: { headers?: Record<string, string | undefined> };
+  };
+  Variables: {
+    requestId: string;
+    actor?: Actor;
+    attempt?: Attempt;
+  };
+}
+
+export type Call = HonoContext<ApiEnv>;
+
+/** The tenant of the call; routes with a tenant scope have one. */
+export function tenantOf(c: Call): Tenant {
+  const tenant = c.get('actor')?.tenant;
+  if (tenant === undefined) throw new PacelineError('FORBIDDEN', 'This call needs a key of a tenant.');
+  return tenant;
+}
+
+/** Whom the audit log names for what this call changes. */
+export function originOf(c: Call, deps: Deps): Origin {
+  const actor = c.get('actor');
+  if (actor === undefined) throw new PacelineError('UNAUTHENTICATED', 'This call needs a key.');
+  return {
+    tenantId: actor.tenant?.id ?? adminTenant,
+    keyId: actor.keyId,
+    ip: c.env?.requestContext?.http?.sourceIp ?? '-',
+    requestId: c.get('requestId'),
+    at: deps.nowMs(),
+  };
+}
+
+/**
+ * The id of the one thing this call makes. With an Idempotency-Key it derives from the key's first use, so that a repeat after a crash
+ * makes the same thing; use it once a call.
+ */
+export function idFor(c: Call, deps: Deps, prefix: IdPrefix): string {
+  const attempt = c.get('attempt');
+  if (attempt === undefined) return newId(prefix, deps.nowMs(), deps.randomBytes);
+  const seed = Buffer.from(attempt.seed, 'hex');
+  return newId(prefix, attempt.createdAt, (n) => new Uint8Array(seed.subarray(0, n)));
+}
+
+/** Whether an earlier attempt of this very call may have had its effect already. */
+export function isRepeated(c: Call): boolean {
+  return c.get('attempt')?.repeated === true;
+}
+
+/** An id from a path: of another form than ours, it names nothing. */
+export function pathId(text: string, prefix: IdPrefix | 'msg'): string {
+  const form = prefix === 'msg' ? /^msg_[0-9A-F]{18}$/ : new RegExp(`^${prefix}_[0-9A-Za-z]{1,40}$`);
+  if (!form.test(text)) throw new PacelineError('NOT_FOUND', 'There is nothing with this id.');
+  return text;
+}

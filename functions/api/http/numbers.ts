@@ -1,0 +1,57 @@
+import type { Table } from '../../../lib/aws/client/table.ts';
+import { settleNumbers } from '../../../lib/aws/people/known-people.ts';
+import type { Tenant } from '../../../lib/aws/tenants/tenants.ts';
+import type { Account } from '../../../lib/domain/accounts/account.ts';
+import type { Person } from '../../../lib/domain/people/person.ts';
+import {
+  addressesMeant,
+  doubtWarning,
+  type NumberReading,
+  readAddress,
+  readNumber,
+  settleNumber,
+} from '../../../lib/domain/people/phone.ts';
+import { invalid } from './field-errors.ts';
+
+const noNumber = (path: string, message: string) => invalid([{ path, code: 'INVALID_NUMBER', message }]);
+
+/** Every address that a filter means. Throws VALIDATION. */
+export function filterAddresses(text: string, { defaultCountry }: Tenant, path: string): ReadonlySet<string> {
+  const meant = addressesMeant(text, { defaultCountry });
+  if (!meant.ok) throw noNumber(path, meant.reason);
+  return new Set(meant.addresses);
+}
+
+/** The number of an account. Digits that are one of the account's own numbers, as answers print them, are that. Throws VALIDATION. */
+export function accountNumber(
+  text: string,
+  { defaultCountry }: Tenant,
+  path: string,
+  account?: Pick<Account, 'phoneNumber' | 'linkedNumber'>,
+): NumberReading {
+  const number = readNumber(text, { defaultCountry });
+  if (!number.ok) throw noNumber(path, number.reason);
+  return settleNumber(
+    number,
+    new Set([account?.phoneNumber, account?.linkedNumber].filter((own) => own !== undefined)),
+  );
+}
+
+/** The person whom a call names, by number or LID, and what is doubtful about the number. Throws VALIDATION. */
+export async function personNamed(
+  table: Table,
+  text: string,
+  { id, defaultCountry }: Tenant,
+  path: string,
+): Promise<{ person: Person; warnings: string[] }> {
+  const address = readAddress(text, { defaultCountry });
+  if (!address.ok) throw noNumber(path, address.reason);
+  if ('lid' in address) return { person: { lid: address.lid }, warnings: [] };
+  const [number = address] = await settleNumbers(table, id, [address]);
+  return { person: { phoneNumber: number.digits }, warnings: doubtWarnings(number) };
+}
+
+/** What an answer warns of; empty where the number is certain. */
+export function doubtWarnings({ doubt }: NumberReading): string[] {
+  return doubt === undefined ? [] : [doubtWarning(doubt)];
+}

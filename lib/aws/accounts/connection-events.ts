@@ -1,0 +1,45 @@
+import { ConditionFailed, type Table } from '../client/table.ts';
+import type { Hold } from '../hosts/ownership.ts';
+import { keys } from '../keys.ts';
+
+/** Dead sessions are kept this long (requirements C11), and what was remembered of their connections with them. */
+const keptSec = 90 * 24 * 3600;
+
+/** An account's last events as its owner last stored them (lib/domain/accounts/connection-events.ts reads the bytes). */
+export interface StoredEvents {
+  events: Uint8Array;
+  /** When something was last sent or received, epoch ms. */
+  activeAt: number;
+}
+
+export async function readConnectionEvents(
+  table: Table,
+  { tenantId, accountId }: Pick<Hold, 'tenantId' | 'accountId'>,
+): Promise<StoredEvents | undefined> {
+  return await table.get<StoredEvents>(keys.connectionEvents(tenantId, accountId));
+}
+
+/** Stores an account's last events in place of those before. An owner whose claim is over changes nothing. */
+export async function saveConnectionEvents(
+  table: Table,
+  hold: Hold,
+  stored: StoredEvents & { nowMs: number },
+): Promise<void> {
+  const { events, activeAt, nowMs } = stored;
+  try {
+    await table.put(
+      {
+        ...keys.connectionEvents(hold.tenantId, hold.accountId),
+        type: 'connectionEvents',
+        events,
+        activeAt,
+        epoch: hold.epoch,
+        ttl: Math.floor(nowMs / 1000) + keptSec,
+      },
+      // Clause: no later owner has stored its own.
+      { condition: 'attribute_not_exists(pk) OR epoch <= :epoch', values: { ':epoch': hold.epoch } },
+    );
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error;
+  }
+}

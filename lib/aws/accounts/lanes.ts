@@ -1,0 +1,146 @@
+import { randomUUID } from 'node:crypto';
+import {
+  ChangeMessageVisibilityBatchCommand,
+  CreateQueueCommand,
+  DeleteMessageBatchCommand,
+  DeleteQueueCommand,
+  GetQueueUrlCommand,
+  QueueDoesNotExist,
+  ReceiveMessageCommand,
+  SendMessageBatchCommand,
+  type SQSClient,
+} from '@aws-sdk/client-sqs';
+import { recipientGroup } from '../../domain/ids.ts';
+import { type Lane, lanes, type Message } from '../../domain/messages/message.ts';
+import { laneDays } from '../../domain/messages/retention.ts';
+
+/** What a lane carries: which message, never its text or number. */
+export interface LaneEntry {
+  t: string;
+  a: string;
+  m: string;
+  c: string;
+  seq: number;
+}
+
+export interface Received {
+  entry: LaneEntry;
+  receipt: string;
+}
+
+/** Long enough for a batch of ten unpaced sends; a redelivery of what we hold is recognised by its claim. */
+export const laneVisibilitySec = 30;
+
+const queueName = (prefix: string, accountId: string, lane: Lane): string => `${prefix}${accountId}-${lane}.fifo`;
+
+/** Makes both lanes of an account (repeating it is harmless) and answers their URLs. */
+export async function createLanes(
+  sqs: SQSClient,
+  config: { lanePrefix: string; dlqArn: string },
+  accountId: string,
+): Promise<Record<Lane, string>> {
+  const create = async (lane: Lane): Promise<string> => {
+    const answer = await sqs.send(
+      new CreateQueueCommand({
+        QueueName: queueName(config.lanePrefix, accountId, lane),
+        Attributes: {
+          FifoQueue: 'true',
+          DeduplicationScope: 'messageGroup',
+          FifoThroughputLimit: 'perMessageGroupId',
+          VisibilityTimeout: String(laneVisibilitySec),
+          MessageRetentionPeriod: String(laneDays * 24 * 3600),
+          SqsManagedSseEnabled: 'true',
+          // A backstop: crashes are counted by claims, and the table feeds again what ends up there.
+          RedrivePolicy: JSON.stringify({ deadLetterTargetArn: config.dlqArn, maxReceiveCount: 10 }),
+        },
+      }),
+    );
+    if (answer.QueueUrl === undefined) throw new Error('SQS made a lane without telling its URL.');
+    return answer.QueueUrl;
+  };
+  const [express, bulk] = await Promise.all([create('express'), create('bulk')]);
+  return { express, bulk };
+}
+
+/** Removes both lanes; what is already gone is fine. */
+export async function removeLanes(sqs: SQSClient, lanePrefix: string, accountId: string): Promise<void> {
+  for (const lane of lanes) {
+    try {
+      const { QueueUrl } = await sqs.send(
+        new GetQueueUrlCommand({ QueueName: queueName(lanePrefix, accountId, lane) }),
+      );
+      await sqs.send(new DeleteQueueCommand({ QueueUrl }));
+    } catch (error) {
+      if (!(error instanceof QueueDoesNotExist)) throw error;
+    }
+  }
+}
+
+/**
+ * Puts messages into a lane, ten a request. The group is the recipient, so that one recipient's messages keep their order and a head
+ * in flight blocks nobody else; the deduplication id carries feedSeq, because FIFO would swallow a re-feed within five minutes.
+ */
+export async function sendToLane(sqs: SQSClient, laneUrl: string, messages: Message[]): Promise<void> {
+  for (let at = 0; at < messages.length; at += 10) {
+    const part = messages.slice(at, at + 10);
+    const answer = await sqs.send(
+      new SendMessageBatchCommand({
+        QueueUrl: laneUrl,
+        Entries: part.map((message, index) => ({
+          Id: String(index),
+          MessageBody: JSON.stringify({
+            t: message.tenantId,
+            a: message.accountId,
+            m: message.id,
+            c: message.contractId,
+            seq: message.feedSeq,
+          } satisfies LaneEntry),
+          MessageGroupId: recipientGroup(message.to),
+          MessageDeduplicationId: `${message.id}#${message.feedSeq}`,
+        })),
+      }),
+    );
+    const failed = answer.Failed?.[0];
+    if (failed !== undefined) throw new Error(`The lane refused ${answer.Failed?.length} messages: ${failed.Code}.`);
+  }
+}
+
+/** Up to ten entries; waits at most `waitSec` (0 to 20) for the first. Rejects with AbortError when `signal` fires. */
+export async function receiveFromLane(
+  sqs: SQSClient,
+  laneUrl: string,
+  options: { max: number; waitSec: number; signal?: AbortSignal },
+): Promise<Received[]> {
+  const answer = await sqs.send(
+    new ReceiveMessageCommand({
+      // Asked again after a lost answer, SQS gives the same entries instead of hiding them for their visibility timeout.
+      ReceiveRequestAttemptId: randomUUID(),
+      QueueUrl: laneUrl,
+      MaxNumberOfMessages: options.max,
+      WaitTimeSeconds: options.waitSec,
+    }),
+    options.signal === undefined ? {} : { abortSignal: options.signal },
+  );
+  return (answer.Messages ?? []).flatMap((message) => {
+    if (message.Body === undefined || message.ReceiptHandle === undefined) return [];
+    return [{ entry: JSON.parse(message.Body) as LaneEntry, receipt: message.ReceiptHandle }];
+  });
+}
+
+/** Shows entries to others again at once, ten a request; without it they would stay hidden for the rest of their time. */
+export async function returnToLane(sqs: SQSClient, laneUrl: string, receipts: string[]): Promise<void> {
+  for (let at = 0; at < receipts.length; at += 10) {
+    const Entries = receipts
+      .slice(at, at + 10)
+      .map((ReceiptHandle, index) => ({ Id: String(index), ReceiptHandle, VisibilityTimeout: 0 }));
+    await sqs.send(new ChangeMessageVisibilityBatchCommand({ QueueUrl: laneUrl, Entries }));
+  }
+}
+
+/** Ten receipts a request. A receipt that has run out is no error: the redelivery is recognised by the message's state. */
+export async function deleteFromLane(sqs: SQSClient, laneUrl: string, receipts: string[]): Promise<void> {
+  for (let at = 0; at < receipts.length; at += 10) {
+    const Entries = receipts.slice(at, at + 10).map((ReceiptHandle, index) => ({ Id: String(index), ReceiptHandle }));
+    await sqs.send(new DeleteMessageBatchCommand({ QueueUrl: laneUrl, Entries }));
+  }
+}

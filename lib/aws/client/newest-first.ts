@@ -1,0 +1,39 @@
+import type { Key } from '../keys.ts';
+import type { Table } from './table.ts';
+
+/** `before` is the id of the last one of the page before. */
+export interface Page {
+  limit: number;
+  before?: string;
+}
+
+/**
+ * One page of what stands under `keyOf`, newest first: sort keys are what `keyOf` puts before an id, and the id. `last` is the last item
+ * while more may follow.
+ */
+export async function newestFirst<T>(
+  table: Table,
+  keyOf: (id: string) => Key,
+  { limit, before }: Page,
+): Promise<{ items: T[]; last?: T }> {
+  const { pk, sk: skPrefix } = keyOf('');
+  const found = await table.query<T>({
+    pk,
+    ...(skPrefix === '' ? {} : { skPrefix }),
+    descending: true,
+    limit,
+    ...(before === undefined ? {} : { start: { ...keyOf(before) } }),
+  });
+  const last = found.items.at(-1);
+  return found.next === undefined || last === undefined ? { items: found.items } : { items: found.items, last };
+}
+
+/** The same for items that carry their id; `next` is the `before` of the next page. */
+export async function newestById<T extends { id: string }>(
+  table: Table,
+  keyOf: (id: string) => Key,
+  page: Page,
+): Promise<{ items: T[]; next?: string }> {
+  const { items, last } = await newestFirst<T>(table, keyOf, page);
+  return last === undefined ? { items } : { items, next: last.id };
+}

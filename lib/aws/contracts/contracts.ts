@@ -1,0 +1,376 @@
+import type { ContractAction, ContractState } from '../../domain/contracts/contract.ts';
+import {
+  type Contract,
+  emptyCounter,
+  maxPages,
+  move,
+  type PageRef,
+  type PageRow,
+} from '../../domain/contracts/contract.ts';
+import { PacelineError } from '../../domain/errors.ts';
+import type { Message } from '../../domain/messages/message.ts';
+import { contentDays, resultDays, ttlAfter } from '../../domain/messages/retention.ts';
+import { transactStop } from '../accounts/stops.ts';
+import { newestById, type Page } from '../client/newest-first.ts';
+import { ConditionFailed, type Item, type Table, type Write } from '../client/table.ts';
+import type { Deps } from '../deps.ts';
+import { finder, keys } from '../keys.ts';
+import { auditWrite, type Origin } from '../tenants/audit.ts';
+import { requestFeed } from './feed-queue.ts';
+import { jobWrite, runJob } from './jobs.ts';
+import { isSameRequest } from './pages.ts';
+import { skippedMessage } from './rows.ts';
+
+/** How long a call works on the rows of a contract itself; the feed does the rest. */
+const inlineJobMs = 15_000;
+
+/** Undefined when there is none, or when it has been deleted. */
+export async function readContract(table: Table, tenantId: string, id: string): Promise<Contract | undefined> {
+  const contract = await table.get<Contract>(keys.contract(tenantId, id));
+  return contract?.status === 'DELETED' ? undefined : contract;
+}
+
+/** One step through a tenant's contracts, newest first, deleted ones left out; `before` is the last id of the step before. */
+export async function listContracts(
+  table: Table,
+  tenantId: string,
+  step: Page,
+): Promise<{ items: Contract[]; next?: string }> {
+  const { items, ...next } = await newestById<Contract>(table, (id) => keys.contract(tenantId, id), step);
+  return { items: items.filter((contract) => contract.status !== 'DELETED'), ...next };
+}
+
+/** Makes the items of rows that are final at once; they are what lists, retry and clear look at. */
+export async function putSkipped(
+  deps: Pick<Deps, 'table' | 'nowMs'>,
+  contract: Contract,
+  rows: { row: number; data: PageRow }[],
+): Promise<void> {
+  const nowMs = deps.nowMs();
+  await deps.table.writeMany(
+    rows.flatMap(({ row, data }) => {
+      if (data.skip === undefined) return [];
+      const message = skippedMessage(contract, row, { ...data, skip: data.skip });
+      return [
+        {
+          put: {
+            ...keys.message(contract.tenantId, message.id),
+            type: 'message',
+            ...message,
+            ttl: ttlAfter(nowMs, resultDays),
+          },
+        },
+        {
+          put: {
+            ...keys.text(contract.tenantId, message.id),
+            type: 'text',
+            text: data.text,
+            ttl: ttlAfter(nowMs, contentDays),
+          },
+        },
+      ];
+    }),
+  );
+}
+
+/** Rows with their numbers in the contract. */
+export function numbered(rows: PageRow[], firstRow: number): { row: number; data: PageRow }[] {
+  return rows.map((data, index) => ({ row: firstRow + index, data }));
+}
+
+/**
+ * The contract becomes visible here, after its pages and skipped rows are stored: one transaction with its counter, its place among the
+ * running ones where it starts at once, and its scheduled start. One already there under this id (a repeat with the same
+ * Idempotency-Key) is answered as it is. `suppressed`: how many of the rows that are final at once are people who opted out.
+ */
+export async function createContract(
+  deps: Deps,
+  origin: Origin,
+  contract: Contract,
+  suppressed = 0,
+): Promise<Contract> {
+  const { tenantId, id } = contract;
+  const [accountId = ''] = contract.accountIds;
+  const { name, lane, status, totalCount, skipInvalid, requirePlus } = contract;
+  const writes: Write[] = [
+    // Clause: the id is new.
+    { put: { ...keys.contract(tenantId, id), type: 'contract', ...contract }, condition: 'attribute_not_exists(pk)' },
+    accountCheck(tenantId, accountId),
+    {
+      put: {
+        ...keys.counter(tenantId, id, accountId),
+        type: 'counter',
+        ...emptyCounter,
+        failed: contract.atOnce - suppressed,
+        suppressed,
+      },
+    },
+    auditWrite(
+      origin,
+      {
+        action: 'contract.created',
+        target: id,
+        changes: { name, accountId, lane, status, totalCount, skipInvalid, requirePlus },
+      },
+      deps.randomBytes,
+    ),
+  ];
+  if (contract.startAt !== undefined) {
+    const at = new Date(contract.startAt).toISOString();
+    const key = keys.startAt(tenantId, id);
+    writes.push({ put: { ...key, type: 'startAt', ix: finder.start, ixs: `${at}#${tenantId}#${id}` } });
+  }
+  if (status === 'IN_PROGRESS') writes.push(runningWrite(tenantId, accountId, id));
+  try {
+    await deps.table.transact(writes);
+  } catch (error) {
+    if (!(error instanceof ConditionFailed)) throw error;
+    const there = error.failed[0] === true ? await readContract(deps.table, tenantId, id) : undefined;
+    if (there !== undefined) return there;
+    throw new PacelineError('CONFLICT', 'The account was deleted while the contract was being made.', { cause: error });
+  }
+  if (status === 'IN_PROGRESS') await askFeed(deps, contract, 'feed');
+  return contract;
+}
+
+/**
+ * The pages of one request, behind the rows that are there. Throws ILLEGAL_STATE unless PENDING and with room for more pages; adding the
+ * same batch twice adds it once.
+ */
+export async function appendRows(
+  deps: Deps,
+  origin: Origin,
+  read: Contract,
+  pages: PageRef[],
+  rows: PageRow[],
+): Promise<Contract> {
+  const { tenantId, id } = read;
+  const [accountId = ''] = read.accountIds;
+  const suppressed = rows.filter((row) => row.skip === 'SUPPRESSED').length;
+  const invalid = rows.filter((row) => row.skip === 'INVALID_NUMBER').length;
+  const firstKey = pages[0]?.key;
+  for (let contract = read; ; ) {
+    if (firstKey !== undefined && contract.pages.some(({ key }) => isSameRequest(key, firstKey))) return contract;
+    if (contract.status !== 'PENDING' || contract.job !== undefined) {
+      throw new PacelineError(
+        'ILLEGAL_STATE',
+        `Recipients are added while PENDING; the contract is ${contract.status}.`,
+      );
+    }
+    if (contract.pages.length + pages.length > maxPages) {
+      throw new PacelineError(
+        'ILLEGAL_STATE',
+        `The contract is made of ${contract.pages.length} pages and can have ${maxPages}: each request makes one or more. ` +
+          'Put the rest into a new contract, in requests of up to 5,000 recipients or as one file with /import.',
+      );
+    }
+    const firstRow = contract.pages.reduce((sum, page) => sum + page.rows, 0);
+    try {
+      await deps.table.transact([
+        {
+          update: 'SET pages = list_append(pages, :pages) ADD totalCount :n, atOnce :k',
+          key: keys.contract(tenantId, id),
+          // Clauses: still PENDING and idle; no other rows came in between, so that the row numbers below are right.
+          condition: '#s = :pending AND attribute_not_exists(job) AND size(pages) = :there',
+          names: { '#s': 'status' },
+          values: {
+            ':pages': pages,
+            ':n': rows.length,
+            ':k': suppressed + invalid,
+            ':pending': 'PENDING',
+            ':there': contract.pages.length,
+          },
+        },
+        {
+          update: 'ADD failed :f, suppressed :s',
+          key: keys.counter(tenantId, id, accountId),
+          values: { ':f': invalid, ':s': suppressed },
+        },
+        auditWrite(
+          origin,
+          { action: 'contract.recipients_added', target: id, changes: { recipients: rows.length } },
+          deps.randomBytes,
+        ),
+      ]);
+      // After the rows have their numbers: until then these ids could become other rows'.
+      await putSkipped(deps, contract, numbered(rows, firstRow));
+      return await mustRead(deps.table, tenantId, id);
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error;
+      contract = await mustRead(deps.table, tenantId, id);
+    }
+  }
+}
+
+const auditNames: Record<Exclude<ContractAction, 'import' | 'imported'>, string> = {
+  start: 'contract.started',
+  pause: 'contract.paused',
+  cancel: 'contract.canceled',
+  delete: 'contract.deleted',
+  retry: 'contract.retried',
+  clear: 'contract.cleared',
+};
+
+/**
+ * Carries out a move of the domain: status, job and the items `running` and `job` change in one transaction. Throws NOT_FOUND and ILLEGAL_STATE.
+ * Jobs on rows run here for up to 15 s (`delete` leaves them to the feed), the feed goes on. `repeated`: an earlier
+ * attempt of the same call may have moved it already; then the contract is answered as it is.
+ */
+export async function moveContract(
+  deps: Deps,
+  origin: Origin,
+  tenantId: string,
+  id: string,
+  action: Exclude<ContractAction, 'import' | 'imported'>,
+  repeated = false,
+): Promise<Contract> {
+  for (;;) {
+    const contract = await mustRead(deps.table, tenantId, id);
+    const result = move(contract, action);
+    if (!result.ok) {
+      if (repeated && contract.status === targetOf[action]) return contract;
+      throw new PacelineError('ILLEGAL_STATE', result.reason);
+    }
+    const moved = {
+      from: contract,
+      to: result.status,
+      action,
+      ...(result.job === undefined ? {} : { job: result.job }),
+    };
+    const [accountId = ''] = contract.accountIds;
+    const writes = moveWrites(deps, origin, moved);
+    try {
+      if (contract.status === 'IN_PROGRESS' && result.status !== 'IN_PROGRESS')
+        await transactStop(deps.table, { tenantId, accountId }, writes);
+      else await deps.table.transact(writes);
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error;
+      if (error.failed[0] !== true)
+        throw new PacelineError('ILLEGAL_STATE', 'The account of this contract was deleted.');
+      // Somebody moved it in between: judge again from where it stands.
+      continue;
+    }
+    if (result.status === 'IN_PROGRESS' && result.job === undefined) await askFeed(deps, contract, 'feed');
+    if (action === 'delete') {
+      await askFeed(deps, contract, 'job');
+      return { ...contract, status: 'DELETED' };
+    }
+    if (result.job === undefined) return await mustRead(deps.table, tenantId, id);
+    const end = await runJob(deps, contract, deps.nowMs() + inlineJobMs);
+    if (end === 'more') await askFeed(deps, contract, 'job');
+    else if (result.status === 'IN_PROGRESS') await askFeed(deps, contract, 'feed');
+    return await mustRead(deps.table, tenantId, id);
+  }
+}
+
+const targetOf: Partial<Record<ContractAction, ContractState>> = {
+  start: 'IN_PROGRESS',
+  pause: 'PAUSED',
+  cancel: 'CANCELED',
+  retry: 'IN_PROGRESS',
+};
+
+function moveWrites(
+  deps: Deps,
+  origin: Origin,
+  moved: {
+    from: Contract;
+    to: ContractState;
+    job?: NonNullable<Contract['job']>;
+    action: Exclude<ContractAction, 'import' | 'imported'>;
+  },
+): Write[] {
+  const { from, to, job, action } = moved;
+  const { tenantId, id } = from;
+  const [accountId = ''] = from.accountIds;
+  const sets = ['#s = :to'];
+  const removes: string[] = [];
+  const values: Item = { ':to': to, ':from': from.status };
+  if (to !== from.status) {
+    sets.push('movedAt = :moved');
+    values[':moved'] = origin.at;
+  }
+  let condition = '#s = :from';
+  if (job !== undefined) {
+    sets.push('job = :job');
+    values[':job'] = job;
+    // A retry or a clear waits for the job before; cancel and delete replace it.
+    if (action === 'retry' || action === 'clear') condition += ' AND attribute_not_exists(job)';
+  }
+  if (to !== from.status) removes.push('reason');
+  if (to === 'IN_PROGRESS') {
+    sets.push('startedAt = if_not_exists(startedAt, :now)');
+    values[':now'] = origin.at;
+    removes.push('completedAt');
+  }
+  if (to === 'CANCELED' && from.status !== to) {
+    sets.push('completedAt = :now');
+    values[':now'] = origin.at;
+  }
+  if (action === 'start') condition += ' AND totalCount > :none';
+  if (action === 'start') values[':none'] = 0;
+  const writes: Write[] = [
+    {
+      update: `SET ${sets.join(', ')}${removes.length > 0 ? ` REMOVE ${removes.join(', ')}` : ''}`,
+      key: keys.contract(tenantId, id),
+      // Clauses: in the status the move was judged from; for retry and clear no job; for start it has rows.
+      condition,
+      names: { '#s': 'status' },
+      values,
+    },
+    auditWrite(
+      origin,
+      { action: auditNames[action], target: id, changes: { from: from.status, to } },
+      deps.randomBytes,
+    ),
+  ];
+  if (job !== undefined) writes.push(jobWrite(from, job, deps.nowMs()));
+  if (to === 'IN_PROGRESS') writes.push(runningWrite(tenantId, accountId, id), accountCheck(tenantId, accountId));
+  else writes.push({ delete: keys.running(tenantId, accountId, id) });
+  if (to === 'PAUSED' && from.status !== 'PAUSED') writes.push(pausedWrite(tenantId, accountId, id, deps.nowMs()));
+  if (to !== 'PAUSED' && from.status === 'PAUSED') writes.push({ delete: keys.paused(tenantId, accountId, id) });
+  if (action === 'start' || action === 'cancel' || action === 'delete')
+    writes.push({ delete: keys.startAt(tenantId, id) });
+  return writes;
+}
+
+/** Throws NOT_FOUND. */
+export async function mustRead(table: Table, tenantId: string, id: string): Promise<Contract> {
+  const contract = await readContract(table, tenantId, id);
+  if (contract === undefined) throw new PacelineError('NOT_FOUND', 'There is no such contract.');
+  return contract;
+}
+
+async function askFeed(deps: Deps, contract: Contract, kind: 'feed' | 'job'): Promise<void> {
+  const [accountId = ''] = contract.accountIds;
+  const request = { kind, tenantId: contract.tenantId, accountId, contractId: contract.id };
+  await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, request);
+}
+
+/** While this item exists the feed and the sweep know that the contract runs. */
+function runningWrite(tenantId: string, accountId: string, id: string): Write {
+  const ixs = `${tenantId}#${accountId}#${id}`;
+  return { put: { ...keys.running(tenantId, accountId, id), type: 'running', ix: finder.running, ixs } };
+}
+
+/** While this item exists the sweep looks whether messages of the paused contract are still under way. */
+function pausedWrite(tenantId: string, accountId: string, id: string, nowMs: number): Write {
+  const ixs = `${tenantId}#${accountId}#${id}`;
+  return { put: { ...keys.paused(tenantId, accountId, id), type: 'paused', at: nowMs, ix: finder.paused, ixs } };
+}
+
+/** Check: the message's contract has not ended, so that somebody feeds it again. */
+export const goesOn = ({ tenantId, contractId }: Pick<Message, 'tenantId' | 'contractId'>): Write => ({
+  check: keys.contract(tenantId, contractId),
+  condition: '#s IN (:running, :paused)',
+  names: { '#s': 'status' },
+  values: { ':running': 'IN_PROGRESS', ':paused': 'PAUSED' },
+});
+
+function accountCheck(tenantId: string, accountId: string): Write {
+  return {
+    check: keys.account(tenantId, accountId),
+    // Clauses: the account is there; it has not been deleted.
+    condition: 'attribute_exists(pk) AND attribute_not_exists(deletedAt)',
+  };
+}

@@ -1,0 +1,214 @@
+import { createHash } from 'node:crypto';
+import { Readable } from 'node:stream';
+import { GetObjectCommand, NoSuchKey, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
+import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
+import { type PageRef, type PageRow, pageSize } from '../../domain/contracts/contract.ts';
+import type { FieldErrorCode } from '../../domain/errors.ts';
+import { checkText } from '../../domain/messages/text.ts';
+import { doubtSentence, type NumberReading, readNumber } from '../../domain/people/phone.ts';
+import { cut, mended } from '../../domain/well-formed.ts';
+import type { ObjectStore } from '../client/objects.ts';
+import { inParallel } from '../client/table.ts';
+
+/** How long a presigned URL for an upload or a download holds. */
+export const urlLifeSec = 3600;
+
+/** A request is named by a ULID. */
+const requestLength = 26;
+
+const folder = (kind: string, tenantId: string, contractId: string): string => `${kind}/${tenantId}/${contractId}`;
+
+/** `pages/<t>/<c>/<batch>-<nnnnn>.ndjson`; a batch is one request's or one import's rows. */
+export function pageKey(tenantId: string, contractId: string, batch: string, number: number): string {
+  return `${folder('pages', tenantId, contractId)}/${batch}-${String(number).padStart(5, '0')}.ndjson`;
+}
+
+/**
+ * Returns a batch's name: its request, and a hash over the numbers and the rows that are skipped. A repeat of the request may find other people
+ * who opted out, and may read an ambiguous number as another person by then; a page that a contract points to must not change.
+ */
+export function batchName(request: string, rows: PageRow[]): string {
+  const hash = createHash('sha256');
+  for (const { to, skip } of rows) hash.update(skip === undefined ? `${to}\n` : `${skip} ${to}\n`);
+  return `${request}-${hash.digest('hex').slice(0, 16)}`;
+}
+
+/** Whether two pages' keys are of the same contract and request. */
+export function isSameRequest(key: string, other: string): boolean {
+  const request = (name: string) => name.slice(0, name.lastIndexOf('/') + 1 + requestLength);
+  return request(key) === request(other);
+}
+
+/** `imports/<t>/<c>/<importId>.<ext>`: where a caller puts a file. */
+export function uploadKey(tenantId: string, contractId: string, importId: string, format: 'csv' | 'ndjson'): string {
+  return `${folder('imports', tenantId, contractId)}/${importId}.${format}`;
+}
+
+/** `exports/<t>/<c>/<id>.csv`: results too large for one answer; a lifecycle rule removes them after a day. */
+export function exportKey(tenantId: string, contractId: string, id: string): string {
+  return `${folder('exports', tenantId, contractId)}/${id}.csv`;
+}
+
+/** The parts of an upload's key; undefined for any other object. */
+export function parseUploadKey(
+  key: string,
+): { tenantId: string; contractId: string; importId: string; format: 'csv' | 'ndjson' } | undefined {
+  const [kind, tenantId, contractId, file, ...more] = key.split('/');
+  const match = /^(imp_[0-9A-Z]{26})\.(csv|ndjson)$/.exec(file ?? '');
+  if (kind !== 'imports' || tenantId === undefined || contractId === undefined || more.length > 0) return undefined;
+  if (match?.[1] === undefined) return undefined;
+  return { tenantId, contractId, importId: match[1], format: match[2] === 'csv' ? 'csv' : 'ndjson' };
+}
+
+/** Writes one page of up to 500 rows. Repeating it with the same rows changes nothing. */
+export async function putPage(store: ObjectStore, key: string, rows: PageRow[]): Promise<PageRef> {
+  const body = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  await store.put(key, new TextEncoder().encode(body), 'application/x-ndjson');
+  return { key, rows: rows.length };
+}
+
+/** Writes rows as pages of 500, eight at a time; answers them in the order of the rows. */
+export async function putPages(
+  store: ObjectStore,
+  place: { tenantId: string; contractId: string; batch: string },
+  rows: PageRow[],
+): Promise<PageRef[]> {
+  const refs: PageRef[] = [];
+  const parts: { number: number; rows: PageRow[] }[] = [];
+  for (let at = 0; at < rows.length; at += pageSize) {
+    parts.push({ number: at / pageSize, rows: rows.slice(at, at + pageSize) });
+  }
+  await inParallel(8, parts, async (part) => {
+    const key = pageKey(place.tenantId, place.contractId, place.batch, part.number);
+    refs[part.number] = await putPage(store, key, part.rows);
+  });
+  return refs;
+}
+
+/** The rows of one page; throws when the object is missing. Earlier versions took halves of characters into pages; they are mended here. */
+export async function readPage(store: ObjectStore, key: string): Promise<PageRow[]> {
+  const body = await store.get(key);
+  if (body === undefined) throw new Error(`Page ${key} is missing.`);
+  const lines = new TextDecoder().decode(body).split('\n');
+  return lines.filter((line) => line !== '').map((line) => mended(JSON.parse(line) as PageRow));
+}
+
+/** The numbers (digits) of these pages that are written to, repeated ones too; eight pages at a time. */
+export async function readNumbers(store: ObjectStore, pages: PageRef[]): Promise<string[]> {
+  const numbers: string[] = [];
+  await inParallel(8, pages, async ({ key }) => {
+    for (const row of await readPage(store, key)) if (row.skip === undefined) numbers.push(row.to);
+  });
+  return numbers;
+}
+
+/** A URL that takes one PUT of an object with these headers. */
+export async function presignUpload(
+  s3: S3Client,
+  bucket: string,
+  key: string,
+  contentType: string,
+): Promise<{ url: string; headers: Record<string, string> }> {
+  const command = new PutObjectCommand({ Bucket: bucket, Key: key, ContentType: contentType });
+  const url = await getSignedUrl(s3, command, { expiresIn: urlLifeSec, signableHeaders: new Set(['content-type']) });
+  return { url, headers: { 'Content-Type': contentType } };
+}
+
+/** A URL that gives the object, saved under `fileName` by a browser. */
+export async function presignDownload(s3: S3Client, bucket: string, key: string, fileName: string): Promise<string> {
+  const disposition = `attachment; filename="${fileName}"`;
+  const command = new GetObjectCommand({ Bucket: bucket, Key: key, ResponseContentDisposition: disposition });
+  return await getSignedUrl(s3, command, { expiresIn: urlLifeSec });
+}
+
+/** The bytes of an object as they come, and its entity tag (hex), which changes with its content; undefined when there is none. */
+export async function openStream(
+  s3: S3Client,
+  bucket: string,
+  key: string,
+): Promise<{ body: Readable; etag: string } | undefined> {
+  try {
+    const answer = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
+    if (!(answer.Body instanceof Readable)) throw new Error(`S3 gave no stream for ${key}.`);
+    return { body: answer.Body, etag: (answer.ETag ?? '').replace(/[^0-9a-f]/g, '') };
+  } catch (error) {
+    if (error instanceof NoSuchKey) return undefined;
+    throw error;
+  }
+}
+
+/** A recipient as a caller writes it. */
+export interface RowInput {
+  phoneNumber: string | undefined;
+  text: string | undefined;
+  externalId?: string | undefined;
+}
+
+export interface RowProblem {
+  field: 'phoneNumber' | 'message' | 'externalId';
+  code: FieldErrorCode;
+  message: string;
+}
+
+export const maxExternalIdLength = 128;
+
+export interface RowSettings {
+  defaultCountry?: string | undefined;
+  skipInvalid: boolean;
+  requirePlus?: boolean | undefined;
+}
+
+/** A row that can be accepted. `number` is how its number was read; `settleRows` decides those that can be read in two ways. */
+export interface CheckedRow {
+  row: PageRow;
+  /** Sentences about its text. */
+  warnings: string[];
+  number?: NumberReading;
+}
+
+/**
+ * A recipient as a page row, or everything that is wrong with it. With `requirePlus` a doubtful number is wrong. With `skipInvalid` a wrong number
+ * makes a row that is skipped, with the number as it was written.
+ */
+export function toPageRow(input: RowInput, settings: RowSettings): CheckedRow | { problems: RowProblem[] } {
+  const problems: RowProblem[] = [];
+  const problem = (field: RowProblem['field'], code: FieldErrorCode, message: string) =>
+    problems.push({ field, code, message });
+  let to = '';
+  let skip = false;
+  let number: NumberReading | undefined;
+  const warnings: string[] = [];
+  if (input.phoneNumber === undefined || input.phoneNumber === '') {
+    problem('phoneNumber', 'REQUIRED', 'The phone number is missing.');
+  } else {
+    const read = readNumber(input.phoneNumber, settings);
+    const doubt = read.ok && settings.requirePlus === true ? read.doubt : undefined;
+    skip = (!read.ok || doubt !== undefined) && settings.skipInvalid;
+    if (skip) {
+      to = cut(input.phoneNumber, 64);
+      if (doubt !== undefined) warnings.push(`${doubt.code}: ${doubtSentence(doubt)}`);
+    } else if (!read.ok) problem('phoneNumber', 'INVALID_NUMBER', read.reason);
+    else if (doubt !== undefined) problem('phoneNumber', doubt.code, doubtSentence(doubt));
+    else {
+      number = read;
+      to = read.digits;
+    }
+  }
+  const text = input.text === undefined ? undefined : checkText(input.text);
+  if (text === undefined) problem('message', 'REQUIRED', 'The message is missing.');
+  else if (!text.ok) problem('message', text.code, text.message);
+  const externalId = input.externalId === '' ? undefined : input.externalId;
+  if (externalId !== undefined && externalId.length > maxExternalIdLength) {
+    problem('externalId', 'OUT_OF_RANGE', `externalId has at most ${maxExternalIdLength} characters.`);
+  } else if (externalId !== undefined && !externalId.isWellFormed()) {
+    problem('externalId', 'INVALID', 'externalId contains half of a character.');
+  }
+  if (problems.length > 0 || text === undefined || !text.ok) return { problems };
+  const row: PageRow = {
+    to,
+    text: text.text,
+    ...(externalId === undefined ? {} : { externalId }),
+    ...(skip ? { skip: 'INVALID_NUMBER' as const } : {}),
+  };
+  return { row, warnings: [...warnings, ...text.warnings], ...(number === undefined ? {} : { number }) };
+}

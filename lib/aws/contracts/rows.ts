@@ -1,0 +1,129 @@
+import type { Contract, PageRow } from '../../domain/contracts/contract.ts';
+import { messageOfRow, rowMessageId, stateWithoutItem } from '../../domain/contracts/row-message.ts';
+import { type Message, optedOut } from '../../domain/messages/message.ts';
+import { type Item, inParallel } from '../client/table.ts';
+import type { Deps } from '../deps.ts';
+import { keys } from '../keys.ts';
+import { toMessage } from '../messages/messages.ts';
+import { rowsOf } from './feed-rows.ts';
+import { readPage } from './pages.ts';
+
+/** One row of a contract as it stands: the message item's truth, or what follows from the contract for a row without one. */
+export interface Row {
+  message: Message;
+  /** Known when the row came from its page; otherwise it is in the text item. */
+  text?: string;
+}
+
+/** A row whose message has ended and is not kept any more. How it ended is unknown; its page still says whom it was for. */
+export interface GoneRow {
+  gone: Omit<Message, 'state'>;
+}
+
+type Reading = Pick<Deps, 'table' | 'pages' | 'nowMs'>;
+
+/** Rows `[from, to)` as `readResults` gives them, without those whose results are not kept any more. */
+export async function readRows(
+  deps: Reading,
+  contract: Contract,
+  from: number,
+  to: number,
+  options: { eventually?: boolean; madeOnly?: boolean } = {},
+): Promise<Row[]> {
+  const rows = await readResults(deps, contract, from, to, options);
+  return rows.flatMap((row) => ('gone' in row ? [] : [row]));
+}
+
+/**
+ * Rows `[from, to)`, in order. Rows the feed has passed are read by their derived ids (strongly consistent unless `eventually`); pages are
+ * read only for rows without an item, and with `madeOnly` those rows are left out. Cleared failures are left out.
+ */
+export async function readResults(
+  deps: Reading,
+  contract: Contract,
+  from: number,
+  to: number,
+  options: { eventually?: boolean; madeOnly?: boolean } = {},
+): Promise<(Row | GoneRow)[]> {
+  const end = Math.min(to, rowsOf(contract));
+  const numbers = Array.from({ length: Math.max(0, end - from) }, (_, i) => from + i);
+  // Rows not fed yet have no items, except those that were final at creation.
+  const mayHaveItem = (row: number): boolean => row < contract.nextRow || contract.atOnce > 0;
+  const asked = numbers.filter(mayHaveItem);
+  const items = await deps.table.getMany<Item>(
+    asked.map((row) => keys.message(contract.tenantId, rowMessageId(contract, row))),
+    options,
+  );
+  const found = new Map<number, Message>();
+  asked.forEach((row, index) => {
+    const item = items[index];
+    if (item !== undefined) found.set(row, toMessage(item));
+  });
+  const pages = await pagesOf(
+    deps,
+    contract,
+    options.madeOnly === true ? [] : numbers.filter((row) => !found.has(row)),
+  );
+  const nowMs = deps.nowMs();
+  return numbers.flatMap((row): (Row | GoneRow)[] => {
+    const message = found.get(row);
+    if (message !== undefined) return message.cleared === true ? [] : [{ message }];
+    const data = pages.get(row);
+    return data === undefined ? [] : [withoutItem(contract, row, data, nowMs)];
+  });
+}
+
+/** The contents of these rows, read page by page, eight at a time. */
+async function pagesOf(deps: Reading, contract: Contract, rows: number[]): Promise<Map<number, PageRow>> {
+  const wanted = new Set(rows);
+  const found = new Map<number, PageRow>();
+  if (wanted.size === 0) return found;
+  const lowest = rows[0] ?? 0;
+  const highest = rows.at(-1) ?? 0;
+  let first = 0;
+  const parts: { key: string; first: number }[] = [];
+  for (const page of contract.pages) {
+    if (first <= highest && first + page.rows > lowest) parts.push({ key: page.key, first });
+    first += page.rows;
+  }
+  await inParallel(8, parts, async (part) => {
+    const data = await readPage(deps.pages, part.key);
+    data.forEach((row, offset) => {
+      if (wanted.has(part.first + offset)) found.set(part.first + offset, row);
+    });
+  });
+  return found;
+}
+
+/** A row without an item: refused at creation, not fed (yet), canceled with its contract, or gone. */
+function withoutItem(contract: Contract, row: number, data: PageRow, nowMs: number): Row | GoneRow {
+  const message = messageOfRow(contract, row, data);
+  if (data.skip !== undefined) return { message: { ...message, ...skipped(data.skip) }, text: data.text };
+  const state = stateWithoutItem(contract, row, nowMs);
+  return state === undefined ? { gone: message } : { message: { ...message, state }, text: data.text };
+}
+
+function skipped(skip: NonNullable<PageRow['skip']>): Pick<Message, 'state' | 'error'> {
+  if (skip === 'SUPPRESSED') return { state: 'SUPPRESSED', error: optedOut };
+  return { state: 'FAILED', error: { code: 'INVALID_NUMBER', message: 'The phone number is not valid.' } };
+}
+
+/** The message of a row that is final the moment it is accepted. */
+export function skippedMessage(
+  contract: Contract,
+  row: number,
+  data: PageRow & { skip: NonNullable<PageRow['skip']> },
+): Message {
+  return { ...messageOfRow(contract, row, data), ...skipped(data.skip) };
+}
+
+/** The contract's texts of these messages by message id: from the text items; what has run out of its retention is missing. */
+export async function readTexts(deps: Reading, tenantId: string, ids: string[]): Promise<Map<string, string>> {
+  const items = await deps.table.getMany<{ text: string }>(ids.map((id) => keys.text(tenantId, id)));
+  const texts = new Map<string, string>();
+  ids.forEach((id, index) => {
+    const text = items[index]?.text;
+    if (text !== undefined) texts.set(id, text);
+  });
+  return texts;
+}

@@ -1,0 +1,104 @@
+import type { Account } from '../../domain/accounts/account.ts';
+import { accountView } from '../../domain/accounts/view.ts';
+import { type Contract, type Counter, emptyCounter } from '../../domain/contracts/contract.ts';
+import { contractView } from '../../domain/contracts/view.ts';
+import type { EventDraft, PacelineEvent } from '../../domain/events/events.ts';
+import { type AccountPair, type HotItem, primaryOf, readAccounts } from '../accounts/accounts.ts';
+import { inParallel, type Table } from '../client/table.ts';
+import { keys } from '../keys.ts';
+import { readEvents } from './events.ts';
+
+/**
+ * Fills in what images do not hold: the counts of contracts, the totals of accounts, which account is the primary. Progress of a contract
+ * that is gone, or has nothing left to do, is left out: its end is told by another event.
+ */
+export async function completeEvents(table: Table, drafts: EventDraft[], nowMs: number): Promise<PacelineEvent[]> {
+  const [contracts, accounts] = await Promise.all([contractData(table, drafts, nowMs), accountData(table, drafts)]);
+  const ended: PacelineEvent[] = [];
+  const events = drafts.flatMap((draft): PacelineEvent[] => {
+    const { about, ...event } = draft;
+    if (about.kind === 'data') return [{ ...event, data: about.data }];
+    if (about.kind === 'account') return [{ ...event, data: accounts(about.account) }];
+    const { data, contract } = contracts(draft.tenantId, about.contractId, about.contract);
+    if (about.contract !== undefined) return [{ ...event, data }];
+    if (data === undefined || contract === undefined) return [];
+    // Its half minute may have begun before the contract did. The start never changes, so the time is the same in each replay.
+    const progress = { ...event, at: Math.max(event.at, (contract.startedAt ?? 0) + 1), data };
+    const { pending, queued, sending } = data.contract.counts;
+    if (contract.status === 'IN_PROGRESS' && pending + queued + sending > 0) return [progress];
+    ended.push(progress);
+    return [];
+  });
+  // Of those an earlier try has told already, deliveries may be missing.
+  const told = await readEvents(table, ended);
+  return [...events, ...told.filter((event) => event !== undefined)];
+}
+
+/** The data of a contract's events: `image` where the change was the contract's own, else as it is now. */
+async function contractData(table: Table, drafts: EventDraft[], nowMs: number) {
+  const wanted = new Map<string, { tenantId: string; contractId: string; accountId: string }>();
+  for (const { tenantId, about, accountId } of drafts) {
+    if (about.kind !== 'contract' || accountId === undefined) continue;
+    const { contractId } = about;
+    wanted.set(`${tenantId}#${contractId}`, { tenantId, contractId, accountId });
+  }
+  const list = [...wanted.values()];
+  const [contracts, counters, pairs] = await Promise.all([
+    table.getMany<Contract>(list.map(({ tenantId, contractId }) => keys.contract(tenantId, contractId))),
+    table.getMany<Counter>(list.map((one) => keys.counter(one.tenantId, one.contractId, one.accountId))),
+    readPairs(table, list),
+  ]);
+  const index = new Map([...wanted.keys()].map((key, at) => [key, at]));
+  return (tenantId: string, contractId: string, image: Contract | undefined) => {
+    const at = index.get(`${tenantId}#${contractId}`) ?? -1;
+    const contract = image ?? contracts[at];
+    const pair = pairs.get(`${tenantId}#${list[at]?.accountId}`);
+    const data =
+      contract === undefined
+        ? undefined
+        : { contract: contractView(contract, counters[at] ?? emptyCounter, pair, nowMs) };
+    return { data, contract };
+  };
+}
+
+/** The data of an account's events. */
+async function accountData(table: Table, drafts: EventDraft[]) {
+  const hot = new Map<string, HotItem>();
+  const primaries = new Map<string, string | undefined>();
+  const list = drafts.flatMap(({ about }) => (about.kind === 'account' ? [about.account] : []));
+  const wanted = new Map(list.map((account) => [`${account.tenantId}#${account.id}`, account]));
+  const items = await table.getMany<HotItem>(
+    [...wanted.values()].map((account) => keys.accountHot(account.tenantId, account.id)),
+  );
+  [...wanted.keys()].forEach((key, at) => {
+    const item = items[at];
+    if (item !== undefined) hot.set(key, item);
+  });
+  await inParallel(4, [...new Set(list.map(({ tenantId }) => tenantId))], async (tenantId) => {
+    primaries.set(tenantId, await primaryOf(table, tenantId));
+  });
+  return (account: Account) => {
+    const seen = hot.get(`${account.tenantId}#${account.id}`) ?? unseen;
+    return { account: accountView({ account, hot: seen }, primaries.get(account.tenantId)) };
+  };
+}
+
+/** The hot item of an account that has been removed. */
+const unseen = { messageCount: 0, errorCount: 0, queuedExpress: 0, queuedBulk: 0 };
+
+/** Both items of each account, by `tenant#account`; without those that are gone. */
+async function readPairs(table: Table, list: { tenantId: string; accountId: string }[]) {
+  const byTenant = new Map<string, Set<string>>();
+  for (const { tenantId, accountId } of list) {
+    byTenant.set(tenantId, (byTenant.get(tenantId) ?? new Set()).add(accountId));
+  }
+  const found = new Map<string, AccountPair>();
+  await inParallel(4, [...byTenant], async ([tenantId, ids]) => {
+    const accountIds = [...ids];
+    const pairs = await readAccounts(table, tenantId, accountIds);
+    pairs.forEach((pair, at) => {
+      if (pair !== undefined) found.set(`${tenantId}#${accountIds[at]}`, pair);
+    });
+  });
+  return found;
+}

@@ -1,0 +1,186 @@
+import type { EventType, PacelineEvent } from '../../domain/events/events.ts';
+import type { InboundBatch } from '../../domain/inbound/inbound.ts';
+import { type ReceivedView, receivedAsPrinted, receivedView } from '../../domain/inbound/view.ts';
+import { ConditionFailed, type Item, inParallel, type Table } from '../client/table.ts';
+import { keys } from '../keys.ts';
+
+/** Days the log keeps an event. */
+export const eventDays = 30;
+const dayMs = 24 * 3_600_000;
+/** The same in milliseconds. */
+export const eventsKeptMs = eventDays * dayMs;
+
+/** Where an event stands in the log. */
+export interface EventRef {
+  tenantId: string;
+  /** Epoch ms. */
+  at: number;
+  id: string;
+}
+
+/**
+ * Puts the events that are kept, each if absent. What follows from an image alone is the same in every replay and is simply put again, 25 in
+ * a request; of contracts and accounts the first telling stands.
+ */
+export async function putEvents(table: Table, events: PacelineEvent[]): Promise<void> {
+  const kept = events.filter(({ logged }) => logged);
+  const same = kept.filter(({ content }) => content !== undefined);
+  const first = kept.filter(({ content }) => content === undefined);
+  await table.writeMany(same.map((event) => ({ put: itemOf(event) })));
+  await inParallel(8, first, async (event) => {
+    try {
+      // Clause: nobody has told it yet.
+      await table.put(itemOf(event), { condition: 'attribute_not_exists(pk)' });
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error;
+    }
+  });
+}
+
+function itemOf({ type, logged: _logged, ...event }: PacelineEvent) {
+  const ttl = Math.ceil((event.at + eventsKeptMs) / 1000);
+  return { ...keys.event(event.tenantId, event.at, event.id), type: 'event', eventType: type, ...event, ttl };
+}
+
+/** An item of the log as the event it keeps, without its content. */
+export function eventOf(item: Item): PacelineEvent {
+  const { id, eventType, at, tenantId, accountId, chat, content, data } = item as unknown as PacelineEvent & {
+    eventType: EventType;
+  };
+  return {
+    id,
+    type: eventType,
+    at,
+    tenantId,
+    ...(accountId === undefined ? {} : { accountId }),
+    ...(chat === undefined ? {} : { chat }),
+    ...(content === undefined ? {} : { content }),
+    data,
+    logged: true,
+  };
+}
+
+/** Events of the log in the order of the references; undefined where there is none (any more). Without contents. */
+export async function readEvents(table: Table, refs: EventRef[]): Promise<(PacelineEvent | undefined)[]> {
+  const items = await table.getMany<Item>(refs.map(({ tenantId, at, id }) => keys.event(tenantId, at, id)));
+  return items.map((item) => (item === undefined ? undefined : eventOf(item)));
+}
+
+/** Items looked at for one page: a filter that leaves few goes on with the cursor. */
+const maxLookedAt = 1000;
+
+/**
+ * Events of a tenant in `[sinceMs, untilMs)`, newest first, walked day by day; `fits` filters. `before` is the `next` of the page before;
+ * a page can be short, or empty, and still have one.
+ */
+export async function listEvents(
+  table: Table,
+  tenantId: string,
+  range: { sinceMs: number; untilMs: number; limit: number; before?: { at: number; id: string } },
+  fits: (type: EventType) => boolean = () => true,
+): Promise<{ items: PacelineEvent[]; next?: { at: number; id: string } }> {
+  const { sinceMs, limit, before } = range;
+  const items: PacelineEvent[] = [];
+  const lowest = keys.event(tenantId, sinceMs, '').sk;
+  let highest = keys.event(tenantId, range.untilMs, '').sk;
+  let newestMs = range.untilMs - 1;
+  if (before !== undefined && before.at < range.untilMs) {
+    highest = keys.event(tenantId, before.at, before.id).sk;
+    newestMs = before.at;
+  }
+  // A cursor older than the range, as of somebody who polls with a later `since`; DynamoDB refuses such bounds.
+  if (highest < lowest) return { items };
+  let left = maxLookedAt;
+  for (let day = startOfDay(newestMs); day + dayMs > sinceMs; day -= dayMs) {
+    let start: Item | undefined;
+    do {
+      const page = await table.query<Item & { sk: string }>({
+        pk: keys.event(tenantId, day, '').pk,
+        skBetween: [lowest, highest],
+        limit: Math.min(left, Math.max(limit + 2, 100)),
+        descending: true,
+        ...(start === undefined ? {} : { start }),
+      });
+      for (const item of page.items) {
+        const event = eventOf(item);
+        // The bound itself is where the page before ended.
+        const fitting = item.sk < highest && fits(event.type);
+        const last = items.at(-1);
+        if (fitting && last !== undefined && items.length === limit) return { items, next: refOf(last) };
+        if (fitting) items.push(event);
+        left -= 1;
+        if (left === 0) return { items, next: refOf(event) };
+      }
+      start = page.next;
+    } while (start !== undefined);
+  }
+  return { items };
+}
+
+/**
+ * All events of a tenant in `[sinceMs, untilMs)`, oldest first, as a replay sends them again. `after` is the `next` of the page before; only
+ * the last page has none.
+ */
+export async function eventsFrom(
+  table: Table,
+  tenantId: string,
+  range: { sinceMs: number; untilMs: number; limit: number; after?: { at: number; id: string } },
+): Promise<{ items: PacelineEvent[]; next?: { at: number; id: string } }> {
+  const { untilMs, limit, after } = range;
+  const items: PacelineEvent[] = [];
+  const oldestMs = Math.max(range.sinceMs, after?.at ?? 0);
+  const passed = after === undefined ? undefined : keys.event(tenantId, after.at, after.id).sk;
+  const lowest = passed ?? keys.event(tenantId, oldestMs, '').sk;
+  const highest = keys.event(tenantId, untilMs, '').sk;
+  if (highest < lowest) return { items };
+  for (let day = startOfDay(oldestMs); day < untilMs; day += dayMs) {
+    const { pk } = keys.event(tenantId, day, '');
+    let start: Item | undefined;
+    do {
+      const more: { start?: Item } = start === undefined ? {} : { start };
+      const page = await table.query<Item>({ pk, skBetween: [lowest, highest], limit: limit + 1, ...more });
+      for (const item of page.items) {
+        if (item.sk === passed) continue;
+        items.push(eventOf(item));
+        const last = items.at(-1);
+        if (last !== undefined && items.length === limit) return { items, next: refOf(last) };
+      }
+      start = page.next;
+    } while (start !== undefined);
+  }
+  return { items };
+}
+
+const refOf = ({ at, id }: PacelineEvent) => ({ at, id });
+const startOfDay = (ms: number): number => Math.floor(ms / dayMs) * dayMs;
+
+/**
+ * The same events with what their messages say, for as long as that is kept: texts of messages, whole batches of inbound ones. Two batch
+ * reads, whatever their number.
+ */
+export async function withContent(table: Table, events: PacelineEvent[]): Promise<PacelineEvent[]> {
+  const keyOf = ({ type, tenantId, accountId, content }: PacelineEvent) => {
+    if (content === undefined) return undefined;
+    if (type === 'message.received') return keys.inboundBatch(tenantId, accountId ?? '', content);
+    return keys.text(tenantId, content);
+  };
+  const wanted = new Map(
+    events.flatMap((event) => {
+      const key = keyOf(event);
+      return key === undefined ? [] : [[`${key.pk}\n${key.sk}`, key] as const];
+    }),
+  );
+  const found = await table.getMany<Item>([...wanted.values()]);
+  const contents = new Map([...wanted.keys()].map((name, at) => [name, found[at]]));
+  return events.map((event) => {
+    const key = keyOf(event);
+    const item = key === undefined ? undefined : contents.get(`${key.pk}\n${key.sk}`);
+    if (item === undefined && event.type === 'message.received') {
+      return { ...event, data: receivedAsPrinted(event.data as ReceivedView) };
+    }
+    if (item === undefined) return event;
+    if (event.type === 'message.received') return { ...event, data: receivedView(item as unknown as InboundBatch) };
+    const { message } = event.data as { message: object };
+    return { ...event, data: { message: { ...message, text: item.text } } };
+  });
+}

@@ -1,0 +1,12 @@
+import type { Table } from '../client/table.ts';
+import { keys } from '../keys.ts';
+
+/** The WhatsApp client version that a host learnt last, as `2.3000.1234567`, for hosts that start later; undefined: none ever asked. */
+export async function readClientVersion(table: Table): Promise<string | undefined> {
+  const item = await table.get<{ version?: unknown }>(keys.clientVersion());
+  return typeof item?.version === 'string' ? item.version : undefined;
+}
+
+export async function saveClientVersion(table: Table, version: string, nowMs: number): Promise<void> {
+  await table.transact([{ put: { ...keys.clientVersion(), type: 'clientVersion', version, learntAt: nowMs } }]);
+}

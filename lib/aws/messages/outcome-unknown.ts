@@ -1,0 +1,55 @@
+import type { Message, MessageError } from '../../domain/messages/message.ts';
+import { ConditionFailed, type Table } from '../client/table.ts';
+import { moveMessage } from './messages.ts';
+
+/** A sending whose outcome nobody wrote for so long can no longer be learned (design.md, promise 2). */
+export const outcomeUnknownAfterMs = 24 * 3_600_000;
+
+/** Of a message in hand whose answer will not come any more. */
+export const outcomeUnknown: MessageError = {
+  code: 'OUTCOME_UNKNOWN',
+  message: 'The message may or may not have reached WhatsApp, and it can no longer be learned. It is not sent again.',
+};
+
+const notLearned: MessageError = {
+  code: 'OUTCOME_UNKNOWN',
+  message: 'No answer could be had for 24 hours. It is not sent again.',
+};
+const accountGone: MessageError = {
+  code: 'OUTCOME_UNKNOWN',
+  message: 'The account is gone, so that no answer can be had. It is not sent again.',
+};
+
+const contractEnded: MessageError = {
+  code: 'OUTCOME_UNKNOWN',
+  message: 'No answer had come when the contract ended. It is not sent again.',
+};
+const optedOut: MessageError = {
+  code: 'OUTCOME_UNKNOWN',
+  message: 'No answer had come when the recipient asked for no more messages. It is not sent again.',
+};
+const reasons = {
+  no_answer: notLearned,
+  account_gone: accountGone,
+  contract_ended: contractEnded,
+  opted_out: optedOut,
+};
+export type WhyUnknown = keyof typeof reasons;
+
+/** What is said of a message that was laid aside without an answer, and so may have arrived, where another would end in this state. */
+export const unknownWhen = { CANCELED: 'contract_ended', SUPPRESSED: 'opted_out' } as const;
+
+/** -> FAILED, and whether it arrived stays unknown. Returns undefined when the message is no longer as it was read. */
+export async function endUnknown(
+  table: Table,
+  message: Message,
+  why: WhyUnknown,
+  nowMs: number,
+): Promise<Message | undefined> {
+  try {
+    return await moveMessage(table, message, 'FAILED', nowMs, { error: reasons[why] });
+  } catch (error) {
+    if (error instanceof ConditionFailed) return undefined;
+    throw error;
+  }
+}

@@ -1,0 +1,52 @@
+import { spellingsOf } from '../../domain/people/person.ts';
+import { type NumberReading, settleNumber } from '../../domain/people/phone.ts';
+import type { Table } from '../client/table.ts';
+import type { CheckedRow } from '../contracts/pages.ts';
+import { keys } from '../keys.ts';
+
+/**
+ * Decides numbers that can be read in two ways by the people this tenant knows: those who opted out, and those who wrote within the last 15 days.
+ * Answers in the order of `readings`; one batched read for all of them, none where nothing is ambiguous. Eventually consistent.
+ */
+export async function settleNumbers(
+  table: Table,
+  tenantId: string,
+  readings: readonly NumberReading[],
+): Promise<NumberReading[]> {
+  const asked = new Set(
+    readings.flatMap(({ digits, foreign }) =>
+      foreign === undefined ? [] : [...spellingsOf(digits), ...spellingsOf(foreign)],
+    ),
+  );
+  if (asked.size === 0) return [...readings];
+  const known = await knownAmong(table, tenantId, [...asked]);
+  return readings.map((reading) => settleNumber(reading, known));
+}
+
+/** Rows whose numbers are decided. Changes nothing else. */
+export async function settleRows<Row extends CheckedRow>(
+  table: Table,
+  tenantId: string,
+  rows: readonly Row[],
+): Promise<Row[]> {
+  const readings = rows.flatMap(({ number }) => number ?? []);
+  const settled = new Map(
+    (await settleNumbers(table, tenantId, readings)).map((number, index) => [readings[index], number]),
+  );
+  return rows.map((checked) => {
+    const number = settled.get(checked.number);
+    return number === undefined ? checked : { ...checked, row: { ...checked.row, to: number.digits }, number };
+  });
+}
+
+async function knownAmong(table: Table, tenantId: string, numbers: string[]): Promise<Set<string>> {
+  const items = await table.getMany<{ suppressedAt?: number; wroteAt?: number }>(
+    numbers.flatMap((digits) => [keys.recipient(tenantId, digits), keys.wrote(tenantId, digits)]),
+    { eventually: true },
+  );
+  return new Set(
+    numbers.filter(
+      (_, index) => items[2 * index]?.suppressedAt !== undefined || items[2 * index + 1]?.wroteAt !== undefined,
+    ),
+  );
+}

@@ -1,0 +1,194 @@
+import type { PacelineEvent } from '../../domain/events/types.ts';
+import { lineRank } from '../../domain/events/types.ts';
+import { createdAt } from '../../domain/ids.ts';
+import { type Delivery, deliveryDays, deliveryId } from '../../domain/webhooks/delivery.ts';
+import { type Endpoint, groupOf, wants } from '../../domain/webhooks/endpoint.ts';
+import { ConditionFailed, inParallel, type Table } from '../client/table.ts';
+import { keys } from '../keys.ts';
+import type { DeliveryMessage, DeliveryQueue } from './delivery-queue.ts';
+import { tenantEndpoints } from './endpoints.ts';
+
+export interface Planner {
+  table: Table;
+  deliveries: DeliveryQueue;
+}
+
+/** Of one call, so that a large batch does not open a connection a delivery. */
+const putsAtOnce = 16;
+
+/**
+ * Events become deliveries to the endpoints that want them, and each delivery a message of the delivery queue. Called again with the same events
+ * it makes nothing twice, and sends again what is still waiting for its first attempt: a writer that died in between lost nothing.
+ * Endpoints are read at each call, so that one made a moment ago misses nothing. Answers the deliveries as they are stored.
+ */
+export async function planDeliveries(deps: Planner, events: PacelineEvent[]): Promise<Delivery[]> {
+  const planned: Delivery[] = [];
+  const endpoints = new Map<string, Endpoint>();
+  for (const [tenantId, own] of Map.groupBy(events, (event) => event.tenantId)) {
+    const all = await tenantEndpoints(deps.table, tenantId);
+    for (const endpoint of all) {
+      endpoints.set(endpoint.id, endpoint);
+      for (const event of own) if (wants(endpoint, event)) planned.push(newDelivery(endpoint, event, event.at));
+    }
+  }
+  return await storeDeliveries(deps, planned, endpoints);
+}
+
+/**
+ * Events to one endpoint, whether its filter wants them or not: a test (`once`), or a replay. `at` is now. Answers the deliveries as they are
+ * stored.
+ */
+export async function planDeliveriesTo(
+  deps: Planner,
+  endpoint: Endpoint,
+  events: PacelineEvent[],
+  more: { at: number; once?: boolean; replayId?: string },
+): Promise<Delivery[]> {
+  const planned = events.map((event) => newDelivery(endpoint, event, more.at, more));
+  return await storeDeliveries(deps, planned, new Map([[endpoint.id, endpoint]]));
+}
+
+function newDelivery(
+  endpoint: Endpoint,
+  event: PacelineEvent,
+  at: number,
+  more: { once?: boolean; replayId?: string } = {},
+): Delivery {
+  return {
+    id: deliveryId(at, event.id, endpoint.id, more.replayId),
+    tenantId: endpoint.tenantId,
+    endpointId: endpoint.id,
+    at,
+    eventId: event.id,
+    eventType: event.type,
+    eventAt: event.at,
+    status: 'pending',
+    attempts: [],
+    slot: 0,
+    nextAttemptAt: at,
+    ...(endpoint.ordered && event.chat !== undefined ? { line: event.chat } : {}),
+    ...(more.once === true ? { once: true } : {}),
+    ...(more.replayId === undefined ? {} : { replay: true }),
+    ...(event.logged ? {} : { data: JSON.stringify(event.data) }),
+  };
+}
+
+/** Puts what is not there yet, then sends what has not been tried yet. */
+async function storeDeliveries(
+  deps: Planner,
+  planned: Delivery[],
+  endpoints: Map<string, Endpoint>,
+): Promise<Delivery[]> {
+  const stored: Delivery[] = [];
+  await inParallel(putsAtOnce, planned, async (delivery) => {
+    stored.push(await putIfAbsent(deps.table, delivery));
+  });
+  const waiting = stored.filter(({ status, slot }) => status === 'pending' && slot === 0);
+  await deps.deliveries.send(
+    waiting.map((delivery) => {
+      const message = messageOf(delivery, endpoints.get(delivery.endpointId));
+      return { message, key: sendingKey(message) };
+    }),
+  );
+  return stored;
+}
+
+/** The delivery as it stands afterwards. */
+async function putIfAbsent(table: Table, delivery: Delivery): Promise<Delivery> {
+  const put = {
+    ...keyOf(delivery),
+    type: 'delivery',
+    ...delivery,
+    ttl: Math.floor(delivery.at / 1000) + deliveryDays * 86_400,
+  };
+  // Clause: it is new. One that was delivered must not be pending again.
+  const condition = 'attribute_not_exists(pk)';
+  try {
+    if (delivery.line === undefined) await table.put(put, { condition });
+    else {
+      const { tenantId, endpointId, ttl } = put;
+      // With its place in the line, or never: a place without a delivery would hold up its chat.
+      const place = { ...lineKey(delivery, delivery.line), type: 'deliveryLine', tenantId, endpointId, ttl };
+      await table.transact([{ put, condition }, { put: { ...place, id: delivery.id, at: delivery.at } }]);
+    }
+    return delivery;
+  } catch (error) {
+    const there = error instanceof ConditionFailed ? error.old[0] : undefined;
+    if (there === undefined) throw error;
+    return there as unknown as Delivery;
+  }
+}
+
+/** The queue's message for the next attempt of a delivery. An endpoint that is not known any more has a group all the same. */
+export function messageOf(
+  delivery: Delivery,
+  endpoint: Pick<Endpoint, 'rateLimitPerSec'> | undefined,
+): DeliveryMessage {
+  const { tenantId, endpointId, id, at, nextAttemptAt, once, line, eventId, eventAt } = delivery;
+  const of = line === undefined ? { eventId } : { eventId, chat: line };
+  return {
+    t: tenantId,
+    w: endpointId,
+    id,
+    at,
+    e: eventId,
+    ea: eventAt,
+    due: nextAttemptAt ?? at,
+    group: once === true ? 'test' : String(groupOf(endpoint ?? {}, of)),
+  };
+}
+
+/** The same for the same attempt: sent twice within five minutes it comes once. */
+export const sendingKey = ({ id, due, tries }: DeliveryMessage): string => `${id}#${due}#${tries ?? 0}`;
+
+const keyOf = ({ tenantId, endpointId, at, id }: Pick<Delivery, 'tenantId' | 'endpointId' | 'at' | 'id'>) =>
+  keys.delivery(tenantId, endpointId, at, id);
+
+/** By the time of the event: a replay comes before what happened later. */
+const lineKey = ({ tenantId, endpointId, eventAt, id, eventType }: Delivery, line: string) =>
+  keys.deliveryLine(tenantId, endpointId, line, { at: eventAt, rank: lineRank(eventType), id });
+
+/** By its id alone, among the endpoints the tenant has: one that was deleted took its deliveries along. */
+export async function findDelivery(
+  table: Table,
+  tenantId: string,
+  id: string,
+): Promise<{ delivery: Delivery; endpoint: Endpoint } | undefined> {
+  const at = createdAt(id);
+  if (!Number.isSafeInteger(at) || at < 0) return undefined;
+  const endpoints = await tenantEndpoints(table, tenantId);
+  const found = await table.getMany<Delivery>(endpoints.map((one) => keys.delivery(tenantId, one.id, at, id)));
+  const index = found.findIndex((delivery) => delivery !== undefined);
+  const [delivery, endpoint] = [found[index], endpoints[index]];
+  return delivery === undefined || endpoint === undefined ? undefined : { delivery, endpoint };
+}
+
+export async function readDelivery(table: Table, delivery: Delivery): Promise<Delivery | undefined> {
+  return await table.get<Delivery>(keyOf(delivery));
+}
+
+/** The delivery at the head of a chat's line: the only one that may be attempted. */
+export async function headOfLine(
+  table: Table,
+  ref: { tenantId: string; endpointId: string },
+  line: string,
+): Promise<{ id: string; at: number } | undefined> {
+  const { pk } = keys.delivery(ref.tenantId, ref.endpointId, 0, '');
+  const { items } = await table.query<{ id: string; at: number }>({ pk, skPrefix: `L#${line}#`, limit: 1 });
+  return items[0];
+}
+
+/** Final: its place is given up, and the next of its chat is sent. Repeating it changes nothing. */
+export async function leaveLine(deps: Planner, delivery: Delivery, endpoint: Endpoint | undefined): Promise<void> {
+  const { line, tenantId, endpointId } = delivery;
+  if (line === undefined) return;
+  await deps.table.delete(lineKey(delivery, line));
+  const head = await headOfLine(deps.table, delivery, line);
+  if (head === undefined) return;
+  const next = await deps.table.get<Delivery>(keys.delivery(tenantId, endpointId, head.at, head.id));
+  // A place whose delivery has gone by its retention.
+  if (next === undefined) return;
+  const message = messageOf(next, endpoint);
+  // It may have come and gone within the last five minutes, when this one was in front of it.
+  await deps.deliveries.send([{ message, key: `${sendingKey(message)}#${delivery.id}` }]);
+}

@@ -1,0 +1,58 @@
+import { meanIntervalMs, type PacingPolicy } from '../accounts/pacing.ts';
+import { type Lane, lanes } from '../messages/message.ts';
+
+const bulkWindow = 50;
+const expressWindow = 5;
+const windowMs = 10_000;
+
+/** A running contract as the feed sees it; `remaining` are its rows not fed yet, `fedAt` epoch ms of its last turn. */
+export interface FeedCandidate {
+  id: string;
+  lane: Lane;
+  remaining: number;
+  fedAt?: number;
+}
+
+/** How many messages a lane should hold: bulk 50 or ten seconds of the account's pace if more, express 5. */
+export function windowOf(lane: Lane, policy: PacingPolicy | undefined): number {
+  if (lane === 'express') return expressWindow;
+  return Math.max(bulkWindow, Math.floor(windowMs / meanIntervalMs(policy)));
+}
+
+/**
+ * New rows for each contract, in the order to feed them: what the lane's window leaves, shared equally, what a
+ * contract cannot use going to the others; odd rows to those that waited longest. Contracts that get none are left out.
+ */
+export function planFeed(input: {
+  queued: Record<Lane, number>;
+  contracts: readonly FeedCandidate[];
+  policy: PacingPolicy | undefined;
+}): { contractId: string; rows: number }[] {
+  return lanes.flatMap((lane) => {
+    const candidates = input.contracts.filter((contract) => contract.lane === lane && contract.remaining > 0);
+    return share(windowOf(lane, input.policy) - input.queued[lane], candidates.sort(longestWaiting));
+  });
+}
+
+function share(room: number, candidates: readonly FeedCandidate[]): { contractId: string; rows: number }[] {
+  const turns = candidates.map(({ id, remaining }) => ({ contractId: id, rows: 0, remaining }));
+  let left = Math.max(0, Math.floor(room));
+  while (left > 0) {
+    const hungry = turns.filter((turn) => turn.remaining > 0);
+    if (hungry.length === 0) break;
+    const portion = Math.max(1, Math.floor(left / hungry.length));
+    for (const turn of hungry) {
+      const rows = Math.min(portion, turn.remaining, left);
+      turn.rows += rows;
+      turn.remaining -= rows;
+      left -= rows;
+    }
+  }
+  return turns.filter((turn) => turn.rows > 0).map(({ contractId, rows }) => ({ contractId, rows }));
+}
+
+function longestWaiting(a: FeedCandidate, b: FeedCandidate): number {
+  const byTime = (a.fedAt ?? Number.NEGATIVE_INFINITY) - (b.fedAt ?? Number.NEGATIVE_INFINITY);
+  if (byTime < 0 || byTime > 0) return byTime;
+  return a.id < b.id ? -1 : a.id > b.id ? 1 : 0;
+}

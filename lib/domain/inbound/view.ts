@@ -1,0 +1,75 @@
+import { messageIdOf } from '../ids.ts';
+import { isoOf } from '../times.ts';
+import {
+  type InboundBatch,
+  type InboundContact,
+  type InboundLocation,
+  type InboundMedia,
+  type InboundMessage,
+  type InboundType,
+  senderOf,
+} from './inbound.ts';
+
+/** A message somebody sent, as the HTTP surface and its events show it; what its type does not have is left out. */
+export interface InboundView {
+  /** WhatsApp's id. */
+  id: string;
+  type: InboundType;
+  text: string | null;
+  timestamp: string;
+  media?: InboundMedia;
+  location?: InboundLocation;
+  contacts?: InboundContact[];
+  emoji?: string | null;
+  /** The message it is about, by its WhatsApp id; `messageId` where that is one of ours. */
+  target?: { id: string; messageId: string | null };
+}
+
+/** `data` of message.received. */
+export interface ReceivedView {
+  accountId: string;
+  /** See `senderOf`. */
+  from: string;
+  fromLid: string | null;
+  messages: InboundView[];
+}
+
+/** Pure. */
+export function inboundView({
+  id,
+  type,
+  text,
+  at,
+  media,
+  location,
+  contacts,
+  emoji,
+  target,
+}: InboundMessage): InboundView {
+  return {
+    id,
+    type,
+    text: text ?? null,
+    timestamp: isoOf(at),
+    ...(media === undefined ? {} : { media }),
+    ...(location === undefined ? {} : { location }),
+    ...(contacts === undefined ? {} : { contacts }),
+    ...(emoji === undefined ? {} : { emoji }),
+    ...(target === undefined ? {} : { target: { id: target, messageId: messageIdOf(target) ?? null } }),
+  };
+}
+
+/** Pure: what a closed batch tells. */
+export function receivedView({ accountId, from, fromLid, messages }: InboundBatch): ReceivedView {
+  return {
+    accountId,
+    from: senderOf({ from, ...(fromLid === undefined ? {} : { fromLid }) }),
+    fromLid: fromLid ?? null,
+    messages: messages.map(inboundView),
+  };
+}
+
+/** Pure: `data` of an event that may have been told by an earlier version, which showed the bare digits of a LID as `from`. */
+export function receivedAsPrinted(data: ReceivedView): ReceivedView {
+  return data.from === data.fromLid ? { ...data, from: senderOf({ from: data.from, fromLid: data.fromLid }) } : data;
+}

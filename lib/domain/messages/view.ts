@@ -1,0 +1,58 @@
+import { whatsappId } from '../ids.ts';
+import { isoOf, toIso } from '../times.ts';
+import type { Lane, Message, MessageError, MessageState } from './message.ts';
+
+/** A message as the HTTP surface and its events show it; times are ISO 8601 UTC. */
+export interface MessageView {
+  id: string;
+  whatsappId: string;
+  accountId: string;
+  contractId: string;
+  source: 'contract';
+  lane: Lane;
+  to: string;
+  /** The number that WhatsApp knows the recipient by; null until it was sent. */
+  sentTo: string | null;
+  type: 'text';
+  text: string | null;
+  template: null;
+  externalId: string | null;
+  status: MessageState;
+  reason: string | null;
+  attempts: number;
+  createdAt: string;
+  queuedAt: string | null;
+  sentAt: string | null;
+  deliveredAt: string | null;
+  readAt: string | null;
+  expiresAt: string | null;
+  error: MessageError | null;
+}
+
+/** Pure: what GET shows. `text` is undefined once its retention is over. */
+export function messageView(message: Message, text: string | undefined): MessageView {
+  return {
+    id: message.id,
+    whatsappId: whatsappId(message.id),
+    accountId: message.accountId,
+    contractId: message.contractId,
+    source: 'contract',
+    lane: message.lane,
+    to: message.to,
+    sentTo: message.sentAt === undefined ? null : (message.sentTo ?? message.to),
+    type: 'text',
+    text: text ?? null,
+    template: null,
+    externalId: message.externalId ?? null,
+    status: message.state,
+    reason: message.error?.message ?? null,
+    attempts: message.attempts,
+    createdAt: isoOf(message.createdAt),
+    queuedAt: toIso(message.queuedAt),
+    sentAt: toIso(message.sentAt),
+    deliveredAt: toIso(message.deliveredAt),
+    readAt: toIso(message.readAt),
+    expiresAt: null,
+    error: message.error ?? null,
+  };
+}

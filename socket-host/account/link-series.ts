@@ -1,0 +1,107 @@
+import type { AccountLink } from '../../lib/domain/accounts/account.ts';
+import type { Clock } from '../../lib/runtime/clock.ts';
+import { PairingRefused, type TransportSession } from '../transport.ts';
+import type { AccountRecord } from './record.ts';
+
+/** QR codes shown before a pairing code is tried or the account waits for its user (requirements B2). */
+const qrCodes = 3;
+/** WhatsApp takes a pairing code for about so long. */
+const pairingCodeMs = 160_000;
+
+interface Needs {
+  clock: Clock;
+  record: Pick<AccountRecord, 'account' | 'showLink' | 'refusePairing'>;
+  /** Nobody used the codes. */
+  timedOut(): void;
+}
+
+/**
+ * The codes one attempt at linking shows: three QR codes, then a pairing code if the number is known; or a pairing code at once, where the
+ * tenant asked for it. A pairing code is shown once WhatsApp has accepted it; where WhatsApp refuses, the QR codes go on, and no other is
+ * asked for until the tenant does. After the last one unused it says so, once.
+ */
+export class LinkSeries {
+  private readonly needs: Needs;
+  private session: TransportSession | undefined;
+  private ready = false;
+  private attempt = 0;
+  /** The transport's number of the last QR code: one that comes again with it replaces that. */
+  private offer = 0;
+  private paired = false;
+  private refused = false;
+  private timer = new AbortController();
+
+  constructor(needs: Needs) {
+    this.needs = needs;
+  }
+
+  begin(session: TransportSession): void {
+    this.end();
+    this.session = session;
+  }
+
+  /** The server offers a QR code: from now on pairing codes can be asked for as well. */
+  async offered(session: TransportSession, link: AccountLink): Promise<void> {
+    if (this.session !== session) return;
+    this.ready = true;
+    // A pairing code that was shown stays good while QR codes go by unseen.
+    if (this.paired) return;
+    if (link.attempt !== this.offer) this.attempt += 1;
+    this.offer = link.attempt;
+    const { linkMethod, phoneNumber, pairingFor } = this.needs.record.account;
+    const own = this.refused || (linkMethod !== 'pairing_code' && this.attempt <= qrCodes) ? undefined : phoneNumber;
+    const number = pairingFor ?? own;
+    if (number !== undefined && (await this.pair(session, number))) return;
+    if (this.session !== session) return;
+    if (this.attempt > qrCodes) return this.needs.timedOut();
+    await this.needs.record.showLink({ ...link, attempt: this.attempt });
+    this.expire(link.expiresAt - this.needs.clock.nowMs() + 5_000);
+  }
+
+  /** The tenant asked for a pairing code meanwhile. */
+  async asked(phoneNumber: string | undefined): Promise<void> {
+    if (phoneNumber !== undefined && this.ready && this.session !== undefined) {
+      await this.pair(this.session, phoneNumber);
+    }
+  }
+
+  end(): void {
+    this.timer.abort();
+    this.session = undefined;
+    this.ready = false;
+    this.paired = false;
+    this.refused = false;
+    this.attempt = 0;
+    this.offer = 0;
+  }
+
+  /** False: WhatsApp gives none. */
+  private async pair(session: TransportSession, phoneNumber: string): Promise<boolean> {
+    const { clock, record } = this.needs;
+    let code: string;
+    try {
+      code = await session.requestPairingCode(phoneNumber);
+    } catch (error) {
+      if (!(error instanceof PairingRefused)) throw error;
+      this.refused = true;
+      if (this.session === session) await record.refusePairing(error.code);
+      return false;
+    }
+    if (this.session !== session) return true;
+    this.paired = true;
+    const expiresAt = clock.nowMs() + pairingCodeMs;
+    await record.showLink({ method: 'pairing_code', code, attempt: Math.max(1, this.attempt), expiresAt });
+    this.expire(pairingCodeMs);
+    return true;
+  }
+
+  /** Ends the series when nothing follows: the server may have no further QR code to offer. */
+  private expire(afterMs: number): void {
+    this.timer.abort();
+    this.timer = new AbortController();
+    const { signal } = this.timer;
+    void this.needs.clock.sleep(afterMs, signal).then(() => {
+      if (!signal.aborted) this.needs.timedOut();
+    });
+  }
+}

@@ -1,0 +1,56 @@
+import type { HostDeps } from '../deps.ts';
+
+interface Needs {
+  deps: Pick<HostDeps, 'clock' | 'lease' | 'failed'>;
+  /** The account is not held any more: nothing is handled. */
+  gone(): boolean;
+  leaseLost(): void;
+  /** After an error in a task, in the same turn. */
+  recover(error: unknown): Promise<void>;
+}
+
+/** What an account has to handle, one thing after the other, and the one timer it may have running. */
+export class AccountTurns {
+  private readonly needs: Needs;
+  private tail: Promise<void> = Promise.resolve();
+  private timer = new AbortController();
+
+  constructor(needs: Needs) {
+    this.needs = needs;
+  }
+
+  /** Handles the task when its turn comes. An error in it is counted, recovered from, and goes no further. */
+  post(where: string, task: () => Promise<void>): void {
+    const { deps, gone, leaseLost, recover } = this.needs;
+    this.tail = this.tail.then(async () => {
+      if (gone()) return;
+      if (!deps.lease.valid()) return leaseLost();
+      try {
+        await task();
+      } catch (error) {
+        deps.failed(where, error);
+        await recover(error).catch((again: unknown) => deps.failed(where, again));
+      }
+    });
+  }
+
+  /** Posts the task after so many ms, in place of one that still waits. */
+  after(ms: number, task: () => Promise<void>): void {
+    this.cancel();
+    const { signal } = this.timer;
+    void this.needs.deps.clock.sleep(ms, signal).then(() => {
+      if (!signal.aborted) this.post('timer', task);
+    });
+  }
+
+  /** Forgets what waits for its time. */
+  cancel(): void {
+    this.timer.abort();
+    this.timer = new AbortController();
+  }
+
+  /** Resolves when everything that was posted so far has been handled. */
+  handled(): Promise<void> {
+    return this.tail;
+  }
+}

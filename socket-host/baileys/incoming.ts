@@ -1,0 +1,181 @@
+import { type BinaryNode, jidDecode, type proto } from '@whiskeysockets/baileys';
+import type { InboundContent } from '../../lib/domain/inbound/inbound.ts';
+import type { AuthStore } from '../auth/store.ts';
+import type { TransportListener } from '../transport.ts';
+import type { UnreadableCounts } from './caches.ts';
+import { noteChat } from './chats.ts';
+import { contentOf, editOf } from './content.ts';
+import { Drain } from './drain.ts';
+import { knownNumber } from './lookups.ts';
+import { MessageLine } from './message-line.ts';
+import type { TransportLogger } from './redaction.ts';
+import { openEdit, sealedEditIn, secretIn } from './sealed-edit.ts';
+import {
+  addressesOf,
+  ciphertextsOf,
+  type Identity,
+  inboundId,
+  inboundOf,
+  isForPhoneOnly,
+  isFromOthers,
+  isIgnored,
+  messageIn,
+  senderOf,
+  withoutUnknownKinds,
+} from './stanzas.ts';
+
+/** What the inbound side of a session needs of it. */
+export interface IncomingNeeds {
+  store: AuthStore;
+  listener: TransportListener;
+  unreadable: UnreadableCounts;
+  logger: TransportLogger;
+  identity(): Identity;
+  /** False: nothing may be told any more. */
+  mayAct(): boolean;
+  /** Acks a message without a word about it. */
+  ack(stanza: BinaryNode): Promise<void>;
+  /** Ends the session. */
+  fail(why: string): void;
+  /** Calls the listener; its failure stays here. */
+  tell(say: () => void): void;
+}
+
+/**
+ * The messages that come on one connection:
+ *
+ *   stanza -> in its turn -> decrypted by Baileys -> stored by the listener -> receipt
+ *                            cannot be read       -> counted, asked for again while the sender's share lasts
+ */
+export class Incoming {
+  private readonly needs: IncomingNeeds;
+  private readonly drain: Drain;
+  private readonly line: MessageLine;
+  private readonly stanzas = new WeakMap<Uint8Array, BinaryNode>();
+
+  constructor(needs: IncomingNeeds) {
+    this.needs = needs;
+    this.drain = new Drain(() => needs.tell(() => needs.listener.onDrained()));
+    this.line = new MessageLine((stanza) => this.stuckAt(stanza));
+  }
+
+  /** The session is open. */
+  open(): void {
+    this.drain.open();
+  }
+
+  /** The server says that nothing waits any more. */
+  mark(): void {
+    this.drain.mark();
+  }
+
+  /** The session has ended. */
+  end(): void {
+    this.drain.end();
+    this.line.end();
+  }
+
+  /** Any stanza has come; called before Baileys handles it. */
+  received(stanza: BinaryNode): void {
+    for (const ciphertext of ciphertextsOf(stanza)) this.stanzas.set(ciphertext, stanza);
+    if (stanza.attrs.offline !== undefined) this.drain.heard();
+  }
+
+  /** Every way a message can take through Baileys ends here: what waited at the server is dealt with when the last one has ended. */
+  async take(stanza: BinaryNode, handle: (stanza: BinaryNode) => Promise<void>): Promise<void> {
+    const { from, offline } = stanza.attrs;
+    // Acked and left alone: a busy group must not keep people waiting.
+    if (from === undefined || isIgnored(from)) return handle(stanza);
+    const waited = offline !== undefined;
+    if (waited) this.drain.arrived();
+    try {
+      await this.line.take(stanza, () => this.handle(stanza, handle));
+    } finally {
+      if (waited) this.drain.handled();
+    }
+  }
+
+  /** Runs our own part of handling the present message, which has time limits of its own. */
+  own<T>(work: () => Promise<T>): Promise<T> {
+    return this.line.own(work);
+  }
+
+  /** Counts a ciphertext that could not be read. False: its sender is not to be asked for it again. */
+  unreadable(ciphertext: Uint8Array): boolean {
+    const stanza = this.stanzas.get(ciphertext);
+    if (stanza === undefined) return true;
+    const mayAsk = this.needs.unreadable.mayAskAgain(senderOf(stanza));
+    this.count(stanza, mayAsk);
+    return mayAsk;
+  }
+
+  /** Resolves when the listener has stored what a decrypted ciphertext holds. `unreadable`: it holds no message. */
+  async keep(ciphertext: Uint8Array, plaintext: Uint8Array): Promise<'unreadable' | undefined> {
+    const stanza = this.stanzas.get(ciphertext);
+    if (stanza === undefined) return undefined;
+    const message = messageIn(plaintext);
+    // Baileys cannot read it either, and asks for it again. Ending the session instead would bring it back for ever.
+    if (message === 'unreadable') return message;
+    if (!isFromOthers(stanza, this.needs.identity())) return undefined;
+    const content = await this.contentIn(stanza, message);
+    if (content !== undefined) await this.tellOf(stanza, content, secretIn(message));
+    return undefined;
+  }
+
+  private async tellOf(stanza: BinaryNode, content: InboundContent, secret?: Uint8Array): Promise<void> {
+    const inbound = inboundOf(stanza, content, this.needs.identity(), (lid) => knownNumber(this.needs.store, lid));
+    if (inbound === undefined) return;
+    await this.needs.listener.onInbound(inbound, secret);
+    noteChat(this.needs.store, inbound, jidDecode(stanza.attrs.from)?.device ?? 0);
+    if (!this.needs.mayAct()) throw new Error('the lease on the account is over');
+  }
+
+  /** An encrypted edit has its text where the edited message came to this account with its secret. */
+  private async contentIn(stanza: BinaryNode, message: proto.IMessage): Promise<InboundContent | undefined> {
+    const content = contentOf(message);
+    const sealed = sealedEditIn(message);
+    if (sealed === undefined) return content;
+    const secret = await this.needs.listener.secretOf(inboundId(sealed.target));
+    if (secret === undefined) return content;
+    const edited = openEdit(
+      sealed,
+      secret,
+      addressesOf(stanza, (lid) => knownNumber(this.needs.store, lid)),
+    );
+    return edited === undefined ? content : editOf(edited, sealed.target);
+  }
+
+  private async handle(stanza: BinaryNode, handle: (stanza: BinaryNode) => Promise<void>): Promise<void> {
+    const { id } = stanza.attrs;
+    if (id !== undefined && this.needs.unreadable.isPassedOver(id)) {
+      this.needs.logger.warn({}, 'a message that got stuck twice is passed over');
+      this.count(stanza, false);
+      return this.needs.ack(stanza);
+    }
+    const readable = withoutUnknownKinds(stanza);
+    if (ciphertextsOf(readable).length === 0) await this.withoutCiphertext(stanza);
+    await handle(readable);
+  }
+
+  /** A view-once message is told, because its content never comes to a linked device. Whatever else has none may come once more. */
+  private async withoutCiphertext(stanza: BinaryNode): Promise<void> {
+    if (!isForPhoneOnly(stanza)) return this.count(stanza, false);
+    try {
+      await this.line.own(() => this.tellOf(stanza, { type: 'other' }));
+    } catch (error) {
+      this.needs.fail('an inbound message could not be stored');
+      throw error;
+    }
+  }
+
+  private count(stanza: BinaryNode, askedAgain: boolean): void {
+    const { id } = stanza.attrs;
+    if (id === undefined || !isFromOthers(stanza, this.needs.identity())) return;
+    this.needs.tell(() => this.needs.listener.onUndecryptable(inboundId(id), askedAgain));
+  }
+
+  private stuckAt({ attrs }: BinaryNode): void {
+    if (attrs.id !== undefined) this.needs.unreadable.gotStuck(attrs.id);
+    this.needs.fail('a message got stuck');
+  }
+}

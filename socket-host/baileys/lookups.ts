@@ -1,0 +1,99 @@
+import { isPnUser, jidDecode, USyncQuery, USyncUser, type WASocket } from '@whiskeysockets/baileys';
+import { isSameNumber, type Person, spellingsOf } from '../../lib/domain/people/person.ts';
+import type { AuthStore } from '../auth/store.ts';
+import type { AccountCaches } from './caches.ts';
+import { keepAnswers } from './device-lists.ts';
+
+const dayMs = 24 * 3_600_000;
+/** Somebody may join any day, so a "no" is asked again soon; who has left shows by messages that are not delivered. */
+const noIsGoodForMs = dayMs;
+const yesIsGoodForMs = 90 * dayMs;
+/** By the number that WhatsApp answered with: the number asked, where that is another person's spelling. */
+const askedType = 'asked';
+
+/** The number (digits) that WhatsApp knows a number by. Messages to the number go there; it is the number itself for most. */
+export function knownAddress(store: AuthStore, number: string): string {
+  return store.getLookup(number)?.address ?? number;
+}
+
+/** The LID behind a number, as far as WhatsApp has told. */
+export function knownLid(store: AuthStore, number: string): string | undefined {
+  return mappedLid(store, number) ?? mappedLid(store, knownAddress(store, number));
+}
+
+function mappedLid(store: AuthStore, number: string): string | undefined {
+  const lid = store.get('lid-mapping', number);
+  return typeof lid === 'string' ? lid : undefined;
+}
+
+/** The number behind a LID, likewise. */
+export function knownNumber(store: AuthStore, lid: string): string | undefined {
+  const number = store.get('lid-mapping', `${lid}_reverse`);
+  return typeof number === 'string' ? number : undefined;
+}
+
+/** What the account knows of the person behind a number. */
+export function knownPerson(store: AuthStore, phoneNumber: string): Person & { phoneNumber: string } {
+  const address = knownAddress(store, phoneNumber);
+  const lid = knownLid(store, phoneNumber);
+  return {
+    phoneNumber,
+    ...(isSameNumber(address, phoneNumber) ? {} : { otherNumber: address }),
+    ...(lid === undefined ? {} : { lid }),
+  };
+}
+
+/**
+ * Every address under which the account may know a person, from one or both: numbers as digits, LIDs as `lid:` and digits. Numbers that
+ * messages were ordered for are among them, where WhatsApp has answered these with the person's number.
+ */
+export function addressesKnown(store: AuthStore, { phoneNumber, lid }: Person): string[] {
+  const own = [phoneNumber, lid === undefined ? undefined : knownNumber(store, lid)].flatMap((one) => one ?? []);
+  const asked = own.map((number) => store.get(askedType, number)).filter((one) => typeof one === 'string');
+  const lids = [lid, ...own.map((number) => knownLid(store, number))].flatMap((one) => one ?? []);
+  return [...new Set([...own, ...asked, ...lids.map((one) => `lid:${one}`)])];
+}
+
+/** What is known without asking WhatsApp: a LID mapping proves the account, answers are kept with the keys. */
+export function knownLookup(store: AuthStore, number: string, nowMs: number): boolean | undefined {
+  if (mappedLid(store, number) !== undefined) return true;
+  const answer = store.getLookup(number);
+  if (answer === undefined) return undefined;
+  // Answers that an earlier version kept do not say which spelling WhatsApp knows.
+  if (answer.onWhatsApp && answer.address === undefined && spellingsOf(number).length > 1) return undefined;
+  const goodForMs = answer.onWhatsApp ? yesIsGoodForMs : noIsGoodForMs;
+  return nowMs - answer.at < goodForMs ? answer.onWhatsApp : undefined;
+}
+
+/**
+ * Asks WhatsApp about one number, never about several: looking numbers up in bulk gets accounts banned. One query answers all that a first
+ * message needs: whether the number is on WhatsApp, the address to send to, the LID, the devices. Undefined, and nothing kept, when the
+ * server does not answer for this number. Baileys' own `onWhatsApp` cannot tell that from a "no".
+ */
+export async function askLookup(
+  sock: WASocket,
+  store: AuthStore,
+  caches: AccountCaches,
+  number: string,
+): Promise<boolean | undefined> {
+  const user = new USyncUser().withPhone(`+${number}`);
+  const query = new USyncQuery().withContactProtocol().withDeviceProtocol().withLIDProtocol().withUser(user);
+  const list = (await sock.executeUSyncQuery(query))?.list ?? [];
+  const [answer] = list;
+  if (typeof answer?.contact !== 'boolean') return undefined;
+  if (!answer.contact) {
+    store.setLookup(number, false);
+    return false;
+  }
+  await keepAnswers(sock, store, caches, list);
+  keepAddress(store, number, (isPnUser(answer.id) ? jidDecode(answer.id)?.user : undefined) ?? number);
+  return true;
+}
+
+/** Notes that a number is on WhatsApp, under this address (digits). */
+export function keepAddress(store: AuthStore, number: string, address: string): void {
+  store.setLookup(number, true, address);
+  if (isSameNumber(address, number)) return;
+  // It rides along with a later commit; whoever has lost the account keeps nothing.
+  store.set({ [askedType]: { [address]: number } }).catch(() => undefined);
+}

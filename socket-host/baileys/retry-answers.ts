@@ -1,0 +1,68 @@
+import type { BinaryNode } from '@whiskeysockets/baileys';
+import { messageIdOf } from '../../lib/domain/ids.ts';
+import { isRecipient } from '../../lib/domain/messages/receipts.ts';
+import type { Sent } from '../transport.ts';
+import type { RetryRequest } from './receipts.ts';
+import type { TransportLogger } from './redaction.ts';
+
+/** Reading a sent message may fail for a moment, as any database read. */
+const sentAttempts = 3;
+/** Texts that Baileys has been told to send again and has not asked for yet. */
+const mostAskedAgain = 100;
+
+/** Names a retry request: which message, and the address of the device that asks. */
+const askedKey = (id: string, device: string): string => `${id} ${device}`;
+
+/** Which retry requests of one connection are answered, and with what text. */
+export class RetryAnswers {
+  private readonly sentUnder: (messageId: string) => Promise<Sent | undefined>;
+  private readonly logger: TransportLogger;
+  private readonly texts = new Map<string, string>();
+
+  /** `sentUnder` reads what was sent under an id; undefined: nothing, or too long ago. */
+  constructor(sentUnder: (messageId: string) => Promise<Sent | undefined>, logger: TransportLogger) {
+    this.sentUnder = sentUnder;
+    this.logger = logger;
+  }
+
+  /**
+   * Resolves with the request's stanza when Baileys is to answer it. Anybody can ask for any message. The text goes to its recipient alone, and
+   * to our own devices, which have got a copy; for anybody else nothing happens at all, not even to the Signal session.
+   */
+  async answerable({ ids, recipient, own, node }: RetryRequest): Promise<BinaryNode | undefined> {
+    for (const id of ids) {
+      const messageId = messageIdOf(id);
+      // What our own devices miss may be Baileys' own word to them.
+      if (messageId === undefined && own) continue;
+      const sent = messageId === undefined ? undefined : await this.read(messageId);
+      if (sent === undefined || !isRecipient(sent, recipient)) {
+        this.logger.debug({ own }, 'a retry request is not answered: the message was not for who asks');
+        return undefined;
+      }
+      this.texts.set(askedKey(id, node.attrs.from ?? ''), sent.text);
+    }
+    for (const oldest of this.texts.keys()) {
+      if (this.texts.size <= mostAskedAgain) break;
+      this.texts.delete(oldest);
+    }
+    return node;
+  }
+
+  /** The text of a retry request that is being answered; once. */
+  takeText(id: string, device: string): string | undefined {
+    const key = askedKey(id, device);
+    const text = this.texts.get(key);
+    this.texts.delete(key);
+    return text;
+  }
+
+  private async read(messageId: string): Promise<Sent | undefined> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.sentUnder(messageId);
+      } catch (error) {
+        if (attempt >= sentAttempts) throw error;
+      }
+    }
+  }
+}

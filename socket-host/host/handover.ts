@@ -1,0 +1,170 @@
+import { type Host, sendNote } from '../../lib/aws/hosts/hosts.ts';
+import type { Hold } from '../../lib/aws/hosts/ownership.ts';
+import { rebalancedPerMinute } from '../../lib/domain/hosts/ownership.ts';
+import type { HostDeps } from '../deps.ts';
+import type { Fleet } from './fleet.ts';
+
+/**
+ * How often a drain looks at who is there to take the accounts, and how often it gives some away. Hosts that a deployment ends together say so
+ * within a moment, and what one gives another until it knows waits for somebody to find it.
+ */
+const refreshEveryMs = 250;
+const tickMs = 50;
+/** The part of the connections another host opens a second that drains ask of it: the rest is for lines that are lost meanwhile. */
+const connectShare = 0.5;
+/** The part of the drain's time in which all accounts should have begun to move. */
+const drainShare = 0.7;
+/** No host is started in less time in place of another. A drain that cannot wait so long need not wait for one at all. */
+const hostStartsMs = 20_000;
+
+/** An account that can be given away. */
+export interface Movable {
+  readonly hold: Hold;
+  /** `idle`: nobody would notice. `linking`: somebody is scanning its code, so it stays unless the host ends. */
+  readonly load: 'idle' | 'busy' | 'linking';
+  /** Ends what is in hand and gives the account up for others to take. */
+  stop(): Promise<void>;
+}
+
+interface Queue {
+  target: Host;
+  accounts: Movable[];
+  nextAtMs: number;
+}
+
+/**
+ * Gives accounts to other hosts, each to the one with the best claim, told so that it need not find out:
+ *
+ *   rebalance   a host has joined: its fair part goes to it, idle accounts first, at most `rebalancedPerMinute`
+ *   drain       this host ends: all go, at half the rate at which the others open connections, which it shares with the other hosts that drain;
+ *               faster only if time would not suffice
+ */
+export class Handover {
+  private readonly deps: HostDeps;
+  private readonly fleet: Fleet;
+  private readonly held: () => Movable[];
+  private misplaced: Movable[] = [];
+  private plannedFor = '';
+  private plannedAtMs = Number.NEGATIVE_INFINITY;
+  private allowance = 0;
+  private allowedAtMs: number;
+  private readonly moving = new Set<string>();
+
+  constructor(deps: HostDeps, fleet: Fleet, held: () => Movable[]) {
+    this.deps = deps;
+    this.fleet = fleet;
+    this.held = held;
+    this.allowedAtMs = deps.fleetClock.monotonicMs();
+  }
+
+  /** Asked at each look: gives away what the rate allows of what others have a better claim to. */
+  rebalance(): void {
+    const now = this.deps.fleetClock.monotonicMs();
+    const perMs = rebalancedPerMinute / 60_000;
+    // Nothing is saved up beyond a few seconds' worth.
+    this.allowance = Math.min(this.allowance + (now - this.allowedAtMs) * perMs, perMs * 5_000);
+    this.allowedAtMs = now;
+    if (!this.fleet.settled) return;
+    this.planMoves(now);
+    const rooms = new Map(this.fleet.others.map((host) => [host.id, host.room]));
+    for (; this.allowance >= 1 && this.misplaced.length > 0; this.allowance -= 1) {
+      const account = this.takeIdlestFirst();
+      const target = account === undefined ? undefined : this.fleet.bestOther(account.hold.accountId);
+      if (account === undefined || target === undefined) return;
+      const room = rooms.get(target.id) ?? 0;
+      if (room <= 0) continue;
+      rooms.set(target.id, room - 1);
+      void this.give(account, target, 'rebalance');
+    }
+  }
+
+  /**
+   * Gives everything away; resolves when all has been given or `signal` fires. With nobody to take them accounts stay connected until
+   * somebody comes. When the time for it is over, or was too short from the start, they are given up at once: whoever comes finds them.
+   */
+  async drain(budgetMs: number, signal: AbortSignal): Promise<void> {
+    const { fleetClock: clock, config } = this.deps;
+    const waiting = new Set(this.held());
+    const startedMs = clock.monotonicMs();
+    const moveMs = budgetMs * drainShare;
+    const patienceMs = moveMs < hostStartsMs ? 0 : moveMs;
+    const given: Promise<void>[] = [];
+    let refreshedAtMs = Number.NEGATIVE_INFINITY;
+    let queues: Queue[] = [];
+    let queuedFor: string | undefined;
+    while (waiting.size > 0 && !signal.aborted) {
+      const now = clock.monotonicMs();
+      if (now - refreshedAtMs >= refreshEveryMs) {
+        refreshedAtMs = now;
+        await this.fleet.refresh().catch((error: unknown) => this.deps.failed('drain', error));
+        const held = new Set(this.held());
+        for (const account of waiting) if (!held.has(account)) waiting.delete(account);
+      }
+      if (this.fleet.others.length === 0 && now - startedMs >= patienceMs) {
+        given.push(...[...waiting].map((account) => account.stop()));
+        break;
+      }
+      if (queuedFor !== this.fleet.composition) {
+        queuedFor = this.fleet.composition;
+        queues = this.queuesOf(waiting, now);
+      }
+      const leftMs = Math.max(tickMs, moveMs - (now - startedMs));
+      for (const queue of queues) {
+        const shareMs = (1000 / (config.CONNECTS_PER_SEC * connectShare)) * (1 + this.fleet.draining);
+        const everyMs = Math.min(shareMs, leftMs / queue.accounts.length);
+        for (; queue.nextAtMs <= now && queue.accounts.length > 0; queue.nextAtMs += everyMs) {
+          const account = queue.accounts.shift();
+          if (account === undefined) break;
+          // It may have gone for another reason.
+          if (waiting.delete(account)) given.push(this.give(account, queue.target, 'drain'));
+        }
+      }
+      await clock.sleep(tickMs, signal);
+    }
+    await Promise.all(given);
+  }
+
+  /** Who gets what of an ending host. */
+  private queuesOf(accounts: Iterable<Movable>, nowMs: number): Queue[] {
+    const queues = new Map<string, Queue>();
+    for (const account of accounts) {
+      const target = this.fleet.bestOther(account.hold.accountId);
+      if (target === undefined) continue;
+      const queue = queues.get(target.id) ?? { target, accounts: [], nextAtMs: nowMs };
+      queues.set(target.id, queue);
+      queue.accounts.push(account);
+    }
+    return [...queues.values()];
+  }
+
+  private planMoves(now: number): void {
+    // Accounts taken as a second choice since the last plan are found a minute later.
+    if (this.plannedFor === this.fleet.composition && now - this.plannedAtMs < 60_000) return;
+    this.plannedFor = this.fleet.composition;
+    this.plannedAtMs = now;
+    this.misplaced = this.held().filter(({ hold }) => !this.fleet.isFirst(hold.accountId));
+  }
+
+  private takeIdlestFirst(): Movable | undefined {
+    const held = new Set(this.held());
+    this.misplaced = this.misplaced.filter((account) => held.has(account) && !this.moving.has(account.hold.accountId));
+    const idle = this.misplaced.findIndex(({ load }) => load === 'idle');
+    const at = idle >= 0 ? idle : this.misplaced.findIndex(({ load }) => load === 'busy');
+    return at < 0 ? undefined : this.misplaced.splice(at, 1)[0];
+  }
+
+  private async give(account: Movable, target: Host, kind: 'rebalance' | 'drain'): Promise<void> {
+    const { tenantId, accountId } = account.hold;
+    this.moving.add(accountId);
+    try {
+      await account.stop();
+      this.deps.metrics.handovers.inc({ kind });
+      // A hint: without it the target finds the account within two seconds.
+      await sendNote(this.deps.sqs, target.inboxUrl, { t: tenantId, a: accountId });
+    } catch (error) {
+      this.deps.failed('handover', error);
+    } finally {
+      this.moving.delete(accountId);
+    }
+  }
+}

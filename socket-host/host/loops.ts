@@ -1,0 +1,83 @@
+import { beat, createInbox, type Host, type InboxNote, isInboxGone, takeNotes } from '../../lib/aws/hosts/hosts.ts';
+import { heartbeatMs } from '../../lib/domain/hosts/ownership.ts';
+import type { HostDeps } from '../deps.ts';
+import type { FenceCause } from './metrics.ts';
+import { lookEveryMs } from './placement.ts';
+
+/** How often the lease is looked at, whatever else hangs. */
+const leaseCheckMs = 500;
+
+/** After so long the next beat is sent, over another connection: one that hangs must not cost the lease, nor all connections with it. */
+const beatHangsMs = 1_500;
+
+export type Fence = (why: string, cause: FenceCause) => void;
+
+/** What a heartbeat tells of its host. */
+export type HostState = Pick<Host, 'accounts' | 'room' | 'draining'>;
+
+export async function heartbeats(
+  deps: HostDeps,
+  state: () => HostState,
+  fence: Fence,
+  signal: AbortSignal,
+): Promise<void> {
+  const { clock, fleetClock, lease } = deps;
+  /** Resolves with the wait before the next one. */
+  const send = async (): Promise<number> => {
+    const moment = lease.moment();
+    try {
+      await beat(deps.table, { id: deps.hostId, beatAt: clock.nowMs(), ...state() });
+      lease.renew(moment);
+      return heartbeatMs;
+    } catch (error) {
+      if (signal.aborted) return 0;
+      deps.failed('heartbeat', error);
+      if (error instanceof Error && error.name === 'ConditionFailed') fence('this host was retired as dead', 'retired');
+      return 500;
+    }
+  };
+  while (!signal.aborted) {
+    // Woken from a freeze, a beat would tell others that this host lives.
+    if (!lease.valid()) return fence('the heartbeat stood still for too long', 'lease_lost');
+    const waitMs = await Promise.race([send(), fleetClock.sleep(beatHangsMs, signal).then(() => 0)]);
+    await fleetClock.sleep(waitMs, signal);
+  }
+}
+
+/** A heartbeat that hangs must not hide that the lease is over. */
+export async function watchLease(deps: HostDeps, fence: Fence, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    if (!deps.lease.valid()) return fence('the heartbeat stood still for too long', 'lease_lost');
+    await deps.fleetClock.sleep(leaseCheckMs, signal);
+  }
+}
+
+export async function notes(
+  deps: HostDeps,
+  inboxUrl: string,
+  signal: AbortSignal,
+  handle: (note: InboxNote) => Promise<void>,
+): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await Promise.all((await takeNotes(deps.sqs, inboxUrl, signal)).map(handle));
+    } catch (error) {
+      if (signal.aborted) return;
+      deps.failed('inbox', error);
+      // SQS gives a name free again a minute after its queue was removed.
+      if (isInboxGone(error)) await createInbox(deps.sqs, deps.config.INBOX_PREFIX, deps.hostId).catch(() => undefined);
+      await deps.clock.sleep(1000, signal);
+    }
+  }
+}
+
+export async function looks(deps: HostDeps, signal: AbortSignal, look: () => Promise<void>): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      await look();
+    } catch (error) {
+      deps.failed('placement', error);
+    }
+    await deps.fleetClock.sleep(lookEveryMs, signal);
+  }
+}

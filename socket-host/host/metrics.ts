@@ -1,0 +1,133 @@
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
+import type { AccountStatus } from '../../lib/domain/accounts/account.ts';
+
+/**
+ * Why a host stopped acting for an account: its lease was over (`lease_lost`), a newer claim stood (`epoch`), others had retired the host
+ * (`retired`), or another owner had written the account's keys (`s3`).
+ */
+export const fenceCauses = ['lease_lost', 'epoch', 'retired', 's3'] as const;
+export type FenceCause = (typeof fenceCauses)[number];
+
+/** `drain` and `rebalance`: given to another host; `taken`: one that another host gave or left. */
+const handoverKinds = ['drain', 'rebalance', 'taken'] as const;
+/** `received` from the socket and `stored` in the table part only while storing fails. */
+const inboundSteps = ['received', 'stored', 'repeated', 'undecryptable'] as const;
+/** Of a question to WhatsApp's server on an open connection. */
+const checkResults = ['ok', 'slow', 'failed'] as const;
+
+const ackBuckets = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20];
+/** To a week: a contract waits for its start and for pacing. */
+const acceptBuckets = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 604_800];
+
+/**
+ * A host's Prometheus metrics, with those of the process (heap, event loop, CPU, RSS). No label carries an account or a tenant: every value
+ * of a label is from a closed list or a code of WhatsApp's. docs/runbook.md, Metrics, says what they mean.
+ */
+export function createMetrics() {
+  const registry = new Registry();
+  collectDefaultMetrics({ register: registry });
+  const registers = [registry];
+  const counter = <L extends string>(name: string, help: string, labels: readonly L[] = []) =>
+    new Counter<L>({ name: `paceline_${name}_total`, help, labelNames: labels, registers });
+  const seconds = (name: string, help: string, buckets: number[]) =>
+    new Histogram({ name: `paceline_${name}_seconds`, help, buckets, registers });
+  const metrics = {
+    registry,
+    accounts: new Gauge({
+      name: 'paceline_accounts',
+      help: 'Accounts this host owns, by status',
+      labelNames: ['status'] as const satisfies readonly string[],
+      registers,
+    }),
+    claims: counter('claims', 'Claims of messages: claimed, stale, fenced, suppressed, stopped', ['result']),
+    sends: counter('sends', 'Outcomes of sends: sent, retry, failed, unanswered, not_sent', ['outcome']),
+    acks: counter('acks', 'Answers of the server to sends: ok or an error code', ['code']),
+    ackSeconds: seconds('send_to_ack', 'From encrypting to the server ack', ackBuckets),
+    acceptToAckSeconds: seconds(
+      'accept_to_ack',
+      'From accepting the order to the server ack that took the message; waiting for its start and for pacing counts',
+      acceptBuckets,
+    ),
+    receipts: counter('receipts', 'Receipts by kind', ['kind']),
+    inbound: counter('inbound', 'Messages of people: received, stored, repeated, undecryptable', ['result']),
+    batches: counter('inbound_batches', 'Batches of them that were closed: owner, next_owner', ['kind']),
+    optOuts: counter('opt_outs', 'Opt-outs by word and those undone: stop, start', ['kind']),
+    confirmations: counter('opt_out_confirmations', 'Sendings of the answer to an opt-out: sent, refused, unanswered', [
+      'result',
+    ]),
+    poisoned: counter('poisoned_messages', 'Messages given up because hosts died over them'),
+    closes: counter('connection_closes', 'Closed connections by WhatsApp reason code', ['code']),
+    reconnects: counter('reconnects', 'Connections begun after one that ended, by its reason code; ours: we ended it', [
+      'code',
+    ]),
+    connectionChecks: counter('connection_checks', 'Checks of open connections: ok, slow, failed', ['result']),
+    connectionCheckSeconds: seconds('connection_check', 'Round trip of a check', ackBuckets),
+    fences: counter(
+      'fences',
+      'Accounts, or the whole host, that it stopped acting for: lease_lost, epoch, retired, s3',
+      ['why'],
+    ),
+    handovers: counter('handovers', 'Accounts given (drain, rebalance) and taken', ['kind']),
+    authCommitSeconds: seconds('auth_commit', 'Commits of linked-device keys to S3', ackBuckets),
+    authCommitBytes: counter('auth_commit_bytes', 'Bytes of these commits'),
+    awsCalls: counter('aws_calls', 'Calls to AWS by service and command; tries again are not counted', [
+      'service',
+      'command',
+    ]),
+    failures: counter('failures', 'Unexpected errors that were caught, by where', ['where']),
+  };
+  // From the first scrape on, so that a rate over the first one is seen.
+  for (const why of fenceCauses) metrics.fences.inc({ why }, 0);
+  for (const kind of handoverKinds) metrics.handovers.inc({ kind }, 0);
+  for (const result of inboundSteps) metrics.inbound.inc({ result }, 0);
+  for (const result of checkResults) metrics.connectionChecks.inc({ result }, 0);
+  return metrics;
+}
+
+/** The label value of a code from WhatsApp's side; what no table knows as a code is `other`, so that values stay few. */
+export function codeLabel(code: number | undefined, none: string): string {
+  if (code === undefined) return none;
+  return Number.isInteger(code) && code >= 400 && code <= 599 ? String(code) : 'other';
+}
+
+export type HostMetrics = ReturnType<typeof createMetrics>;
+
+/** Serves `/metrics` and `/health` on loopback; port 0 takes a free one. Answers the address and a stop function. */
+export async function serveMetrics(
+  metrics: HostMetrics,
+  options: { port: number; healthy(): boolean; refresh(): Map<AccountStatus, number> },
+): Promise<{ url: string; stop(): Promise<void> }> {
+  const server: Server = createServer((request, response) => {
+    if (request.url === '/health') {
+      const healthy = options.healthy();
+      response.writeHead(healthy ? 200 : 503, { 'content-type': 'application/json' });
+      response.end(JSON.stringify({ status: healthy ? 'ok' : 'lease lost' }));
+      return;
+    }
+    if (request.url !== '/metrics') {
+      response.writeHead(404).end();
+      return;
+    }
+    metrics.accounts.reset();
+    for (const [status, count] of options.refresh()) metrics.accounts.set({ status }, count);
+    metrics.registry.metrics().then(
+      (text) => response.writeHead(200, { 'content-type': metrics.registry.contentType }).end(text),
+      () => response.writeHead(500).end(),
+    );
+  });
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject);
+    server.listen(options.port, '127.0.0.1', resolve);
+  });
+  const { port } = server.address() as AddressInfo;
+  return {
+    url: `http://127.0.0.1:${port}/metrics`,
+    stop: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+}

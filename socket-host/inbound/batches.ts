@@ -1,0 +1,166 @@
+import type { Write } from '../../lib/aws/client/table.ts';
+import type { Hold } from '../../lib/aws/hosts/ownership.ts';
+import {
+  type BatchTarget,
+  closeBatch,
+  dueAt,
+  leftOpenBatches,
+  type Stored,
+  storeInbound,
+} from '../../lib/aws/inbound/inbound.ts';
+import { newId } from '../../lib/domain/ids.ts';
+import { hasRoom, type InboundMessage, personOf, sizeOf } from '../../lib/domain/inbound/inbound.ts';
+import { addressOf } from '../../lib/domain/people/person.ts';
+import { turnsByKey } from '../../lib/runtime/turns.ts';
+import type { HostDeps } from '../deps.ts';
+
+/** Batches of one account open at the same time; a message of one more chat is a batch of its own at once. */
+const mostOpen = 1000;
+
+/** Somebody else changed the batch, or who is suppressed, each time. */
+const maxAttempts = 10;
+
+/** A batch this owner has open. */
+interface Open {
+  id: string;
+  chat: string;
+  count: number;
+  characters: number;
+  /** Epoch ms. */
+  lastAt: number;
+  dueAt: number;
+}
+
+/** What follows from a message beside its storing; planned anew when somebody else changed it in between. */
+export interface Consequence {
+  writes: Write[];
+  /** The message and the writes stand. */
+  done(): void;
+}
+
+/**
+ * What people write to one account, stored before WhatsApp gets its receipt and told in batches:
+ *
+ *   first message of a chat -> open, in the table -> more are added -> quiet for 2 s, or 10 s old, or full -> closed (an event)
+ *
+ * Open batches are in the table with every message, so a crash loses none: the next owner closes what it finds open, and the sweep what nobody
+ * has closed. Owner and sweep may both try; only one closes.
+ */
+export class Inbox {
+  private readonly deps: HostDeps;
+  private readonly hold: Hold;
+  private readonly quietMs: number;
+  private readonly open = new Map<string, Open>();
+  private readonly turn = turnsByKey();
+  private readonly ended = new AbortController();
+
+  constructor(deps: HostDeps, hold: Hold) {
+    this.deps = deps;
+    this.hold = hold;
+    this.quietMs = deps.config.INBOUND_BATCH_MS;
+  }
+
+  /** Stores a message; storing it twice keeps one. Messages of one chat are stored one after the other. */
+  async keep(
+    message: InboundMessage,
+    plan: () => Promise<Consequence | undefined> = async () => undefined,
+    secret?: Uint8Array,
+  ): Promise<Exclude<Stored, 'closed' | 'refused'>> {
+    const chat = addressOf(personOf(message));
+    return await this.turn(chat, async () => {
+      for (let attempt = 1; attempt <= maxAttempts; attempt++) {
+        const consequence = await plan();
+        const stored = await this.store(chat, message, consequence?.writes ?? [], secret);
+        if (stored === 'closed') this.open.delete(chat);
+        if (stored === 'stored') consequence?.done();
+        if (stored === 'stored' || stored === 'repeated') return stored;
+      }
+      throw new Error('what follows from a message kept changing while it was stored');
+    });
+  }
+
+  /** Closes what the last owner left open. */
+  async adopt(): Promise<void> {
+    const { table, clock, metrics } = this.deps;
+    for (const batch of await leftOpenBatches(table, this.hold, clock.nowMs())) {
+      if (this.isOurs(batch.id)) continue;
+      if (await closeBatch(table, batch, clock.nowMs())) metrics.batches.inc({ kind: 'next_owner' });
+    }
+  }
+
+  /** Closes all that is open: the account goes to another owner. What fails is left to that one. */
+  async close(): Promise<void> {
+    this.ended.abort();
+    await Promise.all([...this.open.keys()].map((chat) => this.turn(chat, () => this.closeNow(chat))));
+  }
+
+  /** The account is another's: nothing is closed any more. */
+  abandon(): void {
+    this.ended.abort();
+    this.open.clear();
+  }
+
+  private async store(chat: string, message: InboundMessage, writes: Write[], secret?: Uint8Array): Promise<Stored> {
+    const { table, clock } = this.deps;
+    const nowMs = clock.nowMs();
+    let batch = this.open.get(chat);
+    if (batch !== undefined && !hasRoom(batch, message)) {
+      await this.closeNow(chat);
+      batch = undefined;
+    }
+    const target: BatchTarget = batch === undefined ? this.newTarget(nowMs) : { kind: 'open', id: batch.id };
+    const stored = await storeInbound(table, this.hold, message, target, nowMs, writes, secret);
+    if (stored !== 'stored') return stored;
+    if (batch !== undefined) {
+      batch.count += 1;
+      batch.characters += sizeOf(message);
+      batch.lastAt = nowMs;
+    } else if (target.kind === 'new' && target.dueAt !== undefined) {
+      const opened = { id: target.id, chat, count: 1, characters: sizeOf(message), lastAt: nowMs, dueAt: target.dueAt };
+      this.open.set(chat, opened);
+      void this.closeWhenQuiet(opened);
+    } else this.deps.metrics.batches.inc({ kind: 'owner' });
+    return stored;
+  }
+
+  private newTarget(nowMs: number): BatchTarget {
+    const random = (n: number) => Uint8Array.from({ length: n }, () => Math.floor(this.deps.random() * 256));
+    const due = this.open.size < mostOpen && !this.ended.signal.aborted ? dueAt(nowMs, this.quietMs) : undefined;
+    return { kind: 'new', id: newId('inb', nowMs, random), dueAt: due };
+  }
+
+  private async closeWhenQuiet(batch: Open): Promise<void> {
+    const { clock } = this.deps;
+    const { signal } = this.ended;
+    for (;;) {
+      const waitMs = Math.min(batch.lastAt + this.quietMs, batch.dueAt) - clock.nowMs();
+      if (waitMs <= 0) break;
+      await clock.sleep(waitMs, signal);
+      if (signal.aborted) return;
+    }
+    await this.turn(batch.chat, async () => {
+      if (this.open.get(batch.chat) !== batch) return;
+      await this.closeNow(batch.chat);
+    });
+  }
+
+  /** In the chat's turn. What cannot be closed now is the sweep's. */
+  private async closeNow(chat: string): Promise<void> {
+    const batch = this.open.get(chat);
+    if (batch === undefined) return;
+    this.open.delete(chat);
+    const { tenantId, accountId } = this.hold;
+    const { table, clock, metrics, lease } = this.deps;
+    if (!lease.valid()) return;
+    try {
+      if (await closeBatch(table, { tenantId, accountId, id: batch.id }, clock.nowMs()))
+        metrics.batches.inc({ kind: 'owner' });
+    } catch (error) {
+      this.deps.failed('inbox', error);
+    }
+  }
+
+  private isOurs(id: string): boolean {
+    return [...this.open.values()].some((batch) => batch.id === id);
+  }
+}

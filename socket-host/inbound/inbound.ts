@@ -1,0 +1,89 @@
+import type { Hold } from '../../lib/aws/hosts/ownership.ts';
+import { isStored, readSecret } from '../../lib/aws/inbound/inbound.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import type { InboundMessage } from '../../lib/domain/inbound/inbound.ts';
+import type { Person } from '../../lib/domain/people/person.ts';
+import type { HostDeps } from '../deps.ts';
+import type { TransportSession } from '../transport.ts';
+import { Inbox } from './batches.ts';
+import { Confirmations } from './confirmations.ts';
+import { OptOuts } from './opt-outs.ts';
+
+/** The inbound side of one account: what people write is stored, told in batches, and obeyed where it is STOP or START. */
+export class Inbound {
+  private readonly deps: HostDeps;
+  private readonly hold: Hold;
+  private readonly inbox: Inbox;
+  private readonly confirmations: Confirmations;
+  private readonly optOuts: OptOuts;
+  /** Nobody had the account before: nothing was left open. */
+  private adopted: boolean;
+
+  constructor(deps: HostDeps, hold: Hold, account: () => Account, mayAct: () => boolean) {
+    this.deps = deps;
+    this.hold = hold;
+    this.inbox = new Inbox(deps, hold);
+    this.confirmations = new Confirmations(deps, hold, mayAct);
+    this.optOuts = new OptOuts(deps, hold, this.confirmations, () => account().optOutReply !== false);
+    this.adopted = hold.epoch === 1;
+  }
+
+  /** Once, before the first connection: ends what the last owner had begun. A failure is left to the sweep and to the next owner. */
+  async adopt(): Promise<void> {
+    if (this.adopted) return;
+    this.adopted = true;
+    await Promise.all([this.inbox.adopt(), this.confirmations.adopt()]).catch((error: unknown) =>
+      this.deps.failed('inbox', error),
+    );
+  }
+
+  /** Resolves when the message, its secret, and what follows from it, are in the table. */
+  async keep(message: InboundMessage, secret?: Uint8Array): Promise<void> {
+    const { metrics } = this.deps;
+    metrics.inbound.inc({ result: 'received' });
+    const word = this.optOuts.wordIn(message);
+    const plan = async () => (word === undefined ? undefined : await this.optOuts.plan(word, message));
+    const stored = await this.inbox.keep(message, plan, secret);
+    metrics.inbound.inc({ result: stored });
+    if (word !== undefined && stored === 'repeated') await this.optOuts.repeated(word, message);
+  }
+
+  /** The secret of a message that was kept. */
+  async secretOf(id: string): Promise<Uint8Array | undefined> {
+    return await readSecret(this.deps.table, this.hold, id);
+  }
+
+  /** Counts a message that could not be read, unless it has been stored before. Nobody asks the table about one that is not asked for again. */
+  undecryptable(id: string, askedAgain: boolean): void {
+    if (!askedAgain) {
+      this.deps.metrics.inbound.inc({ result: 'undecryptable' });
+      return;
+    }
+    isStored(this.deps.table, this.hold, id)
+      .then((stored) => this.deps.metrics.inbound.inc({ result: stored ? 'repeated' : 'undecryptable' }))
+      .catch((error: unknown) => this.deps.failed('inbox', error));
+  }
+
+  async mayWriteTo(person: Person & { phoneNumber: string }): Promise<boolean> {
+    return await this.optOuts.mayWriteTo(person);
+  }
+
+  opened(session: TransportSession): void {
+    this.confirmations.opened(session);
+  }
+
+  closed(): void {
+    this.confirmations.closed();
+  }
+
+  /** Ends what is under way and closes open batches, before the account is given up. */
+  async stop(): Promise<void> {
+    await Promise.all([this.inbox.close(), this.confirmations.stop()]);
+  }
+
+  /** The account is another's: nothing is done for it any more. */
+  abandon(): void {
+    this.inbox.abandon();
+    this.confirmations.closed();
+  }
+}

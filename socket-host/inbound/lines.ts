@@ -1,0 +1,31 @@
+import type { HostDeps } from '../deps.ts';
+import type { HostMetrics } from '../host/metrics.ts';
+
+const everyMs = 60_000;
+
+/**
+ * Says in the log how many messages of people came for the first time and how many of them were stored, each minute in which there were any,
+ * and once more at the end. CloudWatch counts these lines (lib/infra/inbound.ts): a host's own metrics stay within its task.
+ */
+export async function inboundLines(
+  { metrics, logger, clock }: Pick<HostDeps, 'metrics' | 'logger' | 'clock'>,
+  signal: AbortSignal,
+): Promise<void> {
+  let told = await countsOf(metrics);
+  for (let ended = false; !ended; ) {
+    await clock.sleep(everyMs, signal);
+    ended = signal.aborted;
+    const now = await countsOf(metrics);
+    // One that could not be read counts as repeated although it was not received.
+    const received = Math.max(0, now.received - told.received);
+    const stored = now.stored - told.stored;
+    if (received > 0 || stored > 0) logger.info({ inbound: { received, stored } }, 'messages of people');
+    told = now;
+  }
+}
+
+async function countsOf({ inbound }: Pick<HostMetrics, 'inbound'>): Promise<{ received: number; stored: number }> {
+  const { values } = await inbound.get();
+  const of = (result: string): number => values.find(({ labels }) => labels.result === result)?.value ?? 0;
+  return { received: of('received') - of('repeated'), stored: of('stored') };
+}

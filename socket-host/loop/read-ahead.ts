@@ -1,0 +1,56 @@
+import type { LaneEntry } from '../../lib/aws/accounts/lanes.ts';
+import type { Table } from '../../lib/aws/client/table.ts';
+import { type ForSend, readForSend } from '../../lib/aws/messages/messages.ts';
+import { type Person, personAt } from '../../lib/domain/people/person.ts';
+import type { Recipients } from '../sending/admission.ts';
+import type { TransportSession } from '../transport.ts';
+
+/** Entries read at once: as many as one receive gives. */
+const atOnce = 10;
+
+/** What stands behind a lane entry, and the account's number of stops from before it was read. */
+export type Read = ForSend & { stops: number };
+
+/**
+ * Messages, texts and contracts of lane entries, read together for those that were taken together. What has changed by the time an entry's
+ * turn comes refuses its claim.
+ */
+export class ReadAhead {
+  private readonly table: Table;
+  private readonly known = new Map<string, Read>();
+
+  constructor(table: Table) {
+    this.table = table;
+  }
+
+  clear(): void {
+    this.known.clear();
+  }
+
+  /** Who is written to now; with `all`, also the recipients of messages that have been read and not asked for yet. */
+  recipients(to: string, session: Pick<TransportSession, 'lidOf' | 'otherNumberOf'>, all: boolean): Recipients {
+    const person = (address: string): Person => {
+      const lid = session.lidOf(address);
+      const otherNumber = session.otherNumberOf(address);
+      return {
+        ...personAt(address),
+        ...(otherNumber === undefined ? {} : { otherNumber }),
+        ...(lid === undefined ? {} : { lid }),
+      };
+    };
+    const others = () => (all ? [...this.known.values()] : []).flatMap(({ message }) => message?.to ?? []);
+    return { own: person(to), next: () => others().map(person) };
+  }
+
+  /** `upcoming` are those that will be asked for next, `stops` the account's number of stops as known now. */
+  async read(entry: LaneEntry, upcoming: LaneEntry[], stops: number): Promise<Read> {
+    const known = this.known.get(entry.m);
+    this.known.delete(entry.m);
+    if (known !== undefined && known.message?.feedSeq === entry.seq) return known;
+    const [first, ...others] = await readForSend(this.table, [entry, ...upcoming].slice(0, atOnce));
+    this.known.clear();
+    for (const read of others) if (read.message !== undefined) this.known.set(read.message.id, { ...read, stops });
+    if (first === undefined) throw new Error('a read answered nothing');
+    return { ...first, stops };
+  }
+}

@@ -1,0 +1,400 @@
+import type { Hold } from '../../lib/aws/hosts/ownership.ts';
+import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
+import type { PacePlan } from '../../lib/domain/accounts/pacing.ts';
+import type { Message } from '../../lib/domain/messages/message.ts';
+import type { TimedReceipt } from '../../lib/domain/messages/receipts.ts';
+import { Bell } from '../../lib/runtime/clock.ts';
+import { turnUnless } from '../../lib/runtime/turns.ts';
+import { retryWaitMs } from '../connection/retry-wait.ts';
+import type { HostDeps } from '../deps.ts';
+import { Admission, type Admitted, type Recipients } from '../sending/admission.ts';
+import { Pacer } from '../sending/pacer.ts';
+import type { LeftOver, Sender } from '../sending/sender.ts';
+import type { TransportSession } from '../transport.ts';
+import { EndingContracts } from './ending-contracts.ts';
+import { FeedTimes } from './feed-times.ts';
+import type { FirstContacts } from './first-contacts.ts';
+import { LaneReader, type Taken } from './lane-reader.ts';
+import { LaneStock } from './lane-stock.ts';
+import { ReadAhead } from './read-ahead.ts';
+import { Withdrawal } from './withdrawal.ts';
+
+/** Lanes silent for longer than an entry can stay hidden, though the table counts some: they are fed again. */
+const refeedAfterMs = 45_000;
+/** Between the claim and typing: the claim itself, and asking who the number is. */
+const lookupMs = 500;
+/** What writing an outcome alone takes at most, as a rule: so much before the next message its waiting ends. */
+const writeMs = 100;
+/** Between two sends of default pacing lie 3 to 8 s: so long a receipt waits for the next one's outcome, and shares the write of its counter. */
+const receiptHoldMs = 5_000;
+/** Idle for so long, the totals are written without waiting for the next claim. */
+const flushAfterMs = 1_000;
+
+/** Why the loop ended: told to, the connection must be renewed, or the account is not ours any more. */
+export type SendEnd = 'stopped' | 'reconnect' | 'fenced';
+
+/**
+ * Sends one account's messages, one at a time, while its connection is open; `run` is called anew for each connection.
+ *
+ *   ask pacing -> take from a lane -> read text and contract -> wait, delay -> claim -> lookup -> typing -> wire -> ack -> outcome -> delete
+ *
+ * A message whose fate is open when the connection ends is settled first on the next one. SQS is asked only while the table counts
+ * messages in the lanes; more is asked of the feed when half a window is left, and once when the lanes have run dry.
+ */
+export class SendLoop {
+  private readonly deps: HostDeps;
+  private readonly sender: Sender;
+  private readonly firstContacts: FirstContacts;
+  private readonly lanes: LaneReader;
+  private readonly bell = new Bell();
+  private readonly pacer: Pacer;
+  private readonly stock: LaneStock;
+  private readonly feed = new FeedTimes();
+  private failures = 0;
+  /** The lane entry of a message whose fate is open: deleted once it is settled, for it blocks its recipient's other messages. */
+  private openEntry: Taken | undefined;
+  private readonly ahead: ReadAhead;
+  private readonly admission: Admission;
+  private readonly withdrawal: Withdrawal;
+  private readonly ending: EndingContracts;
+
+  constructor(
+    deps: HostDeps,
+    hold: Hold,
+    account: () => Account,
+    hot: AccountHot,
+    sender: Sender,
+    firstContacts: FirstContacts,
+  ) {
+    this.deps = deps;
+    this.firstContacts = firstContacts;
+    this.sender = sender;
+    this.pacer = new Pacer(deps, account, hot.pace);
+    this.stock = new LaneStock(deps, hold, hot);
+    this.ahead = new ReadAhead(deps.table);
+    this.admission = new Admission(deps, sender, hot);
+    this.ending = new EndingContracts(deps.table, deps.clock);
+    this.lanes = new LaneReader(deps.sqs, account().laneUrls, deps.clock);
+    this.withdrawal = new Withdrawal({
+      deps,
+      account,
+      sender,
+      firstContacts,
+      stock: this.stock,
+      lanes: this.lanes,
+      feed: this.feed,
+    });
+  }
+
+  /** The account changed, or its lanes hold something new. */
+  look(): void {
+    this.stock.look();
+    this.bell.ring();
+  }
+
+  /** `KeptOutcome.join`; what has joined is waited for no longer. */
+  join(messageId: string, receipts: TimedReceipt[]): Promise<boolean> | undefined {
+    const joined = this.sender.outcomes.kept.join(messageId, receipts);
+    if (joined !== undefined) this.bell.ring();
+    return joined;
+  }
+
+  /** Whether the table, when last asked, counted messages in the lanes. */
+  get hasWork(): boolean {
+    return this.stock.some;
+  }
+
+  /** How long a receipt is held back (ms) so that it goes with the next outcome: while a paced account has more to send. */
+  get receiptHoldMs(): number {
+    return this.hasWork && this.pacer.policy !== undefined ? receiptHoldMs : 0;
+  }
+
+  /** Until the signal fires, the connection must be renewed, or the account is not ours any more. */
+  async run(session: TransportSession, signal: AbortSignal): Promise<SendEnd> {
+    try {
+      return await this.send(session, signal);
+    } finally {
+      // The next connection may be long in coming.
+      await this.sender.outcomes.write().catch((error: unknown) => this.deps.failed('outcome', error));
+    }
+  }
+
+  private async send(session: TransportSession, signal: AbortSignal): Promise<SendEnd> {
+    this.ahead.clear();
+    this.pacer.reconnected();
+    this.stock.stale = true;
+    // An owner before us may have died with a retry due: once the lanes are dry the feed is asked.
+    this.feed.at(this.firstContacts.untilMs ?? Number.POSITIVE_INFINITY);
+    const end = await this.settleOpen(session, signal);
+    if (end !== undefined) return end;
+    while (!signal.aborted) {
+      if (!this.deps.lease.valid()) return 'fenced';
+      const end = await this.stepSafely(session, signal);
+      if (end !== undefined) return end;
+    }
+    await this.giveBack();
+    return 'stopped';
+  }
+
+  /** Deletes what is done and gives back what else was taken from the lanes, so that a next owner need not wait for it. */
+  async giveBack(): Promise<void> {
+    if (!this.deps.lease.valid()) return;
+    if (this.openEntry !== undefined) this.lanes.putBack(this.openEntry);
+    this.openEntry = undefined;
+    await this.lanes.flush();
+    await this.lanes.giveBack();
+  }
+
+  /** A failed call to AWS is no reason to drop the connection, unless the fate of a message is open that may have left on it. */
+  private async stepSafely(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
+    try {
+      const end = await (this.sender.claimIsUnsure ? this.settleOpen(session, signal) : this.step(session, signal));
+      this.failures = 0;
+      return end;
+    } catch (error) {
+      if (this.sender.openMessageId !== undefined && !this.sender.claimIsUnsure) throw error;
+      this.deps.failed('send', error);
+      this.failures += 1;
+      this.stock.stale = true;
+      await this.deps.clock.sleep(retryWaitMs(this.failures, this.deps.random), signal);
+      return undefined;
+    }
+  }
+
+  private async step(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
+    const { clock } = this.deps;
+    await this.firstContacts.settle();
+    this.feed.follow(this.firstContacts.untilMs);
+    if (this.stock.stale) await this.stock.refresh();
+    const waitMs = this.hasWork ? this.pacer.waitMs : Number.POSITIVE_INFINITY;
+    const holdMs = Math.min(this.sender.outcomes.kept.holdMs, waitMs - writeMs);
+    if (holdMs > 0) {
+      await this.bell.wait(clock, holdMs, signal);
+      return undefined;
+    }
+    const goesOn = waitMs <= 0 && (this.lanes.hasNext || (await this.glance()));
+    if (!goesOn && !(await this.sender.outcomes.write())) return 'fenced';
+    if (this.ending.due) {
+      if (!(await this.sender.outcomes.write())) return 'fenced';
+      if (await this.ending.anyComplete()) await this.stock.askFeed('feed');
+    }
+    if (!this.hasWork) return await this.rest(signal);
+    if (waitMs > 0) {
+      await this.lanes.flushBefore(waitMs);
+      await this.bell.wait(clock, waitMs, signal);
+      return undefined;
+    }
+    const taken = await this.take(signal);
+    if (taken === undefined) return undefined;
+    try {
+      return await this.handle(taken, session, signal);
+    } catch (error) {
+      this.lanes.putBack(taken);
+      throw error;
+    }
+  }
+
+  /** Nothing in the lanes: ask for more once, write what is left to write, wait to be told. */
+  private async rest(signal: AbortSignal): Promise<SendEnd | undefined> {
+    const { clock } = this.deps;
+    this.lanes.forgiveSilence();
+    await this.lanes.flush();
+    if (this.feed.worked) {
+      await this.stock.askFeed('feed');
+      this.feed.worked = false;
+      this.ending.forget();
+    }
+    const untilRetryMs = this.feed.waitMs(clock.nowMs());
+    await this.bell.wait(clock, Math.min(untilRetryMs, this.sender.dirty ? flushAfterMs : untilRetryMs), signal);
+    if (this.feed.takeDue(clock.nowMs())) await this.stock.askFeed('feed');
+    if (this.stock.stale || signal.aborted) return undefined;
+    return (await this.sender.flush()) ? undefined : 'fenced';
+  }
+
+  /** Whether a next message is there at once, so that an outcome that is kept can go with its claim. */
+  private async glance(): Promise<boolean> {
+    if (this.sender.outcomes.kept.outcome === undefined) return false;
+    return await this.lanes.glance(this.stock.counts, this.pacer.ahead).catch((error: unknown) => {
+      this.deps.failed('receive', error);
+      return false;
+    });
+  }
+
+  private async take(signal: AbortSignal): Promise<Taken | undefined> {
+    let taken: Taken | undefined;
+    try {
+      taken = await this.lanes.take(this.stock.counts, { max: this.pacer.ahead, waitSec: 5, signal });
+    } catch (error) {
+      if (signal.aborted) return undefined;
+      this.deps.failed('receive', error);
+      await this.deps.clock.sleep(1000, signal);
+      return undefined;
+    }
+    if (taken === undefined) this.stock.stale = true;
+    if (this.lanes.silenceMs() > refeedAfterMs) {
+      this.lanes.forgiveSilence();
+      await this.stock.askFeed('refeed');
+    }
+    return taken;
+  }
+
+  /** One entry, from reading it to its outcome. */
+  private async handle(taken: Taken, session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
+    const { clock } = this.deps;
+    const read = await this.ahead.read(taken.entry, this.lanes.upcoming(), this.admission.stops);
+    const sendable = await this.withdrawal.unlessSendable(taken, read, session, this.pacer.policy);
+    if (sendable === undefined) return undefined;
+    const { message, text } = sendable;
+    const planned = this.pacer.plan(text);
+    // The delay before typing passes first: as late as possible, a claim leaves least in doubt.
+    const claimAt = Math.max(planned.startAt, planned.wireAt - planned.typingMs - lookupMs);
+    if (!(await this.waitToClaim(claimAt, signal))) return 'fenced';
+    if (signal.aborted && claimAt > clock.nowMs()) {
+      this.lanes.putBack(taken);
+      return undefined;
+    }
+    const claimed = await this.admission.claim(message, planned.next, read, this.recipients(message, session));
+    switch (claimed.kind) {
+      case 'claimed':
+        break;
+      case 'fenced':
+        return 'fenced';
+      case 'stale':
+        this.stock.stale = true;
+        await this.lanes.finish(taken);
+        return undefined;
+      case 'instead':
+        await this.withdrawal.to(taken, message, claimed.to, this.pacer.policy);
+        return undefined;
+      default:
+        return claimed satisfies never;
+    }
+    this.pacer.claimed(planned);
+    await this.stock.left(taken.lane, this.pacer.policy);
+    const end = await this.sendOne(session, claimed.message, text, planned);
+    if (end === undefined) {
+      if (read.contract !== undefined) this.ending.sentOf(read.contract);
+      await this.lanes.finish(taken);
+    } else this.openEntry = taken;
+    return end;
+  }
+
+  /** While nothing paces the account, with those who follow within moments. */
+  private recipients({ to }: Message, session: TransportSession): Recipients {
+    return this.ahead.recipients(to, session, this.pacer.policy === undefined);
+  }
+
+  /** Until `atMs`, or the signal. An outcome that is kept is written on the way, unless it can go with the claim. False: fenced. */
+  private async waitToClaim(atMs: number, signal: AbortSignal): Promise<boolean> {
+    const { clock } = this.deps;
+    for (;;) {
+      const leftMs = atMs - clock.nowMs();
+      if (leftMs <= 0 || signal.aborted) return true;
+      const { outcome, holdMs } = this.sender.outcomes.kept;
+      if (outcome !== undefined && holdMs <= 0 && leftMs > writeMs) {
+        if (!(await this.sender.outcomes.write())) return false;
+      } else await this.bell.wait(clock, holdMs > 0 ? Math.min(leftMs, holdMs) : leftMs, signal);
+    }
+  }
+
+  private async sendOne(
+    session: TransportSession,
+    message: Message,
+    text: string,
+    planned: PacePlan,
+  ): Promise<SendEnd | undefined> {
+    const { clock } = this.deps;
+    // Not cut short by the signal: a message in hand is sent in its time or not at all.
+    const courtesy = async () => {
+      if (planned.wireAt <= clock.nowMs()) return;
+      await clock.sleep(planned.wireAt - planned.typingMs - clock.nowMs());
+      await session.typing(message.to, true);
+      await clock.sleep(planned.wireAt - clock.nowMs());
+      await session.typing(message.to, false);
+    };
+    // Making the session durable takes its time too: the gap counts from when the stanza has gone.
+    const result = await this.sender.send(session, message, text, courtesy, () => this.pacer.wentOut());
+    this.feed.worked = true;
+    switch (result.kind) {
+      case 'settled':
+        if (result.retryAtMs !== undefined) this.feed.at(result.retryAtMs);
+        return undefined;
+      case 'open':
+        return 'reconnect';
+      case 'fenced':
+        return 'fenced';
+      default:
+        return result satisfies never;
+    }
+  }
+
+  /** First thing on a connection, and after a claim without an answer. */
+  private async settleOpen(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
+    const end = await this.sendLeftOver(session, signal);
+    if (end !== undefined) return end;
+    if (this.openEntry !== undefined) await this.lanes.finish(this.openEntry);
+    this.openEntry = undefined;
+    return undefined;
+  }
+
+  /** What was in hand is settled, or sent again with the same id and text under pacing. */
+  private async sendLeftOver(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
+    const wasOpen = this.sender.openMessageId !== undefined;
+    const left = await this.sender.leftOver();
+    // Settled without a send: its contract may be complete now.
+    if (left === undefined) this.feed.worked ||= wasOpen;
+    if (left === undefined) return undefined;
+    if ('retryAtMs' in left) {
+      this.feed.at(left.retryAtMs);
+      return undefined;
+    }
+    const heldUntil = this.firstContacts.heldFor(left.message.to, session);
+    if (heldUntil !== undefined) {
+      this.feed.at(heldUntil);
+      return (await this.sender.layAside(left.message, heldUntil)).kind === 'fenced' ? 'fenced' : undefined;
+    }
+    const { clock } = this.deps;
+    // Pacing is waited for before a suspect's turn, which others wait for; so courtesies are left out.
+    const waitMs = left.suspect ? this.pacer.nextWireAt() - clock.nowMs() : this.pacer.waitMs;
+    if (waitMs > 0) {
+      // Up to a day, in which the tenant may change the pace, a receipt settle it, or its own day be over.
+      await this.bell.wait(clock, waitMs, signal);
+      return signal.aborted ? 'stopped' : await this.sendLeftOver(session, signal);
+    }
+    const again = () => this.sendAgain(left, session, signal);
+    if (!left.suspect) return await again();
+    const end = await turnUnless(this.deps.suspects, signal, again);
+    return end ?? (signal.aborted ? 'stopped' : undefined);
+  }
+
+  private async sendAgain(
+    left: LeftOver,
+    session: TransportSession,
+    signal: AbortSignal,
+  ): Promise<SendEnd | undefined> {
+    const planned = this.pacer.plan(left.text);
+    await this.deps.clock.sleep(planned.startAt - this.deps.clock.nowMs(), signal);
+    if (signal.aborted) return 'stopped';
+    const seen = await this.admission.look(left.message);
+    const claimed = await this.admission.claim(
+      left.message,
+      planned.next,
+      seen,
+      this.recipients(left.message, session),
+    );
+    if (claimed.kind === 'fenced') return 'fenced';
+    // A receipt that came meanwhile has settled it, which the totals lack.
+    if (claimed.kind === 'stale') await this.sender.leftOver();
+    if (claimed.kind === 'instead') await this.notAgain(left.message, claimed.to);
+    if (claimed.kind !== 'claimed') return undefined;
+    this.pacer.claimed(planned);
+    return await this.sendOne(session, claimed.message, left.text, left.suspect ? { ...planned, wireAt: 0 } : planned);
+  }
+
+  /** Its contract was stopped since, or the person has opted out: whether the first time reached WhatsApp nobody may be able to tell. */
+  private async notAgain(message: Message, to: Extract<Admitted, { kind: 'instead' }>['to']): Promise<void> {
+    if (to === 'SUPPRESSED') await this.sender.abandon();
+    else await this.sender.layAside(message, this.deps.clock.nowMs());
+    this.feed.worked = true;
+  }
+}

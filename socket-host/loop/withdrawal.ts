@@ -1,0 +1,103 @@
+import { ConditionFailed } from '../../lib/aws/client/table.ts';
+import { goesOn } from '../../lib/aws/contracts/contracts.ts';
+import { moveMessage } from '../../lib/aws/messages/messages.ts';
+import {
+  endUnknown,
+  outcomeUnknownAfterMs,
+  unknownWhen,
+  type WhyUnknown,
+} from '../../lib/aws/messages/outcome-unknown.ts';
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import type { PacingPolicy } from '../../lib/domain/accounts/pacing.ts';
+import { type Message, optedOut } from '../../lib/domain/messages/message.ts';
+import type { HostDeps } from '../deps.ts';
+import type { Sender } from '../sending/sender.ts';
+import type { FeedTimes } from './feed-times.ts';
+import type { FirstContacts } from './first-contacts.ts';
+import type { LaneReader, Taken } from './lane-reader.ts';
+import type { LaneStock } from './lane-stock.ts';
+import type { Read } from './read-ahead.ts';
+
+interface Needs {
+  deps: Pick<HostDeps, 'table' | 'clock'>;
+  account(): Pick<Account, 'linkedAt'>;
+  sender: Pick<Sender, 'dirty' | 'flush'>;
+  firstContacts: Pick<FirstContacts, 'heldFor'>;
+  stock: Pick<LaneStock, 'left' | 'stale'>;
+  lanes: Pick<LaneReader, 'finish'>;
+  feed: FeedTimes;
+}
+
+/** Messages that leave their lane unsent: back to PENDING, for a while or until their contract runs, or final. */
+export class Withdrawal {
+  private readonly needs: Needs;
+
+  constructor(needs: Needs) {
+    this.needs = needs;
+  }
+
+  /** A queued message with its text, if it may be claimed now; otherwise it has left the lane and the answer is undefined. */
+  async unlessSendable(
+    taken: Taken,
+    { message, text }: Pick<Read, 'message' | 'text'>,
+    session: Parameters<FirstContacts['heldFor']>[1],
+    policy: PacingPolicy | undefined,
+  ): Promise<{ message: Message; text: string } | undefined> {
+    const { deps, account, firstContacts, lanes, feed } = this.needs;
+    if (message?.state !== 'QUEUED' || message.feedSeq !== taken.entry.seq) {
+      // Done, canceled or fed again since; or a redelivery of what we hold.
+      await lanes.finish(taken);
+      return undefined;
+    }
+    const nowMs = deps.clock.nowMs();
+    const { openSince = nowMs } = message;
+    const heldUntil = firstContacts.heldFor(message.to, session);
+    // Its retention ended while it waited: the feed puts it anew from its page.
+    if (text === undefined) await this.to(taken, message, 'PENDING', policy);
+    // A device linked since would send it as somebody else's.
+    else if (nowMs - openSince > outcomeUnknownAfterMs || openSince < (account().linkedAt ?? 0)) {
+      await this.giveUp(taken, message);
+    } else if (heldUntil !== undefined) {
+      await this.to(taken, message, 'PENDING', policy, heldUntil);
+      feed.at(heldUntil);
+    } else return { message, text };
+    return undefined;
+  }
+
+  /** `notBefore` (epoch ms): a message that is PENDING again waits until then. */
+  async to(
+    taken: Taken,
+    message: Message,
+    to: 'PENDING' | 'CANCELED' | 'SUPPRESSED',
+    policy: PacingPolicy | undefined,
+    notBefore = 0,
+  ): Promise<void> {
+    const { deps, sender, stock, lanes, feed } = this.needs;
+    feed.worked = true;
+    // A long row of these would keep the last outcome from the account's totals.
+    if (sender.dirty) await sender.flush();
+    // It may have arrived before: that it was never sent would be a guess.
+    if (to !== 'PENDING' && message.openSince !== undefined) return await this.giveUp(taken, message, unknownWhen[to]);
+    try {
+      const change = to === 'SUPPRESSED' ? { error: optedOut } : to === 'PENDING' ? { notBefore } : {};
+      await moveMessage(deps.table, message, to, deps.clock.nowMs(), change, to === 'PENDING' ? [goesOn(message)] : []);
+      await stock.left(taken.lane, policy);
+    } catch (error) {
+      if (!(error instanceof ConditionFailed)) throw error;
+      if (error.failed[0] !== true) return await this.to(taken, message, 'CANCELED', policy);
+      // Somebody else moved it first.
+      stock.stale = true;
+    }
+    await lanes.finish(taken);
+  }
+
+  /** It was laid aside without an answer, and now none can be learned any more. */
+  async giveUp(taken: Taken, message: Message, why: WhyUnknown = 'no_answer'): Promise<void> {
+    const { deps, sender, stock, lanes, feed } = this.needs;
+    feed.worked = true;
+    if (sender.dirty) await sender.flush();
+    await endUnknown(deps.table, message, why, deps.clock.nowMs());
+    stock.stale = true;
+    await lanes.finish(taken);
+  }
+}

@@ -1,0 +1,73 @@
+import type { Account } from '../../lib/domain/accounts/account.ts';
+import {
+  afterReconnect,
+  leadMs,
+  nextWireAt,
+  type PacePlan,
+  type PaceState,
+  type PacingPolicy,
+  plan,
+  policyOf,
+  sendsAhead,
+  wentOut,
+} from '../../lib/domain/accounts/pacing.ts';
+import type { HostDeps } from '../deps.ts';
+
+/** Entries are taken ahead for what goes out within this time: what is held for longer shows again to others. */
+const aheadMs = 16_000;
+
+/** The pacing of one account as its owner knows it: lib/domain/accounts/pacing.ts with this host's clock and chance. */
+export class Pacer {
+  private readonly deps: Pick<HostDeps, 'clock' | 'random'>;
+  /** As its owner last read or wrote it. */
+  private readonly account: () => Account;
+  private state: PaceState;
+
+  constructor(deps: Pacer['deps'], account: () => Account, state: PaceState) {
+    this.deps = deps;
+    this.account = account;
+    this.state = state;
+  }
+
+  get policy(): PacingPolicy | undefined {
+    return policyOf(this.account());
+  }
+
+  /** Milliseconds until a message should be taken from a lane, so that it can be on the wire in time; not above 0: now. */
+  get waitMs(): number {
+    return this.nextWireAt() - leadMs(this.policy) - this.deps.clock.nowMs();
+  }
+
+  /** How many to take at once. */
+  get ahead(): number {
+    return sendsAhead(this.policy, this.state, aheadMs);
+  }
+
+  /** The earliest time of the next send, epoch ms. */
+  nextWireAt(): number {
+    return nextWireAt(this.policy, this.state, this.at());
+  }
+
+  plan(text: string): PacePlan {
+    return plan(this.policy, this.state, { ...this.at(), textLength: text.length, random: this.deps.random });
+  }
+
+  /** The plan's message has been claimed. */
+  claimed(planned: PacePlan): void {
+    this.state = planned.next;
+  }
+
+  wentOut(): void {
+    this.state = wentOut(this.state, this.deps.clock.nowMs());
+  }
+
+  reconnected(): void {
+    const { clock, random } = this.deps;
+    this.state = afterReconnect(this.policy, this.state, { nowMs: clock.nowMs(), random });
+  }
+
+  private at(): { nowMs: number; linkedAtMs: number } {
+    const { pacedSince, createdAt } = this.account();
+    return { nowMs: this.deps.clock.nowMs(), linkedAtMs: pacedSince ?? createdAt };
+  }
+}

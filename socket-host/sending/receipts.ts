@@ -1,0 +1,288 @@
+import { ConditionFailed, type Item, type Table } from '../../lib/aws/client/table.ts';
+import { keys } from '../../lib/aws/keys.ts';
+import {
+  afterStep,
+  maxSteps,
+  moveMessage,
+  readMessage,
+  type Step,
+  takeSteps,
+  takesSteps,
+  toMessage,
+} from '../../lib/aws/messages/messages.ts';
+import type { Message } from '../../lib/domain/messages/message.ts';
+import { afterReceipts, type TimedReceipt } from '../../lib/domain/messages/receipts.ts';
+import { Bell, type Clock } from '../../lib/runtime/clock.ts';
+import type { SentMessages } from './sent-messages.ts';
+
+interface Receipt extends TimedReceipt {
+  messageId: string;
+}
+
+/** The receipts of one message that are written together, and who waits for that. */
+interface Line {
+  messageId: string;
+  receipts: TimedReceipt[];
+  written: PromiseWithResolvers<void>;
+}
+
+/**
+ * How long a receipt waits for others before they are written together. Of an account that sends without limits a quarter of a second brings
+ * dozens, which then share the write of their contract's counter; nobody notices it in a receipt.
+ */
+const gatherMs = 250;
+/** A write that fails is tried again after these waits; what fails then too comes again on the next connection. */
+const waitsMs = [500, 2000, 8000];
+
+/**
+ * Writes the receipts of one account: those that come within a quarter of a second in one transaction, one batch after the other, and only
+ * forward, so that an older one that comes late changes nothing. Only receipts of the message's recipient, for a message of this account, are
+ * written; others are taken and change nothing.
+ *
+ *   come -> gathered -> of the message in hand: joins its outcome
+ *                   \-> of others: all in one transaction -> [one was not as thought: each by itself]
+ *                   \-> the outcome of another message is written meanwhile: they ride along
+ *
+ * `add` resolves when a receipt is in the table or changes nothing; whoever brought it is told only then that we have it.
+ */
+export class Receipts {
+  private readonly table: Table;
+  private readonly tenantId: string;
+  private readonly accountId: string;
+  private readonly mayAct: () => boolean;
+  private readonly failed: (error: unknown) => void;
+  private readonly join: (messageId: string, receipts: TimedReceipt[]) => Promise<boolean> | undefined;
+  private readonly holdMs: () => number;
+  private readonly sent: SentMessages;
+  private readonly clock: Clock;
+  private readonly full = new Bell();
+  private readonly waiting = new Map<string, Line>();
+  private working = false;
+  /** The last batch could not be written in all its tries: the others of a long queue do not wait as long, one after the other. */
+  private failing = false;
+  private idle: (() => void)[] = [];
+
+  constructor(options: {
+    table: Table;
+    clock: Clock;
+    sent: SentMessages;
+    tenantId: string;
+    accountId: string;
+    mayAct(): boolean;
+    failed(error: unknown): void;
+    /** Takes receipts of the message in hand (`KeptOutcome.join`). */
+    join(messageId: string, receipts: TimedReceipt[]): Promise<boolean> | undefined;
+    /** How long a receipt is worth holding back for the next outcome of the account. */
+    holdMs(): number;
+  }) {
+    this.table = options.table;
+    this.clock = options.clock;
+    this.sent = options.sent;
+    this.tenantId = options.tenantId;
+    this.accountId = options.accountId;
+    this.mayAct = options.mayAct;
+    this.failed = options.failed;
+    this.join = options.join;
+    this.holdMs = options.holdMs;
+  }
+
+  /** Rejects when it could not be written, or when the account is not ours any more. */
+  add({ messageId, kind, at, from }: Receipt): Promise<void> {
+    const before = this.waiting.get(messageId);
+    const line = before ?? { messageId, receipts: [], written: Promise.withResolvers<void>() };
+    line.receipts.push({ kind, at, from });
+    // An outcome waits for nothing but this.
+    if (before === undefined && this.joined(line)) return line.written.promise;
+    this.waiting.set(messageId, line);
+    if (this.waiting.size >= maxSteps) this.full.ring();
+    if (!this.working) void this.work();
+    return line.written.promise;
+  }
+
+  /** Resolves when no receipt waits: all are written or given up; those that joined an outcome go with it. */
+  async settled(): Promise<void> {
+    if (!this.working) return;
+    const settled = new Promise<void>((resolve) => this.idle.push(resolve));
+    this.full.ring();
+    await settled;
+  }
+
+  /** The message's outcome is kept from now on: a receipt that was faster than its ack joins it. */
+  outcomeKept(messageId: string): void {
+    const line = this.waiting.get(messageId);
+    if (line !== undefined && this.joined(line)) this.waiting.delete(messageId);
+  }
+
+  /**
+   * What waits and needs no read goes with a write of its account: at half the write units, if its contract's counter is in it. `stood` tells
+   * by the answer of `write` whether all of it is in the table; what is not, or nobody knows of, goes its own way.
+   */
+  async along<T>(write: (riders: Step[]) => Promise<T>, stood: (answer: T) => boolean): Promise<T> {
+    const riders = this.board();
+    let whole = false;
+    try {
+      const answer = await write(riders.map(({ step }) => step));
+      whole = stood(answer);
+      return answer;
+    } finally {
+      for (const { line, step } of riders) {
+        if (!whole) this.putBack(line);
+        else {
+          this.sent.put(afterStep(step));
+          line.written.resolve();
+        }
+      }
+      if (!this.working && this.waiting.size > 0) void this.work();
+    }
+  }
+
+  private board(): { line: Line; step: Step }[] {
+    const riders: { line: Line; step: Step }[] = [];
+    for (const [messageId, line] of this.waiting) {
+      const message = this.remembered(messageId);
+      const after = message === undefined ? undefined : afterReceipts(message, line.receipts);
+      if (message === undefined || after === undefined) continue;
+      riders.push({ line, step: { message, ...after, nowMs: this.clock.nowMs() } });
+      if (riders.length === maxSteps - 1) break;
+    }
+    for (const { line } of riders) this.waiting.delete(line.messageId);
+    return riders;
+  }
+
+  private putBack(line: Line): void {
+    // Perhaps it was not as this host remembered it.
+    this.sent.forget(line.messageId);
+    const later = this.waiting.get(line.messageId);
+    if (later === undefined) {
+      this.waiting.set(line.messageId, line);
+      return;
+    }
+    later.receipts.unshift(...line.receipts);
+    later.written.promise.then(line.written.resolve, line.written.reject);
+  }
+
+  private async work(): Promise<void> {
+    this.working = true;
+    while (this.waiting.size > 0) {
+      if (this.idle.length === 0 && this.waiting.size < maxSteps) {
+        await this.full.wait(this.clock, Math.max(gatherMs, this.holdMs()));
+      }
+      const lines = [...this.waiting.values()].slice(0, maxSteps);
+      for (const { messageId } of lines) this.waiting.delete(messageId);
+      await this.tryToWrite(lines.filter((line) => !this.joined(line)));
+    }
+    this.working = false;
+    for (const resolve of this.idle.splice(0)) resolve();
+  }
+
+  private joined(line: Line): boolean {
+    const joined = this.join(line.messageId, line.receipts);
+    void joined?.then((whole) => {
+      if (whole) line.written.resolve();
+      // What has been written instead is not what these follow.
+      else
+        Promise.all(line.receipts.map((receipt) => this.add({ messageId: line.messageId, ...receipt }))).then(
+          () => line.written.resolve(),
+          line.written.reject,
+        );
+    });
+    return joined !== undefined;
+  }
+
+  /** Tries until none is left, or the waits are used up: those left are rejected. */
+  private async tryToWrite(lines: Line[]): Promise<void> {
+    const left = new Set(lines);
+    const giveUp = (error: unknown) => {
+      for (const { written } of left) written.reject(error);
+    };
+    for (let attempt = 0; left.size > 0; attempt++) {
+      if (!this.mayAct()) return giveUp(new Error('the account is not ours any more'));
+      try {
+        await this.write(left);
+        this.failing = false;
+      } catch (error) {
+        this.failed(error);
+        const waitMs = this.failing ? undefined : waitsMs[attempt];
+        if (waitMs === undefined) {
+          this.failing = true;
+          return giveUp(error);
+        }
+        await this.clock.sleep(waitMs);
+      }
+    }
+  }
+
+  /** Takes away from `left` what is in the table, or changes nothing. */
+  private async write(left: Set<Line>): Promise<void> {
+    const done = (line: Line) => {
+      left.delete(line);
+      line.written.resolve();
+    };
+    const alone: { line: Line; message: Message | undefined }[] = [];
+    const together: { line: Line; step: Step }[] = [];
+    for (const [line, message] of await this.messagesOf([...left])) {
+      const after = message === undefined ? undefined : afterReceipts(message, line.receipts);
+      if (message === undefined || after === undefined) done(line);
+      else if (takesSteps(message)) together.push({ line, step: { message, ...after, nowMs: this.clock.nowMs() } });
+      else alone.push({ line, message });
+    }
+    if (together.length > 0) {
+      try {
+        await takeSteps(
+          this.table,
+          together.map(({ step }) => step),
+        );
+        for (const { line, step } of together) {
+          this.sent.put(afterStep(step));
+          done(line);
+        }
+      } catch (error) {
+        if (!(error instanceof ConditionFailed)) throw error;
+        for (const { line } of together) {
+          this.sent.forget(line.messageId);
+          alone.push({ line, message: undefined });
+        }
+      }
+    }
+    for (const { line, message } of alone) {
+      await this.writeAlone(line, message);
+      done(line);
+    }
+  }
+
+  /** As they were when this host last wrote them; those it does not remember are read. */
+  private async messagesOf(lines: Line[]): Promise<[Line, Message | undefined][]> {
+    const known = lines.map((line): [Line, Message | undefined] => [line, this.remembered(line.messageId)]);
+    const unknown = known.flatMap(([{ messageId }, message]) => (message === undefined ? [messageId] : []));
+    if (unknown.length === 0) return known;
+    const items = await this.table.getMany<Item>(unknown.map((id) => keys.message(this.tenantId, id)));
+    const ours = items.filter((item) => item?.accountId === this.accountId);
+    const read = new Map(ours.flatMap((item) => (item === undefined ? [] : [[item.id, toMessage(item)]])));
+    return known.map(([line, message]) => [line, message ?? read.get(line.messageId)]);
+  }
+
+  /** As this host last wrote it; another account's is none. */
+  private remembered(messageId: string): Message | undefined {
+    const message = this.sent.get(messageId);
+    return message?.accountId === this.accountId ? message : undefined;
+  }
+
+  /** `known`: the message as it was read just now; without it, it is read. */
+  private async writeAlone({ messageId, receipts }: Line, known: Message | undefined): Promise<void> {
+    let message = known;
+    for (let attempt = 1; attempt <= 5; attempt++) {
+      message ??= await readMessage(this.table, this.tenantId, messageId);
+      const after = message === undefined ? undefined : afterReceipts(message, receipts);
+      if (message?.accountId !== this.accountId || after === undefined) return;
+      try {
+        this.sent.put(await moveMessage(this.table, message, after.to, this.clock.nowMs(), after.change));
+        return;
+      } catch (error) {
+        if (!(error instanceof ConditionFailed)) throw error;
+        this.sent.forget(messageId);
+        message = undefined;
+      }
+    }
+    throw new Error('a message kept changing while its receipt was written');
+  }
+}
