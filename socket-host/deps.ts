@@ -6,11 +6,12 @@ import type { Account } from '../lib/domain/accounts/account.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
 import type { HostConfig } from '../lib/runtime/config.ts';
 import type { TakeTurn } from '../lib/runtime/turns.ts';
+import type { SendingCounts } from '../lib/sending/deps.ts';
+import type { SentMessages } from '../lib/sending/sent-messages.ts';
 import type { AuthStore } from './auth/store.ts';
 import type { ConnectionChecks } from './connection/check.ts';
 import type { Lease } from './host/lease.ts';
 import type { HostMetrics } from './host/metrics.ts';
-import type { SentMessages } from './sending/sent-messages.ts';
 import type { Transport } from './transport.ts';
 
 /** Structured lines without texts, secrets or whole phone numbers. */
@@ -39,6 +40,8 @@ export interface HostDeps {
   nonce(): string;
   logger: HostLogger;
   metrics: HostMetrics;
+  /** Metrics of the send core. */
+  counts: SendingCounts;
   sent: SentMessages;
   /** One at a time in this host: messages that hosts have died over, so that another death tells which it was. */
   suspects: TakeTurn;

@@ -1,7 +1,10 @@
 import type { Account, AccountLink } from '../lib/domain/accounts/account.ts';
 import type { InboundMessage } from '../lib/domain/inbound/inbound.ts';
 import type { Person } from '../lib/domain/people/person.ts';
+import type { Ack, Outgoing, Wire } from '../lib/sending/wire.ts';
 import type { AuthStore } from './auth/store.ts';
+
+export { type Ack, NotSent, type Outgoing, Unanswered } from '../lib/sending/wire.ts';
 
 /**
  * What an account needs of a messaging network, so that the account never sees Baileys. One `TransportSession` is one connection:
@@ -68,29 +71,11 @@ export interface SessionEnd {
   expireSec?: number;
 }
 
-/**
- * The server's definite answer to a send: no code means accepted. `withheld`: it never left, because the listener wanted it so. `sentTo`: the
- * number (digits) that it went to, where WhatsApp knows the recipient by another than the one given.
- */
-export interface Ack {
-  code?: number;
-  withheld?: true;
-  sentTo?: string;
-}
-
 /** What was sent to a number (digits), and the address that WhatsApp knows the number by where that is another one. */
 export interface Sent {
   to: string;
   sentTo?: string;
   text: string;
-}
-
-/** Rejections of `send`: not on the wire at all, or on the wire and unanswered. */
-export class NotSent extends Error {
-  override name = 'NotSent';
-}
-export class Unanswered extends Error {
-  override name = 'Unanswered';
 }
 
 /** Rejection of `requestPairingCode`: refused with WhatsApp's error code, or not answered (undefined). */
@@ -104,16 +89,7 @@ export class PairingRefused extends Error {
   }
 }
 
-export interface Outgoing {
-  id: string;
-  to: string;
-  text: string;
-  /** Ask for the recipient's devices anew. */
-  refreshDevices?: boolean;
-  onWire?(): void;
-}
-
-export interface TransportSession {
+export interface TransportSession extends Wire {
   /** How many things have come from the server so far, of whatever kind: it rises while the line lives. */
   readonly heard: number;
   /**

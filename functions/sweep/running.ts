@@ -23,7 +23,7 @@ const closeLookEveryMs = 15 * 60_000;
 const sweepEveryMs = 60_000;
 /** Nothing has moved for so long, although woken every minute: somebody should look. */
 const stuckMs = 10 * 60_000;
-/** With empty lanes a message may wait for its next try for half an hour (socket-host/sending/sender.ts, lib/domain/messages/send-outcome.ts). */
+/** With empty lanes a message may wait for its next try for half an hour (lib/sending/sender.ts, lib/domain/messages/send-outcome.ts). */
 const stuckEmptyMs = 45 * 60_000;
 
 /** An account with contracts under way that is not at work right now. */

@@ -1,5 +1,7 @@
 import { type Hold, releaseAccount } from '../../lib/aws/hosts/ownership.ts';
 import { type Account, type AccountHot, type AccountStatus, hasStopped } from '../../lib/domain/accounts/account.ts';
+import { Receipts } from '../../lib/sending/receipts.ts';
+import { Sender } from '../../lib/sending/sender.ts';
 import { AuthCacheFull, AuthCorrupt } from '../auth/errors.ts';
 import { ConnectionClose } from '../connection/close.ts';
 import { Connection } from '../connection/connection.ts';
@@ -12,8 +14,6 @@ import type { FenceCause } from '../host/metrics.ts';
 import { Inbound } from '../inbound/inbound.ts';
 import { FirstContacts } from '../loop/first-contacts.ts';
 import { SendLoop } from '../loop/send-loop.ts';
-import { Receipts } from '../sending/receipts.ts';
-import { Sender } from '../sending/sender.ts';
 import { LinkSeries } from './link-series.ts';
 import { OwnNumber } from './own-number.ts';
 import { AccountRecord } from './record.ts';
@@ -77,7 +77,6 @@ export class AccountRunner {
       hot.inHand,
       () => this.receipts,
       () => this.connection.authHead,
-      firstContacts,
       () => this.record.account,
     );
     this.loop = new SendLoop(deps, this.hold, () => this.record.account, hot, this.sender, firstContacts);

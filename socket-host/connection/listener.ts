@@ -1,11 +1,11 @@
 import { readSent } from '../../lib/aws/messages/messages.ts';
+import type { KeptOutcome } from '../../lib/sending/kept-outcome.ts';
+import type { Receipts } from '../../lib/sending/receipts.ts';
 import type { LinkSeries } from '../account/link-series.ts';
 import type { AccountRecord } from '../account/record.ts';
 import type { HostDeps } from '../deps.ts';
 import type { Inbound } from '../inbound/inbound.ts';
 import type { FirstContacts } from '../loop/first-contacts.ts';
-import type { KeptOutcome } from '../sending/kept-outcome.ts';
-import type { Receipts } from '../sending/receipts.ts';
 import type { SessionEnd, TransportListener } from '../transport.ts';
 import type { ConnectionEvents } from './events.ts';
 import type { LiveSession } from './live-session.ts';

@@ -1,6 +1,6 @@
+import type { Receipts } from '../../lib/sending/receipts.ts';
 import type { HostDeps } from '../deps.ts';
 import type { SendEnd, SendLoop } from '../loop/send-loop.ts';
-import type { Receipts } from '../sending/receipts.ts';
 import type { SessionEnd, TransportSession } from '../transport.ts';
 import { ConnectionCheck, type ConnectionChecks, type Useless } from './check.ts';
 import type { ConnectionEvents } from './events.ts';

@@ -13,6 +13,7 @@ import { cut } from '../../lib/domain/well-formed.ts';
 import type { Clock } from '../../lib/runtime/clock.ts';
 import type { HostConfig } from '../../lib/runtime/config.ts';
 import { turns, turnsAbreast } from '../../lib/runtime/turns.ts';
+import { SentMessages } from '../../lib/sending/sent-messages.ts';
 import { AccountRunner } from '../account/account.ts';
 import { openCache } from '../auth/cache.ts';
 import type { Writer } from '../auth/object-writer.ts';
@@ -21,14 +22,13 @@ import { wipeUnopened } from '../auth/wipe.ts';
 import { ConnectionChecks } from '../connection/check.ts';
 import type { AccountParts, HostDeps, HostLogger } from '../deps.ts';
 import { inboundLines } from '../inbound/lines.ts';
-import { SentMessages } from '../sending/sent-messages.ts';
 import type { TransportFactory } from '../transport.ts';
 import { ConnectSlots } from './connect-slots.ts';
 import { Fleet } from './fleet.ts';
 import { Handover } from './handover.ts';
 import { Lease } from './lease.ts';
 import { type Fence, type HostState, heartbeats, looks, notes, watchLease } from './loops.ts';
-import { createMetrics, type FenceCause, serveMetrics } from './metrics.ts';
+import { createMetrics, type FenceCause, sendingCounts, serveMetrics } from './metrics.ts';
 import { Placement } from './placement.ts';
 
 /** Accounts whose keys are read at a time: each takes several times their size while it is, and what all took together is not given back. */
@@ -89,6 +89,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     nonce: () => randomUUID(),
     logger,
     metrics,
+    counts: sendingCounts(metrics),
     sent: new SentMessages(),
     suspects: turns(),
     failed: (where, error) => {

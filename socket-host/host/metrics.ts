@@ -2,6 +2,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
 import type { AccountStatus } from '../../lib/domain/accounts/account.ts';
+import type { SendingCounts } from '../../lib/sending/deps.ts';
 
 /**
  * Why a host stopped acting for an account: its lease was over (`lease_lost`), a newer claim stood (`epoch`), others had retired the host
@@ -93,6 +94,20 @@ export function codeLabel(code: number | undefined, none: string): string {
 }
 
 export type HostMetrics = ReturnType<typeof createMetrics>;
+
+/** Puts what the send core tells into these metrics. */
+export function sendingCounts(metrics: HostMetrics): SendingCounts {
+  return {
+    claim: (result) => metrics.claims.inc({ result }),
+    send: (outcome) => metrics.sends.inc({ outcome }),
+    ack: (code, afterMs) => {
+      metrics.ackSeconds.observe(afterMs / 1000);
+      metrics.acks.inc({ code: codeLabel(code, 'ok') });
+    },
+    acceptToAck: (ms) => metrics.acceptToAckSeconds.observe(ms / 1000),
+    poisoned: () => metrics.poisoned.inc(),
+  };
+}
 
 /** Serves `/metrics` and `/health` on loopback; port 0 takes a free one. Answers the address and a stop function. */
 export async function serveMetrics(

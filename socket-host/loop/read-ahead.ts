@@ -2,7 +2,7 @@ import type { LaneEntry } from '../../lib/aws/accounts/lanes.ts';
 import type { Table } from '../../lib/aws/client/table.ts';
 import { type ForSend, readForSend } from '../../lib/aws/messages/messages.ts';
 import { type Person, personAt } from '../../lib/domain/people/person.ts';
-import type { Recipients } from '../sending/admission.ts';
+import type { Recipients } from '../../lib/sending/admission.ts';
 import type { TransportSession } from '../transport.ts';
 
 /** Entries read at once: as many as one receive gives. */

@@ -5,11 +5,11 @@ import type { Message } from '../../lib/domain/messages/message.ts';
 import type { TimedReceipt } from '../../lib/domain/messages/receipts.ts';
 import { Bell } from '../../lib/runtime/clock.ts';
 import { turnUnless } from '../../lib/runtime/turns.ts';
+import { Admission, type Admitted, type Recipients } from '../../lib/sending/admission.ts';
+import { Pacer } from '../../lib/sending/pacer.ts';
+import type { LeftOver, Sender } from '../../lib/sending/sender.ts';
 import { retryWaitMs } from '../connection/retry-wait.ts';
 import type { HostDeps } from '../deps.ts';
-import { Admission, type Admitted, type Recipients } from '../sending/admission.ts';
-import { Pacer } from '../sending/pacer.ts';
-import type { LeftOver, Sender } from '../sending/sender.ts';
 import type { TransportSession } from '../transport.ts';
 import { EndingContracts } from './ending-contracts.ts';
 import { FeedTimes } from './feed-times.ts';
@@ -304,16 +304,19 @@ export class SendLoop {
     planned: PacePlan,
   ): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
-    // Not cut short by the signal: a message in hand is sent in its time or not at all.
-    const courtesy = async () => {
-      if (planned.wireAt <= clock.nowMs()) return;
-      await clock.sleep(planned.wireAt - planned.typingMs - clock.nowMs());
-      await session.typing(message.to, true);
-      await clock.sleep(planned.wireAt - clock.nowMs());
-      await session.typing(message.to, false);
-    };
-    // Making the session durable takes its time too: the gap counts from when the stanza has gone.
-    const result = await this.sender.send(session, message, text, courtesy, () => this.pacer.wentOut());
+    const result = await this.sender.send(session, message, text, {
+      // Not cut short by the signal: a message in hand is sent in its time or not at all.
+      courtesy: async () => {
+        if (planned.wireAt <= clock.nowMs()) return;
+        await clock.sleep(planned.wireAt - planned.typingMs - clock.nowMs());
+        await session.typing(message.to, true);
+        await clock.sleep(planned.wireAt - clock.nowMs());
+        await session.typing(message.to, false);
+      },
+      // Making the session durable takes its time too: the gap counts from when the stanza has gone.
+      onWire: () => this.pacer.wentOut(),
+      firstContactsRefused: () => this.firstContacts.refused(session),
+    });
     this.feed.worked = true;
     switch (result.kind) {
       case 'settled':
@@ -343,11 +346,8 @@ export class SendLoop {
     const left = await this.sender.leftOver();
     // Settled without a send: its contract may be complete now.
     if (left === undefined) this.feed.worked ||= wasOpen;
-    if (left === undefined) return undefined;
-    if ('retryAtMs' in left) {
-      this.feed.at(left.retryAtMs);
-      return undefined;
-    }
+    else if ('retryAtMs' in left) this.feed.at(left.retryAtMs);
+    if (left === undefined || 'retryAtMs' in left) return undefined;
     const heldUntil = this.firstContacts.heldFor(left.message.to, session);
     if (heldUntil !== undefined) {
       this.feed.at(heldUntil);

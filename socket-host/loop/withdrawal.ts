@@ -10,8 +10,8 @@ import {
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { PacingPolicy } from '../../lib/domain/accounts/pacing.ts';
 import { type Message, optedOut } from '../../lib/domain/messages/message.ts';
+import type { Sender } from '../../lib/sending/sender.ts';
 import type { HostDeps } from '../deps.ts';
-import type { Sender } from '../sending/sender.ts';
 import type { FeedTimes } from './feed-times.ts';
 import type { FirstContacts } from './first-contacts.ts';
 import type { LaneReader, Taken } from './lane-reader.ts';

@@ -6,7 +6,7 @@ import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { Contract, ContractAction } from '../../lib/domain/contracts/contract.ts';
 import type { Message } from '../../lib/domain/messages/message.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import { Admission, type Recipients, type Seen } from '../../socket-host/sending/admission.ts';
+import { Admission, type Recipients, type Seen } from '../../lib/sending/admission.ts';
 import { startFeedWorld, tenantId } from '../feed/feed-world.ts';
 import { rowsTo } from '../harness/gateway.ts';
 

@@ -4,8 +4,8 @@ import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import type { Contract, Counter } from '../../lib/domain/contracts/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import { scaledClock } from '../../lib/runtime/clock.ts';
-import { Receipts } from '../../socket-host/sending/receipts.ts';
-import { SentMessages } from '../../socket-host/sending/sent-messages.ts';
+import { Receipts } from '../../lib/sending/receipts.ts';
+import { SentMessages } from '../../lib/sending/sent-messages.ts';
 import { type Faults, type Gateway, numberOf, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 

@@ -12,7 +12,7 @@ import { auditWrite, type Origin } from '../tenants/audit.ts';
  * put and removed in one transaction, with the person's one entry in the list. So a claim that checks the address it writes to is right.
  *
  * Earlier versions put the item under one spelling only. Therefore all readers here ask for every spelling, and the owner asks for the other
- * spelling before a claim (socket-host/sending/admission.ts). `extendSuppression` then puts the items that are missing.
+ * spelling before a claim (lib/sending/admission.ts). `extendSuppression` then puts the items that are missing.
  */
 interface Recipient extends Person {
   suppressedAt: number;

@@ -1,6 +1,6 @@
-import { afterStep, type Step } from '../../lib/aws/messages/messages.ts';
-import { afterReceipts, isRecipient, type TimedReceipt } from '../../lib/domain/messages/receipts.ts';
-import type { Clock } from '../../lib/runtime/clock.ts';
+import { afterStep, type Step } from '../aws/messages/messages.ts';
+import { afterReceipts, isRecipient, type TimedReceipt } from '../domain/messages/receipts.ts';
+import type { Clock } from '../runtime/clock.ts';
 
 /**
  * How long an outcome waits for the first receipt of its message where no next message takes it along. Most phones that are online answer

@@ -1,5 +1,5 @@
-import { ConditionFailed, type Item, type Table } from '../../lib/aws/client/table.ts';
-import { keys } from '../../lib/aws/keys.ts';
+import { ConditionFailed, type Item, type Table } from '../aws/client/table.ts';
+import { keys } from '../aws/keys.ts';
 import {
   afterStep,
   maxSteps,
@@ -9,10 +9,10 @@ import {
   takeSteps,
   takesSteps,
   toMessage,
-} from '../../lib/aws/messages/messages.ts';
-import type { Message } from '../../lib/domain/messages/message.ts';
-import { afterReceipts, type TimedReceipt } from '../../lib/domain/messages/receipts.ts';
-import { Bell, type Clock } from '../../lib/runtime/clock.ts';
+} from '../aws/messages/messages.ts';
+import type { Message } from '../domain/messages/message.ts';
+import { afterReceipts, type TimedReceipt } from '../domain/messages/receipts.ts';
+import { Bell, type Clock } from '../runtime/clock.ts';
 import type { SentMessages } from './sent-messages.ts';
 
 interface Receipt extends TimedReceipt {

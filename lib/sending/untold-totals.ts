@@ -1,5 +1,5 @@
-import type { Totals } from '../../lib/aws/hosts/ownership.ts';
-import { isSuccess, type MessageState } from '../../lib/domain/messages/message.ts';
+import type { Totals } from '../aws/hosts/ownership.ts';
+import { isSuccess, type MessageState } from '../domain/messages/message.ts';
 
 /** Outcomes of one account that its totals in the table lack. */
 export class UntoldTotals {

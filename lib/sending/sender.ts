@@ -1,4 +1,4 @@
-import { flushTotals, type Hold, type Totals } from '../../lib/aws/hosts/ownership.ts';
+import { flushTotals, type Hold, type Totals } from '../aws/hosts/ownership.ts';
 import {
   afterStep,
   type ClaimResult,
@@ -7,23 +7,15 @@ import {
   readMessage,
   readText,
   type Step,
-} from '../../lib/aws/messages/messages.ts';
-import { outcomeUnknown, outcomeUnknownAfterMs } from '../../lib/aws/messages/outcome-unknown.ts';
-import type { Account, InHand } from '../../lib/domain/accounts/account.ts';
-import type { PaceState } from '../../lib/domain/accounts/pacing.ts';
-import {
-  crashedHost,
-  isFinal,
-  type Message,
-  type MessageError,
-  maxCrashes,
-} from '../../lib/domain/messages/message.ts';
-import { asideMs, classifyAck, firstContactRefused, triesInARow } from '../../lib/domain/messages/send-outcome.ts';
-import type { HostDeps } from '../deps.ts';
-import { codeLabel } from '../host/metrics.ts';
-import type { FirstContacts } from '../loop/first-contacts.ts';
-import { type Ack, type TransportSession, Unanswered } from '../transport.ts';
+} from '../aws/messages/messages.ts';
+import { outcomeUnknown, outcomeUnknownAfterMs } from '../aws/messages/outcome-unknown.ts';
+import type { Account, InHand } from '../domain/accounts/account.ts';
+import type { PaceState } from '../domain/accounts/pacing.ts';
+import { crashedHost, isFinal, type Message, type MessageError, maxCrashes } from '../domain/messages/message.ts';
+import { asideMs, classifyAck, firstContactRefused, triesInARow } from '../domain/messages/send-outcome.ts';
+import type { SendingDeps } from './deps.ts';
 import { type Companions, Outcomes, type Settled } from './outcomes.ts';
+import { type Ack, Unanswered, type Wire } from './wire.ts';
 
 /** No ack within this time: reconnect, drain, send the same id again (design.md, Send). */
 const ackTimeoutMs = 20_000;
@@ -33,6 +25,16 @@ export interface LeftOver {
   message: Message;
   text: string;
   suspect: boolean;
+}
+
+/** What the caller does between the steps of one send. */
+export interface SendSteps {
+  /** Waiting and typing, between the lookup and the wire. */
+  courtesy(): Promise<void>;
+  /** The message has gone out. */
+  onWire(): void;
+  /** WhatsApp refuses first contacts (463). Awaited before the outcome is written. */
+  firstContactsRefused(): Promise<void>;
 }
 
 /** `open`: its fate is not known yet; it stays in hand and the connection must be renewed. */
@@ -48,12 +50,11 @@ export type SendResult = Settled | { kind: 'open' };
  * a new owner that finds a settled message in hand knows that it was not counted yet.
  */
 export class Sender {
-  private readonly deps: HostDeps;
+  private readonly deps: SendingDeps;
   private readonly hold: Hold;
   private readonly receipts: () => Companions;
   /** See AccountHot. */
   private readonly authHead: () => number | undefined;
-  private readonly firstContacts: Pick<FirstContacts, 'refused'>;
   private readonly account: () => Pick<Account, 'linkedAt'>;
   private inHand: InHand | undefined;
   /** The nonce of a claim of which it is known that no try of its sending may have arrived: none has left this process, or it was refused. */
@@ -70,17 +71,15 @@ export class Sender {
   private readonly refreshDevices = new Set<string>();
 
   constructor(
-    deps: HostDeps,
+    deps: SendingDeps,
     hold: Hold,
     inHand: InHand | undefined,
     receipts: () => Companions,
     authHead: () => number | undefined,
-    firstContacts: Pick<FirstContacts, 'refused'>,
     account: () => Pick<Account, 'linkedAt'>,
   ) {
     this.deps = deps;
     this.account = account;
-    this.firstContacts = firstContacts;
     this.receipts = receipts;
     this.authHead = authHead;
     this.hold = hold;
@@ -158,21 +157,20 @@ export class Sender {
       if (result.kind === 'apart') throw new Error('a claim alone cannot be apart from anything');
     }
     this.unsure = undefined;
-    this.deps.metrics.claims.inc({ result: result.kind });
+    this.deps.counts.claim(result.kind);
     if (result.kind === 'claimed') this.outcomes.totals.told(totals);
     else Object.assign(this, before);
     return result;
   }
 
-  /** Sends a claimed message and writes its outcome. `courtesy` is the waiting and typing between lookup and wire, `onWire` told of the wire. */
+  /** Sends a claimed message and writes its outcome. */
   async send(
-    session: TransportSession,
+    session: Wire,
     message: Message,
     text: string,
-    courtesy: () => Promise<void>,
-    onWire: () => void,
+    { courtesy, onWire, firstContactsRefused }: SendSteps,
   ): Promise<SendResult> {
-    const { clock, lease, metrics } = this.deps;
+    const { clock, lease, counts } = this.deps;
     if ((await session.lookup(message.to)) === false) {
       const error: MessageError = { code: 'NOT_ON_WHATSAPP', message: 'This number is not on WhatsApp.' };
       return await this.outcomes.settle(message, 'FAILED', { error });
@@ -192,7 +190,7 @@ export class Sender {
     } catch (error) {
       const left = error instanceof Unanswered;
       if (!left) this.unsent = unsent;
-      metrics.sends.inc({ outcome: left ? 'unanswered' : 'not_sent' });
+      counts.send(left ? 'unanswered' : 'not_sent');
       this.deps.logger.info({ message: message.id, reason: String(error) }, 'a send has no answer yet');
       return lease.valid() ? { kind: 'open' } : { kind: 'fenced' };
     }
@@ -200,10 +198,9 @@ export class Sender {
     if (ack.withheld === true || ack.code !== undefined) this.unsent = unsent;
     // The person had opted out by another address. The number is suppressed by now, so the next claim ends the message.
     if (ack.withheld === true) return await this.layAside(message, clock.nowMs());
-    metrics.ackSeconds.observe((clock.monotonicMs() - startedMs) / 1000);
-    metrics.acks.inc({ code: codeLabel(ack.code, 'ok') });
+    counts.ack(ack.code, clock.monotonicMs() - startedMs);
     // Before the outcome: nothing is claimed until it stands, and who dies now leaves a message in hand that waits too.
-    if (ack.code === firstContactRefused) await this.firstContacts.refused(session);
+    if (ack.code === firstContactRefused) await firstContactsRefused();
     return await this.answered(message, ack);
   }
 
@@ -212,10 +209,10 @@ export class Sender {
     const nowMs = this.deps.clock.nowMs();
     const attempts = message.attempts + 1;
     const outcome = classifyAck(ack.code, message.attempts, nowMs, this.deps.random);
-    this.deps.metrics.sends.inc({ outcome: outcome.kind });
+    this.deps.counts.send(outcome.kind);
     switch (outcome.kind) {
       case 'sent':
-        this.deps.metrics.acceptToAckSeconds.observe((nowMs - message.createdAt) / 1000);
+        this.deps.counts.acceptToAck(nowMs - message.createdAt);
         return this.outcomes.keepBack(message, {
           attempts,
           sentAt: nowMs,
@@ -254,7 +251,7 @@ export class Sender {
     const died = message.claim?.nonce === this.inherited?.nonce && this.inherited?.released !== true;
     this.crashes = (message.claim?.crashes ?? 0) + (died ? 1 : 0);
     if (this.crashes >= maxCrashes) {
-      this.deps.metrics.poisoned.inc();
+      this.deps.counts.poisoned();
       await this.outcomes.settle(message, 'FAILED', { error: crashedHost });
       return undefined;
     }

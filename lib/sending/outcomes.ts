@@ -1,9 +1,9 @@
-import { ConditionFailed } from '../../lib/aws/client/table.ts';
-import { goesOn } from '../../lib/aws/contracts/contracts.ts';
-import { afterStep, moveMessage, readMessage, type Step, takeSteps } from '../../lib/aws/messages/messages.ts';
-import { outcomeUnknown } from '../../lib/aws/messages/outcome-unknown.ts';
-import { endedMeanwhile, type Message, type MessageState } from '../../lib/domain/messages/message.ts';
-import type { HostDeps } from '../deps.ts';
+import { ConditionFailed } from '../aws/client/table.ts';
+import { goesOn } from '../aws/contracts/contracts.ts';
+import { afterStep, moveMessage, readMessage, type Step, takeSteps } from '../aws/messages/messages.ts';
+import { outcomeUnknown } from '../aws/messages/outcome-unknown.ts';
+import { endedMeanwhile, type Message, type MessageState } from '../domain/messages/message.ts';
+import type { SendingDeps } from './deps.ts';
 import { KeptOutcome } from './kept-outcome.ts';
 import type { Receipts } from './receipts.ts';
 import { UntoldTotals } from './untold-totals.ts';
@@ -16,7 +16,7 @@ export type Settled = { kind: 'settled'; retryAtMs?: number } | { kind: 'fenced'
 
 /** What becomes of the messages of one account, on its way to the table: kept back for company, or written at once. */
 export class Outcomes {
-  private readonly deps: HostDeps;
+  private readonly deps: SendingDeps;
   private readonly receipts: () => Companions;
   private readonly settled: (messageId: string) => void;
   /** The outcome of the message in hand, acked but not in the table yet. */
@@ -25,7 +25,7 @@ export class Outcomes {
   private sends = 0;
 
   /** `settled` is told when the outcome of a message stands. */
-  constructor(deps: HostDeps, receipts: () => Companions, settled: (messageId: string) => void) {
+  constructor(deps: SendingDeps, receipts: () => Companions, settled: (messageId: string) => void) {
     this.deps = deps;
     this.receipts = receipts;
     this.settled = settled;

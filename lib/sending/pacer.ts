@@ -1,4 +1,4 @@
-import type { Account } from '../../lib/domain/accounts/account.ts';
+import type { Account } from '../domain/accounts/account.ts';
 import {
   afterReconnect,
   leadMs,
@@ -10,15 +10,15 @@ import {
   policyOf,
   sendsAhead,
   wentOut,
-} from '../../lib/domain/accounts/pacing.ts';
-import type { HostDeps } from '../deps.ts';
+} from '../domain/accounts/pacing.ts';
+import type { SendingDeps } from './deps.ts';
 
 /** Entries are taken ahead for what goes out within this time: what is held for longer shows again to others. */
 const aheadMs = 16_000;
 
 /** The pacing of one account as its owner knows it: lib/domain/accounts/pacing.ts with this host's clock and chance. */
 export class Pacer {
-  private readonly deps: Pick<HostDeps, 'clock' | 'random'>;
+  private readonly deps: Pick<SendingDeps, 'clock' | 'random'>;
   /** As its owner last read or wrote it. */
   private readonly account: () => Account;
   private state: PaceState;

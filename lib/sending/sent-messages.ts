@@ -1,5 +1,5 @@
-import { takesSteps } from '../../lib/aws/messages/messages.ts';
-import type { Message } from '../../lib/domain/messages/message.ts';
+import { takesSteps } from '../aws/messages/messages.ts';
+import type { Message } from '../domain/messages/message.ts';
 
 /** Messages one host remembers, all accounts together: about half a kilobyte each. */
 const remembered = 20_000;

@@ -1,12 +1,12 @@
-import { readContract } from '../../lib/aws/contracts/contracts.ts';
-import { type ClaimResult, isRunning } from '../../lib/aws/messages/messages.ts';
-import { extendSuppression, listedAmong } from '../../lib/aws/people/suppressions.ts';
-import type { AccountHot } from '../../lib/domain/accounts/account.ts';
-import type { PaceState } from '../../lib/domain/accounts/pacing.ts';
-import type { Contract } from '../../lib/domain/contracts/contract.ts';
-import type { Message } from '../../lib/domain/messages/message.ts';
-import { addressesOf, addressOf, type Person } from '../../lib/domain/people/person.ts';
-import type { HostDeps } from '../deps.ts';
+import { readContract } from '../aws/contracts/contracts.ts';
+import { type ClaimResult, isRunning } from '../aws/messages/messages.ts';
+import { extendSuppression, listedAmong } from '../aws/people/suppressions.ts';
+import type { AccountHot } from '../domain/accounts/account.ts';
+import type { PaceState } from '../domain/accounts/pacing.ts';
+import type { Contract } from '../domain/contracts/contract.ts';
+import type { Message } from '../domain/messages/message.ts';
+import { addressesOf, addressOf, type Person } from '../domain/people/person.ts';
+import type { SendingDeps } from './deps.ts';
 import type { Sender } from './sender.ts';
 
 /**
@@ -39,7 +39,7 @@ export type Admitted =
  *   contract seen to run -> not on the list under another address -> claim -> [a contract was stopped since: does it run? claim again]
  */
 export class Admission {
-  private readonly deps: Pick<HostDeps, 'table' | 'clock'>;
+  private readonly deps: Pick<SendingDeps, 'table' | 'clock'>;
   private readonly sender: Pick<Sender, 'claim'>;
   /** The account's number of stops as last heard of: what is read from now on is not older. */
   stops: number;
