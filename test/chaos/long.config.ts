@@ -3,7 +3,7 @@ import { defineConfig } from 'vitest/config';
 /** `npm run chaos:long`: what takes too long for every test run. Hosts are frozen for a minute. */
 export default defineConfig({
   test: {
-    include: ['test/chaos/*.long.ts', 'test/chaos/freeze.test.ts'],
+    include: ['test/chaos/*.long.ts', 'test/chaos/freeze.system.test.ts'],
     env: { FREEZE_SEC: '60' },
     testTimeout: 30_000,
     hookTimeout: 60_000,

@@ -1,0 +1,33 @@
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { flushTotals } from '../../../lib/aws/hosts/ownership.ts';
+import { startFeedWorld, tenantId } from '../../feed/feed-world.ts';
+import { rowsTo } from '../../harness/gateway.ts';
+
+let world: Awaited<ReturnType<typeof startFeedWorld>>;
+beforeAll(async () => {
+  world = await startFeedWorld();
+});
+afterAll(() => world.stop());
+
+it('totals are added with the end of the message in hand, once, and never take another message out of hand', async () => {
+  const account = await world.account();
+  const contract = await world.contract(account, rowsTo(2));
+  await world.drain();
+  const [first, second] = await world.messages(contract);
+  if (first === undefined || second === undefined) throw new Error('not fed');
+  await world.claim(account, first);
+  const hot = await world.hot(account);
+  const hold = { tenantId, accountId: account.id, hostId: world.hostId, epoch: hot?.epoch ?? 0 };
+  const flush = (by = hold) => flushTotals(world.table, by, { messages: 1, errors: 0 }, hot?.inHand, undefined);
+
+  expect(await flush()).toBe(true);
+  expect(await world.hot(account)).toMatchObject({ messageCount: 1 });
+  expect((await world.hot(account))?.inHand).toBeUndefined();
+
+  expect(await flush()).toBe(true);
+  await world.claim(account, second);
+  expect(await flush()).toBe(true);
+  expect(await world.hot(account)).toMatchObject({ messageCount: 1, inHand: { messageId: second.id } });
+
+  expect(await flush({ ...hold, epoch: hold.epoch + 1 })).toBe(false);
+});

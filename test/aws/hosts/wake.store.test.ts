@@ -1,0 +1,77 @@
+import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { createInbox, type Host, putHost, removeHost } from '../../../lib/aws/hosts/hosts.ts';
+import { wakeAccount } from '../../../lib/aws/hosts/wake.ts';
+import { keys } from '../../../lib/aws/keys.ts';
+import { type Emulators, startEmulators } from '../../harness/emulators.ts';
+
+const tenantId = 'ten_1';
+const accountId = 'acc_1';
+const nowMs = 1_800_000_000_000;
+const [owner, second, third, fourth] = [1, 2, 3, 4].map((n) => `hst_0000000000000000000000000${n}`) as [
+  string,
+  string,
+  string,
+  string,
+];
+
+describe('waking an account', () => {
+  let emulators: Emulators;
+  const inboxes = new Map<string, string>();
+  beforeAll(async () => {
+    emulators = await startEmulators();
+    const { clients, config } = emulators;
+    for (const id of [owner, second, third, fourth]) {
+      inboxes.set(id, await createInbox(clients.sqs, config.INBOX_PREFIX, id));
+    }
+  });
+  afterAll(() => emulators.stop());
+  beforeEach(async () => {
+    for (const id of [owner, second, third, fourth]) await host(id);
+    await emulators.deps.table.put({ ...keys.accountHot(tenantId, accountId), owner });
+  });
+
+  const host = (id: string, more: Partial<Host> = {}) =>
+    putHost(emulators.deps.table, {
+      ...{ id, beat: 1, beatAt: nowMs, inboxUrl: inboxes.get(id) ?? '', startedAt: 0, accounts: 1, room: 100 },
+      ...more,
+    });
+
+  /** Who has been told, once each. */
+  async function wake(): Promise<{ untold: { cause: unknown } | undefined; told: string[] }> {
+    const untold = await wakeAccount({ ...emulators.deps, nowMs: () => nowMs }, tenantId, accountId);
+    const told: string[] = [];
+    for (const [id, QueueUrl] of inboxes) {
+      const { Messages = [] } = await emulators.clients.sqs.send(
+        new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10 }),
+      );
+      told.push(...Messages.map(() => id));
+    }
+    return { untold, told };
+  }
+
+  it('tells its owner alone', async () => {
+    expect(await wake()).toEqual({ untold: undefined, told: [owner] });
+  });
+
+  it('tells an owner whose clock is behind all the same, since others leave it what it has; and the two who would take it', async () => {
+    await host(owner, { beatAt: nowMs - 30_000 });
+    const { told } = await wake();
+    expect([told[0], told.length]).toEqual([owner, 3]);
+  });
+
+  it('tells the two who would take it where its owner has been retired or is gone', async () => {
+    await host(owner, { beatAt: nowMs - 30_000, retired: true });
+    const retired = await wake();
+    await removeHost(emulators.deps.table, owner);
+    const gone = await wake();
+    expect(retired).toEqual(gone);
+    expect(gone.told).toHaveLength(2);
+    expect(gone.told).not.toContain(owner);
+  });
+
+  it('answers why its owner could not be told', async () => {
+    await host(owner, { inboxUrl: `${inboxes.get(owner)}-gone` });
+    expect(await wake()).toMatchObject({ untold: { cause: { name: 'QueueDoesNotExist' } }, told: [] });
+  });
+});
