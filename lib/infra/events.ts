@@ -3,6 +3,7 @@ import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { FilterCriteria, FilterRule, StartingPosition } from 'aws-cdk-lib/aws-lambda';
 import { DynamoEventSource, SqsDlq } from 'aws-cdk-lib/aws-lambda-event-sources';
 import { Construct } from 'constructs';
+import { toldItems } from '../domain/events/events.ts';
 import { type Alarms, functionMetric } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { type SharedEnvironment, StageFunction } from './function.ts';
@@ -17,21 +18,32 @@ interface EventsProps {
 }
 
 /**
- * Tries of a batch that fails as a whole: with Lambda's growing pauses enough for an outage of hours. What can never be told is parked by the
- * function itself at the first try.
+ * Tries of a batch that fails as a whole; with Lambda's growing pauses they last through an outage of hours. The function itself parks a
+ * change that can never be told at its first try.
  */
 const batchTries = 100;
 
-/** Message states that are told; a claim, and a return to PENDING, are nobody's event. */
-const toldStates = ['QUEUED', 'SENT', 'DELIVERED', 'READ', 'FAILED', 'CANCELED', 'SUPPRESSED', 'EXPIRED'];
-const toldTypes = ['account', 'contract', 'inboundBatch', 'suppression', 'endpoint'];
+/** Filters that pass only changes of items that are told (lib/domain/events/events.ts). */
+function toldChanges(): Record<string, unknown>[] {
+  const told = Object.entries(toldItems);
+  const written = FilterRule.or('INSERT', 'MODIFY');
+  const typeOf = (types: string[]) => ({ type: { S: FilterRule.or(...types) } });
+  const inAnyState = told.filter(([, { states }]) => states === undefined).map(([type]) => type);
+  const inStates = told.flatMap(([type, { states }]) => (states === undefined ? [] : [{ type, states }]));
+  const removed = told.filter(([, { removal }]) => removal === true).map(([type]) => type);
+  return [
+    { eventName: written, dynamodb: { NewImage: typeOf(inAnyState) } },
+    ...inStates.map(({ type, states }) => ({
+      eventName: written,
+      dynamodb: { NewImage: { ...typeOf([type]), state: { S: FilterRule.or(...states) } } },
+    })),
+    { eventName: FilterRule.isEqual('REMOVE'), dynamodb: { OldImage: typeOf(removed) } },
+  ];
+}
 
-const written = FilterRule.or('INSERT', 'MODIFY');
-const image = (type: string[], more: object = {}) => ({ type: { S: FilterRule.or(...type) }, ...more });
-
-/** What changed becomes events and deliveries: the second reader of the table's stream. */
+/** Makes events and deliveries of changes: the second reader of the table's stream. */
 export class Events extends Construct {
-  /** Whoever takes the deliveries lets it send to their queue. */
+  /** The owner of the delivery queue must let it send there. */
   readonly handler: StageFunction;
 
   constructor(scope: Construct, settings: Settings, { data, environment, alarms }: EventsProps) {
@@ -50,21 +62,11 @@ export class Events extends Construct {
     const deadLetters = createStreamDeadLetters(this, settings, 'events');
     this.handler.function.addEventSource(
       new DynamoEventSource(data.table.table as ITable, {
-        // From the oldest record on: what changed while the mapping was being created is told too.
+        // From the oldest record on: changes made while the mapping was being created are told too.
         startingPosition: StartingPosition.TRIM_HORIZON,
         batchSize: 200,
-        // Heartbeats, counts, texts, events and deliveries do not even invoke it.
-        filters: [
-          FilterCriteria.filter({ eventName: written, dynamodb: { NewImage: image(toldTypes) } }),
-          FilterCriteria.filter({
-            eventName: written,
-            dynamodb: { NewImage: image(['message'], { state: { S: FilterRule.or(...toldStates) } }) },
-          }),
-          FilterCriteria.filter({
-            eventName: FilterRule.isEqual('REMOVE'),
-            dynamodb: { OldImage: image(['suppression']) },
-          }),
-        ],
+        // Heartbeats, counts, texts, events and deliveries do not even invoke the function.
+        filters: toldChanges().map((filter) => FilterCriteria.filter(filter)),
         bisectBatchOnError: true,
         reportBatchItemFailures: true,
         retryAttempts: batchTries,

@@ -72,7 +72,7 @@ export function accountEvents(before: Image | undefined, after: Image, record: C
   if (link !== undefined && link.code !== was.link?.code) {
     const data = { accountId: id, code: link.code, attempt: link.attempt, expiresAt: isoOf(link.expiresAt) };
     const type = link.method === 'qr' ? 'account.qr' : 'account.pairing_code';
-    drafts.push({ ...draft(type, undefined, { kind: 'data', data }), logged: false });
+    drafts.push(draft(type, undefined, { kind: 'data', data }));
   }
   const stood = standingOf(was);
   if (stands !== stood && (stands !== 'down' || stood === 'up')) {

@@ -1,7 +1,7 @@
 import type { Account } from '../accounts/account.ts';
 import type { Contract } from '../contracts/contract.ts';
 import { derivedId } from '../ids.ts';
-import type { EventType, PacelineEvent } from './types.ts';
+import { type EventType, isLogged, type PacelineEvent } from './types.ts';
 
 /** An item of the table, unmarshalled. */
 export type Image = Record<string, unknown>;
@@ -46,7 +46,7 @@ export function draftOf(
     at: timeOf(record, ownMs, rank),
     tenantId,
     about,
-    logged: true,
+    logged: isLogged(type),
   };
 }
 

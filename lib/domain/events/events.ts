@@ -6,38 +6,52 @@ import { endpointView } from '../webhooks/endpoint-view.ts';
 import { accountEvents } from './account.ts';
 import { contractEvents } from './contract.ts';
 import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText } from './draft.ts';
-import { messageEvents } from './message.ts';
+import { messageEvents, toldStates } from './message.ts';
 
 export type { ChangeRecord, EventDraft, Image, Subject } from './draft.ts';
 export { progressEveryMs } from './message.ts';
 export * from './types.ts';
 
-/**
- * Pure: what a change of an item tells its tenant, in order. The same record gives the same events with the same ids; a record that changes
- * nothing worth telling gives none. Throws on an image that cannot be one of ours.
- */
-export function eventsOf(before: Image | undefined, after: Image | undefined, record: ChangeRecord): EventDraft[] {
-  const type = (after ?? before)?.type;
-  if (type === 'suppression') return suppressionEvents(before, after, record);
-  // What goes by its retention, or with its contract or account, has been told.
-  if (after === undefined) return [];
-  switch (type) {
-    case 'message':
-      return messageEvents(before, after, record);
-    case 'account':
-      return accountEvents(before, after, record);
-    case 'contract':
-      return contractEvents(before, after, record);
-    case 'inboundBatch':
-      return inboundEvents(before, after, record);
-    case 'endpoint':
-      return endpointEvents(before, after, record);
-    default:
-      return [];
-  }
+/** Drafts the events of one changed item. `before` is undefined for a new item, `after` for a removed one. */
+type Draft = (before: Image | undefined, after: Image | undefined, record: ChangeRecord) => EventDraft[];
+
+interface ToldItem {
+  draft: Draft;
+  /** Only changes into these states tell something; default: any change may. */
+  states?: readonly string[];
+  /** True: the item's removal is told too. Other items go by their retention, or with their contract or account, which has been told. */
+  removal?: true;
 }
 
-/** A batch is told once, when its window has closed. What its messages say is filled in later. */
+const withoutRemoval =
+  (draft: (before: Image | undefined, after: Image, record: ChangeRecord) => EventDraft[]): Draft =>
+  (before, after, record) =>
+    after === undefined ? [] : draft(before, after, record);
+
+/**
+ * The item types whose changes are told. The filters of the stream that feeds functions/events derive from this list (lib/infra/events.ts), so
+ * that other items do not even invoke it.
+ */
+export const toldItems: Readonly<Record<string, ToldItem>> = {
+  account: { draft: withoutRemoval(accountEvents) },
+  contract: { draft: withoutRemoval(contractEvents) },
+  inboundBatch: { draft: withoutRemoval(inboundEvents) },
+  suppression: { draft: suppressionEvents, removal: true },
+  endpoint: { draft: withoutRemoval(endpointEvents) },
+  message: { draft: withoutRemoval(messageEvents), states: toldStates },
+};
+
+/**
+ * Pure: returns what a change of an item tells its tenant, in order. The same record gives the same events with the same ids; a record that
+ * changes nothing worth telling gives none. Throws on an image that no version of ours can have written.
+ */
+export function eventsOf(before: Image | undefined, after: Image | undefined, record: ChangeRecord): EventDraft[] {
+  const { type } = after ?? before ?? {};
+  const told = typeof type === 'string' && Object.hasOwn(toldItems, type) ? toldItems[type] : undefined;
+  return told === undefined ? [] : told.draft(before, after, record);
+}
+
+/** A batch is told once, when its window has closed. The texts of its messages are filled in later. */
 function inboundEvents(before: Image | undefined, after: Image, record: ChangeRecord): EventDraft[] {
   if (after.closedAt === undefined || before?.closedAt !== undefined) return [];
   const batch = after as unknown as InboundBatch;
@@ -70,7 +84,7 @@ function suppressionEvents(before: Image | undefined, after: Image | undefined, 
   ];
 }
 
-/** Switched off by us: what its tenant switches off has no reason. */
+/** An endpoint that the product disabled. One that its tenant disables has no reason, and tells nothing. */
 function endpointEvents(before: Image | undefined, after: Image, record: ChangeRecord): EventDraft[] {
   if (after.disabledReason === undefined || before?.disabledReason !== undefined) return [];
   return [

@@ -6,21 +6,28 @@ import type { EventType } from './types.ts';
 /** A contract's progress is told at most once in each of these (docs/architecture.md, Events). */
 export const progressEveryMs = 30_000;
 
-/** The way of a message that WhatsApp has taken, in order. */
-const steps = ['message.sent', 'message.delivered', 'message.read'] as const;
-const stepsDone: Partial<Record<MessageState, number>> = { SENT: 1, DELIVERED: 2, READ: 3 };
-
-const entered: Partial<Record<MessageState, EventType>> = {
+/** The event of each state that is told. A claim, and a return to PENDING, tell nothing. */
+const stateEvents = {
   QUEUED: 'message.queued',
+  SENT: 'message.sent',
+  DELIVERED: 'message.delivered',
+  READ: 'message.read',
   FAILED: 'message.failed',
   CANCELED: 'message.canceled',
   SUPPRESSED: 'message.suppressed',
   EXPIRED: 'message.expired',
-};
+} as const satisfies Partial<Record<MessageState, EventType>>;
+type ToldState = keyof typeof stateEvents;
+
+/** The states of a message whose changes tell something. */
+export const toldStates = Object.keys(stateEvents) as ToldState[];
+
+/** The states of a message that WhatsApp has taken, in order. */
+const steps: readonly ToldState[] = ['SENT', 'DELIVERED', 'READ'];
 
 /**
- * Pure: a step that was skipped is told with the one that came, one that was passed is never told again, whatever wrote it. QUEUED and FAILED
- * can come again.
+ * Pure: returns what a change of a message tells. A step that was skipped is told with the step that came; a step that was passed is never
+ * told again. QUEUED and FAILED can come again.
  */
 export function messageEvents(before: Image | undefined, after: Image, record: ChangeRecord): EventDraft[] {
   const message = after as unknown as Message;
@@ -45,23 +52,26 @@ export function messageEvents(before: Image | undefined, after: Image, record: C
     content: id,
   });
   const drafts: EventDraft[] = [];
-  const type = entered[state];
-  if (type !== undefined) {
-    drafts.push(draft(type, record.version, queuedAt, state === 'QUEUED' ? 0 : 1));
+  if (isTold(state) && stepsOf(state) === 0) {
+    drafts.push(draft(stateEvents[state], record.version, queuedAt, state === 'QUEUED' ? 0 : 1));
   }
   for (let step = stepsOf(was); step < stepsOf(state); step++) {
-    const name = steps[step];
-    if (name !== undefined) drafts.push(draft(name, '', timeUpTo(step), step + 1));
+    const taken = steps[step];
+    if (taken !== undefined) drafts.push(draft(stateEvents[taken], '', timeUpTo(step), step + 1));
   }
   if (was !== undefined && !isFinal(was) && isFinal(state)) drafts.push(progress(message, record));
   return drafts;
 }
 
-const stepsOf = (state: MessageState | undefined): number => (state === undefined ? 0 : (stepsDone[state] ?? 0));
+const isTold = (state: MessageState): state is ToldState => Object.hasOwn(stateEvents, state);
+
+/** How many steps a message in this state has made: 0 until WhatsApp has taken it. */
+const stepsOf = (state: MessageState | undefined): number =>
+  (steps as readonly (MessageState | undefined)[]).indexOf(state) + 1;
 
 /**
- * A contract's progress is seen by its messages that end, not by its counter, which every receipt changes too. All that end within the same
- * half a minute make one id; its time is the beginning of that.
+ * Progress of a contract is drafted by its messages that end, not by its counter, which every receipt changes too. All messages that end
+ * within the same half minute draft one id, whose time is the beginning of that half minute.
  */
 function progress({ tenantId, accountId, contractId }: Message, record: ChangeRecord): EventDraft {
   const beganAt = Math.floor(record.at / progressEveryMs) * progressEveryMs;

@@ -1,49 +1,73 @@
+/** What the `data` of an event shows; functions/api/webhooks/event-schema.ts has the schema of each. */
+export type EventDataKind =
+  | 'account'
+  | 'accountCode'
+  | 'message'
+  | 'receivedMessages'
+  | 'contract'
+  | 'suppression'
+  | 'webhook'
+  | 'webhookTest';
+
+interface EventTypeRow {
+  /** Place among the events of one chat in one millisecond; see `types`. */
+  rank: number;
+  data: EventDataKind;
+  /** False: the event is delivered and not kept in the log. */
+  logged?: false;
+}
+
 /**
- * Each type with its rank: where it stands among the events of one chat in one millisecond. The rank is part of stored sort keys
- * (`deliveryLine`): a rank never changes, and a new type takes a number that was never used. 29 to 37 and 40 to 44 belong to `unbuiltTypes`.
+ * The one list of event types. Endpoints, the log, the OpenAPI document and the selectors of callers derive from it.
+ *
+ * To add a type: add its row here, and draft it in the file of its item beside this one. The rank is part of stored sort keys
+ * (`deliveryLine`), so a rank never changes, and a new type takes a number that was never used. The numbers of `unbuiltTypes` are used.
  */
-const ranks = {
-  'account.created': 0,
-  'account.connected': 1,
-  'account.disconnected': 2,
-  'account.qr': 3,
-  'account.pairing_code': 4,
-  'account.logged_out': 5,
-  'account.restricted': 6,
-  'account.banned': 7,
-  'account.deleted': 8,
-  'message.queued': 9,
-  'message.sent': 10,
-  'message.delivered': 11,
-  'message.read': 12,
-  'message.failed': 13,
-  'message.received': 14,
-  'message.suppressed': 15,
-  'message.canceled': 16,
-  'message.expired': 17,
-  'contract.started': 18,
-  'contract.progress': 19,
-  'contract.paused': 20,
-  'contract.resumed': 21,
-  'contract.completed': 22,
-  'contract.canceled': 23,
-  'contract.failed': 24,
-  'import.completed': 25,
-  'import.failed': 26,
-  'suppression.created': 27,
-  'suppression.deleted': 28,
-  'webhook.disabled': 38,
-  'webhook.test': 39,
-} as const;
-export type EventType = keyof typeof ranks;
+const types = {
+  'account.created': { rank: 0, data: 'account' },
+  'account.connected': { rank: 1, data: 'account' },
+  'account.disconnected': { rank: 2, data: 'account' },
+  'account.qr': { rank: 3, data: 'accountCode', logged: false },
+  'account.pairing_code': { rank: 4, data: 'accountCode', logged: false },
+  'account.logged_out': { rank: 5, data: 'account' },
+  'account.restricted': { rank: 6, data: 'account' },
+  'account.banned': { rank: 7, data: 'account' },
+  'account.deleted': { rank: 8, data: 'account' },
+  'message.queued': { rank: 9, data: 'message' },
+  'message.sent': { rank: 10, data: 'message' },
+  'message.delivered': { rank: 11, data: 'message' },
+  'message.read': { rank: 12, data: 'message' },
+  'message.failed': { rank: 13, data: 'message' },
+  'message.received': { rank: 14, data: 'receivedMessages' },
+  'message.suppressed': { rank: 15, data: 'message' },
+  'message.canceled': { rank: 16, data: 'message' },
+  'message.expired': { rank: 17, data: 'message' },
+  'contract.started': { rank: 18, data: 'contract' },
+  'contract.progress': { rank: 19, data: 'contract' },
+  'contract.paused': { rank: 20, data: 'contract' },
+  'contract.resumed': { rank: 21, data: 'contract' },
+  'contract.completed': { rank: 22, data: 'contract' },
+  'contract.canceled': { rank: 23, data: 'contract' },
+  'contract.failed': { rank: 24, data: 'contract' },
+  'import.completed': { rank: 25, data: 'contract' },
+  'import.failed': { rank: 26, data: 'contract' },
+  'suppression.created': { rank: 27, data: 'suppression' },
+  'suppression.deleted': { rank: 28, data: 'suppression' },
+  'webhook.disabled': { rank: 38, data: 'webhook' },
+  'webhook.test': { rank: 39, data: 'webhookTest', logged: false },
+} as const satisfies Record<string, EventTypeRow>;
+export type EventType = keyof typeof types;
 
-/** A type's place among the events of its chat in the same millisecond: the order in which a message lives. Stored; see `ranks`. */
-export const lineRank = (type: EventType): number => ranks[type];
+/** The type's place among the events of its chat in the same millisecond: the order in which a message lives. Stored; see `types`. */
+export const lineRank = (type: EventType): number => types[type].rank;
+
+/** Whether the log keeps events of this type. */
+export const isLogged = (type: EventType): boolean => (types[type] as EventTypeRow).logged !== false;
 
 /**
- * Types of parts that are not built, which nothing in this version tells. Earlier versions accepted them for endpoints, which keep them; new
- * requests that name them are refused. The number is the rank that earlier versions gave the type. `message.expired` is also in `ranks`: hosts
- * of earlier versions told it, so the log, deliveries and changes may hold it.
+ * Types of parts that are not built; this version tells none of them. Earlier versions accepted them for endpoints, which keep them. New
+ * requests that name them are refused. The number is the rank that earlier versions gave the type. `message.expired` is also in `types`:
+ * hosts of earlier versions told it, so the log, deliveries and changes may hold it.
  */
 export const unbuiltTypes: Readonly<Record<string, number>> = {
   'message.expired': 17,
@@ -64,31 +88,40 @@ export const unbuiltTypes: Readonly<Record<string, number>> = {
 };
 
 /** The published, closed list: the types that this version can tell. */
-export const eventTypes = Object.keys(ranks).filter((type) => !Object.hasOwn(unbuiltTypes, type)) as [
+export const eventTypes = Object.keys(types).filter((type) => !Object.hasOwn(unbuiltTypes, type)) as [
   EventType,
   ...EventType[],
 ];
 
-/** What comes before the dot: `message` names all types of messages. */
-export const eventGroups = ['account', 'message', 'contract', 'import', 'suppression', 'webhook'] as const;
-export type EventGroup = (typeof eventGroups)[number];
+/** Returns the types of the published list whose data are of this kind, in its order. */
+export function eventTypesWith(data: EventDataKind): [EventType, ...EventType[]] {
+  return eventTypes.filter((type) => types[type].data === data) as [EventType, ...EventType[]];
+}
+
+/** The part before the dot: `message` names all types of messages. */
+export type EventGroup = EventType extends `${infer Group}.${string}` ? Group : never;
 export type EventSelector = EventType | EventGroup;
 
-/** Why a selector that is no type or group of the list cannot be asked for; undefined where it is none that is planned. */
+const groupOf = (type: EventType): EventGroup => type.replace(/\..*$/, '') as EventGroup;
+
+/** Every group, in the order of `types`. */
+export const eventGroups: readonly EventGroup[] = [...new Set(eventTypes.map(groupOf))];
+
+/** Returns a sentence that says why the selector of an unbuilt type or group is refused; undefined for any other text. */
 export function notToldYet(selector: string): string | undefined {
   const planned = Object.keys(unbuiltTypes).some((type) => type === selector || type.startsWith(`${selector}.`));
   return planned ? `Nothing tells ${selector} yet: the part it belongs to is not built. Leave it out.` : undefined;
 }
 
-/** Whether a selector, a group or an exact type, names this type. */
+/** Returns whether the selector, a group or an exact type, covers this type. */
 export function matchesType(selector: string, type: EventType): boolean {
   return selector === type || type.startsWith(`${selector}.`);
 }
 
 /**
- * A fact told to a tenant. `data` is what GET shows of the thing, without contents: texts live as long as their message, so they are filled
- * in whenever the event is shown or sent (`content`: the id of the message or inbound batch that has them). `chat`: the other party's digits,
- * for endpoints that ask for order. `logged` false: told, and not kept. `at` is epoch milliseconds.
+ * A fact that a tenant is told. `data` is the view of the thing as GET shows it, without contents. Texts live as long as their message, so
+ * they are filled in whenever the event is shown or sent; `content` is the id of the message or inbound batch that has them. `chat` is the
+ * other party's digits, for endpoints that ask for order. `logged` says whether the log keeps the event. `at` is epoch milliseconds.
  */
 export interface PacelineEvent {
   id: string;
