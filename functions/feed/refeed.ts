@@ -60,7 +60,7 @@ async function raiseFeedSeq(deps: Deps, message: Message): Promise<Message | und
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error;
     // Our own first try stood although its answer was lost: requests of an account are served one after the other.
-    const now = error.old[0];
+    const now = error.olds[0];
     return now?.state === 'QUEUED' && now.feedSeq === raised.feedSeq ? raised : undefined;
   }
 }

@@ -54,7 +54,7 @@ export async function startFeedWorld() {
     },
     /** The same world seen through a table whose calls a test holds up or fails. */
     through(
-      change: (table: Table) => Partial<Pick<Table, 'getMany' | 'transact' | 'queryAll' | 'get' | 'update'>>,
+      change: (table: Table) => Partial<Pick<Table, 'getMany' | 'tryTransact' | 'queryAll' | 'get' | 'tryUpdate'>>,
     ): Deps {
       const other = new Table(table.client, table.name);
       Object.assign(other, change(table));

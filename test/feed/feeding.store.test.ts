@@ -93,9 +93,9 @@ describe('the feed', () => {
     expect((await inLane(account)).map(({ seq }) => seq)).toEqual([1, 1]);
     // The SDK repeats the call by itself and finds its own work.
     const repeated = world.through((table) => ({
-      update: async (key, expression) => {
-        if (key.sk === 'M') await table.update(key, expression);
-        return await table.update(key, expression);
+      tryUpdate: async (key, change) => {
+        if (key.sk === 'M') await table.tryUpdate(key, change);
+        return await table.tryUpdate(key, change);
       },
     }));
     expect(await world.serve({ kind: 'refeed', accountId: account.id }, repeated)).toBeUndefined();
@@ -146,9 +146,9 @@ describe('the feed', () => {
     await world.end(account, [two], 'FAILED');
     const completing = gate();
     const slow = world.through((table) => ({
-      transact: async (writes) => {
+      tryTransact: async (writes) => {
         await completing.pass();
-        await table.transact(writes);
+        return await table.tryTransact(writes);
       },
     }));
     const feed = world.serve({ kind: 'feed', accountId: account.id }, slow);

@@ -233,9 +233,9 @@ describe('an account that cannot send', () => {
     let moves = 0;
     const slow = world.through((table) => ({
       // Each move takes a minute.
-      transact: async (writes) => {
+      tryTransact: async (writes) => {
         moves += 1;
-        await table.transact(writes);
+        return await table.tryTransact(writes);
       },
     }));
     const startMs = world.deps.nowMs();
@@ -313,9 +313,9 @@ describe('an account that cannot send', () => {
     await set(account, { status: 'banned' });
     let moves = 0;
     const slow = world.through((table) => ({
-      transact: async (writes) => {
+      tryTransact: async (writes) => {
         if (++moves === 2) await world.move(contract.id, 'cancel');
-        await table.transact(writes);
+        return await table.tryTransact(writes);
       },
     }));
     expect(await world.serve({ kind: 'feed', accountId: account.id }, slow)).toBeUndefined();

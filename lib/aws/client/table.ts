@@ -1,5 +1,4 @@
 import {
-  type AttributeValue,
   BatchGetItemCommand,
   BatchWriteItemCommand,
   ConditionalCheckFailedException,
@@ -11,72 +10,45 @@ import {
   QueryCommand,
   type QueryCommandInput,
   TransactionCanceledException,
-  type TransactWriteItem,
   TransactWriteItemsCommand,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
-import { marshall, unmarshall } from '@aws-sdk/util-dynamodb';
-import { mended } from '../../domain/well-formed.ts';
+import { unmarshall } from '@aws-sdk/util-dynamodb';
 import type { Key } from '../keys.ts';
+import { ConditionFailed, listed, Refused, RefusedTransaction } from './refused.ts';
+import {
+  type Conditional,
+  conditionInput,
+  type Item,
+  type NamedWrites,
+  nameOf,
+  toAttributes,
+  toKey,
+  toTransactItem,
+  type Write,
+} from './writes.ts';
 
-export type Item = Record<string, unknown>;
+export { ConditionFailed, type Refused, type RefusedTransaction } from './refused.ts';
+export {
+  absent,
+  type Clause,
+  type Clauses,
+  type Item,
+  type NamedWrites,
+  present,
+  targetOf,
+  type Write,
+} from './writes.ts';
 
-/** An expression with its names and plain values; values are marshalled here. */
-export interface Expression {
-  update?: string;
-  condition?: string;
-  names?: Record<string, string>;
-  values?: Item;
-}
-
-export type Write =
-  | { put: Item & Key; condition?: string; names?: Record<string, string>; values?: Item }
-  | ({ update: string; key: Key } & Omit<Expression, 'update'>)
-  | ({ delete: Key } & Omit<Expression, 'update'>)
-  | ({ check: Key; condition: string } & Omit<Expression, 'update' | 'condition'>);
-
-/** A transaction whose conditions did not hold: `failed[i]` tells it for each write, `old[i]` the item as it stood, where asked for. */
-export class ConditionFailed extends Error {
-  override name = 'ConditionFailed';
-  readonly failed: boolean[];
-  /** Not a property: loggers print those of errors, and items hold texts and secrets. */
-  readonly #old: (Item | undefined)[];
-  constructor(failed: boolean[], old: (Item | undefined)[]) {
-    super(`the conditions of write ${failed.flatMap((f, i) => (f ? [i] : [])).join(', ')} did not hold`);
-    this.failed = failed;
-    this.#old = old;
-  }
-
-  get old(): (Item | undefined)[] {
-    return this.#old;
-  }
-}
-
-/** DynamoDB refuses a write with half of a character in it, each time it is tried: the last border mends what the ones before let through. */
-const toAttributes = (item: Item): Record<string, AttributeValue> =>
-  marshall(mended(item), { removeUndefinedValues: true });
-const valuesOf = (values: Item | undefined) => (values === undefined ? undefined : toAttributes(values));
-const nameOf = ({ pk, sk }: Key): string => `${pk}\n${sk}`;
-
-/** Returns a name for the item that a write touches: equal for two writes of one item, which no transaction takes. */
-export function targetOf(write: Write): string {
-  if ('put' in write) return nameOf(write.put);
-  if ('key' in write) return nameOf(write.key);
-  return nameOf('delete' in write ? write.delete : write.check);
-}
-
-const toKey = (key: Key): Record<string, AttributeValue> => ({
-  pk: { S: key.pk.toWellFormed() },
-  sk: { S: key.sk.toWellFormed() },
-});
 const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
 
 /** Conflicts and throttling that the SDK does not retry inside a cancelled transaction. */
 const passing = new Set(['TransactionConflict', 'ThrottlingError', 'ProvisionedThroughputExceeded']);
 
 /**
- * The one table. Reads are strongly consistent unless said otherwise. Conditional writes and transactions throw ConditionFailed; a
- * transaction cancelled by a conflict or by throttling alone is tried again, up to 10 times within about 4 s.
+ * The one table. Reads are strongly consistent unless said otherwise. A write whose condition does not hold throws, and the message names the
+ * clause; where a caller expects that, `tryPut`, `tryUpdate`, `tryDelete` and `tryTransact` return the refusal instead. A write cancelled by
+ * a conflict or by throttling alone is tried again, up to 10 times within about 4 s.
  */
 export class Table {
   readonly client: DynamoDBClient;
@@ -170,53 +142,58 @@ export class Table {
     return items;
   }
 
-  async put(item: Item & Key, expression: Omit<Expression, 'update'> = {}): Promise<void> {
-    await this.conditional(() =>
-      this.client.send(
-        new PutItemCommand({
-          TableName: this.name,
-          Item: toAttributes(item),
-          ConditionExpression: expression.condition,
-          ExpressionAttributeNames: expression.names,
-          ExpressionAttributeValues: valuesOf(expression.values),
-          ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-        }),
-      ),
-    );
+  /** Throws Refused when the condition does not hold. */
+  async put(item: Item & Key, conditional: Conditional = {}): Promise<void> {
+    orThrow(await this.tryPut(item, conditional));
   }
 
-  /** Answers the item as it stands after the update. */
-  async update<T>(key: Key, expression: Expression & { update: string }): Promise<T> {
-    const answer = await this.conditional(() =>
+  async tryPut(item: Item & Key, conditional: Conditional): Promise<Refused | undefined> {
+    const answer = await this.conditional(conditional, () =>
+      this.client.send(
+        new PutItemCommand({ TableName: this.name, Item: toAttributes(item), ...conditionInput(conditional) }),
+      ),
+    );
+    return answer instanceof Refused ? answer : undefined;
+  }
+
+  /** Returns the item as it stands after the update. Throws Refused when the condition does not hold. */
+  async update<T>(key: Key, change: { update: string } & Conditional): Promise<T> {
+    const { item, refused } = await this.tryUpdate<T>(key, change);
+    if (refused !== undefined) throw refused;
+    return item;
+  }
+
+  /** Returns the item as it stands after the update, or why there was none. */
+  async tryUpdate<T>(
+    key: Key,
+    { update, ...conditional }: { update: string } & Conditional,
+  ): Promise<{ item: T; refused?: undefined } | { item?: undefined; refused: Refused }> {
+    const answer = await this.conditional(conditional, () =>
       this.client.send(
         new UpdateItemCommand({
           TableName: this.name,
           Key: toKey(key),
-          UpdateExpression: expression.update,
-          ConditionExpression: expression.condition,
-          ExpressionAttributeNames: expression.names,
-          ExpressionAttributeValues: valuesOf(expression.values),
+          UpdateExpression: update,
+          ...conditionInput(conditional),
           ReturnValues: 'ALL_NEW',
-          ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
         }),
       ),
     );
-    return unmarshall(answer.Attributes ?? {}) as T;
+    return answer instanceof Refused ? { refused: answer } : { item: unmarshall(answer.Attributes ?? {}) as T };
   }
 
-  async delete(key: Key, expression: Omit<Expression, 'update'> = {}): Promise<void> {
-    await this.conditional(() =>
+  /** Throws Refused when the condition does not hold. */
+  async delete(key: Key, conditional: Conditional = {}): Promise<void> {
+    orThrow(await this.tryDelete(key, conditional));
+  }
+
+  async tryDelete(key: Key, conditional: Conditional): Promise<Refused | undefined> {
+    const answer = await this.conditional(conditional, () =>
       this.client.send(
-        new DeleteItemCommand({
-          TableName: this.name,
-          Key: toKey(key),
-          ConditionExpression: expression.condition,
-          ExpressionAttributeNames: expression.names,
-          ExpressionAttributeValues: valuesOf(expression.values),
-          ReturnValuesOnConditionCheckFailure: 'ALL_OLD',
-        }),
+        new DeleteItemCommand({ TableName: this.name, Key: toKey(key), ...conditionInput(conditional) }),
       ),
     );
+    return answer instanceof Refused ? answer : undefined;
   }
 
   /** Unconditional puts and deletes, 25 at a time, 8 in parallel, until none is left unprocessed. */
@@ -238,13 +215,26 @@ export class Table {
     });
   }
 
-  /** All of the writes or none, up to 100. */
-  async transact(writes: Write[]): Promise<void> {
-    const items = writes.map((write) => this.toTransactItem(write));
+  /** All of the writes or none, up to 100. Throws RefusedTransaction when a condition does not hold. */
+  async transact(writes: NamedWrites | Write[]): Promise<void> {
+    if (!Array.isArray(writes)) return orThrow(await this.tryTransact(writes));
+    const refused = await this.tryTransact({ writes });
+    if (refused !== undefined) throw new ConditionFailed(refused.failed, refused.olds);
+  }
+
+  /**
+   * All of the writes or none, up to 100, under names of the caller's. Returns undefined when they stand, else what refused them:
+   *
+   *   const refused = await table.tryTransact({ message: {...}, owner: {...} });
+   *   if (refused?.by('owner')) ...
+   */
+  async tryTransact<Name extends string>(writes: NamedWrites<Name>): Promise<RefusedTransaction<Name> | undefined> {
+    const list = listed(writes);
+    const items = list.map(({ write }) => toTransactItem(this.name, write));
     for (let attempt = 1; ; attempt++) {
       try {
         await this.client.send(new TransactWriteItemsCommand({ TransactItems: items }));
-        return;
+        return undefined;
       } catch (error) {
         if (!(error instanceof TransactionCanceledException)) {
           if (isPassing(error) && attempt < 10) {
@@ -256,10 +246,8 @@ export class Table {
         const reasons = error.CancellationReasons ?? [];
         const failed = reasons.map((reason) => reason.Code === 'ConditionalCheckFailed');
         if (failed.includes(true)) {
-          throw new ConditionFailed(
-            failed,
-            reasons.map((reason) => (reason.Item === undefined ? undefined : unmarshall(reason.Item))),
-          );
+          const olds = reasons.map((reason) => (reason.Item === undefined ? undefined : unmarshall(reason.Item)));
+          return new RefusedTransaction<Name>(list, failed, olds);
         }
         if (!reasons.some((reason) => passing.has(reason.Code ?? '')) || attempt >= 10) throw error;
         await sleep(Math.min(800, 5 * 2 ** attempt) * (0.5 + Math.random() / 2));
@@ -267,33 +255,23 @@ export class Table {
     }
   }
 
-  private toTransactItem(write: Write): TransactWriteItem {
-    const common = {
-      TableName: this.name,
-      ConditionExpression: write.condition,
-      ExpressionAttributeNames: write.names,
-      ExpressionAttributeValues: valuesOf(write.values),
-      ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,
-    };
-    if ('put' in write) return { Put: { ...common, Item: toAttributes(write.put) } };
-    if ('update' in write) return { Update: { ...common, Key: toKey(write.key), UpdateExpression: write.update } };
-    if ('delete' in write) return { Delete: { ...common, Key: toKey(write.delete) } };
-    return { ConditionCheck: { ...common, Key: toKey(write.check), ConditionExpression: write.condition } };
-  }
-
-  private async conditional<T>(run: () => Promise<T>): Promise<T> {
+  private async conditional<T>({ condition }: Conditional, run: () => Promise<T>): Promise<T | Refused> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await run();
       } catch (error) {
         if (error instanceof ConditionalCheckFailedException) {
-          throw new ConditionFailed([true], [error.Item === undefined ? undefined : unmarshall(error.Item)]);
+          return new Refused(condition, error.Item === undefined ? undefined : unmarshall(error.Item));
         }
         if (!isPassing(error) || attempt >= 10) throw error;
         await sleep(Math.min(800, 5 * 2 ** attempt) * (0.5 + Math.random() / 2));
       }
     }
   }
+}
+
+function orThrow(refused: Error | undefined): void {
+  if (refused !== undefined) throw refused;
 }
 
 function hasSort(query: { skPrefix?: string; skBetween?: [string, string] }): boolean {

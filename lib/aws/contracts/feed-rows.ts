@@ -126,7 +126,7 @@ export async function putRows(
       inLane.push(message);
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;
-      const there = error.old[0] === undefined ? undefined : toMessage(error.old[0]);
+      const there = error.olds[0] === undefined ? undefined : toMessage(error.olds[0]);
       if (there?.state === 'QUEUED') inLane.push(there);
     }
   });

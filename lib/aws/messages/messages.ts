@@ -263,11 +263,11 @@ export async function claim(table: Table, request: ClaimRequest, together: Step[
     return { kind: 'claimed', message: claimed };
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error;
-    const now = error.old[0] as Message | undefined;
+    const now = error.olds[0] as Message | undefined;
     // The answer of the first try was lost and the second found our own work.
     if (now?.state === 'SENDING' && now.claim?.nonce === request.nonce) return { kind: 'claimed', message: claimed };
     if (together.length > 0) return { kind: 'apart' };
-    const account = error.old[1] as AccountHot | undefined;
+    const account = error.olds[1] as AccountHot | undefined;
     const ours = account?.owner === request.host && account.epoch === request.epoch;
     if (error.failed[1] === true && !ours) return { kind: 'fenced' };
     if (error.failed[0] === true) return { kind: 'stale', state: now?.state };

@@ -21,7 +21,7 @@ export async function tenantSecret(
     await table.put({ ...key, type: 'tenantSecret', secret }, { condition: 'attribute_not_exists(pk)' });
     return secret;
   } catch (error) {
-    const first = error instanceof ConditionFailed ? error.old[0] : undefined;
+    const first = error instanceof ConditionFailed ? error.olds[0] : undefined;
     if (first === undefined) throw error;
     return first.secret as Uint8Array;
   }

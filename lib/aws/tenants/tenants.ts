@@ -120,7 +120,7 @@ export async function deleteTenant(deps: Writer, origin: Origin, id: string): Pr
       auditWrite(origin, { action: 'tenant.deleted', target: id, changes: { name: tenant.name } }, deps.randomBytes),
     ]);
   } catch (error) {
-    if (error instanceof ConditionFailed) return error.old[0] === undefined ? 'absent' : 'in_use';
+    if (error instanceof ConditionFailed) return error.olds[0] === undefined ? 'absent' : 'in_use';
     throw error;
   }
   const own = await deps.table.queryAll<{ id: string; hash: string }>({ pk: keys.tenant(id).pk, skPrefix: 'K#' });
@@ -185,7 +185,7 @@ export async function deletePlan(deps: Writer, origin: Origin, id: string): Prom
     ]);
     return 'deleted';
   } catch (error) {
-    if (error instanceof ConditionFailed) return error.old[0] === undefined ? 'absent' : 'in_use';
+    if (error instanceof ConditionFailed) return error.olds[0] === undefined ? 'absent' : 'in_use';
     throw error;
   }
 }

@@ -113,7 +113,7 @@ async function putIfAbsent(table: Table, delivery: Delivery): Promise<Delivery> 
     }
     return delivery;
   } catch (error) {
-    const there = error instanceof ConditionFailed ? error.old[0] : undefined;
+    const there = error instanceof ConditionFailed ? error.olds[0] : undefined;
     if (there === undefined) throw error;
     return there as unknown as Delivery;
   }

@@ -44,7 +44,7 @@ export async function storeSettlement(
     });
   } catch (error) {
     if (!(error instanceof ConditionFailed)) throw error;
-    return error.old[0] as unknown as Delivery | undefined;
+    return error.olds[0] as unknown as Delivery | undefined;
   }
 }
 

@@ -134,11 +134,11 @@ describe('after a failure of ours', () => {
   });
 
   it('a process that died leaves the key to the next call after a minute', async () => {
-    const { transact } = api.deps.table;
-    api.deps.table.transact = () => new Promise(() => {});
+    const { tryTransact } = api.deps.table;
+    api.deps.table.tryTransact = () => new Promise(() => {});
     void api.call('POST', '/v1/contracts', order(), keyed('dead'));
     await new Promise((resolve) => setTimeout(resolve, 200));
-    api.deps.table.transact = transact;
+    api.deps.table.tryTransact = tryTransact;
     expect((await api.call('POST', '/v1/contracts', order(), keyed('dead'))).json.code).toBe('IDEMPOTENCY_IN_PROGRESS');
     nowMs += 61_000;
     expect((await api.call('POST', '/v1/contracts', order(), keyed('dead'))).status).toBe(201);

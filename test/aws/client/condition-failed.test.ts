@@ -16,7 +16,7 @@ it('a condition that did not hold can be logged: the item it tells of, texts and
     });
   }
   const error = new ConditionFailed([false, true], [undefined, { text: 'Dear Ann', secrets: ['whsec_hush'] }]);
-  expect(error.old[1]).toEqual({ text: 'Dear Ann', secrets: ['whsec_hush'] });
+  expect(error.olds[1]).toEqual({ text: 'Dear Ann', secrets: ['whsec_hush'] });
   createLogger('test', 'info').error('a write failed', { error });
   vi.restoreAllMocks();
   expect(lines.join()).toContain('the conditions of write 1 did not hold');

@@ -120,7 +120,7 @@ describe('DynamoDB', () => {
     expect(error).toBeInstanceOf(ConditionFailed);
     expect(error).toMatchObject({
       failed: [false, true],
-      old: [undefined, { pk: 'one', sk: 'x', state: 'QUEUED' }],
+      olds: [undefined, { pk: 'one', sk: 'x', state: 'QUEUED' }],
     });
     expect(dynamodb.ways()).toEqual(['direct', 'sdk']);
     const [first, second] = tokens();

@@ -1,0 +1,106 @@
+import type { AttributeValue, TransactWriteItem } from '@aws-sdk/client-dynamodb';
+import { marshall } from '@aws-sdk/util-dynamodb';
+import { mended } from '../../domain/well-formed.ts';
+import type { Key } from '../keys.ts';
+
+export type Item = Record<string, unknown>;
+
+/**
+ * One reason for which a write may be refused. DynamoDB says which write it refused, not which clause of its condition: give `held` where a
+ * caller must know that, a function that returns whether the clause held for the item as it stood (undefined: there was none).
+ */
+export type Clause =
+  | string
+  | {
+      is: string;
+      names?: Record<string, string>;
+      values?: Item;
+      held?(item: Item | undefined): boolean;
+    };
+
+/** The clauses of one condition under names; all must hold. One that is undefined is left out. */
+export type Clauses = Readonly<Record<string, Clause | undefined>>;
+
+/** Clause: the item exists. */
+export const present = {
+  is: 'attribute_exists(pk)',
+  held: (item: Item | undefined): boolean => item !== undefined,
+} satisfies Clause;
+
+/** Clause: the item does not exist. */
+export const absent = {
+  is: 'attribute_not_exists(pk)',
+  held: (item: Item | undefined): boolean => item === undefined,
+} satisfies Clause;
+
+/** A condition with the names and plain values that it uses. */
+export interface Conditional {
+  condition?: string | Clauses;
+  names?: Record<string, string>;
+  values?: Item;
+}
+
+export type Write =
+  | ({ put: Item & Key } & Conditional)
+  | ({ update: string; key: Key } & Conditional)
+  | ({ delete: Key } & Conditional)
+  | ({ check: Key; condition: string | Clauses } & Conditional);
+
+/** The writes of one transaction under names. A name may stand for several writes, or for none. */
+export type NamedWrites<Name extends string = string> = {
+  readonly [K in Name]?: Write | readonly Write[] | undefined;
+};
+
+/** DynamoDB refuses a write with half of a character in it, each time it is tried: the last border mends what the ones before let through. */
+export const toAttributes = (item: Item): Record<string, AttributeValue> =>
+  marshall(mended(item), { removeUndefinedValues: true });
+
+export const toKey = (key: Key): Record<string, AttributeValue> => ({
+  pk: { S: key.pk.toWellFormed() },
+  sk: { S: key.sk.toWellFormed() },
+});
+
+export const nameOf = ({ pk, sk }: Key): string => `${pk}\n${sk}`;
+
+/** Returns a name for the item that a write touches: equal for two writes of one item, which no transaction takes. */
+export function targetOf(write: Write): string {
+  if ('put' in write) return nameOf(write.put);
+  if ('key' in write) return nameOf(write.key);
+  return nameOf('delete' in write ? write.delete : write.check);
+}
+
+/** Returns a condition as the parameters of a DynamoDB call. Throws RangeError when two clauses give one name or value two meanings. */
+export function conditionInput({ condition, names, values }: Conditional) {
+  const clauses = typeof condition === 'object' ? Object.values(condition).filter((one) => one !== undefined) : [];
+  const all = { names: { ...names }, values: { ...values } };
+  for (const clause of clauses) {
+    if (typeof clause === 'string') continue;
+    addTo(all.names, clause.names);
+    addTo(all.values, clause.values);
+  }
+  const texts = clauses.map((clause) => (typeof clause === 'string' ? clause : clause.is));
+  // A clause with an OR of its own binds less than the AND between clauses.
+  const joined = texts.map((text) => (texts.length > 1 && / OR /.test(text) ? `(${text})` : text)).join(' AND ');
+  const text = typeof condition === 'string' ? condition : joined === '' ? undefined : joined;
+  return {
+    ConditionExpression: text,
+    ExpressionAttributeNames: Object.keys(all.names).length === 0 ? undefined : all.names,
+    ExpressionAttributeValues: Object.keys(all.values).length === 0 ? undefined : toAttributes(all.values),
+    ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,
+  };
+}
+
+function addTo(all: Item, more: Item | undefined): void {
+  for (const [name, value] of Object.entries(more ?? {})) {
+    if (name in all && all[name] !== value) throw new RangeError(`${name} has two meanings in one write`);
+    all[name] = value;
+  }
+}
+
+export function toTransactItem(tableName: string, write: Write): TransactWriteItem {
+  const common = { TableName: tableName, ...conditionInput(write) };
+  if ('put' in write) return { Put: { ...common, Item: toAttributes(write.put) } };
+  if ('update' in write) return { Update: { ...common, Key: toKey(write.key), UpdateExpression: write.update } };
+  if ('delete' in write) return { Delete: { ...common, Key: toKey(write.delete) } };
+  return { ConditionCheck: { ...common, Key: toKey(write.check), ConditionExpression: common.ConditionExpression } };
+}
