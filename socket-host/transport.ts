@@ -1,4 +1,5 @@
 import type { Account, AccountLink } from '../lib/domain/accounts/account.ts';
+import type { Content } from '../lib/domain/content.ts';
 import type { InboundMessage } from '../lib/domain/inbound/inbound.ts';
 import type { Person } from '../lib/domain/people/person.ts';
 import type { Ack, Outgoing, Wire } from '../lib/sending/wire.ts';
@@ -75,7 +76,7 @@ export interface SessionEnd {
 export interface Sent {
   to: string;
   sentTo?: string;
-  text: string;
+  content: Content;
 }
 
 /** Rejection of `requestPairingCode`: refused with WhatsApp's error code, or not answered (undefined). */

@@ -12,12 +12,14 @@ import { batchName, exportKey, pageKey, uploadKey } from '../lib/aws/contracts/p
 import type { Deps } from '../lib/aws/deps.ts';
 import { sendNote, takeNotes } from '../lib/aws/hosts/hosts.ts';
 import { finder, keys, queuedAttribute } from '../lib/aws/keys.ts';
+import { contentIn, contentWrite } from '../lib/aws/messages/contents.ts';
 import { hashKey } from '../lib/aws/tenants/api-keys.ts';
 import { openAnswer } from '../lib/aws/tenants/idempotency.ts';
 import { messageOf, sendingKey } from '../lib/aws/webhooks/deliveries.ts';
 import { deliveryQueue } from '../lib/aws/webhooks/delivery-queue.ts';
 import { connectionEventKinds, decodeEvents, encodeEvents } from '../lib/domain/accounts/connection-events.ts';
-import { contractStates } from '../lib/domain/contracts/contract.ts';
+import { textContent } from '../lib/domain/content.ts';
+import { contractStates, type PageRow, readStoredRow, storedRow } from '../lib/domain/contracts/contract.ts';
 import { eventTypes, lineRank, unbuiltTypes } from '../lib/domain/events/events.ts';
 import {
   contractIdKey,
@@ -382,11 +384,32 @@ it('bodies of the import queue: a note of S3, put back', async () => {
   ]);
 });
 
+it('lines of pages, and content items', () => {
+  const rows: [PageRow, string][] = [
+    [{ to: '79991000001', content: { type: 'text', text: 'Hello' } }, '{"to":"79991000001","text":"Hello"}'],
+    [
+      { to: 'abc', content: { type: 'text', text: 'Hello' }, externalId: 'e-1', skip: 'INVALID_NUMBER' },
+      '{"to":"abc","text":"Hello","externalId":"e-1","skip":"INVALID_NUMBER"}',
+    ],
+    [
+      { to: '1', content: { type: 'text', text: 'Hello' }, skip: 'SUPPRESSED' },
+      '{"to":"1","text":"Hello","skip":"SUPPRESSED"}',
+    ],
+  ];
+  for (const [row, line] of rows) {
+    expect(JSON.stringify(storedRow(row))).toBe(line);
+    expect(readStoredRow(JSON.parse(line))).toEqual(row);
+  }
+  const item = { pk: 'T#ten_1#M#msg_1', sk: 'X', type: 'text', text: 'Hello', ttl: 1_796_472_000 };
+  expect(contentWrite('ten_1', 'msg_1', textContent('Hello'), noon)).toEqual({ put: item });
+  expect(contentIn(item)).toEqual({ type: 'text', text: 'Hello' });
+});
+
 it('names of objects', () => {
   expect(pageKey('ten_1', 'con_1', 'B', 3)).toBe('pages/ten_1/con_1/B-00003.ndjson');
   const [skipped, row] = [
-    { to: '1', text: 'x', skip: 'SUPPRESSED' as const },
-    { to: '1', text: 'x' },
+    { to: '1', content: textContent('x'), skip: 'SUPPRESSED' as const },
+    { to: '1', content: textContent('x') },
   ];
   // A contract names its pages, those of earlier versions (`R`, `R-<hash>`) too. printf '1\n' | sha256sum
   expect(batchName('R', [row])).toBe('R-4355a46b19d348dc');

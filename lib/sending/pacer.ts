@@ -11,6 +11,7 @@ import {
   sendsAhead,
   wentOut,
 } from '../domain/accounts/pacing.ts';
+import { type Content, textOf } from '../domain/content.ts';
 import type { SendingDeps } from './deps.ts';
 
 /** Entries are taken ahead for what goes out within this time: what is held for longer shows again to others. */
@@ -48,8 +49,12 @@ export class Pacer {
     return nextWireAt(this.policy, this.state, this.at());
   }
 
-  plan(text: string): PacePlan {
-    return plan(this.policy, this.state, { ...this.at(), textLength: text.length, random: this.deps.random });
+  plan(content: Content): PacePlan {
+    return plan(this.policy, this.state, {
+      ...this.at(),
+      textLength: textOf(content).length,
+      random: this.deps.random,
+    });
   }
 
   /** The plan's message has been claimed. */

@@ -1,16 +1,10 @@
 import { flushTotals, type Hold, type Totals } from '../aws/hosts/ownership.ts';
-import {
-  afterStep,
-  type ClaimResult,
-  claim,
-  readHot,
-  readMessage,
-  readText,
-  type Step,
-} from '../aws/messages/messages.ts';
+import { readContent } from '../aws/messages/contents.ts';
+import { afterStep, type ClaimResult, claim, readHot, readMessage, type Step } from '../aws/messages/messages.ts';
 import { outcomeUnknown, outcomeUnknownAfterMs } from '../aws/messages/outcome-unknown.ts';
 import type { Account, InHand } from '../domain/accounts/account.ts';
 import type { PaceState } from '../domain/accounts/pacing.ts';
+import type { Content } from '../domain/content.ts';
 import { crashedHost, isFinal, type Message, type MessageError, maxCrashes } from '../domain/messages/message.ts';
 import { asideMs, classifyAck, firstContactRefused, triesInARow } from '../domain/messages/send-outcome.ts';
 import type { SendingDeps } from './deps.ts';
@@ -23,7 +17,7 @@ const ackTimeoutMs = 20_000;
 /** What must be sent again. `suspect`: hosts have died over it, so it is tried while no other suspect is. */
 export interface LeftOver {
   message: Message;
-  text: string;
+  content: Content;
   suspect: boolean;
 }
 
@@ -167,7 +161,7 @@ export class Sender {
   async send(
     session: Wire,
     message: Message,
-    text: string,
+    content: Content,
     { courtesy, onWire, firstContactsRefused }: SendSteps,
   ): Promise<SendResult> {
     const { clock, lease, counts } = this.deps;
@@ -184,7 +178,7 @@ export class Sender {
     try {
       const refresh = this.refreshDevices.delete(message.id);
       ack = await session.send(
-        { id: message.id, to: message.to, text, onWire, ...(refresh ? { refreshDevices: true } : {}) },
+        { id: message.id, to: message.to, content, onWire, ...(refresh ? { refreshDevices: true } : {}) },
         ackTimeoutMs,
       );
     } catch (error) {
@@ -232,7 +226,7 @@ export class Sender {
 
   /**
    * The message in hand from before this connection. Receipts that waited at the server have been written: if it is final now, that was
-   * it. Otherwise it must be sent again, same id, same text: the answer carries what to send, to be claimed anew under pacing. One that
+   * it. Otherwise it must be sent again, same id, same content: the answer carries what to send, to be claimed anew under pacing. One that
    * stays without an answer is laid aside for a while, so that the others go on; after 24 h, or with another device, it is given up.
    */
   async leftOver(): Promise<LeftOver | { retryAtMs: number } | undefined> {
@@ -240,10 +234,10 @@ export class Sender {
     if (message === undefined) return undefined;
     const nowMs = this.deps.clock.nowMs();
     const { since = nowMs } = message.claim ?? {};
-    const text = await readText(this.deps.table, this.hold.tenantId, message.id);
+    const content = await readContent(this.deps.table, this.hold.tenantId, message.id);
     // A device linked since would send it as somebody else's: the owner that had it in hand died before it could end it.
     const isOthers = since < (this.account().linkedAt ?? 0);
-    if (text === undefined || isOthers || nowMs - since > outcomeUnknownAfterMs) {
+    if (content === undefined || isOthers || nowMs - since > outcomeUnknownAfterMs) {
       await this.outcomes.settle(message, 'FAILED', { error: outcomeUnknown });
       return undefined;
     }
@@ -255,7 +249,9 @@ export class Sender {
       await this.outcomes.settle(message, 'FAILED', { error: crashedHost });
       return undefined;
     }
-    if ((message.claim?.tries ?? 0) < triesInARow) return { message, text, suspect: this.crashes === maxCrashes - 1 };
+    if ((message.claim?.tries ?? 0) < triesInARow) {
+      return { message, content, suspect: this.crashes === maxCrashes - 1 };
+    }
     const asides = (message.asides ?? 0) + 1;
     const retryAtMs = nowMs + asideMs(asides);
     const settled = await this.layAside(message, retryAtMs, { asides });

@@ -1,8 +1,10 @@
+import type { Content } from '../domain/content.ts';
+
 /** A message as a transport gets it. `id` is Paceline's (`msg_..`), `to` digits. */
 export interface Outgoing {
   id: string;
   to: string;
-  text: string;
+  content: Content;
   /** Ask for the recipient's devices anew. */
   refreshDevices?: boolean;
   onWire?(): void;

@@ -1,4 +1,5 @@
 import type { BinaryNode } from '@whiskeysockets/baileys';
+import type { Content } from '../../lib/domain/content.ts';
 import { messageIdOf } from '../../lib/domain/ids.ts';
 import { isRecipient } from '../../lib/domain/messages/receipts.ts';
 import type { Sent } from '../transport.ts';
@@ -7,17 +8,17 @@ import type { TransportLogger } from './redaction.ts';
 
 /** Reading a sent message may fail for a moment, as any database read. */
 const sentAttempts = 3;
-/** Texts that Baileys has been told to send again and has not asked for yet. */
+/** Contents that Baileys has been told to send again and has not asked for yet. */
 const mostAskedAgain = 100;
 
 /** Names a retry request: which message, and the address of the device that asks. */
 const askedKey = (id: string, device: string): string => `${id} ${device}`;
 
-/** Which retry requests of one connection are answered, and with what text. */
+/** Which retry requests of one connection are answered, and with what content. */
 export class RetryAnswers {
   private readonly sentUnder: (messageId: string) => Promise<Sent | undefined>;
   private readonly logger: TransportLogger;
-  private readonly texts = new Map<string, string>();
+  private readonly contents = new Map<string, Content>();
 
   /** `sentUnder` reads what was sent under an id; undefined: nothing, or too long ago. */
   constructor(sentUnder: (messageId: string) => Promise<Sent | undefined>, logger: TransportLogger) {
@@ -26,7 +27,7 @@ export class RetryAnswers {
   }
 
   /**
-   * Resolves with the request's stanza when Baileys is to answer it. Anybody can ask for any message. The text goes to its recipient alone, and
+   * Resolves with the request's stanza when Baileys is to answer it. Anybody can ask for any message. The content goes to its recipient alone, and
    * to our own devices, which have got a copy; for anybody else nothing happens at all, not even to the Signal session.
    */
   async answerable({ ids, recipient, own, node }: RetryRequest): Promise<BinaryNode | undefined> {
@@ -39,21 +40,21 @@ export class RetryAnswers {
         this.logger.debug({ own }, 'a retry request is not answered: the message was not for who asks');
         return undefined;
       }
-      this.texts.set(askedKey(id, node.attrs.from ?? ''), sent.text);
+      this.contents.set(askedKey(id, node.attrs.from ?? ''), sent.content);
     }
-    for (const oldest of this.texts.keys()) {
-      if (this.texts.size <= mostAskedAgain) break;
-      this.texts.delete(oldest);
+    for (const oldest of this.contents.keys()) {
+      if (this.contents.size <= mostAskedAgain) break;
+      this.contents.delete(oldest);
     }
     return node;
   }
 
-  /** The text of a retry request that is being answered; once. */
-  takeText(id: string, device: string): string | undefined {
+  /** Returns the content of a retry request that is being answered; once. */
+  takeContent(id: string, device: string): Content | undefined {
     const key = askedKey(id, device);
-    const text = this.texts.get(key);
-    this.texts.delete(key);
-    return text;
+    const content = this.contents.get(key);
+    this.contents.delete(key);
+    return content;
   }
 
   private async read(messageId: string): Promise<Sent | undefined> {

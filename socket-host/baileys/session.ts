@@ -27,6 +27,7 @@ import { Incoming } from './incoming.ts';
 import { Interrupts } from './interrupts.ts';
 import { LinkCodes } from './link-codes.ts';
 import { addressesKnown, askLookup, knownAddress, knownLid, knownLookup, knownPerson } from './lookups.ts';
+import { stanzaOf } from './outgoing.ts';
 import { Pings } from './pings.ts';
 import { type KnownAddresses, receiptsOf, retryRequestIn } from './receipts.ts';
 import { Recipients } from './recipients.ts';
@@ -219,7 +220,7 @@ export class BaileysSession implements TransportSession {
         credsSaved: () => this.credsSaved,
         fail: (why) => this.fail(why),
       }),
-      textFor: (id, device) => this.retryAnswers.takeText(id, device),
+      contentFor: (id, device) => this.retryAnswers.takeContent(id, device),
       receiptTaken: (node) => this.takeReceipt(node),
       messageTaken: (node, handle) => this.incoming.take(node, handle),
       onHandlerFailed: (event, error) => this.handlerFailed(event, error),
@@ -317,8 +318,8 @@ export class BaileysSession implements TransportSession {
       if (!(await recipients.mayWriteTo(message.to))) return ack.answer({ withheld: true });
       if (address !== message.to) ack.sentTo(address);
       recipients.expectHash(id, address);
-      const content = { text: message.text, linkPreview: null };
-      await this.interrupts.orEnd(sock.sendMessage(jidOf(address), content, { messageId: id }));
+      const stanza = stanzaOf(message.content);
+      await this.interrupts.orEnd(sock.sendMessage(jidOf(address), stanza, { messageId: id }));
       message.onWire?.();
     } catch (cause) {
       if (ack.answered() !== undefined) return;

@@ -10,8 +10,10 @@ import {
   type WASocket,
   type WAVersion,
 } from '@whiskeysockets/baileys';
+import type { Content } from '../../lib/domain/content.ts';
 import type { AccountCaches } from './caches.ts';
 import { browser } from './link-codes.ts';
+import { sentAgain } from './outgoing.ts';
 import { baileysLogger, type TransportLogger } from './redaction.ts';
 import { isIgnored } from './stanzas.ts';
 
@@ -25,8 +27,8 @@ export interface SocketOptions {
   connectTimeoutMs: number;
   qrTimeoutMs: number;
   makeSignalRepository: SocketConfig['makeSignalRepository'];
-  /** The text sent under a WhatsApp id, for a device (its address) that asks for it again. */
-  textFor(whatsappId: string, device: string): string | undefined;
+  /** Returns the content sent under a WhatsApp id, for a device (its address) that asks for it again. */
+  contentFor(whatsappId: string, device: string): Content | undefined;
   /**
    * A `<receipt>` has come; it is acked once this resolves, and left unacked when it rejects: WhatsApp sends it again on the next connection.
    * A retry request that it resolves with is answered by Baileys, anything else only acked.
@@ -84,8 +86,8 @@ export function connectSocket(options: SocketOptions): WASocket {
     retryRequestDelayMs: 0,
     callOfferCache: caches.calls,
     getMessage: async ({ id, participant }) => {
-      const text = id && participant ? options.textFor(id, participant) : undefined;
-      return text === undefined ? undefined : { extendedTextMessage: { text } };
+      const content = id && participant ? options.contentFor(id, participant) : undefined;
+      return content === undefined ? undefined : sentAgain(content);
     },
     patchMessageBeforeSending: onceADevice,
   });

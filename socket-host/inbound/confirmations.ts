@@ -5,6 +5,7 @@ import {
   endConfirmation,
   openConfirmations,
 } from '../../lib/aws/inbound/confirmations.ts';
+import { textContent } from '../../lib/domain/content.ts';
 import type { HostDeps } from '../deps.ts';
 import type { TransportSession } from '../transport.ts';
 
@@ -93,7 +94,7 @@ export class Confirmations {
     }
     let result: 'sent' | 'refused' | 'unanswered';
     try {
-      const ack = await session.send({ id, to, text }, ackTimeoutMs);
+      const ack = await session.send({ id, to, content: textContent(text) }, ackTimeoutMs);
       result = ack.code === undefined && ack.withheld !== true ? 'sent' : 'refused';
     } catch {
       // It stays, for the next connection.

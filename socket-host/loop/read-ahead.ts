@@ -12,7 +12,7 @@ const atOnce = 10;
 export type Read = ForSend & { stops: number };
 
 /**
- * Messages, texts and contracts of lane entries, read together for those that were taken together. What has changed by the time an entry's
+ * Messages, contents and contracts of lane entries, read together for those that were taken together. What has changed by the time an entry's
  * turn comes refuses its claim.
  */
 export class ReadAhead {

@@ -1,6 +1,7 @@
 import type { Hold } from '../../lib/aws/hosts/ownership.ts';
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
 import type { PacePlan } from '../../lib/domain/accounts/pacing.ts';
+import type { Content } from '../../lib/domain/content.ts';
 import type { Message } from '../../lib/domain/messages/message.ts';
 import type { TimedReceipt } from '../../lib/domain/messages/receipts.ts';
 import { Bell } from '../../lib/runtime/clock.ts';
@@ -244,8 +245,8 @@ export class SendLoop {
     const read = await this.ahead.read(taken.entry, this.lanes.upcoming(), this.admission.stops);
     const sendable = await this.withdrawal.unlessSendable(taken, read, session, this.pacer.policy);
     if (sendable === undefined) return undefined;
-    const { message, text } = sendable;
-    const planned = this.pacer.plan(text);
+    const { message, content } = sendable;
+    const planned = this.pacer.plan(content);
     // The delay before typing passes first: as late as possible, a claim leaves least in doubt.
     const claimAt = Math.max(planned.startAt, planned.wireAt - planned.typingMs - lookupMs);
     if (!(await this.waitToClaim(claimAt, signal))) return 'fenced';
@@ -271,7 +272,7 @@ export class SendLoop {
     }
     this.pacer.claimed(planned);
     await this.stock.left(taken.lane, this.pacer.policy);
-    const end = await this.sendOne(session, claimed.message, text, planned);
+    const end = await this.sendOne(session, claimed.message, content, planned);
     if (end === undefined) {
       if (read.contract !== undefined) this.ending.sentOf(read.contract);
       await this.lanes.finish(taken);
@@ -300,11 +301,11 @@ export class SendLoop {
   private async sendOne(
     session: TransportSession,
     message: Message,
-    text: string,
+    content: Content,
     planned: PacePlan,
   ): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
-    const result = await this.sender.send(session, message, text, {
+    const result = await this.sender.send(session, message, content, {
       // Not cut short by the signal: a message in hand is sent in its time or not at all.
       courtesy: async () => {
         if (planned.wireAt <= clock.nowMs()) return;
@@ -340,7 +341,7 @@ export class SendLoop {
     return undefined;
   }
 
-  /** What was in hand is settled, or sent again with the same id and text under pacing. */
+  /** What was in hand is settled, or sent again with the same id and content under pacing. */
   private async sendLeftOver(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const wasOpen = this.sender.openMessageId !== undefined;
     const left = await this.sender.leftOver();
@@ -367,28 +368,20 @@ export class SendLoop {
     return end ?? (signal.aborted ? 'stopped' : undefined);
   }
 
-  private async sendAgain(
-    left: LeftOver,
-    session: TransportSession,
-    signal: AbortSignal,
-  ): Promise<SendEnd | undefined> {
-    const planned = this.pacer.plan(left.text);
+  private async sendAgain(left: LeftOver, session: TransportSession, signal: AbortSignal) {
+    const { message, content, suspect } = left;
+    const planned = this.pacer.plan(content);
     await this.deps.clock.sleep(planned.startAt - this.deps.clock.nowMs(), signal);
     if (signal.aborted) return 'stopped';
-    const seen = await this.admission.look(left.message);
-    const claimed = await this.admission.claim(
-      left.message,
-      planned.next,
-      seen,
-      this.recipients(left.message, session),
-    );
+    const seen = await this.admission.look(message);
+    const claimed = await this.admission.claim(message, planned.next, seen, this.recipients(message, session));
     if (claimed.kind === 'fenced') return 'fenced';
     // A receipt that came meanwhile has settled it, which the totals lack.
     if (claimed.kind === 'stale') await this.sender.leftOver();
-    if (claimed.kind === 'instead') await this.notAgain(left.message, claimed.to);
+    if (claimed.kind === 'instead') await this.notAgain(message, claimed.to);
     if (claimed.kind !== 'claimed') return undefined;
     this.pacer.claimed(planned);
-    return await this.sendOne(session, claimed.message, left.text, left.suspect ? { ...planned, wireAt: 0 } : planned);
+    return await this.sendOne(session, claimed.message, content, suspect ? { ...planned, wireAt: 0 } : planned);
   }
 
   /** Its contract was stopped since, or the person has opted out: whether the first time reached WhatsApp nobody may be able to tell. */

@@ -9,6 +9,7 @@ import {
 } from '../../lib/aws/messages/outcome-unknown.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { PacingPolicy } from '../../lib/domain/accounts/pacing.ts';
+import type { Content } from '../../lib/domain/content.ts';
 import { type Message, optedOut } from '../../lib/domain/messages/message.ts';
 import type { Sender } from '../../lib/sending/sender.ts';
 import type { HostDeps } from '../deps.ts';
@@ -36,13 +37,13 @@ export class Withdrawal {
     this.needs = needs;
   }
 
-  /** A queued message with its text, if it may be claimed now; otherwise it has left the lane and the answer is undefined. */
+  /** A queued message with its content, if it may be claimed now; otherwise it has left the lane and the answer is undefined. */
   async unlessSendable(
     taken: Taken,
-    { message, text }: Pick<Read, 'message' | 'text'>,
+    { message, content }: Pick<Read, 'message' | 'content'>,
     session: Parameters<FirstContacts['heldFor']>[1],
     policy: PacingPolicy | undefined,
-  ): Promise<{ message: Message; text: string } | undefined> {
+  ): Promise<{ message: Message; content: Content } | undefined> {
     const { deps, account, firstContacts, lanes, feed } = this.needs;
     if (message?.state !== 'QUEUED' || message.feedSeq !== taken.entry.seq) {
       // Done, canceled or fed again since; or a redelivery of what we hold.
@@ -53,14 +54,14 @@ export class Withdrawal {
     const { openSince = nowMs } = message;
     const heldUntil = firstContacts.heldFor(message.to, session);
     // Its retention ended while it waited: the feed puts it anew from its page.
-    if (text === undefined) await this.to(taken, message, 'PENDING', policy);
+    if (content === undefined) await this.to(taken, message, 'PENDING', policy);
     // A device linked since would send it as somebody else's.
     else if (nowMs - openSince > outcomeUnknownAfterMs || openSince < (account().linkedAt ?? 0)) {
       await this.giveUp(taken, message);
     } else if (heldUntil !== undefined) {
       await this.to(taken, message, 'PENDING', policy, heldUntil);
       feed.at(heldUntil);
-    } else return { message, text };
+    } else return { message, content };
     return undefined;
   }
 

@@ -22,6 +22,7 @@ import { keys } from '../../lib/aws/keys.ts';
 import { type ClaimResult, claim, moveMessage, toMessage } from '../../lib/aws/messages/messages.ts';
 import { ensureTenant } from '../../lib/aws/tenants/tenants.ts';
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
+import { textContent } from '../../lib/domain/content.ts';
 import type { Contract, ContractAction, PageRow } from '../../lib/domain/contracts/contract.ts';
 import { rowMessageId } from '../../lib/domain/contracts/row-message.ts';
 import { newId } from '../../lib/domain/ids.ts';
@@ -266,7 +267,7 @@ export async function startFeedWorld() {
 export type FeedWorld = Awaited<ReturnType<typeof startFeedWorld>>;
 
 export function rowsTo(count: number): PageRow[] {
-  return Array.from({ length: count }, (_, i) => ({ to: `7999${1_000_001 + i}`, text: `Text ${i}` }));
+  return Array.from({ length: count }, (_, i) => ({ to: `7999${1_000_001 + i}`, content: textContent(`Text ${i}`) }));
 }
 
 /** Something that is reached, and goes on when it is told. */

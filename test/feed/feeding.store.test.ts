@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deleteFromLane, receiveFromLane } from '../../lib/aws/accounts/lanes.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { moveMessage, readText } from '../../lib/aws/messages/messages.ts';
+import { readContent } from '../../lib/aws/messages/contents.ts';
+import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import { type FeedWorld, gate, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
@@ -186,6 +187,6 @@ describe('the feed', () => {
     await world.table.delete(keys.text(tenantId, first.id));
     await world.serve({ kind: 'feed', accountId: account.id });
     expect(await world.states(contract)).toEqual(['QUEUED', 'QUEUED']);
-    expect(await readText(world.table, tenantId, first.id)).toBe('Text 0');
+    expect(await readContent(world.table, tenantId, first.id)).toEqual({ type: 'text', text: 'Text 0' });
   });
 });

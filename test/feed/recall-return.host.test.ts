@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readAccount, setDesired } from '../../lib/aws/accounts/accounts.ts';
 import type { Account, Desired } from '../../lib/domain/accounts/account.ts';
+import { textOf } from '../../lib/domain/content.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
@@ -40,7 +41,7 @@ describe('an account that stops and comes back', () => {
     // Those it had taken and given back come when their place in the lane does.
     expect(gateway.wire.map(({ text }) => text).sort()).toEqual(
       rowsTo(80)
-        .map(({ text }) => text)
+        .map(({ content }) => textOf(content))
         .sort(),
     );
     expect(await gateway.readHot(account.id)).toMatchObject({ queuedBulk: 0 });

@@ -12,6 +12,7 @@ import { toMessage } from '../../lib/aws/messages/messages.ts';
 import type { Origin } from '../../lib/aws/tenants/audit.ts';
 import { ensureTenant } from '../../lib/aws/tenants/tenants.ts';
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
+import { textContent } from '../../lib/domain/content.ts';
 import type { Contract, PageRow } from '../../lib/domain/contracts/contract.ts';
 import { rowMessageId } from '../../lib/domain/contracts/row-message.ts';
 import { newId } from '../../lib/domain/ids.ts';
@@ -171,7 +172,7 @@ export const numberOf = (row: number): string => `7999${String(1_000_001 + row)}
 export function rowsTo(count: number, from = 0): PageRow[] {
   return Array.from({ length: count }, (_, i) => ({
     to: numberOf(from + i),
-    text: `Text ${from + i}`,
+    content: textContent(`Text ${from + i}`),
   }));
 }
 

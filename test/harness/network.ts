@@ -1,4 +1,5 @@
 import type { Account } from '../../lib/domain/accounts/account.ts';
+import { textOf } from '../../lib/domain/content.ts';
 import type { Clock } from '../../lib/runtime/clock.ts';
 import {
   type Ack,
@@ -108,7 +109,8 @@ export function fakeNetwork(clock: Clock) {
       });
     }
 
-    async send({ onWire, ...message }: Outgoing, ackTimeoutMs: number): Promise<Ack> {
+    async send({ onWire, content, ...more }: Outgoing, ackTimeoutMs: number): Promise<Ack> {
+      const message = { ...more, text: textOf(content) };
       if (this.closed) throw new NotSent('closed');
       if (await this.withholding?.(message.to)) return { withheld: true };
       const result = answer(message);

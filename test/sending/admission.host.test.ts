@@ -3,6 +3,7 @@ import { keys } from '../../lib/aws/keys.ts';
 import { readForSend } from '../../lib/aws/messages/messages.ts';
 import { planSuppression } from '../../lib/aws/people/suppressions.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
+import { textContent } from '../../lib/domain/content.ts';
 import type { Contract, ContractAction } from '../../lib/domain/contracts/contract.ts';
 import type { Message } from '../../lib/domain/messages/message.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
@@ -166,7 +167,7 @@ describe('somebody whom an earlier version put on the list under one spelling', 
   ])('%s is not written to as %s, and is on the list under both from then on', async (stored, to) => {
     const account = await world.account();
     const owner = ownerOf(account);
-    const contract = await world.contract(account, [{ to, text: 'x' }]);
+    const contract = await world.contract(account, [{ to, content: textContent('x') }]);
     await world.drain();
     await storedEarlier(stored);
     const recipients = { own: { phoneNumber: to }, next: () => [] };

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { moveContract } from '../../lib/aws/contracts/contracts.ts';
 import { keys } from '../../lib/aws/keys.ts';
+import { textContent, textOf } from '../../lib/domain/content.ts';
 import { rowMessageId } from '../../lib/domain/contracts/row-message.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
@@ -25,7 +26,7 @@ describe('sending a contract', () => {
     const account = await gateway.account();
     const contract = await gateway.contract(account, rowsTo(120));
     await until('completed', () => completed(contract.id));
-    expect(gateway.wire.map((message) => message.text)).toEqual(rowsTo(120).map((row) => row.text));
+    expect(gateway.wire.map((message) => message.text)).toEqual(rowsTo(120).map((row) => textOf(row.content)));
     const messages = await gateway.messages(contract);
     expect(messages.map((message) => message.state)).toEqual(Array(120).fill('SENT'));
     expect(messages.map((message) => message.attempts)).toEqual(Array(120).fill(1));
@@ -44,7 +45,7 @@ describe('sending a contract', () => {
     await gateway.deps.table.delete(late);
     await until('completed', () => completed(contract.id), 30_000);
     const sent = gateway.wire.filter(({ account: by }) => by === account.id).map(({ text }) => text);
-    expect(sent).toEqual(rowsTo(30).map(({ text }) => text));
+    expect(sent).toEqual(rowsTo(30).map(({ content }) => textOf(content)));
     const [first] = await gateway.messages(contract);
     // 90 days from its last move, in hours.
     expect(Math.round(((first?.ttl ?? 0) - Date.now() / 1000) / 3600)).toBe(2160);
@@ -52,7 +53,7 @@ describe('sending a contract', () => {
 
   it('fails numbers that are not on WhatsApp with no attempt', async () => {
     const account = await gateway.account();
-    const rows = [...rowsTo(2, 500), { to: '79991230000', text: 'Nobody' }];
+    const rows = [...rowsTo(2, 500), { to: '79991230000', content: textContent('Nobody') }];
     const contract = await gateway.contract(account, rows);
     await until('completed', () => completed(contract.id));
     const [, , nobody] = await gateway.messages(contract);
@@ -170,7 +171,7 @@ describe('sending a contract', () => {
 
   it('sends several messages to one number one after the other, without waiting for the lane', async () => {
     const account = await gateway.account();
-    const rows = ['One', 'Two', 'Three', 'Four'].map((text) => ({ to: '79995550001', text }));
+    const rows = ['One', 'Two', 'Three', 'Four'].map((text) => ({ to: '79995550001', content: textContent(text) }));
     const startedAt = Date.now();
     const contract = await gateway.contract(account, rows);
     await until('completed', () => completed(contract.id), 20_000);

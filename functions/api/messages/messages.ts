@@ -1,7 +1,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { listContracts, readContract } from '../../../lib/aws/contracts/contracts.ts';
 import { rowsOf } from '../../../lib/aws/contracts/feed-rows.ts';
-import { type Row, readRows, readTexts } from '../../../lib/aws/contracts/rows.ts';
+import { type Row, readRows } from '../../../lib/aws/contracts/rows.ts';
+import { readContent, readContents } from '../../../lib/aws/messages/contents.ts';
 import { readMessage } from '../../../lib/aws/messages/messages.ts';
 import { type Contract, isFinished } from '../../../lib/domain/contracts/contract.ts';
 import { rowMessageId } from '../../../lib/domain/contracts/row-message.ts';
@@ -93,12 +94,12 @@ export function messageRoutes(app: Api, scope: ApiScope): void {
           break;
         }
       }
-      const texts = await readTexts(
-        deps,
+      const contents = await readContents(
+        deps.table,
         tenant.id,
-        found.filter((row) => row.text === undefined).map((row) => row.message.id),
+        found.filter((row) => row.content === undefined).map((row) => row.message.id),
       );
-      const items = found.map(({ message, text }) => messageView(message, text ?? texts.get(message.id)));
+      const items = found.map(({ message, content }) => messageView(message, content ?? contents.get(message.id)));
       return c.json({ items, nextCursor: next === undefined ? null : encodeCursor('messages', next) }, 200);
     },
   );
@@ -118,8 +119,8 @@ export function messageRoutes(app: Api, scope: ApiScope): void {
       const id = pathId(c.req.valid('param').id, 'msg');
       const row = (await madeRow(scope, tenantId, id)) ?? (await unfedRow(scope, tenantId, id));
       if (row === undefined) throw new PacelineError('NOT_FOUND', `There is no such message. ${notKept}`);
-      const texts = row.text === undefined ? await readTexts(deps, tenantId, [id]) : undefined;
-      return c.json(messageView(row.message, row.text ?? texts?.get(id)), 200);
+      const content = row.content ?? (await readContent(deps.table, tenantId, id));
+      return c.json(messageView(row.message, content), 200);
     },
   );
 }

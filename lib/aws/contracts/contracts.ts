@@ -9,12 +9,13 @@ import {
 } from '../../domain/contracts/contract.ts';
 import { PacelineError } from '../../domain/errors.ts';
 import type { Message } from '../../domain/messages/message.ts';
-import { contentDays, resultDays, ttlAfter } from '../../domain/messages/retention.ts';
+import { resultDays, ttlAfter } from '../../domain/messages/retention.ts';
 import { transactStop } from '../accounts/stops.ts';
 import { newestById, type Page } from '../client/newest-first.ts';
 import { ConditionFailed, type Item, type Table, type Write } from '../client/table.ts';
 import type { Deps } from '../deps.ts';
 import { finder, keys } from '../keys.ts';
+import { contentWrite } from '../messages/contents.ts';
 import { auditWrite, type Origin } from '../tenants/audit.ts';
 import { requestFeed } from './feed-queue.ts';
 import { jobWrite, runJob } from './jobs.ts';
@@ -60,14 +61,7 @@ export async function putSkipped(
             ttl: ttlAfter(nowMs, resultDays),
           },
         },
-        {
-          put: {
-            ...keys.text(contract.tenantId, message.id),
-            type: 'text',
-            text: data.text,
-            ttl: ttlAfter(nowMs, contentDays),
-          },
-        },
+        contentWrite(contract.tenantId, message.id, data.content, nowMs),
       ];
     }),
   );

@@ -3,10 +3,11 @@ import type { Contract, PageRow } from '../../domain/contracts/contract.ts';
 import { locateRow } from '../../domain/contracts/contract.ts';
 import { messageOfRow } from '../../domain/contracts/row-message.ts';
 import type { Message } from '../../domain/messages/message.ts';
-import { contentDays, endsTooSoon, ttlAfter } from '../../domain/messages/retention.ts';
+import { endsTooSoon } from '../../domain/messages/retention.ts';
 import type { ObjectStore } from '../client/objects.ts';
 import { ConditionFailed, type Item, inParallel, type Table } from '../client/table.ts';
-import { accountPk, keys, queuedAttribute } from '../keys.ts';
+import { accountPk, type Key, keys, queuedAttribute } from '../keys.ts';
+import { contentWrite } from '../messages/contents.ts';
 import { toMessage } from '../messages/messages.ts';
 import { readPage } from './pages.ts';
 
@@ -98,21 +99,12 @@ export async function putRows(
   nowMs: number,
 ): Promise<Message[]> {
   const wanted = rows.filter(({ data }) => data.skip === undefined);
-  const messages = wanted.map(({ row, data }): Message & { text: string } => ({
-    ...messageOfRow(contract, row, data),
-    accountId,
-    state: 'QUEUED',
-    feedSeq: 1,
-    queuedAt: nowMs,
-    text: data.text,
-  }));
+  const made = wanted.map(({ row, data }) => ({ message: queuedMessage(contract, accountId, row, data, nowMs), data }));
   await table.writeMany(
-    messages.map(({ id, text }) => ({
-      put: { ...keys.text(contract.tenantId, id), type: 'text', text, ttl: ttlAfter(nowMs, contentDays) },
-    })),
+    made.map(({ message, data }) => contentWrite(contract.tenantId, message.id, data.content, nowMs)),
   );
   const inLane: Message[] = [];
-  await inParallel(16, messages, async ({ text: _text, ...message }) => {
+  await inParallel(16, made, async ({ message }) => {
     try {
       await table.put(
         {
@@ -133,6 +125,14 @@ export async function putRows(
   return inLane.sort((a, b) => a.row - b.row);
 }
 
+const queuedMessage = (contract: Contract, accountId: string, row: number, data: PageRow, nowMs: number): Message => ({
+  ...messageOfRow(contract, row, data),
+  accountId,
+  state: 'QUEUED',
+  feedSeq: 1,
+  queuedAt: nowMs,
+});
+
 /**
  * Messages wait longer than texts live, and a lane keeps an entry for 14 days: before messages go into a lane again, texts that are gone, or
  * that an entry could outlive, are written anew from the pages.
@@ -146,16 +146,12 @@ export async function renewTexts(
 ): Promise<void> {
   const texts = await table.getMany<{ ttl?: number }>(messages.map(({ id }) => keys.text(contract.tenantId, id)));
   const ending = messages.filter((_, index) => endsTooSoon(texts[index]?.ttl, nowMs));
-  const anew: { id: string; text: string }[] = [];
+  const anew: { put: Item & Key }[] = [];
   for (const { id, row } of ending.sort((a, b) => a.row - b.row)) {
     const [found] = await reader.rows(contract, row, row + 1);
-    if (found !== undefined) anew.push({ id, text: found.data.text });
+    if (found !== undefined) anew.push(contentWrite(contract.tenantId, id, found.data.content, nowMs));
   }
-  await table.writeMany(
-    anew.map(({ id, text }) => ({
-      put: { ...keys.text(contract.tenantId, id), type: 'text', text, ttl: ttlAfter(nowMs, contentDays) },
-    })),
-  );
+  await table.writeMany(anew);
 }
 
 /** The reserved rows are all in the table and in the lane. */

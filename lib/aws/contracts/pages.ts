@@ -2,7 +2,15 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { GetObjectCommand, NoSuchKey, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { type PageRef, type PageRow, pageSize } from '../../domain/contracts/contract.ts';
+import { textContent } from '../../domain/content.ts';
+import {
+  type PageRef,
+  type PageRow,
+  pageSize,
+  readStoredRow,
+  type StoredRow,
+  storedRow,
+} from '../../domain/contracts/contract.ts';
 import type { FieldErrorCode } from '../../domain/errors.ts';
 import { checkText } from '../../domain/messages/text.ts';
 import { doubtSentence, type NumberReading, readNumber } from '../../domain/people/phone.ts';
@@ -62,7 +70,7 @@ export function parseUploadKey(
 
 /** Writes one page of up to 500 rows. Repeating it with the same rows changes nothing. */
 export async function putPage(store: ObjectStore, key: string, rows: PageRow[]): Promise<PageRef> {
-  const body = rows.map((row) => `${JSON.stringify(row)}\n`).join('');
+  const body = rows.map((row) => `${JSON.stringify(storedRow(row))}\n`).join('');
   await store.put(key, new TextEncoder().encode(body), 'application/x-ndjson');
   return { key, rows: rows.length };
 }
@@ -90,7 +98,7 @@ export async function readPage(store: ObjectStore, key: string): Promise<PageRow
   const body = await store.get(key);
   if (body === undefined) throw new Error(`Page ${key} is missing.`);
   const lines = new TextDecoder().decode(body).split('\n');
-  return lines.filter((line) => line !== '').map((line) => mended(JSON.parse(line) as PageRow));
+  return lines.filter((line) => line !== '').map((line) => readStoredRow(mended(JSON.parse(line) as StoredRow)));
 }
 
 /** The numbers (digits) of these pages that are written to, repeated ones too; eight pages at a time. */
@@ -206,7 +214,7 @@ export function toPageRow(input: RowInput, settings: RowSettings): CheckedRow | 
   if (problems.length > 0 || text === undefined || !text.ok) return { problems };
   const row: PageRow = {
     to,
-    text: text.text,
+    content: textContent(text.text),
     ...(externalId === undefined ? {} : { externalId }),
     ...(skip ? { skip: 'INVALID_NUMBER' as const } : {}),
   };

@@ -1,3 +1,4 @@
+import type { Content } from '../../domain/content.ts';
 import type { Contract, PageRow } from '../../domain/contracts/contract.ts';
 import { messageOfRow, rowMessageId, stateWithoutItem } from '../../domain/contracts/row-message.ts';
 import { type Message, optedOut } from '../../domain/messages/message.ts';
@@ -11,8 +12,8 @@ import { readPage } from './pages.ts';
 /** One row of a contract as it stands: the message item's truth, or what follows from the contract for a row without one. */
 export interface Row {
   message: Message;
-  /** Known when the row came from its page; otherwise it is in the text item. */
-  text?: string;
+  /** Known when the row came from its page; otherwise it is in the content item. */
+  content?: Content;
 }
 
 /** A row whose message has ended and is not kept any more. How it ended is unknown; its page still says whom it was for. */
@@ -98,9 +99,9 @@ async function pagesOf(deps: Reading, contract: Contract, rows: number[]): Promi
 /** A row without an item: refused at creation, not fed (yet), canceled with its contract, or gone. */
 function withoutItem(contract: Contract, row: number, data: PageRow, nowMs: number): Row | GoneRow {
   const message = messageOfRow(contract, row, data);
-  if (data.skip !== undefined) return { message: { ...message, ...skipped(data.skip) }, text: data.text };
+  if (data.skip !== undefined) return { message: { ...message, ...skipped(data.skip) }, content: data.content };
   const state = stateWithoutItem(contract, row, nowMs);
-  return state === undefined ? { gone: message } : { message: { ...message, state }, text: data.text };
+  return state === undefined ? { gone: message } : { message: { ...message, state }, content: data.content };
 }
 
 function skipped(skip: NonNullable<PageRow['skip']>): Pick<Message, 'state' | 'error'> {
@@ -115,15 +116,4 @@ export function skippedMessage(
   data: PageRow & { skip: NonNullable<PageRow['skip']> },
 ): Message {
   return { ...messageOfRow(contract, row, data), ...skipped(data.skip) };
-}
-
-/** The contract's texts of these messages by message id: from the text items; what has run out of its retention is missing. */
-export async function readTexts(deps: Reading, tenantId: string, ids: string[]): Promise<Map<string, string>> {
-  const items = await deps.table.getMany<{ text: string }>(ids.map((id) => keys.text(tenantId, id)));
-  const texts = new Map<string, string>();
-  ids.forEach((id, index) => {
-    const text = items[index]?.text;
-    if (text !== undefined) texts.set(id, text);
-  });
-  return texts;
 }

@@ -1,8 +1,10 @@
+import { textOf } from '../../domain/content.ts';
 import type { EventType, PacelineEvent } from '../../domain/events/events.ts';
 import type { InboundBatch } from '../../domain/inbound/inbound.ts';
 import { type ReceivedView, receivedAsPrinted, receivedView } from '../../domain/inbound/view.ts';
 import { ConditionFailed, type Item, inParallel, type Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
+import { contentIn } from '../messages/contents.ts';
 
 /** Days the log keeps an event. */
 export const eventDays = 30;
@@ -181,6 +183,7 @@ export async function withContent(table: Table, events: PacelineEvent[]): Promis
     if (item === undefined) return event;
     if (event.type === 'message.received') return { ...event, data: receivedView(item as unknown as InboundBatch) };
     const { message } = event.data as { message: object };
-    return { ...event, data: { message: { ...message, text: item.text } } };
+    const content = contentIn(item);
+    return content === undefined ? event : { ...event, data: { message: { ...message, text: textOf(content) } } };
   });
 }

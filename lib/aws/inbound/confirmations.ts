@@ -1,8 +1,9 @@
-import { contentDays, ttlAfter } from '../../domain/messages/retention.ts';
+import { textContent } from '../../domain/content.ts';
 import { lidForm } from '../../domain/people/person.ts';
 import { ConditionFailed, type Table, type Write } from '../client/table.ts';
 import type { AccountRefs } from '../hosts/ownership.ts';
 import { keys } from '../keys.ts';
+import { contentWrite } from '../messages/contents.ts';
 
 /** The text that tells a person once that the opt-out is done; it exists until it is sent. Times are epoch milliseconds. */
 export interface Confirmation {
@@ -32,16 +33,7 @@ export function planConfirmation(
     writes: [
       { put: { ...keyOf(refs, to), type: 'confirmation', ...confirmation, ttl: nowSec + itemLifeSec } },
       // Whose it is: only the recipient's devices may ask for it again, and a confirmation has no message item.
-      {
-        put: {
-          ...keys.text(refs.tenantId, id),
-          type: 'text',
-          text,
-          accountId: refs.accountId,
-          to,
-          ttl: ttlAfter(nowMs, contentDays),
-        },
-      },
+      contentWrite(refs.tenantId, id, textContent(text), nowMs, { accountId: refs.accountId, to }),
     ],
   };
 }

@@ -1,5 +1,6 @@
 import type { AccountHot, InHand } from '../../domain/accounts/account.ts';
 import type { PaceState } from '../../domain/accounts/pacing.ts';
+import type { Content } from '../../domain/content.ts';
 import { addCounter, type Contract, type Counter, emptyCounter } from '../../domain/contracts/contract.ts';
 import {
   counterDelta,
@@ -13,6 +14,7 @@ import { keptAfterMove } from '../../domain/messages/retention.ts';
 import { nothingStopped } from '../accounts/stops.ts';
 import { ConditionFailed, type Item, type Table, type Write } from '../client/table.ts';
 import { keys, queuedAttribute } from '../keys.ts';
+import { contentIn } from './contents.ts';
 
 /** What a move changes beside the state. Times are epoch milliseconds. */
 export interface Change {
@@ -279,7 +281,7 @@ export async function claim(table: Table, request: ClaimRequest, together: Step[
 /** What an owner needs to know to send a message. */
 export interface ForSend {
   message: Message | undefined;
-  text: string | undefined;
+  content: Content | undefined;
   contract: Contract | undefined;
   /** Whether the contract was IN_PROGRESS for the account. */
   running: boolean;
@@ -293,7 +295,7 @@ interface Named {
   c: string;
 }
 
-/** Messages of one account, their texts and contracts as they are now, in one strongly consistent read for up to ten. */
+/** Messages of one account, their contents and contracts as they are now, in one strongly consistent read for up to ten. */
 export async function readForSend(table: Table, wanted: Named[]): Promise<ForSend[]> {
   const contracts = [...new Map(wanted.map((named) => [named.c, named])).values()];
   const items = await table.getMany<Item>([
@@ -302,12 +304,12 @@ export async function readForSend(table: Table, wanted: Named[]): Promise<ForSen
   ]);
   const ofContracts = items.splice(wanted.length * 2);
   return wanted.map(({ c }, index) => {
-    const [message, text] = items.slice(index * 2, index * 2 + 2);
+    const [message, content] = items.slice(index * 2, index * 2 + 2);
     const at = contracts.findIndex((one) => one.c === c) * 2;
     const [contract, running] = ofContracts.slice(at, at + 2);
     return {
       message: message === undefined ? undefined : toMessage(message),
-      text: text?.text as string | undefined,
+      content: contentIn(content),
       contract: contract as unknown as Contract | undefined,
       running: running !== undefined,
     };
@@ -325,23 +327,20 @@ export async function readMessage(table: Table, t: string, m: string): Promise<M
 }
 
 /** What was sent under an id, and to whom. */
-export type Sent = Pick<Message, 'to' | 'sentTo'> & { text: string };
+export type Sent = Pick<Message, 'to' | 'sentTo'> & { content: Content };
 
 /**
- * A message of this account as it was sent, to answer a retry request with; undefined when it is another account's, its text is gone, or it
- * has never left: such a request must not get it past pacing and opt-out. A confirmation of an opt-out has no message item: its text item
+ * A message of this account as it was sent, to answer a retry request with; undefined when it is another account's, its content is gone, or it
+ * has never left: such a request must not get it past pacing and opt-out. A confirmation of an opt-out has no message item: its content item
  * says whose it is.
  */
 export async function readSent(table: Table, t: string, a: string, m: string): Promise<Sent | undefined> {
-  const [message, text] = await table.getMany<Item>([keys.message(t, m), keys.text(t, m)]);
-  const { accountId, to, sentTo } = (message ?? text ?? {}) as Partial<Message>;
-  if (text === undefined || accountId !== a || to === undefined) return undefined;
+  const [message, item] = await table.getMany<Item>([keys.message(t, m), keys.text(t, m)]);
+  const { accountId, to, sentTo } = (message ?? item ?? {}) as Partial<Message>;
+  const content = contentIn(item);
+  if (content === undefined || accountId !== a || to === undefined) return undefined;
   if (message !== undefined && !mayHaveLeft(toMessage(message))) return undefined;
-  return { to, ...(sentTo === undefined ? {} : { sentTo }), text: String(text.text) };
-}
-
-export async function readText(table: Table, t: string, m: string): Promise<string | undefined> {
-  return (await table.get<{ text: string }>(keys.text(t, m)))?.text;
+  return { to, ...(sentTo === undefined ? {} : { sentTo }), content };
 }
 
 /** A message item without its keys. */

@@ -1,4 +1,5 @@
 import { dayCapOn, dayOf, meanIntervalMs, type PaceState, type PacingPolicy } from '../accounts/pacing.ts';
+import { type Content, readStoredContent, type StoredContent, storedContent } from '../content.ts';
 import type { Lane } from '../messages/message.ts';
 
 /** DELETED is a tombstone: the HTTP surface answers 404 while what is left is removed. */
@@ -23,12 +24,35 @@ export interface PageRef {
   rows: number;
 }
 
-/** One line of a page. `skip` marks a row that was final when it was accepted. */
+/** One row of a page. `skip` marks a row that was final when it was accepted. */
 export interface PageRow {
   to: string;
-  text: string;
+  content: Content;
   externalId?: string;
   skip?: 'INVALID_NUMBER' | 'SUPPRESSED';
+}
+
+/** A line of a page's object, as JSON: the row with its content's stored form among its fields. */
+export type StoredRow = Omit<PageRow, 'content'> & StoredContent;
+
+/** Returns the line to store. The order of its fields is part of the form. */
+export function storedRow({ to, content, externalId, skip }: PageRow): StoredRow {
+  return {
+    to,
+    ...storedContent(content),
+    ...(externalId === undefined ? {} : { externalId }),
+    ...(skip === undefined ? {} : { skip }),
+  };
+}
+
+/** Returns the row that a stored line holds. */
+export function readStoredRow({ to, externalId, skip, ...content }: StoredRow): PageRow {
+  return {
+    to,
+    content: readStoredContent(content),
+    ...(externalId === undefined ? {} : { externalId }),
+    ...(skip === undefined ? {} : { skip }),
+  };
 }
 
 export interface ImportError {

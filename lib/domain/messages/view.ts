@@ -1,3 +1,4 @@
+import { type Content, textOf } from '../content.ts';
 import { whatsappId } from '../ids.ts';
 import { isoOf, toIso } from '../times.ts';
 import type { Lane, Message, MessageError, MessageState } from './message.ts';
@@ -13,7 +14,7 @@ export interface MessageView {
   to: string;
   /** The number that WhatsApp knows the recipient by; null until it was sent. */
   sentTo: string | null;
-  type: 'text';
+  type: Content['type'];
   text: string | null;
   template: null;
   externalId: string | null;
@@ -29,8 +30,8 @@ export interface MessageView {
   error: MessageError | null;
 }
 
-/** Pure: what GET shows. `text` is undefined once its retention is over. */
-export function messageView(message: Message, text: string | undefined): MessageView {
+/** Returns what GET shows. `content` is undefined once its retention is over. */
+export function messageView(message: Message, content: Content | undefined): MessageView {
   return {
     id: message.id,
     whatsappId: whatsappId(message.id),
@@ -40,8 +41,8 @@ export function messageView(message: Message, text: string | undefined): Message
     lane: message.lane,
     to: message.to,
     sentTo: message.sentAt === undefined ? null : (message.sentTo ?? message.to),
-    type: 'text',
-    text: text ?? null,
+    type: content?.type ?? 'text',
+    text: content === undefined ? null : textOf(content),
     template: null,
     externalId: message.externalId ?? null,
     status: message.state,

@@ -1,5 +1,6 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { textContent } from '../../../lib/domain/content.ts';
 import { scaledClock } from '../../../lib/runtime/clock.ts';
 import { Pings } from '../../../socket-host/baileys/pings.ts';
 import { ConnectionCheck, ConnectionChecks, type Useless } from '../../../socket-host/connection/check.ts';
@@ -143,7 +144,10 @@ describe('checks of a connection to WhatsApp', () => {
   it('end a first message to a number with a line that is silent: it waits for no answer any more', async () => {
     const { session } = await throughRelay('4915150000606');
     relay.hold();
-    const sending = session.send({ id: 'msg_0123456789ABCDEF06', to: '4915160000606', text: 'hello' }, 20_000);
+    const sending = session.send(
+      { id: 'msg_0123456789ABCDEF06', to: '4915160000606', content: textContent('hello') },
+      20_000,
+    );
     const ended = expect(sending).rejects.toBeInstanceOf(NotSent);
     await sleep(200);
     const closingAt = Date.now();

@@ -2,6 +2,7 @@ import { createServer } from 'node:http';
 import { type AddressInfo, createServer as createTcpServer, type Server, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { WebSocketServer } from 'ws';
+import { textContent } from '../../../lib/domain/content.ts';
 import { type Gateway, gateway } from './gateway.ts';
 import { sleep, stanzasOf } from './probe.ts';
 
@@ -143,7 +144,9 @@ describe('one account and its failures', () => {
     }
     await sleep(100);
     expect(said.end).toBeUndefined();
-    expect(await session.send({ id: `msg_${'1'.repeat(18)}`, to: '4915160000501', text: 'alive' }, 5000)).toEqual({});
+    expect(
+      await session.send({ id: `msg_${'1'.repeat(18)}`, to: '4915160000501', content: textContent('alive') }, 5000),
+    ).toEqual({});
   });
 
   it('ends the session when a frame cannot be read, and nothing else', async () => {
@@ -152,9 +155,12 @@ describe('one account and its failures', () => {
     stanzasOf(session).emit('message', Buffer.from([0, 0, 4, 1, 2, 3, 4]));
     await heard('closed');
     expect(said.end).toEqual({ detail: 'a frame could not be read' });
-    expect(await other.session.send({ id: `msg_${'2'.repeat(18)}`, to: '4915160000502', text: 'alive' }, 5000)).toEqual(
-      {},
-    );
+    expect(
+      await other.session.send(
+        { id: `msg_${'2'.repeat(18)}`, to: '4915160000502', content: textContent('alive') },
+        5000,
+      ),
+    ).toEqual({});
   });
 
   it('does not let a listener that throws reach Baileys', async () => {
@@ -163,9 +169,13 @@ describe('one account and its failures', () => {
     };
     const { session, heard } = await g.linked('4915150000504', { onReceipt: thrower });
     await g.control('POST', '/phones', { number: '4915160000503' });
-    expect(await session.send({ id: `msg_${'3'.repeat(18)}`, to: '4915160000503', text: 'one' }, 5000)).toEqual({});
+    expect(
+      await session.send({ id: `msg_${'3'.repeat(18)}`, to: '4915160000503', content: textContent('one') }, 5000),
+    ).toEqual({});
     await sleep(500);
-    expect(await session.send({ id: `msg_${'4'.repeat(18)}`, to: '4915160000503', text: 'two' }, 5000)).toEqual({});
+    expect(
+      await session.send({ id: `msg_${'4'.repeat(18)}`, to: '4915160000503', content: textContent('two') }, 5000),
+    ).toEqual({});
     await session.close();
     await heard('closed');
   });
@@ -174,7 +184,9 @@ describe('one account and its failures', () => {
     const { session } = await g.linked('4915150000505');
     await g.control('POST', '/faults', { account: '4915150000505', kind: 'noise', count: 5 });
     await sleep(300);
-    expect(await session.send({ id: `msg_${'5'.repeat(18)}`, to: '4915160000504', text: 'calm' }, 5000)).toEqual({});
+    expect(
+      await session.send({ id: `msg_${'5'.repeat(18)}`, to: '4915160000504', content: textContent('calm') }, 5000),
+    ).toEqual({});
   });
 
   it('closes twice as well as once, and leaves nothing open', async () => {

@@ -1,6 +1,7 @@
 import type { BinaryNode } from '@whiskeysockets/baileys';
 import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { textContent } from '../../../lib/domain/content.ts';
 import type { InboundMessage } from '../../../lib/domain/inbound/inbound.ts';
 import type { TransportSession } from '../../../socket-host/transport.ts';
 import { type Gateway, gateway } from './gateway.ts';
@@ -316,7 +317,7 @@ describe('what a phone sends', () => {
       await g.control('POST', '/phones', { number: from });
       await g.control('POST', `/phones/${from}/send`, { to: '4915130000011', text: 'STOP', hidden: true });
     };
-    await session.send({ id: `msg_${'9'.repeat(18)}`, to: '4915140000011', text: 'hello' }, 5000);
+    await session.send({ id: `msg_${'9'.repeat(18)}`, to: '4915140000011', content: textContent('hello') }, 5000);
     expect(said.events).toContain('lid of 4915140000011');
     await strange('4915140000011');
     while (said.inbound.length < 1) await sleep(5);
@@ -370,7 +371,9 @@ describe('what a phone sends', () => {
     await sleep(400);
     expect(said.inbound).toEqual([]);
     expect(said.events.filter((event) => event.startsWith('undecryptable'))).toEqual([]);
-    expect(await session.send({ id: `msg_${'8'.repeat(18)}`, to: '4915140000014', text: 'x' }, 5000)).toEqual({});
+    expect(
+      await session.send({ id: `msg_${'8'.repeat(18)}`, to: '4915140000014', content: textContent('x') }, 5000),
+    ).toEqual({});
   });
 });
 
@@ -382,7 +385,7 @@ it('does not send the first message to somebody who is not to be written to, onc
       return false;
     },
   });
-  const message = { id: `msg_${'7'.repeat(18)}`, to: '4915140000015', text: 'not wanted' };
+  const message = { id: `msg_${'7'.repeat(18)}`, to: '4915140000015', content: textContent('not wanted') };
   expect(await session.send(message, 5000)).toEqual({ withheld: true });
   expect(learnt).toEqual([{ phoneNumber: '4915140000015', lid: session.lidOf('4915140000015') }]);
   expect((await g.control('GET', '/phones/4915140000015/messages')).body).toEqual([]);
@@ -398,7 +401,10 @@ describe('stored before receipt', () => {
       stored.push(`${message.id} ${message.text}`);
     };
     const first = await g.linked(number, { onInbound: store });
-    await first.session.send({ id: `msg_${'A'.repeat(18)}`, to: '4915140000003', text: 'question' }, 5000);
+    await first.session.send(
+      { id: `msg_${'A'.repeat(18)}`, to: '4915140000003', content: textContent('question') },
+      5000,
+    );
     const id = await phoneSays('4915140000003', number, 'answer');
     await first.heard('closed');
     expect(first.said.end).toEqual({ detail: 'an inbound message could not be stored' });
@@ -411,9 +417,9 @@ describe('stored before receipt', () => {
     const last = await phoneSays('4915140000003', number, 'and another');
     while (stored.length < 2) await sleep(5);
     expect(stored[1]).toBe(`${last} and another`);
-    expect(await third.session.send({ id: `msg_${'B'.repeat(18)}`, to: '4915140000003', text: 'ok' }, 5000)).toEqual(
-      {},
-    );
+    expect(
+      await third.session.send({ id: `msg_${'B'.repeat(18)}`, to: '4915140000003', content: textContent('ok') }, 5000),
+    ).toEqual({});
     expect(g.simulator.totals()).toMatchObject({ usedCounters: 0, undecryptable: 0 });
   });
 
@@ -421,10 +427,16 @@ describe('stored before receipt', () => {
     const number = '4915130000004';
     const gate = Promise.withResolvers<void>();
     const first = await g.linked(number, { onInbound: () => gate.promise });
-    await first.session.send({ id: `msg_${'C'.repeat(18)}`, to: '4915140000004', text: 'warm up' }, 5000);
+    await first.session.send(
+      { id: `msg_${'C'.repeat(18)}`, to: '4915140000004', content: textContent('warm up') },
+      5000,
+    );
     await phoneSays('4915140000004', number, 'not stored');
     await sleep(150);
-    const sending = first.session.send({ id: `msg_${'D'.repeat(18)}`, to: '4915140000005', text: 'other' }, 5000);
+    const sending = first.session.send(
+      { id: `msg_${'D'.repeat(18)}`, to: '4915140000005', content: textContent('other') },
+      5000,
+    );
     sending.catch(() => {});
     await sleep(50);
     gate.reject(new Error('the table is away'));
@@ -473,5 +485,7 @@ it('leaves groups, status and newsletters alone', async () => {
   }
   await sleep(100);
   expect(said.inbound).toEqual([]);
-  expect(await session.send({ id: `msg_${'E'.repeat(18)}`, to: '4915140000008', text: 'alive' }, 5000)).toEqual({});
+  expect(
+    await session.send({ id: `msg_${'E'.repeat(18)}`, to: '4915140000008', content: textContent('alive') }, 5000),
+  ).toEqual({});
 });

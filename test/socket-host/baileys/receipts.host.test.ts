@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { textContent } from '../../../lib/domain/content.ts';
 import { type Gateway, gateway } from './gateway.ts';
 import { countQueries, sleep } from './probe.ts';
 
@@ -20,10 +21,10 @@ it('is acked only when it has been taken: WhatsApp sends what was not again on t
     if (failing) throw new Error('the table is away');
   };
   const first = await g.linked(number, { onReceipt: take });
-  await first.session.send({ id: idOf('A'), to: '4915160000001', text: 'x' }, 5000);
+  await first.session.send({ id: idOf('A'), to: '4915160000001', content: textContent('x') }, 5000);
   while (taken.length < 1) await sleep(10);
   // The connection goes on: it is not the receipt's fault.
-  expect(await first.session.send({ id: idOf('B'), to: '4915160000001', text: 'y' }, 5000)).toEqual({});
+  expect(await first.session.send({ id: idOf('B'), to: '4915160000001', content: textContent('y') }, 5000)).toEqual({});
   while (taken.length < 2) await sleep(10);
   expect(first.said.end).toBeUndefined();
   await first.session.close();
@@ -49,11 +50,11 @@ it('that takes long holds up nothing else', async () => {
       if (messageId === idOf('C')) await held.promise;
     },
   });
-  await line.session.send({ id: idOf('C'), to: '4915160000002', text: 'x' }, 5000);
+  await line.session.send({ id: idOf('C'), to: '4915160000002', content: textContent('x') }, 5000);
   while (!kinds.includes('C read')) await sleep(10);
   await g.control('POST', '/phones/4915160000002/send', { to: number, text: 'meanwhile' });
   await line.heard('inbound meanwhile');
-  await line.session.send({ id: idOf('D'), to: '4915160000002', text: 'y' }, 5000);
+  await line.session.send({ id: idOf('D'), to: '4915160000002', content: textContent('y') }, 5000);
   while (!kinds.includes('D read')) await sleep(10);
   expect(kinds).toEqual(['C delivered', 'C read', 'D delivered', 'D read']);
   held.resolve();
@@ -72,7 +73,7 @@ it('is not acked any more when the lease has ended meanwhile', async () => {
       g.lease.held = false;
     },
   });
-  await line.session.send({ id: idOf('E'), to: '4915160000003', text: 'x' }, 5000);
+  await line.session.send({ id: idOf('E'), to: '4915160000003', content: textContent('x') }, 5000);
   while (g.lease.held) await sleep(10);
   await sleep(50);
   await line.session.close();
@@ -98,10 +99,10 @@ describe('a retry request', () => {
   it('is answered to the recipient alone, by number or hidden id, and to our own devices', async () => {
     for (const phone of [to, stranger]) await g.control('POST', '/phones', { number: phone });
     const { session, said, heard, store } = await g.linked(number);
-    said.sent.set(id, { to, text: 'for one person' });
-    await session.send({ id, to, text: 'for one person' }, 5000);
+    said.sent.set(id, { to, content: textContent('for one person') });
+    await session.send({ id, to, content: textContent('for one person') }, 5000);
     await heard(`receipt ${id} read`);
-    await session.send({ id: idOf('0'), to: stranger, text: 'for the other' }, 5000);
+    await session.send({ id: idOf('0'), to: stranger, content: textContent('for the other') }, 5000);
     await heard(`receipt ${idOf('0')} read`);
     const sessionWith = (lid: unknown) => store.get('session', `${lid}_1.0`);
     const before = [to, stranger].map((phone) => sessionWith(store.get('lid-mapping', phone)));

@@ -1,5 +1,6 @@
 import type { WASocket } from '@whiskeysockets/baileys';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
+import { textContent } from '../../../lib/domain/content.ts';
 import { sharedCaches } from '../../../socket-host/baileys/caches.ts';
 import { NotSent, Unanswered } from '../../../socket-host/transport.ts';
 import { type Connected, type Gateway, gateway } from './gateway.ts';
@@ -33,14 +34,16 @@ describe('a text', () => {
     await g.control('POST', '/phones', { number: '4915120000001' });
     expect(await session.lookup('4915120000001')).toBe(true);
     const first = 'msg_0123456789ABCDEF01';
-    expect(await session.send({ id: first, to: '4915120000001', text: 'Hello Ada' }, 5000)).toEqual({});
+    expect(await session.send({ id: first, to: '4915120000001', content: textContent('Hello Ada') }, 5000)).toEqual({});
     await heard(`receipt ${first} read`);
     expect(said.receipts).toEqual([`${first} delivered`, `${first} read`]);
 
     const queries = countQueries(session);
     expect(await session.lookup('4915120000001')).toBe(true);
     const second = newId();
-    expect(await session.send({ id: second, to: '4915120000001', text: 'Hello again' }, 5000)).toEqual({});
+    expect(await session.send({ id: second, to: '4915120000001', content: textContent('Hello again') }, 5000)).toEqual(
+      {},
+    );
     await heard(`receipt ${second} delivered`);
     expect(queries()).toBe(0);
     expect(await received('4915120000001')).toMatchObject([
@@ -52,7 +55,7 @@ describe('a text', () => {
   it('to a known number asks WhatsApp nothing on another host either, and takes no new session', async () => {
     const before = await g.linked('4915110000032');
     const to = '4915120000032';
-    await before.session.send({ id: newId(), to, text: 'one' }, 5000);
+    await before.session.send({ id: newId(), to, content: textContent('one') }, 5000);
     await before.session.close();
     await before.store.close();
     const after = g.connect(await g.openStore('acc_4915110000032'), { caches: sharedCaches(Date.now) });
@@ -64,7 +67,7 @@ describe('a text', () => {
     await sleep(1_000);
     const queries = countQueries(after.session);
     expect(await after.session.lookup(to)).toBe(true);
-    expect(await after.session.send({ id: newId(), to, text: 'two' }, 5000)).toEqual({});
+    expect(await after.session.send({ id: newId(), to, content: textContent('two') }, 5000)).toEqual({});
     expect(queries()).toBe(0);
     expect(session()).toEqual([known]);
     expect((await received(to)).map(({ text, repeats }) => [text, repeats])).toEqual([
@@ -75,10 +78,10 @@ describe('a text', () => {
 
   it('needs one commit, whether the recipient is new or known', async () => {
     const { session, store } = await g.linked('4915110000002');
-    await session.send({ id: newId(), to: '4915120000002', text: 'one' }, 5000);
+    await session.send({ id: newId(), to: '4915120000002', content: textContent('one') }, 5000);
     await sleep(600);
     const before = store.stats.puts;
-    await session.send({ id: newId(), to: '4915120000002', text: 'two' }, 5000);
+    await session.send({ id: newId(), to: '4915120000002', content: textContent('two') }, 5000);
     await sleep(600);
     expect(store.stats.puts).toBe(before + 1);
   });
@@ -87,10 +90,11 @@ describe('a text', () => {
     const number = '4915110000034';
     const { session } = await g.linked(number);
     const to = '4915120000034';
-    await session.send({ id: newId(), to, text: 'one' }, 5000);
+    await session.send({ id: newId(), to, content: textContent('one') }, 5000);
     const queries = countQueries(session, 'usync');
     await g.control('POST', '/phones', { number: to, behaviour: { devices: 2 } });
-    for (const text of ['two', 'three', 'four']) await session.send({ id: newId(), to, text }, 5000);
+    for (const text of ['two', 'three', 'four'])
+      await session.send({ id: newId(), to, content: textContent(text) }, 5000);
     expect(queries()).toBe(1);
     const { body } = await g.control('GET', `/accounts/${number}/wire`);
     const { stanzas } = body as { stanzas: { copies: string[] }[] };
@@ -106,7 +110,7 @@ describe('a text', () => {
     await g.control('POST', '/phones', { number: own, behaviour: { devices: 2 } });
     expect(await session.lookup(own)).toBe(true);
     const id = 'msg_0123456789ABCDEF33';
-    expect(await session.send({ id, to: own, text: 'Hello me' }, 5000)).toEqual({});
+    expect(await session.send({ id, to: own, content: textContent('Hello me') }, 5000)).toEqual({});
     await heard(`receipt ${id} delivered`);
     await heard(`receipt ${id} read`);
     const { body } = await g.control('GET', `/accounts/${own}/wire`);
@@ -118,25 +122,31 @@ describe('a text', () => {
 
   it('carries the refusal of the server as a code, and tells it from acceptance', async () => {
     const { session } = await g.linked('4915110000003');
-    expect(await session.send({ id: newId(), to: '4915120000003', text: 'accepted' }, 5000)).toEqual({});
+    expect(await session.send({ id: newId(), to: '4915120000003', content: textContent('accepted') }, 5000)).toEqual(
+      {},
+    );
     await sleep(100);
     const queries = countQueries(session);
     for (const code of [463, 479, 429]) {
       await g.control('POST', '/faults', { account: '4915110000003', kind: 'error-ack', code });
-      expect(await session.send({ id: newId(), to: '4915120000003', text: 'refused' }, 5000)).toEqual({ code });
+      expect(await session.send({ id: newId(), to: '4915120000003', content: textContent('refused') }, 5000)).toEqual({
+        code,
+      });
     }
     await sleep(100);
     // Baileys by itself would ask for a trust token after a 463, which counts as another reach-out.
     expect(queries()).toBe(0);
-    expect(await session.send({ id: newId(), to: '4915120000003', text: 'accepted' }, 5000)).toEqual({});
+    expect(await session.send({ id: newId(), to: '4915120000003', content: textContent('accepted') }, 5000)).toEqual(
+      {},
+    );
   });
 
   it('asks for the devices again after a 479, and the message still arrives once', async () => {
     const { session } = await g.linked('4915110000004');
     const to = '4915120000004';
-    await session.send({ id: newId(), to, text: 'one' }, 5000);
+    await session.send({ id: newId(), to, content: textContent('one') }, 5000);
     const queries = countQueries(session);
-    await session.send({ id: newId(), to, text: 'two', refreshDevices: true }, 5000);
+    await session.send({ id: newId(), to, content: textContent('two'), refreshDevices: true }, 5000);
     expect(queries()).toBeGreaterThan(0);
     expect((await received(to)).map(({ text, repeats }) => [text, repeats])).toEqual([
       ['one', 0],
@@ -148,7 +158,7 @@ describe('a text', () => {
     const { session, said, store, heard } = await g.linked('4915110000005');
     const to = '4915120000005';
     const first = newId();
-    await session.send({ id: first, to, text: 'one' }, 5000);
+    await session.send({ id: first, to, content: textContent('one') }, 5000);
     await heard(`receipt ${first} delivered`);
     const lid = String(store.get('lid-mapping', to));
     const record = store.get('session', `${lid}_1.0`) as Sessions;
@@ -159,8 +169,8 @@ describe('a text', () => {
     }
     await store.set({ session: { [`${lid}_1.0`]: record } });
     const id = newId();
-    said.sent.set(id, { to, text: 'two, again' });
-    await session.send({ id, to, text: 'two, lost' }, 5000);
+    said.sent.set(id, { to, content: textContent('two, again') });
+    await session.send({ id, to, content: textContent('two, lost') }, 5000);
     await heard(`receipt ${id} delivered`);
     expect((await received(to)).map(({ text }) => text)).toEqual(['one', 'two, again']);
   });
@@ -175,18 +185,18 @@ describe('a send without an answer', () => {
     const before = await g.linked('4915110000006');
     await g.control('POST', '/faults', { account: '4915110000006', kind: 'withhold-ack' });
     const id = newId();
-    const sending = before.session.send({ id, to: '4915120000006', text: 'silence' }, 100);
+    const sending = before.session.send({ id, to: '4915120000006', content: textContent('silence') }, 100);
     await expect(sending).rejects.toBeInstanceOf(Unanswered);
     const after = await reconnected(before);
     await after.heard(`receipt ${id} delivered`);
-    expect(await after.session.send({ id, to: '4915120000006', text: 'silence' }, 5000)).toEqual({});
+    expect(await after.session.send({ id, to: '4915120000006', content: textContent('silence') }, 5000)).toEqual({});
     expect(await received('4915120000006')).toMatchObject([{ text: 'silence', repeats: 1 }]);
   });
 
   it('is Unanswered when the connection drops before the ack', async () => {
     const { session, said, heard } = await g.linked('4915110000007');
     await g.control('POST', '/faults', { account: '4915110000007', kind: 'delay-ack', ms: 5000 });
-    const sending = session.send({ id: newId(), to: '4915120000007', text: 'gone' }, 10_000);
+    const sending = session.send({ id: newId(), to: '4915120000007', content: textContent('gone') }, 10_000);
     sending.catch(() => {});
     await sleep(200);
     await g.control('POST', '/faults', { account: '4915110000007', kind: 'drop' });
@@ -198,7 +208,7 @@ describe('a send without an answer', () => {
   it('is NotSent on a session that is not open', async () => {
     const { session } = await g.linked('4915110000008');
     await session.close();
-    const sending = session.send({ id: newId(), to: '4915120000008', text: 'late' }, 1000);
+    const sending = session.send({ id: newId(), to: '4915120000008', content: textContent('late') }, 1000);
     await expect(sending).rejects.toBeInstanceOf(NotSent);
     expect(await received('4915120000008')).toEqual([]);
   });
@@ -207,11 +217,11 @@ describe('a send without an answer', () => {
 describe('durable before send', () => {
   it('puts nothing on the wire until the session is in S3', async () => {
     const { session } = await g.linked('4915110000010');
-    await session.send({ id: newId(), to: '4915120000010', text: 'one' }, 5000);
+    await session.send({ id: newId(), to: '4915120000010', content: textContent('one') }, 5000);
     await sleep(600);
     const gate = Promise.withResolvers<void>();
     g.objects.before = () => gate.promise;
-    const sending = session.send({ id: newId(), to: '4915120000010', text: 'two' }, 5000);
+    const sending = session.send({ id: newId(), to: '4915120000010', content: textContent('two') }, 5000);
     await sleep(200);
     expect(await received('4915120000010')).toHaveLength(1);
     gate.resolve();
@@ -223,11 +233,12 @@ describe('durable before send', () => {
   it('goes on from S3 after a crash without using a counter twice', async () => {
     const crashed = await g.linked('4915110000011');
     const to = '4915120000011';
-    for (const text of ['one', 'two', 'three']) await crashed.session.send({ id: newId(), to, text }, 5000);
+    for (const text of ['one', 'two', 'three'])
+      await crashed.session.send({ id: newId(), to, content: textContent(text) }, 5000);
     // The process ends here: nothing is closed, nothing flushed. What S3 holds is all there is.
     const next = g.connect(await g.openStore('acc_4915110000011'));
     await next.heard('drained');
-    expect(await next.session.send({ id: newId(), to, text: 'four' }, 5000)).toEqual({});
+    expect(await next.session.send({ id: newId(), to, content: textContent('four') }, 5000)).toEqual({});
     expect((await received(to)).map(({ text }) => text)).toEqual(['one', 'two', 'three', 'four']);
     expect(g.simulator.totals()).toMatchObject({ usedCounters: 0 });
     await crashed.heard('closed');
@@ -236,9 +247,9 @@ describe('durable before send', () => {
 
   it('cannot send once another owner has written: NotSent, and the session ends', async () => {
     const stale = await g.linked('4915110000012');
-    await stale.session.send({ id: newId(), to: '4915120000012', text: 'one' }, 5000);
+    await stale.session.send({ id: newId(), to: '4915120000012', content: textContent('one') }, 5000);
     await g.openStore('acc_4915110000012');
-    const sending = stale.session.send({ id: newId(), to: '4915120000012', text: 'two' }, 5000);
+    const sending = stale.session.send({ id: newId(), to: '4915120000012', content: textContent('two') }, 5000);
     await expect(sending).rejects.toBeInstanceOf(NotSent);
     await stale.heard('closed');
     expect(stale.said.end).toEqual({ detail: 'a session could not be made durable' });
@@ -247,23 +258,23 @@ describe('durable before send', () => {
 
   it('cannot send while S3 is away, and sends after it is back', async () => {
     const before = await g.linked('4915110000013');
-    await before.session.send({ id: newId(), to: '4915120000013', text: 'one' }, 5000);
+    await before.session.send({ id: newId(), to: '4915120000013', content: textContent('one') }, 5000);
     g.objects.before = async () => {
       throw new Error('unreachable');
     };
-    const sending = before.session.send({ id: newId(), to: '4915120000013', text: 'two' }, 5000);
+    const sending = before.session.send({ id: newId(), to: '4915120000013', content: textContent('two') }, 5000);
     await expect(sending).rejects.toBeInstanceOf(NotSent);
     await before.heard('closed');
     g.objects.before = async () => {};
     const after = await reconnected(before);
-    await after.session.send({ id: newId(), to: '4915120000013', text: 'three' }, 5000);
+    await after.session.send({ id: newId(), to: '4915120000013', content: textContent('three') }, 5000);
     expect((await received('4915120000013')).map(({ text }) => text)).toEqual(['one', 'three']);
   });
 
   it('sends nothing once the lease is over', async () => {
     const { session, heard } = await g.linked('4915110000014');
     g.lease.held = false;
-    const sending = session.send({ id: newId(), to: '4915120000014', text: 'late' }, 1000);
+    const sending = session.send({ id: newId(), to: '4915120000014', content: textContent('late') }, 1000);
     await expect(sending).rejects.toBeInstanceOf(NotSent);
     await session.close();
     await heard('closed');
@@ -302,7 +313,7 @@ describe('a lookup', () => {
 
   it('knows without asking whom it has written to', async () => {
     const { session } = await g.linked('4915110000021');
-    await session.send({ id: newId(), to: '4915120000021', text: 'hello' }, 5000);
+    await session.send({ id: newId(), to: '4915120000021', content: textContent('hello') }, 5000);
     const queries = countQueries(session);
     expect(await session.lookup('4915120000021')).toBe(true);
     expect(queries()).toBe(0);
@@ -310,12 +321,15 @@ describe('a lookup', () => {
 
   it('and the first message to a new number ask one question between them, and begin one session', async () => {
     const { session } = await g.linked('4915110000023');
-    await session.send({ id: newId(), to: '4915120000023', text: 'our own devices are known now' }, 5000);
+    await session.send(
+      { id: newId(), to: '4915120000023', content: textContent('our own devices are known now') },
+      5000,
+    );
     await sleep(100);
     const [lookups, all] = [countQueries(session, 'usync'), countQueries(session)];
     expect(await session.lookup('4915120000024')).toBe(true);
     expect(all()).toBe(1);
-    expect(await session.send({ id: newId(), to: '4915120000024', text: 'hello' }, 5000)).toEqual({});
+    expect(await session.send({ id: newId(), to: '4915120000024', content: textContent('hello') }, 5000)).toEqual({});
     await sleep(100);
     // Beside it: the keys to begin the session with, and our trust token for the person.
     expect([lookups(), all()]).toEqual([1, 3]);
@@ -345,14 +359,14 @@ describe('a number that WhatsApp knows by another', () => {
     await before.session.typing(to, true);
     expect(shown).toHaveBeenCalledWith('composing', '554899120009@s.whatsapp.net');
     const id = newId();
-    expect(await before.session.send({ id, to, text: 'one' }, 5000)).toEqual({ sentTo });
+    expect(await before.session.send({ id, to, content: textContent('one') }, 5000)).toEqual({ sentTo });
     await before.heard(`receipt ${id} read`);
     // The process ends here. The next one sends the same message to the same address, and asks nothing.
     const after = g.connect(await g.openStore('acc_4915110000050'), { caches: sharedCaches(Date.now) });
     await after.heard('drained');
     const queries = countQueries(after.session, 'usync');
     expect(await after.session.lookup(to)).toBe(true);
-    expect(await after.session.send({ id, to, text: 'one' }, 5000)).toEqual({ sentTo });
+    expect(await after.session.send({ id, to, content: textContent('one') }, 5000)).toEqual({ sentTo });
     expect(queries()).toBe(0);
     expect(await wireOf('4915110000050')).toEqual([sentTo, sentTo]);
     expect(await received(to)).toMatchObject([{ text: 'one', repeats: 1 }]);
@@ -390,7 +404,7 @@ describe('a number that WhatsApp knows by another', () => {
     expect(await session.lookup('4915120000052')).toBe(true);
     const lid = session.lidOf('4915120000052');
     expect(learnt).toEqual([{ phoneNumber: '4915120000052', otherNumber: '4915120000053', lid }]);
-    const message = { id: newId(), to: '4915120000052', text: 'hello' };
+    const message = { id: newId(), to: '4915120000052', content: textContent('hello') };
     expect(await session.send(message, 5000)).toEqual({ withheld: true });
     expect(await wireOf('4915110000052')).toEqual([]);
     may = true;
@@ -415,7 +429,9 @@ it('shows typing without failing, connected or not', async () => {
 it('sends side by side calls one after the other, each with its own answer', async () => {
   const { session } = await g.linked('4915110000031');
   const to = ['4915120000031', '4915120000032', '4915120000033', '4915120000031'];
-  const acks = await Promise.all(to.map((number) => session.send({ id: newId(), to: number, text: 'hi' }, 5000)));
+  const acks = await Promise.all(
+    to.map((number) => session.send({ id: newId(), to: number, content: textContent('hi') }, 5000)),
+  );
   expect(acks).toEqual([{}, {}, {}, {}]);
   expect(await received('4915120000031')).toHaveLength(2);
   expect(g.simulator.totals()).toMatchObject({ usedCounters: 0 });
@@ -427,10 +443,10 @@ describe('a chat, as WhatsApp sees it when it refuses first contacts', () => {
     const { session, heard, store } = await g.linked(number);
     for (const phone of [stranger, taken]) await g.control('POST', '/phones', { number: phone });
     expect([session.hasChat(stranger), session.hasChat(taken), session.hasChat(number)]).toEqual([false, false, true]);
-    await session.send({ id: newId(), to: taken, text: 'one' }, 5000);
+    await session.send({ id: newId(), to: taken, content: textContent('one') }, 5000);
     expect(session.hasChat(taken)).toBe(true);
     await g.control('POST', '/faults', { account: number, kind: 'error-ack', code: 463 });
-    expect(await session.send({ id: newId(), to: stranger, text: 'two' }, 5000)).toEqual({ code: 463 });
+    expect(await session.send({ id: newId(), to: stranger, content: textContent('two') }, 5000)).toEqual({ code: 463 });
     expect(session.hasChat(stranger)).toBe(false);
     await store.set({ tctoken: { [`${session.lidOf(stranger)}@lid`]: token(Date.now() - 5 * 7 * 86_400_000) } });
     expect(session.hasChat(stranger)).toBe(false);

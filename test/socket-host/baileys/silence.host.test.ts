@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
+import { textContent } from '../../../lib/domain/content.ts';
 import { type Gateway, gateway } from './gateway.ts';
 import { sleep } from './probe.ts';
 
@@ -18,9 +19,9 @@ it('prints no session while sessions are made, closed and replaced, and undecryp
   const { session, store, heard } = await g.linked('4915170000001');
   const to = '4915180000001';
   await g.control('POST', '/phones', { number: to });
-  await session.send({ id: `msg_${'1'.repeat(18)}`, to, text: 'one' }, 5000);
+  await session.send({ id: `msg_${'1'.repeat(18)}`, to, content: textContent('one') }, 5000);
   // Asking for the devices again makes Baileys close the session and open another: libsignal prints both.
-  await session.send({ id: `msg_${'2'.repeat(18)}`, to, text: 'two', refreshDevices: true }, 5000);
+  await session.send({ id: `msg_${'2'.repeat(18)}`, to, content: textContent('two'), refreshDevices: true }, 5000);
   await g.control('POST', `/phones/${to}/send`, { to: '4915170000001', text: 'hello' });
   await heard('inbound hello');
   const lid = String(store.get('lid-mapping', to));

@@ -3,6 +3,7 @@ import { readConnectionEvents } from '../../../lib/aws/accounts/connection-event
 import { wakeAccount } from '../../../lib/aws/hosts/wake.ts';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { decodeEvents } from '../../../lib/domain/accounts/connection-events.ts';
+import { textContent } from '../../../lib/domain/content.ts';
 import { type Clock, scaledClock } from '../../../lib/runtime/clock.ts';
 import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../../harness/gateway.ts';
 import type { PingAnswer } from '../../harness/network.ts';
@@ -59,7 +60,7 @@ describe('a host that checks its connections', () => {
     answers.set(account.id, 'silence');
     await until('asked in vain', async () => (before?.pings ?? 0) > pings, 10_000, 5);
     const askedAtMs = clock.monotonicMs();
-    const contract = await gateway.contract(account, [{ to: '79991600001', text: 'In hand' }]);
+    const contract = await gateway.contract(account, [{ to: '79991600001', content: textContent('In hand') }]);
     await until('on the wire', async () => gateway.wire.some(({ text }) => text === 'In hand'));
     await until('another session', async () => gateway.sessions.get(account.id) !== before, 10_000, 5);
     // The ack would be waited for until 20 s after the message.

@@ -3,6 +3,7 @@ import { retireHost } from '../../../lib/aws/hosts/hosts.ts';
 import { orphanAccounts } from '../../../lib/aws/hosts/ownership.ts';
 import { finder, keys } from '../../../lib/aws/keys.ts';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
+import { textContent } from '../../../lib/domain/content.ts';
 import type { Contract } from '../../../lib/domain/contracts/contract.ts';
 import { systemClock } from '../../../lib/runtime/clock.ts';
 import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../../harness/gateway.ts';
@@ -21,8 +22,8 @@ describe('messages over which two hosts have died', () => {
     first = await gateway.account(oneAtATime);
     second = await gateway.account({ ...oneAtATime, phoneNumber: '79990000002' });
     gateway.answerWith(() => 'silence');
-    await gateway.contract(first, [toFirst ?? { to: '', text: '' }]);
-    contract = await gateway.contract(second, [toSecond ?? { to: '', text: '' }]);
+    await gateway.contract(first, [toFirst ?? { to: '', content: textContent('') }]);
+    contract = await gateway.contract(second, [toSecond ?? { to: '', content: textContent('') }]);
     for (const onWire of [2, 4]) {
       const host = await gateway.host();
       await until('both are on the wire', async () => gateway.wire.length === onWire);

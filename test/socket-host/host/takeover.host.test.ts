@@ -5,6 +5,7 @@ import { orphanAccounts } from '../../../lib/aws/hosts/ownership.ts';
 import { wakeAccount } from '../../../lib/aws/hosts/wake.ts';
 import { keys } from '../../../lib/aws/keys.ts';
 import { planSuppression } from '../../../lib/aws/people/suppressions.ts';
+import { textContent } from '../../../lib/domain/content.ts';
 import { scaledClock, systemClock } from '../../../lib/runtime/clock.ts';
 import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../../harness/gateway.ts';
 import { until } from '../../harness/until.ts';
@@ -189,7 +190,7 @@ describe('an account that is given up with a message in hand', () => {
       const account = await gateway.account(oneAtATime);
       gateway.answerWith(() => 'silence');
       const [row] = rowsTo(1);
-      const rows = ['first', 'second'].map((text) => ({ to: row?.to ?? '', text }));
+      const rows = ['first', 'second'].map((text) => ({ to: row?.to ?? '', content: textContent(text) }));
       const contract = await gateway.contract(account, rows);
       await until('one on the wire', async () => gateway.wire.length === 1);
       gateway.answerWith(() => ({}));

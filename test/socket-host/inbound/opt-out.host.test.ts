@@ -54,7 +54,7 @@ const says = (account: Account, text: string, from: Partial<InboundMessage> = {}
 };
 const connected = (account: Account) =>
   until('connected', async () => (await gateway.readAccount(account.id))?.status === 'connected', 10_000);
-const to = (number: string, count: number) => rowsTo(count).map(({ text }) => ({ to: number, text }));
+const to = (number: string, count: number) => rowsTo(count).map(({ content }) => ({ to: number, content }));
 const wireOf = (account: Account) => gateway.wire.filter((sent) => sent.account === account.id).map(({ text }) => text);
 const toOf = (account: Account) => gateway.wire.filter((sent) => sent.account === account.id).map((sent) => sent.to);
 const idsOf = (account: Account) => gateway.wire.filter((sent) => sent.account === account.id).map(({ id }) => id);
@@ -111,7 +111,10 @@ describe('who opted out', () => {
     // Its recipient's device may ask for it again, at this account.
     const [id = ''] = idsOf(account);
     const sent = await readSent(gateway.deps.table, tenantId, account.id, id);
-    expect(sent).toMatchObject({ to: '79991000020', text: expect.stringMatching(/^Sie erhalten/) });
+    expect(sent).toMatchObject({
+      to: '79991000020',
+      content: { type: 'text', text: expect.stringMatching(/^Sie erhalten/) },
+    });
     expect(await readSent(gateway.deps.table, tenantId, 'acc_other', id)).toBeUndefined();
     for (const who of [{ phoneNumber: '79991000020' }, { lid: '555000020' }]) {
       expect(await readSuppression(gateway.deps.table, tenantId, who)).toMatchObject({

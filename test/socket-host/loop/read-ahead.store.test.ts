@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import type { LaneEntry } from '../../../lib/aws/accounts/lanes.ts';
 import { keys } from '../../../lib/aws/keys.ts';
+import { textOf } from '../../../lib/domain/content.ts';
 import { ReadAhead } from '../../../socket-host/loop/read-ahead.ts';
 import { type Emulators, startEmulators } from '../../harness/emulators.ts';
 
@@ -26,8 +27,8 @@ it('reads entries of the same message together, once fed and once fed again', as
   const entries = [entry('m1', 1), entry('m1', 2), entry('m2', 1), entry('m2', 2)];
   const read = [];
   for (const [at, one] of entries.entries()) {
-    const { message, text } = await ahead.read(one, entries.slice(at + 1), 0);
-    read.push([message?.id, message?.feedSeq, text]);
+    const { message, content } = await ahead.read(one, entries.slice(at + 1), 0);
+    read.push([message?.id, message?.feedSeq, content && textOf(content)]);
   }
   expect(read).toEqual([
     ['m1', 2, 'Text of m1'],
