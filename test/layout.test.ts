@@ -126,7 +126,7 @@ describe('cuts', () => {
     'lib/aws/client/direct-calls.ts': ['commandName'],
     'lib/aws/contracts/feed-rows.ts': ['sk'],
     'lib/aws/hosts/hosts.ts': ['inboxUrl'],
-    'lib/aws/keys.ts': [')'],
+    'lib/aws/keys.ts': [')', 'sk'],
     'lib/aws/accounts/lanes.ts': ['messages', 'receipts'],
     'lib/aws/messages/messages.ts': ['items', 'ofContracts'],
     'lib/aws/client/objects.ts': ['keys'],

@@ -73,10 +73,8 @@ export const keys = {
   inboundBatch: (t: string, a: string, id: string): Key => ({ pk: accountPk(t, a), sk: `INB#${id}` }),
   confirmation: (t: string, a: string, digits: string): Key => ({ pk: accountPk(t, a), sk: `CONFIRM#${digits}` }),
   /** `person` is digits, or `lid:` and digits; newest last. */
-  suppression: (t: string, atMs: number, person: string): Key => ({
-    pk: tenantPk(t),
-    sk: `S#${String(atMs).padStart(13, '0')}#${person}`,
-  }),
+  suppression: (t: string, atMs: number, person: string): Key =>
+    suppressionAt(t, `${String(atMs).padStart(13, '0')}#${person}`),
   endpoint: (t: string, w: string): Key => ({ pk: tenantPk(t), sk: `W#${w}` }),
   /** Keeps a name to one endpoint. */
   endpointName: (t: string, name: string): Key => ({ pk: tenantPk(t), sk: `WN#${name}` }),
@@ -100,6 +98,55 @@ export const keys = {
   clientVersion: (): Key => ({ pk: 'CLIENT', sk: 'VERSION' }),
 };
 
+/** A suppression by its place in the list: when and who, as `partsOf.suppression` returns it. */
+export const suppressionAt = (t: string, place: string): Key => ({ pk: tenantPk(t), sk: `S#${place}` });
+
+/** Ranges of keys that one query reads. */
+export const ranges = {
+  apiKeys: (t: string) => ({ pk: tenantPk(t), skPrefix: 'K#' }),
+  accountRefs: (t: string) => ({ pk: tenantPk(t), skPrefix: 'A#' }),
+  contracts: (t: string) => ({ pk: tenantPk(t), skPrefix: 'C#' }),
+  endpoints: (t: string) => ({ pk: tenantPk(t), skPrefix: 'W#' }),
+  /** Every item of an account: the account itself, running contracts, inbound messages .. */
+  account: (t: string, a: string) => ({ pk: accountPk(t, a) }),
+  running: (t: string, a: string) => ({ pk: accountPk(t, a), skPrefix: 'RUN#' }),
+  confirmations: (t: string, a: string) => ({ pk: accountPk(t, a), skPrefix: 'CONFIRM#' }),
+  /** The items about a contract: counters, backlog, job .. */
+  contract: (t: string, c: string) => ({ pk: contractPk(t, c) }),
+  /** Messages that wait, those that may go first; only those that may go until `untilMs`, where it is given. */
+  backlog: (t: string, c: string, untilMs?: number): { pk: string; skBetween: [string, string] } => ({
+    pk: contractPk(t, c),
+    skBetween: ['DUE#', untilMs === undefined ? 'DUE#~' : keys.backlog(t, c, untilMs, '~').sk],
+  }),
+  deliveries: (t: string, w: string) => ({ pk: endpointPk(t, w), skPrefix: 'D#' }),
+  /** Deliveries of `[fromMs, untilMs)`, both within 0 and 9,999,999,999,999. */
+  deliveriesBetween: (t: string, w: string, fromMs: number, untilMs: number) => {
+    // Without the `#` behind the time, so that both bounds stand before every delivery of their millisecond.
+    const bound = (ms: number): string => `D#${String(ms).padStart(13, '0')}`;
+    return { pk: endpointPk(t, w), skBetween: [bound(fromMs), bound(untilMs)] as [string, string] };
+  },
+  deliveryLine: (t: string, w: string, line: string) => ({ pk: endpointPk(t, w), skPrefix: `L#${line}#` }),
+};
+
+/** Reads keys: the reverse of `keys`, where an item holds its parts nowhere else. */
+export const partsOf = {
+  accountRef: ({ sk }: Pick<Key, 'sk'>) => ({ accountId: behind('A#', sk) }),
+  running: ({ sk }: Pick<Key, 'sk'>) => ({ contractId: behind('RUN#', sk) }),
+  /** `notBefore`: epoch ms. */
+  backlog: ({ sk }: Pick<Key, 'sk'>) => {
+    const [notBefore = '', messageId = ''] = split(behind('DUE#', sk));
+    return { notBefore: Number(notBefore), messageId };
+  },
+  suppression: ({ sk }: Pick<Key, 'sk'>) => ({ place: behind('S#', sk) }),
+};
+
+function behind(prefix: string, sk: string): string {
+  return sk.slice(prefix.length);
+}
+
+const join = (...parts: (string | number)[]): string => parts.join('#');
+const split = (value: string): string[] => value.split('#');
+
 /** Values of the sparse index `finder` (KEYS_ONLY): partition `ix`, sort `ixs`. */
 export const finder = {
   index: 'finder',
@@ -114,6 +161,71 @@ export const finder = {
   /** Deliveries whose next attempt is further away than a queue can delay, in eight parts so that none gets hot. */
   deliveries: Array.from({ length: 8 }, (_, part) => `delivery#${part}`),
   ownedBy: (hostId: string): string => `host#${hostId}`,
+};
+
+/**
+ * The sort values `ixs` of the index, made from what they name and read again. Those with a time stand in its order. Reading returns
+ * undefined for a value of another form.
+ */
+export const places = {
+  /** Of `unowned`, `ownedBy` and `deleted`. */
+  account: {
+    of: (t: string, a: string): string => join(t, a),
+    read(ixs: string): { tenantId: string; accountId: string } | undefined {
+      const [tenantId, accountId] = split(ixs);
+      return tenantId === undefined || accountId === undefined ? undefined : { tenantId, accountId };
+    },
+  },
+  /** Of `running`, `paused` and `job`. */
+  contract: {
+    of: (t: string, a: string, c: string): string => join(t, a, c),
+    read(ixs: string): { tenantId: string; accountId: string; contractId: string } | undefined {
+      const [tenantId, accountId, contractId] = split(ixs);
+      if (tenantId === undefined || accountId === undefined || contractId === undefined) return undefined;
+      return { tenantId, accountId, contractId };
+    },
+  },
+  /** Of `start` and `import`. */
+  dueContract: {
+    of: (dueMs: number, t: string, c: string): string => join(timeOf(dueMs), t, c),
+    read(ixs: string): { tenantId: string; contractId: string } | undefined {
+      const [, tenantId, contractId] = split(ixs);
+      return tenantId === undefined || contractId === undefined ? undefined : { tenantId, contractId };
+    },
+  },
+  /** Of `inbox`. */
+  inboundBatch: {
+    of: (dueMs: number, t: string, a: string, id: string): string => join(timeOf(dueMs), t, a, id),
+    read(ixs: string): { tenantId: string; accountId: string; id: string } | undefined {
+      const [, tenantId, accountId, id] = split(ixs);
+      if (tenantId === undefined || accountId === undefined || id === undefined) return undefined;
+      return { tenantId, accountId, id };
+    },
+  },
+  /** Of `deliveries`. `at` is the time in the id, epoch ms. */
+  delivery: {
+    of: (dueMs: number, t: string, w: string, at: number, id: string): string => join(timeOf(dueMs), t, w, at, id),
+    read(ixs: string): { tenantId: string; endpointId: string; at: number; id: string; due: number } | undefined {
+      const [due, tenantId, endpointId, at, id] = split(ixs);
+      if (due === undefined || tenantId === undefined || endpointId === undefined || id === undefined) return undefined;
+      return { tenantId, endpointId, at: Number(at), id, due: Date.parse(due) };
+    },
+  },
+  /** The range of those whose time is before `ms`. */
+  before: (ms: number): [string, string] => ['0', timeOf(ms)],
+  /** The range of those whose time is `ms` or before. */
+  until: (ms: number): [string, string] => ['0', join(timeOf(ms), '~')],
+};
+
+const timeOf = (ms: number): string => new Date(ms).toISOString();
+
+/** Where a walk through the log of events goes on, as messages of the delivery queue carry it. */
+export const eventPlace = {
+  of: ({ at, id }: { at: number; id: string }): string => join(at, id),
+  read(place: string): { at: number; id: string } | undefined {
+    const [at, id] = split(place);
+    return at === undefined || id === undefined ? undefined : { at: Number(at), id };
+  },
 };
 
 export const queuedAttribute: Record<Lane, 'queuedExpress' | 'queuedBulk'> = {

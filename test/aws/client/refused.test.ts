@@ -1,8 +1,8 @@
 import { inspect } from 'node:util';
 import { ConditionalCheckFailedException, TransactionCanceledException } from '@aws-sdk/client-dynamodb';
 import { afterEach, describe, expect, it, vi } from 'vitest';
-import { absent, present, Table, type Write } from '../../lib/aws/client/table.ts';
-import { createLogger } from '../../lib/runtime/logger.ts';
+import { absent, present, Table, type Write } from '../../../lib/aws/client/table.ts';
+import { createLogger } from '../../../lib/runtime/logger.ts';
 
 afterEach(() => {
   vi.restoreAllMocks();
