@@ -65,10 +65,19 @@ describe('the layers', () => {
     expect(violations('lib/sending', (target) => !isProject(target) || allowed(target))).toEqual([]);
   });
 
+  it('lib/accept imports aws, domain and runtime only, and nothing but functions imports it', () => {
+    const allowed = below('lib/accept', 'lib/aws', 'lib/domain', 'lib/runtime');
+    expect(violations('lib/accept', (target) => !isProject(target) || allowed(target))).toEqual([]);
+    const found = ['bin', 'lib', 'socket-host', 'simulator', 'local', 'bench'].flatMap((folder) =>
+      violations(folder, (target) => !below('lib/accept')(target)),
+    );
+    expect(found.filter((line) => !line.startsWith('lib/accept/'))).toEqual([]);
+  });
+
   it('functions never import each other or the host', () => {
     const stages = readdirSync(join(root, 'functions'));
     const found = stages.flatMap((stage) => {
-      const allowed = below(`functions/${stage}`, 'lib/sending', 'lib/aws', 'lib/domain', 'lib/runtime');
+      const allowed = below(`functions/${stage}`, 'lib/accept', 'lib/sending', 'lib/aws', 'lib/domain', 'lib/runtime');
       return violations(`functions/${stage}`, (target) => !isProject(target) || allowed(target));
     });
     expect(found).toEqual([]);
@@ -85,7 +94,7 @@ describe('the layers', () => {
   });
 
   it('only lib/aws imports the AWS SDK in the product', () => {
-    const product = ['lib/domain', 'lib/runtime', 'lib/sending', 'lib/infra', 'functions', 'socket-host'];
+    const product = ['lib/domain', 'lib/runtime', 'lib/accept', 'lib/sending', 'lib/infra', 'functions', 'socket-host'];
     const found = product.flatMap((folder) =>
       violations(folder, (target, type) => type || !target.startsWith('@aws-sdk/')),
     );
@@ -148,10 +157,9 @@ describe('cuts', () => {
     'lib/domain/webhooks/signature.ts': ['secret'],
     'lib/domain/well-formed.ts': ['kept', 'text'],
     'functions/api/http/field-errors.ts': ['errors'],
-    'functions/api/contracts/contracts.ts': [')', 'id'],
     'functions/api/suppressions/suppressions.ts': ['file.errors'],
     'functions/api/suppressions/file.ts': ['cell'],
-    'functions/import/import-file.ts': ['etag', 'importId'],
+    'functions/import/import-file.ts': ['etag'],
     'functions/import/read-rows.ts': ['fields'],
     'functions/webhook/batch.ts': ['finished'],
     'socket-host/account/record.ts': [']'],

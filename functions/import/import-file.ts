@@ -1,40 +1,18 @@
 import type { Readable } from 'node:stream';
-import { putSkipped, readContract } from '../../lib/aws/contracts/contracts.ts';
+import { acceptImport, type ImportRow } from '../../lib/accept/imports.ts';
+import { readContract } from '../../lib/aws/contracts/contracts.ts';
 import { giveTurnBack, takeTurn } from '../../lib/aws/contracts/import-turns.ts';
-import { completeImport, failImport, reportImport } from '../../lib/aws/contracts/imports.ts';
-import {
-  batchName,
-  type CheckedRow,
-  openStream,
-  pageKey,
-  parseUploadKey,
-  putPage,
-  type RowSettings,
-  toPageRow,
-} from '../../lib/aws/contracts/pages.ts';
+import { reportImport } from '../../lib/aws/contracts/imports.ts';
+import { openStream, parseUploadKey } from '../../lib/aws/contracts/pages.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
-import { settleRows } from '../../lib/aws/people/known-people.ts';
-import { skipSuppressed } from '../../lib/aws/people/suppressions.ts';
 import { readTenant, type Tenant } from '../../lib/aws/tenants/tenants.ts';
-import {
-  type Contract,
-  type ImportError,
-  maxRows,
-  type PageRef,
-  type PageRow,
-  pageSize,
-} from '../../lib/domain/contracts/contract.ts';
+import { textContent } from '../../lib/domain/content.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { readingLimitMs } from '../../lib/domain/contracts/import-limits.ts';
-import { RecipientWarnings } from '../../lib/domain/contracts/recipient-warnings.ts';
 import { UnreadableFile } from '../../lib/domain/files/unreadable.ts';
+import { ulidOf } from '../../lib/domain/ids.ts';
 import { type Count, countNothing } from '../../lib/runtime/metrics.ts';
 import { csvRows, type FileRow, ndjsonRows } from './read-rows.ts';
-
-/** More bad lines than these are counted and not listed. */
-const maxListedErrors = 1000;
-const progressEvery = 10_000;
-/** Pages on their way to S3 at once. */
-const pagesInFlight = 8;
 
 export type ImportResult = 'imported' | 'refused' | 'ignored' | 'waiting';
 /** Files and rows taken and refused; `RowsSkipped` are of taken files. A file that fails for our reasons comes again. */
@@ -101,148 +79,43 @@ async function importInTurn(
   const { skipInvalid, requirePlus } = contract;
   const settings = { defaultCountry: tenant.defaultCountry, skipInvalid, requirePlus };
   const timed = withinTime(body, deps);
-  const batch = `${importId.slice(4)}-${etag.slice(0, 16)}`;
-  const found = await readFile(deps, contract, batch, format === 'csv' ? csvRows(timed) : ndjsonRows(timed), settings);
-  if (found.stopped) {
-    await discard(deps, contract, found.pages);
-    return 'ignored';
-  }
-  if (found.errors.length > 0) {
-    const { rowsRead, errorCount, errors } = found;
-    const told = await failImport(deps.table, contract, importId, { rowsRead, errorCount, errors });
-    await discard(deps, contract, found.pages);
-    if (!told) return 'ignored';
-    count('FilesRefused');
-    count('RowsRefused', found.refused);
-    return 'refused';
-  }
-  const { pages, rowsRead, skipped, suppressed, warnings } = found;
-  const final = skipped.length + suppressed.length;
-  const done = { pages, rows: rowsRead, skipped: final, suppressed: suppressed.length, warnings };
-  await putSkipped(deps, contract, skipped);
-  if (await completeImport(deps.table, contract, importId, done)) {
-    // Afterwards: of two readers of one file only the one whose rows count may say who is suppressed.
-    await putSkipped(deps, contract, suppressed);
+  const rows = importRows(format === 'csv' ? csvRows(timed) : ndjsonRows(timed));
+  const batch = `${ulidOf(importId)}-${etag.slice(0, 16)}`;
+  const end = await acceptImport(deps, { contract, importId, batch, settings, rows });
+  if (end.result === 'imported') {
     count('FilesImported');
-    count('RowsImported', rowsRead);
-    count('RowsSkipped', final);
-    return 'imported';
+    count('RowsImported', end.rows);
+    count('RowsSkipped', end.skipped);
+  } else if (end.result === 'refused') {
+    count('FilesRefused');
+    count('RowsRefused', end.rows);
   }
-  await discard(deps, contract, found.pages);
-  return 'ignored';
+  return end.result;
 }
 
-/** Removes pages nobody will read, unless a repeat of the same event has just made them the contract's own. */
-async function discard(deps: Deps, contract: Contract, pages: PageRef[]): Promise<void> {
-  const now = await readContract(deps.table, contract.tenantId, contract.id);
-  const used = new Set(now?.pages.map((page) => page.key));
-  await deps.pages.remove(pages.map((page) => page.key).filter((key) => !used.has(key)));
-}
-
-interface NumberedRow {
-  row: number;
-  data: PageRow;
-}
-
-type LineRow = CheckedRow & { line: number };
-
-interface Found {
-  pages: PageRef[];
-  rowsRead: number;
-  skipped: NumberedRow[];
-  /** People who have opted out. */
-  suppressed: NumberedRow[];
-  refused: number;
-  errorCount: number;
-  errors: ImportError[];
-  warnings: string[];
-  /** The import counts no more: reading ended early. */
-  stopped: boolean;
-}
-
-/** Checks row by row and writes each full page as it goes; once a row is wrong, only checks on. */
-async function readFile(
-  deps: Deps,
-  contract: Contract,
-  batch: string,
-  rows: AsyncGenerator<FileRow>,
-  settings: RowSettings,
-): Promise<Found> {
-  const found: Found = {
-    pages: [],
-    rowsRead: 0,
-    skipped: [],
-    suppressed: [],
-    refused: 0,
-    errorCount: 0,
-    errors: [],
-    warnings: [],
-    stopped: false,
-  };
-  const odd = new RecipientWarnings('line');
-  const fail = (line: number, code: string, message: string) => {
-    found.errorCount += 1;
-    if (found.errors.length < maxListedErrors) found.errors.push({ line, code, message });
-  };
-  const uploads = new Set<Promise<void>>();
-  let page: LineRow[] = [];
+/** Translates the rows of a file. A file that cannot be read on ends with the reason. */
+async function* importRows(rows: AsyncIterable<FileRow>): AsyncGenerator<ImportRow> {
+  let rowsRead = 0;
   let lastLine = 1;
-  const flush = async () => {
-    if (page.length === 0 || found.errorCount > 0) return;
-    const number = found.pages.length;
-    // Its place; the name follows from what is stored.
-    found.pages.push({ key: '', rows: page.length });
-    const upload = storePage(deps, contract, { batch, number, rows: page }, found, odd).then(() => {
-      uploads.delete(upload);
-    });
-    // Told below, by whoever waits; without this a rejection would be unhandled until then.
-    upload.catch(() => undefined);
-    uploads.add(upload);
-    page = [];
-    if (uploads.size >= pagesInFlight) await Promise.race(uploads);
-  };
   try {
     for await (const row of rows) {
-      found.rowsRead += 1;
+      rowsRead += 1;
       lastLine = row.line;
-      if (found.rowsRead > maxRows) {
-        fail(row.line, 'TOO_MANY_ROWS', `A contract has at most ${maxRows} recipients.`);
-        break;
-      }
-      if (found.rowsRead % progressEvery === 0) {
-        const importId = contract.import?.id ?? '';
-        if (!(await reportImport(deps.table, contract, importId, found.rowsRead))) {
-          found.stopped = true;
-          break;
-        }
-      }
-      if ('problem' in row) {
-        found.refused += 1;
-        fail(row.line, 'MALFORMED_ROW', row.problem);
-      } else {
-        const result = toPageRow(row.input, settings);
-        if ('problems' in result) {
-          found.refused += 1;
-          for (const { code, message } of result.problems) fail(row.line, code, message);
-        } else {
-          if (result.row.skip !== undefined) found.skipped.push({ row: found.rowsRead - 1, data: result.row });
-          page.push({ ...result, line: row.line });
-          if (page.length === pageSize) await flush();
-        }
-      }
+      yield importRow(row);
     }
   } catch (error) {
-    if (error instanceof ReadingTooLong) fail(lastLine, 'NOT_READ', tooLong(found.rowsRead));
-    else if (error instanceof UnreadableFile) fail(error.line, 'MALFORMED_ROW', error.message);
-    else throw error;
+    if (error instanceof ReadingTooLong) {
+      yield { place: lastLine, ends: { code: 'NOT_READ', message: tooLong(rowsRead) } };
+    } else if (error instanceof UnreadableFile) {
+      yield { place: error.line, ends: { code: 'MALFORMED_ROW', message: error.message } };
+    } else throw error;
   }
-  if (found.rowsRead === 0 && found.errorCount === 0) fail(1, 'REQUIRED', 'The file has no recipients.');
-  // Never a partial page of an import that stopped: under the same name another reader may have put the whole one.
-  if (!found.stopped) await flush();
-  await Promise.all(uploads);
-  odd.optedOut(found.suppressed.length);
-  found.warnings = odd.sentences();
-  return found;
+}
+
+function importRow(row: FileRow): ImportRow {
+  if ('problem' in row) return { place: row.line, unreadable: row.problem };
+  const { phoneNumber, text, externalId } = row.input;
+  return { place: row.line, phoneNumber, content: text === undefined ? undefined : textContent(text), externalId };
 }
 
 class ReadingTooLong extends Error {
@@ -261,26 +134,4 @@ async function* withinTime(body: Readable, { nowMs }: Pick<Deps, 'nowMs'>): Asyn
 function tooLong(rowsRead: number): string {
   const limit = `Reading ended after ${readingLimitMs / 60_000} minutes, when ${rowsRead} rows had been read.`;
   return `${limit} Split the file into smaller ones and import each into a contract of its own.`;
-}
-
-/** Writes one page with its numbers decided and people who have opted out marked, under a name that says which rows those are. Adds to `odd`. */
-async function storePage(
-  deps: Deps,
-  { tenantId, id }: Contract,
-  part: { batch: string; number: number; rows: LineRow[] },
-  found: Found,
-  odd: RecipientWarnings,
-): Promise<void> {
-  const settled = await settleRows(deps.table, tenantId, part.rows);
-  for (const { row, warnings, number, line } of settled) odd.add(row, warnings, line, number?.doubt);
-  const rows = await skipSuppressed(
-    deps.table,
-    tenantId,
-    settled.map(({ row }) => row),
-  );
-  const key = pageKey(tenantId, id, batchName(part.batch, rows), part.number);
-  found.pages[part.number] = await putPage(deps.pages, key, rows);
-  rows.forEach((data, index) => {
-    if (data.skip === 'SUPPRESSED') found.suppressed.push({ row: part.number * pageSize + index, data });
-  });
 }

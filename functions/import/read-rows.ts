@@ -1,5 +1,4 @@
 import { z } from 'zod';
-import type { RowInput } from '../../lib/aws/contracts/pages.ts';
 import { sentenceOf } from '../../lib/domain/field-sentences.ts';
 import { columnOf, foldTitle } from '../../lib/domain/files/columns.ts';
 import { csvRecords } from '../../lib/domain/files/csv.ts';
@@ -7,8 +6,15 @@ import { linesOf } from '../../lib/domain/files/file-text.ts';
 import { UnreadableFile } from '../../lib/domain/files/unreadable.ts';
 import { cut } from '../../lib/domain/well-formed.ts';
 
+/** A recipient as a file has it. */
+export interface FileRecipient {
+  phoneNumber: string | undefined;
+  text: string | undefined;
+  externalId?: string | undefined;
+}
+
 /** One row of a file: what it says, or why it cannot be read. `line` counts from 1 and is where the row begins, as an editor shows it. */
-export type FileRow = { line: number; input: RowInput } | { line: number; problem: string };
+export type FileRow = { line: number; input: FileRecipient } | { line: number; problem: string };
 
 type Body = AsyncIterable<Uint8Array>;
 
@@ -46,7 +52,7 @@ export async function* csvRows(body: Body): AsyncGenerator<FileRow> {
       yield { line, problem: `The line has ${fieldsHere}, the header has ${width}.` };
       continue;
     }
-    const input: RowInput = { phoneNumber: undefined, text: undefined };
+    const input: FileRecipient = { phoneNumber: undefined, text: undefined };
     names.forEach((name, index) => {
       input[name] = cells[index];
     });

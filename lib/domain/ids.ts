@@ -27,9 +27,14 @@ export function ulidTime(nowMs: number): string {
   return text;
 }
 
+/** The ULID of an id: what follows its prefix and `_`. */
+export function ulidOf(id: string): string {
+  return id.slice(id.indexOf('_') + 1);
+}
+
 /** When an id of `newId` was made, epoch ms. */
 export function createdAt(id: string): number {
-  const time = id.slice(id.indexOf('_') + 1).slice(0, 10);
+  const time = ulidOf(id).slice(0, 10);
   return [...time].reduce((ms, character) => ms * 32 + alphabet.indexOf(character), 0);
 }
 

@@ -2,7 +2,8 @@ import { describe, expect, it } from 'vitest';
 import { field, guarded } from '../../functions/api/http/csv.ts';
 import { readSuppressions } from '../../functions/api/suppressions/file.ts';
 import { csvRows, type FileRow, ndjsonRows } from '../../functions/import/read-rows.ts';
-import { toPageRow } from '../../lib/aws/contracts/pages.ts';
+import { checkRow } from '../../lib/accept/rows.ts';
+import { textContent } from '../../lib/domain/content.ts';
 import { isSendableHeader } from '../../lib/domain/egress/headers.ts';
 import { egressTarget } from '../../lib/domain/egress/target.ts';
 import { columnOf } from '../../lib/domain/files/columns.ts';
@@ -32,7 +33,8 @@ const rules: Record<string, (text: string) => unknown> = {
   readNumber: (text) => readNumber(text, { defaultCountry: 'DE' }),
   readAddress: (text) => readAddress(text, { defaultCountry: 'BR' }),
   addressesMeant: (text) => addressesMeant(text, {}),
-  toPageRow: (text) => toPageRow({ phoneNumber: text, text, externalId: text }, { skipInvalid: true }),
+  checkRow: (text) =>
+    checkRow({ place: 1, phoneNumber: text, content: textContent(text), externalId: text }, { skipInvalid: true }),
   columnOf,
   guarded,
   field,

@@ -1,19 +1,11 @@
 import { createRoute, z } from '@hono/zod-openapi';
+import { type Accepted, acceptContract, acceptRecipients } from '../../../lib/accept/contracts.ts';
 import { readAccount } from '../../../lib/aws/accounts/accounts.ts';
-import {
-  appendRows,
-  createContract,
-  listContracts,
-  numbered,
-  putSkipped,
-} from '../../../lib/aws/contracts/contracts.ts';
-import { batchName, putPages, readNumbers } from '../../../lib/aws/contracts/pages.ts';
-import { tenantSecret } from '../../../lib/aws/tenants/tenant-secret.ts';
-import type { Contract, PageRow } from '../../../lib/domain/contracts/contract.ts';
+import { listContracts } from '../../../lib/aws/contracts/contracts.ts';
+import type { Contract } from '../../../lib/domain/contracts/contract.ts';
 import { maxRows } from '../../../lib/domain/contracts/contract.ts';
 import { contractView } from '../../../lib/domain/contracts/view.ts';
 import { type FieldError, PacelineError } from '../../../lib/domain/errors.ts';
-import { contractIdKey } from '../../../lib/domain/ids.ts';
 import { type ApiScope, idFor, originOf, tenantOf } from '../http/context.ts';
 import { pagesOf } from '../http/cursor.ts';
 import { invalid } from '../http/field-errors.ts';
@@ -30,7 +22,7 @@ import {
   securedPost,
 } from '../http/openapi.ts';
 import { contractOf, viewOf, withCounters } from './reading.ts';
-import { acceptRows, checkMessage, checkRecipients } from './recipients.ts';
+import { checkMessage, checkRecipients } from './recipients.ts';
 import { contractInput, contractSchema, recipientsInput, visibleStates } from './schema.ts';
 
 const tags = ['Contracts'];
@@ -40,7 +32,7 @@ const maxLookedAt = 1000;
 
 export function contractRoutes(app: Api, scope: ApiScope): void {
   const { deps, count } = scope;
-  const countRows = (rows: PageRow[]): void => {
+  const countRows = ({ rows }: Accepted): void => {
     count('RecipientsAccepted', rows.length);
     count('MessagesAccepted', rows.filter(({ skip }) => skip === undefined).length);
   };
@@ -83,53 +75,26 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       const skipInvalid = body.skipInvalid ?? false;
       const requirePlus = body.requirePlus ?? false;
       const { defaultCountry } = tenant;
-      const checked = checkRecipients(body.recipients, { defaultCountry, skipInvalid, requirePlus, message });
-      errors.push(...checked.errors);
-      countRefused(checked.errors);
+      const checks = checkRecipients(body.recipients, message, { defaultCountry, skipInvalid, requirePlus });
+      errors.push(...checks.errors);
+      countRefused(checks.errors);
       if (errors.length > 0 || pair === undefined) throw invalid(errors);
 
-      const id = idFor(c, deps, 'con');
-      const { rows, suppressed, warnings } = await acceptRows(deps.table, tenant.id, checked);
-      const place = { tenantId: tenant.id, contractId: id, batch: batchName(id.slice(4), rows) };
-      const pages = await putPages(deps.pages, place, rows);
-      const contract: Contract = {
-        id,
-        idKey: contractIdKey(await tenantSecret(deps, tenant.id), id),
-        tenantId: tenant.id,
+      const accepted = await acceptContract(deps, originOf(c, deps), {
+        id: idFor(c, deps, 'con'),
         name: body.name,
-        accountIds: [pair.account.id],
+        accountId: pair.account.id,
         lane: body.lane ?? 'bulk',
-        status: body.start === true ? 'IN_PROGRESS' : 'PENDING',
-        totalCount: rows.length,
-        pages,
-        nextRow: 0,
-        openFrom: 0,
-        fedCount: 0,
-        atOnce: rows.filter((row) => row.skip !== undefined).length,
         skipInvalid,
-        ...(requirePlus ? { requirePlus } : {}),
-        ...(startAt === undefined ? {} : { startAt }),
+        requirePlus,
+        start: body.start === true,
+        startAt,
         createdAt: now,
-        ...(body.start === true ? { startedAt: now } : {}),
-      };
-      const all = numbered(rows, 0);
-      await putSkipped(
-        deps,
-        contract,
-        all.filter(({ data }) => data.skip === 'INVALID_NUMBER'),
-      );
-      const made = await createContract(deps, originOf(c, deps), contract, suppressed);
-      // Afterwards, and only if these are its rows: an earlier try of the same call may have found others suppressed.
-      if (made.pages[0]?.key === pages[0]?.key) {
-        await putSkipped(
-          deps,
-          contract,
-          all.filter(({ data }) => data.skip === 'SUPPRESSED'),
-        );
-      }
+        rows: checks.checked,
+      });
       count('ContractsCreated');
-      countRows(rows);
-      return c.json(await viewOf(scope, made, warnings), 201);
+      countRows(accepted);
+      return c.json(await viewOf(scope, accepted.contract, accepted.warnings), 201);
     },
   );
 
@@ -157,12 +122,10 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       const message = bothNames(body, errors);
       errors.push(...checkMessage(message));
       const { defaultCountry } = tenant;
-      const known = await readNumbers(deps.pages, contract.pages);
       const { skipInvalid, requirePlus } = contract;
-      const settings = { defaultCountry, skipInvalid, requirePlus, message, known };
-      const checked = checkRecipients(body.recipients, settings);
-      errors.push(...checked.errors);
-      countRefused(checked.errors);
+      const checks = checkRecipients(body.recipients, message, { defaultCountry, skipInvalid, requirePlus });
+      errors.push(...checks.errors);
+      countRefused(checks.errors);
       if (contract.totalCount + body.recipients.length > maxRows) {
         errors.push({
           path: '/recipients',
@@ -171,14 +134,10 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
         });
       }
       if (errors.length > 0) throw invalid(errors);
-      // A batch is named by its request, so that a repeat of the request names the same pages.
-      const request = idFor(c, deps, 'req').slice(4);
-      const { rows, warnings } = await acceptRows(deps.table, tenant.id, checked);
-      const place = { tenantId: tenant.id, contractId: contract.id, batch: batchName(request, rows) };
-      const pages = await putPages(deps.pages, place, rows);
-      const grown = await appendRows(deps, originOf(c, deps), contract, pages, rows);
-      countRows(rows);
-      return c.json(await viewOf(scope, grown, warnings), 200);
+      const request = idFor(c, deps, 'req');
+      const accepted = await acceptRecipients(deps, originOf(c, deps), contract, { request, rows: checks.checked });
+      countRows(accepted);
+      return c.json(await viewOf(scope, accepted.contract, accepted.warnings), 200);
     },
   );
 

@@ -2,7 +2,6 @@ import { createHash } from 'node:crypto';
 import { Readable } from 'node:stream';
 import { GetObjectCommand, NoSuchKey, PutObjectCommand, type S3Client } from '@aws-sdk/client-s3';
 import { getSignedUrl } from '@aws-sdk/s3-request-presigner';
-import { textContent } from '../../domain/content.ts';
 import {
   type PageRef,
   type PageRow,
@@ -11,10 +10,7 @@ import {
   type StoredRow,
   storedRow,
 } from '../../domain/contracts/contract.ts';
-import type { FieldErrorCode } from '../../domain/errors.ts';
-import { checkText } from '../../domain/messages/text.ts';
-import { doubtSentence, type NumberReading, readNumber } from '../../domain/people/phone.ts';
-import { cut, mended } from '../../domain/well-formed.ts';
+import { mended } from '../../domain/well-formed.ts';
 import type { ObjectStore } from '../client/objects.ts';
 import { inParallel } from '../client/table.ts';
 
@@ -143,80 +139,4 @@ export async function openStream(
     if (error instanceof NoSuchKey) return undefined;
     throw error;
   }
-}
-
-/** A recipient as a caller writes it. */
-export interface RowInput {
-  phoneNumber: string | undefined;
-  text: string | undefined;
-  externalId?: string | undefined;
-}
-
-export interface RowProblem {
-  field: 'phoneNumber' | 'message' | 'externalId';
-  code: FieldErrorCode;
-  message: string;
-}
-
-export const maxExternalIdLength = 128;
-
-export interface RowSettings {
-  defaultCountry?: string | undefined;
-  skipInvalid: boolean;
-  requirePlus?: boolean | undefined;
-}
-
-/** A row that can be accepted. `number` is how its number was read; `settleRows` decides those that can be read in two ways. */
-export interface CheckedRow {
-  row: PageRow;
-  /** Sentences about its text. */
-  warnings: string[];
-  number?: NumberReading;
-}
-
-/**
- * A recipient as a page row, or everything that is wrong with it. With `requirePlus` a doubtful number is wrong. With `skipInvalid` a wrong number
- * makes a row that is skipped, with the number as it was written.
- */
-export function toPageRow(input: RowInput, settings: RowSettings): CheckedRow | { problems: RowProblem[] } {
-  const problems: RowProblem[] = [];
-  const problem = (field: RowProblem['field'], code: FieldErrorCode, message: string) =>
-    problems.push({ field, code, message });
-  let to = '';
-  let skip = false;
-  let number: NumberReading | undefined;
-  const warnings: string[] = [];
-  if (input.phoneNumber === undefined || input.phoneNumber === '') {
-    problem('phoneNumber', 'REQUIRED', 'The phone number is missing.');
-  } else {
-    const read = readNumber(input.phoneNumber, settings);
-    const doubt = read.ok && settings.requirePlus === true ? read.doubt : undefined;
-    skip = (!read.ok || doubt !== undefined) && settings.skipInvalid;
-    if (skip) {
-      to = cut(input.phoneNumber, 64);
-      if (doubt !== undefined) warnings.push(`${doubt.code}: ${doubtSentence(doubt)}`);
-    } else if (!read.ok) problem('phoneNumber', 'INVALID_NUMBER', read.reason);
-    else if (doubt !== undefined) problem('phoneNumber', doubt.code, doubtSentence(doubt));
-    else {
-      number = read;
-      to = read.digits;
-    }
-  }
-  const text = input.text === undefined ? undefined : checkText(input.text);
-  if (text === undefined) problem('message', 'REQUIRED', 'The message is missing.');
-  else if (!text.ok) problem('message', text.code, text.message);
-  const externalId = input.externalId === '' ? undefined : input.externalId;
-  if (externalId !== undefined && externalId.length > maxExternalIdLength) {
-    problem('externalId', 'OUT_OF_RANGE', `externalId has at most ${maxExternalIdLength} characters.`);
-  } else if (externalId !== undefined && !externalId.isWellFormed()) {
-    problem('externalId', 'INVALID', 'externalId contains half of a character.');
-  }
-  if (problems.length > 0 || text === undefined || !text.ok) return { problems };
-  const row: PageRow = {
-    to,
-    content: textContent(text.text),
-    ...(externalId === undefined ? {} : { externalId }),
-    ...(skip ? { skip: 'INVALID_NUMBER' as const } : {}),
-  };
-  return { row, warnings: [...warnings, ...text.warnings], ...(number === undefined ? {} : { number }) };
 }

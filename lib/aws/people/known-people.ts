@@ -1,7 +1,6 @@
 import { spellingsOf } from '../../domain/people/person.ts';
 import { type NumberReading, settleNumber } from '../../domain/people/phone.ts';
 import type { Table } from '../client/table.ts';
-import type { CheckedRow } from '../contracts/pages.ts';
 import { keys } from '../keys.ts';
 
 /**
@@ -21,22 +20,6 @@ export async function settleNumbers(
   if (asked.size === 0) return [...readings];
   const known = await knownAmong(table, tenantId, [...asked]);
   return readings.map((reading) => settleNumber(reading, known));
-}
-
-/** Rows whose numbers are decided. Changes nothing else. */
-export async function settleRows<Row extends CheckedRow>(
-  table: Table,
-  tenantId: string,
-  rows: readonly Row[],
-): Promise<Row[]> {
-  const readings = rows.flatMap(({ number }) => number ?? []);
-  const settled = new Map(
-    (await settleNumbers(table, tenantId, readings)).map((number, index) => [readings[index], number]),
-  );
-  return rows.map((checked) => {
-    const number = settled.get(checked.number);
-    return number === undefined ? checked : { ...checked, row: { ...checked.row, to: number.digits }, number };
-  });
 }
 
 async function knownAmong(table: Table, tenantId: string, numbers: string[]): Promise<Set<string>> {

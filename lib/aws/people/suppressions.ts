@@ -1,4 +1,3 @@
-import type { PageRow } from '../../domain/contracts/contract.ts';
 import { addressesOf, addressOf, type Person, personAt } from '../../domain/people/person.ts';
 import { earlierReason, type Suppression, type SuppressionSource } from '../../domain/people/suppression.ts';
 import { newestFirst, type Page } from '../client/newest-first.ts';
@@ -51,16 +50,6 @@ async function readStanding(
     if (item?.suppressedAt !== undefined) standing.set(address, item);
   }
   return standing;
-}
-
-/** The rows of an order; those to people on the list, under any address, are marked as final at once. The claim of each message asks again. */
-export async function skipSuppressed(table: Table, tenantId: string, rows: PageRow[]): Promise<PageRow[]> {
-  const open = rows.filter(({ skip }) => skip === undefined);
-  const addresses = open.flatMap(({ to }) => addressesOf(personAt(to)));
-  const listed = await listedAmong(table, tenantId, addresses, { eventually: true });
-  if (listed.size === 0) return rows;
-  const isListed = ({ to }: PageRow) => addressesOf(personAt(to)).some((address) => listed.has(address));
-  return rows.map((row) => (row.skip === undefined && isListed(row) ? { ...row, skip: 'SUPPRESSED' } : row));
 }
 
 /** What a suppression takes. */

@@ -4,7 +4,8 @@ import examples from 'libphonenumber-js/mobile/examples';
 import { describe, expect, it } from 'vitest';
 import { readSuppressions } from '../../../functions/api/suppressions/file.ts';
 import { csvRows } from '../../../functions/import/read-rows.ts';
-import { toPageRow } from '../../../lib/aws/contracts/pages.ts';
+import { checkRow } from '../../../lib/accept/rows.ts';
+import { textContent } from '../../../lib/domain/content.ts';
 import { isSameNumber } from '../../../lib/domain/people/person.ts';
 import { addressesMeant, readAddress, readNumber, settleNumber } from '../../../lib/domain/people/phone.ts';
 
@@ -92,7 +93,10 @@ describe('a number that answers print is taken back as the same person', () => {
     const rows: string[] = [];
     for await (const row of csvRows(contract)) {
       if (!('input' in row)) throw new Error('not read');
-      const checked = toPageRow(row.input, { defaultCountry, skipInvalid: false });
+      const checked = checkRow(
+        { ...row.input, place: row.line, content: textContent('Hi.') },
+        { defaultCountry, skipInvalid: false },
+      );
       if (!('row' in checked)) throw new Error('refused');
       const { number } = checked;
       rows.push(number === undefined ? '' : settleNumber(number, new Set(some)).digits);

@@ -1,9 +1,8 @@
-import { NumberDoubts } from '../people/number-doubts.ts';
-import { planNumber } from '../people/person.ts';
-import type { NumberDoubt } from '../people/phone.ts';
-import type { PageRow } from './contract.ts';
+import { NumberDoubts } from '../domain/people/number-doubts.ts';
+import { planNumber } from '../domain/people/person.ts';
+import type { CheckedRow } from './rows.ts';
 
-/** What is odd about the recipients of one request or file, summed up so that 100,000 of them make a few sentences. */
+/** What is odd about the accepted rows of one request or file, summed up: 100,000 rows make a few sentences. */
 export class RecipientWarnings {
   readonly #unit: 'row' | 'line';
   readonly #seen: Set<string>;
@@ -13,35 +12,35 @@ export class RecipientWarnings {
   #invalid = 0;
   #optedOut = 0;
 
-  /** `known`: numbers (digits) that the contract has already. */
+  /** `unit`: what `place` of a row counts. `known`: numbers (digits) that the contract has already. */
   constructor(unit: 'row' | 'line', known: Iterable<string> = []) {
     this.#unit = unit;
     this.#seen = new Set([...known].map(planNumber));
     this.#doubts = new NumberDoubts(unit);
   }
 
-  /** One accepted recipient, what its text is warned about, where it stands (row or line, counted from 1), and what is doubtful about its number. */
-  add(row: PageRow, warnings: readonly string[], at: number, doubt?: NumberDoubt): void {
+  /** Adds one accepted row, in any order. */
+  add({ row, warnings, place, number }: CheckedRow): void {
     for (const warning of warnings) {
-      // Rows of a file come page by page, not always in their order.
-      const { count, first } = this.#odd.get(warning) ?? { count: 0, first: at };
-      this.#odd.set(warning, { count: count + 1, first: Math.min(first, at) });
+      const { count, first } = this.#odd.get(warning) ?? { count: 0, first: place };
+      this.#odd.set(warning, { count: count + 1, first: Math.min(first, place) });
     }
     if (row.skip !== undefined) {
       if (row.skip === 'INVALID_NUMBER') this.#invalid += 1;
       return;
     }
-    if (doubt !== undefined) this.#doubts.add(doubt, at);
+    if (number?.doubt !== undefined) this.#doubts.add(number.doubt, place);
     const person = planNumber(row.to);
     if (this.#seen.has(person)) this.#repeated += 1;
     else this.#seen.add(person);
   }
 
-  /** So many of the accepted recipients have opted out. */
+  /** Adds so many of the accepted rows as opted out. */
   optedOut(count: number): void {
     this.#optedOut += count;
   }
 
+  /** Returns one sentence for each kind of oddness. */
   sentences(): string[] {
     const where = this.#unit === 'row' ? 'is row' : 'is in line';
     return [

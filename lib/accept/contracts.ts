@@ -1,0 +1,99 @@
+import { appendRows, createContract, numbered, putSkipped } from '../aws/contracts/contracts.ts';
+import { batchName, putPages, readNumbers } from '../aws/contracts/pages.ts';
+import type { Deps } from '../aws/deps.ts';
+import type { Origin } from '../aws/tenants/audit.ts';
+import { tenantSecret } from '../aws/tenants/tenant-secret.ts';
+import type { Contract, PageRow } from '../domain/contracts/contract.ts';
+import { contractIdKey, ulidOf } from '../domain/ids.ts';
+import type { Lane } from '../domain/messages/message.ts';
+import { acceptRows } from './accept.ts';
+import type { CheckedRow } from './rows.ts';
+import { RecipientWarnings } from './warnings.ts';
+
+/** A contract as it is ordered. Times are epoch milliseconds. */
+export interface ContractOrder {
+  /** `con_` and a ULID. A repeat of the order comes with the same id. */
+  id: string;
+  name: string;
+  accountId: string;
+  lane: Lane;
+  skipInvalid: boolean;
+  requirePlus: boolean;
+  /** The contract starts at once. */
+  start: boolean;
+  /** The contract starts by itself then. */
+  startAt?: number | undefined;
+  createdAt: number;
+  rows: CheckedRow[];
+}
+
+/** `contract` as it is stored, the rows that were accepted, and sentences about what is odd in them. */
+export interface Accepted {
+  contract: Contract;
+  rows: PageRow[];
+  warnings: string[];
+}
+
+/**
+ * Accepts a contract with its rows. `origin` names its tenant. A contract that is there under this id is returned as it is. Throws CONFLICT when
+ * its account is gone.
+ *
+ * The order of writes: pages, items of wrong numbers, the contract, items of people who opted out. The contract makes everything visible. The
+ * last items follow it, because a repeat may find other people opted out than the first try: only the rows that the contract has may get items.
+ */
+export async function acceptContract(deps: Deps, origin: Origin, order: ContractOrder): Promise<Accepted> {
+  const { tenantId } = origin;
+  const { id, name, accountId, lane, skipInvalid, requirePlus, start, startAt, createdAt } = order;
+  const odd = new RecipientWarnings('row');
+  const rows = await acceptRows(deps.table, tenantId, order.rows, odd);
+  const batch = batchName(ulidOf(id), rows);
+  const pages = await putPages(deps.pages, { tenantId, contractId: id, batch }, rows);
+  const skipped = numbered(rows, 0).filter(({ data }) => data.skip !== undefined);
+  const suppressed = skipped.filter(({ data }) => data.skip === 'SUPPRESSED');
+  const contract: Contract = {
+    id,
+    idKey: contractIdKey(await tenantSecret(deps, tenantId), id),
+    tenantId,
+    name,
+    accountIds: [accountId],
+    lane,
+    status: start ? 'IN_PROGRESS' : 'PENDING',
+    totalCount: rows.length,
+    pages,
+    nextRow: 0,
+    openFrom: 0,
+    fedCount: 0,
+    atOnce: skipped.length,
+    skipInvalid,
+    ...(requirePlus ? { requirePlus } : {}),
+    ...(startAt === undefined ? {} : { startAt }),
+    createdAt,
+    ...(start ? { startedAt: createdAt } : {}),
+  };
+  await putSkipped(
+    deps,
+    contract,
+    skipped.filter(({ data }) => data.skip === 'INVALID_NUMBER'),
+  );
+  const made = await createContract(deps, origin, contract, suppressed.length);
+  if (made.pages[0]?.key === pages[0]?.key) await putSkipped(deps, contract, suppressed);
+  return { contract: made, rows, warnings: odd.sentences() };
+}
+
+/**
+ * Adds rows to a contract that is PENDING. `request` is the id of the request (`req_`); its repeat comes with the same id and adds nothing. Throws
+ * ILLEGAL_STATE when the contract is not PENDING or has too many pages.
+ */
+export async function acceptRecipients(
+  deps: Deps,
+  origin: Origin,
+  contract: Contract,
+  { request, rows: checked }: { request: string; rows: CheckedRow[] },
+): Promise<Accepted> {
+  const { tenantId, id: contractId } = contract;
+  const odd = new RecipientWarnings('row', await readNumbers(deps.pages, contract.pages));
+  const rows = await acceptRows(deps.table, tenantId, checked, odd);
+  const pages = await putPages(deps.pages, { tenantId, contractId, batch: batchName(ulidOf(request), rows) }, rows);
+  const grown = await appendRows(deps, origin, contract, pages, rows);
+  return { contract: grown, rows, warnings: odd.sentences() };
+}

@@ -1,0 +1,190 @@
+import { numbered, putSkipped, readContract } from '../aws/contracts/contracts.ts';
+import { completeImport, failImport, reportImport } from '../aws/contracts/imports.ts';
+import { batchName, pageKey, putPage } from '../aws/contracts/pages.ts';
+import type { Deps } from '../aws/deps.ts';
+import { type Contract, type ImportError, maxRows, type PageRef, pageSize } from '../domain/contracts/contract.ts';
+import { acceptRows } from './accept.ts';
+import { type CheckedRow, checkRow, type InputRow, type RowSettings } from './rows.ts';
+import { RecipientWarnings } from './warnings.ts';
+
+/** More bad lines than these are counted and not listed. */
+const maxListedErrors = 1000;
+const progressEvery = 10_000;
+/** Pages on their way to S3 at once. */
+const pagesInFlight = 8;
+
+/** What a reader finds in a file: a row, a row that cannot be read, or the reason why the rest of the file is not read. */
+export type ImportRow =
+  | InputRow
+  | { place: number; unreadable: string }
+  | { place: number; ends: Pick<ImportError, 'code' | 'message'> };
+
+export interface ImportOrder {
+  contract: Contract;
+  importId: string;
+  /** Names the pages. A repeat for the same file comes with the same name, another file with another one. */
+  batch: string;
+  settings: RowSettings;
+  rows: AsyncIterable<ImportRow>;
+}
+
+/** `rows` of an imported file: all of them; `skipped`: those that are final from the start. Of a refused file: the wrong ones. */
+export type ImportEnd =
+  | { result: 'imported'; rows: number; skipped: number }
+  | { result: 'refused'; rows: number }
+  | { result: 'ignored' };
+
+/**
+ * Accepts the rows of one file, all or none:
+ *
+ *   reading (progress every 10,000 rows) -> every row is right          -> imported   PENDING with its rows
+ *                                        -> some row is wrong           -> refused    PENDING without rows, errors by line
+ *                                        -> the import counts no more   -> ignored    nothing has changed
+ *
+ * Each full page is written while the next rows are read. No reader sees a page before the last write: the order is pages, items of wrong
+ * numbers, the contract, items of people who opted out. The last items follow the contract, because of two readers of one file only the one
+ * whose rows the contract has may say who is suppressed.
+ */
+export async function acceptImport(deps: Deps, order: ImportOrder): Promise<ImportEnd> {
+  const { contract, importId } = order;
+  const read = await readAll(deps, order);
+  const { pages, rowsRead, errorCount, errors } = read;
+  let end: ImportEnd = { result: 'ignored' };
+  if (!read.stopped && errorCount > 0) {
+    const told = await failImport(deps.table, contract, importId, { rowsRead, errorCount, errors });
+    if (told) end = { result: 'refused', rows: read.refused };
+  } else if (!read.stopped) {
+    const skipped = pages.invalid.length + pages.suppressed.length;
+    const done = { rows: rowsRead, skipped, suppressed: pages.suppressed.length, warnings: pages.warnings() };
+    await putSkipped(deps, contract, pages.invalid);
+    if (await completeImport(deps.table, contract, importId, { ...done, pages: pages.refs })) {
+      await putSkipped(deps, contract, pages.suppressed);
+      end = { result: 'imported', rows: rowsRead, skipped };
+    }
+  }
+  if (end.result !== 'imported') await discard(deps, contract, pages.refs);
+  return end;
+}
+
+/** Removes pages that no reader needs, unless a repeat of the same event has just made them the contract's own. */
+async function discard(deps: Deps, contract: Contract, pages: PageRef[]): Promise<void> {
+  const now = await readContract(deps.table, contract.tenantId, contract.id);
+  const used = new Set(now?.pages.map((page) => page.key));
+  await deps.pages.remove(pages.map((page) => page.key).filter((key) => !used.has(key)));
+}
+
+interface Read {
+  pages: ImportPages;
+  rowsRead: number;
+  refused: number;
+  errorCount: number;
+  errors: ImportError[];
+  /** Reading ended early, because the import counts no more. */
+  stopped: boolean;
+}
+
+/** Checks row by row. Pages are written until a row is wrong; then rows are only checked. */
+async function readAll(deps: Deps, { contract, importId, batch, settings, rows }: ImportOrder): Promise<Read> {
+  const pages = new ImportPages(deps, contract, batch);
+  const read: Read = { pages, rowsRead: 0, refused: 0, errorCount: 0, errors: [], stopped: false };
+  const fail = (line: number, code: string, message: string) => {
+    read.errorCount += 1;
+    if (read.errors.length < maxListedErrors) read.errors.push({ line, code, message });
+  };
+  for await (const row of rows) {
+    if ('ends' in row) {
+      fail(row.place, row.ends.code, row.ends.message);
+      break;
+    }
+    read.rowsRead += 1;
+    if (read.rowsRead > maxRows) {
+      fail(row.place, 'TOO_MANY_ROWS', `A contract has at most ${maxRows} recipients.`);
+      break;
+    }
+    if (read.rowsRead % progressEvery === 0 && !(await reportImport(deps.table, contract, importId, read.rowsRead))) {
+      read.stopped = true;
+      break;
+    }
+    const result = 'unreadable' in row ? unreadable(row) : checkRow(row, settings);
+    if ('problems' in result) {
+      read.refused += 1;
+      for (const { place, code, message } of result.problems) fail(place, code, message);
+    } else if (read.errorCount === 0) await pages.add(result);
+  }
+  if (read.rowsRead === 0 && read.errorCount === 0) fail(1, 'REQUIRED', 'The file has no recipients.');
+  // No partial page of an import that stopped or failed: another reader may have put the whole one under the same name.
+  await pages.end(!read.stopped && read.errorCount === 0);
+  return read;
+}
+
+const unreadable = ({ place, unreadable: message }: { place: number; unreadable: string }) => ({
+  problems: [{ place, code: 'MALFORMED_ROW', message }],
+});
+
+type NumberedRows = ReturnType<typeof numbered>;
+
+/** The pages of one import. Each is settled, suppressed and stored once it is full, while the next ones fill. */
+class ImportPages {
+  readonly refs: PageRef[] = [];
+  /** Rows with a wrong number. */
+  readonly invalid: NumberedRows = [];
+  /** Rows to people who have opted out. */
+  readonly suppressed: NumberedRows = [];
+  readonly #deps: Deps;
+  readonly #contract: Contract;
+  readonly #batch: string;
+  readonly #odd = new RecipientWarnings('line');
+  readonly #uploads = new Set<Promise<void>>();
+  #open: CheckedRow[] = [];
+
+  constructor(deps: Deps, contract: Contract, batch: string) {
+    this.#deps = deps;
+    this.#contract = contract;
+    this.#batch = batch;
+  }
+
+  /** Sentences about what is odd in the rows of all pages. */
+  warnings(): string[] {
+    return this.#odd.sentences();
+  }
+
+  /** Adds the next row; waits while eight pages are on their way. */
+  async add(row: CheckedRow): Promise<void> {
+    this.#open.push(row);
+    if (this.#open.length < pageSize) return;
+    this.#store();
+    if (this.#uploads.size >= pagesInFlight) await Promise.race(this.#uploads);
+  }
+
+  /** Waits until all pages are stored. `withRest`: the rows since the last full page are the last page. */
+  async end(withRest: boolean): Promise<void> {
+    if (withRest && this.#open.length > 0) this.#store();
+    await Promise.all(this.#uploads);
+  }
+
+  #store(): void {
+    const number = this.refs.length;
+    const rows = this.#open;
+    this.#open = [];
+    // Keeps the place. The name follows from what is stored.
+    this.refs.push({ key: '', rows: rows.length });
+    const upload = this.#upload(number, rows).then(() => {
+      this.#uploads.delete(upload);
+    });
+    // `add` and `end` throw what went wrong. Until then the rejection must not count as unhandled.
+    upload.catch(() => undefined);
+    this.#uploads.add(upload);
+  }
+
+  async #upload(number: number, checked: CheckedRow[]): Promise<void> {
+    const { table, pages } = this.#deps;
+    const { tenantId, id } = this.#contract;
+    const rows = await acceptRows(table, tenantId, checked, this.#odd);
+    const key = pageKey(tenantId, id, batchName(this.#batch, rows), number);
+    this.refs[number] = await putPage(pages, key, rows);
+    for (const row of numbered(rows, number * pageSize)) {
+      if (row.data.skip === 'INVALID_NUMBER') this.invalid.push(row);
+      if (row.data.skip === 'SUPPRESSED') this.suppressed.push(row);
+    }
+  }
+}

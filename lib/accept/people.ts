@@ -1,0 +1,29 @@
+import type { Table } from '../aws/client/table.ts';
+import { settleNumbers } from '../aws/people/known-people.ts';
+import { listedAmong } from '../aws/people/suppressions.ts';
+import type { PageRow } from '../domain/contracts/contract.ts';
+import { addressesOf, personAt } from '../domain/people/person.ts';
+import type { CheckedRow } from './rows.ts';
+
+/** Returns the rows with their numbers decided, in one batched read for all of them. */
+export async function settleRows(table: Table, tenantId: string, rows: readonly CheckedRow[]): Promise<CheckedRow[]> {
+  const readings = rows.flatMap(({ number }) => number ?? []);
+  const settled = (await settleNumbers(table, tenantId, readings)).values();
+  return rows.map((checked) => {
+    const number = checked.number === undefined ? undefined : settled.next().value;
+    return number === undefined ? checked : { ...checked, row: { ...checked.row, to: number.digits }, number };
+  });
+}
+
+/**
+ * Returns the rows; those to people who opted out, under any address, are skipped: final from the start. The read is eventually consistent,
+ * because the claim of each message checks again.
+ */
+export async function skipSuppressed(table: Table, tenantId: string, rows: PageRow[]): Promise<PageRow[]> {
+  const open = rows.filter(({ skip }) => skip === undefined);
+  const addresses = open.flatMap(({ to }) => addressesOf(personAt(to)));
+  const listed = await listedAmong(table, tenantId, addresses, { eventually: true });
+  if (listed.size === 0) return rows;
+  const isListed = ({ to }: PageRow) => addressesOf(personAt(to)).some((address) => listed.has(address));
+  return rows.map((row) => (row.skip === undefined && isListed(row) ? { ...row, skip: 'SUPPRESSED' } : row));
+}
