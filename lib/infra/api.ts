@@ -8,16 +8,14 @@ import type { Alarms } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { type SharedEnvironment, StageFunction } from './function.ts';
 import type { RunTimeQueues } from './lanes.ts';
-import type { WorkQueue } from './queues.ts';
+import type { WorkQueues } from './queues.ts';
 import { physicalName, type Settings } from './settings.ts';
-import type { WebhookQueues } from './webhook.ts';
 import { acknowledge } from './worker.ts';
 
 interface ApiProps {
   data: DataStack;
-  feedQueue: WorkQueue;
-  queues: RunTimeQueues;
-  webhookQueues: WebhookQueues;
+  workQueues: WorkQueues;
+  runTimeQueues: RunTimeQueues;
   environment: SharedEnvironment;
   alarms: Alarms;
 }
@@ -29,7 +27,7 @@ export class Api extends Construct {
 
   constructor(scope: Construct, settings: Settings, props: ApiProps) {
     super(scope, 'Api');
-    const { data, feedQueue, queues, webhookQueues, environment, alarms } = props;
+    const { data, workQueues, runTimeQueues, environment, alarms } = props;
     const handler = new StageFunction(this, 'Handler', settings, {
       name: 'api',
       entry: 'functions/api/handler.ts',
@@ -46,11 +44,11 @@ export class Api extends Construct {
     data.pages.allowPages(handler, ['read', 'write']);
     data.pages.allowImports(handler, ['write']);
     data.pages.allowExports(handler, ['read', 'write']);
-    feedQueue.allowSend(handler);
-    webhookQueues.due.allowSend(handler);
-    queues.allowLaneCreation(handler);
-    queues.allowLaneRemoval(handler);
-    queues.allowWake(handler);
+    workQueues.feed.allowSend(handler);
+    workQueues.webhookDue.allowSend(handler);
+    runTimeQueues.allowLaneCreation(handler);
+    runTimeQueues.allowLaneRemoval(handler);
+    runTimeQueues.allowWake(handler);
 
     this.httpApi = new HttpApi(this, 'HttpApi', {
       apiName: physicalName(settings.stage, 'api'),

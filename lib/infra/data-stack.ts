@@ -1,21 +1,19 @@
-import { CfnOutput, Duration, RemovalPolicy, Stack } from 'aws-cdk-lib';
+import { CfnOutput, RemovalPolicy, Stack } from 'aws-cdk-lib';
 import { Key } from 'aws-cdk-lib/aws-kms';
 import type { Queue } from 'aws-cdk-lib/aws-sqs';
 import type { Construct } from 'constructs';
 import { Alarms } from './alarms.ts';
 import { AuthBucket, PagesBucket } from './buckets.ts';
-import { importVisibilitySec } from './import.ts';
-import { createLaneDeadLetters, WorkQueue } from './queues.ts';
+import { createLaneDeadLetters, createWorkQueues } from './queues.ts';
 import { physicalName, type Settings } from './settings.ts';
 import { MainTable } from './table.ts';
 
-/** What must outlive a broken deployment: table, buckets, their key, and the queues these point at. */
+/** The resources that must outlive a broken deployment: table, buckets, their key, and the queues these point at. */
 export class DataStack extends Stack {
   readonly table: MainTable;
   readonly pages: PagesBucket;
   readonly auth: AuthBucket;
-  /** Here and not in the service stack, because the pages bucket notifies it. */
-  readonly importQueue: WorkQueue;
+  readonly workQueues: ReturnType<typeof createWorkQueues<'data'>>;
   readonly laneDeadLetters: Queue;
 
   constructor(scope: Construct, settings: Settings) {
@@ -29,13 +27,8 @@ export class DataStack extends Stack {
     this.table = new MainTable(this, settings, key);
     this.pages = new PagesBucket(this, settings, key);
     this.auth = new AuthBucket(this, settings, key);
-    this.importQueue = new WorkQueue(this, 'ImportQueue', settings, {
-      thing: 'import',
-      fifo: false,
-      visibility: Duration.seconds(importVisibilitySec),
-      maxReceives: 3,
-    });
-    this.pages.notifyImports(this.importQueue.queue);
+    this.workQueues = createWorkQueues('data', this, settings);
+    this.pages.notifyImports(this.workQueues.import.queue);
     this.laneDeadLetters = createLaneDeadLetters(this, settings);
     new Alarms(this, settings).addDeadLetters(
       'lane-dead-letters',

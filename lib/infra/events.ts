@@ -4,9 +4,9 @@ import { FilterCriteria, FilterRule, StartingPosition } from 'aws-cdk-lib/aws-la
 import { DynamoEventSource, SqsDlq } from 'aws-cdk-lib/aws-lambda-event-sources';
 import { Construct } from 'constructs';
 import { toldItems } from '../domain/events/events.ts';
-import { type Alarms, functionMetric } from './alarms.ts';
+import type { Alarms } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
-import { type SharedEnvironment, StageFunction } from './function.ts';
+import { functionMetric, type SharedEnvironment, StageFunction } from './function.ts';
 import { createStreamDeadLetters } from './queues.ts';
 import type { Settings } from './settings.ts';
 import { acknowledge } from './worker.ts';

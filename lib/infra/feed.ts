@@ -1,25 +1,20 @@
 import { Duration } from 'aws-cdk-lib';
 import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { FilterCriteria, FilterRule, StartingPosition } from 'aws-cdk-lib/aws-lambda';
-import { DynamoEventSource, SqsDlq, SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
+import { DynamoEventSource, SqsDlq } from 'aws-cdk-lib/aws-lambda-event-sources';
 import { Construct } from 'constructs';
 import type { Alarms } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { type SharedEnvironment, StageFunction } from './function.ts';
 import type { RunTimeQueues } from './lanes.ts';
-import { createStreamDeadLetters, type WorkQueue } from './queues.ts';
+import { createStreamDeadLetters, type WorkQueues } from './queues.ts';
 import type { Settings } from './settings.ts';
 import { acknowledge } from './worker.ts';
 
-/** Seconds a batch of feed requests may take. */
-const feedTimeoutSec = 60;
-/** A batch of a killed function comes back after this. Concurrency is bounded at the source, so no throttled batch waits longer. */
-export const feedVisibilitySec = 90;
-
 interface FeedProps {
   data: DataStack;
-  feedQueue: WorkQueue;
-  queues: RunTimeQueues;
+  workQueues: WorkQueues;
+  runTimeQueues: RunTimeQueues;
   environment: SharedEnvironment;
   alarms: Alarms;
 }
@@ -34,35 +29,27 @@ export class Feed extends Construct {
     this.#createChanges(settings, props);
   }
 
-  #createFeed(settings: Settings, { data, feedQueue, queues, environment, alarms }: FeedProps): StageFunction {
+  #createFeed(settings: Settings, { data, workQueues, runTimeQueues, environment, alarms }: FeedProps): StageFunction {
     const feed = new StageFunction(this, 'Handler', settings, {
       name: 'feed',
       entry: 'functions/feed/handler.ts',
       section: 'feed',
-      timeoutSec: feedTimeoutSec,
+      timeoutSec: workQueues.feed.timeoutSec,
       memoryMiB: 512,
       environment,
       alarms,
     });
     data.table.allowItems(feed);
     data.pages.allowPages(feed, ['read', 'remove']);
-    feedQueue.allowSend(feed);
-    queues.allowLaneSend(feed);
-    queues.allowLaneRemoval(feed);
-    queues.allowWake(feed);
-    feed.function.addEventSource(
-      new SqsEventSource(feedQueue.queue, {
-        batchSize: 10,
-        // A new AWS account may have ten concurrent executions for everything.
-        maxConcurrency: 4,
-        reportBatchItemFailures: true,
-      }),
-    );
-    alarms.addDeadLetters('feed-dead-letters', 'feed', feedQueue.deadLetters, 'Feed requests were given up.');
+    workQueues.feed.allowSend(feed);
+    runTimeQueues.allowLaneSend(feed);
+    runTimeQueues.allowLaneRemoval(feed);
+    runTimeQueues.allowWake(feed);
+    workQueues.feed.feeds(feed, alarms);
     return feed;
   }
 
-  #createChanges(settings: Settings, { data, feedQueue, environment, alarms }: FeedProps): void {
+  #createChanges(settings: Settings, { data, workQueues, environment, alarms }: FeedProps): void {
     const changes = new StageFunction(this, 'Changes', settings, {
       name: 'feed-changes',
       entry: 'functions/feed/changes.ts',
@@ -72,7 +59,7 @@ export class Feed extends Construct {
       environment,
       alarms,
     });
-    feedQueue.allowSend(changes);
+    workQueues.feed.allowSend(changes);
     const deadLetters = createStreamDeadLetters(this, settings, 'feed-changes');
     changes.function.addEventSource(
       new DynamoEventSource(data.table.table as ITable, {

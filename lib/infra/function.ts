@@ -1,5 +1,6 @@
 import { join, resolve } from 'node:path';
 import { Duration, RemovalPolicy } from 'aws-cdk-lib';
+import { Metric, type MetricOptions } from 'aws-cdk-lib/aws-cloudwatch';
 import { PolicyStatement, Role, ServicePrincipal } from 'aws-cdk-lib/aws-iam';
 import {
   ApplicationLogLevel,
@@ -12,22 +13,22 @@ import {
 import { type ICommandHooks, LogLevel, NodejsFunction, OutputFormat } from 'aws-cdk-lib/aws-lambda-nodejs';
 import { LogGroup, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import type { Alarms, Section } from './alarms.ts';
+import type { Alarms } from './alarms.ts';
 import { metricNamespace, physicalName, type Settings } from './settings.ts';
 import type { Worker } from './worker.ts';
 
 /** The folder that holds package.json; entries are named relative to it. */
 export const projectRoot: string = resolve(import.meta.dirname, '..', '..');
 
-export type FunctionName = 'api' | 'feed' | 'feed-changes' | 'events' | 'webhook' | 'import' | 'sweep';
 export type SharedEnvironment = Record<string, string>;
 
 interface StageFunctionProps {
-  name: FunctionName;
+  /** Part of the names of the function and its logs, and the `service` of its metrics. */
+  name: string;
   /** Path from the project root; exports `handler`. */
   entry: string;
   /** Heading of docs/runbook.md. */
-  section: Section;
+  section: string;
   timeoutSec: number;
   memoryMiB: number;
   environment: SharedEnvironment;
@@ -112,6 +113,21 @@ export class StageFunction extends Construct implements Worker {
     const resourceOf = ({ function: fn }: StageFunction) => fn.node.defaultChild as CfnFunction;
     resourceOf(this).addResourceDependency(resourceOf(other));
   }
+}
+
+/** A metric that the function `service` of the stage tells CloudWatch. */
+export function functionMetric(
+  settings: Settings,
+  service: string,
+  metricName: string,
+  options: MetricOptions,
+): Metric {
+  return new Metric({
+    namespace: metricNamespace(settings.stage),
+    metricName,
+    dimensionsMap: { service },
+    ...options,
+  });
 }
 
 function hooks(afterBundling: (inputDir: string, outputDir: string) => string[]): ICommandHooks {

@@ -2,7 +2,8 @@ import { Duration } from 'aws-cdk-lib';
 import { MathExpression, type Metric } from 'aws-cdk-lib/aws-cloudwatch';
 import { FilterPattern, type ILogGroup, MetricFilter } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
-import { type Alarms, functionMetric } from './alarms.ts';
+import type { Alarms } from './alarms.ts';
+import { functionMetric } from './function.ts';
 import { metricNamespace, physicalName, type Settings } from './settings.ts';
 
 interface InboundWatchProps {

@@ -1,4 +1,5 @@
 import { Duration } from 'aws-cdk-lib';
+import { SqsEventSource } from 'aws-cdk-lib/aws-lambda-event-sources';
 import {
   DeduplicationScope,
   FifoThroughputLimit,
@@ -8,6 +9,9 @@ import {
   RedrivePermission,
 } from 'aws-cdk-lib/aws-sqs';
 import { Construct } from 'constructs';
+import { type QueueUrlVariable, type WorkQueueName, workQueue, workQueues } from '../domain/queues.ts';
+import type { Alarms } from './alarms.ts';
+import type { StageFunction } from './function.ts';
 import { physicalName, type Settings } from './settings.ts';
 import { acknowledge, allow, type Worker } from './worker.ts';
 
@@ -21,51 +25,96 @@ const fifo: QueueProps = {
 };
 const longest = Duration.days(14);
 
-interface WorkQueueProps {
-  thing: 'feed' | 'import' | 'webhook' | 'webhook-later';
-  fifo: boolean;
-  /** At least the timeout of the function that reads it. */
-  visibility: Duration;
-  /** Receives of one message before it is parked in the dead-letter queue. */
-  maxReceives: number;
-}
-
-/** A queue that feeds a function, with its dead-letter queue. */
+/** A queue that feeds a function, with its dead-letter queue: one row of lib/domain/queues.ts. */
 export class WorkQueue extends Construct {
   readonly queue: Queue;
-  readonly deadLetters: Queue;
+  readonly #deadLetters: Queue;
+  readonly #row: ReturnType<typeof workQueue>;
 
-  constructor(scope: Construct, id: string, settings: Settings, props: WorkQueueProps) {
+  constructor(scope: Construct, id: string, settings: Settings, name: WorkQueueName) {
     super(scope, id);
-    const kind = props.fifo ? fifo : {};
-    const suffix = props.fifo ? '.fifo' : '';
-    this.deadLetters = new Queue(this, 'DeadLetters', {
-      queueName: physicalName(settings.stage, `${props.thing}-dlq${suffix}`),
+    this.#row = workQueue(name);
+    const kind = this.#row.fifo ? fifo : {};
+    const suffix = this.#row.fifo ? '.fifo' : '';
+    this.#deadLetters = new Queue(this, 'DeadLetters', {
+      queueName: physicalName(settings.stage, `${this.#row.name}-dlq${suffix}`),
       ...secure,
       ...kind,
       retentionPeriod: longest,
     });
     this.queue = new Queue(this, 'Queue', {
-      queueName: physicalName(settings.stage, `${props.thing}${suffix}`),
+      queueName: physicalName(settings.stage, `${this.#row.name}${suffix}`),
       ...secure,
       ...kind,
-      visibilityTimeout: props.visibility,
+      visibilityTimeout: Duration.seconds(this.#row.visibilitySec),
       retentionPeriod: Duration.days(4),
-      deadLetterQueue: { queue: this.deadLetters, maxReceiveCount: props.maxReceives },
+      deadLetterQueue: { queue: this.#deadLetters, maxReceiveCount: this.#row.maxReceives },
     });
+  }
+
+  /** Timeout of the function that works the queue off. */
+  get timeoutSec(): number {
+    return this.#row.consumer.timeoutSec;
   }
 
   allowSend(worker: Worker): void {
     allow(worker, ['sqs:SendMessage'], [this.queue.queueArn]);
   }
+
+  /** Lets the function work the queue off, and watches the dead letters. `maxConcurrency` is for queues whose row has none. */
+  feeds(consumer: StageFunction, alarms: Alarms, options: { maxConcurrency?: number } = {}): void {
+    const { batchSize, maxConcurrency } = { ...this.#row.consumer, ...options };
+    consumer.function.addEventSource(
+      new SqsEventSource(this.queue, {
+        batchSize,
+        ...(maxConcurrency === undefined ? {} : { maxConcurrency }),
+        reportBatchItemFailures: true,
+      }),
+    );
+    const { means, section } = this.#row.deadLetters;
+    alarms.addDeadLetters(`${this.#row.name}-dead-letters`, section, this.#deadLetters, means);
+  }
 }
 
-/** Where stream batches go that failed every retry; a stream's failure destination must be a standard queue. `reader` is the function's name. */
-export function createStreamDeadLetters(
+/** Every work queue, by its name in lib/domain/queues.ts. */
+export type WorkQueues = Readonly<Record<WorkQueueName, WorkQueue>>;
+type QueuesOf<Stack> = {
+  [Name in WorkQueueName as (typeof workQueues)[Name]['stack'] extends Stack ? Name : never]: WorkQueue;
+};
+
+/** Makes the work queues of one stack. */
+export function createWorkQueues<S extends 'data' | 'service'>(
+  stack: S,
   scope: Construct,
   settings: Settings,
-  reader: 'feed-changes' | 'events',
-): Queue {
+): QueuesOf<S> {
+  const made = (Object.keys(workQueues) as WorkQueueName[])
+    .filter((name) => workQueues[name].stack === stack)
+    .map((name) => {
+      const { path } = workQueue(name);
+      const parent = path.slice(0, -1).reduce((above, id) => childOf(above, id), scope);
+      return [name, new WorkQueue(parent, path.at(-1) ?? name, settings, name)];
+    });
+  return Object.fromEntries(made) as QueuesOf<S>;
+}
+
+function childOf(scope: Construct, id: string): Construct {
+  return (scope.node.tryFindChild(id) as Construct | undefined) ?? new Construct(scope, id);
+}
+
+/** Returns the variables that tell a function the URL of each queue. */
+export function queueUrls(queues: WorkQueues): Record<QueueUrlVariable, string> {
+  const urls = (Object.keys(workQueues) as WorkQueueName[]).map((name) => [
+    workQueues[name].urlVariable,
+    queues[name].queue.queueUrl,
+  ]);
+  return Object.fromEntries(urls) as Record<QueueUrlVariable, string>;
+}
+
+/**
+ * Takes stream batches that failed every retry; a stream's failure destination must be a standard queue. `reader` is the function's name.
+ */
+export function createStreamDeadLetters(scope: Construct, settings: Settings, reader: string): Queue {
   const queue = new Queue(scope, 'ChangesDeadLetters', {
     queueName: physicalName(settings.stage, `${reader}-dlq`),
     ...secure,

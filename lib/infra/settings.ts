@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { deploymentShape, hostSettings, webhookSettings } from '../domain/settings.ts';
 import { accountsIn } from './host-memory.ts';
 
 /**
@@ -33,27 +34,14 @@ const given = z.object({
     .pipe(z.union([z.literal(256), z.literal(512), z.literal(1024), z.literal(2048), z.literal(4096)]))
     .default(512),
   hostMemoryMiB: z.coerce.number().int().optional(),
-  /** What the keys of a host's accounts may take of its disk, of which a task has 20 GB (socket-host/auth/cache.ts). */
-  authCacheMiB: z.coerce.number().int().min(64).max(12_000).default(4096),
   /** Accounts on one host, on average, that the autoscaling aims at. */
   accountsPerHost: z.coerce.number().int().min(10).optional(),
   /** Fargate Spot, about a third of the price: all hosts, or all but the first where there are always two or more. */
   spot: z.stringbool().or(z.boolean()).default(false),
-  /** Wait before an account's second try to connect again, doubling from there to 60 s. */
-  reconnectBaseMs: z.coerce.number().int().min(100).max(60_000).default(2000),
-  /** Connections a host opens per second at most; drains give it half as many (socket-host/host/handover.ts). */
-  connectsPerSec: z.coerce.number().int().min(1).max(100).default(10),
-  /** Messages of one chat within so many ms of each other become one event; 0: each its own. */
-  inboundBatchMs: z.coerce.number().int().min(0).max(60_000).default(2000),
   /** Batches of webhook deliveries worked off at once. A dead endpoint takes up to four, for 15 s, until its breaker opens. */
   webhookConcurrency: z.coerce.number().int().min(2).max(1000).default(20),
-  /** Seconds before each attempt of a delivery, comma-separated, the first at once: 0; default: Standard Webhooks' ten over three days. */
-  webhookScheduleSec: z
-    .string()
-    .regex(/^0(,\d{1,7}){0,19}$/, 'must be 0 and up to nineteen more whole numbers with commas between them')
-    .optional(),
-  /** Seconds a receiver may take to answer; default 15. */
-  webhookTimeoutSec: z.coerce.number().int().min(1).max(30).optional(),
+  ...deploymentShape(hostSettings),
+  ...deploymentShape(webhookSettings),
   logLevel: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
   /** SNS topic that alarms notify; without it they are only seen in CloudWatch. */
   alarmTopicArn: z.string().startsWith('arn:').optional(),

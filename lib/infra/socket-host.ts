@@ -23,13 +23,14 @@ import type { IRole } from 'aws-cdk-lib/aws-iam';
 import { FilterPattern, LogGroup, MetricFilter, RetentionDays } from 'aws-cdk-lib/aws-logs';
 import { Construct } from 'constructs';
 import { drainSec, killedAfterSec } from '../domain/hosts/ownership.ts';
-import { type Alarms, functionMetric } from './alarms.ts';
+import { environmentOf, hostSettings } from '../domain/settings.ts';
+import type { Alarms } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
-import { projectRoot, type SharedEnvironment } from './function.ts';
+import { functionMetric, projectRoot, type SharedEnvironment } from './function.ts';
 import { accountsIn, hostMemoryEnvironment } from './host-memory.ts';
 import type { RunTimeQueues } from './lanes.ts';
 import type { Network } from './network.ts';
-import type { WorkQueue } from './queues.ts';
+import type { WorkQueues } from './queues.ts';
 import { metricNamespace, physicalName, type Settings } from './settings.ts';
 import { acknowledge, type Worker } from './worker.ts';
 
@@ -60,8 +61,8 @@ const dataDir = '/data';
 
 interface SocketHostProps {
   data: DataStack;
-  feedQueue: WorkQueue;
-  queues: RunTimeQueues;
+  workQueues: WorkQueues;
+  runTimeQueues: RunTimeQueues;
   network: Network;
   environment: SharedEnvironment;
   alarms: Alarms;
@@ -76,7 +77,7 @@ export class SocketHost extends Construct implements Worker {
 
   constructor(scope: Construct, settings: Settings, props: SocketHostProps) {
     super(scope, 'SocketHost');
-    const { data, feedQueue, queues, network, alarms } = props;
+    const { data, workQueues, runTimeQueues, network, alarms } = props;
     this.logs = new LogGroup(this, 'Logs', {
       logGroupName: `/paceline/${settings.stage}/socket-host`,
       retention: RetentionDays.ONE_MONTH,
@@ -87,9 +88,9 @@ export class SocketHost extends Construct implements Worker {
     data.table.allowItems(this);
     data.table.allowFinder(this);
     data.auth.allowHost(this);
-    feedQueue.allowSend(this);
-    queues.allowLaneWork(this);
-    queues.allowInboxLife(this);
+    workQueues.feed.allowSend(this);
+    runTimeQueues.allowLaneWork(this);
+    runTimeQueues.allowInboxLife(this);
 
     this.cluster = new Cluster(this, 'Cluster', {
       clusterName: physicalName(settings.stage, 'hosts'),
@@ -158,10 +159,7 @@ export class SocketHost extends Construct implements Worker {
         HOST_DATA_DIR: dataDir,
         DRAIN_SEC: String(drainSec),
         MAX_ACCOUNTS: String(accountsIn(settings.hostMemoryMiB)),
-        AUTH_CACHE_MB: String(settings.authCacheMiB),
-        CONNECTS_PER_SEC: String(settings.connectsPerSec),
-        RECONNECT_BASE_MS: String(settings.reconnectBaseMs),
-        INBOUND_BATCH_MS: String(settings.inboundBatchMs),
+        ...environmentOf(hostSettings, settings),
         ...hostMemoryEnvironment(settings.hostMemoryMiB),
         ...health?.environment,
       },

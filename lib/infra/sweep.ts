@@ -3,19 +3,17 @@ import { ComparisonOperator, TreatMissingData } from 'aws-cdk-lib/aws-cloudwatch
 import { Rule, Schedule } from 'aws-cdk-lib/aws-events';
 import { LambdaFunction } from 'aws-cdk-lib/aws-events-targets';
 import { Construct } from 'constructs';
-import { type Alarms, functionMetric } from './alarms.ts';
+import type { Alarms } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
-import { type SharedEnvironment, StageFunction } from './function.ts';
+import { functionMetric, type SharedEnvironment, StageFunction } from './function.ts';
 import type { RunTimeQueues } from './lanes.ts';
-import type { WorkQueue } from './queues.ts';
+import type { WorkQueues } from './queues.ts';
 import { physicalName, type Settings } from './settings.ts';
-import type { WebhookQueues } from './webhook.ts';
 
 interface SweepProps {
   data: DataStack;
-  feedQueue: WorkQueue;
-  queues: RunTimeQueues;
-  webhookQueues: WebhookQueues;
+  workQueues: WorkQueues;
+  runTimeQueues: RunTimeQueues;
   environment: SharedEnvironment;
   alarms: Alarms;
 }
@@ -24,7 +22,7 @@ interface SweepProps {
 export class Sweep extends Construct {
   constructor(scope: Construct, settings: Settings, props: SweepProps) {
     super(scope, 'Sweep');
-    const { data, feedQueue, queues, webhookQueues, environment, alarms } = props;
+    const { data, workQueues, runTimeQueues, environment, alarms } = props;
     const handler = new StageFunction(this, 'Handler', settings, {
       name: 'sweep',
       entry: 'functions/sweep/handler.ts',
@@ -37,10 +35,10 @@ export class Sweep extends Construct {
     });
     data.table.allowItems(handler);
     data.table.allowFinder(handler);
-    feedQueue.allowSend(handler);
-    webhookQueues.due.allowSend(handler);
-    queues.allowInboxRemoval(handler);
-    queues.allowWake(handler);
+    workQueues.feed.allowSend(handler);
+    workQueues.webhookDue.allowSend(handler);
+    runTimeQueues.allowInboxRemoval(handler);
+    runTimeQueues.allowWake(handler);
     // The next minute repeats it anyway.
     handler.function.configureAsyncInvoke({ retryAttempts: 0 });
     new Rule(this, 'EveryMinute', {

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { drainSec, mostAccounts } from '../domain/hosts/ownership.ts';
-import { standardScheduleSec } from '../domain/webhooks/schedule.ts';
+import { type QueueUrlVariable, workQueues } from '../domain/queues.ts';
+import { hostSettings, processShape, webhookSettings } from '../domain/settings.ts';
 
 const shared = {
   STAGE: z.string().regex(/^[a-z][a-z0-9]{0,11}$/),
@@ -13,27 +14,16 @@ const shared = {
   LANE_DLQ_ARN: z.string().startsWith('arn:'),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 };
-const functionSchema = z.object({
-  ...shared,
-  /** FIFO queue of webhook deliveries that are due, and the queue that holds back those due within 15 minutes. */
-  WEBHOOK_QUEUE_URL: z.url(),
-  WEBHOOK_LATER_QUEUE_URL: z.url(),
-  /** Where S3's notes of uploads come in, and wait for their tenant's turn. */
-  IMPORT_QUEUE_URL: z.url(),
-});
-const webhookSchema = z.object({
-  ...functionSchema.shape,
-  /** Seconds before each attempt of a delivery, comma-separated; the first is made at once, which is what the 0 says. */
-  WEBHOOK_SCHEDULE_SEC: z
-    .string()
-    .regex(/^0(,\d{1,7}){0,19}$/)
-    .transform((text) => text.split(',').map(Number))
-    .default([...standardScheduleSec]),
-  /** For an attempt, name and connection included. */
-  WEBHOOK_TIMEOUT_SEC: z.coerce.number().int().min(1).max(30).default(15),
-});
+const queueUrls = Object.fromEntries(
+  Object.values(workQueues).map(({ urlVariable }) => [urlVariable, z.url()]),
+) as Record<QueueUrlVariable, z.ZodURL>;
+
+/** Every function is given the URL of every queue; a host needs the feed queue alone. */
+const functionSchema = z.object({ ...shared, ...queueUrls });
+const webhookSchema = z.object({ ...functionSchema.shape, ...processShape(webhookSettings) });
 const hostSchema = z.object({
   ...shared,
+  ...processShape(hostSettings),
   /** Default: WhatsApp's own server. */
   WHATSAPP_URL: z.url().optional(),
   /** Hex of the noise root key of a test server; refused outside stage `local`. */
@@ -42,17 +32,9 @@ const hostSchema = z.object({
     .regex(/^[0-9a-f]{64}$/i)
     .optional(),
   HOST_DATA_DIR: z.string().default('/tmp/paceline-host'),
-  /** What the host's key cache may take below HOST_DATA_DIR before it accepts no more accounts, in MiB; the file ends at 1.25 times this. */
-  AUTH_CACHE_MB: z.coerce.number().int().min(1).max(1_000_000).default(4096),
-  /** With so many accounts the host claims no more; how many its memory bears says lib/infra/host-memory.ts. */
+  /** With so many accounts the host claims no more; lib/infra/host-memory.ts says how many its memory bears. */
   MAX_ACCOUNTS: z.coerce.number().int().min(1).default(mostAccounts),
   METRICS_PORT: z.coerce.number().int().min(0).max(65535).optional(),
-  /** Connections a host opens per second at most, so that an outage does not end in a stampede. */
-  CONNECTS_PER_SEC: z.coerce.number().positive().max(1000).default(10),
-  /** Wait before the second try to connect again; it doubles with each further one, up to 60 s. The first comes within half a second. */
-  RECONNECT_BASE_MS: z.coerce.number().int().min(100).max(60_000).default(2000),
-  /** Messages of one chat that come within so many ms of each other are told as one event, after five times that at most; 0: each by itself. */
-  INBOUND_BATCH_MS: z.coerce.number().int().min(0).max(60_000).default(2000),
   DRAIN_SEC: z.coerce.number().int().min(1).max(drainSec).default(drainSec),
 });
 
@@ -60,16 +42,17 @@ export type FunctionConfig = z.infer<typeof functionSchema>;
 export type WebhookConfig = z.infer<typeof webhookSchema>;
 export type HostConfig = z.infer<typeof hostSchema>;
 
-/** The environment of a function, parsed once in its entry point; throws one sentence that names each bad variable. */
+/** Parses the environment of a function, once in its entry point; throws one sentence that names each bad variable. */
 export function functionConfig(env: NodeJS.ProcessEnv): FunctionConfig {
   return parse(functionSchema, env);
 }
 
-/** The environment of functions/webhook, likewise. */
+/** Parses the environment of functions/webhook, likewise. */
 export function webhookConfig(env: NodeJS.ProcessEnv): WebhookConfig {
   return parse(webhookSchema, env);
 }
 
+/** Parses the environment of a socket host, likewise; throws as well where a root key would have it trust a foreign server. */
 export function hostConfig(env: NodeJS.ProcessEnv): HostConfig {
   const config = parse(hostSchema, env);
   if (config.WHATSAPP_ROOT_KEY !== undefined && config.STAGE !== 'local') {

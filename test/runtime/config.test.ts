@@ -1,4 +1,7 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
+import { workQueues } from '../../lib/domain/queues.ts';
+import { hostSettings, webhookSettings } from '../../lib/domain/settings.ts';
 import { hostConfig } from '../../lib/runtime/config.ts';
 
 const env = {
@@ -28,5 +31,19 @@ describe('the environment of a host', () => {
     ['MAX_ACCOUNTS', 'many'],
   ])('%s=%s is refused by name', (name, value) => {
     expect(() => hostConfig({ ...env, [name]: value })).toThrow(`The environment is not complete: ${name}: `);
+  });
+});
+
+describe('the documents', () => {
+  const read = (name: string) => readFileSync(new URL(`../../docs/${name}`, import.meta.url), 'utf8');
+  const settings = Object.entries({ ...hostSettings, ...webhookSettings });
+
+  test.each(settings)('name the setting %s and its variable', (name, { variable }) => {
+    expect(read('deploy.md')).toContain(`| \`${name}\` |`);
+    expect(read('architecture.md')).toContain(variable);
+  });
+
+  test.each(Object.values(workQueues).map(({ urlVariable }) => urlVariable))('name %s', (urlVariable) => {
+    expect(read('architecture.md')).toContain(urlVariable);
   });
 });
