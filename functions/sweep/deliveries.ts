@@ -5,7 +5,7 @@ import { messageOf, sendingKey } from '../../lib/aws/webhooks/deliveries.ts';
 import { dueDeliveries, hideUntil } from '../../lib/aws/webhooks/delivery-outcomes.ts';
 import type { Delivery } from '../../lib/domain/webhooks/delivery.ts';
 import type { Endpoint } from '../../lib/domain/webhooks/endpoint.ts';
-import type { Swept } from './sweep.ts';
+import type { Swept } from './swept.ts';
 
 /** Of each part of the index in a minute; the rest comes with the next. */
 const mostAMinute = 1000;

@@ -4,7 +4,8 @@ import { createDeps } from '../../lib/aws/deps.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
 import { lambda } from '../../lib/runtime/lambda.ts';
 import { countFields, gaugeFields } from '../../lib/runtime/metrics.ts';
-import { emptyMemory, type Swept, sweep } from './sweep.ts';
+import { emptyMemory, sweep } from './sweep.ts';
+import type { Swept } from './swept.ts';
 
 export const handler = lambda<ScheduledEvent, ReturnType<typeof setUp>, Swept>(
   'sweep',

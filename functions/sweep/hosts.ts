@@ -3,7 +3,7 @@ import { hostOf, listHosts, listInboxes, removeHost, removeInbox, retireHost } f
 import { findAccounts, orphanAccounts } from '../../lib/aws/hosts/ownership.ts';
 import { finder } from '../../lib/aws/keys.ts';
 import { fleetOf } from './fleet.ts';
-import type { Swept } from './sweep.ts';
+import type { Swept } from './swept.ts';
 import type { Unchanged } from './unchanged.ts';
 
 /** A host whose own clock last beat longer ago is gone; much more than any clock skew, and hosts adopt each other's accounts long before. */

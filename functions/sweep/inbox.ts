@@ -1,7 +1,7 @@
 import { inParallel } from '../../lib/aws/client/table.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { closeBatch, overdueBatches } from '../../lib/aws/inbound/inbound.ts';
-import type { Swept } from './sweep.ts';
+import type { Swept } from './swept.ts';
 
 /** An owner closes its batches at most so long after they are due; later nobody is at it. */
 const ownersTurnMs = 5000;

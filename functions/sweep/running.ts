@@ -12,7 +12,7 @@ import { nextWireAt, policyOf } from '../../lib/domain/accounts/pacing.ts';
 import { isFindable, makeFindable } from './findable.ts';
 import { hasLostMessages, walkedLately } from './lost.ts';
 import { forgetStill } from './paused.ts';
-import type { Failed, Swept } from './sweep.ts';
+import type { Failed, Swept } from './swept.ts';
 import type { Unchanged } from './unchanged.ts';
 import { accountsUnderWay, type UnderWay } from './under-way.ts';
 

@@ -7,7 +7,7 @@ import { findAccounts } from '../../lib/aws/hosts/ownership.ts';
 import { finder, keys } from '../../lib/aws/keys.ts';
 import { PacelineError } from '../../lib/domain/errors.ts';
 import { makeFindable } from './findable.ts';
-import type { Failed, Swept } from './sweep.ts';
+import type { Failed, Swept } from './swept.ts';
 
 /** A settle may wait for a message being sent until its outcome is given up, after 24 h; no job waits longer. */
 const jobStuckMs = 25 * 3_600_000;

@@ -9,12 +9,6 @@ const knownFiles: ReadonlySet<string> = new Set([
   'lib/domain/messages/message.ts',
   'lib/domain/accounts/account.ts',
   'lib/domain/accounts/linking.ts',
-  'functions/sweep/deliveries.ts',
-  'functions/sweep/hosts.ts',
-  'functions/sweep/inbox.ts',
-  'functions/sweep/running.ts',
-  'functions/sweep/sweep.ts',
-  'functions/sweep/unfinished.ts',
   'socket-host/connection/check.ts',
   'socket-host/connection/events.ts',
   'socket-host/deps.ts',
@@ -83,9 +77,12 @@ function importGraph(nodeOf: (name: string) => string): Graph {
   return graph;
 }
 
-/** `lib/aws/accounts` for each file below it; a file directly in a layer stands for itself. */
+/** Functions of one folder: functions/api has folders of its own. */
+const flat = /^functions\/(?!api\/)/;
+
+/** Returns the second-level folder of a file, e.g. `lib/aws/accounts`; a file directly in a layer stands for itself. */
 function folderOf(name: string): string {
-  const depth = name.startsWith('socket-host/') ? 2 : 3;
+  const depth = name.startsWith('socket-host/') || flat.test(name) ? 2 : 3;
   return name.split('/').slice(0, depth).join('/');
 }
 

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { emptyMemory, type Memory, type Swept, sweep } from '../../functions/sweep/sweep.ts';
+import { emptyMemory, type Memory, sweep } from '../../functions/sweep/sweep.ts';
+import type { Swept } from '../../functions/sweep/swept.ts';
 import { Unchanged } from '../../functions/sweep/unchanged.ts';
 import { jobWrite } from '../../lib/aws/contracts/jobs.ts';
 import { keys } from '../../lib/aws/keys.ts';
