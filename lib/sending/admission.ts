@@ -7,7 +7,7 @@ import type { Contract } from '../domain/contracts/contract.ts';
 import type { Message } from '../domain/messages/message.ts';
 import { addressesOf, addressOf, type Person } from '../domain/people/person.ts';
 import type { SendingDeps } from './deps.ts';
-import type { Sender } from './sender.ts';
+import type { InHand } from './in-hand.ts';
 
 /**
  * For so long "not on the list" counts for an address that the claim does not check. The claim checks the address that the message names. A
@@ -40,15 +40,15 @@ export type Admitted =
  */
 export class Admission {
   private readonly deps: Pick<SendingDeps, 'table' | 'clock'>;
-  private readonly sender: Pick<Sender, 'claim'>;
+  private readonly hand: Pick<InHand, 'claim'>;
   /** The account's number of stops as last heard of: what is read from now on is not older. */
   stops: number;
   /** Addresses that were not on the list, and when that was read (monotonic ms): those of the last read, a handful. */
   private checked = new Map<string, number>();
 
-  constructor(deps: Admission['deps'], sender: Admission['sender'], hot: Pick<AccountHot, 'stops'>) {
+  constructor(deps: Admission['deps'], hand: Admission['hand'], hot: Pick<AccountHot, 'stops'>) {
     this.deps = deps;
-    this.sender = sender;
+    this.hand = hand;
     this.stops = hot.stops ?? 0;
   }
 
@@ -63,7 +63,7 @@ export class Admission {
     for (let seen = known; ; seen = await this.look(message)) {
       const to = await this.insteadOf(message, seen.running, recipients);
       if (to !== undefined) return { kind: 'instead', to };
-      const claimed = await this.sender.claim(message, pace, seen.stops);
+      const claimed = await this.hand.claim(message, pace, seen.stops);
       if (claimed.kind === 'suppressed') return { kind: 'instead', to: 'SUPPRESSED' };
       if (claimed.kind !== 'stopped') return claimed;
       this.stops = claimed.stops;

@@ -26,6 +26,22 @@ interface Line {
   written: PromiseWithResolvers<void>;
 }
 
+export interface ReceiptOptions {
+  table: Table;
+  clock: Clock;
+  sent: SentMessages;
+  tenantId: string;
+  accountId: string;
+  /** Whether this process may still write for the account. */
+  mayAct(): boolean;
+  /** A receipt could not be written; it is tried again. */
+  failed(error: unknown): void;
+  /** Makes receipts part of the message's outcome, if that is kept (`Held.join`). */
+  join(messageId: string, receipts: TimedReceipt[]): Promise<boolean> | undefined;
+  /** How long (ms) a receipt is worth holding back for the next outcome of the account. */
+  holdMs(): number;
+}
+
 /**
  * How long a receipt waits for others before they are written together. Of an account that sends without limits a quarter of a second brings
  * dozens, which then share the write of their contract's counter; nobody notices it in a receipt.
@@ -62,19 +78,7 @@ export class Receipts {
   private failing = false;
   private idle: (() => void)[] = [];
 
-  constructor(options: {
-    table: Table;
-    clock: Clock;
-    sent: SentMessages;
-    tenantId: string;
-    accountId: string;
-    mayAct(): boolean;
-    failed(error: unknown): void;
-    /** Takes receipts of the message in hand (`KeptOutcome.join`). */
-    join(messageId: string, receipts: TimedReceipt[]): Promise<boolean> | undefined;
-    /** How long a receipt is worth holding back for the next outcome of the account. */
-    holdMs(): number;
-  }) {
+  constructor(options: ReceiptOptions) {
     this.table = options.table;
     this.clock = options.clock;
     this.sent = options.sent;

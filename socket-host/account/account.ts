@@ -1,6 +1,6 @@
 import { type Hold, releaseAccount } from '../../lib/aws/hosts/ownership.ts';
 import { type Account, type AccountHot, type AccountStatus, hasStopped } from '../../lib/domain/accounts/account.ts';
-import { Receipts } from '../../lib/sending/receipts.ts';
+import { InHand } from '../../lib/sending/in-hand.ts';
 import { Sender } from '../../lib/sending/sender.ts';
 import { AuthCacheFull, AuthCorrupt } from '../auth/errors.ts';
 import { ConnectionClose } from '../connection/close.ts';
@@ -37,8 +37,8 @@ export class AccountRunner {
   private readonly deps: HostDeps;
   private readonly parts: AccountParts;
   private readonly record: AccountRecord;
-  private readonly receipts: Receipts;
   private readonly inbound: Inbound;
+  private readonly hand: InHand;
   private readonly sender: Sender;
   private readonly loop: SendLoop;
   private readonly links: LinkSeries;
@@ -71,26 +71,18 @@ export class AccountRunner {
       () => this.record.account,
       () => this.mayAct(),
     );
-    this.sender = new Sender(
+    this.hand = new InHand({
       deps,
-      this.hold,
-      hot.inHand,
-      () => this.receipts,
-      () => this.connection.authHead,
-      () => this.record.account,
-    );
-    this.loop = new SendLoop(deps, this.hold, () => this.record.account, hot, this.sender, firstContacts);
-    this.receipts = new Receipts({
-      table: deps.table,
-      clock: deps.clock,
-      sent: deps.sent,
-      tenantId: account.tenantId,
-      accountId: account.id,
+      hold: this.hold,
+      inherited: hot.inHand,
+      authHead: () => this.connection.authHead,
       mayAct: () => this.mayAct(),
       failed: (error) => this.deps.failed('receipt', error),
-      join: (messageId, receipts) => this.loop.join(messageId, receipts),
       holdMs: () => this.loop.receiptHoldMs,
+      receiptJoined: () => this.loop.wake(),
     });
+    this.sender = new Sender(deps, this.hand, () => this.record.account);
+    this.loop = new SendLoop(deps, this.hold, () => this.record.account, hot, this.sender, firstContacts);
     this.events = new ConnectionEvents(deps, this.hold, lastActivity(account, hot));
     this.connection = new Connection({
       deps,
@@ -125,8 +117,7 @@ export class AccountRunner {
       deps,
       record: this.record,
       links: this.links,
-      receipts: this.receipts,
-      kept: this.sender.outcomes.kept,
+      hand: this.hand,
       inbound: this.inbound,
       firstContacts: {
         told: async (until) => {
@@ -155,7 +146,7 @@ export class AccountRunner {
   get load(): Movable['load'] {
     const { status, linkedAt } = this.record.account;
     if (status === 'awaiting_link' || (status === 'connecting' && linkedAt === undefined)) return 'linking';
-    return this.sender.openMessageId === undefined && !this.loop.hasWork ? 'idle' : 'busy';
+    return !this.hand.hasOpen && !this.loop.hasWork ? 'idle' : 'busy';
   }
 
   /** Begins; and again whenever somebody says that the account changed. */
@@ -309,7 +300,7 @@ export class AccountRunner {
     });
     this.inbound.opened(live.session);
     const current = () => live;
-    live.startSending(this.loop, this.receipts, (end) => {
+    live.startSending(this.loop, this.hand.receipts, (end) => {
       if (end === 'fenced') this.fence('a newer claim stands');
       // Only a new connection tells what became of a send that went unanswered.
       else this.handle(current, 'reconnect', () => this.close.retryLater());
@@ -351,17 +342,17 @@ export class AccountRunner {
 
   private async leave(options: { wanted: boolean }): Promise<void> {
     await this.closeSession();
-    await this.receipts.settled();
+    await this.hand.receipts.settled();
     await Promise.all([this.connection.closeKeys(), this.events.save(), this.inbound.stop()]);
     let released = false;
     if (this.mayAct()) {
       await this.loop.giveBack().catch((error: unknown) => this.deps.failed('lane', error));
-      await this.sender.flush();
+      await this.hand.flush();
       released = await releaseAccount(this.deps.table, this.hold, {
         wanted: options.wanted,
         asked: this.asked,
         authHead: this.connection.authHead,
-        open: this.sender.openMessageId !== undefined,
+        open: this.hand.hasOpen,
       });
     }
     this.finish({ released });
@@ -373,7 +364,7 @@ export class AccountRunner {
     this.links.end();
     this.inbound.abandon();
     // Receipts that wait for an outcome nobody writes any more are given back.
-    this.sender.outcomes.kept.settle(undefined);
+    this.hand.giveReceiptsBack();
     this.connection.live?.abort();
     this.turns.cancel();
     this.halting.abort();

@@ -99,7 +99,7 @@ export class ConnectionClose {
     }
     this.last ??= 'ours';
     await this.needs.closeSession({});
-    const sends = this.needs.sender.outcomes.count;
+    const sends = this.needs.sender.hand.outcomeCount;
     this.needs.wait(this.history.nextWaitMs(sends > this.sendsSeen));
     this.sendsSeen = sends;
   }

@@ -1,6 +1,5 @@
 import { readSent } from '../../lib/aws/messages/messages.ts';
-import type { KeptOutcome } from '../../lib/sending/kept-outcome.ts';
-import type { Receipts } from '../../lib/sending/receipts.ts';
+import type { InHand } from '../../lib/sending/in-hand.ts';
 import type { LinkSeries } from '../account/link-series.ts';
 import type { AccountRecord } from '../account/record.ts';
 import type { HostDeps } from '../deps.ts';
@@ -14,8 +13,7 @@ interface Needs {
   deps: HostDeps;
   record: AccountRecord;
   links: LinkSeries;
-  receipts: Receipts;
-  kept: KeptOutcome;
+  hand: Pick<InHand, 'receipts' | 'ackedAt'>;
   inbound: Inbound;
   firstContacts: Pick<FirstContacts, 'told'>;
   events: ConnectionEvents;
@@ -30,7 +28,7 @@ interface Needs {
 
 /** Takes what one connection says: changes of its state in turn, receipts and inbound messages at once. */
 export function listenTo(live: () => LiveSession, needs: Needs): TransportListener {
-  const { deps, record, links, receipts, kept, inbound, events, handle } = needs;
+  const { deps, record, links, hand, inbound, events, handle } = needs;
   const { tenantId, accountId } = record.hold;
   return {
     onLink: (link) => handle(live, 'link', () => links.offered(live().session, link)),
@@ -39,8 +37,8 @@ export function listenTo(live: () => LiveSession, needs: Needs): TransportListen
     onDrained: () => live().drained(),
     onReceipt: (receipt) => {
       deps.metrics.receipts.inc({ kind: receipt.kind });
-      events.received(receipt, kept.ackedAt(receipt));
-      return receipts.add(receipt);
+      events.received(receipt, hand.ackedAt(receipt));
+      return hand.receipts.add(receipt);
     },
     onInbound: async (message, secret) => {
       if (!needs.mayAct()) throw new Error('this host does not own the account any more');

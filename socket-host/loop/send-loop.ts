@@ -3,12 +3,12 @@ import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
 import type { PacePlan } from '../../lib/domain/accounts/pacing.ts';
 import type { Content } from '../../lib/domain/content.ts';
 import type { Message } from '../../lib/domain/messages/message.ts';
-import type { TimedReceipt } from '../../lib/domain/messages/receipts.ts';
 import { Bell } from '../../lib/runtime/clock.ts';
 import { turnUnless } from '../../lib/runtime/turns.ts';
 import { Admission, type Admitted, type Recipients } from '../../lib/sending/admission.ts';
+import type { InHand } from '../../lib/sending/in-hand.ts';
 import { Pacer } from '../../lib/sending/pacer.ts';
-import type { LeftOver, Sender } from '../../lib/sending/sender.ts';
+import type { Again, Sender } from '../../lib/sending/sender.ts';
 import { retryWaitMs } from '../connection/retry-wait.ts';
 import type { HostDeps } from '../deps.ts';
 import type { TransportSession } from '../transport.ts';
@@ -45,6 +45,7 @@ export type SendEnd = 'stopped' | 'reconnect' | 'fenced';
 export class SendLoop {
   private readonly deps: HostDeps;
   private readonly sender: Sender;
+  private readonly hand: InHand;
   private readonly firstContacts: FirstContacts;
   private readonly lanes: LaneReader;
   private readonly bell = new Bell();
@@ -70,16 +71,17 @@ export class SendLoop {
     this.deps = deps;
     this.firstContacts = firstContacts;
     this.sender = sender;
+    this.hand = sender.hand;
     this.pacer = new Pacer(deps, account, hot.pace);
     this.stock = new LaneStock(deps, hold, hot);
     this.ahead = new ReadAhead(deps.table);
-    this.admission = new Admission(deps, sender, hot);
+    this.admission = new Admission(deps, sender.hand, hot);
     this.ending = new EndingContracts(deps.table, deps.clock);
     this.lanes = new LaneReader(deps.sqs, account().laneUrls, deps.clock);
     this.withdrawal = new Withdrawal({
       deps,
       account,
-      sender,
+      hand: sender.hand,
       firstContacts,
       stock: this.stock,
       lanes: this.lanes,
@@ -93,11 +95,9 @@ export class SendLoop {
     this.bell.ring();
   }
 
-  /** `KeptOutcome.join`; what has joined is waited for no longer. */
-  join(messageId: string, receipts: TimedReceipt[]): Promise<boolean> | undefined {
-    const joined = this.sender.outcomes.kept.join(messageId, receipts);
-    if (joined !== undefined) this.bell.ring();
-    return joined;
+  /** Something that the loop waits for has come. */
+  wake(): void {
+    this.bell.ring();
   }
 
   /** Whether the table, when last asked, counted messages in the lanes. */
@@ -116,7 +116,7 @@ export class SendLoop {
       return await this.send(session, signal);
     } finally {
       // The next connection may be long in coming.
-      await this.sender.outcomes.write().catch((error: unknown) => this.deps.failed('outcome', error));
+      await this.hand.writeOutcomes().catch((error: unknown) => this.deps.failed('outcome', error));
     }
   }
 
@@ -149,11 +149,11 @@ export class SendLoop {
   /** A failed call to AWS is no reason to drop the connection, unless the fate of a message is open that may have left on it. */
   private async stepSafely(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     try {
-      const end = await (this.sender.claimIsUnsure ? this.settleOpen(session, signal) : this.step(session, signal));
+      const end = await (this.hand.claimIsUnsure ? this.settleOpen(session, signal) : this.step(session, signal));
       this.failures = 0;
       return end;
     } catch (error) {
-      if (this.sender.openMessageId !== undefined && !this.sender.claimIsUnsure) throw error;
+      if (this.hand.hasOpen && !this.hand.claimIsUnsure) throw error;
       this.deps.failed('send', error);
       this.failures += 1;
       this.stock.stale = true;
@@ -168,15 +168,15 @@ export class SendLoop {
     this.feed.follow(this.firstContacts.untilMs);
     if (this.stock.stale) await this.stock.refresh();
     const waitMs = this.hasWork ? this.pacer.waitMs : Number.POSITIVE_INFINITY;
-    const holdMs = Math.min(this.sender.outcomes.kept.holdMs, waitMs - writeMs);
+    const holdMs = Math.min(this.hand.holdMs, waitMs - writeMs);
     if (holdMs > 0) {
       await this.bell.wait(clock, holdMs, signal);
       return undefined;
     }
     const goesOn = waitMs <= 0 && (this.lanes.hasNext || (await this.glance()));
-    if (!goesOn && !(await this.sender.outcomes.write())) return 'fenced';
+    if (!goesOn && !(await this.hand.writeOutcomes())) return 'fenced';
     if (this.ending.due) {
-      if (!(await this.sender.outcomes.write())) return 'fenced';
+      if (!(await this.hand.writeOutcomes())) return 'fenced';
       if (await this.ending.anyComplete()) await this.stock.askFeed('feed');
     }
     if (!this.hasWork) return await this.rest(signal);
@@ -206,15 +206,15 @@ export class SendLoop {
       this.ending.forget();
     }
     const untilRetryMs = this.feed.waitMs(clock.nowMs());
-    await this.bell.wait(clock, Math.min(untilRetryMs, this.sender.dirty ? flushAfterMs : untilRetryMs), signal);
+    await this.bell.wait(clock, Math.min(untilRetryMs, this.hand.dirty ? flushAfterMs : untilRetryMs), signal);
     if (this.feed.takeDue(clock.nowMs())) await this.stock.askFeed('feed');
     if (this.stock.stale || signal.aborted) return undefined;
-    return (await this.sender.flush()) ? undefined : 'fenced';
+    return (await this.hand.flush()) ? undefined : 'fenced';
   }
 
   /** Whether a next message is there at once, so that an outcome that is kept can go with its claim. */
   private async glance(): Promise<boolean> {
-    if (this.sender.outcomes.kept.outcome === undefined) return false;
+    if (!this.hand.keepsOutcome) return false;
     return await this.lanes.glance(this.stock.counts, this.pacer.ahead).catch((error: unknown) => {
       this.deps.failed('receive', error);
       return false;
@@ -291,9 +291,9 @@ export class SendLoop {
     for (;;) {
       const leftMs = atMs - clock.nowMs();
       if (leftMs <= 0 || signal.aborted) return true;
-      const { outcome, holdMs } = this.sender.outcomes.kept;
-      if (outcome !== undefined && holdMs <= 0 && leftMs > writeMs) {
-        if (!(await this.sender.outcomes.write())) return false;
+      const { keepsOutcome, holdMs } = this.hand;
+      if (keepsOutcome && holdMs <= 0 && leftMs > writeMs) {
+        if (!(await this.hand.writeOutcomes())) return false;
       } else await this.bell.wait(clock, holdMs > 0 ? Math.min(leftMs, holdMs) : leftMs, signal);
     }
   }
@@ -343,16 +343,17 @@ export class SendLoop {
 
   /** What was in hand is settled, or sent again with the same id and content under pacing. */
   private async sendLeftOver(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
-    const wasOpen = this.sender.openMessageId !== undefined;
+    const wasOpen = this.hand.hasOpen;
     const left = await this.sender.leftOver();
     // Settled without a send: its contract may be complete now.
-    if (left === undefined) this.feed.worked ||= wasOpen;
-    else if ('retryAtMs' in left) this.feed.at(left.retryAtMs);
-    if (left === undefined || 'retryAtMs' in left) return undefined;
+    if (left.kind === 'fenced') return 'fenced';
+    if (left.kind === 'none') this.feed.worked ||= wasOpen;
+    else if (left.kind === 'later') this.feed.at(left.retryAtMs);
+    if (left.kind !== 'again') return undefined;
     const heldUntil = this.firstContacts.heldFor(left.message.to, session);
     if (heldUntil !== undefined) {
       this.feed.at(heldUntil);
-      return (await this.sender.layAside(left.message, heldUntil)).kind === 'fenced' ? 'fenced' : undefined;
+      return (await this.hand.layAside(left.message, heldUntil)).kind === 'fenced' ? 'fenced' : undefined;
     }
     const { clock } = this.deps;
     // Pacing is waited for before a suspect's turn, which others wait for; so courtesies are left out.
@@ -368,7 +369,7 @@ export class SendLoop {
     return end ?? (signal.aborted ? 'stopped' : undefined);
   }
 
-  private async sendAgain(left: LeftOver, session: TransportSession, signal: AbortSignal) {
+  private async sendAgain(left: Again, session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const { message, content, suspect } = left;
     const planned = this.pacer.plan(content);
     await this.deps.clock.sleep(planned.startAt - this.deps.clock.nowMs(), signal);
@@ -387,7 +388,7 @@ export class SendLoop {
   /** Its contract was stopped since, or the person has opted out: whether the first time reached WhatsApp nobody may be able to tell. */
   private async notAgain(message: Message, to: Extract<Admitted, { kind: 'instead' }>['to']): Promise<void> {
     if (to === 'SUPPRESSED') await this.sender.abandon();
-    else await this.sender.layAside(message, this.deps.clock.nowMs());
+    else await this.hand.layAside(message, this.deps.clock.nowMs());
     this.feed.worked = true;
   }
 }

@@ -11,7 +11,7 @@ import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { PacingPolicy } from '../../lib/domain/accounts/pacing.ts';
 import type { Content } from '../../lib/domain/content.ts';
 import { type Message, optedOut } from '../../lib/domain/messages/message.ts';
-import type { Sender } from '../../lib/sending/sender.ts';
+import type { InHand } from '../../lib/sending/in-hand.ts';
 import type { HostDeps } from '../deps.ts';
 import type { FeedTimes } from './feed-times.ts';
 import type { FirstContacts } from './first-contacts.ts';
@@ -22,7 +22,7 @@ import type { Read } from './read-ahead.ts';
 interface Needs {
   deps: Pick<HostDeps, 'table' | 'clock'>;
   account(): Pick<Account, 'linkedAt'>;
-  sender: Pick<Sender, 'dirty' | 'flush'>;
+  hand: Pick<InHand, 'dirty' | 'flush'>;
   firstContacts: Pick<FirstContacts, 'heldFor'>;
   stock: Pick<LaneStock, 'left' | 'stale'>;
   lanes: Pick<LaneReader, 'finish'>;
@@ -73,10 +73,10 @@ export class Withdrawal {
     policy: PacingPolicy | undefined,
     notBefore = 0,
   ): Promise<void> {
-    const { deps, sender, stock, lanes, feed } = this.needs;
+    const { deps, hand, stock, lanes, feed } = this.needs;
     feed.worked = true;
     // A long row of these would keep the last outcome from the account's totals.
-    if (sender.dirty) await sender.flush();
+    if (hand.dirty) await hand.flush();
     // It may have arrived before: that it was never sent would be a guess.
     if (to !== 'PENDING' && message.openSince !== undefined) return await this.giveUp(taken, message, unknownWhen[to]);
     try {
@@ -94,9 +94,9 @@ export class Withdrawal {
 
   /** It was laid aside without an answer, and now none can be learned any more. */
   async giveUp(taken: Taken, message: Message, why: WhyUnknown = 'no_answer'): Promise<void> {
-    const { deps, sender, stock, lanes, feed } = this.needs;
+    const { deps, hand, stock, lanes, feed } = this.needs;
     feed.worked = true;
-    if (sender.dirty) await sender.flush();
+    if (hand.dirty) await hand.flush();
     await endUnknown(deps.table, message, why, deps.clock.nowMs());
     stock.stale = true;
     await lanes.finish(taken);
