@@ -1,7 +1,7 @@
 import type { Lane } from '../domain/messages/message.ts';
 
 /**
- * Every key of the one table, by item type (docs/architecture.md has the same list with the attributes). Access patterns:
+ * Every key of the one table, by item type (docs/data.md has the same list with the attributes). Access patterns:
  *
  *   api request        keyHash -> tenant                                   two reads by key
  *   new contract       tenantSecret                                        read by key

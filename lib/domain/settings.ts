@@ -5,7 +5,7 @@ import { standardScheduleSec } from './webhooks/schedule.ts';
  * A setting of a running process. It has one home, here: a context value of the deployment (`-c reconnectBaseMs=5000`) becomes an environment
  * variable, which the process parses when it starts (lib/runtime/config.ts).
  *
- * To add a setting: add its row, read it from the config where it is needed, and list it in docs/deploy.md and docs/architecture.md.
+ * To add a setting: add its row, read it from the config where it is needed, and list it in docs/deploy.md and docs/settings.md.
  */
 interface Setting<Variable extends string, Deployment extends z.ZodType, Process extends z.ZodType> {
   variable: Variable;

@@ -40,10 +40,10 @@ describe('the documents', () => {
 
   test.each(settings)('name the setting %s and its variable', (name, { variable }) => {
     expect(read('deploy.md')).toContain(`| \`${name}\` |`);
-    expect(read('architecture.md')).toContain(variable);
+    expect(read('settings.md')).toContain(variable);
   });
 
   test.each(Object.values(workQueues).map(({ urlVariable }) => urlVariable))('name %s', (urlVariable) => {
-    expect(read('architecture.md')).toContain(urlVariable);
+    expect(read('settings.md')).toContain(urlVariable);
   });
 });

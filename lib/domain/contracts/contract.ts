@@ -221,7 +221,7 @@ export interface Counts {
 
 /**
  * Counts derived from the contract, the sum of its counters and whether its account has one of its messages in hand
- * (docs/architecture.md, Contracts). The items are read one after the other, so what does not fit is bounded: never
+ * (docs/orders.md, Contracts). The items are read one after the other, so what does not fit is bounded: never
  * negative, and the sum stays totalCount unless more are final than there are.
  */
 export function countsOf(

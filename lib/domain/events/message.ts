@@ -3,7 +3,7 @@ import { messageView } from '../messages/view.ts';
 import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText } from './draft.ts';
 import type { EventType } from './types.ts';
 
-/** A contract's progress is told at most once in each of these (docs/architecture.md, Events). */
+/** A contract's progress is told at most once in each of these (docs/events.md). */
 export const progressEveryMs = 30_000;
 
 /** The event of each state that is told. A claim, and a return to PENDING, tell nothing. */
