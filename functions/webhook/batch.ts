@@ -2,6 +2,7 @@ import type { Item } from '../../lib/aws/client/table.ts';
 import { eventOf, withContent } from '../../lib/aws/events/events.ts';
 import { type Key, keys } from '../../lib/aws/keys.ts';
 import type { DeliveryMessage } from '../../lib/aws/webhooks/delivery-queue.ts';
+import { backoffMs } from '../../lib/domain/backoff.ts';
 import { inboundIn } from '../../lib/domain/inbound/inbound.ts';
 import type { Health } from '../../lib/domain/webhooks/breaker.ts';
 import type { Delivery } from '../../lib/domain/webhooks/delivery.ts';
@@ -19,6 +20,8 @@ export interface Received {
 
 /** A message that failed this often stays in the queue, and ends in the dead-letter queue. */
 const mostTries = 8;
+/** Wait before a delivery is tried again after a failure of our own. */
+const repeatAfter = { baseMs: 4_000 };
 /** How long a finished message of a mixed batch waits for company before it is taken off the queue. */
 const releaseEveryMs = 50;
 
@@ -117,7 +120,7 @@ async function handled(deps: WebhookDeps, { message }: Received, work: Work, tur
     const tries = (message.tries ?? 0) + 1;
     if (tries > mostTries) return false;
     deps.count('DeliveriesRepeated');
-    return await deps.deliveries.later({ ...message, tries }, 2_000 * 2 ** tries).then(
+    return await deps.deliveries.later({ ...message, tries }, backoffMs(tries - 1, repeatAfter)).then(
       () => true,
       () => false,
     );

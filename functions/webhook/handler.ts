@@ -9,6 +9,7 @@ import { webhookConfig } from '../../lib/runtime/config.ts';
 import { createEgress } from '../../lib/runtime/egress/egress.ts';
 import { lambda } from '../../lib/runtime/lambda.ts';
 import { countInto } from '../../lib/runtime/metrics.ts';
+import { systemRandom } from '../../lib/runtime/random.ts';
 import packageJson from '../../package.json' with { type: 'json' };
 import { deliverBatch, type Received } from './batch.ts';
 import type { WebhookDeps } from './deps.ts';
@@ -65,7 +66,7 @@ function setUp(env: NodeJS.ProcessEnv): Omit<WebhookDeps, 'count' | 'failed'> {
     }),
     egress: createEgress({ allowLoopback: config.STAGE === 'local' }),
     clock: systemClock,
-    random: () => Math.random(),
+    random: systemRandom.number,
     scheduleSec: config.WEBHOOK_SCHEDULE_SEC,
     timeoutMs: config.WEBHOOK_TIMEOUT_SEC * 1000,
     userAgent: `Paceline/${packageJson.version}`,

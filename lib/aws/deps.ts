@@ -1,7 +1,8 @@
-import { randomBytes } from 'node:crypto';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
+import { systemClock } from '../runtime/clock.ts';
 import type { FunctionConfig } from '../runtime/config.ts';
+import { systemRandom } from '../runtime/random.ts';
 import type { Clients } from './client/clients.ts';
 import { type ObjectStore, objectStore } from './client/objects.ts';
 import { Table } from './client/table.ts';
@@ -32,7 +33,7 @@ export function createDeps(config: FunctionConfig, clients: Clients): Deps {
       laterUrl: config.WEBHOOK_LATER_QUEUE_URL,
     }),
     config,
-    nowMs: () => Date.now(),
-    randomBytes: (n) => randomBytes(n),
+    nowMs: systemClock.nowMs,
+    randomBytes: systemRandom.bytes,
   };
 }

@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createRoute, z } from '@hono/zod-openapi';
 import { accepts } from 'hono/accepts';
 import QRCode from 'qrcode';
@@ -13,6 +12,7 @@ import {
 import { accountView } from '../../../lib/domain/accounts/view.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { requiredSentence } from '../../../lib/domain/field-sentences.ts';
+import { systemClock } from '../../../lib/runtime/clock.ts';
 import { type ApiScope, originOf, tenantOf } from '../http/context.ts';
 import { invalid } from '../http/field-errors.ts';
 import { accountNumber } from '../http/numbers.ts';
@@ -149,8 +149,9 @@ export function accountLinkRoutes(app: Api, scope: ApiScope): void {
       const asked = originOf(c, deps);
       await setDesired(deps, asked, pair, 'connected', { pairingFor: number });
       // Real time, not the deps' clock: this waits for another process.
-      const until = Date.now() + pairingWaitMs;
-      while (Date.now() < until) {
+      const { monotonicMs, sleep } = systemClock;
+      const untilMs = monotonicMs() + pairingWaitMs;
+      while (monotonicMs() < untilMs) {
         const now = await readAccount(deps.table, tenant.id, pair.account.id);
         if (now === undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
         const { link, pairingFor, pairingRefused } = now.account;

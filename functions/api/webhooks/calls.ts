@@ -1,4 +1,3 @@
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createRoute } from '@hono/zod-openapi';
 import { planDeliveriesTo, readDelivery } from '../../../lib/aws/webhooks/deliveries.ts';
 import { rotateSecret, updateEndpoint } from '../../../lib/aws/webhooks/endpoints.ts';
@@ -10,6 +9,7 @@ import { deliveryView } from '../../../lib/domain/webhooks/delivery-view.ts';
 import { type Endpoint, secretOverlapMs } from '../../../lib/domain/webhooks/endpoint.ts';
 import { endpointView } from '../../../lib/domain/webhooks/endpoint-view.ts';
 import { newSigningSecret } from '../../../lib/domain/webhooks/signature.ts';
+import { systemClock } from '../../../lib/runtime/clock.ts';
 import { type ApiScope, idFor, originOf } from '../http/context.ts';
 import {
   type Api,
@@ -56,11 +56,12 @@ export function webhookCallRoutes(app: Api, scope: ApiScope): void {
 
   /** The delivery once its attempt was made, or as it is after 24 s. */
   async function outcomeOf(planned: Delivery): Promise<Delivery> {
-    const until = Date.now() + testWaitMs;
+    const { monotonicMs, sleep } = systemClock;
+    const untilMs = monotonicMs() + testWaitMs;
     for (;;) {
       const delivery = await readDelivery(deps.table, planned);
       if (delivery === undefined) throw noWebhook();
-      if (delivery.status !== 'pending' || Date.now() > until) return delivery;
+      if (delivery.status !== 'pending' || monotonicMs() > untilMs) return delivery;
       await sleep(testLookMs);
     }
   }

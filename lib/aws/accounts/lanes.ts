@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import {
   ChangeMessageVisibilityBatchCommand,
   CreateQueueCommand,
@@ -13,6 +12,7 @@ import {
 import { recipientGroup } from '../../domain/ids.ts';
 import { type Lane, lanes, type Message } from '../../domain/messages/message.ts';
 import { laneDays } from '../../domain/messages/retention.ts';
+import { systemRandom } from '../../runtime/random.ts';
 
 /** What a lane carries: which message, never its text or number. */
 export interface LaneEntry {
@@ -114,7 +114,7 @@ export async function receiveFromLane(
   const answer = await sqs.send(
     new ReceiveMessageCommand({
       // Asked again after a lost answer, SQS gives the same entries instead of hiding them for their visibility timeout.
-      ReceiveRequestAttemptId: randomUUID(),
+      ReceiveRequestAttemptId: systemRandom.uniqueId(),
       QueueUrl: laneUrl,
       MaxNumberOfMessages: options.max,
       WaitTimeSeconds: options.waitSec,

@@ -1,8 +1,9 @@
-import { randomUUID } from 'node:crypto';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type { S3Client } from '@aws-sdk/client-s3';
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import { Pool } from 'undici';
+import { systemClock } from '../../runtime/clock.ts';
+import { systemRandom } from '../../runtime/random.ts';
 import { RequestSigner } from './request-signer.ts';
 
 /**
@@ -84,7 +85,7 @@ export function callDynamoDirectly(client: DynamoDBClient, options: DirectOption
 /** One token for both ways, so that a transaction that stood is not made twice. */
 function withToken<Input extends object>(input: Input): Input {
   const given = 'ClientRequestToken' in input ? input.ClientRequestToken : undefined;
-  return { ...input, ClientRequestToken: given ?? randomUUID() };
+  return { ...input, ClientRequestToken: given ?? systemRandom.uniqueId() };
 }
 
 const jsonRequest = (api: string, commandName: string, body: string): DirectRequest => ({
@@ -256,7 +257,7 @@ class Direct {
         },
         body,
       };
-      const date = new Date(Date.now() + config.systemClockOffset);
+      const date = new Date(systemClock.nowMs() + config.systemClockOffset);
       const signed = this.signer.sign(unsigned, credentials, { date, region: signingRegion, service: signingService });
       return await this.exchange(this.connections(protocol, hostname, port), { method, path, headers: signed, body });
     } catch {

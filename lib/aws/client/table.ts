@@ -14,6 +14,9 @@ import {
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import { unmarshall } from '@aws-sdk/util-dynamodb';
+import { backoffMs } from '../../domain/backoff.ts';
+import { systemClock } from '../../runtime/clock.ts';
+import { systemRandom } from '../../runtime/random.ts';
 import type { Key } from '../keys.ts';
 import { ConditionFailed, listed, Refused, RefusedTransaction } from './refused.ts';
 import {
@@ -40,7 +43,12 @@ export {
   type Write,
 } from './writes.ts';
 
-const sleep = (ms: number) => new Promise<void>((resolve) => setTimeout(resolve, ms));
+const { sleep } = systemClock;
+
+/** Before the rest of a batch that DynamoDB left unprocessed. */
+const unprocessedPause = { baseMs: 40, capMs: 1000 };
+/** Before a write that met another one. Half of it is jitter, so that two writers do not meet again. */
+const conflictPause = { baseMs: 5, capMs: 400, jitter: { random: systemRandom.number, mostPart: 1 } };
 
 /** Conflicts and throttling that the SDK does not retry inside a cancelled transaction. */
 const passing = new Set(['TransactionConflict', 'ThrottlingError', 'ProvisionedThroughputExceeded']);
@@ -72,7 +80,7 @@ export class Table {
     const readOne = async (part: Key[]): Promise<void> => {
       let open = part.map(toKey);
       for (let attempt = 0; open.length > 0; attempt++) {
-        if (attempt > 0) await sleep(Math.min(1000, 20 * 2 ** attempt));
+        if (attempt > 0) await sleep(backoffMs(attempt - 1, unprocessedPause));
         const answer = await this.client.send(
           new BatchGetItemCommand({
             RequestItems: { [this.name]: { Keys: open, ConsistentRead: options.eventually !== true } },
@@ -208,7 +216,7 @@ export class Table {
     await inParallel(8, parts, async (part) => {
       let open: typeof part = part;
       for (let attempt = 0; open.length > 0; attempt++) {
-        if (attempt > 0) await sleep(Math.min(1000, 20 * 2 ** attempt));
+        if (attempt > 0) await sleep(backoffMs(attempt - 1, unprocessedPause));
         const answer = await this.client.send(new BatchWriteItemCommand({ RequestItems: { [this.name]: open } }));
         open = (answer.UnprocessedItems?.[this.name] as typeof part | undefined) ?? [];
       }
@@ -238,7 +246,7 @@ export class Table {
       } catch (error) {
         if (!(error instanceof TransactionCanceledException)) {
           if (isPassing(error) && attempt < 10) {
-            await sleep(Math.min(800, 5 * 2 ** attempt) * (0.5 + Math.random() / 2));
+            await sleep(backoffMs(attempt - 1, conflictPause));
             continue;
           }
           throw error;
@@ -250,7 +258,7 @@ export class Table {
           return new RefusedTransaction<Name>(list, failed, olds);
         }
         if (!reasons.some((reason) => passing.has(reason.Code ?? '')) || attempt >= 10) throw error;
-        await sleep(Math.min(800, 5 * 2 ** attempt) * (0.5 + Math.random() / 2));
+        await sleep(backoffMs(attempt - 1, conflictPause));
       }
     }
   }
@@ -264,7 +272,7 @@ export class Table {
           return new Refused(condition, error.Item === undefined ? undefined : unmarshall(error.Item));
         }
         if (!isPassing(error) || attempt >= 10) throw error;
-        await sleep(Math.min(800, 5 * 2 ** attempt) * (0.5 + Math.random() / 2));
+        await sleep(backoffMs(attempt - 1, conflictPause));
       }
     }
   }

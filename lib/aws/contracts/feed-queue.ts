@@ -1,6 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import { SendMessageCommand, type SQSClient } from '@aws-sdk/client-sqs';
 import type { Lane } from '../../domain/messages/message.ts';
+import { systemRandom } from '../../runtime/random.ts';
 
 /**
  * feed: put the next rows into the account's lanes, or take everything out of them while the account is halted. refeed: the lanes lost what
@@ -32,7 +32,7 @@ export async function requestFeed(sqs: SQSClient, feedQueueUrl: string, request:
       QueueUrl: feedQueueUrl,
       MessageBody: JSON.stringify(request),
       MessageGroupId: request.accountId,
-      MessageDeduplicationId: randomUUID(),
+      MessageDeduplicationId: systemRandom.uniqueId(),
     }),
   );
 }

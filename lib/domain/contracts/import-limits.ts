@@ -1,16 +1,17 @@
+import { backoffMs } from '../backoff.ts';
+
 /**
  * What one import may take of the few readers that all tenants share. Reading a file ends after `readingLimitMs`; 100,000 rows take about a
- * sixth of that. One file of a tenant is read at a time, the others wait their turn.
+ * sixth of that. One file of a tenant is read at a time; the others wait for their turn.
  */
 export const readingLimitMs = 120_000;
 
-/** A turn that was not given back (its reader was killed) ends after this: longer than the function of an import lives. */
+/** A turn whose reader was killed ends after this: longer than the function of an import lives. */
 export const turnLeaseMs = 960_000;
 
-const firstWaitSec = 10;
-const longestWaitSec = 120;
+const turnWait = { baseMs: 10_000, capMs: 120_000 };
 
-/** Seconds until a file that has waited `waits` times asks for its turn again: 10, 20, 40, 80, 120. */
+/** Returns the seconds until a file that has waited `waits` times asks for its turn again: 10, 20, 40, 80, 120. */
 export function turnWaitSec(waits: number): number {
-  return Math.min(firstWaitSec * 2 ** Math.min(waits, 10), longestWaitSec);
+  return backoffMs(waits, turnWait) / 1000;
 }

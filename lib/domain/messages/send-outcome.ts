@@ -1,3 +1,4 @@
+import { type Backoff, backoffMs } from '../backoff.ts';
 import type { MessageError } from './message.ts';
 
 /** What WhatsApp's answer makes of a message. `notBefore` is epoch ms; the caller counts one more attempt for each. */
@@ -14,8 +15,9 @@ export const maxAttempts = 3;
 /** Rate limits ask for patience, not for another message: about an hour and a half in all. */
 export const maxRateLimitedAttempts = 8;
 
-const rateLimitBaseMs = 60_000;
-const rateLimitCapMs = 30 * 60_000;
+/** Waits before the next try, by the answers before it. */
+const refused = { baseMs: 2000 };
+const rateLimited = { baseMs: 60_000, capMs: 30 * 60_000 };
 
 /**
  * Classifies the server's ack (codes: whatsapp.md, error acks). `code` undefined means accepted; `attempts` are the
@@ -29,22 +31,23 @@ export function classifyAck(
 ): AckOutcome {
   if (code === undefined) return { kind: 'sent' };
   const answers = attempts + 1;
-  const retryAfter = (waitMs: number) => nowMs + waitMs + Math.floor((random() * waitMs) / 10);
+  const jitter = { random, mostPart: 0.1 };
+  const retryAfter = (wait: Backoff) => nowMs + Math.floor(backoffMs(attempts, { ...wait, jitter }));
   switch (code) {
     case firstContactRefused:
       return failed('REACHOUT_RESTRICTED', 'WhatsApp does not let this account write to this recipient (463).');
     case 479:
       if (answers > 1) return failed('REJECTED', 'WhatsApp refused the message again after a device refresh (479).');
-      return { kind: 'retry', notBefore: retryAfter(2 ** answers * 1000), refreshDevices: true };
+      return { kind: 'retry', notBefore: retryAfter(refused), refreshDevices: true };
     case 419:
     case 429:
       if (answers >= maxRateLimitedAttempts) {
         return failed('RATE_LIMITED', `WhatsApp kept asking to slow down (${code}), ${answers} times.`);
       }
-      return { kind: 'retry', notBefore: retryAfter(Math.min(rateLimitBaseMs * 2 ** attempts, rateLimitCapMs)) };
+      return { kind: 'retry', notBefore: retryAfter(rateLimited) };
     default:
       if (answers >= maxAttempts) return failed('REJECTED', `WhatsApp refused the message ${answers} times (${code}).`);
-      return { kind: 'retry', notBefore: retryAfter(2 ** answers * 1000) };
+      return { kind: 'retry', notBefore: retryAfter(refused) };
   }
 }
 
@@ -57,8 +60,7 @@ export const longestRetryMs = 3_600_000;
 
 /** Sendings in a row without an answer after which a message is laid aside, so that the others of its account go on. */
 export const triesInARow = 3;
-const firstAsideMs = 60_000;
-const longestAsideMs = 30 * 60_000;
+const aside = { baseMs: 60_000, capMs: 30 * 60_000 };
 
 /** Pure: for how long a message is laid aside the `asides`-th time, from 1: a minute, doubling to half an hour. */
-export const asideMs = (asides: number): number => Math.min(longestAsideMs, firstAsideMs * 2 ** (asides - 1));
+export const asideMs = (asides: number): number => backoffMs(asides - 1, aside);

@@ -1,5 +1,7 @@
+import { backoffMs } from '../backoff.ts';
+
 /**
- * The breaker of an endpoint: what keeps a dead one from being asked for every delivery.
+ * The breaker of an endpoint: it keeps deliveries from being tried against an endpoint that is down.
  *
  *   closed     no openUntil: attempts are made
  *   open       now < openUntil: deliveries wait without an attempt
@@ -7,7 +9,7 @@
  *
  *   closed -> open       the fifth failure in a row, or an answer that asks to slow down
  *   half-open -> open    the probe failed; open for twice as long, five minutes at most
- *   any -> closed        an attempt succeeded: nothing is kept of the endpoint's bad days
+ *   any -> closed        an attempt succeeded: the health item is removed
  */
 export interface Health {
   /** Epoch ms of the first failure since the last success. */
@@ -21,16 +23,15 @@ export interface Health {
 }
 
 const failuresToOpen = 5;
-const firstOpenMs = 5_000;
-const longestOpenMs = 300_000;
-/** Longer than an attempt can take: a probe whose worker died does not keep the breaker half-open for ever. */
+const open = { baseMs: 5_000, capMs: 300_000 };
+/** Longer than an attempt can take, so that a probe whose worker died does not keep the breaker half-open for ever. */
 export const probeMs = 30_000;
 /** An endpoint failing for this long is disabled. */
 export const failingMs = 5 * 86_400_000;
 
 export type Admission = { kind: 'go' } | { kind: 'probe' } | { kind: 'wait'; until: number };
 
-/** Whether an attempt may be made now; a probe must be claimed first. */
+/** Returns whether an attempt may be made now; the caller must claim a probe first. */
 export function admit(health: Health | undefined, nowMs: number): Admission {
   if (health?.openUntil === undefined) return { kind: 'go' };
   if (nowMs < health.openUntil) return { kind: 'wait', until: health.openUntil };
@@ -39,8 +40,8 @@ export function admit(health: Health | undefined, nowMs: number): Admission {
 }
 
 /**
- * What follows from a failure that `health` has counted already: until when the breaker opens, and under which trip. Undefined: nothing changes.
- * Requests that were under way when it opened do not open it again. `random` is in [0, 1).
+ * Returns until when the breaker opens, and under which trip, after a failure that `health` has counted already; undefined when nothing
+ * changes. Requests that were under way when it opened do not open it again. `random` is in [0, 1).
  */
 export function tripAfter(
   health: Health,
@@ -52,10 +53,11 @@ export function tripAfter(
     return asked > openUntil ? { openUntil: asked, trips } : undefined;
   }
   if (openUntil === undefined && health.failures < failuresToOpen && !failure.slowDown) return undefined;
-  const openMs = Math.min(longestOpenMs, firstOpenMs * 2 ** Math.min(trips, 20)) * (1 + 0.1 * failure.random);
+  const openMs = backoffMs(trips, { ...open, jitter: { random: () => failure.random, mostPart: 0.1 } });
   return { openUntil: Math.max(asked, Math.round(failure.nowMs + openMs)), trips: trips + 1 };
 }
 
+/** Returns whether the endpoint is to be disabled. */
 export function isFailingForTooLong(health: Health, nowMs: number): boolean {
   return nowMs - health.failingSince >= failingMs;
 }
