@@ -1,14 +1,39 @@
 import { defineConfig } from 'vitest/config';
+import { LongestFirst } from './test/harness/longest-first.ts';
+
+/**
+ * Layers of tests, told by the end of the file name: `x.test.ts` needs nothing, `x.store.test.ts` the emulators of AWS, `x.host.test.ts` a whole
+ * host or simulator in this process, `x.system.test.ts` processes of its own or a synthesis. test/layout.test.ts and test/harness/layer.ts check it.
+ */
+const layer = (name: 'store' | 'host' | 'system') => ({ name, include: [`test/**/*.${name}.test.ts`] });
 
 export default defineConfig({
   test: {
-    include: ['test/**/*.test.ts'],
-    testTimeout: 30_000,
-    hookTimeout: 60_000,
     pool: 'forks',
-    // Most tests wait for processes of their own: two at a time leave a machine with two cores a third idle.
+    // Most tests wait for something: two at a time leave a machine with two cores a third idle.
     maxWorkers: 3,
+    // Generous: a test that hangs takes its time, a test that passes never depends on it.
+    hookTimeout: 120_000,
+    setupFiles: ['test/harness/layer.ts'],
+    sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/closing-line.ts'],
+    // `isolate: false`: the files that a worker serves share what it has loaded. Loading the SDKs takes longer than most tests, and no module of
+    // the product keeps state but the handlers of functions/, which are set up once.
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: 'unit',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/**/*.{store,host,system}.test.ts'],
+          testTimeout: 60_000,
+          isolate: false,
+        },
+      },
+      { extends: true, test: { ...layer('store'), testTimeout: 60_000, isolate: false } },
+      { extends: true, test: { ...layer('host'), testTimeout: 60_000 } },
+      { extends: true, test: { ...layer('system'), testTimeout: 120_000 } },
+    ],
     coverage: {
       provider: 'v8',
       include: ['lib/**/*.ts', 'functions/**/*.ts', 'socket-host/**/*.ts'],

@@ -3,6 +3,7 @@ import { join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import './layout/circles.ts';
 import { importsOf, root, sources } from './layout/sources.ts';
+import './layout/tests.ts';
 import './layout/time.ts';
 
 function violations(folder: string, allowed: (target: string, typeOnly: boolean) => boolean): string[] {

@@ -9,6 +9,7 @@ import { createDeps, type Deps } from '../../lib/aws/deps.ts';
 import { type FunctionConfig, functionConfig } from '../../lib/runtime/config.ts';
 import { startS3 } from '../../local/emulators/s3.ts';
 import { startSqs } from '../../local/emulators/sqs.ts';
+import { canTie } from '../../local/process/bound-program.ts';
 import { type Endpoints, LOCAL_CREDENTIALS, LOCAL_REGION } from '../../local/process/environment.ts';
 import { destroyLocalClients, localClients, provision } from '../../local/provision/provision.ts';
 import type { Stack } from '../../local/template/stacks.ts';
@@ -25,56 +26,76 @@ export interface Emulators {
 
 const PROJECT_DIR = fileURLToPath(new URL('../../', import.meta.url));
 
+/** The three services of one worker, and the templates that each file's resources are made from. */
+interface Services {
+  endpoints: Endpoints;
+  stacks: Stack[];
+  files: number;
+}
+
+let started: Promise<Services> | undefined;
+
 /**
  * DynamoDB (dynoxide, in memory), SQS and S3 (those of local mode) on free loopback ports, with the table, buckets and queues of the
- * synthesized template, all empty. One per test file; about 0.5 s, and 4 s more when source of the template has changed since the last run.
+ * synthesized template, all empty. The services are started once a worker and serve all of its files; the resources belong to the caller alone, as
+ * their names hold a stage of its own.
  */
 export async function startEmulators(): Promise<Emulators> {
-  const folder = mkdtempSync(join(tmpdir(), 'paceline-emulators-'));
-  const port = await freePort();
-  const dynamo = startDynamo(port);
-  const sqs = await startSqs({ port: 0, dataDir: join(folder, 'sqs') });
-  const s3 = await startS3({ port: 0, dataDir: join(folder, 's3'), deliver: sqs.deliver });
-  const endpoints = { dynamodb: `http://127.0.0.1:${port}`, sqs: sqs.url, s3: s3.url };
+  started ??= startServices();
+  const services = await started;
+  services.files += 1;
   const env: Record<string, string> = {
     AWS_REGION: LOCAL_REGION,
     AWS_ACCESS_KEY_ID: LOCAL_CREDENTIALS.accessKeyId,
     AWS_SECRET_ACCESS_KEY: LOCAL_CREDENTIALS.secretAccessKey,
-    AWS_ENDPOINT_URL_DYNAMODB: endpoints.dynamodb,
-    AWS_ENDPOINT_URL_SQS: endpoints.sqs,
-    AWS_ENDPOINT_URL_S3: endpoints.s3,
+    AWS_ENDPOINT_URL_DYNAMODB: services.endpoints.dynamodb,
+    AWS_ENDPOINT_URL_SQS: services.endpoints.sqs,
+    AWS_ENDPOINT_URL_S3: services.endpoints.s3,
     POWERTOOLS_METRICS_DISABLED: 'true',
+    ...(await provisioned(services, `test${services.files}`)),
+    LOG_LEVEL: 'error',
   };
   const before = setEnv(env);
   const clients = createClients();
-  await waitForPort(port, dynamo);
-  Object.assign(env, await provisioned(endpoints), { LOG_LEVEL: 'error' });
   const config = functionConfig(env);
-  const own = setEnv(env);
   return {
     clients,
     config,
     deps: createDeps(config, clients),
     env,
     async stop() {
-      setEnv(own);
       setEnv(before);
       destroyClients(clients);
-      const ended = new Promise((resolve) => dynamo.once('exit', resolve));
-      dynamo.kill('SIGKILL');
-      await Promise.all([ended, s3.close(), sqs.close()]);
-      rmSync(folder, { recursive: true, force: true });
     },
   };
 }
 
-/** Makes everything that the template says, under the stage `test`, and returns the names as a function's environment has them. */
-async function provisioned(endpoints: Endpoints): Promise<Record<string, string>> {
-  const stacks = await synthesize(PROJECT_DIR, join(PROJECT_DIR, 'lib', 'infra', 'app.ts'));
+/** They end with the worker: vitest ends it by SIGTERM, and the kernel ends dynoxide with it where `setpriv` is there. */
+async function startServices(): Promise<Services> {
+  const folder = mkdtempSync(join(tmpdir(), 'paceline-emulators-'));
+  const port = await freePort();
+  const dynamo = startDynamo(port);
+  process.once('exit', () => {
+    dynamo.kill('SIGKILL');
+    rmSync(folder, { recursive: true, force: true });
+  });
+  process.once('SIGTERM', () => process.exit());
+  const [stacks, sqs] = await Promise.all([
+    synthesize(PROJECT_DIR, join(PROJECT_DIR, 'lib', 'infra', 'app.ts')),
+    startSqs({ port: 0, dataDir: join(folder, 'sqs') }),
+    waitForPort(port, dynamo),
+  ]);
+  const s3 = await startS3({ port: 0, dataDir: join(folder, 's3'), deliver: sqs.deliver });
+  return { endpoints: { dynamodb: `http://127.0.0.1:${port}`, sqs: sqs.url, s3: s3.url }, stacks, files: 0 };
+}
+
+/** Makes everything that the template says, under this stage, and returns the names as a function's environment has them. */
+async function provisioned({ endpoints, stacks }: Services, stage: string): Promise<Record<string, string>> {
   const clients = localClients(endpoints);
   try {
     const addresses = { apiUrl: 'http://127.0.0.1', sqsUrl: endpoints.sqs };
-    const { functions } = await provision(stacks.map(forStageTest), clients, addresses);
+    const own = stacks.map((stack) => forStage(stack, stage));
+    const { functions } = await provision(own, clients, addresses);
     const environment = functions.find(({ name }) => name === 'api')?.environment;
     return Object.fromEntries(Object.entries(environment ?? {}).filter(([name]) => !/^(NODE|POWERTOOLS)_/.test(name)));
   } finally {
@@ -83,14 +104,15 @@ async function provisioned(endpoints: Endpoints): Promise<Record<string, string>
 }
 
 /** The stage `local` allows what production refuses, loopback webhooks for one: tests run under another name. */
-function forStageTest({ name, template }: Stack): Stack {
-  const text = JSON.stringify(template).replaceAll('paceline-local-', 'paceline-test-');
-  return { name, template: JSON.parse(text.replaceAll('"STAGE":"local"', '"STAGE":"test"')) };
+function forStage({ name, template }: Stack, stage: string): Stack {
+  const text = JSON.stringify(template).replaceAll('paceline-local-', `paceline-${stage}-`);
+  return { name, template: JSON.parse(text.replaceAll('"STAGE":"local"', `"STAGE":"${stage}"`)) };
 }
 
 function startDynamo(port: number): ChildProcess {
   const binary = fileURLToPath(new URL('../../node_modules/@dynoxide/linux-x64/dynoxide', import.meta.url));
-  return spawn(binary, ['--port', String(port)], { stdio: 'ignore' });
+  const [program = binary, ...before] = canTie() ? ['setpriv', '--pdeathsig', 'KILL', '--', binary] : [binary];
+  return spawn(program, [...before, '--port', String(port)], { stdio: 'ignore' });
 }
 
 /** Sets variables of this process and answers what they were. */

@@ -1,12 +1,15 @@
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import type { APIGatewayProxyEventV2, Context, ScheduledEvent, SQSEvent } from 'aws-lambda';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
-import { handler as apiHandler } from '../../functions/api/handler.ts';
-import { handler as feedHandler } from '../../functions/feed/handler.ts';
-import { handler as importHandler } from '../../functions/import/handler.ts';
-import { handler as sweepHandler } from '../../functions/sweep/handler.ts';
 import { putHost } from '../../lib/aws/hosts/hosts.ts';
 import { type Api, startApi } from '../api/api.ts';
+
+/** A function as after a cold start: another file of this worker may have called its own, with another table and with metrics off. */
+const cold = <Module>(name: string): Promise<Module> => import(`../../functions/${name}/handler.ts?emf`);
+const { handler: apiHandler } = await cold<typeof import('../../functions/api/handler.ts')>('api');
+const { handler: feedHandler } = await cold<typeof import('../../functions/feed/handler.ts')>('feed');
+const { handler: importHandler } = await cold<typeof import('../../functions/import/handler.ts')>('import');
+const { handler: sweepHandler } = await cold<typeof import('../../functions/sweep/handler.ts')>('sweep');
 
 let api: Api;
 let accountId: string;

@@ -12,7 +12,7 @@ afterAll(() => api.stop());
 
 const laneCount = async (id: string): Promise<number> => {
   const { QueueUrls } = await api.emulators.clients.sqs.send(
-    new ListQueuesCommand({ QueueNamePrefix: `paceline-test-lane-${id}` }),
+    new ListQueuesCommand({ QueueNamePrefix: `paceline-${api.emulators.config.STAGE}-lane-${id}` }),
   );
   return QueueUrls?.length ?? 0;
 };

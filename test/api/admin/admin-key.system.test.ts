@@ -14,9 +14,13 @@ beforeAll(async () => {
 afterAll(() => api.stop());
 
 it('bin/admin-key.ts makes a key that opens the admin routes', async () => {
-  const { stdout } = await run(process.execPath, [script, '--table', 'paceline-test-table', '--name', 'Ops'], {
-    env: { ...process.env, ...api.emulators.env },
-  });
+  const { stdout } = await run(
+    process.execPath,
+    [script, '--table', api.emulators.config.TABLE_NAME, '--name', 'Ops'],
+    {
+      env: { ...process.env, ...api.emulators.env },
+    },
+  );
   const key = stdout.trim();
   expect(key).toMatch(/^pla_[A-Za-z0-9_-]{43}$/);
   const made = await api.call('POST', '/v1/admin/tenants', { name: 'First' }, { key });

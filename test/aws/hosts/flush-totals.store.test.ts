@@ -1,7 +1,6 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { flushTotals } from '../../../lib/aws/hosts/ownership.ts';
-import { startFeedWorld, tenantId } from '../../feed/feed-world.ts';
-import { rowsTo } from '../../harness/gateway.ts';
+import { rowsTo, startFeedWorld, tenantId } from '../../feed/feed-world.ts';
 
 let world: Awaited<ReturnType<typeof startFeedWorld>>;
 beforeAll(async () => {

@@ -92,7 +92,8 @@ async function damagedAccount(): Promise<AuthStore> {
 }
 
 async function run(...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  const fixed = ['--stage', 'test', '--table', 'paceline-test-table', '--bucket', api.emulators.config.AUTH_BUCKET];
+  const { STAGE, TABLE_NAME, AUTH_BUCKET } = api.emulators.config;
+  const fixed = ['--stage', STAGE, '--table', TABLE_NAME, '--bucket', AUTH_BUCKET];
   const env = { ...process.env, ...api.emulators.env };
   try {
     const done = await promisify(execFile)(process.execPath, [script, ...fixed, ...args], { env });
