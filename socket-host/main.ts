@@ -4,6 +4,7 @@ import { cut } from '../lib/domain/well-formed.ts';
 import { systemClock } from '../lib/runtime/clock.ts';
 import { hostConfig } from '../lib/runtime/config.ts';
 import { passKeysAsObjects } from '../lib/runtime/key-objects.ts';
+import { systemRandom } from '../lib/runtime/random.ts';
 import { whatsappTransports } from './baileys/factory.ts';
 import { startHost } from './host/host.ts';
 
@@ -24,7 +25,7 @@ const host = await startHost({
   clients: createClients({ maxSockets: 1000 }),
   clock: systemClock,
   logger,
-  random: Math.random,
+  random: systemRandom.number,
   transports: whatsappTransports(config, logger, systemClock),
   onFenced: (why, fence) => {
     logger.error({ why, fence }, 'this host may not act any more and ends, to be started afresh');

@@ -64,3 +64,20 @@ export class Bell {
     this.rung = false;
   }
 }
+
+/** Runs `work` once after `ms` of real time. Returns a function that cancels it, and does nothing once the work has run. */
+export function after(ms: number, work: () => void): () => void {
+  const timer = setTimeout(work, Math.min(ms, longestTimerMs));
+  return () => clearTimeout(timer);
+}
+
+/** As `after`, for work that a process need not wait for when it ends. */
+export function afterUnlessEnded(ms: number, work: () => void): () => void {
+  const timer = setTimeout(work, Math.min(ms, longestTimerMs)).unref();
+  return () => clearTimeout(timer);
+}
+
+/** Resolves once other work of the process has had its turn: reads that have come in, timers that are due. */
+export function yieldToOthers(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve));
+}

@@ -5,7 +5,7 @@ export interface Random {
   /** In [0, 1). */
   number(): number;
   /** Bytes that nobody can guess. */
-  bytes(count: number): Uint8Array;
+  bytes(count: number): Buffer;
   /** An id that no other call returns, on any machine. */
   uniqueId(): string;
 }

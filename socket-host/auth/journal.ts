@@ -1,3 +1,4 @@
+import { afterUnlessEnded, systemClock } from '../../lib/runtime/clock.ts';
 import type { Cache } from './cache.ts';
 import { compactor } from './compaction.ts';
 import type { KeyRecord, ObjectHeader } from './encoding.ts';
@@ -84,7 +85,7 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
   let writing: Promise<void> | undefined;
   let waiting: PromiseWithResolvers<void> | undefined;
   let loop: Promise<void> | undefined;
-  let timer: { handle: NodeJS.Timeout; dueMs: number } | undefined;
+  let timer: { cancel: () => void; dueMs: number } | undefined;
   let ended: Error | undefined;
   let wiping = false;
 
@@ -179,7 +180,7 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
   }
 
   async function commitWaiting(): Promise<void> {
-    await new Promise((resolve) => setTimeout(resolve, gatherMs));
+    await systemClock.sleep(gatherMs);
     while (waiting !== undefined) {
       const served = waiting;
       waiting = undefined;
@@ -218,11 +219,11 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
   async function writeBatch(batch: Batch): Promise<void> {
     const { header, records } = batch;
     if (!batch.durable) {
-      const startedAt = performance.now();
+      const startedAt = systemClock.monotonicMs();
       const bytes = await append(header, records.values());
       batch.durable = true;
       addSegment(log, header.number, records.values(), bytes);
-      options.onCommit?.({ bytes, ms: performance.now() - startedAt });
+      options.onCommit?.({ bytes, ms: systemClock.monotonicMs() - startedAt });
     }
     cache.apply(account, records.values());
     inFlight = undefined;
@@ -231,19 +232,19 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
 
   function rideAlong(delayMs: number): void {
     if (ended !== undefined) return;
-    const dueMs = performance.now() + delayMs;
+    const dueMs = systemClock.monotonicMs() + delayMs;
     if (timer !== undefined && timer.dueMs <= dueMs) return;
     stopTimer();
-    const handle = setTimeout(() => {
+    const cancel = afterUnlessEnded(delayMs, () => {
       timer = undefined;
       // A failure has already asked for the next try.
       commit().catch(() => {});
-    }, delayMs).unref();
-    timer = { handle, dueMs };
+    });
+    timer = { cancel, dueMs };
   }
 
   function stopTimer(): void {
-    clearTimeout(timer?.handle);
+    timer?.cancel();
     timer = undefined;
   }
 

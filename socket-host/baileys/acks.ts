@@ -1,4 +1,5 @@
 import type { BinaryNode } from '@whiskeysockets/baileys';
+import { after } from '../../lib/runtime/clock.ts';
 import { type Ack, Unanswered } from '../transport.ts';
 
 /** Stands in for an error code that is not a number. */
@@ -28,13 +29,13 @@ export class Acks {
       },
       forget: () => this.waiting.delete(whatsappId),
       within: async (ms) => {
-        const timer = setTimeout(() => resolve(new Unanswered(`no ack within ${ms} ms`)), ms);
+        const cancel = after(ms, () => resolve(new Unanswered(`no ack within ${ms} ms`)));
         try {
           const answer = await promise;
           if (answer instanceof Unanswered) throw answer;
           return sentTo === undefined || answer.withheld === true ? answer : { ...answer, sentTo };
         } finally {
-          clearTimeout(timer);
+          cancel();
           this.waiting.delete(whatsappId);
         }
       },

@@ -1,3 +1,5 @@
+import { after } from '../../lib/runtime/clock.ts';
+
 /** Without a marker from the server, everything is taken to have come this long after the last waiting stanza. */
 const quietMs = 5000;
 
@@ -12,7 +14,7 @@ export class Drain {
   private opened = false;
   private marked = false;
   private done = false;
-  private timer: NodeJS.Timeout | undefined;
+  private cancelQuiet: () => void = () => {};
 
   constructor(drained: () => void) {
     this.drained = drained;
@@ -42,20 +44,20 @@ export class Drain {
   /** The server says that nothing waits any more. */
   mark(): void {
     this.marked = true;
-    clearTimeout(this.timer);
+    this.cancelQuiet();
     this.check();
   }
 
   /** The session has ended. */
   end(): void {
     this.done = true;
-    clearTimeout(this.timer);
+    this.cancelQuiet();
   }
 
   private waitForMarker(): void {
     if (this.done || this.marked) return;
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.mark(), quietMs);
+    this.cancelQuiet();
+    this.cancelQuiet = after(quietMs, () => this.mark());
   }
 
   private check(): void {

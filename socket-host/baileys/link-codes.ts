@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import {
   type AuthenticationCreds,
   aesEncryptCTR,
@@ -12,6 +11,7 @@ import {
   type WASocket,
 } from '@whiskeysockets/baileys';
 import type { AccountLink } from '../../lib/domain/accounts/account.ts';
+import { systemRandom } from '../../lib/runtime/random.ts';
 import { PairingRefused } from '../transport.ts';
 
 /** So long WhatsApp has to answer the request for a pairing code. */
@@ -71,7 +71,7 @@ export class LinkCodes {
   renew(): void {
     const { creds } = this.needs;
     if (creds.registered) return;
-    creds.advSecretKey = randomBytes(32).toString('base64');
+    creds.advSecretKey = systemRandom.bytes(32).toString('base64');
     if (this.current !== undefined) this.tell();
   }
 
@@ -82,7 +82,7 @@ export class LinkCodes {
   async pair(sock: WASocket, phoneNumber: string): Promise<string> {
     const { creds } = this.needs;
     const { me, pairingCode } = creds;
-    const code = bytesToCrockford(randomBytes(5));
+    const code = bytesToCrockford(systemRandom.bytes(5));
     const asked = { id: jidEncode(phoneNumber, 's.whatsapp.net'), name: '~' };
     // The phone's half may come right behind the answer.
     Object.assign(creds, { me: asked, pairingCode: code });
@@ -119,8 +119,8 @@ async function hello(
   jid: string,
   code: string,
 ): Promise<BinaryNode> {
-  const salt = randomBytes(32);
-  const iv = randomBytes(16);
+  const salt = systemRandom.bytes(32);
+  const iv = systemRandom.bytes(16);
   const key = await derivePairingCodeKey(code, salt);
   const wrapped = Buffer.concat([salt, iv, aesEncryptCTR(pairingEphemeralKeyPair.public, key, iv)]);
   const part = (tag: string, content: string | Uint8Array): BinaryNode => ({ tag, attrs: {}, content });

@@ -1,4 +1,5 @@
 import type { BinaryNode } from '@whiskeysockets/baileys';
+import { after, yieldToOthers } from '../../lib/runtime/clock.ts';
 import { turns } from '../../lib/runtime/turns.ts';
 
 /** The longest time Baileys may take for one message without progress: twice the limit of a query of its own. */
@@ -16,7 +17,7 @@ export class MessageLine {
   private readonly turn = turns();
   private readonly stuck: (stanza: BinaryNode) => void;
   private current: BinaryNode | undefined;
-  private timer: NodeJS.Timeout | undefined;
+  private cancelWatch: () => void = () => {};
   private ended = false;
 
   constructor(stuck: (stanza: BinaryNode) => void) {
@@ -32,17 +33,17 @@ export class MessageLine {
       try {
         await handle();
       } finally {
-        clearTimeout(this.timer);
+        this.cancelWatch();
         this.current = undefined;
       }
       // Thousands of messages without any I/O would keep the other accounts of the host waiting.
-      await new Promise((resolve) => setImmediate(resolve));
+      await yieldToOthers();
     });
   }
 
   /** Our own part of handling the present message. */
   async own<T>(work: () => Promise<T>): Promise<T> {
-    clearTimeout(this.timer);
+    this.cancelWatch();
     try {
       return await work();
     } finally {
@@ -53,13 +54,13 @@ export class MessageLine {
   /** The connection has ended: what is still in the line comes again on the next one. */
   end(): void {
     this.ended = true;
-    clearTimeout(this.timer);
+    this.cancelWatch();
   }
 
   private watch(): void {
     const stanza = this.current;
-    clearTimeout(this.timer);
+    this.cancelWatch();
     if (stanza === undefined || this.ended) return;
-    this.timer = setTimeout(() => this.stuck(stanza), stuckMs);
+    this.cancelWatch = after(stuckMs, () => this.stuck(stanza));
   }
 }

@@ -9,6 +9,7 @@ import {
 import type { AccountLink } from '../../lib/domain/accounts/account.ts';
 import { whatsappId } from '../../lib/domain/ids.ts';
 import { firstContactRefused } from '../../lib/domain/messages/send-outcome.ts';
+import { yieldToOthers } from '../../lib/runtime/clock.ts';
 import { turns } from '../../lib/runtime/turns.ts';
 import {
   type Ack,
@@ -121,7 +122,7 @@ export class BaileysSession implements TransportSession {
     await this.sendInTurn(async () => {
       await this.put(message, ack);
       // A tight loop of sends would starve what comes in.
-      await new Promise((resolve) => setImmediate(resolve));
+      await yieldToOthers();
     });
     const answer = await ack.within(ackTimeoutMs);
     if (answer.code === firstContactRefused) noteRefusal(this.options.store, message.to, this.options.nowMs());

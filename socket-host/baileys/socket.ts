@@ -11,6 +11,7 @@ import {
   type WAVersion,
 } from '@whiskeysockets/baileys';
 import type { Content } from '../../lib/domain/content.ts';
+import { after } from '../../lib/runtime/clock.ts';
 import type { AccountCaches } from './caches.ts';
 import { browser } from './link-codes.ts';
 import { sentAgain } from './outgoing.ts';
@@ -194,13 +195,13 @@ function cutUnansweredClose(ws: WASocket['ws']): void {
   const close = ws.close.bind(ws);
   ws.close = async () => {
     const raw: unknown = Reflect.get(ws, 'socket');
-    const cut = setTimeout(() => {
+    const cancel = after(closeTimeoutMs, () => {
       if (isTerminable(raw)) raw.terminate();
-    }, closeTimeoutMs);
+    });
     try {
       await close();
     } finally {
-      clearTimeout(cut);
+      cancel();
     }
   };
 }

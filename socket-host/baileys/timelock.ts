@@ -1,4 +1,5 @@
 import type { ConnectionState, WASocket } from '@whiskeysockets/baileys';
+import { after } from '../../lib/runtime/clock.ts';
 
 type State = NonNullable<ConnectionState['reachoutTimeLock']>;
 
@@ -40,14 +41,14 @@ export class Timelock {
       () => this.answered(undefined),
     );
     const over = Promise.withResolvers<undefined>();
-    const timer = setTimeout(() => {
+    const cancel = after(answerMs, () => {
       late = true;
       over.resolve(undefined);
-    }, answerMs);
+    });
     try {
       return await Promise.race([answered, over.promise]);
     } finally {
-      clearTimeout(timer);
+      cancel();
     }
   }
 

@@ -1,8 +1,10 @@
+import { after } from '../../lib/runtime/clock.ts';
+
 /** Ends what does not go on: Baileys does not notice every connection attempt that hangs, in spite of its timeouts. */
 export class Watchdog {
   private readonly limitMs: number;
   private readonly bark: (stage: string) => void;
-  private timer: NodeJS.Timeout | undefined;
+  private cancel: () => void = () => {};
 
   constructor(limitMs: number, bark: (stage: string) => void) {
     this.limitMs = limitMs;
@@ -11,11 +13,11 @@ export class Watchdog {
 
   /** The stage has as long as every stage, from now. */
   expect(stage: string): void {
-    clearTimeout(this.timer);
-    this.timer = setTimeout(() => this.bark(stage), this.limitMs);
+    this.cancel();
+    this.cancel = after(this.limitMs, () => this.bark(stage));
   }
 
   stop(): void {
-    clearTimeout(this.timer);
+    this.cancel();
   }
 }

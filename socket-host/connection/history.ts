@@ -1,8 +1,8 @@
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import {
-  backoffMs,
   classifyDisconnect,
   type Reaction,
+  reconnectWaitMs,
   replacedWindowMs,
   restartWindowMs,
 } from '../../lib/domain/accounts/disconnect.ts';
@@ -69,6 +69,6 @@ export class ConnectionHistory {
     if (useful || this.clock.monotonicMs() - this.openedAtMs >= goodAfterMs) this.attempt = 0;
     this.openedAtMs = Number.POSITIVE_INFINITY;
     this.attempt += 1;
-    return this.attempt === 1 ? this.backoff.random() * 500 : backoffMs(this.attempt - 1, this.backoff);
+    return this.attempt === 1 ? this.backoff.random() * 500 : reconnectWaitMs(this.attempt - 1, this.backoff);
   }
 }

@@ -1,9 +1,9 @@
-import { backoffMs, quickAttempts } from '../../lib/domain/accounts/disconnect.ts';
+import { backoffMs } from '../../lib/domain/backoff.ts';
 
 /**
- * Pure: the wait after so many failed steps in a row, in ms. Never the slow rhythm of reconnects past their quick attempts: those cost
- * WhatsApp something, while a table that is back is used at once.
+ * Pure: returns the wait (ms) after so many failed steps in a row. Unlike reconnects, which cost WhatsApp something, it never falls into a
+ * slow rhythm: a table that is back is used at once.
  */
 export function retryWaitMs(failures: number, random: () => number): number {
-  return backoffMs(Math.min(failures, quickAttempts), { baseMs: 500, capMs: 20_000, random });
+  return Math.floor(backoffMs(failures - 1, { baseMs: 500, capMs: 20_000, jitter: { random, mostMs: 1000 } }));
 }

@@ -1,4 +1,3 @@
-import { randomBytes, randomUUID } from 'node:crypto';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { type Clients, destroyClients, onCall } from '../../lib/aws/client/clients.ts';
@@ -11,7 +10,9 @@ import type { Account, AccountHot, AccountStatus } from '../../lib/domain/accoun
 import { newId } from '../../lib/domain/ids.ts';
 import { cut } from '../../lib/domain/well-formed.ts';
 import type { Clock } from '../../lib/runtime/clock.ts';
+import { systemClock } from '../../lib/runtime/clock.ts';
 import type { HostConfig } from '../../lib/runtime/config.ts';
+import { systemRandom } from '../../lib/runtime/random.ts';
 import { turns, turnsAbreast } from '../../lib/runtime/turns.ts';
 import { SentMessages } from '../../lib/sending/sent-messages.ts';
 import { AccountRunner } from '../account/account.ts';
@@ -63,7 +64,7 @@ export interface RunningHost {
  */
 export async function startHost(options: HostOptions): Promise<RunningHost> {
   const { config, clients, clock, logger, random } = options;
-  const id = newId('hst', Date.now(), randomBytes);
+  const id = newId('hst', systemClock.nowMs(), systemRandom.bytes);
   const metrics = createMetrics();
   onCall(clients, (service, command) => metrics.awsCalls.inc({ service, command }));
   const { fleetClock = clock } = options;
@@ -86,7 +87,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     clock,
     fleetClock,
     random,
-    nonce: () => randomUUID(),
+    nonce: systemRandom.uniqueId,
     logger,
     metrics,
     counts: sendingCounts(metrics),

@@ -1,3 +1,5 @@
+import { backoffMs } from '../backoff.ts';
+
 /**
  * What closing reasons lead to. Codes are Boom `output.statusCode` of Baileys' close event (whatsapp.md, Closing
  * reasons), never the HTTP status of a refused upgrade or CONNECT: those are `undefined` here, and so back off.
@@ -5,7 +7,7 @@
 export type Reaction =
   /** Normal after linking: flush the credentials, then connect with the same ones, without a wait. */
   | { kind: 'reconnect_now' }
-  /** Connect again after `backoffMs`. With `clientError`, count one more client error in a row. */
+  /** Connect again after `reconnectWaitMs`. With `clientError`, count one more client error in a row. */
   | { kind: 'backoff'; clientError?: true }
   /** Nobody used the codes: `disconnected` until the user calls /connect. */
   | { kind: 'await_user'; reason: 'link_timeout' }
@@ -97,17 +99,9 @@ export const quickAttempts = 10;
 const slowMinMs = 10 * 60_000;
 const slowMaxMs = 30 * 60_000;
 
-export interface BackoffOptions {
-  baseMs?: number;
-  capMs?: number;
-  jitterMs?: number;
-  random: () => number;
-}
-
-/** Wait before reconnect attempt `attempt` (from 1): doubling to the cap, plus jitter; past the 10th, 10 to 30 min. */
-export function backoffMs(attempt: number, options: BackoffOptions): number {
-  const { baseMs = 2000, capMs = 60_000, jitterMs = 1000, random } = options;
+/** Returns the wait (ms) before reconnect attempt `attempt`, from 1: doubling to a minute, plus jitter; past the 10th, 10 to 30 min. */
+export function reconnectWaitMs(attempt: number, options: { baseMs?: number; random: () => number }): number {
+  const { baseMs = 2000, random } = options;
   if (attempt > quickAttempts) return slowMinMs + Math.floor(random() * (slowMaxMs - slowMinMs));
-  const doubled = baseMs * 2 ** (Math.max(1, attempt) - 1);
-  return Math.min(doubled, capMs) + Math.floor(random() * jitterMs);
+  return Math.floor(backoffMs(attempt - 1, { baseMs, capMs: 60_000, jitter: { random, mostMs: 1000 } }));
 }

@@ -1,6 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
-import { backoffMs, classifyDisconnect } from '../../../lib/domain/accounts/disconnect.ts';
+import { classifyDisconnect, reconnectWaitMs } from '../../../lib/domain/accounts/disconnect.ts';
+import { backoffMs } from '../../../lib/domain/backoff.ts';
 
 const context = { linking: false, consecutiveClientErrors: 0, nowMs: 1_000_000 };
 
@@ -67,18 +68,18 @@ describe('backoff', () => {
     [11, 600_000],
     [5000, 600_000],
   ])('attempt %d waits %d ms at least', (attempt, waitMs) => {
-    expect(backoffMs(attempt, { random: () => 0 })).toBe(waitMs);
+    expect(reconnectWaitMs(attempt, { random: () => 0 })).toBe(waitMs);
   });
 
   test('jitter is below a second, past the tenth attempt the wait ends within 30 minutes', () => {
-    expect(backoffMs(1, { random: () => 0.9999 })).toBe(2999);
-    expect(backoffMs(10, { random: () => 0.9999 })).toBe(60_999);
-    expect(backoffMs(11, { random: () => 0.5 })).toBe(1_200_000);
-    expect(backoffMs(99, { random: () => 0.9999 })).toBe(1_799_880);
+    expect(reconnectWaitMs(1, { random: () => 0.9999 })).toBe(2999);
+    expect(reconnectWaitMs(10, { random: () => 0.9999 })).toBe(60_999);
+    expect(reconnectWaitMs(11, { random: () => 0.5 })).toBe(1_200_000);
+    expect(reconnectWaitMs(99, { random: () => 0.9999 })).toBe(1_799_880);
   });
 
-  test('base, cap and jitter can be set', () => {
-    const options = { baseMs: 5000, capMs: 7000, jitterMs: 0, random: () => 0.9 };
-    expect([1, 2, 3].map((attempt) => backoffMs(attempt, options))).toEqual([5000, 7000, 7000]);
+  test('the base can be set', () => {
+    expect(reconnectWaitMs(1, { baseMs: 5000, random: () => 0 })).toBe(5000);
+    expect([0, 1, 2].map((retry) => backoffMs(retry, { baseMs: 5000, capMs: 7000 }))).toEqual([5000, 7000, 7000]);
   });
 });
