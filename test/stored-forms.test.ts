@@ -13,6 +13,7 @@ import type { Deps } from '../lib/aws/deps.ts';
 import { sendNote, takeNotes } from '../lib/aws/hosts/hosts.ts';
 import { finder, keys, queuedAttribute } from '../lib/aws/keys.ts';
 import { contentIn, contentWrite } from '../lib/aws/messages/contents.ts';
+import { messageItem, toMessage } from '../lib/aws/messages/messages.ts';
 import { hashKey } from '../lib/aws/tenants/api-keys.ts';
 import { openAnswer } from '../lib/aws/tenants/idempotency.ts';
 import { messageOf, sendingKey } from '../lib/aws/webhooks/deliveries.ts';
@@ -32,7 +33,7 @@ import {
   whatsappId,
 } from '../lib/domain/ids.ts';
 import { inboundTypes } from '../lib/domain/inbound/inbound.ts';
-import { type Message, messageErrorCodes, messageStates } from '../lib/domain/messages/message.ts';
+import { type Message, messageErrorCodes, messageSources, messageStates } from '../lib/domain/messages/message.ts';
 import { suppressionSources } from '../lib/domain/people/suppression.ts';
 import { type Delivery, deliveryId } from '../lib/domain/webhooks/delivery.ts';
 import { groupOf } from '../lib/domain/webhooks/endpoint.ts';
@@ -221,6 +222,7 @@ it('words that items hold', () => {
   expect(suppressionSources).toEqual(['inbound', 'api', 'import']);
   const errors =
     'NOT_ON_WHATSAPP INVALID_NUMBER REACHOUT_RESTRICTED RATE_LIMITED REJECTED OUTCOME_UNKNOWN CRASHED_HOST OPTED_OUT';
+  expect(messageSources).toEqual(['contract', 'single', 'trigger', 'reminder']);
   for (const code of errors.split(' ')) expect(messageErrorCodes).toContain(code);
   const kinds = 'text image video audio document sticker location contact reaction edit delete other';
   for (const type of kinds.split(' ')) expect(inboundTypes).toContain(type);
@@ -278,6 +280,29 @@ it('bodies of the lanes', async () => {
   expect(await receiveFromLane(sqs, 'lane', { max: 10, waitSec: 0 })).toEqual([
     { entry: { t: 'ten_1', a: 'acc_1', m: 'msg_1', c: 'con_1', seq: 2 }, receipt: '0' },
   ]);
+});
+
+it('an entry of a message without a contract', async () => {
+  const body = '{"t":"ten_1","a":"acc_1","m":"msg_1","seq":1}';
+  const { sqs, sent } = queueWith(body);
+  const message = { id: 'msg_1', tenantId: 'ten_1', accountId: 'acc_1', to: '79991000001', feedSeq: 1 };
+  await sendToLane(sqs, 'lane', [message as Message]);
+  expect(sent).toMatchObject([{ MessageBody: body }]);
+  const [received] = await receiveFromLane(sqs, 'lane', { max: 10, waitSec: 0 });
+  expect(received?.entry).toEqual({ t: 'ten_1', a: 'acc_1', m: 'msg_1', seq: 1 });
+});
+
+it('messages: one of a contract is told by its contractId, any other by source and sourceId', () => {
+  const same = { id: 'msg_1', tenantId: 'ten_1', accountId: 'acc_1', to: '79991000001', lane: 'bulk' as const };
+  const common = { ...same, state: 'QUEUED' as const, feedSeq: 1, attempts: 0, createdAt: noon };
+  const place = { pk: 'T#ten_1#M#msg_1', sk: 'M', type: 'message' };
+  const row = { ...place, ...common, contractId: 'con_1', row: 7 };
+  const ofRow = { ...common, source: 'contract' as const, sourceId: 'con_1', contractId: 'con_1', row: 7 };
+  const own = { ...common, source: 'single' as const, sourceId: 'msg_1' };
+  expect(messageItem(ofRow)).toEqual(row);
+  expect(toMessage(row)).toEqual(ofRow);
+  expect(messageItem(own)).toEqual({ ...place, ...own });
+  expect(toMessage({ ...place, ...own })).toEqual(own);
 });
 
 it('bodies of the feed queue', async () => {

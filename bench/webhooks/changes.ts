@@ -58,6 +58,8 @@ function newMessage(contractId: string, row: number, to: string): Message {
     id: messageId(contractId, row),
     tenantId: LOCAL_TENANT,
     accountId: `acc_${'0'.repeat(26)}`,
+    source: 'contract',
+    sourceId: contractId,
     contractId,
     row,
     to,

@@ -19,7 +19,7 @@ import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
 import { policyOf } from '../../lib/domain/accounts/pacing.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { planFeed, windowOf } from '../../lib/domain/contracts/feed.ts';
-import { type Lane, lanes, type Message } from '../../lib/domain/messages/message.ts';
+import { type ContractMessage, type Lane, lanes, type Message, ofContract } from '../../lib/domain/messages/message.ts';
 import type { Count } from '../../lib/runtime/metrics.ts';
 import type { Broken } from './broken.ts';
 import { finishOpenRows } from './open-rows.ts';
@@ -113,7 +113,9 @@ async function feedBacklog(
   if (room <= 0) return 0;
   const due = await dueBacklog(table, contract, account.firstContactsHeldUntil, deps.nowMs(), room);
   const items = await table.getMany<Item>(due.map(({ messageId }) => keys.message(contract.tenantId, messageId)));
-  const pending = items.flatMap((item) => (item?.state === 'PENDING' ? [toMessage(item)] : [])).sort(longestDue);
+  const pending = items
+    .flatMap((item) => (item?.state === 'PENDING' ? [ofContract(toMessage(item))] : []))
+    .sort(longestDue);
   await renewTexts(table, contract, reader, pending, deps.nowMs());
   const moved: Message[] = [];
   for (const message of pending) {
@@ -134,7 +136,7 @@ async function feedBacklog(
 }
 
 /** Those that came back together keep the order of their rows. */
-function longestDue(a: Message, b: Message): number {
+function longestDue(a: ContractMessage, b: ContractMessage): number {
   return (a.notBefore ?? 0) - (b.notBefore ?? 0) || a.row - b.row;
 }
 

@@ -10,7 +10,7 @@ import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/messages/outcom
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
 import { type Contract, inFlightOf } from '../../lib/domain/contracts/contract.ts';
 import { rowMessageId } from '../../lib/domain/contracts/row-message.ts';
-import { type Lane, lanes, type Message } from '../../lib/domain/messages/message.ts';
+import { type ContractMessage, type Lane, lanes, ofContract } from '../../lib/domain/messages/message.ts';
 import type { Broken } from './broken.ts';
 import { finishOpenRows } from './open-rows.ts';
 
@@ -34,7 +34,7 @@ interface Walk extends WalkOptions {
    * What is done with the QUEUED messages of a step, in the order of their rows; it keeps the cursor's numbers. Answers the first message
    * it had no time for.
    */
-  each(contract: Contract, queued: Message[], cursor: WalkCursor): Promise<Message | undefined>;
+  each(contract: Contract, queued: ContractMessage[], cursor: WalkCursor): Promise<ContractMessage | undefined>;
 }
 
 interface Walked {
@@ -112,11 +112,11 @@ async function walkContract(
 }
 
 /** Those of the step's rows that are QUEUED. */
-async function queuedOf(deps: Deps, account: Account, contract: Contract, from: number): Promise<Message[]> {
+async function queuedOf(deps: Deps, account: Account, contract: Contract, from: number): Promise<ContractMessage[]> {
   const count = Math.min(stepRows, contract.nextRow - from);
   const ids = Array.from({ length: count }, (_, i) => rowMessageId(contract, from + i));
   const items = await deps.table.getMany<Item>(ids.map((id) => keys.message(contract.tenantId, id)));
-  const messages = items.flatMap((item) => (item === undefined ? [] : [toMessage(item)]));
+  const messages = items.flatMap((item) => (item === undefined ? [] : [ofContract(toMessage(item))]));
   for (const message of messages) {
     const sinceMs = message.claim?.since;
     if (message.state !== 'SENDING' || sinceMs === undefined) continue;

@@ -5,7 +5,7 @@ import { keys } from '../../lib/aws/keys.ts';
 import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import { type Account, type AccountHot, isHalted } from '../../lib/domain/accounts/account.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
-import type { Message } from '../../lib/domain/messages/message.ts';
+import type { ContractMessage, Message } from '../../lib/domain/messages/message.ts';
 import { type WalkOptions, walkQueued } from './queued-rows.ts';
 
 interface Recall {
@@ -23,7 +23,7 @@ interface Recall {
  */
 export async function recall(deps: Deps, account: Account, hot: AccountHot, options: WalkOptions): Promise<Recall> {
   let recalled = 0;
-  const each = async (contract: Contract, queued: Message[], cursor: WalkCursor) => {
+  const each = async (contract: Contract, queued: ContractMessage[], cursor: WalkCursor) => {
     for (const message of queued) {
       if (deps.nowMs() >= options.deadlineMs) return message;
       if (!(await putBack(deps, message))) continue;

@@ -6,7 +6,7 @@ import type { Deps } from '../../lib/aws/deps.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
-import type { Message } from '../../lib/domain/messages/message.ts';
+import type { ContractMessage } from '../../lib/domain/messages/message.ts';
 import { type WalkOptions, walkQueued } from './queued-rows.ts';
 
 interface Refeed {
@@ -23,9 +23,9 @@ interface Refeed {
  */
 export async function refeed(deps: Deps, account: Account, hot: AccountHot, options: WalkOptions): Promise<Refeed> {
   let sent = 0;
-  const each = async (contract: Contract, queued: Message[], cursor: WalkCursor): Promise<undefined> => {
+  const each = async (contract: Contract, queued: ContractMessage[], cursor: WalkCursor): Promise<undefined> => {
     await renewTexts(deps.table, contract, options.reader, queued, deps.nowMs());
-    const again: Message[] = [];
+    const again: ContractMessage[] = [];
     await inParallel(16, queued, async (message) => {
       const raised = await raiseFeedSeq(deps, message);
       if (raised !== undefined) again.push(raised);
@@ -45,7 +45,7 @@ export async function refeed(deps: Deps, account: Account, hot: AccountHot, opti
   return { sent: sent + finished, ...(next === undefined ? {} : { next }) };
 }
 
-async function raiseFeedSeq(deps: Deps, message: Message): Promise<Message | undefined> {
+async function raiseFeedSeq(deps: Deps, message: ContractMessage): Promise<ContractMessage | undefined> {
   const raised = { ...message, feedSeq: message.feedSeq + 1 };
   try {
     await deps.table.update(keys.message(message.tenantId, message.id), {

@@ -75,8 +75,9 @@ export class Admission {
     running: boolean,
     recipients: Recipients,
   ): Promise<'PENDING' | 'CANCELED' | 'SUPPRESSED' | undefined> {
-    if (!running) {
-      const instead = whenNotRunning(await readContract(this.deps.table, message.tenantId, message.contractId));
+    const { tenantId, contractId } = message;
+    if (!running && contractId !== undefined) {
+      const instead = whenNotRunning(await readContract(this.deps.table, tenantId, contractId));
       if (instead !== undefined) return instead;
     }
     return (await this.isSuppressed(message, recipients)) ? 'SUPPRESSED' : undefined;

@@ -41,14 +41,12 @@ const moves: Record<Kind, readonly Kind[]> = {
 /** One message in hand: which claim holds it, and how far it is. States and moves: InHand. */
 export class Held {
   readonly messageId: string;
-  readonly contractId: string;
   /** Of the claim by which the message is held. */
   readonly nonce: string;
   private now: HeldState;
 
-  constructor({ messageId, contractId, nonce }: Pick<Held, 'messageId' | 'contractId' | 'nonce'>, state: HeldState) {
+  constructor({ messageId, nonce }: Pick<Held, 'messageId' | 'nonce'>, state: HeldState) {
     this.messageId = messageId;
-    this.contractId = contractId;
     this.nonce = nonce;
     this.now = state;
   }

@@ -148,10 +148,7 @@ export class InHand {
     if (this.held.some((held) => held.isOpen && held !== before)) throw new Error('another message is in hand');
     const takesOut = [...this.in('kept', 'written'), ...(before === undefined ? [] : [before])];
     const mayHaveLeft = message.state === 'QUEUED' ? message.openSince !== undefined : (before?.mayHaveLeft ?? true);
-    const held = new Held(
-      { messageId: message.id, contractId: message.contractId, nonce: by.nonce },
-      { kind: 'claiming', mayHaveLeft },
-    );
+    const held = new Held({ messageId: message.id, nonce: by.nonce }, { kind: 'claiming', mayHaveLeft });
     this.held.push(held);
     const request = {
       ...by,
@@ -276,7 +273,7 @@ export class InHand {
     if (!lease.valid()) return { kind: 'fenced' };
     let as: MessageState | undefined;
     try {
-      const checks = to === 'PENDING' ? [goesOn(message)] : [];
+      const checks = to === 'PENDING' ? goesOn(message) : [];
       const moved = await moveMessage(table, message, to, clock.nowMs(), change, checks);
       sent.put(moved);
       as = moved.state;

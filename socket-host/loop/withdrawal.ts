@@ -81,7 +81,7 @@ export class Withdrawal {
     if (to !== 'PENDING' && message.openSince !== undefined) return await this.giveUp(taken, message, unknownWhen[to]);
     try {
       const change = to === 'SUPPRESSED' ? { error: optedOut } : to === 'PENDING' ? { notBefore } : {};
-      await moveMessage(deps.table, message, to, deps.clock.nowMs(), change, to === 'PENDING' ? [goesOn(message)] : []);
+      await moveMessage(deps.table, message, to, deps.clock.nowMs(), change, to === 'PENDING' ? goesOn(message) : []);
       await stock.left(taken.lane, policy);
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;

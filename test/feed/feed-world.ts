@@ -19,14 +19,14 @@ import type { Deps } from '../../lib/aws/deps.ts';
 import { createInbox, putHost } from '../../lib/aws/hosts/hosts.ts';
 import { claimAccount } from '../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { type ClaimResult, claim, moveMessage, toMessage } from '../../lib/aws/messages/messages.ts';
+import { type ClaimResult, claim, messageItem, moveMessage, toMessage } from '../../lib/aws/messages/messages.ts';
 import { ensureTenant } from '../../lib/aws/tenants/tenants.ts';
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
 import { textContent } from '../../lib/domain/content.ts';
 import type { Contract, ContractAction, PageRow } from '../../lib/domain/contracts/contract.ts';
 import { rowMessageId } from '../../lib/domain/contracts/row-message.ts';
 import { newId } from '../../lib/domain/ids.ts';
-import type { Message } from '../../lib/domain/messages/message.ts';
+import { type ContractMessage, type Message, ofContract } from '../../lib/domain/messages/message.ts';
 import { startEmulators } from '../harness/emulators.ts';
 
 export const tenantId = 'ten_00000000000000000000000001';
@@ -141,17 +141,19 @@ export async function startFeedWorld() {
       });
     },
     /** A message of the contract as the feed makes it, after the pattern of another one. */
-    async putQueued(contract: Contract, row: number, pattern: Message | undefined): Promise<Message> {
+    async putQueued(contract: Contract, row: number, pattern: Message | undefined): Promise<ContractMessage> {
       if (pattern === undefined) throw new Error('no message to copy');
       const id = rowMessageId(contract, row);
-      const message: Message = { ...pattern, id, contractId: contract.id, row, to: `7999${2_000_000 + row}` };
-      await table.put({ ...keys.message(tenantId, id), type: 'message', ...message });
+      const { id: contractId } = contract;
+      const of = { source: 'contract' as const, sourceId: contractId, contractId, row };
+      const message = { ...pattern, ...of, id, to: `7999${2_000_000 + row}` };
+      await table.put(messageItem(message));
       return message;
     },
-    async messages(contract: Contract): Promise<Message[]> {
+    async messages(contract: Contract): Promise<ContractMessage[]> {
       const ids = Array.from({ length: contract.totalCount }, (_, row) => rowMessageId(contract, row));
       const items = await table.getMany<Item>(ids.map((id) => keys.message(tenantId, id)));
-      return items.flatMap((item) => (item === undefined ? [] : [toMessage(item)]));
+      return items.flatMap((item) => (item === undefined ? [] : [ofContract(toMessage(item))]));
     },
     states: async (contract: Contract) => (await world.messages(contract)).map((message) => message.state),
     /** What an owner does, up to the claim and no further; `stops` are those it knows of, all unless told otherwise. */

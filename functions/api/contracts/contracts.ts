@@ -3,7 +3,7 @@ import { type Accepted, acceptContract, acceptRecipients } from '../../../lib/ac
 import { readAccount } from '../../../lib/aws/accounts/accounts.ts';
 import { listContracts } from '../../../lib/aws/contracts/contracts.ts';
 import type { Contract } from '../../../lib/domain/contracts/contract.ts';
-import { maxRows } from '../../../lib/domain/contracts/contract.ts';
+import { accountsOf, maxRows } from '../../../lib/domain/contracts/contract.ts';
 import { contractView } from '../../../lib/domain/contracts/view.ts';
 import { type FieldError, PacelineError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, idFor, originOf, tenantOf } from '../http/context.ts';
@@ -170,7 +170,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
         lookedAt += room;
         for (const contract of step.items) {
           if (status !== undefined && contract.status !== status) continue;
-          if (accountId !== undefined && !contract.accountIds.includes(accountId)) continue;
+          if (accountId !== undefined && !accountsOf(contract).includes(accountId)) continue;
           found.push(contract);
         }
         before = step.next;

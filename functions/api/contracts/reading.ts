@@ -2,7 +2,13 @@ import { type AccountPair, readAccounts } from '../../../lib/aws/accounts/accoun
 import { readContract } from '../../../lib/aws/contracts/contracts.ts';
 import { readCounter } from '../../../lib/aws/contracts/jobs.ts';
 import { keys } from '../../../lib/aws/keys.ts';
-import { type Contract, type Counter, emptyCounter } from '../../../lib/domain/contracts/contract.ts';
+import {
+  accountOf,
+  accountsOf,
+  type Contract,
+  type Counter,
+  emptyCounter,
+} from '../../../lib/domain/contracts/contract.ts';
 import { type ContractView, contractView } from '../../../lib/domain/contracts/view.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, type Call, pathId, tenantOf } from '../http/context.ts';
@@ -18,7 +24,7 @@ export async function contractOf(c: Call, { deps }: ApiScope): Promise<Contract>
 export async function viewOf({ deps }: ApiScope, contract: Contract, warnings?: string[]): Promise<ContractView> {
   const [counter, [pair]] = await Promise.all([
     readCounter(deps.table, contract),
-    readAccounts(deps.table, contract.tenantId, contract.accountIds),
+    readAccounts(deps.table, contract.tenantId, [...accountsOf(contract)]),
   ]);
   return contractView(contract, counter, pair, deps.nowMs(), warnings);
 }
@@ -30,10 +36,8 @@ export async function withCounters(
 ): Promise<{ contract: Contract; counter: Counter; pair: AccountPair | undefined }[]> {
   const [first] = contracts;
   if (first === undefined) return [];
-  const counterKeys = contracts.map((contract) =>
-    keys.counter(contract.tenantId, contract.id, contract.accountIds[0] ?? ''),
-  );
-  const accountIds = [...new Set(contracts.flatMap((contract) => contract.accountIds))];
+  const counterKeys = contracts.map((contract) => keys.counter(contract.tenantId, contract.id, accountOf(contract)));
+  const accountIds = [...new Set(contracts.flatMap(accountsOf))];
   const [counters, accounts] = await Promise.all([
     deps.table.getMany<Counter>(counterKeys),
     readAccounts(deps.table, first.tenantId, accountIds),
@@ -42,6 +46,6 @@ export async function withCounters(
   return contracts.map((contract, index) => ({
     contract,
     counter: counters[index] ?? emptyCounter,
-    pair: byId.get(contract.accountIds[0] ?? ''),
+    pair: byId.get(accountOf(contract)),
   }));
 }

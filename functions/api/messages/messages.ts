@@ -4,7 +4,7 @@ import { rowsOf } from '../../../lib/aws/contracts/feed-rows.ts';
 import { type Row, readRows } from '../../../lib/aws/contracts/rows.ts';
 import { readContent, readContents } from '../../../lib/aws/messages/contents.ts';
 import { readMessage } from '../../../lib/aws/messages/messages.ts';
-import { type Contract, isFinished } from '../../../lib/domain/contracts/contract.ts';
+import { accountsOf, type Contract, isFinished } from '../../../lib/domain/contracts/contract.ts';
 import { rowMessageId } from '../../../lib/domain/contracts/row-message.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { messageStates } from '../../../lib/domain/messages/message.ts';
@@ -72,7 +72,7 @@ export function messageRoutes(app: Api, scope: ApiScope): void {
           break;
         }
         contractsLeft -= 1;
-        if (accountId !== undefined && !contract.accountIds.includes(accountId)) continue;
+        if (accountId !== undefined && !accountsOf(contract).includes(accountId)) continue;
         const top = position?.c === contract.id && position.r !== null ? position.r : rowsOf(contract);
         let upTo = top;
         while (upTo > 0 && rowsLeft > 0 && found.length < limit) {
@@ -157,6 +157,7 @@ async function* contractsFrom(
 async function madeRow({ deps }: ApiScope, tenantId: string, id: string): Promise<Row | undefined> {
   const message = await readMessage(deps.table, tenantId, id);
   if (message === undefined) return undefined;
+  if (message.source !== 'contract') return undefined;
   const contract = await readContract(deps.table, tenantId, message.contractId);
   return contract === undefined ? undefined : { message };
 }

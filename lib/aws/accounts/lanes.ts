@@ -14,12 +14,12 @@ import { type Lane, lanes, type Message } from '../../domain/messages/message.ts
 import { laneDays } from '../../domain/messages/retention.ts';
 import { systemRandom } from '../../runtime/random.ts';
 
-/** What a lane carries: which message, never its text or number. */
+/** What a lane carries: message `m` of account `a` and tenant `t`, of which feeding, and `c`, its contract where it has one. Never its content or number. */
 export interface LaneEntry {
   t: string;
   a: string;
   m: string;
-  c: string;
+  c?: string;
   seq: number;
 }
 
@@ -92,7 +92,7 @@ export async function sendToLane(sqs: SQSClient, laneUrl: string, messages: Mess
             t: message.tenantId,
             a: message.accountId,
             m: message.id,
-            c: message.contractId,
+            ...(message.contractId === undefined ? {} : { c: message.contractId }),
             seq: message.feedSeq,
           } satisfies LaneEntry),
           MessageGroupId: recipientGroup(message.to),

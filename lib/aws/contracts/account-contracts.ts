@@ -1,4 +1,4 @@
-import { type Contract, isFinished } from '../../domain/contracts/contract.ts';
+import { accountsOf, type Contract, isFinished } from '../../domain/contracts/contract.ts';
 import { transactStop } from '../accounts/stops.ts';
 import { ConditionFailed, type Table } from '../client/table.ts';
 import type { Deps } from '../deps.ts';
@@ -9,7 +9,7 @@ import { jobWrite } from './jobs.ts';
 /** All contracts of an account, tombstones too. Reads every contract of the tenant: for rare occasions. */
 export async function contractsOf(table: Table, tenantId: string, accountId: string): Promise<Contract[]> {
   const all = await table.queryAll<Contract>({ pk: keys.contract(tenantId, '').pk, skPrefix: 'C#' });
-  return all.filter(({ accountIds }) => accountIds.includes(accountId));
+  return all.filter((contract) => accountsOf(contract).includes(accountId));
 }
 
 /** Every unfinished contract of a deleted account becomes FAILED with a reason; what is not sent is settled by the feed. */

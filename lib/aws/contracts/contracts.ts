@@ -1,5 +1,6 @@
 import type { ContractAction, ContractState } from '../../domain/contracts/contract.ts';
 import {
+  accountOf,
   type Contract,
   emptyCounter,
   maxPages,
@@ -16,6 +17,7 @@ import { ConditionFailed, type Item, type Table, type Write } from '../client/ta
 import type { Deps } from '../deps.ts';
 import { finder, keys } from '../keys.ts';
 import { contentWrite } from '../messages/contents.ts';
+import { messageItem } from '../messages/messages.ts';
 import { auditWrite, type Origin } from '../tenants/audit.ts';
 import { requestFeed } from './feed-queue.ts';
 import { jobWrite, runJob } from './jobs.ts';
@@ -53,14 +55,7 @@ export async function putSkipped(
       if (data.skip === undefined) return [];
       const message = skippedMessage(contract, row, { ...data, skip: data.skip });
       return [
-        {
-          put: {
-            ...keys.message(contract.tenantId, message.id),
-            type: 'message',
-            ...message,
-            ttl: ttlAfter(nowMs, resultDays),
-          },
-        },
+        { put: messageItem({ ...message, ttl: ttlAfter(nowMs, resultDays) }) },
         contentWrite(contract.tenantId, message.id, data.content, nowMs),
       ];
     }),
@@ -84,7 +79,7 @@ export async function createContract(
   suppressed = 0,
 ): Promise<Contract> {
   const { tenantId, id } = contract;
-  const [accountId = ''] = contract.accountIds;
+  const accountId = accountOf(contract);
   const { name, lane, status, totalCount, skipInvalid, requirePlus } = contract;
   const writes: Write[] = [
     // Clause: the id is new.
@@ -139,7 +134,7 @@ export async function appendRows(
   rows: PageRow[],
 ): Promise<Contract> {
   const { tenantId, id } = read;
-  const [accountId = ''] = read.accountIds;
+  const accountId = accountOf(read);
   const suppressed = rows.filter((row) => row.skip === 'SUPPRESSED').length;
   const invalid = rows.filter((row) => row.skip === 'INVALID_NUMBER').length;
   const firstKey = pages[0]?.key;
@@ -231,7 +226,7 @@ export async function moveContract(
       action,
       ...(result.job === undefined ? {} : { job: result.job }),
     };
-    const [accountId = ''] = contract.accountIds;
+    const accountId = accountOf(contract);
     const writes = moveWrites(deps, origin, moved);
     try {
       if (contract.status === 'IN_PROGRESS' && result.status !== 'IN_PROGRESS')
@@ -276,7 +271,7 @@ function moveWrites(
 ): Write[] {
   const { from, to, job, action } = moved;
   const { tenantId, id } = from;
-  const [accountId = ''] = from.accountIds;
+  const accountId = accountOf(from);
   const sets = ['#s = :to'];
   const removes: string[] = [];
   const values: Item = { ':to': to, ':from': from.status };
@@ -336,7 +331,7 @@ export async function mustRead(table: Table, tenantId: string, id: string): Prom
 }
 
 async function askFeed(deps: Deps, contract: Contract, kind: 'feed' | 'job'): Promise<void> {
-  const [accountId = ''] = contract.accountIds;
+  const accountId = accountOf(contract);
   const request = { kind, tenantId: contract.tenantId, accountId, contractId: contract.id };
   await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, request);
 }
@@ -353,13 +348,18 @@ function pausedWrite(tenantId: string, accountId: string, id: string, nowMs: num
   return { put: { ...keys.paused(tenantId, accountId, id), type: 'paused', at: nowMs, ix: finder.paused, ixs } };
 }
 
-/** Check: the message's contract has not ended, so that somebody feeds it again. */
-export const goesOn = ({ tenantId, contractId }: Pick<Message, 'tenantId' | 'contractId'>): Write => ({
-  check: keys.contract(tenantId, contractId),
-  condition: '#s IN (:running, :paused)',
-  names: { '#s': 'status' },
-  values: { ':running': 'IN_PROGRESS', ':paused': 'PAUSED' },
-});
+/** Returns the check that a message which goes back to PENDING will be fed again: its contract has not ended. Without a contract there is none. */
+export const goesOn = ({ tenantId, contractId }: Pick<Message, 'tenantId' | 'contractId'>): Write[] =>
+  contractId === undefined
+    ? []
+    : [
+        {
+          check: keys.contract(tenantId, contractId),
+          condition: '#s IN (:running, :paused)',
+          names: { '#s': 'status' },
+          values: { ':running': 'IN_PROGRESS', ':paused': 'PAUSED' },
+        },
+      ];
 
 function accountCheck(tenantId: string, accountId: string): Write {
   return {

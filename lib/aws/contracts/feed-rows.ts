@@ -2,13 +2,13 @@ import { isDue } from '../../domain/accounts/first-contacts.ts';
 import type { Contract, PageRow } from '../../domain/contracts/contract.ts';
 import { locateRow } from '../../domain/contracts/contract.ts';
 import { messageOfRow } from '../../domain/contracts/row-message.ts';
-import type { Message } from '../../domain/messages/message.ts';
+import { type ContractMessage, ofContract } from '../../domain/messages/message.ts';
 import { endsTooSoon } from '../../domain/messages/retention.ts';
 import type { ObjectStore } from '../client/objects.ts';
 import { ConditionFailed, type Item, inParallel, type Table } from '../client/table.ts';
 import { accountPk, type Key, keys, queuedAttribute } from '../keys.ts';
 import { contentWrite } from '../messages/contents.ts';
-import { toMessage } from '../messages/messages.ts';
+import { messageItem, toMessage } from '../messages/messages.ts';
 import { readPage } from './pages.ts';
 
 /** Reads rows of contracts; the last few pages stay in memory because the feed takes one page in many small bites. */
@@ -97,35 +97,38 @@ export async function putRows(
   accountId: string,
   rows: { row: number; data: PageRow }[],
   nowMs: number,
-): Promise<Message[]> {
+): Promise<ContractMessage[]> {
   const wanted = rows.filter(({ data }) => data.skip === undefined);
   const made = wanted.map(({ row, data }) => ({ message: queuedMessage(contract, accountId, row, data, nowMs), data }));
   await table.writeMany(
     made.map(({ message, data }) => contentWrite(contract.tenantId, message.id, data.content, nowMs)),
   );
-  const inLane: Message[] = [];
+  const inLane: ContractMessage[] = [];
   await inParallel(16, made, async ({ message }) => {
     try {
       await table.put(
-        {
-          ...keys.message(contract.tenantId, message.id),
-          type: 'message',
-          ...message,
-        },
+        messageItem(message),
         // Clause: nobody has made it yet.
         { condition: 'attribute_not_exists(pk)' },
       );
       inLane.push(message);
     } catch (error) {
       if (!(error instanceof ConditionFailed)) throw error;
-      const there = error.olds[0] === undefined ? undefined : toMessage(error.olds[0]);
-      if (there?.state === 'QUEUED') inLane.push(there);
+      const there = error.olds[0] === undefined ? undefined : ofContract(toMessage(error.olds[0]));
+      // One of another account is that account's.
+      if (there?.state === 'QUEUED' && there.accountId === accountId) inLane.push(there);
     }
   });
   return inLane.sort((a, b) => a.row - b.row);
 }
 
-const queuedMessage = (contract: Contract, accountId: string, row: number, data: PageRow, nowMs: number): Message => ({
+const queuedMessage = (
+  contract: Contract,
+  accountId: string,
+  row: number,
+  data: PageRow,
+  nowMs: number,
+): ContractMessage => ({
   ...messageOfRow(contract, row, data),
   accountId,
   state: 'QUEUED',
@@ -141,7 +144,7 @@ export async function renewTexts(
   table: Table,
   contract: Contract,
   reader: PageReader,
-  messages: Message[],
+  messages: ContractMessage[],
   nowMs: number,
 ): Promise<void> {
   const texts = await table.getMany<{ ttl?: number }>(messages.map(({ id }) => keys.text(contract.tenantId, id)));

@@ -1,4 +1,5 @@
 import {
+  accountOf,
   type Contract,
   type ContractImport,
   type ImportError,
@@ -135,7 +136,7 @@ export async function completeImport(
   importId: string,
   result: { pages: PageRef[]; rows: number; skipped: number; suppressed: number; warnings: string[] },
 ): Promise<boolean> {
-  const [accountId = ''] = contract.accountIds;
+  const accountId = accountOf(contract);
   const still = stillImporting(importId);
   return await ifStillImporting(
     table.transact([

@@ -1,4 +1,4 @@
-import { addCounter, type Contract, type Counter, emptyCounter } from '../../domain/contracts/contract.ts';
+import { accountsOf, addCounter, type Contract, type Counter, emptyCounter } from '../../domain/contracts/contract.ts';
 import type { Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 import { rowsOf } from './feed-rows.ts';
@@ -67,7 +67,7 @@ export async function runJob(deps: JobDeps, of: { tenantId: string; id: string }
 /** The sum of a contract's counters over its accounts. */
 export async function readCounter(table: Table, contract: Contract): Promise<Counter> {
   const items = await table.getMany<Counter>(
-    contract.accountIds.map((a) => keys.counter(contract.tenantId, contract.id, a)),
+    accountsOf(contract).map((a) => keys.counter(contract.tenantId, contract.id, a)),
   );
   return items.reduce<Counter>((sum, item) => (item === undefined ? sum : addCounter(sum, item)), emptyCounter);
 }

@@ -1,7 +1,7 @@
 import type { Content } from '../../domain/content.ts';
 import type { Contract, PageRow } from '../../domain/contracts/contract.ts';
 import { messageOfRow, rowMessageId, stateWithoutItem } from '../../domain/contracts/row-message.ts';
-import { type Message, optedOut } from '../../domain/messages/message.ts';
+import { type ContractMessage, ofContract, optedOut } from '../../domain/messages/message.ts';
 import { type Item, inParallel } from '../client/table.ts';
 import type { Deps } from '../deps.ts';
 import { keys } from '../keys.ts';
@@ -11,14 +11,14 @@ import { readPage } from './pages.ts';
 
 /** One row of a contract as it stands: the message item's truth, or what follows from the contract for a row without one. */
 export interface Row {
-  message: Message;
+  message: ContractMessage;
   /** Known when the row came from its page; otherwise it is in the content item. */
   content?: Content;
 }
 
 /** A row whose message has ended and is not kept any more. How it ended is unknown; its page still says whom it was for. */
 export interface GoneRow {
-  gone: Omit<Message, 'state'>;
+  gone: Omit<ContractMessage, 'state'>;
 }
 
 type Reading = Pick<Deps, 'table' | 'pages' | 'nowMs'>;
@@ -55,10 +55,10 @@ export async function readResults(
     asked.map((row) => keys.message(contract.tenantId, rowMessageId(contract, row))),
     options,
   );
-  const found = new Map<number, Message>();
+  const found = new Map<number, ContractMessage>();
   asked.forEach((row, index) => {
     const item = items[index];
-    if (item !== undefined) found.set(row, toMessage(item));
+    if (item !== undefined) found.set(row, ofContract(toMessage(item)));
   });
   const pages = await pagesOf(
     deps,
@@ -104,7 +104,7 @@ function withoutItem(contract: Contract, row: number, data: PageRow, nowMs: numb
   return state === undefined ? { gone: message } : { message: { ...message, state }, content: data.content };
 }
 
-function skipped(skip: NonNullable<PageRow['skip']>): Pick<Message, 'state' | 'error'> {
+function skipped(skip: NonNullable<PageRow['skip']>): Pick<ContractMessage, 'state' | 'error'> {
   if (skip === 'SUPPRESSED') return { state: 'SUPPRESSED', error: optedOut };
   return { state: 'FAILED', error: { code: 'INVALID_NUMBER', message: 'The phone number is not valid.' } };
 }
@@ -114,6 +114,6 @@ export function skippedMessage(
   contract: Contract,
   row: number,
   data: PageRow & { skip: NonNullable<PageRow['skip']> },
-): Message {
+): ContractMessage {
   return { ...messageOfRow(contract, row, data), ...skipped(data.skip) };
 }

@@ -9,11 +9,15 @@ import {
   type MessageError,
   type MessageState,
   mayHaveLeft,
+  readStoredMessage,
+  type StoredMessage,
+  storedMessage,
 } from '../../domain/messages/message.ts';
 import { keptAfterMove } from '../../domain/messages/retention.ts';
+import type { LaneEntry } from '../accounts/lanes.ts';
 import { nothingStopped } from '../accounts/stops.ts';
 import { ConditionFailed, type Item, type Table, type Write } from '../client/table.ts';
-import { keys, queuedAttribute } from '../keys.ts';
+import { type Key, keys, queuedAttribute } from '../keys.ts';
 import { contentIn } from './contents.ts';
 
 /** What a move changes beside the state. Times are epoch milliseconds. */
@@ -88,6 +92,7 @@ function stepWrites(steps: Step[]): Write[] {
       throw new RangeError(`a message that is ${message.state} takes no step to ${to}`);
     writes.push(messageWrite(message, afterStep(step)));
     const { contractId, accountId } = message;
+    if (contractId === undefined) continue;
     const name = `${contractId}#${accountId}`;
     const before = deltas.get(name)?.delta ?? emptyCounter;
     deltas.set(name, { message, delta: addCounter(before, counterDelta(message.state, to)) });
@@ -127,19 +132,17 @@ function planMove(
       values: { ':n': queued },
     });
   }
-  if (message.state === 'PENDING') writes.push({ delete: backlogKey(message) });
-  if (to === 'PENDING') {
-    writes.push({
-      put: { ...backlogKey(moved), type: 'backlog', messageId: message.id, accountId: message.accountId },
-    });
-  }
+  const [left, entered] = [backlogKey(message), backlogKey(moved)];
+  if (message.state === 'PENDING' && left !== undefined) writes.push({ delete: left });
+  if (to === 'PENDING' && entered !== undefined)
+    writes.push({ put: { ...entered, type: 'backlog', messageId: message.id, accountId: message.accountId } });
   return { moved, writes };
 }
 
 /** The move of the message itself, fenced by state, feedSeq and, while it is held, by the holder's nonce. */
 function messageWrite(message: Message, moved: Message): Write {
   return {
-    put: { ...keys.message(message.tenantId, message.id), type: 'message', ...moved },
+    put: messageItem(moved),
     // Clauses: same state; same feeding; same claim.
     condition:
       message.claim === undefined ? '#s = :s AND feedSeq = :q' : '#s = :s AND feedSeq = :q AND claim.nonce = :n',
@@ -154,7 +157,7 @@ function messageWrite(message: Message, moved: Message): Write {
 
 function counterWrite(message: Message, fields: Partial<Counter>): Write | undefined {
   const delta = Object.entries(fields).filter(([, by]) => by !== 0);
-  if (delta.length === 0) return undefined;
+  if (delta.length === 0 || message.contractId === undefined) return undefined;
   return {
     update: `ADD ${delta.map(([name], i) => `#${name} :c${i}`).join(', ')}`,
     key: keys.counter(message.tenantId, message.contractId, message.accountId),
@@ -165,8 +168,9 @@ function counterWrite(message: Message, fields: Partial<Counter>): Write | undef
   };
 }
 
-const backlogKey = (message: Message) =>
-  keys.backlog(message.tenantId, message.contractId, message.notBefore ?? 0, message.id);
+/** Returns where a PENDING message of a contract is found again; undefined for other messages. */
+const backlogKey = ({ tenantId, contractId, notBefore = 0, id }: Message): Key | undefined =>
+  contractId === undefined ? undefined : keys.backlog(tenantId, contractId, notBefore, id);
 
 /** A removed contract or account takes its counter and counts along; the message's own outcome must be written all the same. */
 async function transactWithoutGoneParts(table: Table, writes: Write[], checks: Write[]): Promise<void> {
@@ -230,7 +234,12 @@ export async function claim(table: Table, request: ClaimRequest, together: Step[
     },
   };
   const claimed = keptAfterMove(sending, request.nowMs);
-  const inHand: InHand = { messageId: message.id, contractId: message.contractId, nonce: request.nonce };
+  const { contractId } = message;
+  const inHand: InHand = {
+    messageId: message.id,
+    ...(contractId === undefined ? {} : { contractId }),
+    nonce: request.nonce,
+  };
   const leavesLane = message.state === 'QUEUED';
   const nothing = nothingStopped(request.stops);
   const head = request.authHead === undefined ? undefined : { ':head': request.authHead };
@@ -283,21 +292,16 @@ export interface ForSend {
   message: Message | undefined;
   content: Content | undefined;
   contract: Contract | undefined;
-  /** Whether the contract was IN_PROGRESS for the account. */
+  /** Whether the message may be sent as far as its source goes, see `isRunning`. */
   running: boolean;
 }
 
-/** What an entry of a lane names: message `m` of contract `c`, account `a` and tenant `t`. */
-interface Named {
-  t: string;
-  a: string;
-  m: string;
-  c: string;
-}
+/** What an entry of a lane names. */
+type Named = Omit<LaneEntry, 'seq'>;
 
 /** Messages of one account, their contents and contracts as they are now, in one strongly consistent read for up to ten. */
 export async function readForSend(table: Table, wanted: Named[]): Promise<ForSend[]> {
-  const contracts = [...new Map(wanted.map((named) => [named.c, named])).values()];
+  const contracts = [...new Map(wanted.flatMap(({ t, a, c }) => (c === undefined ? [] : [[c, { t, a, c }]]))).values()];
   const items = await table.getMany<Item>([
     ...wanted.flatMap(({ t, m }) => [keys.message(t, m), keys.text(t, m)]),
     ...contracts.flatMap(({ t, a, c }) => [keys.contract(t, c), keys.running(t, a, c)]),
@@ -310,15 +314,24 @@ export async function readForSend(table: Table, wanted: Named[]): Promise<ForSen
     return {
       message: message === undefined ? undefined : toMessage(message),
       content: contentIn(content),
-      contract: contract as unknown as Contract | undefined,
-      running: running !== undefined,
+      contract: at < 0 ? undefined : (contract as unknown as Contract | undefined),
+      running: at < 0 || running !== undefined,
     };
   });
 }
 
-/** Whether the message's contract is IN_PROGRESS for its account at this moment. */
-export async function isRunning(table: Table, { tenantId, accountId, contractId }: Message): Promise<boolean> {
-  return (await table.get(keys.running(tenantId, accountId, contractId))) !== undefined;
+/** Returns whether the message may be sent as far as its source goes: its contract is IN_PROGRESS at this moment, or it needs none. */
+export async function isRunning(table: Table, { source, sourceId, tenantId, accountId }: Message): Promise<boolean> {
+  switch (source) {
+    case 'contract':
+      return (await table.get(keys.running(tenantId, accountId, sourceId))) !== undefined;
+    case 'single':
+    case 'trigger':
+    case 'reminder':
+      return true;
+    default:
+      return source satisfies never;
+  }
 }
 
 export async function readMessage(table: Table, t: string, m: string): Promise<Message | undefined> {
@@ -343,10 +356,15 @@ export async function readSent(table: Table, t: string, a: string, m: string): P
   return { to, ...(sentTo === undefined ? {} : { sentTo }), content };
 }
 
-/** A message item without its keys. */
+/** Returns the message that an item holds. */
 export function toMessage(item: Item): Message {
-  const { pk: _pk, sk: _sk, type: _type, ...message } = item;
-  return message as unknown as Message;
+  const { pk: _pk, sk: _sk, type: _type, ...stored } = item;
+  return readStoredMessage(stored as unknown as StoredMessage);
+}
+
+/** Returns the item to put for a message. */
+export function messageItem(message: Message): Item & Key {
+  return { ...keys.message(message.tenantId, message.id), type: 'message', ...storedMessage(message) };
 }
 
 export async function readHot(table: Table, t: string, a: string): Promise<AccountHot | undefined> {

@@ -74,7 +74,8 @@ export interface Account {
 /** The message a claim covers. It stays until the next claim, so that a new owner can settle it. */
 export interface InHand {
   messageId: string;
-  contractId: string;
+  /** Of a message of a contract only. */
+  contractId?: string;
   nonce: string;
   /** Its owner gave the account up in good order with the message still open; without it an owner that is gone died over it. */
   released?: true;

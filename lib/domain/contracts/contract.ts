@@ -108,6 +108,12 @@ export interface Contract {
   movedAt?: number;
 }
 
+/** Returns the accounts that send the contract's messages. */
+export const accountsOf = ({ accountIds }: Pick<Contract, 'accountIds'>): readonly string[] => accountIds;
+
+/** Returns the account that sends the contract's messages; a contract has one, for now. */
+export const accountOf = (contract: Pick<Contract, 'accountIds'>): string => accountsOf(contract)[0] ?? '';
+
 /** Messages of one contract on one account by their present state; `backlog` counts those that are PENDING again. */
 export interface Counter {
   sent: number;

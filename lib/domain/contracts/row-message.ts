@@ -1,7 +1,7 @@
 import { messageId } from '../ids.ts';
-import type { Message, MessageState } from '../messages/message.ts';
+import type { ContractMessage, MessageState } from '../messages/message.ts';
 import { mayBeGone } from '../messages/retention.ts';
-import { type Contract, isFinished, type PageRow } from './contract.ts';
+import { accountOf, type Contract, isFinished, type PageRow } from './contract.ts';
 
 /**
  * The id of the message that a row (counted from 0) becomes. It derives from the contract's `idKey`; contracts made before that field derive from
@@ -11,12 +11,14 @@ export function rowMessageId(contract: Pick<Contract, 'id' | 'idKey'>, row: numb
   return messageId(contract.idKey ?? contract.id, row);
 }
 
-/** What a row of a contract says of its message before anything has become of it: all but the state. */
-export function messageOfRow(contract: Contract, row: number, data: PageRow): Omit<Message, 'state'> {
+/** Returns what a row says of its message before anything has become of the message: all but the state. */
+export function messageOfRow(contract: Contract, row: number, data: PageRow): Omit<ContractMessage, 'state'> {
   return {
     id: rowMessageId(contract, row),
     tenantId: contract.tenantId,
-    accountId: contract.accountIds[0] ?? '',
+    accountId: accountOf(contract),
+    source: 'contract',
+    sourceId: contract.id,
     contractId: contract.id,
     row,
     to: data.to,

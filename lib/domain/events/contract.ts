@@ -1,4 +1,4 @@
-import { type Contract, type ContractState, isFinished } from '../contracts/contract.ts';
+import { accountsOf, type Contract, type ContractState, isFinished } from '../contracts/contract.ts';
 import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText } from './draft.ts';
 import type { EventType } from './types.ts';
 
@@ -6,9 +6,9 @@ import type { EventType } from './types.ts';
 export function contractEvents(before: Image | undefined, after: Image, record: ChangeRecord): EventDraft[] {
   const contract = after as unknown as Contract;
   const was = before as unknown as Contract | undefined;
-  const { id, tenantId, accountIds, startedAt = 0, completedAt = 0, movedAt = 0 } = contract;
+  const { id, tenantId, startedAt = 0, completedAt = 0, movedAt = 0 } = contract;
   for (const text of [id, tenantId]) mustBeText(text);
-  const accountId = mustBeText(accountIds[0]);
+  const accountId = mustBeText(accountsOf(contract)[0]);
   const draft = (type: EventType, ownMs: number): EventDraft => ({
     ...draftOf(record, {
       type,

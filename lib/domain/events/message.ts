@@ -1,4 +1,12 @@
-import { isFinal, type Message, type MessageState, messageStates } from '../messages/message.ts';
+import {
+  type ContractMessage,
+  isFinal,
+  type MessageState,
+  messageStates,
+  ofContract,
+  readStoredMessage,
+  type StoredMessage,
+} from '../messages/message.ts';
 import { messageView } from '../messages/view.ts';
 import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText } from './draft.ts';
 import type { EventType } from './types.ts';
@@ -30,7 +38,7 @@ const steps: readonly ToldState[] = ['SENT', 'DELIVERED', 'READ'];
  * told again. QUEUED and FAILED can come again.
  */
 export function messageEvents(before: Image | undefined, after: Image, record: ChangeRecord): EventDraft[] {
-  const message = after as unknown as Message;
+  const message = imageOf(after);
   const { id, tenantId, accountId, contractId, to, state } = message;
   for (const text of [id, tenantId, accountId, contractId, to]) mustBeText(text);
   if (!messageStates.includes(state)) throw new TypeError('the image of a message has no known state');
@@ -63,6 +71,8 @@ export function messageEvents(before: Image | undefined, after: Image, record: C
   return drafts;
 }
 
+const imageOf = (image: Image): ContractMessage => ofContract(readStoredMessage(image as unknown as StoredMessage));
+
 const isTold = (state: MessageState): state is ToldState => Object.hasOwn(stateEvents, state);
 
 /** How many steps a message in this state has made: 0 until WhatsApp has taken it. */
@@ -73,7 +83,7 @@ const stepsOf = (state: MessageState | undefined): number =>
  * Progress of a contract is drafted by its messages that end, not by its counter, which every receipt changes too. All messages that end
  * within the same half minute draft one id, whose time is the beginning of that half minute.
  */
-function progress({ tenantId, accountId, contractId }: Message, record: ChangeRecord): EventDraft {
+function progress({ tenantId, accountId, contractId }: ContractMessage, record: ChangeRecord): EventDraft {
   const beganAt = Math.floor(record.at / progressEveryMs) * progressEveryMs;
   const draft = draftOf(
     { ...record, at: beganAt },

@@ -71,13 +71,17 @@ export interface Claim {
 /** A message that was in hand when so many hosts ended without a word is not tried again. */
 export const maxCrashes = 3;
 
-/** Times are epoch milliseconds; the HTTP surface shows them as ISO 8601. */
-export interface Message {
+/** What a message comes from. Only messages of contracts are made so far. */
+export const messageSources = ['contract', 'single', 'trigger', 'reminder'] as const;
+export type MessageSource = (typeof messageSources)[number];
+
+/** What all messages have. Times are epoch milliseconds; the HTTP surface shows them as ISO 8601. */
+interface MessageFields {
   id: string;
   tenantId: string;
   accountId: string;
-  contractId: string;
-  row: number;
+  /** The id of the contract, trigger or reminder that the message comes from; of a single message its own id. */
+  sourceId: string;
   to: string;
   /** The number (digits) that WhatsApp knows the recipient by, where it is another than `to`; known once the message was sent. */
   sentTo?: string;
@@ -102,6 +106,58 @@ export interface Message {
   cleared?: boolean;
   /** Epoch seconds at which DynamoDB removes it; only of a final one (retention.ts). */
   ttl?: number;
+}
+
+/** A message that a row of a contract became. `contractId` is its `sourceId`. */
+export interface ContractMessage extends MessageFields {
+  source: 'contract';
+  contractId: string;
+  row: number;
+}
+
+/** A message without a contract. */
+export interface OwnMessage extends MessageFields {
+  source: Exclude<MessageSource, 'contract'>;
+  contractId?: never;
+  row?: never;
+}
+
+export type Message = ContractMessage | OwnMessage;
+
+/**
+ * The stored form of a message, and its image in the table's stream. A message of a contract is told by its `contractId` and has neither
+ * `source` nor `sourceId`, in items of every release; any other message has both.
+ */
+export type StoredMessage =
+  | (Omit<ContractMessage, 'source' | 'sourceId'> & { source?: undefined; sourceId?: undefined })
+  | OwnMessage;
+
+/** Returns the form to store. */
+export function storedMessage(message: Message): StoredMessage {
+  switch (message.source) {
+    case 'contract': {
+      const { source: _source, sourceId: _sourceId, ...stored } = message;
+      return stored;
+    }
+    case 'single':
+    case 'trigger':
+    case 'reminder':
+      return message;
+    default:
+      return message satisfies never;
+  }
+}
+
+/** Returns the message that a stored form holds. */
+export function readStoredMessage(stored: StoredMessage): Message {
+  if (stored.source !== undefined) return stored;
+  return { ...stored, source: 'contract', sourceId: stored.contractId };
+}
+
+/** Returns the same message where a row of a contract is expected; throws for any other. */
+export function ofContract(message: Message): ContractMessage {
+  if (message.source !== 'contract') throw new TypeError(`message ${message.id} comes from no contract`);
+  return message;
 }
 
 /** The two receipts that settle or advance a message. */

@@ -1,7 +1,7 @@
 import { type Content, textOf } from '../content.ts';
 import { whatsappId } from '../ids.ts';
 import { isoOf, toIso } from '../times.ts';
-import type { Lane, Message, MessageError, MessageState } from './message.ts';
+import type { ContractMessage, Lane, MessageError, MessageState } from './message.ts';
 
 /** A message as the HTTP surface and its events show it; times are ISO 8601 UTC. */
 export interface MessageView {
@@ -31,13 +31,13 @@ export interface MessageView {
 }
 
 /** Returns what GET shows. `content` is undefined once its retention is over. */
-export function messageView(message: Message, content: Content | undefined): MessageView {
+export function messageView(message: ContractMessage, content: Content | undefined): MessageView {
   return {
     id: message.id,
     whatsappId: whatsappId(message.id),
     accountId: message.accountId,
     contractId: message.contractId,
-    source: 'contract',
+    source: message.source,
     lane: message.lane,
     to: message.to,
     sentTo: message.sentAt === undefined ? null : (message.sentTo ?? message.to),

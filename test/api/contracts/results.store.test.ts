@@ -41,6 +41,8 @@ function made(row: number): Message {
     id: rowId(id, row),
     tenantId: tenantA,
     accountId,
+    source: 'contract',
+    sourceId: id,
     contractId: id,
     row,
     to: `7999${1_000_000 + row}`,

@@ -1,12 +1,19 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { isSuccess, type Message, type MessageState, messageStates } from '../../../lib/domain/messages/message.ts';
+import {
+  type ContractMessage,
+  isSuccess,
+  type MessageState,
+  messageStates,
+} from '../../../lib/domain/messages/message.ts';
 import { afterReceipts, isRecipient, type TimedReceipt } from '../../../lib/domain/messages/receipts.ts';
 
-const message = (state: MessageState, more: Partial<Message> = {}): Message => ({
+const message = (state: MessageState, more: Partial<ContractMessage> = {}): ContractMessage => ({
   id: 'msg_0123456789ABCDEF01',
   tenantId: 'ten_0000000000000000000000000A',
   accountId: 'acc_01KAFXQ8E4WZ8M7D9T2B6R3V5N',
+  source: 'contract',
+  sourceId: 'con_01KAFXR2M6B8V4N3T7Q9Z5W1HC',
   contractId: 'con_01KAFXR2M6B8V4N3T7Q9Z5W1HC',
   row: 0,
   to: '79991234567',

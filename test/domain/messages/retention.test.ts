@@ -10,6 +10,8 @@ const message = (state: MessageState, ttl?: number): Message => ({
   id: 'msg_000000000000000001',
   tenantId: 'ten_1',
   accountId: 'acc_1',
+  source: 'contract',
+  sourceId: 'con_1',
   contractId: 'con_1',
   row: 0,
   to: '79991000001',

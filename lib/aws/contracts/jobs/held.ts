@@ -1,4 +1,4 @@
-import type { Contract, ContractJob } from '../../../domain/contracts/contract.ts';
+import { accountOf, type Contract, type ContractJob } from '../../../domain/contracts/contract.ts';
 import { rowMessageId } from '../../../domain/contracts/row-message.ts';
 import type { Message } from '../../../domain/messages/message.ts';
 import type { ObjectStore } from '../../client/objects.ts';
@@ -38,13 +38,9 @@ export class JobReplaced extends Error {
 }
 
 /** Puts the item that makes the job findable, in place of any before it; belongs into the transaction that sets `contract.job`. */
-export function jobWrite(
-  of: { tenantId: string; id: string; accountIds: string[] },
-  job: ContractJob,
-  nowMs: number,
-): Write {
-  const { tenantId, id, accountIds } = of;
-  const ixs = `${tenantId}#${accountIds[0] ?? ''}#${id}`;
+export function jobWrite(of: Pick<Contract, 'tenantId' | 'id' | 'accountIds'>, job: ContractJob, nowMs: number): Write {
+  const { tenantId, id } = of;
+  const ixs = `${tenantId}#${accountOf(of)}#${id}`;
   return { put: { ...keys.job(tenantId, id), type: 'job', job, begunAt: nowMs, ix: finder.job, ixs } };
 }
 

@@ -1,10 +1,10 @@
-import type { Contract } from '../../../domain/contracts/contract.ts';
+import { accountOf, type Contract } from '../../../domain/contracts/contract.ts';
 import { messageOfRow } from '../../../domain/contracts/row-message.ts';
 import type { Message } from '../../../domain/messages/message.ts';
 import { resultDays, ttlAfter } from '../../../domain/messages/retention.ts';
 import { ConditionFailed, inParallel, type Write } from '../../client/table.ts';
 import { keys, queuedAttribute } from '../../keys.ts';
-import { moveMessage, readHot, readMessage } from '../../messages/messages.ts';
+import { messageItem, moveMessage, readHot, readMessage } from '../../messages/messages.ts';
 import { endUnknown, outcomeUnknownAfterMs } from '../../messages/outcome-unknown.ts';
 import { PageReader, rowsOf } from '../feed-rows.ts';
 import { eachStep, type HeldJob, type JobDeps, JobReplaced, note, sameJob } from './held.ts';
@@ -87,13 +87,13 @@ async function cancelUnmade(
   contract: Contract,
   { row, data }: Awaited<ReturnType<PageReader['rows']>>[number],
 ): Promise<Message | undefined> {
-  const [accountId] = contract.accountIds;
-  if (accountId === undefined || row < contract.openFrom || data.skip !== undefined) return undefined;
-  const message: Message = { ...messageOfRow(contract, row, data), state: 'CANCELED', feedSeq: 1 };
+  const accountId = accountOf(contract);
+  if (row < contract.openFrom || data.skip !== undefined) return undefined;
   const ttl = ttlAfter(deps.nowMs(), resultDays);
+  const message = { ...messageOfRow(contract, row, data), state: 'CANCELED' as const, feedSeq: 1, ttl };
   const writes: Write[] = [
     {
-      put: { ...keys.message(contract.tenantId, message.id), type: 'message', ...message, ttl },
+      put: messageItem(message),
       condition: 'attribute_not_exists(pk)',
     },
     {
@@ -152,7 +152,7 @@ async function cancelUnfed(deps: JobDeps, contract: Contract, held: HeldJob, end
         },
         {
           update: 'ADD canceled :n',
-          key: keys.counter(tenantId, id, now.accountIds[0] ?? '-'),
+          key: keys.counter(tenantId, id, accountOf(now)),
           values: { ':n': unfed },
         },
         {
