@@ -1,6 +1,6 @@
 import type { Table } from '../aws/client/table.ts';
 import type { PageRow } from '../domain/contracts/contract.ts';
-import { settleRows, skipSuppressed } from './people.ts';
+import { decideRows, skipSuppressed } from './people.ts';
 import type { CheckedRow } from './rows.ts';
 import type { RecipientWarnings } from './warnings.ts';
 
@@ -9,7 +9,7 @@ import type { RecipientWarnings } from './warnings.ts';
  *
  *   check       rows.ts        number, content and externalId of each row; every problem is named
  *   normalise   rows.ts        the number becomes digits, the text its normal form
- *   settle      people.ts      a number that can be read in two ways is decided by the people whom the tenant knows
+ *   decide      people.ts      a number that can be read in two ways is decided by the people whom the tenant knows
  *   suppress    people.ts      a row to a person who has opted out is skipped
  *   quota       none yet       no plan bounds messages so far; the step belongs here, because skipped rows must not count
  *   store       contracts.ts   one request: its pages, then the contract or the longer contract
@@ -18,7 +18,7 @@ import type { RecipientWarnings } from './warnings.ts';
  * Callers translate. A route turns its body into `InputRow`s, calls `checkRows`, answers the problems, and hands the checked rows to a function
  * that stores. An import does the same with the lines of a file. A caller without a contract uses `checkRows` and `acceptRows` as they are.
  *
- * `acceptRows` takes rows from settle to quota and returns them in the same order. It adds them to `warnings`.
+ * `acceptRows` takes rows from decide to quota and returns them in the same order. It adds them to `warnings`.
  */
 export async function acceptRows(
   table: Table,
@@ -26,12 +26,12 @@ export async function acceptRows(
   checked: readonly CheckedRow[],
   warnings: RecipientWarnings,
 ): Promise<PageRow[]> {
-  const settled = await settleRows(table, tenantId, checked);
-  for (const row of settled) warnings.add(row);
+  const decided = await decideRows(table, tenantId, checked);
+  for (const row of decided) warnings.add(row);
   const rows = await skipSuppressed(
     table,
     tenantId,
-    settled.map(({ row }) => row),
+    decided.map(({ row }) => row),
   );
   warnings.optedOut(rows.filter(({ skip }) => skip === 'SUPPRESSED').length);
   return rows;

@@ -4,7 +4,7 @@ import { batchName, pageKey, putPage } from '../aws/contracts/pages.ts';
 import type { Deps } from '../aws/deps.ts';
 import { type Contract, type ImportError, maxRows, type PageRef, pageSize } from '../domain/contracts/contract.ts';
 import { acceptRows } from './accept.ts';
-import { type CheckedRow, checkRow, type InputRow, type RowSettings } from './rows.ts';
+import { type CheckedRow, checkRow, type InputRow, type RowSettings, tooManyRows } from './rows.ts';
 import { RecipientWarnings } from './warnings.ts';
 
 /** More bad lines than these are counted and not listed. */
@@ -98,7 +98,7 @@ async function readAll(deps: Deps, { contract, importId, batch, settings, rows }
     }
     read.rowsRead += 1;
     if (read.rowsRead > maxRows) {
-      fail(row.place, 'TOO_MANY_ROWS', `A contract has at most ${maxRows} recipients.`);
+      fail(row.place, tooManyRows.code, tooManyRows.message);
       break;
     }
     if (read.rowsRead % progressEvery === 0 && !(await reportImport(deps.table, contract, importId, read.rowsRead))) {
@@ -123,7 +123,7 @@ const unreadable = ({ place, unreadable: message }: { place: number; unreadable:
 
 type NumberedRows = ReturnType<typeof numbered>;
 
-/** The pages of one import. Each is settled, suppressed and stored once it is full, while the next ones fill. */
+/** The pages of one import. Each passes `acceptRows` and is stored once it is full, while the next ones fill. */
 class ImportPages {
   readonly refs: PageRef[] = [];
   /** Rows with a wrong number. */

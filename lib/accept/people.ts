@@ -1,16 +1,16 @@
 import type { Table } from '../aws/client/table.ts';
-import { settleNumbers } from '../aws/people/known-people.ts';
+import { decideNumbers } from '../aws/people/known-people.ts';
 import { listedAmong } from '../aws/people/suppressions.ts';
 import type { PageRow } from '../domain/contracts/contract.ts';
 import { addressesOf, personAt } from '../domain/people/person.ts';
 import type { CheckedRow } from './rows.ts';
 
 /** Returns the rows with their numbers decided, in one batched read for all of them. */
-export async function settleRows(table: Table, tenantId: string, rows: readonly CheckedRow[]): Promise<CheckedRow[]> {
+export async function decideRows(table: Table, tenantId: string, rows: readonly CheckedRow[]): Promise<CheckedRow[]> {
   const readings = rows.flatMap(({ number }) => number ?? []);
-  const settled = (await settleNumbers(table, tenantId, readings)).values();
+  const decided = (await decideNumbers(table, tenantId, readings)).values();
   return rows.map((checked) => {
-    const number = checked.number === undefined ? undefined : settled.next().value;
+    const number = checked.number === undefined ? undefined : decided.next().value;
     return number === undefined ? checked : { ...checked, row: { ...checked.row, to: number.digits }, number };
   });
 }

@@ -1,5 +1,5 @@
 import { type Content, textContent } from '../domain/content.ts';
-import type { PageRow } from '../domain/contracts/contract.ts';
+import { maxRows, type PageRow } from '../domain/contracts/contract.ts';
 import type { FieldErrorCode } from '../domain/errors.ts';
 import { checkText } from '../domain/messages/text.ts';
 import { doubtSentence, type NumberReading, readNumber } from '../domain/people/phone.ts';
@@ -43,6 +43,12 @@ export interface CheckedRow {
 }
 
 const maxExternalIdLength = 128;
+
+/** What is wrong with more than `maxRows` rows for one contract. */
+export const tooManyRows = {
+  code: 'TOO_MANY_ROWS',
+  message: `A contract has at most ${maxRows} recipients.`,
+} as const;
 
 /** Checks and normalises each row by itself. `problems` are of all rows, in their order. */
 export function checkRows(

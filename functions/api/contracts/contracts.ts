@@ -1,11 +1,11 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { type Accepted, acceptContract, acceptRecipients } from '../../../lib/accept/contracts.ts';
+import { tooManyRows } from '../../../lib/accept/rows.ts';
 import { readAccount } from '../../../lib/aws/accounts/accounts.ts';
-import { listContracts } from '../../../lib/aws/contracts/contracts.ts';
-import type { Contract } from '../../../lib/domain/contracts/contract.ts';
-import { accountsOf, maxRows } from '../../../lib/domain/contracts/contract.ts';
+import { listContracts, mustTakeRows } from '../../../lib/aws/contracts/contracts.ts';
+import { accountsOf, type Contract, maxRows } from '../../../lib/domain/contracts/contract.ts';
 import { contractView } from '../../../lib/domain/contracts/view.ts';
-import { type FieldError, PacelineError } from '../../../lib/domain/errors.ts';
+import type { FieldError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, idFor, originOf, tenantOf } from '../http/context.ts';
 import { pagesOf } from '../http/cursor.ts';
 import { invalid } from '../http/field-errors.ts';
@@ -111,12 +111,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
     async (c) => {
       const tenant = tenantOf(c);
       const contract = await contractOf(c, scope);
-      if (contract.status !== 'PENDING') {
-        throw new PacelineError(
-          'ILLEGAL_STATE',
-          `Recipients are added while PENDING; the contract is ${contract.status}.`,
-        );
-      }
+      mustTakeRows(contract);
       const body = c.req.valid('json');
       const errors: FieldError[] = [];
       const message = bothNames(body, errors);
@@ -127,11 +122,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       errors.push(...checks.errors);
       countRefused(checks.errors);
       if (contract.totalCount + body.recipients.length > maxRows) {
-        errors.push({
-          path: '/recipients',
-          code: 'TOO_MANY_ROWS',
-          message: `A contract has at most ${maxRows} recipients.`,
-        });
+        errors.push({ path: '/recipients', ...tooManyRows });
       }
       if (errors.length > 0) throw invalid(errors);
       const request = idFor(c, deps, 'req');

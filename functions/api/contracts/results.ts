@@ -1,15 +1,14 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { rowsOf } from '../../../lib/aws/contracts/feed-rows.ts';
 import { readCounter } from '../../../lib/aws/contracts/jobs.ts';
-import { exportKey, presignDownload } from '../../../lib/aws/contracts/pages.ts';
 import { readResults, readRows } from '../../../lib/aws/contracts/rows.ts';
 import { type Contract, statsOf } from '../../../lib/domain/contracts/contract.ts';
-import { newId } from '../../../lib/domain/ids.ts';
 import { isSuccess, type Message } from '../../../lib/domain/messages/message.ts';
 import { mayBeGone, notKept } from '../../../lib/domain/messages/retention.ts';
 import { toIso } from '../../../lib/domain/times.ts';
 import type { ApiScope } from '../http/context.ts';
 import { csvHead, csvLine, goneLine } from '../http/csv.ts';
+import { answerFile, csvFile } from '../http/csv-file.ts';
 import { decodeCursor, encodeCursor } from '../http/cursor.ts';
 import { type Api, answer, idParam, limitQuery, maybeTime, problems, secured } from '../http/openapi.ts';
 import { contractOf } from './reading.ts';
@@ -52,8 +51,6 @@ const inlineItems = 1000;
 /** Rows read at once, and in one request at most: what is sparse goes on with the cursor. */
 const stepRows = 1000;
 const maxRowsARequest = 20_000;
-/** Answers of a function end at 6 MB, escaped; larger results are fetched from S3. */
-const maxInlineBytes = 3_000_000;
 const csvStepRows = 5000;
 
 export function contractResultRoutes(app: Api, scope: ApiScope): void {
@@ -116,11 +113,7 @@ export function contractResultRoutes(app: Api, scope: ApiScope): void {
       ...secured('read'),
       request: { params: idParam },
       responses: {
-        200: { description: 'The file', content: { 'text/csv': { schema: z.string() } } },
-        302: {
-          description: 'Above about 3 MB: where the file is, for an hour',
-          headers: z.object({ Location: z.url() }),
-        },
+        ...csvFile,
         ...problems(401, 403, 404),
       },
     }),
@@ -133,17 +126,8 @@ export function contractResultRoutes(app: Api, scope: ApiScope): void {
         const lines = rows.map((row) => ('gone' in row ? goneLine(row.gone) : csvLine(row.message)));
         parts.push(Buffer.from(lines.join('')));
       }
-      const file = Buffer.concat(parts);
-      const fileName = `${contract.id}.csv`;
-      if (file.byteLength > maxInlineBytes) {
-        const key = exportKey(contract.tenantId, contract.id, newId('req', deps.nowMs(), deps.randomBytes));
-        await deps.pages.put(key, file, 'text/csv; charset=utf-8');
-        return c.redirect(await presignDownload(deps.s3, deps.config.PAGES_BUCKET, key, fileName), 302);
-      }
-      return c.body(new Uint8Array(file), 200, {
-        'Content-Type': 'text/csv; charset=utf-8',
-        'Content-Disposition': `attachment; filename="${fileName}"`,
-      });
+      const { tenantId, id } = contract;
+      return await answerFile(c, deps, { tenantId, owner: id, name: `${id}.csv`, bytes: Buffer.concat(parts) });
     },
   );
 }

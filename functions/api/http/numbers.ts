@@ -1,15 +1,15 @@
 import type { Table } from '../../../lib/aws/client/table.ts';
-import { settleNumbers } from '../../../lib/aws/people/known-people.ts';
+import { decideNumbers } from '../../../lib/aws/people/known-people.ts';
 import type { Tenant } from '../../../lib/aws/tenants/tenants.ts';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
 import type { Person } from '../../../lib/domain/people/person.ts';
 import {
   addressesMeant,
+  decideNumber,
   doubtWarning,
   type NumberReading,
   readAddress,
   readNumber,
-  settleNumber,
 } from '../../../lib/domain/people/phone.ts';
 import { invalid } from './field-errors.ts';
 
@@ -31,7 +31,7 @@ export function accountNumber(
 ): NumberReading {
   const number = readNumber(text, { defaultCountry });
   if (!number.ok) throw noNumber(path, number.reason);
-  return settleNumber(
+  return decideNumber(
     number,
     new Set([account?.phoneNumber, account?.linkedNumber].filter((own) => own !== undefined)),
   );
@@ -47,7 +47,7 @@ export async function personNamed(
   const address = readAddress(text, { defaultCountry });
   if (!address.ok) throw noNumber(path, address.reason);
   if ('lid' in address) return { person: { lid: address.lid }, warnings: [] };
-  const [number = address] = await settleNumbers(table, id, [address]);
+  const [number = address] = await decideNumbers(table, id, [address]);
   return { person: { phoneNumber: number.digits }, warnings: doubtWarnings(number) };
 }
 

@@ -1,7 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import type { Table } from '../../../lib/aws/client/table.ts';
-import { exportKey, presignDownload } from '../../../lib/aws/contracts/pages.ts';
-import { settleNumbers } from '../../../lib/aws/people/known-people.ts';
+import { decideNumbers } from '../../../lib/aws/people/known-people.ts';
 import {
   addSuppression,
   importSuppressions,
@@ -11,13 +10,13 @@ import {
 } from '../../../lib/aws/people/suppressions.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { UnreadableFile } from '../../../lib/domain/files/unreadable.ts';
-import { newId } from '../../../lib/domain/ids.ts';
 import { NumberDoubts } from '../../../lib/domain/people/number-doubts.ts';
 import { type Person, personAt } from '../../../lib/domain/people/person.ts';
 import { addressesMeant } from '../../../lib/domain/people/phone.ts';
 import type { Suppression } from '../../../lib/domain/people/suppression.ts';
 import { suppressionView } from '../../../lib/domain/people/suppression-view.ts';
 import { type ApiScope, type Call, originOf, tenantOf } from '../http/context.ts';
+import { answerFile, csvFile } from '../http/csv-file.ts';
 import { pagesOf } from '../http/cursor.ts';
 import { invalid, maxListedErrors } from '../http/field-errors.ts';
 import { personNamed } from '../http/numbers.ts';
@@ -48,8 +47,6 @@ const tags = ['Suppressions'];
 const byApi = 'Added by an API call.';
 const byFile = 'Added by an import.';
 const stepItems = 1000;
-/** Answers of a function end at 6 MB, escaped; larger lists are fetched from S3. */
-const maxInlineBytes = 3_000_000;
 /** `<13 digits ms>#<person>`: a place in the caller's own list. */
 const pages = pagesOf('suppressions', z.string().regex(/^\d{13}#(lid:)?\d{1,20}$/));
 
@@ -154,7 +151,7 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
         throw invalid([{ path: '', code: 'TOO_MANY_ROWS', message }]);
       }
       const at = deps.nowMs();
-      const { people, warnings } = await settled(deps.table, tenant.id, file.rows);
+      const { people, warnings } = await decided(deps.table, tenant.id, file.rows);
       const wanted = people.map(({ person, reason }) => ({
         tenantId: tenant.id,
         ...person,
@@ -178,11 +175,7 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       description: 'Large lists are answered with a redirect to a URL that holds for an hour.',
       ...secured('read'),
       responses: {
-        200: { description: 'The file', content: { 'text/csv': { schema: z.string() } } },
-        302: {
-          description: 'Above about 3 MB: where the file is, for an hour',
-          headers: z.object({ Location: z.url() }),
-        },
+        ...csvFile,
         ...problems(401, 403),
       },
     }),
@@ -196,16 +189,8 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
         parts.push(Buffer.from(page.items.map(suppressionLines).join('')));
         before = page.next;
       } while (before !== undefined);
-      const file = Buffer.concat(parts);
-      if (file.byteLength > maxInlineBytes) {
-        const key = exportKey(tenantId, 'suppressions', newId('req', deps.nowMs(), deps.randomBytes));
-        await deps.pages.put(key, file, 'text/csv; charset=utf-8');
-        return c.redirect(await presignDownload(deps.s3, deps.config.PAGES_BUCKET, key, 'suppressions.csv'), 302);
-      }
-      return c.body(new Uint8Array(file), 200, {
-        'Content-Type': 'text/csv; charset=utf-8',
-        'Content-Disposition': 'attachment; filename="suppressions.csv"',
-      });
+      const bytes = Buffer.concat(parts);
+      return await answerFile(c, deps, { tenantId, owner: 'suppressions', name: 'suppressions.csv', bytes });
     },
   );
 
@@ -255,14 +240,14 @@ async function readFile(body: ArrayBuffer, defaultCountry: string | undefined): 
 }
 
 /** The rows with their numbers decided, and sentences about those in doubt. */
-async function settled(
+async function decided(
   table: Table,
   tenantId: string,
   rows: SuppressionRow[],
 ): Promise<{ people: SuppressionRow[]; warnings: string[] }> {
   const doubts = new NumberDoubts('line');
   const asked = rows.flatMap(({ number }) => number ?? []);
-  const numbers = (await settleNumbers(table, tenantId, asked)).values();
+  const numbers = (await decideNumbers(table, tenantId, asked)).values();
   const people = rows.map((row) => {
     const number = row.number === undefined ? undefined : numbers.next().value;
     if (number === undefined) return row;

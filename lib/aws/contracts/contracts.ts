@@ -140,12 +140,7 @@ export async function appendRows(
   const firstKey = pages[0]?.key;
   for (let contract = read; ; ) {
     if (firstKey !== undefined && contract.pages.some(({ key }) => isSameRequest(key, firstKey))) return contract;
-    if (contract.status !== 'PENDING' || contract.job !== undefined) {
-      throw new PacelineError(
-        'ILLEGAL_STATE',
-        `Recipients are added while PENDING; the contract is ${contract.status}.`,
-      );
-    }
+    mustTakeRows(contract);
     if (contract.pages.length + pages.length > maxPages) {
       throw new PacelineError(
         'ILLEGAL_STATE',
@@ -189,6 +184,12 @@ export async function appendRows(
       contract = await mustRead(deps.table, tenantId, id);
     }
   }
+}
+
+/** Throws ILLEGAL_STATE unless rows can be added: the contract is PENDING and no job works on its rows. */
+export function mustTakeRows({ status, job }: Pick<Contract, 'status' | 'job'>): void {
+  if (status === 'PENDING' && job === undefined) return;
+  throw new PacelineError('ILLEGAL_STATE', `Recipients are added while PENDING; the contract is ${status}.`);
 }
 
 const auditNames: Record<Exclude<ContractAction, 'import' | 'imported'>, string> = {

@@ -1,5 +1,5 @@
 import { spellingsOf } from '../../domain/people/person.ts';
-import { type NumberReading, settleNumber } from '../../domain/people/phone.ts';
+import { decideNumber, type NumberReading } from '../../domain/people/phone.ts';
 import type { Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 
@@ -7,7 +7,7 @@ import { keys } from '../keys.ts';
  * Decides numbers that can be read in two ways by the people this tenant knows: those who opted out, and those who wrote within the last 15 days.
  * Answers in the order of `readings`; one batched read for all of them, none where nothing is ambiguous. Eventually consistent.
  */
-export async function settleNumbers(
+export async function decideNumbers(
   table: Table,
   tenantId: string,
   readings: readonly NumberReading[],
@@ -19,7 +19,7 @@ export async function settleNumbers(
   );
   if (asked.size === 0) return [...readings];
   const known = await knownAmong(table, tenantId, [...asked]);
-  return readings.map((reading) => settleNumber(reading, known));
+  return readings.map((reading) => decideNumber(reading, known));
 }
 
 async function knownAmong(table: Table, tenantId: string, numbers: string[]): Promise<Set<string>> {

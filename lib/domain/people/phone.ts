@@ -18,7 +18,7 @@ export interface NumberReading {
   ok: true;
   digits: string;
   doubt?: NumberDoubt;
-  /** The foreign number that an ambiguous input can be as well. `settleNumber` decides once the caller has looked for both. */
+  /** The foreign number that an ambiguous input can be as well. `decideNumber` decides once the caller has looked for both. */
   foreign?: string;
 }
 
@@ -47,7 +47,7 @@ export interface NumberOptions {
  *   digits alone                    1. an international number of the default country
  *                                   2. of the national and the foreign reading the only valid one
  *                                   3. the mobile one, if both are valid
- *                                   4. the national one, with `foreign` and the doubt AMBIGUOUS_NUMBER: see `settleNumber`
+ *                                   4. the national one, with `foreign` and the doubt AMBIGUOUS_NUMBER: see `decideNumber`
  *
  * A foreign reading of digits alone has the doubt FOREIGN_NUMBER. Digits of every script are understood. WhatsApp's own spellings of Brazilian,
  * Mexican and Argentine numbers (`person.ts`) stay as they are written. LIDs and what spreadsheets make of numbers are refused by name.
@@ -70,7 +70,7 @@ export function readAddress(input: string, options: NumberOptions = {}): NumberR
  * The reading that holds once it is known which numbers (digits, in any spelling) this tenant has to do with: the foreign one if that person is
  * known, because the digits are written as answers print them; else the national one, without a doubt if that person is known.
  */
-export function settleNumber(reading: NumberReading, known: ReadonlySet<string>): NumberReading {
+export function decideNumber(reading: NumberReading, known: ReadonlySet<string>): NumberReading {
   const { digits, doubt, foreign } = reading;
   if (foreign === undefined || doubt === undefined) return reading;
   const isKnown = (number: string) => spellingsOf(number).some((spelling) => known.has(spelling));

@@ -7,7 +7,7 @@ import { csvRows } from '../../../functions/import/read-rows.ts';
 import { checkRow } from '../../../lib/accept/rows.ts';
 import { textContent } from '../../../lib/domain/content.ts';
 import { isSameNumber } from '../../../lib/domain/people/person.ts';
-import { addressesMeant, readAddress, readNumber, settleNumber } from '../../../lib/domain/people/phone.ts';
+import { addressesMeant, decideNumber, readAddress, readNumber } from '../../../lib/domain/people/phone.ts';
 
 const countries =
   'AE AR AT AU BD DK BR CH CL CN CO DE EG ES FR GB GH ID IL IN IR IT JP KE MA MX MY NG NL PE PH PK PL PT RU SG TR UA US ZA'.split(
@@ -51,7 +51,7 @@ describe('a number that answers print is taken back as the same person', () => {
         expect(reading, `${digits} in ${defaultCountry}`).toMatchObject({ foreign: digits });
         if (!reading.ok || reading.doubt === undefined) throw new Error(`${digits} is not in doubt`);
         expect(reading.doubt.code).toBe('AMBIGUOUS_NUMBER');
-        expect(settleNumber(reading, new Set([digits])).digits).toBe(digits);
+        expect(decideNumber(reading, new Set([digits])).digits).toBe(digits);
         counts[reading.doubt.country] = (counts[reading.doubt.country] ?? 0) + 1;
       }
       ambiguous[defaultCountry ?? 'none'] = counts;
@@ -99,14 +99,14 @@ describe('a number that answers print is taken back as the same person', () => {
       );
       if (!('row' in checked)) throw new Error('refused');
       const { number } = checked;
-      rows.push(number === undefined ? '' : settleNumber(number, new Set(some)).digits);
+      rows.push(number === undefined ? '' : decideNumber(number, new Set(some)).digits);
     }
     expect(rows).toEqual(some);
     const list = `phoneNumber\n${some.join('\n')}\n${lids.map((lid) => `lid:${lid}\n`).join('')}`;
     const file = await readSuppressions([Buffer.from(list)], defaultCountry);
     expect(file.errors).toEqual([]);
     const people = file.rows.map(({ person, number }) =>
-      number === undefined ? `lid:${person.lid}` : settleNumber(number, new Set(some)).digits,
+      number === undefined ? `lid:${person.lid}` : decideNumber(number, new Set(some)).digits,
     );
     expect(people).toEqual([...some, ...lids.map((lid) => `lid:${lid}`)]);
   });

@@ -5,12 +5,12 @@ import { describe, expect, test } from 'vitest';
 import {
   addressesMeant,
   countryOf,
+  decideNumber,
   doubtSentence,
   isCountry,
   maskPhone,
   readAddress,
   readNumber,
-  settleNumber,
 } from '../../../lib/domain/people/phone.ts';
 
 describe('any common spelling becomes digits without plus', () => {
@@ -197,7 +197,7 @@ describe('digits alone', () => {
     const doubt = { code: 'AMBIGUOUS_NUMBER', country: 'PE' };
     expect(reading).toEqual({ ok: true, digits: '5551991234567', doubt, foreign: '51991234567' });
     if (!reading.ok) throw new Error('not read');
-    const settled = (...known: string[]) => settleNumber(reading, new Set(known));
+    const settled = (...known: string[]) => decideNumber(reading, new Set(known));
     expect(settled()).toEqual({ ok: true, digits: '5551991234567', doubt });
     expect(settled('4915150405214')).toEqual({ ok: true, digits: '5551991234567', doubt });
     expect(settled('5551991234567')).toEqual({ ok: true, digits: '5551991234567' });
