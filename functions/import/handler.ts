@@ -8,8 +8,8 @@ import { countInto, MetricUnit } from '../../lib/runtime/metrics.ts';
 import { type ImportCount, importFile } from './import-file.ts';
 
 /**
- * Consumes the import queue: S3's notes of uploaded files. A file that fails for our reasons comes again; bad files do not. A file whose tenant
- * has another one being read goes back into the queue.
+ * Reads the import queue, which holds S3's notes of uploaded files. A note whose file could not be read for a reason of ours comes again; a bad
+ * file is refused for good. A note goes back into the queue while another file of its tenant is being read.
  */
 export const handler = lambda<SQSEvent, Deps, SQSBatchResponse>(
   'import',
@@ -19,10 +19,10 @@ export const handler = lambda<SQSEvent, Deps, SQSBatchResponse>(
     const batchItemFailures: SQSBatchResponse['batchItemFailures'] = [];
     for (const message of event.Records) {
       try {
-        // S3 sends a test note without records when notifications are set up.
+        // S3 sends a test note without records when its notifications are set up.
         const { Records: records = [], waits = 0 } = JSON.parse(message.body) as UploadNote;
         for (const record of records) {
-          // Keys come form-encoded.
+          // S3 encodes keys like a form.
           const key = decodeURIComponent(record.s3.object.key.replaceAll('+', ' '));
           const startedMs = deps.nowMs();
           const result = await importFile(deps, key, count);

@@ -15,7 +15,7 @@ import { type Count, countNothing } from '../../lib/runtime/metrics.ts';
 import { csvRows, type FileRow, ndjsonRows } from './read-rows.ts';
 
 export type ImportResult = 'imported' | 'refused' | 'ignored' | 'waiting';
-/** Files and rows taken and refused; `RowsSkipped` are of taken files. A file that fails for our reasons comes again. */
+/** Files and rows by what became of them. `RowsSkipped` are rows of imported files. `FilesFailed` could not be read for a reason of ours. */
 export type ImportCount =
   | 'FilesImported'
   | 'FilesRefused'
@@ -26,14 +26,11 @@ export type ImportCount =
   | 'RowsRefused';
 
 /**
- * One uploaded file -> pages -> the contract's rows, all or none:
+ * Reads one uploaded file into the rows of its contract, all or none. The contract is IMPORTING; `acceptImport` has what follows.
  *
- *   upload done -> IMPORTING, reading (progress every 10,000 rows) -> every row is right -> PENDING with its rows
- *                                                                  -> some is wrong      -> PENDING without rows, errors by line
- *
- * Pages are named by import and content, so that a repeated event writes the same ones, and a second upload over the first others; until
- * the last write no reader sees them. Reading ends after two minutes. `ignored`: not an upload, or its contract does not wait for it (any more).
- * `waiting`: another file of the tenant is being read; the caller comes again with this one later.
+ * `waiting`: another file of the tenant is being read, and the caller tries again later. `ignored`: the key is no upload, or the contract does not
+ * wait for this file. Reading ends after two minutes, and the file is refused. Pages are named by the import and by what the file holds: a
+ * repeated note writes the same pages, another file under the same URL writes others.
  */
 export async function importFile(
   deps: Deps,
@@ -93,7 +90,7 @@ async function importInTurn(
   return end.result;
 }
 
-/** Translates the rows of a file. A file that cannot be read on ends with the reason. */
+/** Translates the rows of a file. Where the file cannot be read any further, the last row is the reason. */
 async function* importRows(rows: AsyncIterable<FileRow>): AsyncGenerator<ImportRow> {
   let rowsRead = 0;
   let lastLine = 1;
@@ -122,7 +119,7 @@ class ReadingTooLong extends Error {
   override name = 'ReadingTooLong';
 }
 
-/** The bytes for as long as an import may take. Throws ReadingTooLong. */
+/** Passes the bytes on. Throws ReadingTooLong once the import has taken too long. */
 async function* withinTime(body: Readable, { nowMs }: Pick<Deps, 'nowMs'>): AsyncGenerator<Uint8Array> {
   const endMs = nowMs() + readingLimitMs;
   for await (const chunk of body) {

@@ -6,19 +6,19 @@ import { linesOf } from '../../lib/domain/files/file-text.ts';
 import { UnreadableFile } from '../../lib/domain/files/unreadable.ts';
 import { cut } from '../../lib/domain/well-formed.ts';
 
-/** A recipient as a file has it. */
+/** One recipient as a file has it. */
 export interface FileRecipient {
   phoneNumber: string | undefined;
   text: string | undefined;
   externalId?: string | undefined;
 }
 
-/** One row of a file: what it says, or why it cannot be read. `line` counts from 1 and is where the row begins, as an editor shows it. */
+/** One row of a file: its recipient, or why it cannot be read. `line` is where the row begins, counted from 1 as an editor does. */
 export type FileRow = { line: number; input: FileRecipient } | { line: number; problem: string };
 
 type Body = AsyncIterable<Uint8Array>;
 
-/** Fields of later releases, by folded name. */
+/** Fields of later releases, by folded name, each with the sentence that refuses it. */
 const notBuilt = new Map([
   ['email', 'Email is not built yet; leave email out.'],
   ['data', 'Templates are not built yet: leave data out and send the message as it is to be.'],
@@ -33,8 +33,8 @@ function rowColumnOf(title: string): RowColumn | undefined {
 }
 
 /**
- * Rows of a CSV file with a header: phone number and message, optionally externalId, under any of their names (lib/domain/files/columns.ts),
- * in any order. Blank rows are left out. Each other row comes out, as input or as a problem. Throws UnreadableFile.
+ * Reads a CSV file with a header. Its columns are phone number, message and optionally externalId, in any order and under any of their names
+ * (lib/domain/files/columns.ts). Blank rows are left out. Throws UnreadableFile.
  */
 export async function* csvRows(body: Body): AsyncGenerator<FileRow> {
   let names: RowColumn[] | undefined;
@@ -45,7 +45,7 @@ export async function* csvRows(body: Body): AsyncGenerator<FileRow> {
       continue;
     }
     const width = names.length;
-    // Spreadsheets pad rows up to their widest one.
+    // Spreadsheets fill rows with blank fields up to the widest row.
     const cells = withoutBlankEnd(fields, width);
     if (cells.length !== width) {
       const fieldsHere = cells.length === 1 ? '1 field' : `${cells.length} fields`;
@@ -61,7 +61,7 @@ export async function* csvRows(body: Body): AsyncGenerator<FileRow> {
   if (names === undefined) throw new UnreadableFile(1, 'The file is empty; its first line names the columns.');
 }
 
-/** Without blank fields at the end, down to `width` fields. */
+/** Returns the fields without blank ones at the end, but at least `width` of them. */
 function withoutBlankEnd(fields: string[], width: number): string[] {
   let end = fields.length;
   while (end > width && fields[end - 1]?.trim() === '') end -= 1;
@@ -105,12 +105,12 @@ const recipient = z.strictObject({
   externalId: z.string().optional(),
 });
 
-/** Rows of a file with one JSON object a line; blank lines are left out. Throws UnreadableFile. */
+/** Reads a file with one JSON object a line. Blank lines are left out. Throws UnreadableFile. */
 export async function* ndjsonRows(body: Body): AsyncGenerator<FileRow> {
   let isFirst = true;
   for await (const { line, text } of linesOf(body)) {
     if (text.trim() === '') continue;
-    // One sentence for the file instead of one for each line.
+    // A CSV file under the wrong format is refused in one sentence instead of one a line.
     if (isFirst && namesColumns(text)) {
       throw new UnreadableFile(line, 'The file is CSV, not NDJSON. Ask for the import again, with format "csv".');
     }
@@ -119,7 +119,7 @@ export async function* ndjsonRows(body: Body): AsyncGenerator<FileRow> {
   }
 }
 
-/** Whether the line is the header of a CSV file. */
+/** Returns whether the line is the header of a CSV file. */
 function namesColumns(text: string): boolean {
   if (/^\s*[[{]/.test(text)) return false;
   const titles = text.replaceAll('"', '').split(/[,;\t|]/, 10);

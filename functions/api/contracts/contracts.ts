@@ -27,7 +27,7 @@ import { contractInput, contractSchema, recipientsInput, visibleStates } from '.
 
 const tags = ['Contracts'];
 const pages = pagesOf('contracts');
-/** Contracts looked at in one request of a filtered list; the cursor goes on behind them. */
+/** One request of a filtered list reads so many contracts at most. Its cursor goes on behind them. */
 const maxLookedAt = 1000;
 
 export function contractRoutes(app: Api, scope: ApiScope): void {
@@ -65,7 +65,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       if (body.start === true && body.recipients.length === 0) {
         errors.push({ path: '/start', code: 'INVALID', message: 'A contract without recipients cannot be started.' });
       }
-      const message = bothNames(body, errors);
+      const message = messageOf(body, errors);
       errors.push(...checkMessage(message));
       const pair = accountId === undefined ? undefined : await readAccount(deps.table, tenant.id, accountId);
       if (accountId !== undefined && pair === undefined) {
@@ -114,7 +114,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       mustTakeRows(contract);
       const body = c.req.valid('json');
       const errors: FieldError[] = [];
-      const message = bothNames(body, errors);
+      const message = messageOf(body, errors);
       errors.push(...checkMessage(message));
       const { defaultCountry } = tenant;
       const { skipInvalid, requirePlus } = contract;
@@ -187,7 +187,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
   );
 }
 
-/** One account, named either way; several come with account groups. */
+/** Returns the account of a body that names it by `accountId` or `accountIds`. Several accounts come with groups. */
 function onlyAccount(body: { accountId?: string | undefined; accountIds?: string[] | undefined }): {
   accountId: string | undefined;
   errors: FieldError[];
@@ -206,7 +206,8 @@ function onlyAccount(body: { accountId?: string | undefined; accountIds?: string
   return { accountId: wanted, errors };
 }
 
-function bothNames(
+/** Returns the message of a body, which has two names for it. Adds to `errors` when both are used. */
+function messageOf(
   body: { message?: string | undefined; text?: string | undefined },
   errors: FieldError[],
 ): string | undefined {

@@ -133,7 +133,7 @@ export function contractMoveRoutes(app: Api, scope: ApiScope): void {
 const nothingToRetry =
   'No failed message can be retried: there is none, or their numbers are not valid, or nobody knows whether they were sent.';
 
-/** Whether the contract has messages the job would find; reads rows up to the first one. */
+/** Returns whether the job would find a message. For `retry` it reads rows up to the first one. */
 async function hasFailed({ deps }: ApiScope, contract: Contract, job: 'retry' | 'clear'): Promise<boolean> {
   const { failed } = await readCounter(deps.table, contract);
   if (failed <= 0 || job === 'clear') return failed > 0;

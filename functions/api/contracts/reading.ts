@@ -13,14 +13,14 @@ import { type ContractView, contractView } from '../../../lib/domain/contracts/v
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, type Call, pathId, tenantOf } from '../http/context.ts';
 
-/** The contract the path names. Throws NOT_FOUND, for another tenant's too. */
+/** Returns the contract that the path names. Throws NOT_FOUND, also for a contract of another tenant. */
 export async function contractOf(c: Call, { deps }: ApiScope): Promise<Contract> {
   const contract = await readContract(deps.table, tenantOf(c).id, pathId(c.req.param('id') ?? '', 'con'));
   if (contract === undefined) throw new PacelineError('NOT_FOUND', 'There is no such contract.');
   return contract;
 }
 
-/** One contract as GET shows it, with its counter and account as they are now. */
+/** Returns one contract as GET shows it, with its counter and its account as they are now. */
 export async function viewOf({ deps }: ApiScope, contract: Contract, warnings?: string[]): Promise<ContractView> {
   const [counter, [pair]] = await Promise.all([
     readCounter(deps.table, contract),
@@ -29,7 +29,7 @@ export async function viewOf({ deps }: ApiScope, contract: Contract, warnings?: 
   return contractView(contract, counter, pair, deps.nowMs(), warnings);
 }
 
-/** Contracts with their counters and accounts, in two batch reads. */
+/** Returns the contracts with their counters and accounts, in two batch reads. All are of one tenant. */
 export async function withCounters(
   { deps }: ApiScope,
   contracts: Contract[],

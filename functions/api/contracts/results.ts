@@ -48,7 +48,7 @@ const statsPage = z
   .openapi('ContractStatsPage');
 
 const inlineItems = 1000;
-/** Rows read at once, and in one request at most: what is sparse goes on with the cursor. */
+/** Rows of one read, and of one request at most. A request that finds few of them ends early, and its cursor goes on. */
 const stepRows = 1000;
 const maxRowsARequest = 20_000;
 const csvStepRows = 5000;
@@ -132,7 +132,7 @@ export function contractResultRoutes(app: Api, scope: ApiScope): void {
   );
 }
 
-/** For each list the row it goes on with; null: the list has ended. */
+/** For each list the row with which it goes on; null when the list has ended. */
 interface Position {
   success: number | null;
   failed: number | null;
@@ -144,8 +144,8 @@ function cursorOf(contract: Contract, next: Position): string | null {
 }
 
 /**
- * Both lists in one walk over the rows, in their order, each from its own start (undefined: the first row) and up to `limit` messages. A list
- * of which the counter says that all has been found ends before the last row.
+ * Returns both lists from one walk over the rows, in their order. Each list begins at its own start (undefined: the first row) and has up to
+ * `limit` messages. A list ends before the last row when the counter (`known`) says that all of its messages have been found.
  */
 async function findRows(
   { deps }: ApiScope,

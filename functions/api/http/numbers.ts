@@ -15,14 +15,14 @@ import { invalid } from './field-errors.ts';
 
 const noNumber = (path: string, message: string) => invalid([{ path, code: 'INVALID_NUMBER', message }]);
 
-/** Every address that a filter means. Throws VALIDATION. */
+/** Returns every address that a filter can mean. Throws VALIDATION. */
 export function filterAddresses(text: string, { defaultCountry }: Tenant, path: string): ReadonlySet<string> {
   const meant = addressesMeant(text, { defaultCountry });
   if (!meant.ok) throw noNumber(path, meant.reason);
   return new Set(meant.addresses);
 }
 
-/** The number of an account. Digits that are one of the account's own numbers, as answers print them, are that. Throws VALIDATION. */
+/** Reads the number of an account. Digits that can be read in two ways are the account's own number, if one is. Throws VALIDATION. */
 export function accountNumber(
   text: string,
   { defaultCountry }: Tenant,
@@ -37,7 +37,7 @@ export function accountNumber(
   );
 }
 
-/** The person whom a call names, by number or LID, and what is doubtful about the number. Throws VALIDATION. */
+/** Returns the person whom a call names by number or LID, and warnings about a number in doubt. Throws VALIDATION. */
 export async function personNamed(
   table: Table,
   text: string,
@@ -51,7 +51,7 @@ export async function personNamed(
   return { person: { phoneNumber: number.digits }, warnings: doubtWarnings(number) };
 }
 
-/** What an answer warns of; empty where the number is certain. */
+/** Returns the warnings about a number for an answer; none where the number is certain. */
 export function doubtWarnings({ doubt }: NumberReading): string[] {
   return doubt === undefined ? [] : [doubtWarning(doubt)];
 }

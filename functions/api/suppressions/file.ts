@@ -9,49 +9,49 @@ import { cut } from '../../../lib/domain/well-formed.ts';
 import { field, guarded } from '../http/csv.ts';
 
 export interface SuppressionRow {
-  /** Counts from 1. */
+  /** Where the row begins, counted from 1. */
   line: number;
   person: Person;
-  /** How the number was read; absent where it cannot be in doubt. One that can be read in two ways is still to be decided. */
+  /** How the number was read. Absent where the number cannot be in doubt. The caller decides a number that can be read in two ways. */
   number?: NumberReading;
   reason?: string;
 }
 
 export interface SuppressionFile {
-  /** Each has an address that no row before it has. */
+  /** Each row has an address that no row before it has. */
   rows: SuppressionRow[];
   repeated: number;
-  /** Rows that are not taken. With `rows` and `repeated` these are all rows of the file but blank ones. */
+  /** One for each row that is not taken. */
   errors: { line: number; code: string; message: string }[];
 }
 
 /**
- * A file may have so many rows, and name so many people. Reading ends with the first one too many. The list is one partition: 1,000 write
- * units a second, two for each person; a call has 29 s.
+ * A file names so many people and has so many rows at most. Reading ends with the first one too many. A tenant's list is one partition, which
+ * takes 1,000 write units a second; a person costs two, and a call has 29 s.
  */
 export const maxPeople = 10_000;
 export const maxFileRows = 50_000;
 const longestReason = 200;
-/** 5.55E+14, 555000000003001.0: as spreadsheets show long numbers. */
+/** A LID as spreadsheets show long numbers: 5.55E+14, 555000000003001.0. */
 const damagedLid = /^\d+(?:[.,]\d+(?:e\+?\d+)?|e\+?\d+)$/i;
 const exportTitles = ['phoneNumber', 'lid', 'reason', 'source', 'accountId', 'createdAt'];
 export const suppressionHead = `${exportTitles.join(',')}\n`;
 
-/** In which column the file has what; -1 where there is none. */
+/** The place of each column in the file; -1 for a column that the file has not. */
 interface Layout {
   numberAt: number;
   lidAt: number;
   reasonAt: number;
   createdAt: number;
   hasHeader: boolean;
-  /** The file is a suppressions.csv of ours. */
+  /** The file is an exported suppressions.csv. */
   isExport: boolean;
 }
 
 /**
- * People in a CSV file: a column with the phone number (or `lid:` and the LID), under any of its names (lib/domain/files/columns.ts), a column
- * with the LID, or both, and optionally reason. Other columns are passed over, so that an export can be imported. Without a header the first
- * column is taken. Throws UnreadableFile for a file that is no CSV or has no such column.
+ * Reads the people of a CSV file. It has a column with the phone number (or `lid:` and the LID) under any of its names
+ * (lib/domain/files/columns.ts), a column with the LID, or both, and optionally reason. Other columns are passed over, so that an export can be
+ * imported. Without a header the first column is taken. Throws UnreadableFile for a file that is no CSV or has no such column.
  */
 export async function readSuppressions(
   body: Iterable<Uint8Array>,
@@ -72,7 +72,7 @@ export async function readSuppressions(
     } else {
       onlyRecord = undefined;
     }
-    // The caller refuses such a file.
+    // The caller refuses a file with too many people or rows.
     if (file.rows.length > maxPeople || rowsOf(file) > maxFileRows) break;
     const { line, fields } = record;
     const found = personIn(fields, layout, defaultCountry);
@@ -80,7 +80,7 @@ export async function readSuppressions(
       file.errors.push({ line, code: 'INVALID_NUMBER', message: found });
       continue;
     }
-    // Who an ambiguous number is, is not decided yet.
+    // It is not decided yet who has a number that can be read in two ways.
     const addresses = found.number?.foreign === undefined ? addressesOf(found.person) : [];
     if (addresses.length > 0 && addresses.every((address) => seen.has(address))) {
       file.repeated += 1;
@@ -101,17 +101,17 @@ export async function readSuppressions(
   return file;
 }
 
-/** Whether the only record of a file holds those that followed it. Programs that send form data (curl -d) take line ends out. */
+/** Returns whether the only record of a file holds the later ones too: programs that send form data (curl -d) take line ends out. */
 function isJoined({ fields }: CsvRecord, { hasHeader }: Layout): boolean {
   return fields.some((field, at) => (hasHeader ? /\d{7}/.test(field) : at > 0 && /\+\d{7}/.test(field)));
 }
 
-/** Rows of the file but blank ones. */
+/** Returns how many rows the file has, without blank ones. */
 export function rowsOf({ rows, repeated, errors }: SuppressionFile): number {
   return rows.length + repeated + errors.length;
 }
 
-/** The person a row names, or why there is none: a sentence. */
+/** Returns the person whom a row names, or a sentence that says why there is none. */
 function personIn(
   fields: string[],
   layout: Layout,
@@ -131,7 +131,7 @@ function personIn(
     found.lid = reading.lid;
     if (written === '') return { person: found };
   }
-  // As an export prints it, whether the numbering plans know it or not: WhatsApp does.
+  // An exported number is taken as it is, because WhatsApp knows numbers that the numbering plans do not.
   const isPrinted = layout.isExport && /^\d{4}-\d\d-\d\dT/.test(cell(layout.createdAt));
   if (isPrinted && /^[1-9]\d{4,14}$/.test(written)) return { person: { ...found, phoneNumber: written } };
   const reading = readAddress(written, layout.isExport ? {} : { defaultCountry });
@@ -151,7 +151,7 @@ function layoutOf({ line, fields }: CsvRecord, addresses: number, beginsWithAddr
   const lidAt = found.indexOf('lid');
   if (numberAt < 0 && lidAt < 0) {
     if (beginsWithAddress) {
-      // One of them would be taken and the others lost.
+      // Only the first number would be taken.
       if (addresses > 1) {
         const advice = 'write each in a line of its own, or name the columns in the first line.';
         throw new UnreadableFile(line, `The first line has ${addresses} phone numbers; ${advice}`);
@@ -182,7 +182,7 @@ function reasonOf(fields: string[], { reasonAt, isExport }: Layout): string {
   return cut(written.replace(/\p{Cc}/gu, ' ').trim(), longestReason);
 }
 
-/** The lines of a suppressions.csv for one entry: a second one where the person has another number or LID. */
+/** Returns the lines of a suppressions.csv for one entry: one for each number and LID that completes its addresses. */
 export function suppressionLines(suppression: Suppression): string {
   return peopleOf(suppression)
     .map((person) => suppressionLine({ ...suppression, ...person }))

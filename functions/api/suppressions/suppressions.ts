@@ -47,7 +47,7 @@ const tags = ['Suppressions'];
 const byApi = 'Added by an API call.';
 const byFile = 'Added by an import.';
 const stepItems = 1000;
-/** `<13 digits ms>#<person>`: a place in the caller's own list. */
+/** A cursor holds `<13 digits ms>#<address>`: a place in the caller's own list. */
 const pages = pagesOf('suppressions', z.string().regex(/^\d{13}#(lid:)?\d{1,20}$/));
 
 const phoneParam = z.object({
@@ -239,7 +239,7 @@ async function readFile(body: ArrayBuffer, defaultCountry: string | undefined): 
   }
 }
 
-/** The rows with their numbers decided, and sentences about those in doubt. */
+/** Returns the rows with their numbers decided, and sentences about numbers in doubt. */
 async function decided(
   table: Table,
   tenantId: string,
@@ -257,11 +257,11 @@ async function decided(
   return { people, warnings: doubts.sentences() };
 }
 
-/** Whom a path names, of those on the list: the address as answers print it first, then every other reading. Throws NOT_FOUND. */
+/** Returns the person on the list whom a path names: by the address as answers print it, else by another reading. Throws NOT_FOUND. */
 async function listed(c: Call, table: Table, text: string): Promise<{ person: Person; found: Suppression }> {
   const { id, defaultCountry } = tenantOf(c);
   const meant = addressesMeant(text, { defaultCountry });
-  // Earlier versions put numbers on the list that are not valid.
+  // Earlier releases put invalid numbers on the list.
   const addresses = [...(/^\d{5,15}$/.test(text) ? [text] : []), ...(meant.ok ? meant.addresses : [])];
   for (const address of addresses) {
     const person = personAt(address);

@@ -4,8 +4,8 @@ import type { Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 
 /**
- * Decides numbers that can be read in two ways by the people this tenant knows: those who opted out, and those who wrote within the last 15 days.
- * Answers in the order of `readings`; one batched read for all of them, none where nothing is ambiguous. Eventually consistent.
+ * Decides numbers that can be read in two ways by the people whom the tenant knows: they have opted out, or have written within the last 15 days.
+ * Returns the numbers in the order of `readings`. It makes one batched read, eventually consistent; none where no number can be read in two ways.
  */
 export async function decideNumbers(
   table: Table,

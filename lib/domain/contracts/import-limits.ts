@@ -1,8 +1,8 @@
 import { backoffMs } from '../backoff.ts';
 
 /**
- * What one import may take of the few readers that all tenants share. Reading a file ends after `readingLimitMs`; 100,000 rows take about a
- * sixth of that. One file of a tenant is read at a time; the others wait for their turn.
+ * Limits that keep one tenant's imports from taking the few readers that all tenants share. Reading a file ends after `readingLimitMs`; 100,000
+ * rows take about a sixth of that. One file of a tenant is read at a time; the others wait for their turn.
  */
 export const readingLimitMs = 120_000;
 

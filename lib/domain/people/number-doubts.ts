@@ -1,9 +1,9 @@
 import type { NumberDoubt } from './phone.ts';
 
-/** Countries that a sentence lists; the rest is one number. */
+/** A sentence lists so many countries at most, and counts the others together. */
 const maxCountries = 20;
 
-/** How many numbers of one request or file are in doubt, by country, for a sentence each of `AMBIGUOUS_NUMBER` and `FOREIGN_NUMBER`. */
+/** Counts numbers in doubt of one request or file by country. Makes one sentence each for `AMBIGUOUS_NUMBER` and `FOREIGN_NUMBER`. */
 export class NumberDoubts {
   readonly #unit: 'row' | 'line';
   readonly #found = new Map<NumberDoubt['code'], { count: number; first: number; countries: Map<string, number> }>();
@@ -12,7 +12,7 @@ export class NumberDoubts {
     this.#unit = unit;
   }
 
-  /** `at`: the row or line, counted from 1, in any order. */
+  /** Adds one number. `at`: its row or line, counted from 1. Numbers come in any order. */
   add({ code, country }: NumberDoubt, at: number): void {
     const { count, first, countries } = this.#found.get(code) ?? { count: 0, first: at, countries: new Map() };
     countries.set(country, (countries.get(country) ?? 0) + 1);
@@ -41,7 +41,7 @@ export class NumberDoubts {
   }
 }
 
-/** `PE 2, US 1`: the most frequent first. */
+/** Returns `PE 2, US 1`: the most frequent country first. */
 function listed(countries: Map<string, number>): string {
   const sorted = [...countries].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1));
   const others = sorted.slice(maxCountries).reduce((sum, [, count]) => sum + count, 0);

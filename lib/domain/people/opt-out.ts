@@ -1,10 +1,10 @@
-/** Languages of which a word ends or begins messages (ISO 639-1). */
+/** Languages that have a word to opt out (ISO 639-1). */
 export type OptLanguage = 'en' | 'fr' | 'es' | 'pt' | 'de' | 'it' | 'ru' | 'tr' | 'ar' | 'hi' | 'id' | 'zh' | 'ja';
 
-/** What a person asks for with one word: no more messages, or messages again. */
+/** The wish that one word says: no more messages, or messages again. */
 export type OptWord = { kind: 'stop'; language: OptLanguage } | { kind: 'start' };
 
-/** The words of whatsapp.md, Opt-out words. */
+/** Words that opt out, by language. */
 const stopWords: Record<OptLanguage, string[]> = {
   en: ['STOP', 'STOPALL', 'UNSUBSCRIBE', 'CANCEL', 'END', 'QUIT', 'REVOKE', 'OPTOUT', 'REMOVE'],
   fr: ['ARRET'],
@@ -22,7 +22,7 @@ const stopWords: Record<OptLanguage, string[]> = {
 };
 const startWords = ['START', 'UNSTOP'];
 
-/** Said once to whoever opts out. */
+/** Sent once to a person who opts out. */
 const confirmations: Record<OptLanguage, string> = {
   en: 'You will receive no more messages from us. Reply START to receive them again.',
   fr: 'Vous ne recevrez plus de messages de notre part. Répondez START pour en recevoir à nouveau.',
@@ -39,7 +39,7 @@ const confirmations: Record<OptLanguage, string> = {
   ja: '今後メッセージは届きません。再開するには START と返信してください。',
 };
 
-/** A message that is longer holds more than one of the words. */
+/** A longer text is more than one of the words. */
 const longestText = 64;
 
 const words: ReadonlyMap<string, OptWord> = new Map<string, OptWord>([
@@ -49,19 +49,22 @@ const words: ReadonlyMap<string, OptWord> = new Map<string, OptWord>([
   ...startWords.map((word): [string, OptWord] => [fold(word), { kind: 'start' }]),
 ]);
 
-/** What the whole text asks for; undefined for everything that is not one of the words alone. Case, accents, spaces, punctuation and what shows nothing do not count. */
+/**
+ * Returns the wish of a text that is one of the words alone; undefined for any other text. Case, accents, spaces, punctuation and characters that
+ * show nothing do not count.
+ */
 export function optWordOf(text: string): OptWord | undefined {
   return text.length > longestText ? undefined : words.get(fold(text));
 }
 
-/** What a person is told after opting out, in the language of the word. */
+/** Returns the message that confirms an opt-out, in the language of its word. */
 export function confirmationIn(language: OptLanguage): string {
   return confirmations[language];
 }
 
 /**
- * Compatibility forms, accents and vowel marks taken off where they do not make another letter (the marks of Devanagari stay), small
- * letters whatever the locale: a Turkish İ, I and ı are all i.
+ * Returns the text in compatibility forms and small letters, without accents and vowel marks. Marks that make another letter stay (Devanagari).
+ * A Turkish İ, I and ı are all i, in every locale.
  */
 function fold(text: string): string {
   return text

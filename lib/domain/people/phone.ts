@@ -7,22 +7,22 @@ import {
 } from 'libphonenumber-js/max';
 import { planNumber, spellingsOf } from './person.ts';
 
-/** Why a number that was read is doubtful. `country`: ISO 3166 alpha-2 of the foreign reading, or `+` and the calling code where there is none. */
+/** Why a number is in doubt. `country` is that of the foreign reading: ISO 3166 alpha-2, or `+` and a calling code that no country has. */
 export interface NumberDoubt {
   code: 'AMBIGUOUS_NUMBER' | 'FOREIGN_NUMBER';
   country: string;
 }
 
-/** A number as it was understood. `digits`: international, without plus. */
+/** A number as it was read. `digits`: international, without plus. */
 export interface NumberReading {
   ok: true;
   digits: string;
   doubt?: NumberDoubt;
-  /** The foreign number that an ambiguous input can be as well. `decideNumber` decides once the caller has looked for both. */
+  /** The foreign number that the input can also mean. The caller looks for both numbers and calls `decideNumber`. */
   foreign?: string;
 }
 
-/** `reason` is a sentence for the caller, without the number. */
+/** An input that is no number. `reason` is a sentence for the caller and does not repeat the input. */
 export interface NumberRefusal {
   ok: false;
   reason: string;
@@ -35,22 +35,23 @@ export interface LidReading {
 }
 
 export interface NumberOptions {
-  /** ISO 3166 alpha-2, in any case. Without one, no number is national. */
+  /** ISO 3166 alpha-2, in upper or lower case. Without one, no number is national. */
   defaultCountry?: string | undefined;
 }
 
 /**
- * The number that an input means (requirements C9):
+ * Reads the number that an input means:
  *
  *   `+`, `00`, a WhatsApp address   international, and nothing else
  *   a leading 0                     national of the default country
  *   digits alone                    1. an international number of the default country
- *                                   2. of the national and the foreign reading the only valid one
- *                                   3. the mobile one, if both are valid
+ *                                   2. the national or the foreign reading, if only one of them is valid
+ *                                   3. the mobile one of the two, if only one of them is mobile
  *                                   4. the national one, with `foreign` and the doubt AMBIGUOUS_NUMBER: see `decideNumber`
  *
  * A foreign reading of digits alone has the doubt FOREIGN_NUMBER. Digits of every script are understood. WhatsApp's own spellings of Brazilian,
- * Mexican and Argentine numbers (`person.ts`) stay as they are written. LIDs and what spreadsheets make of numbers are refused by name.
+ * Mexican and Argentine numbers (`person.ts`) stay as they are written. A LID, and a number that a spreadsheet has damaged, are refused with a
+ * sentence of their own.
  */
 export function readNumber(input: string, options: NumberOptions = {}): NumberReading | NumberRefusal {
   const written = readWritten(input);
@@ -59,7 +60,7 @@ export function readNumber(input: string, options: NumberOptions = {}): NumberRe
   return chosenOf(readingsOf(written, countryOption(options)));
 }
 
-/** The same where a person may be known by LID alone: `lid:` and digits, or `<digits>@lid`, are understood too. */
+/** Reads a number as `readNumber` does, or a LID: `lid:` and digits, or `<digits>@lid`. For calls about a person whom only the LID names. */
 export function readAddress(input: string, options: NumberOptions = {}): NumberReading | LidReading | NumberRefusal {
   const written = readWritten(input);
   if (!('ok' in written) && written.form === 'lid') return { ok: true, lid: written.digits };
@@ -67,8 +68,8 @@ export function readAddress(input: string, options: NumberOptions = {}): NumberR
 }
 
 /**
- * The reading that holds once it is known which numbers (digits, in any spelling) this tenant has to do with: the foreign one if that person is
- * known, because the digits are written as answers print them; else the national one, without a doubt if that person is known.
+ * Decides a number that can be read in two ways. `known`: numbers (digits, in any spelling) of people whom the tenant knows. The foreign number
+ * holds if it is known, because the digits are written as answers print them. Else the national number holds, without a doubt if it is known.
  */
 export function decideNumber(reading: NumberReading, known: ReadonlySet<string>): NumberReading {
   const { digits, doubt, foreign } = reading;
@@ -79,14 +80,14 @@ export function decideNumber(reading: NumberReading, known: ReadonlySet<string>)
   return { ok: true, digits, doubt };
 }
 
-/** What a caller is told who demands numbers without doubts. */
+/** Returns the sentence that refuses a number in doubt (`requirePlus`). */
 export function doubtSentence({ code, country }: NumberDoubt): string {
   return code === 'AMBIGUOUS_NUMBER'
     ? `Without + the number can be national or one of ${country}; write it with + and the country code.`
     : `Without + the number is read as one of ${country}; write it with + and the country code.`;
 }
 
-/** What an answer warns of that took such a number. */
+/** Returns the warning about a number in doubt that was taken. */
 export function doubtWarning({ code, country }: NumberDoubt): string {
   return code === 'AMBIGUOUS_NUMBER'
     ? `AMBIGUOUS_NUMBER: without + the number can be one of ${country} too and is read as national. Write + and the country code.`
@@ -94,8 +95,8 @@ export function doubtWarning({ code, country }: NumberDoubt): string {
 }
 
 /**
- * Every address (digits, or `lid:` and digits) under which a person may stand whom the input names: first the digits as they are written, which is
- * how answers print them, then each other reading; each in every spelling that WhatsApp uses. For filters and look-ups.
+ * Returns every address (digits, or `lid:` and digits) that an input can mean, for filters and look-ups. The digits as they are written come first,
+ * because answers print numbers so; then each other reading. Each comes in every spelling that WhatsApp uses.
  */
 export function addressesMeant(
   input: string,
@@ -107,9 +108,9 @@ export function addressesMeant(
   if (form === 'lid') return { ok: true, addresses: [`lid:${digits}`] };
   const readings = readingsOf(written, countryOption(options));
   const chosen = chosenOf(readings);
-  // A LID that an answer showed in a field of its own, without the prefix.
+  // Answers show a LID without its prefix in the field `lid`.
   const isBareLid = form === 'digits' && /^\d{14,20}$/.test(digits);
-  // Also a number that WhatsApp knows, as its owner wrote to an account, and the numbering plans do not.
+  // Answers also print numbers of people who wrote to an account. The numbering plans do not know all of them.
   const isPrinted = form === 'digits' && printedForm.test(digits);
   if (!chosen.ok && !isBareLid && !isPrinted) return chosen;
   const numbers = [
@@ -121,36 +122,36 @@ export function addressesMeant(
   return { ok: true, addresses: [...new Set([...numbers.flatMap((number) => spellingsOf(number)), ...lids])] };
 }
 
-/** Whether `text` is a country (ISO 3166 alpha-2, upper case) that numbers can be national of. */
+/** Returns whether `text` (ISO 3166 alpha-2, upper case) is a country that has national numbers. */
 export function isCountry(text: string): boolean {
   return isSupportedCountry(text);
 }
 
-/** The country (ISO 3166 alpha-2) of a number given as digits; undefined when it has none (satellite, free phone). */
+/** Returns the country (ISO 3166 alpha-2) of a number (digits); undefined for a number of no country (satellite, free phone). */
 export function countryOf(digits: string): string | undefined {
   return parsePhoneNumberFromString(`+${digits}`, { extract: false })?.country;
 }
 
-/** A number as logs may show it: `7999***4567`; short ones keep two digits at most. */
+/** Returns a number as logs may show it: `7999***4567`. Of a short number they show the last two digits. */
 export function maskPhone(digits: string): string {
   return digits.length >= 11 ? `${digits.slice(0, 4)}***${digits.slice(-4)}` : `***${digits.slice(-2)}`;
 }
 
-/** Digits in the form in which answers print numbers. */
+/** The form in which answers print numbers. */
 const printedForm = /^[1-9]\d{4,14}$/;
 
 const maxInputLength = 64;
-/** Direction marks, soft hyphens, joiners and variation selectors that come along when a number is copied. */
+/** Direction marks, soft hyphens, joiners and variation selectors. They are copied along with a number. */
 const invisible = /\p{Default_Ignorable_Code_Point}/gu;
 const separators = /[\s()[\]./·•‐-―−-]/g;
-/** Also with agent and device: `number_0:12@s.whatsapp.net`. Other gateways write `@c.us`. */
+/** A WhatsApp address, also with agent and device: `number_0:12@s.whatsapp.net`. Other gateways write `@c.us`. */
 const jidForm = /^\+?(\d+)(?:_\d+)?(?::\d+)?@(?:s\.whatsapp\.net|c\.us)$/i;
 const lidForms = [/^lid:\s*(\d{5,20})$/i, /^(\d{5,20})(?:_\d+)?(?::\d+)?@lid$/i];
 
 const lidRefusal =
   'A LID is no phone number, and messages are sent to phone numbers. Write the number of the person instead.';
 
-/** What spreadsheets and tables leave in a cell that should hold a number. Anything else that looks like one of these is a common spelling. */
+/** Forms that spreadsheets and other programs leave in a cell for a number. They are narrow: close to them are common spellings of numbers. */
 const traces: readonly { form: RegExp; reason: string }[] = [
   {
     form: /^(?:null|nan|none|nil|undefined|n\/a|[-−–—]+)$/i,
@@ -194,11 +195,11 @@ const traces: readonly { form: RegExp; reason: string }[] = [
   },
 ];
 
-/** An input without its dress. `digits` of form `international` are without `+` and `00`; those of `national` begin with 0. */
+/** An input by its form, without separators. `digits` of form `international` are without `+` and `00`; those of `national` begin with 0. */
 interface Written {
   form: 'international' | 'national' | 'digits' | 'lid';
   digits: string;
-  /** Form `digits` with separators between them, as people write and answers do not. */
+  /** Only for form `digits`: separators stood between them. People write numbers so, answers never do. */
   isSeparated?: boolean;
 }
 
@@ -207,7 +208,7 @@ function readWritten(input: string): Written | NumberRefusal {
   const text = asciiDigits(input.normalize('NFKC').replace(invisible, ''))
     .trim()
     .replace(/^(?:tel|whatsapp):\s*/i, '')
-    // A spreadsheet's mark of a text.
+    // An apostrophe marks a text in a spreadsheet.
     .replace(/^['’]\s*(?=[+(\d])/, '');
   if (text === '') return refuse('The number is missing.');
   for (const form of lidForms) {
@@ -218,7 +219,7 @@ function readWritten(input: string): Written | NumberRefusal {
   if (jid !== undefined) return { form: 'international', digits: jid };
   if (text.includes('@')) return refuse('The address is not number@s.whatsapp.net.');
   for (const { form, reason } of traces) if (form.test(text)) return refuse(reason);
-  // +49 170 1234567 (2), as programs name a copy: with the 2 it would be another person's number.
+  // Programs name a copy so: +49 170 1234567 (2). With the 2 it would be the number of another person.
   if (/\d.*\(\d{1,3}\)$/.test(text)) return refuse('The number ends with digits in brackets; write the number alone.');
   const core = text.replace(separators, '');
   // Text that runs from right to left may have the plus at its end.
@@ -233,7 +234,7 @@ function readWritten(input: string): Written | NumberRefusal {
   return { form: 'digits', digits, isSeparated: core !== text };
 }
 
-/** Digits of any script (`\p{Nd}`) as 0 to 9. Unicode has them in runs of ten, some of which follow one another. */
+/** Returns the text with digits of any script (`\p{Nd}`) as 0 to 9. Unicode has them in runs of ten; some runs follow one another. */
 function asciiDigits(text: string): string {
   return text.replace(/(?![0-9])\p{Nd}/gu, (digit) => {
     const at = digit.codePointAt(0) ?? 0;
@@ -249,16 +250,16 @@ interface ValidNumber {
   digits: string;
   country: string;
   callingCode: string;
-  /** A number that can be a mobile one; some plans do not tell mobile and fixed ones apart. */
+  /** The number can be a mobile one. Some numbering plans do not tell mobile and fixed numbers apart. */
   isMobile: boolean;
 }
 
-/** Each valid reading of an input. `final`: the one that leaves no other. */
+/** The valid readings of an input. `final` is a reading beside which no other counts. */
 interface Readings {
   final?: ValidNumber | undefined;
   national?: ValidNumber | undefined;
   foreign?: ValidNumber | undefined;
-  /** For the case that there is none. */
+  /** The sentence for an input without a valid reading. */
   reason: string;
 }
 
@@ -280,9 +281,9 @@ function readingsOf({ form, digits, isSeparated }: Written, country: CountryCode
   if (abroad?.callingCode === callingCode) return { final: abroad, reason: invalid };
   const home =
     national(digits, country) ??
-    // (47) 9912-3456 is Joinville as it was written before the ninth digit, and a mobile number of Norway as answers print it.
+    // With separators, (47) 9912-3456 is a number of Joinville without the ninth digit. Answers print the same digits for a mobile number of Norway.
     (country === 'BR' && isSeparated === true ? nationalOwnSpelling(digits, country) : undefined);
-  // Beside a national reading the foreign one counts only as answers print it, without a trunk prefix inside.
+  // Beside a national reading, a foreign one counts only in the form that answers print: without a trunk prefix inside.
   const foreign = home === undefined || abroad?.digits === digits ? abroad : undefined;
   if (home === undefined && foreign === undefined) {
     return { national: nationalOwnSpelling(digits, country), reason: invalid };
@@ -301,10 +302,10 @@ function chosenOf({ final, national, foreign, reason }: Readings): NumberReading
   return { ok: true, digits: national.digits, doubt: { code: 'AMBIGUOUS_NUMBER', country }, foreign: digits };
 }
 
-/** What Mexicans dialled before mobile numbers until 2019, and still write: 044 and 045, and 01 before numbers of other areas. */
+/** Prefixes that Mexicans dialled until 2019 and still write: 044 and 045 before mobile numbers, 01 before numbers of other areas. */
 const mexicanPrefix = /^520(?:1|44|45)(?=[2-9]\d{9}$)/;
 
-/** A valid international number, or one that WhatsApp spells in its own way, which stays as it is. */
+/** Returns a valid international number. A number in WhatsApp's own spelling stays as it is. */
 function international(given: string): ValidNumber | undefined {
   const digits = given.replace(mexicanPrefix, '52');
   const number = validNumber(parsePhoneNumberFromString(`+${digits}`, { extract: false }));
@@ -321,7 +322,7 @@ function national(digits: string, country: CountryCode): ValidNumber | undefined
   const parsed = parsePhoneNumberFromString(digits, { defaultCountry: country, extract: false });
   if (parsed === undefined) return undefined;
   if (parsed.countryCallingCode !== callingCode) {
-    // Only behind a 0 (011 in the US) a prefix for calls abroad is one: Finland's 99 is the beginning of other countries' numbers.
+    // A prefix for calls abroad counts only if it begins with 0 (011 in the US). Finland's 99 begins numbers of other countries, too.
     return digits.startsWith('0') ? international(parsed.number.slice(1)) : undefined;
   }
   const number = validNumber(parsed);
@@ -329,14 +330,14 @@ function national(digits: string, country: CountryCode): ValidNumber | undefined
   return planNumber(number.digits) === number.digits ? number : (international(number.digits) ?? number);
 }
 
-/** A national number in WhatsApp's own spelling: Brazilians still write mobile numbers without the ninth digit. */
+/** Reads a national number in WhatsApp's own spelling: Brazilians still write mobile numbers without the ninth digit. */
 function nationalOwnSpelling(digits: string, country: CountryCode): ValidNumber | undefined {
   const whole = `${getCountryCallingCode(country)}${digits.replace(/^0/, '')}`;
   return planNumber(whole) === whole ? undefined : international(whole);
 }
 
 function validNumber(number: PhoneNumber | undefined): ValidNumber | undefined {
-  // Some national plans (Germany's) allow more than the 15 digits of E.164, which no WhatsApp number has.
+  // Some numbering plans (Germany's) allow more than the 15 digits of E.164. No number on WhatsApp has more.
   if (number?.isValid() !== true || number.number.length > 16) return undefined;
   const type = number.getType();
   return {

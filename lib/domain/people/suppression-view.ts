@@ -2,7 +2,7 @@ import { isoOf } from '../times.ts';
 import { addressOf } from './person.ts';
 import type { Suppression, SuppressionSource } from './suppression.ts';
 
-/** A suppression as the HTTP surface and its events show it; times are ISO 8601 UTC. */
+/** A suppression as answers and events show it. Times are ISO 8601 UTC. */
 export interface SuppressionView {
   /** Digits, or `lid:` and the LID of a person known by LID alone. */
   phoneNumber: string;
@@ -13,7 +13,7 @@ export interface SuppressionView {
   createdAt: string;
 }
 
-/** Pure: what GET shows. */
+/** Returns a suppression as GET shows it. */
 export function suppressionView(suppression: Suppression): SuppressionView {
   return {
     phoneNumber: addressOf(suppression),

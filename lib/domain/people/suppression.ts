@@ -4,25 +4,25 @@ import { addressesOf, type Person, personAt } from './person.ts';
 export const suppressionSources = ['inbound', 'api', 'import'] as const;
 export type SuppressionSource = (typeof suppressionSources)[number];
 
-/** A person this tenant does not write to, by number, by LID, or by both. `at` is epoch milliseconds. */
+/** A person to whom the tenant sends no messages, by number, by LID, or by both. `at` is epoch milliseconds. */
 export interface Suppression {
   tenantId: string;
   phoneNumber?: string;
   lid?: string;
-  /** A sentence for people. */
+  /** A sentence for the tenant's people. */
   reason: string;
   source: SuppressionSource;
-  /** The account the word came to, and the WhatsApp id of the message it was in. */
+  /** The account to which the person wrote the word, and the WhatsApp id of that message. */
   accountId?: string;
   inboundId?: string;
   at: number;
-  /** Every address under which the person is on the list. Absent until it is stored, and in entries of earlier versions. */
+  /** Every address under which the person is on the list. Absent until it is stored, and in entries of earlier releases. */
   addresses?: string[];
 }
 
 /**
- * Pure: the number and LID of an entry, then those that complete its addresses: people change their number and keep their LID. A file with
- * all of them puts the person on another list under every address.
+ * Returns the number and LID of an entry, then further pairs until every address of the entry is named: people change their number and keep their
+ * LID. A file with all of these pairs puts the person on another list under every address.
  */
 export function peopleOf({ phoneNumber, lid, addresses = [] }: Suppression): Person[] {
   const first = { ...(phoneNumber === undefined ? {} : { phoneNumber }), ...(lid === undefined ? {} : { lid }) };
@@ -37,10 +37,10 @@ export function peopleOf({ phoneNumber, lid, addresses = [] }: Suppression): Per
   return people;
 }
 
-/** The reason of those whose own word it was. */
+/** The reason for a person who opted out. */
 export const ownWord = 'The person asked for no more messages.';
 
-/** The reason where the entry that had it is gone. */
+/** Returns the reason for a person whose entry is gone. */
 export function earlierReason(source: SuppressionSource): string {
   return source === 'inbound' ? ownWord : 'Put on the list earlier.';
 }
