@@ -51,8 +51,8 @@ export async function acceptImport(deps: Deps, order: ImportOrder): Promise<Impo
   const { pages, rowsRead, errorCount, errors } = read;
   let end: ImportEnd = { result: 'ignored' };
   if (!read.stopped && errorCount > 0) {
-    const told = await failImport(deps.table, contract, importId, { rowsRead, errorCount, errors });
-    if (told) end = { result: 'refused', rows: read.refused };
+    const failed = await failImport(deps.table, contract, importId, { rowsRead, errorCount, errors });
+    if (failed) end = { result: 'refused', rows: read.refused };
   } else if (!read.stopped) {
     const skipped = pages.invalid.length + pages.suppressed.length;
     const done = { rows: rowsRead, skipped, suppressed: pages.suppressed.length, warnings: pages.warnings() };
