@@ -26,7 +26,7 @@ const host = await startHost({
   clock: systemClock,
   logger,
   random: systemRandom.number,
-  transports: whatsappTransports(config, logger, systemClock),
+  transports: whatsappTransports(config),
   onFenced: (why, fence) => {
     logger.error({ why, fence }, 'this host may not act any more and ends, to be started afresh');
     process.exit(fencedExitCode);

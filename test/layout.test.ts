@@ -92,6 +92,12 @@ describe('the layers', () => {
     );
     expect(found.filter((line) => !line.startsWith('socket-host/baileys/'))).toEqual([]);
   });
+  it('only socket-host/baileys imports the keys of linked devices in the product', () => {
+    const found = ['lib', 'functions', 'socket-host', 'local'].flatMap((folder) =>
+      violations(folder, (target) => !target.startsWith('socket-host/auth/')),
+    );
+    expect(found.filter((line) => !/^socket-host\/(auth|baileys)\//.test(line))).toEqual([]);
+  });
 });
 
 describe('ids of messages', () => {

@@ -1,179 +1,77 @@
-import { type Hold, releaseAccount } from '../../lib/aws/hosts/ownership.ts';
+import { type Hold, raiseEpoch } from '../../lib/aws/hosts/ownership.ts';
 import { type Account, type AccountHot, type AccountStatus, hasStopped } from '../../lib/domain/accounts/account.ts';
-import { InHand } from '../../lib/sending/in-hand.ts';
-import { Sender } from '../../lib/sending/sender.ts';
-import { AuthCacheFull, AuthCorrupt } from '../auth/errors.ts';
-import { ConnectionClose } from '../connection/close.ts';
-import { Connection } from '../connection/connection.ts';
-import { ConnectionEvents } from '../connection/events.ts';
-import { listenTo } from '../connection/listener.ts';
-import type { LiveSession } from '../connection/live-session.ts';
-import type { AccountParts, HostDeps } from '../deps.ts';
+import type { FollowUp } from '../../lib/domain/accounts/disconnect.ts';
+import type { Halt } from '../../lib/domain/accounts/halt.ts';
+import type { Useless } from '../connection/check.ts';
+import { type Connection, openConnection } from '../connection/connection.ts';
+import type { HostDeps } from '../deps.ts';
 import type { Movable } from '../host/handover.ts';
 import type { FenceCause } from '../host/metrics.ts';
-import { Inbound } from '../inbound/inbound.ts';
-import { FirstContacts } from '../loop/first-contacts.ts';
-import { SendLoop } from '../loop/send-loop.ts';
-import { LinkSeries } from './link-series.ts';
-import { OwnNumber } from './own-number.ts';
-import { AccountRecord } from './record.ts';
-import { AccountTurns } from './turns.ts';
+import type { SendEnd } from '../loop/send-loop.ts';
+import { NoRoomForState, type SessionEnd, StateDamaged } from '../transport.ts';
+import { cleanUp, release, tellFeed } from './leaving.ts';
+import { isConnected, type Mode, move } from './mode.ts';
+import { type AccountHost, type AccountParts, accountParts, type Machine } from './parts.ts';
 
 /**
- *   held -> connecting -> open          a session exists in connecting and open
- *             ^    |        |
- *             |    v        v
- *             +- waiting <--+           until a timer fires
- *   any -> gone                         released, or taken from us
+ * The machine of one account that this host owns: brings the account's status to what the tenant desires. Its modes and moves are those of
+ * mode.ts. Everything that happens to the account (a note, a word from its connection, a timer) is handled one after the other. An error in one
+ * account is caught here and never reaches another.
  */
-type Mode = 'held' | 'connecting' | 'open' | 'waiting' | 'gone';
-
-/**
- * One account this host owns: brings its status to what the tenant desires. Everything that happens to it (a note, a word from the
- * connection, a timer) is handled one after the other; what goes wrong in one account is caught here and never reaches another.
- */
-export class AccountRunner {
+export class AccountRunner implements Machine {
   readonly hold: Hold;
   private readonly deps: HostDeps;
+  private readonly host: AccountHost;
   private readonly parts: AccountParts;
-  private readonly record: AccountRecord;
-  private readonly inbound: Inbound;
-  private readonly hand: InHand;
-  private readonly sender: Sender;
-  private readonly loop: SendLoop;
-  private readonly links: LinkSeries;
   private readonly halting = new AbortController();
   private mode: Mode = 'held';
-  /** The tenant's last wish we have acted on. */
+  private connection: Connection | undefined;
+  /** The tenant's last wish that we have acted on. */
   private asked: number | undefined;
-  private readonly turns: AccountTurns;
-  private readonly events: ConnectionEvents;
-  private readonly connection: Connection;
-  private readonly close: ConnectionClose;
-  private readonly number: OwnNumber;
-  private readonly listening: Parameters<typeof listenTo>[1];
 
-  constructor(deps: HostDeps, parts: AccountParts, account: Account, hot: AccountHot) {
+  constructor(deps: HostDeps, host: AccountHost, account: Account, hot: AccountHot) {
     this.deps = deps;
-    this.parts = parts;
+    this.host = host;
     this.hold = { tenantId: account.tenantId, accountId: account.id, hostId: deps.hostId, epoch: hot.epoch };
-    this.turns = new AccountTurns({
-      deps,
-      gone: () => this.mode === 'gone',
-      leaseLost: () => this.fence('lease lost'),
-      recover: (error) => this.recover(error),
-    });
-    this.record = new AccountRecord(deps, this.hold, account, (why) => this.fence(why));
-    const firstContacts = new FirstContacts(deps, this.record);
-    this.inbound = new Inbound(
-      deps,
-      this.hold,
-      () => this.record.account,
-      () => this.mayAct(),
-    );
-    this.hand = new InHand({
-      deps,
-      hold: this.hold,
-      inherited: hot.inHand,
-      authHead: () => this.connection.authHead,
-      mayAct: () => this.mayAct(),
-      failed: (error) => this.deps.failed('receipt', error),
-      holdMs: () => this.loop.receiptHoldMs,
-      receiptJoined: () => this.loop.wake(),
-    });
-    this.sender = new Sender(deps, this.hand, () => this.record.account);
-    this.loop = new SendLoop(deps, this.hold, () => this.record.account, hot, this.sender, firstContacts);
-    this.events = new ConnectionEvents(deps, this.hold, lastActivity(account, hot));
-    this.connection = new Connection({
-      deps,
-      parts,
-      hold: this.hold,
-      account: () => this.record.account,
-      authHead: hot.authHead,
-      fenced: (why) => this.fence(why, 's3'),
-      events: this.events,
-      warn: (warning, holds) => this.warn(warning, holds),
-      useless: (live, why) => this.turns.post('check', () => this.close.dropped(live, why)),
-    });
-    this.close = new ConnectionClose({
-      deps,
-      record: this.record,
-      sender: this.sender,
-      connection: this.connection,
-      refreshVersion: () => parts.refreshVersion(),
-      closeSession: (lost) => this.closeSession(lost),
-      connect: () => this.connect(),
-      wait: (ms) => this.wait(ms),
-      leave: () => this.leave({ wanted: false }),
-      fence: (why) => this.fence(why),
-    });
-    this.number = new OwnNumber({ record: this.record, close: this.close, closeSession: () => this.closeSession() });
-    this.links = new LinkSeries({
-      clock: deps.clock,
-      record: this.record,
-      timedOut: () => this.turns.post('link', () => this.close.giveUpLinking()),
-    });
-    this.listening = {
-      deps,
-      record: this.record,
-      links: this.links,
-      hand: this.hand,
-      inbound: this.inbound,
-      firstContacts: {
-        told: async (until) => {
-          await firstContacts.told(until);
-          this.loop.look();
-        },
-      },
-      events: this.events,
-      mayAct: () => this.mayAct(),
-      handle: (live, where, task) => this.handle(live, where, task),
-      linked: async (phoneNumber) => {
-        this.links.end();
-        await this.number.linked(phoneNumber);
-      },
-      passkeyDemanded: () => this.close.giveUpLinking('passkey_required'),
-      opened: (live, phoneNumber) => this.opened(live, phoneNumber),
-      closed: (end) => this.close.closed(end),
-    };
+    this.parts = accountParts(deps, host, this, this.hold, account, hot);
   }
 
   get status(): AccountStatus {
-    return this.record.account.status;
+    return this.account.status;
   }
 
-  /** What somebody would notice if the account moved to another host now. */
+  /** What would be noticed if the account moved to another host now. */
   get load(): Movable['load'] {
-    const { status, linkedAt } = this.record.account;
+    const { status, linkedAt } = this.account;
     if (status === 'awaiting_link' || (status === 'connecting' && linkedAt === undefined)) return 'linking';
-    return !this.hand.hasOpen && !this.loop.hasWork ? 'idle' : 'busy';
+    return !this.parts.hand.hasOpen && !this.parts.loop.hasWork ? 'idle' : 'busy';
   }
 
-  /** Begins; and again whenever somebody says that the account changed. */
+  /** Begins. Call it again whenever the account may have changed. */
   look(): void {
-    this.turns.post('look', () => this.reconcile());
+    this.parts.turns.post('look', () => this.reconcile());
   }
 
-  /** Ends sends in hand, writes what is left, gives the account up for others to take. Resolves when it is gone. */
+  /** Ends sends in hand, writes what is left, and gives the account up for others to take. Resolves when it is gone. */
   async stop(): Promise<void> {
-    this.connection.live?.abort();
+    this.connection?.abort();
     this.halting.abort();
-    this.turns.post('stop', async () => {
+    this.parts.turns.post('stop', async () => {
       try {
-        await this.close.writeHalt();
-        await this.leave({ wanted: this.wantsHost() });
+        await this.parts.record.writeHalt();
+        await this.giveUp({ wanted: this.wantsHost() });
       } catch (error) {
         this.deps.failed('stop', error);
         this.finish({ released: false });
       }
     });
-    await this.turns.handled();
+    await this.parts.turns.handled();
   }
 
-  /** The host may not act any more: the connection is closed and nothing is written. */
+  /** This host may not act for the account any more: the connection is closed, and nothing is written. */
   fence(why: string, by: FenceCause = 'epoch'): void {
     if (this.mode === 'gone') return;
-    // Whoever has no lease is refused everywhere; that is not what the others did.
+    // Without a lease every write is refused: that says nothing of other hosts.
     const fence = by === 'retired' || this.deps.lease.valid() ? by : 'lease_lost';
     this.deps.metrics.fences.inc({ why: fence });
     this.deps.logger.warn(
@@ -182,62 +80,59 @@ export class AccountRunner {
     );
     // A claim or a release whose answer was lost looks the same as one of another host.
     this.finish({ released: false });
-    this.closeSession()
-      .then(() => this.connection.closeKeys())
+    this.closeConnection()
+      .then(() => this.parts.transport.close())
       .catch((error: unknown) => this.deps.failed('fence', error));
   }
 
-  /** Something is left for a host to do: to keep a connection, to tell WhatsApp of a logout, to remove the keys. */
-  private wantsHost(): boolean {
-    return this.record.account.desired !== 'disconnected';
+  isGone(): boolean {
+    return this.mode === 'gone';
   }
 
-  private mayAct(): boolean {
+  mayAct(): boolean {
     return this.mode !== 'gone' && this.deps.lease.valid();
   }
 
-  private handle(live: () => LiveSession, where: string, task: () => Promise<void>): void {
-    this.turns.post(where, async () => {
-      if (this.connection.live === live()) await task();
+  handle(connection: () => object, where: string, task: () => Promise<void>): void {
+    this.parts.turns.post(where, async () => {
+      if (this.connection === connection()) await task();
     });
   }
 
-  /** Damaged keys are reported, never used; anything else is tried again on a new connection. */
-  private async recover(error: unknown): Promise<void> {
-    try {
-      // Another host has room for its keys.
-      if (error instanceof AuthCacheFull) return await this.leave({ wanted: this.wantsHost() });
-      if (error instanceof AuthCorrupt) {
-        if (this.record.account.desired !== 'logged_out') return await this.close.fail('auth_state_damaged');
-        // A logout needs no keys: WhatsApp will not hear of it, and nothing of the account is left here.
-        return await this.close.forget('by_request');
-      }
-    } catch (again) {
-      // Nothing else would come after this: the same error shows again.
-      this.deps.failed('recover', again);
-    }
-    await this.close.retryLater();
+  private get account(): Account {
+    return this.parts.record.account;
   }
 
-  /** Level-triggered: reads what is desired and does the next thing towards it. */
+  /** The one place that changes the mode. */
+  private become(next: Mode): void {
+    this.mode = move(this.mode, next);
+  }
+
+  /** Something is left for a host to do: to keep a connection, to tell the network of a logout, to remove the keys. */
+  private wantsHost(): boolean {
+    return this.account.desired !== 'disconnected';
+  }
+
+  /** Does the next thing towards what the tenant desires, whatever was heard of it before. */
   private async reconcile(): Promise<void> {
-    const account = await this.record.read();
-    if (account === undefined) return await this.leave({ wanted: false });
-    this.loop.look();
-    await this.close.writeHalt();
+    const { links, loop, record } = this.parts;
+    const account = await record.read();
+    if (account === undefined) return await this.giveUp({ wanted: false });
+    loop.look();
+    await record.writeHalt();
     const askedAnew = account.asked !== this.asked;
     this.asked = account.asked;
     switch (account.desired) {
       case 'connected':
-        if (this.mode === 'held' || (this.mode === 'waiting' && askedAnew)) return await this.connectUnlessHalted();
-        await this.links.asked(account.pairingFor);
+        if (this.mode === 'held' || (this.mode === 'waiting' && askedAnew)) return await this.connectUnlessStopped();
+        await links.asked(account.pairingFor);
         return;
       case 'disconnected':
-        await this.closeSession();
-        // What the tenant has to confirm stays to be seen.
-        if (account.linkedNumber !== undefined) await this.close.awaitConfirmation();
-        else await this.record.save({ status: 'disconnected', statusReason: 'by_request' });
-        return await this.leave({ wanted: false });
+        await this.closeConnection();
+        // The number that the tenant has to confirm stays in sight.
+        if (account.linkedNumber !== undefined) await record.awaitConfirmation();
+        else await record.save({ status: 'disconnected', statusReason: 'by_request' });
+        return await this.giveUp({ wanted: false });
       case 'logged_out':
         return await this.logOut();
       default:
@@ -245,145 +140,255 @@ export class AccountRunner {
     }
   }
 
-  /** What WhatsApp has said outlives the host that heard it. */
-  private async connectUnlessHalted(): Promise<void> {
-    const { account } = this.record;
-    if (hasStopped(account)) {
-      if (account.linkedNumber !== undefined) await this.close.awaitConfirmation();
-      return await this.close.rest();
+  /** Connects, unless the network has told this owner or one before it not to. */
+  private async connectUnlessStopped(): Promise<void> {
+    const { record, sender, transport } = this.parts;
+    if (hasStopped(this.account)) {
+      if (this.account.linkedNumber !== undefined) await record.awaitConfirmation();
+      return await this.rest();
     }
-    if (account.status === 'logged_out') {
-      // Its last owner may have died over them: neither the keys nor what was in hand go on with another device.
-      await this.sender.abandon();
-      await this.connection.wipeKeys();
+    if (this.account.status === 'logged_out') {
+      // The owner before may have died over these: the next device takes over neither the keys nor what was in hand.
+      await sender.abandon();
+      await transport.forget();
     }
-    const restrictedMs = (account.restrictedUntil ?? 0) - this.deps.clock.nowMs();
+    const restrictedMs = (this.account.restrictedUntil ?? 0) - this.deps.clock.nowMs();
     if (restrictedMs <= 0) return await this.connect();
-    // Whatever it has been since, a disconnection at the tenant's wish for one.
-    await this.record.save({ status: 'restricted', statusReason: 'temporary_ban' });
+    // The tenant may have disconnected the account meanwhile.
+    await record.save({ status: 'restricted', statusReason: 'temporary_ban' });
     this.wait(restrictedMs);
   }
 
   private async connect(): Promise<void> {
     if (this.mode === 'gone') return;
-    this.turns.cancel();
-    this.mode = 'connecting';
-    await this.record.save({ status: 'connecting', statusReason: undefined });
-    await this.parts.connectSlot(this.halting.signal);
+    const { events, history, inbound, links, record, transport, turns } = this.parts;
+    turns.cancel();
+    this.become('connecting');
+    await record.save({ status: 'connecting', statusReason: undefined });
+    await this.host.connectSlot(this.halting.signal);
     if (this.halting.signal.aborted || this.mode !== 'connecting') return;
-    await Promise.all([this.connection.ready(), this.events.load(), this.inbound.adopt()]);
+    await Promise.all([transport.prepare(), events.load(), inbound.adopt()]);
     // Fenced meanwhile.
-    if (!this.mayAct()) return await this.connection.closeKeys();
-    if (await this.number.stopsOver(this.connection.linkedNumber)) return;
-    const live = this.connection.open((live) => listenTo(live, this.listening));
-    if (live === undefined) return;
-    this.close.begun();
-    this.links.begin(live.session);
+    if (!this.mayAct()) return await transport.close();
+    const linkedNumber = transport.linkedNumber();
+    // The owner before may have died before it could note the link.
+    if (linkedNumber !== undefined && record.forbids(linkedNumber)) {
+      return await this.halt({ kind: 'number_changed', linkedNumber });
+    }
+    const connection = openConnection(this.deps, this.host.checks, this.parts, this);
+    if (connection === undefined) return;
+    this.connection = connection;
+    history.begun();
+    links.begin(connection.session);
   }
 
-  private async opened(live: LiveSession, phoneNumber: string): Promise<void> {
-    this.mode = 'open';
-    this.close.opened();
-    this.events.add('opened');
-    this.links.end();
-    if (this.record.account.desired === 'logged_out') return await this.logOut();
-    if (await this.number.stopsOver(phoneNumber)) return;
-    await this.record.save({
-      status: 'connected',
-      statusReason: undefined,
-      restrictedUntil: undefined,
-      link: undefined,
-      pairingFor: undefined,
-      phoneNumber,
-      // The link stood already when its host ended before it could say so.
-      ...(this.record.account.linkedAt === undefined && this.record.linked(phoneNumber)),
-    });
-    this.inbound.opened(live.session);
-    const current = () => live;
-    live.startSending(this.loop, this.hand.receipts, (end) => {
-      if (end === 'fenced') this.fence('a newer claim stands');
-      // Only a new connection tells what became of a send that went unanswered.
-      else this.handle(current, 'reconnect', () => this.close.retryLater());
-    });
+  async opened(phoneNumber: string): Promise<void> {
+    const { connection } = this;
+    if (connection === undefined) return;
+    const { events, hand, history, inbound, links, loop, record } = this.parts;
+    this.become('open');
+    history.opened();
+    events.add('opened');
+    links.end();
+    if (this.account.desired === 'logged_out') return await this.logOut();
+    if (record.forbids(phoneNumber)) return await this.halt({ kind: 'number_changed', linkedNumber: phoneNumber });
+    await record.connected(phoneNumber);
+    inbound.opened(connection.session);
+    connection.startSending(loop, hand.receipts, (end) => this.sendingEnded(connection, end));
   }
 
-  private warn(warning: string, holds: boolean): void {
-    if (this.mode !== 'open' || this.record.account.warnings.includes(warning) === holds) return;
-    this.turns.post('warning', () =>
-      this.record.warn(warning, holds).catch((error: unknown) => this.deps.failed('warning', error)),
+  private sendingEnded(connection: Connection, end: SendEnd): void {
+    // Only a new connection tells what became of a send that went unanswered.
+    const again = () => this.retryLater();
+    if (end === 'fenced') this.fence('a newer claim stands');
+    else this.handle(() => connection, 'reconnect', again);
+  }
+
+  warn(warning: string, holds: boolean): void {
+    if (this.mode !== 'open' || this.account.warnings.includes(warning) === holds) return;
+    const { record, turns } = this.parts;
+    turns.post('warning', () =>
+      record.warn(warning, holds).catch((error: unknown) => this.deps.failed('warning', error)),
     );
+  }
+
+  async dropped(why: Useless): Promise<void> {
+    // Nothing is answered any more: a message in hand need not wait for its ack.
+    if (why !== 'errors') await this.connection?.session.close();
+    const end = await this.connection?.close();
+    if (end !== undefined) return await this.closed(end);
+    if (why === 'errors') return await this.closed({ reason: 'unsaid', detail: 'too many errors' });
+    // The codes are those that WhatsApp would have given, for counts.
+    const code = this.account.linkedAt === undefined ? 428 : 408;
+    await this.closed({ reason: 'lost', code, detail: 'nothing comes from the server any more' });
+  }
+
+  async closed(end: SessionEnd): Promise<void> {
+    const { history } = this.parts;
+    history.ended(end);
+    await this.closeConnection(end);
+    await this.follow(history.judge(end, this.account));
+  }
+
+  /** Does what follows the end of a connection. */
+  private async follow(next: FollowUp): Promise<void> {
+    switch (next.kind) {
+      case 'connect':
+        await this.parts.transport.save();
+        return await this.connect();
+      case 'retry':
+        return await this.lineLost();
+      case 'take_back':
+        return await this.takeBack();
+      case 'renew_client':
+        return await this.renewClient();
+      case 'halt':
+        return await this.halt(next.halt);
+      case 'rest':
+        return await this.rest();
+      default:
+        return next satisfies never;
+    }
+  }
+
+  private async lineLost(): Promise<void> {
+    await this.parts.record.save({ status: 'disconnected', statusReason: 'connection_lost' });
+    await this.retryLater();
+  }
+
+  /** While the present version cannot be read, the account tries again like after a lost line. */
+  private async renewClient(): Promise<void> {
+    try {
+      await this.host.renewClient();
+    } catch (error) {
+      this.deps.failed('version', error);
+      return await this.lineLost();
+    }
+    this.parts.history.renewed();
+    await this.connect();
+  }
+
+  /** Another connection took over while our claim is valid: once, under a new epoch with a new barrier, after jitter. */
+  private async takeBack(): Promise<void> {
+    const { clock, random, table } = this.deps;
+    await this.parts.transport.close();
+    // First: whatever happens now, the connection is taken back only once.
+    await this.parts.record.save({ status: 'disconnected', statusReason: 'replaced', replacedAt: clock.nowMs() });
+    if (!(await raiseEpoch(table, this.hold))) return this.fence('a newer claim stands');
+    this.wait(1000 + random() * 2000);
+  }
+
+  /** Ends the connection, if there is one, and connects again after the backoff. */
+  private async retryLater(): Promise<void> {
+    const { hand, history } = this.parts;
+    // A message in hand fails before the connection is known to have ended: the network's word on why comes first all the same.
+    const end = await this.connection?.close();
+    if (end !== undefined) {
+      try {
+        return await this.closed(end);
+      } catch (error) {
+        // This is the last resort. What could not be done now is done before the next connection.
+        this.deps.failed('close', error);
+      }
+    }
+    await this.closeConnection({});
+    this.wait(history.nextWaitMs(hand.outcomeCount));
+  }
+
+  async recover(error: unknown): Promise<void> {
+    try {
+      if (error instanceof NoRoomForState) return await this.giveUp({ wanted: this.wantsHost() });
+      if (error instanceof StateDamaged) {
+        // A logout needs no keys: the network will not hear of it, and nothing of the account is left here.
+        if (this.account.desired === 'logged_out') return await this.forgetDevice();
+        return await this.halt({ kind: 'failed', reason: 'auth_state_damaged' });
+      }
+    } catch (again) {
+      // Nothing else would come after this: the same error shows again.
+      this.deps.failed('recover', again);
+    }
+    await this.retryLater();
   }
 
   private wait(ms: number): void {
     // A write on the way here may have shown that the account is not ours any more.
     if (this.mode === 'gone') return;
-    this.mode = 'waiting';
-    this.turns.after(ms, async () => {
+    this.become('waiting');
+    this.parts.turns.after(ms, async () => {
       if (this.mode !== 'waiting') return;
-      this.mode = 'held';
+      this.become('held');
       await this.reconcile();
     });
   }
 
   private async logOut(): Promise<void> {
-    if (this.record.account.status === 'logged_out') return await this.close.forget('by_request');
-    if (this.mode === 'held' && hasStopped(this.record.account)) return await this.close.rest();
-    const keys = await this.connection.keys();
-    if (!keys.registered()) return await this.close.forget('by_request');
-    const { live } = this.connection;
-    if (this.mode === 'open' && live !== undefined) {
-      await live.stopSending();
-      await live.session.logout();
-      return await this.close.forget('by_request');
+    if (this.account.status === 'logged_out') return await this.forgetDevice();
+    if (this.mode === 'held' && hasStopped(this.account)) return await this.rest();
+    if (!(await this.parts.transport.isLinked())) return await this.forgetDevice();
+    const { connection } = this;
+    if (this.mode === 'open' && connection !== undefined) {
+      await connection.stopSending();
+      await connection.session.logout();
+      return await this.forgetDevice();
     }
-    // WhatsApp hears of it on a connection only.
+    // The network hears of it on a connection only.
     if (this.mode === 'held') await this.connect();
   }
 
-  private async leave(options: { wanted: boolean }): Promise<void> {
-    await this.closeSession();
-    await this.hand.receipts.settled();
-    await Promise.all([this.connection.closeKeys(), this.events.save(), this.inbound.stop()]);
-    let released = false;
-    if (this.mayAct()) {
-      await this.loop.giveBack().catch((error: unknown) => this.deps.failed('lane', error));
-      await this.hand.flush();
-      released = await releaseAccount(this.deps.table, this.hold, {
-        wanted: options.wanted,
-        asked: this.asked,
-        authHead: this.connection.authHead,
-        open: this.hand.hasOpen,
-      });
-    }
+  private async forgetDevice(): Promise<void> {
+    await this.halt({ kind: 'logged_out', reason: 'by_request' });
+  }
+
+  async halt(halt: Halt): Promise<void> {
+    await this.closeConnection();
+    const stood = await this.parts.record.halt(halt);
+    if (halt.kind === 'restricted') {
+      // What is in hand stays so, and is settled on the next connection. What waits in the lanes goes back to its contracts.
+      await tellFeed(this.deps, this.parts, 'feed');
+      this.wait(halt.untilMs - this.deps.clock.nowMs());
+    } else if (stood) await this.rest();
+  }
+
+  /** The status says that the account has stopped: does what is left to do, and gives the account up. */
+  private async rest(): Promise<void> {
+    const { deletedAt } = this.account;
+    await cleanUp(this.parts);
+    await this.giveUp({ wanted: false });
+    await tellFeed(this.deps, this.parts, deletedAt === undefined ? 'feed' : 'remove');
+  }
+
+  private async giveUp({ wanted }: { wanted: boolean }): Promise<void> {
+    await this.closeConnection();
+    const mayAct = () => this.mayAct();
+    const released = await release(this.deps, this.parts, { wanted, asked: this.asked, mayAct });
     this.finish({ released });
   }
 
   private finish({ released }: { released: boolean }): void {
     if (this.mode === 'gone') return;
-    this.mode = 'gone';
-    this.links.end();
-    this.inbound.abandon();
-    // Receipts that wait for an outcome nobody writes any more are given back.
-    this.hand.giveReceiptsBack();
-    this.connection.live?.abort();
-    this.turns.cancel();
+    this.become('gone');
+    const { hand, inbound, links, turns } = this.parts;
+    links.end();
+    inbound.abandon();
+    // Receipts that wait for an outcome which is never written are given back.
+    hand.giveReceiptsBack();
+    this.connection?.abort();
+    turns.cancel();
     this.halting.abort();
-    this.parts.gone(this, released);
+    this.host.gone(this, released);
   }
 
-  /** `lost`: it has ended, or must, though the account is to stay connected. */
-  private async closeSession(lost?: { code?: number }): Promise<void> {
-    this.links.end();
-    const connected = this.mode === 'open' || this.mode === 'connecting';
-    if (lost !== undefined && connected) this.events.closed(lost.code);
-    else if (this.mode === 'open') this.events.add('released');
-    this.inbound.closed();
-    await this.connection.close();
-    if (connected) this.mode = 'held';
+  /** `lost`: the connection has ended, or must, though the account is to stay connected. */
+  private async closeConnection(lost?: { code?: number }): Promise<void> {
+    const { events, inbound, links } = this.parts;
+    links.end();
+    if (lost !== undefined && isConnected(this.mode)) events.closed(lost.code);
+    else if (this.mode === 'open') events.add('released');
+    inbound.closed();
+    const { connection } = this;
+    this.connection = undefined;
+    await connection?.close();
+    // Fenced meanwhile, it is gone for good.
+    if (isConnected(this.mode)) this.become('held');
   }
-}
-
-/** When something was last sent or received, as far as the account's items tell (epoch ms). */
-function lastActivity({ createdAt, linkedAt }: Account, { lastActivity }: AccountHot): number {
-  return Math.max(createdAt, linkedAt ?? 0, lastActivity ?? 0);
 }

@@ -1,7 +1,8 @@
 import { type Hold, type StatusPatch, saveStatus } from '../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { type Account, type AccountLink, numberNotes } from '../../lib/domain/accounts/account.ts';
+import { type Account, type AccountLink, isOtherNumber, numberNotes } from '../../lib/domain/accounts/account.ts';
 import { slowWarning } from '../../lib/domain/accounts/connection-check.ts';
+import { type Halt, type HaltFields, haltFields } from '../../lib/domain/accounts/halt.ts';
 import { pairingRefusalSentence, withLinkingWarning } from '../../lib/domain/accounts/linking.ts';
 import type { HostDeps } from '../deps.ts';
 
@@ -14,8 +15,10 @@ export class AccountRecord {
   private readonly refused: (why: string) => void;
   private view: Account;
   private saves = 0;
+  /** A halt that could not be written yet, with the wish that it follows. */
+  private unwritten: (HaltFields & Patch) | undefined;
 
-  /** `refused` is told when a write shows that the account is not ours any more. */
+  /** `refused` is called when a write shows that this host does not own the account any more. */
   constructor(deps: HostDeps, hold: Hold, account: Account, refused: (why: string) => void) {
     this.deps = deps;
     this.hold = hold;
@@ -27,12 +30,12 @@ export class AccountRecord {
     return this.view;
   }
 
-  /** Reads the item anew; undefined when the account is gone. */
+  /** Reads the item anew. Returns undefined when the account is gone. */
   async read(): Promise<Account | undefined> {
     for (;;) {
       const { saves } = this;
       const account = await this.deps.table.get<Account>(keys.account(this.hold.tenantId, this.hold.accountId));
-      // What was written meanwhile may not be in it.
+      // The answer may lack what was written meanwhile.
       if (account !== undefined && this.saves !== saves) continue;
       if (account !== undefined) this.view = account;
       return account;
@@ -40,14 +43,14 @@ export class AccountRecord {
   }
 
   /**
-   * Writes status fields; a field given as undefined is removed. A new status is stamped with the time and the wish it follows. False: the
-   * account is not ours any more.
+   * Writes status fields; a field given as undefined is removed. A new status is stamped with the time and the wish it follows. Returns false
+   * when this host does not own the account any more.
    */
   async save(patch: Patch): Promise<boolean> {
     const changed = patch.status !== undefined && patch.status !== this.view.status;
     const stamps = { statusSince: this.deps.clock.nowMs(), statusAsked: this.view.asked };
     const full: Patch = changed ? { ...stamps, ...patch } : { ...patch };
-    // What was said of a connection ends with it.
+    // The warning was about the connection before.
     if (changed && this.view.warnings.includes(slowWarning)) {
       full.warnings = this.view.warnings.filter((warning) => warning !== slowWarning);
     }
@@ -62,26 +65,72 @@ export class AccountRecord {
     return true;
   }
 
-  /** What a new link notes: the number that was linked last keeps its warm-up, another one starts anew. */
-  linked(phoneNumber: string): Patch {
-    const linkedAt = this.deps.clock.nowMs();
-    const { warnings, ...notes } = numberNotes(this.view, phoneNumber, linkedAt);
-    return {
-      linkedAt,
-      pairingRefused: undefined,
-      ...notes,
-      warnings: withLinkingWarning(warnings ?? this.view.warnings, undefined),
-    };
+  /**
+   * Writes why the account stops. The network has said so: if the write fails, `writeHalt` writes it before the next connection. Returns false
+   * when this host does not own the account any more.
+   */
+  async halt(halt: Halt): Promise<boolean> {
+    const fields = haltFields(halt, this.view, this.deps.clock.nowMs());
+    // Of now: a wish of the tenant that comes before a late write must stay unheard.
+    this.unwritten = { statusAsked: this.view.asked, ...fields };
+    return await this.writeUnwritten(this.unwritten);
   }
 
-  /** The code to link the account with now. */
+  /** Writes a halt that could not be written when the account stopped. Call this before anything else is done for the account. */
+  async writeHalt(): Promise<void> {
+    const { unwritten } = this;
+    if (unwritten === undefined) return;
+    const { linkedNumber } = unwritten;
+    // The write stood although its answer was lost, and the tenant has confirmed the number since.
+    if (linkedNumber !== undefined && !isOtherNumber(this.view, linkedNumber)) this.unwritten = undefined;
+    else await this.writeUnwritten(unwritten);
+  }
+
+  /** Writes again that the tenant has to confirm the number, where a logout was begun and taken back. */
+  async awaitConfirmation(): Promise<void> {
+    // Where the status stands already, the tenant may be confirming at this moment.
+    if (this.view.statusReason === 'number_changed') return;
+    await this.save({ status: 'disconnected', statusReason: 'number_changed' });
+  }
+
+  /**
+   * Whether the account must not send from the phone with this number: an account is its number, and the tenant has to confirm another one. A
+   * device that is to be logged out goes on.
+   */
+  forbids(phoneNumber: string): boolean {
+    return this.view.desired !== 'logged_out' && isOtherNumber(this.view, phoneNumber);
+  }
+
+  /** A phone was linked: writes its number, or the halt where the number is not the account's own. */
+  async linked(phoneNumber: string): Promise<void> {
+    // The tenant may have named another number meanwhile.
+    await this.read();
+    if (isOtherNumber(this.view, phoneNumber)) await this.halt({ kind: 'number_changed', linkedNumber: phoneNumber });
+    else await this.save({ phoneNumber, ...this.newLink(phoneNumber), link: undefined, pairingFor: undefined });
+  }
+
+  /** The phone with this number is logged in. */
+  async connected(phoneNumber: string): Promise<void> {
+    await this.save({
+      status: 'connected',
+      statusReason: undefined,
+      restrictedUntil: undefined,
+      link: undefined,
+      pairingFor: undefined,
+      phoneNumber,
+      // The phone was linked already, and its host ended before it could say so.
+      ...(this.view.linkedAt === undefined && this.newLink(phoneNumber)),
+    });
+  }
+
+  /** Writes the code that the account can be linked with now. */
   async showLink(link: AccountLink): Promise<void> {
     const patch: Patch = { status: 'awaiting_link', statusReason: undefined, link, pairingFor: undefined };
     if (link.method === 'pairing_code') Object.assign(patch, this.withoutLinkingWarning, { pairingRefused: undefined });
     await this.save(patch);
   }
 
-  /** WhatsApp gives no pairing code: with its error code, or without an answer. */
+  /** Writes that the network gives no pairing code: refused with its error code, or without an answer (undefined). */
   async refusePairing(code: number | undefined): Promise<void> {
     const { asked } = this.view;
     const pairingRefused = {
@@ -92,15 +141,33 @@ export class AccountRecord {
     await this.save({ pairingFor: undefined, pairingRefused, warnings });
   }
 
+  /** Adds a warning for the tenant, or removes it when it does not hold any more. The last ten are kept. */
+  async warn(warning: string, holds = true): Promise<void> {
+    if (this.view.warnings.includes(warning) === holds) return;
+    const others = this.view.warnings.filter((other) => other !== warning);
+    await this.save({ warnings: holds ? [...others, warning].slice(-10) : others });
+  }
+
+  /** What a new link notes. The number that was linked last keeps its warm-up, another one starts anew. */
+  private newLink(phoneNumber: string): Patch {
+    const linkedAt = this.deps.clock.nowMs();
+    const { warnings, ...notes } = numberNotes(this.view, phoneNumber, linkedAt);
+    return {
+      linkedAt,
+      pairingRefused: undefined,
+      ...notes,
+      warnings: withLinkingWarning(warnings ?? this.view.warnings, undefined),
+    };
+  }
+
   private get withoutLinkingWarning(): Pick<Patch, 'warnings'> {
     const warnings = withLinkingWarning(this.view.warnings, undefined);
     return warnings.length === this.view.warnings.length ? {} : { warnings };
   }
 
-  /** Adds a warning for the tenant to read, or takes it away when it does not hold any more; the last ten are kept. */
-  async warn(warning: string, holds = true): Promise<void> {
-    if (this.view.warnings.includes(warning) === holds) return;
-    const others = this.view.warnings.filter((other) => other !== warning);
-    await this.save({ warnings: holds ? [...others, warning].slice(-10) : others });
+  private async writeUnwritten(fields: HaltFields & Patch): Promise<boolean> {
+    const stood = await this.save(fields);
+    this.unwritten = undefined;
+    return stood;
   }
 }

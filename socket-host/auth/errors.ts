@@ -1,5 +1,7 @@
+import { NoRoomForState, StateDamaged } from '../transport.ts';
+
 /** An object of the log or a snapshot is damaged or missing: the account cannot be loaded. The message names the object. */
-export class AuthCorrupt extends Error {
+export class AuthCorrupt extends StateDamaged {
   override name = 'AuthCorrupt';
   readonly object: string;
   readonly why: string;
@@ -26,7 +28,7 @@ export class AuthDiscarded extends Error {
 }
 
 /** The host's key cache has reached its limit on disk: this account's keys do not fit in until others have left. */
-export class AuthCacheFull extends Error {
+export class AuthCacheFull extends NoRoomForState {
   override name = 'AuthCacheFull';
 }
 

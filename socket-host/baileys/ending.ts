@@ -1,3 +1,4 @@
+import { closeReason } from '../../lib/domain/accounts/disconnect.ts';
 import { cut } from '../../lib/domain/well-formed.ts';
 import type { SessionEnd } from '../transport.ts';
 import { redact } from './redaction.ts';
@@ -6,24 +7,26 @@ const qrSeriesEnded = 'QR refs attempts ended';
 const timedOut = 408;
 const closed = 428;
 
+/** The end of a session that we closed ourselves: WhatsApp has said nothing. */
+export function ourEnd(detail = 'closed by us'): SessionEnd {
+  return { reason: 'unsaid', detail };
+}
+
 /**
- * What Baileys' closing error says (a Boom, or undefined when we ended the socket, for the reason `ours`). There is one too where the
- * socket was ending already when we did: Baileys waits for the server's close before it tells. A code is WhatsApp's only if WhatsApp could say
- * it: a WebSocket that could not be opened has none, though Baileys gives it an HTTP status or 408. While `linking`, 408 is kept for
- * the end of the QR series, because it means that nobody scanned.
+ * Returns what Baileys' closing error says: a Boom, or undefined when we ended the socket, for the reason `ours`. A Boom may come although we
+ * ended the socket, where it was ending already: Baileys waits for the server's close before it tells. A code is WhatsApp's only if WhatsApp
+ * could say it: a WebSocket that could not be opened has none, though Baileys gives it an HTTP status or 408. While `linking`, 408 is kept for
+ * the end of the QR series: no one has scanned.
  */
-export function sessionEnd(
-  error: unknown,
-  linking: boolean,
-  ours: SessionEnd = { detail: 'closed by us' },
-): SessionEnd {
+export function sessionEnd(error: unknown, linking: boolean, ours: SessionEnd = ourEnd()): SessionEnd {
   if (!(error instanceof Error)) return ours;
   const detail = cut(redact(error.message), 200);
-  if (detail.startsWith('WebSocket Error')) return { detail };
+  if (detail.startsWith('WebSocket Error')) return ourEnd(detail);
   const statusCode = numberAt(error, 'output', 'statusCode');
   const code = linking && statusCode === timedOut && error.message !== qrSeriesEnded ? closed : statusCode;
   const expireSec = numberAt(error, 'data', 'expire');
   return {
+    reason: closeReason(code),
     detail,
     ...(code === undefined ? {} : { code }),
     ...(expireSec === undefined ? {} : { expireSec }),

@@ -1,38 +1,72 @@
-import type { Clock } from '../../lib/runtime/clock.ts';
+import { readSecret } from '../../lib/aws/inbound/inbound.ts';
+import { readSent } from '../../lib/aws/messages/messages.ts';
 import type { HostConfig } from '../../lib/runtime/config.ts';
-import type { TransportFactory } from '../transport.ts';
+import type { HostDeps } from '../deps.ts';
+import type { TransportFactory, TransportListener, TransportSession } from '../transport.ts';
 import { sharedCaches } from './caches.ts';
-import type { TransportLogger } from './redaction.ts';
+import { keepDevices } from './kept-devices.ts';
+import { hostKeys } from './keys.ts';
 import { trustRootKey } from './root-key.ts';
+import { BaileysSession } from './session.ts';
 import { checkSignaturesNatively } from './signatures.ts';
-import { baileysTransport } from './transport.ts';
+import { silenceLibsignal } from './silence.ts';
+import { type ConnectOptions, LinkedDevice } from './transport.ts';
 import { ClientVersion } from './version.ts';
 
 /** For each stage of connecting. */
 const connectTimeoutMs = 20_000;
 
-/** WhatsApp for all accounts of a host: shared caches, one client version, one trusted root key. */
-export function whatsappTransports(config: HostConfig, logger: TransportLogger, clock: Clock): TransportFactory {
+/**
+ * WhatsApp by linked devices, for all accounts of a host: one cache of keys, shared caches, one client version, one trusted root key. Throws at
+ * once where the root key may not be replaced; the rest waits for the host that it is for.
+ */
+export function whatsappTransports(config: HostConfig): (host: HostDeps) => TransportFactory {
   if (config.WHATSAPP_ROOT_KEY !== undefined) trustRootKey(config.WHATSAPP_ROOT_KEY, config.STAGE);
   checkSignaturesNatively();
-  const caches = sharedCaches(() => clock.nowMs());
-  const version = new ClientVersion();
-  return {
-    create: (store, _account, mayAct) =>
-      baileysTransport({
-        store,
-        caches,
-        url: config.WHATSAPP_URL,
-        version,
-        connectTimeoutMs,
-        logger,
-        nowMs: () => clock.nowMs(),
-        mayAct,
-      }),
-    refreshVersion: async () => {
-      await version.refreshVersion();
-      return version.current.join('.');
-    },
-    useVersion: (known) => version.use(known),
+  return (host) => {
+    const { clock, lease, logger, table } = host;
+    const nowMs = () => clock.nowMs();
+    const mayAct = () => lease.valid();
+    const keys = hostKeys(host);
+    const caches = sharedCaches(nowMs);
+    const version = new ClientVersion();
+    const shared = { caches, url: config.WHATSAPP_URL, version, connectTimeoutMs, logger, nowMs, mayAct };
+    return {
+      create: ({ hold, stateHead, fenced }) =>
+        new LinkedDevice({
+          head: stateHead,
+          openKeys: (head) => keys.open(hold, head, fenced),
+          wipeUnopened: (head) => keys.wipeUnopened(hold, head),
+          connect: (store, listener) =>
+            connectDevice(
+              {
+                ...shared,
+                store,
+                sent: (messageId) => readSent(table, hold.tenantId, hold.accountId, messageId),
+                secretOf: (inboundId) => readSecret(table, hold, inboundId),
+              },
+              listener,
+            ),
+        }),
+      full: () => keys.full(),
+      clientVersion: {
+        use: (known) => version.use(known),
+        refresh: async () => {
+          await version.refreshVersion();
+          return version.current.join('.');
+        },
+      },
+      close: () => keys.close(),
+    };
   };
+}
+
+/** Begins a connection of a linked device. Errors end the session after this has returned. */
+export function connectDevice(options: ConnectOptions, listener: TransportListener): TransportSession {
+  silenceLibsignal();
+  const { store, nowMs, version = new ClientVersion() } = options;
+  const caches = keepDevices(options.caches.of(store.prefix), store, nowMs);
+  const session = new BaileysSession({ ...options, version }, caches, listener);
+  session.start();
+  return session;
 }

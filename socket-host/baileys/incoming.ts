@@ -28,6 +28,7 @@ import {
 export interface IncomingNeeds {
   store: AuthStore;
   listener: TransportListener;
+  secretOf(inboundId: string): Promise<Uint8Array | undefined>;
   unreadable: UnreadableCounts;
   logger: TransportLogger;
   identity(): Identity;
@@ -135,7 +136,7 @@ export class Incoming {
     const content = contentOf(message);
     const sealed = sealedEditIn(message);
     if (sealed === undefined) return content;
-    const secret = await this.needs.listener.secretOf(inboundId(sealed.target));
+    const secret = await this.needs.secretOf(inboundId(sealed.target));
     if (secret === undefined) return content;
     const edited = openEdit(
       sealed,

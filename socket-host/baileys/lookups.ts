@@ -1,5 +1,5 @@
 import { isPnUser, jidDecode, USyncQuery, USyncUser, type WASocket } from '@whiskeysockets/baileys';
-import { isSameNumber, type Person, spellingsOf } from '../../lib/domain/people/person.ts';
+import { isSameNumber, type Person, personAt, spellingsOf } from '../../lib/domain/people/person.ts';
 import type { AuthStore } from '../auth/store.ts';
 import type { AccountCaches } from './caches.ts';
 import { keepAnswers } from './device-lists.ts';
@@ -41,6 +41,12 @@ export function knownPerson(store: AuthStore, phoneNumber: string): Person & { p
     ...(isSameNumber(address, phoneNumber) ? {} : { otherNumber: address }),
     ...(lid === undefined ? {} : { lid }),
   };
+}
+
+/** What the account knows of the person behind an address that messages carry: a number, or `lid:` and a LID. */
+export function personBehind(store: AuthStore, address: string): Person {
+  const person = personAt(address);
+  return person.phoneNumber === undefined ? person : knownPerson(store, person.phoneNumber);
 }
 
 /**

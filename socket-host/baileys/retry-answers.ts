@@ -1,8 +1,8 @@
 import type { BinaryNode } from '@whiskeysockets/baileys';
+import type { Sent } from '../../lib/aws/messages/messages.ts';
 import type { Content } from '../../lib/domain/content.ts';
 import { messageIdOf } from '../../lib/domain/ids.ts';
 import { isRecipient } from '../../lib/domain/messages/receipts.ts';
-import type { Sent } from '../transport.ts';
 import type { RetryRequest } from './receipts.ts';
 import type { TransportLogger } from './redaction.ts';
 

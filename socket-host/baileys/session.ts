@@ -9,6 +9,7 @@ import {
 import type { AccountLink } from '../../lib/domain/accounts/account.ts';
 import { whatsappId } from '../../lib/domain/ids.ts';
 import { firstContactRefused } from '../../lib/domain/messages/send-outcome.ts';
+import type { Person } from '../../lib/domain/people/person.ts';
 import { yieldToOthers } from '../../lib/runtime/clock.ts';
 import { turns } from '../../lib/runtime/turns.ts';
 import {
@@ -23,11 +24,11 @@ import {
 import { Acks, type PendingAck } from './acks.ts';
 import type { AccountCaches } from './caches.ts';
 import { hasChat, noteRefusal } from './chats.ts';
-import { sessionEnd } from './ending.ts';
+import { ourEnd, sessionEnd } from './ending.ts';
 import { Incoming } from './incoming.ts';
 import { Interrupts } from './interrupts.ts';
 import { LinkCodes } from './link-codes.ts';
-import { addressesKnown, askLookup, knownAddress, knownLid, knownLookup, knownPerson } from './lookups.ts';
+import { addressesKnown, askLookup, knownAddress, knownLookup, personBehind } from './lookups.ts';
 import { stanzaOf } from './outgoing.ts';
 import { Pings } from './pings.ts';
 import { type KnownAddresses, receiptsOf, retryRequestIn } from './receipts.ts';
@@ -38,11 +39,11 @@ import { durableRepository } from './signal.ts';
 import { connectSocket } from './socket.ts';
 import { type Identity, isNode, jidOf } from './stanzas.ts';
 import { Timelock } from './timelock.ts';
-import type { BaileysTransportOptions } from './transport.ts';
+import type { ConnectOptions } from './transport.ts';
 import type { ClientVersion } from './version.ts';
 import { Watchdog } from './watchdog.ts';
 
-type SessionOptions = BaileysTransportOptions & { version: ClientVersion };
+type SessionOptions = ConnectOptions & { version: ClientVersion };
 
 /** What WhatsApp's error ack says of a recipient it does not know. */
 const noDevice = 404;
@@ -75,7 +76,7 @@ export class BaileysSession implements TransportSession {
   private creds: AuthenticationCreds | undefined;
   private credsSaved: Promise<void> = Promise.resolve();
   private linking: Promise<void> = Promise.resolve();
-  private ourEnd: SessionEnd | undefined;
+  private begunEnd: SessionEnd | undefined;
   private codes: LinkCodes | undefined;
   private encryptions = 0;
   heard = 0;
@@ -84,10 +85,11 @@ export class BaileysSession implements TransportSession {
     this.options = options;
     this.caches = caches;
     this.listener = listener;
-    this.retryAnswers = new RetryAnswers((id) => listener.sent(id), options.logger);
+    this.retryAnswers = new RetryAnswers((id) => options.sent(id), options.logger);
     this.incoming = new Incoming({
       store: options.store,
       listener,
+      secretOf: (inboundId) => options.secretOf(inboundId),
       unreadable: caches.unreadable,
       logger: options.logger,
       identity: () => this.identity(),
@@ -113,7 +115,7 @@ export class BaileysSession implements TransportSession {
       if (!this.options.mayAct()) throw new Error('the lease on the account is over');
       this.connect();
     } catch (error) {
-      void this.finish({ detail: redact(error instanceof Error ? error.message : String(error)) });
+      void this.finish(ourEnd(redact(error instanceof Error ? error.message : String(error))));
     }
   }
 
@@ -153,8 +155,8 @@ export class BaileysSession implements TransportSession {
     return answer;
   }
 
-  lidOf(to: string): string | undefined {
-    return knownLid(this.options.store, to);
+  personAt(to: string): Person {
+    return personBehind(this.options.store, to);
   }
 
   hasChat(to: string): boolean {
@@ -164,10 +166,6 @@ export class BaileysSession implements TransportSession {
   async firstContactsRefusedUntil(): Promise<number | undefined> {
     if (this.sock === undefined || this.state !== 'open' || !this.mayAct()) return undefined;
     return await this.timelock.ask(this.sock);
-  }
-
-  otherNumberOf(to: string): string | undefined {
-    return knownPerson(this.options.store, to).otherNumber;
   }
 
   async requestPairingCode(phoneNumber: string): Promise<string> {
@@ -182,12 +180,12 @@ export class BaileysSession implements TransportSession {
   async logout(): Promise<void> {
     if (this.sock === undefined || this.state !== 'open' || !this.mayAct()) return this.close();
     // Baileys ends the socket itself, with 401, once the stanza is out; if that fails we end it.
-    await this.sock.logout().catch(() => this.end({ detail: 'closed by us' }));
+    await this.sock.logout().catch(() => this.end(ourEnd()));
     await this.ended.promise;
   }
 
   async close(): Promise<void> {
-    this.end({ detail: 'closed by us' });
+    this.end(ourEnd());
     await this.ended.promise;
   }
 
@@ -253,7 +251,7 @@ export class BaileysSession implements TransportSession {
     if (update.receivedPendingNotifications === true) this.incoming.mark();
     this.timelock.take(update.reachoutTimeLock);
     if (update.connection === 'close') {
-      void this.finish(sessionEnd(update.lastDisconnect?.error, this.creds?.account === undefined, this.ourEnd));
+      void this.finish(sessionEnd(update.lastDisconnect?.error, this.creds?.account === undefined, this.begunEnd));
     }
   }
 
@@ -333,7 +331,7 @@ export class BaileysSession implements TransportSession {
   }
 
   private mayAct(): boolean {
-    return this.state !== 'ended' && this.ourEnd === undefined && this.options.mayAct();
+    return this.state !== 'ended' && this.begunEnd === undefined && this.options.mayAct();
   }
 
   private identity(): Identity {
@@ -357,15 +355,15 @@ export class BaileysSession implements TransportSession {
 
   /** Something on our side or on the way failed: ends the session without a code. */
   private fail(detail: string): void {
-    if (this.state === 'ended' || this.ourEnd !== undefined) return;
+    if (this.state === 'ended' || this.begunEnd !== undefined) return;
     this.options.logger.warn({ reason: detail }, 'the session ends itself');
-    this.end({ detail });
+    this.end(ourEnd(detail));
   }
 
   /** Nothing can be written to the socket after this returns; the session has ended when Baileys has told so. */
   private end(end: SessionEnd): void {
-    if (this.state === 'ended' || this.ourEnd !== undefined) return;
-    this.ourEnd = end;
+    if (this.state === 'ended' || this.begunEnd !== undefined) return;
+    this.begunEnd = end;
     if (this.sock === undefined) {
       void this.finish(end);
       return;

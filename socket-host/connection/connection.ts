@@ -1,108 +1,186 @@
-import type { Hold } from '../../lib/aws/hosts/ownership.ts';
-import type { Account } from '../../lib/domain/accounts/account.ts';
-import { AuthCorrupt } from '../auth/errors.ts';
-import type { AuthStore } from '../auth/store.ts';
-import type { AccountParts } from '../deps.ts';
-import type { SessionEnd, Transport, TransportListener } from '../transport.ts';
-import { type LiveNeeds, LiveSession } from './live-session.ts';
+import type { Receipts } from '../../lib/sending/receipts.ts';
+import type { AccountParts, Machine } from '../account/parts.ts';
+import type { HostDeps } from '../deps.ts';
+import type { SendEnd, SendLoop } from '../loop/send-loop.ts';
+import { type SessionEnd, type TransportListener, type TransportSession, Unanswered } from '../transport.ts';
+import { ConnectionCheck, type ConnectionChecks, type Useless } from './check.ts';
+import type { ConnectionEvents } from './events.ts';
 
-interface Needs extends Omit<LiveNeeds, 'checks'> {
-  parts: AccountParts;
-  hold: Hold;
-  account(): Account;
-  /** Of the account's item when it was claimed. */
-  authHead: number | undefined;
-  /** A commit to the keys showed that the account is not ours any more. */
-  fenced(why: string): void;
+/** Begins a connection of the account and tells `machine` of everything that happens. Returns undefined if the keys are closed by now. */
+export function openConnection(
+  deps: HostDeps,
+  checks: Pick<ConnectionChecks, 'add' | 'delete'>,
+  parts: AccountParts,
+  machine: Machine,
+): Connection | undefined {
+  const session = parts.transport.open(listenTo(() => connection, deps, parts, machine));
+  if (session === undefined) return undefined;
+  const connection: Connection = new Connection({ deps, checks, events: parts.events, machine }, session);
+  return connection;
 }
 
-/** An account's connection and what it stands on: keys, a transport over them, at most one session. Each is opened when first needed. */
+interface Needs {
+  deps: HostDeps;
+  checks: Pick<ConnectionChecks, 'add' | 'delete'>;
+  events: ConnectionEvents;
+  machine: Pick<Machine, 'warn' | 'handle' | 'dropped'>;
+}
+
+/**
+ * One connection of an account, checked every 30 s, and what runs on it:
+ *
+ *   opened -> drained -> receipts written -> send loop -> closed
+ */
 export class Connection {
-  private readonly needs: Needs;
-  private store: AuthStore | undefined;
-  /** Closed by now, perhaps. */
-  private lastStore: AuthStore | undefined;
-  private transport: Transport | undefined;
-  private session: LiveSession | undefined;
+  readonly session: TransportSession;
+  readonly check: ConnectionCheck;
+  /** Why it has ended, from the moment the transport says so. */
+  end: SessionEnd | undefined;
+  private readonly checks: Needs['checks'];
+  private readonly deps: HostDeps;
+  private readonly ended = new AbortController();
+  private readonly drain = Promise.withResolvers<void>();
+  private sending: Promise<void> = Promise.resolve();
 
-  constructor(needs: Needs) {
-    this.needs = needs;
+  constructor(needs: Needs, session: TransportSession) {
+    const { deps, checks, events, machine } = needs;
+    this.deps = deps;
+    this.checks = checks;
+    const warn = (warning: string, holds: boolean) => machine.warn(warning, holds);
+    const useless = (why: Useless) =>
+      machine.handle(
+        () => this,
+        'check',
+        () => machine.dropped(why),
+      );
+    this.check = new ConnectionCheck({ deps, events, warn, useless }, session);
+    this.session = watched(session, needs, () => this.check.good());
+    checks.add(this.check);
   }
 
-  get live(): LiveSession | undefined {
-    return this.session;
+  /** The server's offline queue is empty. */
+  drained(): void {
+    this.drain.resolve();
   }
 
-  /** The highest segment of the account's keys that is durable, for whoever opens them next; it never falls. Undefined: there is none. */
-  get authHead(): number | undefined {
-    return this.lastStore?.head ?? this.needs.authHead;
+  /** Sends from now on. Calls `over` once with why the sending stopped, unless it was told to. */
+  startSending(loop: SendLoop, receipts: Receipts, over: (end: SendEnd) => void): void {
+    this.sending = this.send(loop, receipts).then((end) => {
+      if (!this.ended.signal.aborted) over(end);
+    });
   }
 
-  /** The number of the linked phone, from the opened keys; undefined where there is none. */
-  get linkedNumber(): string | undefined {
-    return this.transport?.linkedNumber();
+  /** Lets the message in hand come to its end and takes no other. */
+  async stopSending(): Promise<void> {
+    this.abort();
+    await this.sending;
   }
 
-  async keys(): Promise<AuthStore> {
-    if (this.store !== undefined) return this.store;
-    const { parts, hold, account, fenced } = this.needs;
-    const store = await parts.openStore(hold, this.authHead, fenced);
-    this.store = store;
-    this.lastStore = store;
-    this.transport = parts.transport(store, account());
-    return store;
+  /** Closes the connection. Returns what the network has said, if the network was ending it already. */
+  async close(): Promise<SessionEnd | undefined> {
+    this.checks.delete(this.check);
+    await this.stopSending();
+    await this.session.close();
+    return this.end === undefined || this.end.reason === 'unsaid' ? undefined : this.end;
   }
 
-  /** A barrier of ours stands since the last connection: nobody else has written to the keys. */
-  async ready(): Promise<void> {
-    if (this.store === undefined) await this.keys();
-    else await this.store.barrier();
+  /** Ends all waits: the connection will be closed, or has ended. */
+  abort(): void {
+    this.ended.abort();
+    this.drain.resolve();
   }
 
-  /** Begins a session over the opened keys; undefined if they are closed by now. */
-  open(listener: (live: () => LiveSession) => TransportListener): LiveSession | undefined {
-    if (this.transport === undefined) return undefined;
-    const needs = { ...this.needs, checks: this.needs.parts.checks };
-    const live: LiveSession = new LiveSession(needs, this.transport.open(listener(() => live)));
-    this.session = live;
-    return live;
-  }
-
-  /** Ends the session, if there is one; answers what WhatsApp has said, if it was ending it already. */
-  async end(): Promise<SessionEnd | undefined> {
-    const { session } = this;
-    await session?.close();
-    return session?.end?.code === undefined ? undefined : session.end;
-  }
-
-  async close(): Promise<void> {
-    const { session } = this;
-    this.session = undefined;
-    await session?.close();
-  }
-
-  async commitKeys(): Promise<void> {
-    await this.store?.commit();
-  }
-
-  /** The device is unlinked: its keys are worth nothing any more, and nobody needs to be able to read them. */
-  async wipeKeys(): Promise<void> {
-    const { parts, hold } = this.needs;
+  private async send(loop: SendLoop, receipts: Receipts): Promise<SendEnd> {
+    const { signal } = this.ended;
     try {
-      const store = await this.keys();
-      await store.wipe();
+      // No time limit: a person who opted out while we were away must not be written to.
+      await this.drain.promise;
+      // A receipt that waited may settle the message in hand.
+      await receipts.settled();
+      return signal.aborted ? 'stopped' : await loop.run(this.session, signal);
     } catch (error) {
-      if (!(error instanceof AuthCorrupt) || this.store !== undefined) throw error;
-      await parts.wipeUnopened(hold, this.authHead);
+      this.deps.failed('send', error);
+      return 'reconnect';
     }
-    this.store = undefined;
-    this.transport = undefined;
   }
+}
 
-  async closeKeys(): Promise<void> {
-    const { store } = this;
-    this.store = undefined;
-    this.transport = undefined;
-    await store?.close();
-  }
+/** Returns the same session, which notes what becomes of its sends. `answered` is called with each definite answer of the server, good or bad. */
+function watched(
+  session: TransportSession,
+  { deps: { clock }, events }: Pick<Needs, 'deps' | 'events'>,
+  answered: () => void,
+): TransportSession {
+  return {
+    async send(message, ackTimeoutMs) {
+      const startedMs = clock.monotonicMs();
+      try {
+        const ack = await session.send(message, ackTimeoutMs);
+        if (ack.withheld === true) return ack;
+        if (ack.code === undefined) events.sent(clock.monotonicMs() - startedMs);
+        else events.add('error_ack', ack.code);
+        answered();
+        return ack;
+      } catch (error) {
+        events.add(error instanceof Unanswered ? 'unanswered' : 'not_sent');
+        throw error;
+      }
+    },
+    get heard() {
+      return session.heard;
+    },
+    ping: () => session.ping(),
+    typing: (to, on) => session.typing(to, on),
+    lookup: (to) => session.lookup(to),
+    personAt: (to) => session.personAt(to),
+    hasChat: (to) => session.hasChat(to),
+    firstContactsRefusedUntil: () => session.firstContactsRefusedUntil(),
+    requestPairingCode: (phoneNumber) => session.requestPairingCode(phoneNumber),
+    logout: () => session.logout(),
+    close: () => session.close(),
+  };
+}
+
+/** Takes what one connection says: changes of its state in turn, receipts and inbound messages at once. */
+function listenTo(
+  connection: () => Connection,
+  deps: HostDeps,
+  { events, firstContacts, hand, inbound, links, loop, record }: AccountParts,
+  machine: Machine,
+): TransportListener {
+  const inTurn = (where: string, task: () => Promise<void>) => machine.handle(connection, where, task);
+  return {
+    onLink: (link) => inTurn('link', () => links.offered(connection().session, link)),
+    // The connection goes on until the network asks for the restart: closed earlier, the phone would say that linking failed.
+    onLinked: ({ phoneNumber }) =>
+      inTurn('linked', async () => {
+        links.end();
+        await record.linked(phoneNumber);
+      }),
+    onPasskeyDemanded: () => inTurn('passkey', () => machine.halt({ kind: 'passkey_required' })),
+    onOpen: ({ phoneNumber }) => inTurn('open', () => machine.opened(phoneNumber)),
+    onDrained: () => connection().drained(),
+    onReceipt: (receipt) => {
+      deps.metrics.receipts.inc({ kind: receipt.kind });
+      events.received(receipt, hand.ackedAt(receipt));
+      return hand.receipts.add(receipt);
+    },
+    onInbound: async (message, secret) => {
+      if (!machine.mayAct()) throw new Error('this host does not own the account any more');
+      events.active();
+      await inbound.keep(message, secret);
+    },
+    onUndecryptable: (id, askedAgain) => inbound.undecryptable(id, askedAgain),
+    onAddressesLearnt: (person) => inbound.mayWriteTo(person),
+    onFirstContacts: (refusedUntil) =>
+      inTurn('first contacts', async () => {
+        await firstContacts.told(refusedUntil);
+        loop.look();
+      }),
+    onQueryFailed: () => connection().check.queryFailed(),
+    onClosed: (end) => {
+      connection().end = end;
+      inTurn('closed', () => machine.closed(end));
+    },
+  };
 }

@@ -1,74 +1,84 @@
 import type { Account } from '../../lib/domain/accounts/account.ts';
-import {
-  classifyDisconnect,
-  type Reaction,
-  reconnectWaitMs,
-  replacedWindowMs,
-  restartWindowMs,
-} from '../../lib/domain/accounts/disconnect.ts';
-import type { Clock } from '../../lib/runtime/clock.ts';
+import { type ConnectionPast, type FollowUp, followUp, reconnectWaitMs } from '../../lib/domain/accounts/disconnect.ts';
+import type { HostDeps } from '../deps.ts';
+import { codeLabel } from '../host/metrics.ts';
 import type { SessionEnd } from '../transport.ts';
 
 /** A connection that lasted so long was a good one. */
 const goodAfterMs = 60_000;
 
 /**
- * What an account remembers of its last connections: enough to judge the next close and to space the next tries. When it was replaced
- * is kept with the account: who fights over it must not win by its moving from host to host.
+ * What an account remembers of its last connections: enough to judge the next end and to space the next tries. When it was replaced stands in
+ * the account's item instead: a device that fights over the connection must not win by the account's move from host to host.
  */
 export class ConnectionHistory {
-  private readonly clock: Clock;
-  private readonly backoff: { baseMs: number; random: () => number };
+  private readonly deps: Pick<HostDeps, 'clock' | 'random' | 'logger' | 'metrics'>;
+  private readonly baseMs: number;
+  private readonly accountId: string;
   private attempt = 0;
+  /** Why the last connection ended, for counts, until the next one begins. */
+  private lastEnd: string | undefined;
+  /** How many messages had been sent at the last wait. */
+  private sendsSeen = 0;
   private openedAtMs = Number.POSITIVE_INFINITY;
-  private clientErrors = 0;
-  private restartedAtMs = Number.NEGATIVE_INFINITY;
-  private versionRefreshed = false;
+  private readonly past: ConnectionPast = {
+    clientErrors: 0,
+    restartedAtMs: Number.NEGATIVE_INFINITY,
+    clientRenewed: false,
+  };
 
   /** `baseMs`: see RECONNECT_BASE_MS. */
-  constructor(clock: Clock, backoff: { baseMs: number; random: () => number }) {
-    this.clock = clock;
-    this.backoff = backoff;
+  constructor(deps: ConnectionHistory['deps'], accountId: string, baseMs: number) {
+    this.deps = deps;
+    this.accountId = accountId;
+    this.baseMs = baseMs;
+  }
+
+  /** A connection begins. */
+  begun(): void {
+    if (this.lastEnd !== undefined) this.deps.metrics.reconnects.inc({ code: this.lastEnd });
+    this.lastEnd = undefined;
   }
 
   /** A connection is open. Only one that lasts, or sends, makes the next try quick again. */
   opened(): void {
-    this.openedAtMs = this.clock.monotonicMs();
-    this.clientErrors = 0;
-    this.versionRefreshed = false;
+    this.openedAtMs = this.deps.clock.monotonicMs();
+    this.past.clientErrors = 0;
+    this.past.clientRenewed = false;
   }
 
-  /** The current client version is known: refused again, there is none that would do. One that could not be read shows nothing. */
-  refreshed(): void {
-    this.versionRefreshed = true;
+  /** The present version of the client was learnt. A further refusal means that no version would do. */
+  renewed(): void {
+    this.past.clientRenewed = true;
   }
 
-  /** What a close leads to; remembers it. */
-  judge(end: SessionEnd, account: Account): Reaction {
-    const nowMs = this.clock.nowMs();
-    const reaction = classifyDisconnect(end.code, {
-      linking: account.linkedAt === undefined,
-      consecutiveClientErrors: this.clientErrors,
-      loggedOutByUs: account.desired === 'logged_out',
-      restartedRecently: nowMs - this.restartedAtMs < restartWindowMs && (account.linkedAt ?? 0) <= this.restartedAtMs,
-      replacedRecently: account.replacedAt !== undefined && nowMs - account.replacedAt < replacedWindowMs,
-      versionRefreshed: this.versionRefreshed,
-      ...(end.expireSec === undefined ? {} : { expireSec: end.expireSec }),
-      nowMs,
-    });
-    if (end.code === 515) this.restartedAtMs = nowMs;
-    if (reaction.kind === 'backoff') this.clientErrors = reaction.clientError === true ? this.clientErrors + 1 : 0;
-    return reaction;
+  /** A connection has ended. */
+  ended({ code, detail }: SessionEnd): void {
+    this.lastEnd = codeLabel(code, 'none');
+    this.deps.metrics.closes.inc({ code: this.lastEnd });
+    this.deps.logger.info({ account: this.accountId, code, detail }, 'connection closed');
+  }
+
+  /** Returns what follows the end of a connection, and remembers the end. */
+  judge(end: SessionEnd, account: Account): FollowUp {
+    const nowMs = this.deps.clock.nowMs();
+    const next = followUp(end, account, this.past, nowMs);
+    if (end.reason === 'restart') this.past.restartedAtMs = nowMs;
+    if (next.kind === 'retry') this.past.clientErrors = end.reason === 'client_error' ? this.past.clientErrors + 1 : 0;
+    return next;
   }
 
   /**
-   * The wait before the next try. The first after a good connection comes almost at once: most drops heal by themselves, and recipients
-   * wait. `useful`: the connection has sent something.
+   * Returns the wait before the next try. The first after a good connection comes almost at once: most drops heal by themselves, and
+   * recipients wait. `sends`: how many messages the account has sent so far; a connection that has sent was a good one.
    */
-  nextWaitMs(useful: boolean): number {
-    if (useful || this.clock.monotonicMs() - this.openedAtMs >= goodAfterMs) this.attempt = 0;
+  nextWaitMs(sends: number): number {
+    this.lastEnd ??= 'ours';
+    if (sends > this.sendsSeen || this.deps.clock.monotonicMs() - this.openedAtMs >= goodAfterMs) this.attempt = 0;
     this.openedAtMs = Number.POSITIVE_INFINITY;
     this.attempt += 1;
-    return this.attempt === 1 ? this.backoff.random() * 500 : reconnectWaitMs(this.attempt - 1, this.backoff);
+    this.sendsSeen = sends;
+    const { random } = this.deps;
+    return this.attempt === 1 ? random() * 500 : reconnectWaitMs(this.attempt - 1, { baseMs: this.baseMs, random });
   }
 }

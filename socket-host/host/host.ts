@@ -1,11 +1,9 @@
-import { mkdirSync } from 'node:fs';
-import { join } from 'node:path';
 import { type Clients, destroyClients, onCall } from '../../lib/aws/client/clients.ts';
 import { objectStore } from '../../lib/aws/client/objects.ts';
 import { Table } from '../../lib/aws/client/table.ts';
 import { readClientVersion, saveClientVersion } from '../../lib/aws/hosts/client-version.ts';
 import { beat, createInbox, putHost, removeInbox, retireHost } from '../../lib/aws/hosts/hosts.ts';
-import { type Hold, orphanAccounts } from '../../lib/aws/hosts/ownership.ts';
+import { orphanAccounts } from '../../lib/aws/hosts/ownership.ts';
 import type { Account, AccountHot, AccountStatus } from '../../lib/domain/accounts/account.ts';
 import { newId } from '../../lib/domain/ids.ts';
 import { cut } from '../../lib/domain/well-formed.ts';
@@ -13,15 +11,12 @@ import type { Clock } from '../../lib/runtime/clock.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import type { HostConfig } from '../../lib/runtime/config.ts';
 import { systemRandom } from '../../lib/runtime/random.ts';
-import { turns, turnsAbreast } from '../../lib/runtime/turns.ts';
+import { turns } from '../../lib/runtime/turns.ts';
 import { SentMessages } from '../../lib/sending/sent-messages.ts';
 import { AccountRunner } from '../account/account.ts';
-import { openCache } from '../auth/cache.ts';
-import type { Writer } from '../auth/object-writer.ts';
-import { openAuthStore } from '../auth/store.ts';
-import { wipeUnopened } from '../auth/wipe.ts';
+import type { AccountHost } from '../account/parts.ts';
 import { ConnectionChecks } from '../connection/check.ts';
-import type { AccountParts, HostDeps, HostLogger } from '../deps.ts';
+import type { HostDeps, HostLogger } from '../deps.ts';
 import { inboundLines } from '../inbound/lines.ts';
 import type { TransportFactory } from '../transport.ts';
 import { ConnectSlots } from './connect-slots.ts';
@@ -32,9 +27,6 @@ import { type Fence, type HostState, heartbeats, looks, notes, watchLease } from
 import { createMetrics, type FenceCause, sendingCounts, serveMetrics } from './metrics.ts';
 import { Placement } from './placement.ts';
 
-/** Accounts whose keys are read at a time: each takes several times their size while it is, and what all took together is not given back. */
-const loadsAtOnce = 4;
-
 export interface HostOptions {
   config: HostConfig;
   clients: Clients;
@@ -44,7 +36,8 @@ export interface HostOptions {
   logger: HostLogger;
   /** In [0, 1). */
   random(): number;
-  transports: TransportFactory;
+  /** Makes the host's way to its network. */
+  transports(host: HostDeps): TransportFactory;
   /** The host may not act any more and must start afresh: end the process. */
   onFenced(why: string, fence: FenceCause): void;
 }
@@ -73,7 +66,6 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     logger.warn({ error: describe(error) }, 'the client version that was learnt before could not be read');
     return undefined;
   });
-  if (known !== undefined) options.transports.useVersion(known);
   const inboxUrl = await createInbox(clients.sqs, config.INBOX_PREFIX, id);
   // Its time runs from here on, so nothing is waited for until the host's item stands.
   const lease = new Lease(fleetClock);
@@ -98,10 +90,8 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       logger.error({ where, error: describe(error) }, 'an unexpected error was caught');
     },
   };
-  mkdirSync(config.HOST_DATA_DIR, { recursive: true });
-  const cache = openCache(join(config.HOST_DATA_DIR, `auth-${id}.sqlite`), {
-    maxBytes: config.AUTH_CACHE_MB * 2 ** 20,
-  });
+  const transports = options.transports(deps);
+  if (known !== undefined) transports.clientVersion?.use(known);
   const slots = new ConnectSlots(clock, random, config.CONNECTS_PER_SEC);
   const checks = new ConnectionChecks();
   const accounts = new Map<string, AccountRunner>();
@@ -109,34 +99,11 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
   let draining = false;
 
   let learnt: string | undefined;
-  const loading = turnsAbreast(loadsAtOnce);
-  const writer = (hold: Hold): Writer & { prefix: string } => ({
-    objects: deps.auth,
-    prefix: `${hold.tenantId}/${hold.accountId}/`,
-    host: id,
-    epoch: hold.epoch,
-    mayWrite: () => lease.valid(),
-    nowMs: () => clock.nowMs(),
-    nonce: deps.nonce,
-  });
-  const parts: AccountParts = {
-    openStore: (hold, writtenTo, onFenced) =>
-      loading(() =>
-        openAuthStore({
-          ...writer(hold),
-          writtenTo,
-          cache,
-          onFenced,
-          onCommit: ({ bytes, ms }) => {
-            metrics.authCommitSeconds.observe(ms / 1000);
-            metrics.authCommitBytes.inc(bytes);
-          },
-        }),
-      ),
-    wipeUnopened: (hold, writtenTo) => wipeUnopened({ ...writer(hold), writtenTo }),
-    transport: (store, account) => options.transports.create(store, account, () => lease.valid()),
-    refreshVersion: async () => {
-      const version = await options.transports.refreshVersion();
+  const parts: AccountHost = {
+    transports,
+    renewClient: async () => {
+      if (transports.clientVersion === undefined) throw new Error('the network knows no versions of its clients');
+      const version = await transports.clientVersion.refresh();
       // Once for all accounts that were refused; hosts that start later need not be refused first.
       if (version === learnt) return;
       learnt = version;
@@ -158,7 +125,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     accounts.set(account.id, runner);
     runner.look();
   };
-  const room = (): number => (draining || cache.full() ? 0 : Math.max(0, config.MAX_ACCOUNTS - accounts.size));
+  const room = (): number => (draining || transports.full() ? 0 : Math.max(0, config.MAX_ACCOUNTS - accounts.size));
   const fleet = new Fleet(deps);
   const handover = new Handover(deps, fleet, () => [...accounts.values()]);
   const placement = new Placement(deps, fleet, {
@@ -243,7 +210,7 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
       }
       await Promise.all(loops);
       await served?.stop();
-      cache.close();
+      transports.close();
       destroyClients(clients);
     },
   };

@@ -1,5 +1,5 @@
 import type { Hold } from '../../lib/aws/hosts/ownership.ts';
-import { isStored, readSecret } from '../../lib/aws/inbound/inbound.ts';
+import { isStored } from '../../lib/aws/inbound/inbound.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { InboundMessage } from '../../lib/domain/inbound/inbound.ts';
 import type { Person } from '../../lib/domain/people/person.ts';
@@ -46,11 +46,6 @@ export class Inbound {
     const stored = await this.inbox.keep(message, plan, secret);
     metrics.inbound.inc({ result: stored });
     if (word !== undefined && stored === 'repeated') await this.optOuts.repeated(word, message);
-  }
-
-  /** The secret of a message that was kept. */
-  async secretOf(id: string): Promise<Uint8Array | undefined> {
-    return await readSecret(this.deps.table, this.hold, id);
   }
 
   /** Counts a message that could not be read, unless it has been stored before. Nobody asks the table about one that is not asked for again. */

@@ -1,7 +1,7 @@
 import type { LaneEntry } from '../../lib/aws/accounts/lanes.ts';
 import type { Table } from '../../lib/aws/client/table.ts';
 import { type ForSend, readForSend } from '../../lib/aws/messages/messages.ts';
-import { type Person, personAt } from '../../lib/domain/people/person.ts';
+import type { Person } from '../../lib/domain/people/person.ts';
 import type { Recipients } from '../../lib/sending/admission.ts';
 import type { TransportSession } from '../transport.ts';
 
@@ -28,16 +28,8 @@ export class ReadAhead {
   }
 
   /** Who is written to now; with `all`, also the recipients of messages that have been read and not asked for yet. */
-  recipients(to: string, session: Pick<TransportSession, 'lidOf' | 'otherNumberOf'>, all: boolean): Recipients {
-    const person = (address: string): Person => {
-      const lid = session.lidOf(address);
-      const otherNumber = session.otherNumberOf(address);
-      return {
-        ...personAt(address),
-        ...(otherNumber === undefined ? {} : { otherNumber }),
-        ...(lid === undefined ? {} : { lid }),
-      };
-    };
+  recipients(to: string, session: Pick<TransportSession, 'personAt'>, all: boolean): Recipients {
+    const person = (address: string): Person => session.personAt(address);
     const others = () => (all ? [...this.known.values()] : []).flatMap(({ message }) => message?.to ?? []);
     return { own: person(to), next: () => others().map(person) };
   }

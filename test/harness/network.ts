@@ -1,6 +1,12 @@
 import type { Account } from '../../lib/domain/accounts/account.ts';
+import { closeReason } from '../../lib/domain/accounts/disconnect.ts';
 import { textOf } from '../../lib/domain/content.ts';
+import { type Person, personAt } from '../../lib/domain/people/person.ts';
 import type { Clock } from '../../lib/runtime/clock.ts';
+import type { AuthStore } from '../../socket-host/auth/store.ts';
+import { hostKeys } from '../../socket-host/baileys/keys.ts';
+import { LinkedDevice, type LinkedDeviceNeeds } from '../../socket-host/baileys/transport.ts';
+import type { HostDeps } from '../../socket-host/deps.ts';
 import {
   type Ack,
   NotSent,
@@ -23,6 +29,9 @@ export interface Wire {
 /** How the network answers a send: an ack (with an error code or without), silence, or a line that breaks before the wire. */
 export type Answer = Ack | 'silence' | 'not_sent';
 
+/** What the network says at the end of a connection. */
+export type End = Omit<SessionEnd, 'reason'>;
+
 /** How the network answers a ping: after so many ms of the clock, with a refusal, or never. */
 export type PingAnswer = number | 'refused' | 'silence';
 
@@ -38,12 +47,14 @@ export function fakeNetwork(clock: Clock) {
   const phones = new Map<string, string>();
   const chats = new Set<string>();
   const versions: string[] = [];
+  const stores: AuthStore[] = [];
   let pair: (phoneNumber: string) => string = () => 'ABCD1234';
   let refusedUntil: (() => number | undefined) | undefined;
   let answer: (message: { id: string; to: string }) => Answer = () => ({});
   let pingAnswer: (account: string) => PingAnswer = () => 5;
   let atOpen: ((session: FakeSession) => void | Promise<void>) | undefined;
-  let refuse: ((account: string) => SessionEnd | undefined) | undefined;
+  let refuse: ((account: string) => End | undefined) | undefined;
+  let loaded: ((store: AuthStore) => void) | undefined;
   let refresh: () => Promise<void> = async () => {};
 
   class FakeSession implements TransportSession {
@@ -74,8 +85,9 @@ export function fakeNetwork(clock: Clock) {
     }
 
     /** With `flushMs` sends in hand fail at once and the listener hears of the end so much later, as from a transport that writes its keys before. */
-    end(end: SessionEnd, flushMs = 0): void {
+    end(said: End, flushMs = 0): void {
       if (this.closed) return;
+      const end = { ...said, reason: closeReason(said.code) };
       this.shut();
       if (flushMs === 0) this.listener.onClosed(end);
       else this.told = clock.sleep(flushMs).then(() => this.listener.onClosed(end));
@@ -133,8 +145,14 @@ export function fakeNetwork(clock: Clock) {
       return !to.endsWith('0000');
     }
 
-    lidOf(to: string): string | undefined {
-      return lids.get(to);
+    personAt(to: string): Person {
+      const lid = lids.get(to);
+      const otherNumber = otherNumbers.get(to);
+      return {
+        ...personAt(to),
+        ...(otherNumber === undefined ? {} : { otherNumber }),
+        ...(lid === undefined ? {} : { lid }),
+      };
     }
 
     hasChat(to: string): boolean {
@@ -143,10 +161,6 @@ export function fakeNetwork(clock: Clock) {
 
     async firstContactsRefusedUntil(): Promise<number | undefined> {
       return refusedUntil?.();
-    }
-
-    otherNumberOf(to: string): string | undefined {
-      return otherNumbers.get(to);
     }
 
     async requestPairingCode(phoneNumber: string): Promise<string> {
@@ -168,20 +182,52 @@ export function fakeNetwork(clock: Clock) {
     }
   }
 
-  const transports: TransportFactory = {
-    create: (_store, account) => ({
-      open: (listener) => {
-        const session = new FakeSession(account, listener);
-        sessions.set(account.id, session);
-        return session;
+  /** The keys are real ones, in the host's bucket. */
+  class FakeTransport extends LinkedDevice {
+    private readonly accountId: string;
+
+    constructor(needs: LinkedDeviceNeeds, accountId: string) {
+      super(needs);
+      this.accountId = accountId;
+    }
+
+    override linkedNumber(): string | undefined {
+      return phones.get(this.accountId);
+    }
+  }
+
+  const transports = (host: HostDeps): TransportFactory => {
+    const keys = hostKeys(host);
+    return {
+      create: ({ hold, account, stateHead, fenced }) =>
+        new FakeTransport(
+          {
+            head: stateHead,
+            openKeys: async (head) => {
+              const store = await keys.open(hold, head, fenced);
+              stores.push(store);
+              loaded?.(store);
+              return store;
+            },
+            wipeUnopened: (head) => keys.wipeUnopened(hold, head),
+            connect: (_store, listener) => {
+              const session = new FakeSession(account(), listener);
+              sessions.set(hold.accountId, session);
+              return session;
+            },
+          },
+          hold.accountId,
+        ),
+      full: () => keys.full(),
+      clientVersion: {
+        use: (version) => versions.push(version),
+        refresh: async () => {
+          await refresh();
+          return '2.3000.99';
+        },
       },
-      linkedNumber: () => phones.get(account.id),
-    }),
-    refreshVersion: async () => {
-      await refresh();
-      return '2.3000.99';
-    },
-    useVersion: (version) => versions.push(version),
+      close: () => keys.close(),
+    };
   };
   return {
     wire,
@@ -195,6 +241,8 @@ export function fakeNetwork(clock: Clock) {
     chats,
     sessions,
     transports,
+    /** The keys of accounts that hosts have opened, oldest first. */
+    stores,
     answerWith(next: typeof answer): void {
       answer = next;
     },
@@ -212,6 +260,10 @@ export function fakeNetwork(clock: Clock) {
     /** What the network answers to the question until when first contacts are refused. */
     firstContactsWith(next: typeof refusedUntil): void {
       refusedUntil = next;
+    },
+    /** Called with the keys of an account, whenever a host has loaded them. */
+    whenLoaded(next: typeof loaded): void {
+      loaded = next;
     },
     refuseWith(next: typeof refuse): void {
       refuse = next;

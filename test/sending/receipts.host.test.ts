@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
-import { moveMessage } from '../../lib/aws/messages/messages.ts';
+import { moveMessage, readSent } from '../../lib/aws/messages/messages.ts';
 import type { Contract, Counter } from '../../lib/domain/contracts/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import { scaledClock } from '../../lib/runtime/clock.ts';
@@ -89,7 +89,10 @@ describe('a receipt', () => {
     const listener = gateway.sessions.get(account.id)?.listener;
     const id = messageId(contract.id, 0);
     await listener?.onReceipt({ messageId: id, kind: 'read', at: Date.now(), from: [numberOf(450)] });
-    expect([await state(), await listener?.sent(id)]).toEqual(['PENDING', undefined]);
+    expect([await state(), await readSent(gateway.deps.table, tenantId, account.id, id)]).toEqual([
+      'PENDING',
+      undefined,
+    ]);
   });
 
   it('of a stranger changes nothing on a host that does not remember the message', async () => {

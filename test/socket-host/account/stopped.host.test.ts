@@ -6,7 +6,6 @@ import { orphanAccounts } from '../../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../../lib/aws/keys.ts';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { systemClock } from '../../../lib/runtime/clock.ts';
-import type { AuthStore } from '../../../socket-host/auth/store.ts';
 import type { RunningHost } from '../../../socket-host/host/host.ts';
 import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../../harness/gateway.ts';
 import { until } from '../../harness/until.ts';
@@ -16,23 +15,16 @@ let host: RunningHost;
 let faults: Faults;
 let account: Account;
 let auth: ObjectStore;
-let stores: AuthStore[];
 let logins: number;
 
 beforeEach(async () => {
   gateway = await startGateway(systemClock);
   auth = objectStore(gateway.emulators.clients.s3, gateway.emulators.env.AUTH_BUCKET ?? '');
-  stores = [];
-  const { create } = gateway.transports;
-  gateway.transports.create = (store, ...rest) => {
-    stores.push(store);
-    return create(store, ...rest);
-  };
   faults = {};
   host = await gateway.host(() => {}, faults);
   account = await gateway.account();
   await until('connected', async () => (await stands()) === 'connected');
-  await stores[0]?.saveCreds({ account: 'signed by the phone', me: 'linked' });
+  await gateway.stores[0]?.saveCreds({ account: 'signed by the phone', me: 'linked' });
   logins = 0;
 });
 afterEach(() => gateway.stop());
@@ -163,12 +155,12 @@ describe('the keys of a device that was unlinked', () => {
     const before = await diedBeforeTheWipe();
     gateway.refuseWith(undefined);
     await desire('connected');
-    const opened = stores.length;
+    const opened = gateway.stores.length;
     await gateway.host();
     await until('shows a code', async () => (await stands()) === 'awaiting_link');
     await nothingLeftOf(before);
-    expect(stores.length).toBeGreaterThan(opened);
-    expect(stores.at(-1)?.registered()).toBe(false);
+    expect(gateway.stores.length).toBeGreaterThan(opened);
+    expect(gateway.stores.at(-1)?.registered()).toBe(false);
   }, 30_000);
 
   it('do not outlive an account that is deleted before anybody has removed them', async () => {

@@ -137,7 +137,7 @@ describe('checks of a connection to WhatsApp', () => {
     await session.close();
     await heard('closed');
     expect(Date.now() - closingAt).toBeLessThan(3_000);
-    expect(said.end).toEqual({ detail: 'closed by us' });
+    expect(said.end).toEqual({ reason: 'unsaid', detail: 'closed by us' });
     relay.release();
   });
 

@@ -2,14 +2,16 @@ import { randomUUID } from 'node:crypto';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import type { Sent } from '../../../lib/aws/messages/messages.ts';
 import type { InboundMessage } from '../../../lib/domain/inbound/inbound.ts';
 import { type Simulator, startSimulator } from '../../../simulator/server.ts';
 import { type Cache, openCache } from '../../../socket-host/auth/cache.ts';
 import { type AuthStore, openAuthStore } from '../../../socket-host/auth/store.ts';
 import { type SharedCaches, sharedCaches } from '../../../socket-host/baileys/caches.ts';
+import { connectDevice } from '../../../socket-host/baileys/factory.ts';
 import { trustRootKey } from '../../../socket-host/baileys/root-key.ts';
-import { type BaileysTransportOptions, baileysTransport } from '../../../socket-host/baileys/transport.ts';
-import type { Sent, SessionEnd, TransportListener, TransportSession } from '../../../socket-host/transport.ts';
+import type { ConnectOptions } from '../../../socket-host/baileys/transport.ts';
+import type { SessionEnd, TransportListener, TransportSession } from '../../../socket-host/transport.ts';
 import { type MemoryObjects, memoryObjects } from '../auth/memory-objects.ts';
 
 export interface Said {
@@ -40,11 +42,7 @@ export interface Gateway {
   lease: { held: boolean };
   logged: string[];
   openStore(account: string): Promise<AuthStore>;
-  connect(
-    store: AuthStore,
-    changes?: Partial<BaileysTransportOptions>,
-    listener?: Partial<TransportListener>,
-  ): Connected;
+  connect(store: AuthStore, changes?: Partial<ConnectOptions>, listener?: Partial<TransportListener>): Connected;
   /** An account linked by QR to a new phone of this number, and logged in. */
   linked(number: string, listener?: Partial<TransportListener>): Promise<Connected>;
   control(method: string, path: string, body?: object): Promise<{ status: number; body: unknown }>;
@@ -103,7 +101,7 @@ export async function gateway(): Promise<Gateway> {
         said.events.push(event);
         for (const look of waiting) look();
       };
-      const transport = baileysTransport({
+      const options: ConnectOptions = {
         store,
         caches,
         url: simulator.whatsappUrl,
@@ -111,9 +109,11 @@ export async function gateway(): Promise<Gateway> {
         logger: { debug: log, info: log, warn: log },
         nowMs: Date.now,
         mayAct: () => lease.held,
+        sent: async (id) => said.sent.get(id),
+        secretOf: async (id) => said.secrets.get(id),
         ...changes,
-      });
-      const session = transport.open({
+      };
+      const session = connectDevice(options, {
         onLink(link) {
           said.codes.push(link.code);
           tell('link');
@@ -130,13 +130,11 @@ export async function gateway(): Promise<Gateway> {
           if (secret !== undefined) said.secrets.set(message.id, secret);
           tell(`inbound ${message.text}`);
         },
-        secretOf: async (id) => said.secrets.get(id),
         onUndecryptable: (id, askedAgain) => tell(`undecryptable ${id}${askedAgain ? '' : ' for good'}`),
         async onAddressesLearnt({ phoneNumber }) {
           tell(`lid of ${phoneNumber}`);
           return true;
         },
-        sent: async (id) => said.sent.get(id),
         onClosed(end) {
           said.end = end;
           tell('closed');

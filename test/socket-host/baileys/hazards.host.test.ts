@@ -26,7 +26,7 @@ describe('a connection that does not come about', () => {
       const url = await listening(server);
       const { said, heard } = g.connect(await g.openStore(`acc_${status}`), { url });
       await heard('closed', 2000);
-      expect(said.end).toEqual({ detail: `the upgrade was answered with HTTP ${status}` });
+      expect(said.end).toEqual({ reason: 'unsaid', detail: `the upgrade was answered with HTTP ${status}` });
       server.close();
     });
   }
@@ -67,7 +67,7 @@ describe('a connection that does not come about', () => {
     const store = await g.openStore('acc_leaseless');
     const { said, heard } = g.connect(store, { mayAct: () => false });
     await heard('closed', 1000);
-    expect(said.end).toEqual({ detail: 'the lease on the account is over' });
+    expect(said.end).toEqual({ reason: 'unsaid', detail: 'the lease on the account is over' });
   });
 });
 
@@ -154,7 +154,7 @@ describe('one account and its failures', () => {
     const other = await g.linked('4915150000503');
     stanzasOf(session).emit('message', Buffer.from([0, 0, 4, 1, 2, 3, 4]));
     await heard('closed');
-    expect(said.end).toEqual({ detail: 'a frame could not be read' });
+    expect(said.end).toEqual({ reason: 'unsaid', detail: 'a frame could not be read' });
     expect(
       await other.session.send(
         { id: `msg_${'2'.repeat(18)}`, to: '4915160000502', content: textContent('alive') },

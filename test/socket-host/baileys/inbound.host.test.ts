@@ -324,7 +324,7 @@ describe('what a phone sends', () => {
     await strange('4915140000012');
     while (said.inbound.length < 2) await sleep(5);
     const [known, unknown] = said.inbound;
-    expect(known).toMatchObject({ from: '4915140000011', fromLid: session.lidOf('4915140000011') });
+    expect(known).toMatchObject({ from: '4915140000011', fromLid: session.personAt('4915140000011').lid });
     expect(unknown?.from).toBe(unknown?.fromLid);
     expect(unknown?.from).not.toBe('4915140000012');
   });
@@ -334,7 +334,7 @@ describe('what a phone sends', () => {
     await phoneSays('4915140000013', '4915130000012', 'one');
     await first.heard('inbound one');
     // The session is lost here, not at the phone.
-    const lid = first.session.lidOf('4915140000013');
+    const lid = first.session.personAt('4915140000013').lid;
     await first.store.set({ session: { [`${lid}_1.0`]: null, [`${lid}.0`]: null } });
     const id = await phoneSays('4915140000013', '4915130000012', 'two');
     await first.heard(`undecryptable ${id}`);
@@ -387,7 +387,7 @@ it('does not send the first message to somebody who is not to be written to, onc
   });
   const message = { id: `msg_${'7'.repeat(18)}`, to: '4915140000015', content: textContent('not wanted') };
   expect(await session.send(message, 5000)).toEqual({ withheld: true });
-  expect(learnt).toEqual([{ phoneNumber: '4915140000015', lid: session.lidOf('4915140000015') }]);
+  expect(learnt).toEqual([{ phoneNumber: '4915140000015', lid: session.personAt('4915140000015').lid }]);
   expect((await g.control('GET', '/phones/4915140000015/messages')).body).toEqual([]);
 });
 
@@ -407,7 +407,7 @@ describe('stored before receipt', () => {
     );
     const id = await phoneSays('4915140000003', number, 'answer');
     await first.heard('closed');
-    expect(first.said.end).toEqual({ detail: 'an inbound message could not be stored' });
+    expect(first.said.end).toEqual({ reason: 'unsaid', detail: 'an inbound message could not be stored' });
     const again = g.connect(first.store, {}, { onInbound: store });
     await again.heard('closed');
     failing = false;

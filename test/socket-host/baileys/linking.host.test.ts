@@ -36,7 +36,7 @@ it('links by QR: the code is shown, the credentials are durable before it is tol
   await session.heard('drained');
   await session.session.close();
   expect(session.said.events).toEqual([`open ${number}`, 'drained', 'closed']);
-  expect(session.said.end).toEqual({ detail: 'closed by us' });
+  expect(session.said.end).toEqual({ reason: 'unsaid', detail: 'closed by us' });
 });
 
 it('shows a new QR code when the first is over, with its number and end, and ends with 408 when nobody scans', async () => {
@@ -46,7 +46,7 @@ it('shows a new QR code when the first is over, with its number and end, and end
   await linking.heard('closed');
   expect(links.map(({ attempt }) => attempt)).toEqual([1, 2, 3, 4, 5, 6]);
   expect(links[0]).toMatchObject({ method: 'qr', expiresAt: 1060 });
-  expect(linking.said.end).toEqual({ code: 408, detail: 'QR refs attempts ended' });
+  expect(linking.said.end).toEqual({ reason: 'timed_out', code: 408, detail: 'QR refs attempts ended' });
   expect(store.stats.puts).toBe(1);
 });
 

@@ -6,7 +6,7 @@ import { sharedCaches } from '../../../socket-host/baileys/caches.ts';
 import { hasChat, noteChat, noteRefusal } from '../../../socket-host/baileys/chats.ts';
 import { participantHashes } from '../../../socket-host/baileys/device-lists.ts';
 import { Drain } from '../../../socket-host/baileys/drain.ts';
-import { sessionEnd } from '../../../socket-host/baileys/ending.ts';
+import { ourEnd, sessionEnd } from '../../../socket-host/baileys/ending.ts';
 import { MessageLine } from '../../../socket-host/baileys/message-line.ts';
 import { ParticipantHashes } from '../../../socket-host/baileys/participant-hashes.ts';
 import { receiptsOf, retryRequestIn } from '../../../socket-host/baileys/receipts.ts';
@@ -198,10 +198,12 @@ describe('how a session ended', () => {
 
   it('keeps codes that WhatsApp gave', () => {
     expect(sessionEnd(boom('Stream Errored (conflict)', 440), false)).toEqual({
+      reason: 'replaced',
       code: 440,
       detail: 'Stream Errored (conflict)',
     });
     expect(sessionEnd(boom('Connection Failure', 402, { reason: '402', expire: '86400' }), false)).toEqual({
+      reason: 'restricted',
       code: 402,
       detail: 'Connection Failure',
       expireSec: 86400,
@@ -211,8 +213,8 @@ describe('how a session ended', () => {
   it('gives none to what WhatsApp cannot have said', () => {
     expect(sessionEnd(boom('WebSocket Error (Unexpected server response: 403)', 403), false).code).toBeUndefined();
     expect(sessionEnd(boom('WebSocket Error (connect ECONNREFUSED)', 408), true).code).toBeUndefined();
-    expect(sessionEnd(undefined, false)).toEqual({ detail: 'closed by us' });
-    expect(sessionEnd(undefined, false, { detail: 'no answer' })).toEqual({ detail: 'no answer' });
+    expect(sessionEnd(undefined, false)).toEqual({ reason: 'unsaid', detail: 'closed by us' });
+    expect(sessionEnd(undefined, false, ourEnd('no answer'))).toEqual(ourEnd('no answer'));
   });
 
   it('keeps 408 of a linking session for codes that nobody used', () => {

@@ -252,7 +252,7 @@ describe('durable before send', () => {
     const sending = stale.session.send({ id: newId(), to: '4915120000012', content: textContent('two') }, 5000);
     await expect(sending).rejects.toBeInstanceOf(NotSent);
     await stale.heard('closed');
-    expect(stale.said.end).toEqual({ detail: 'a session could not be made durable' });
+    expect(stale.said.end).toEqual({ reason: 'unsaid', detail: 'a session could not be made durable' });
     expect((await received('4915120000012')).map(({ text }) => text)).toEqual(['one']);
   });
 
@@ -402,7 +402,7 @@ describe('a number that WhatsApp knows by another', () => {
       },
     });
     expect(await session.lookup('4915120000052')).toBe(true);
-    const lid = session.lidOf('4915120000052');
+    const lid = session.personAt('4915120000052').lid;
     expect(learnt).toEqual([{ phoneNumber: '4915120000052', otherNumber: '4915120000053', lid }]);
     const message = { id: newId(), to: '4915120000052', content: textContent('hello') };
     expect(await session.send(message, 5000)).toEqual({ withheld: true });
@@ -413,8 +413,8 @@ describe('a number that WhatsApp knows by another', () => {
     await heard('inbound thanks');
     while (givers.length < 2) await sleep(10);
     expect(givers[0]).toEqual(['4915120000053', '4915120000052', `lid:${lid}`]);
-    expect(session.otherNumberOf('4915120000052')).toBe('4915120000053');
-    expect(session.otherNumberOf('4915120000053')).toBeUndefined();
+    expect(session.personAt('4915120000052').otherNumber).toBe('4915120000053');
+    expect(session.personAt('4915120000053').otherNumber).toBeUndefined();
   });
 });
 
@@ -448,11 +448,11 @@ describe('a chat, as WhatsApp sees it when it refuses first contacts', () => {
     await g.control('POST', '/faults', { account: number, kind: 'error-ack', code: 463 });
     expect(await session.send({ id: newId(), to: stranger, content: textContent('two') }, 5000)).toEqual({ code: 463 });
     expect(session.hasChat(stranger)).toBe(false);
-    await store.set({ tctoken: { [`${session.lidOf(stranger)}@lid`]: token(Date.now() - 5 * 7 * 86_400_000) } });
+    await store.set({ tctoken: { [`${session.personAt(stranger).lid}@lid`]: token(Date.now() - 5 * 7 * 86_400_000) } });
     expect(session.hasChat(stranger)).toBe(false);
-    await store.set({ tctoken: { [`${session.lidOf(stranger)}@lid`]: token(Date.now() + 1000) } });
+    await store.set({ tctoken: { [`${session.personAt(stranger).lid}@lid`]: token(Date.now() + 1000) } });
     expect(session.hasChat(stranger)).toBe(true);
-    await store.set({ tctoken: { [`${session.lidOf(stranger)}@lid`]: undefined } });
+    await store.set({ tctoken: { [`${session.personAt(stranger).lid}@lid`]: undefined } });
     expect(session.hasChat(stranger)).toBe(false);
     await g.control('POST', `/phones/${stranger}/send`, { to: number, text: 'I write first' });
     await heard('inbound I write first');

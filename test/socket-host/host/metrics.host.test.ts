@@ -76,20 +76,15 @@ describe('/metrics of a host', () => {
   beforeAll(async () => {
     gateway = await startGateway(systemClock);
     dir = await mkdtemp(join(tmpdir(), 'paceline-metrics-'));
+    // The network in memory changes no keys; a real one saves some at each login.
+    gateway.whenLoaded((store) => store.saveCreds({ registered: true }).catch(() => undefined));
     host = await startHost({
       config: hostConfig({ ...gateway.emulators.env, HOST_DATA_DIR: dir, DRAIN_SEC: '2', METRICS_PORT: '0' }),
       clients: createClients(),
       clock: systemClock,
       logger: quiet,
       random: Math.random,
-      transports: {
-        ...gateway.transports,
-        create(store, account, mayAct) {
-          // The network in memory has no keys; a real one saves some at each login.
-          store.saveCreds({ registered: true }).catch(() => undefined);
-          return gateway.transports.create(store, account, mayAct);
-        },
-      },
+      transports: gateway.transports,
       onFenced: (_why, fence) => {
         fencedFor = fence;
       },

@@ -1,0 +1,137 @@
+import type { Hold } from '../../lib/aws/hosts/ownership.ts';
+import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
+import type { Halt } from '../../lib/domain/accounts/halt.ts';
+import { InHand } from '../../lib/sending/in-hand.ts';
+import { Sender } from '../../lib/sending/sender.ts';
+import type { ConnectionChecks, Useless } from '../connection/check.ts';
+import { ConnectionEvents } from '../connection/events.ts';
+import { ConnectionHistory } from '../connection/history.ts';
+import type { HostDeps } from '../deps.ts';
+import type { FenceCause } from '../host/metrics.ts';
+import { Inbound } from '../inbound/inbound.ts';
+import { FirstContacts } from '../loop/first-contacts.ts';
+import { SendLoop } from '../loop/send-loop.ts';
+import type { SessionEnd, Transport, TransportFactory } from '../transport.ts';
+import { LinkSeries } from './link-series.ts';
+import { AccountRecord } from './record.ts';
+import { AccountTurns } from './turns.ts';
+
+/** What an account needs of its host beside HostDeps. */
+export interface AccountHost {
+  transports: Pick<TransportFactory, 'create'>;
+  /** Learns the present version of the client. Rejects when it cannot be read. */
+  renewClient(): Promise<void>;
+  connectSlot(signal: AbortSignal): Promise<void>;
+  /** The checks of all connections of the host. */
+  checks: Pick<ConnectionChecks, 'add' | 'delete'>;
+  /** The account is not held any more; called once, with the runner that held it. Not `released`: it may be in the host's name all the same. */
+  gone(runner: { hold: Hold }, released: boolean): void;
+}
+
+/** What the parts of an account tell its machine, `AccountRunner`. */
+export interface Machine {
+  /** Whether the account is given up or lost: nothing is handled any more. */
+  isGone(): boolean;
+  /** Whether this host may act for the account; asked before every effect. */
+  mayAct(): boolean;
+  /** A write has shown that this host does not own the account any more. */
+  fence(why: string, by?: FenceCause): void;
+  /** Whether this warning of the connection holds; called at each check. */
+  warn(warning: string, holds: boolean): void;
+  /** Queues the task behind everything that the account has to do. The task is left out when the account has another connection by then. */
+  handle(connection: () => object, where: string, task: () => Promise<void>): void;
+
+  // All that follows must be called in turn, by `handle` or `turns`.
+
+  /** A task in `turns` has failed. Damaged keys are reported, never used; any other error leads to a new connection. */
+  recover(error: unknown): Promise<void>;
+  /** The connection is logged in. */
+  opened(phoneNumber: string): Promise<void>;
+  /** The connection has ended. */
+  closed(end: SessionEnd): Promise<void>;
+  /** A check has shown that the connection is of no use any more. */
+  dropped(why: Useless): Promise<void>;
+  /** Stops the account: writes why, and gives the account up. A restriction is waited for instead. */
+  halt(halt: Halt): Promise<void>;
+}
+
+/** What an account consists of, beside the machine that moves it. */
+export interface AccountParts {
+  turns: AccountTurns;
+  record: AccountRecord;
+  transport: Transport;
+  history: ConnectionHistory;
+  events: ConnectionEvents;
+  links: LinkSeries;
+  inbound: Inbound;
+  firstContacts: FirstContacts;
+  hand: InHand;
+  sender: Sender;
+  loop: SendLoop;
+}
+
+/** Makes the parts of an account that this host has claimed. Reads and writes nothing yet. */
+export function accountParts(
+  deps: HostDeps,
+  host: AccountHost,
+  machine: Machine,
+  hold: Hold,
+  account: Account,
+  hot: AccountHot,
+): AccountParts {
+  const { clock, config } = deps;
+  const mayAct = () => machine.mayAct();
+  const turns = new AccountTurns({
+    deps,
+    gone: () => machine.isGone(),
+    leaseLost: () => machine.fence('lease lost'),
+    recover: (error) => machine.recover(error),
+  });
+  const record = new AccountRecord(deps, hold, account, (why) => machine.fence(why));
+  const current = () => record.account;
+
+  const transport = host.transports.create({
+    hold,
+    account: current,
+    stateHead: hot.authHead,
+    fenced: (why) => machine.fence(why, 's3'),
+  });
+
+  // The send side. Its parts know each other.
+  const firstContacts = new FirstContacts(deps, record);
+  const hand = new InHand({
+    deps,
+    hold,
+    inherited: hot.inHand,
+    authHead: () => transport.stateHead,
+    mayAct,
+    failed: (error) => deps.failed('receipt', error),
+    holdMs: () => loop.receiptHoldMs,
+    receiptJoined: () => loop.wake(),
+  });
+  const sender = new Sender(deps, hand, current);
+  const loop: SendLoop = new SendLoop(deps, hold, current, hot, sender, firstContacts);
+
+  return {
+    turns,
+    record,
+    transport,
+    history: new ConnectionHistory(deps, hold.accountId, config.RECONNECT_BASE_MS),
+    events: new ConnectionEvents(deps, hold, lastActivity(account, hot)),
+    links: new LinkSeries({
+      clock,
+      record,
+      timedOut: () => turns.post('link', () => machine.halt({ kind: 'link_timeout' })),
+    }),
+    inbound: new Inbound(deps, hold, current, mayAct),
+    firstContacts,
+    hand,
+    sender,
+    loop,
+  };
+}
+
+/** Returns when something was last sent or received, as far as the account's items tell (epoch ms). */
+function lastActivity({ createdAt, linkedAt }: Account, { lastActivity }: AccountHot): number {
+  return Math.max(createdAt, linkedAt ?? 0, lastActivity ?? 0);
+}
