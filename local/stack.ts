@@ -25,6 +25,8 @@ export interface LocalOptions {
   whatsapp?: 'simulator' | 'real';
   /** More environment for functions and hosts; wins over the template's. */
   env?: Record<string, string>;
+  /** More environment for every process, emulators and the simulator included. */
+  processEnv?: Record<string, string>;
   /** More environment for host 1, 2, ..; asked at each start of its process, and wins over `env`. */
   hostEnv?: (index: number) => Record<string, string>;
   /** Told where the emulators are, before anything that uses them starts. */
@@ -164,7 +166,12 @@ class Runner {
   }
 
   async #startBase(): Promise<void> {
-    this.#emulators = await startEmulators(this.#folder, this.#projectDir, this.#onRestart);
+    this.#emulators = await startEmulators({
+      folder: this.#folder,
+      projectDir: this.#projectDir,
+      more: this.#options.processEnv,
+      onRestart: this.#onRestart,
+    });
     this.#options.onEndpoints?.(this.#emulators.endpoints);
     const inSimulation = this.#options.whatsapp !== 'real' && !process.env.WHATSAPP_URL;
     if (!inSimulation || !existsSync(join(this.#projectDir, 'simulator', 'main.ts'))) return;
@@ -185,7 +192,7 @@ class Runner {
 
   #environment(): Record<string, string> {
     if (this.#emulators === undefined) throw new Error('The emulators are not there.');
-    return childEnvironment(this.#emulators.endpoints, this.#projectDir);
+    return { ...childEnvironment(this.#emulators.endpoints, this.#projectDir), ...this.#options.processEnv };
   }
 
   #makeFunction(plan: LocalPlan['functions'][number]): LocalFunction {

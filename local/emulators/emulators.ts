@@ -14,11 +14,14 @@ export interface Emulators {
 const EMULATOR_GRACE_MS = 2000;
 
 /** Starts what the user has not put elsewhere with AWS_ENDPOINT_URL_DYNAMODB, _SQS or _S3; ports are those of last time where they are free. */
-export async function startEmulators(
-  folder: DataFolder,
-  projectDir: string,
-  onRestart?: (sentence: string) => void,
-): Promise<Emulators> {
+export async function startEmulators(options: {
+  folder: DataFolder;
+  projectDir: string;
+  /** More environment for them. */
+  more?: Record<string, string> | undefined;
+  onRestart?: (sentence: string) => void;
+}): Promise<Emulators> {
+  const { folder, projectDir, more, onRestart } = options;
   const given = endpointsGiven(process.env);
   const { ports } = folder;
   const local = async (name: 'dynamodb' | 'sqs' | 's3'): Promise<string> => {
@@ -31,7 +34,7 @@ export async function startEmulators(
     sqs: given.sqs ?? (await local('sqs')),
     s3: given.s3 ?? (await local('s3')),
   };
-  const env = childEnvironment(endpoints, projectDir);
+  const env = { ...childEnvironment(endpoints, projectDir), ...more };
   const child = (name: string, file: string, settings: object): Child =>
     new Child({
       name,

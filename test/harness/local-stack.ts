@@ -42,8 +42,8 @@ export interface World {
 }
 
 export async function startWorld(options: Partial<LocalOptions> = {}): Promise<World> {
-  const dataDir = await mkdtemp(join(tmpdir(), 'paceline-flow-'));
-  let stack = await startLocal({ dataDir, ...options });
+  const dataDir = options.dataDir ?? (await mkdtemp(join(tmpdir(), 'paceline-flow-')));
+  let stack = await startLocal({ ...options, dataDir });
   const connect = () => ({
     api: callApi(stack.apiUrl, stack.apiKey),
     simulator: callApi(stack.simulatorUrl ?? ''),
@@ -94,7 +94,7 @@ export async function startWorld(options: Partial<LocalOptions> = {}): Promise<W
     received: (number) => world.simulator('GET', `/phones/${number}/messages`),
     async restart() {
       await stack.stop();
-      stack = await startLocal({ dataDir, ...options });
+      stack = await startLocal({ ...options, dataDir });
       calls = connect();
     },
     async stop() {

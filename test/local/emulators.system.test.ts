@@ -13,7 +13,7 @@ test('endpoints the user has set are used, and nothing is started in their place
   vi.stubEnv('AWS_ENDPOINT_URL_SQS', 'http://127.0.0.1:2');
   vi.stubEnv('AWS_ENDPOINT_URL_S3', 'http://127.0.0.1:3');
   const folder = new DataFolder(temporaryFolder());
-  const { endpoints, children } = await startEmulators(folder, '.');
+  const { endpoints, children } = await startEmulators({ folder, projectDir: '.' });
   expect(children).toEqual([]);
   expect(endpoints).toEqual({ dynamodb: 'http://127.0.0.1:1', sqs: 'http://127.0.0.1:2', s3: 'http://127.0.0.1:3' });
   folder.close();
