@@ -4,7 +4,7 @@ import { fictionalNumbers } from './fictional-numbers.ts';
 /**
  * Default pacing in real time, measured at the phones: one contract of 12 messages from an account with the default limits.
  *   node bench/pacing.ts
- * Takes three to six minutes. Exits with 1 when a gap is not what requirement D7 says.
+ * Takes three to six minutes. Exits with 1 when a gap is outside the default policy (docs/benchmarks.md, Pacing).
  */
 const messages = 12;
 const gapSec = [3, 8] as const;

@@ -3,8 +3,8 @@ import { deploymentShape, hostSettings, webhookSettings } from '../domain/settin
 import { accountsIn } from './host-memory.ts';
 
 /**
- * Accounts a host with one vCPU is aimed at, and no host more: the process works on one core. At the default pace, 175 messages an hour each
- * (whatsapp.md), 1,000 accounts send 49 messages a second at most, for 10 ms of CPU a message to a new number (docs/benchmarks.md): half a
+ * Accounts a host with one vCPU is aimed at, and no host more: the process works on one core. At the default pace, 175 messages an hour each,
+ * 1,000 accounts send 49 messages a second at most, for 10 ms of CPU a message to a new number (docs/benchmarks.md): half a
  * core. The rest is for the TLS of real AWS and for taking over a dead host's accounts, 20 ms a connection.
  */
 const accountsPerVcpu = 1_000;

@@ -8,7 +8,7 @@ import type { SendingDeps } from './deps.ts';
 import type { InHand, Settled } from './in-hand.ts';
 import { type Ack, Unanswered, type Wire } from './wire.ts';
 
-/** No ack within this time: reconnect, drain, send the same id again (design.md, Send). */
+/** No ack within this time: reconnect, drain, send the same id again. */
 const ackTimeoutMs = 20_000;
 
 /** `open`: no answer came. The message stays in hand; renew the connection and call `leftOver`. */

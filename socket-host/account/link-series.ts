@@ -3,7 +3,7 @@ import type { Clock } from '../../lib/runtime/clock.ts';
 import { PairingRefused, type TransportSession } from '../transport.ts';
 import type { AccountRecord } from './record.ts';
 
-/** QR codes shown before a pairing code is tried or the account waits for its user (requirements B2). */
+/** QR codes shown before a pairing code is tried or the account waits for its user. */
 const qrCodes = 3;
 /** WhatsApp takes a pairing code for about so long. */
 const pairingCodeMs = 160_000;

@@ -2,7 +2,7 @@ import { ConditionFailed, type Table } from '../client/table.ts';
 import type { Hold } from '../hosts/ownership.ts';
 import { keys } from '../keys.ts';
 
-/** Dead sessions are kept this long (requirements C11), and what was remembered of their connections with them. */
+/** Dead sessions are kept this long, and what was remembered of their connections with them. */
 const keptSec = 90 * 24 * 3600;
 
 /** An account's last events as its owner last stored them (lib/domain/accounts/connection-events.ts reads the bytes). */

@@ -2,7 +2,7 @@ import type { Message, MessageError } from '../../domain/messages/message.ts';
 import { ConditionFailed, type Table } from '../client/table.ts';
 import { moveMessage } from './messages.ts';
 
-/** A sending whose outcome nobody wrote for so long can no longer be learned (design.md, promise 2). */
+/** A sending whose outcome nobody wrote for so long can no longer be learned. */
 export const outcomeUnknownAfterMs = 24 * 3_600_000;
 
 /** Of a message in hand whose answer will not come any more. */

@@ -1,5 +1,5 @@
 /**
- * Time line of one check of an open connection (requirements C8), from the question to the server:
+ * Time line of one check of an open connection, from the question to the server:
  *
  *   0 ---- slowAfterMs ---- lostAfterMs ---- failedAfterMs ---- checkEveryMs
  *   asked       |                |                 |                 the next question

@@ -35,7 +35,7 @@ export interface ConnectionEvent {
   value: number;
 }
 
-/** Events kept per account (requirements A4). */
+/** Events kept per account. */
 export const keptEvents = 100;
 /** Larger values are cut to this: 4.6 h in ms. */
 export const maxEventValue = 2 ** 24 - 1;

@@ -1,5 +1,5 @@
 /**
- * Pacing of one account (requirements D7, whatsapp.md "Pacing" 6, 8, 9): when the next send may be on the wire.
+ * Pacing of one account: when the next send may be on the wire.
  * The state advances with the claim, before the send, so neither a crash nor a second delivery gains a send.
  *
  *   last wire                        startAt    + delay      + typing = wireAt

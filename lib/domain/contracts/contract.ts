@@ -128,7 +128,7 @@ export interface Counter {
 
 /** Rows of a page at most. */
 export const pageSize = 500;
-/** Rows of a contract at most (requirements D1). */
+/** Rows of a contract at most. */
 export const maxRows = 100_000;
 /** Rows one request may carry; more come by import or by further requests. */
 export const maxInlineRows = 5_000;
@@ -153,7 +153,7 @@ export type ContractAction = 'start' | 'pause' | 'cancel' | 'delete' | 'retry' |
 export type MoveResult = { ok: true; status: ContractState; job?: ContractJob } | { ok: false; reason: string };
 
 /**
- * The legal moves (api.md, Contracts). `reason` is for a 409, except on DELETED, which callers answer with 404.
+ * The legal moves. `reason` is for a 409, except on DELETED, which callers answer with 404.
  *
  *   import    PENDING without rows -> IMPORTING          imported  IMPORTING -> PENDING
  *   start     PENDING with rows, PAUSED -> IN_PROGRESS   pause     IN_PROGRESS -> PAUSED

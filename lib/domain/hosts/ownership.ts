@@ -1,7 +1,7 @@
 import { hash } from 'node:crypto';
 
 /**
- * Time line of a host that falls silent (design.md, Ownership): its last beat at 0, it must have stopped all effects
+ * Time line of a host that falls silent: its last beat at 0, it must have stopped all effects
  * at `leaseMs`, an observer calls it dead at `deadAfterMs` at the earliest. Observers count by their own clock.
  */
 export const heartbeatMs = 3000;

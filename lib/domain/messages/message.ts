@@ -218,7 +218,7 @@ export function isFinal(state: MessageState): boolean {
   return counterField(state) !== undefined;
 }
 
-/** Whether the message reached WhatsApp's server: SENT, DELIVERED or READ (requirements D3). */
+/** Whether the message reached WhatsApp's server: SENT, DELIVERED or READ. */
 export function isSuccess(state: MessageState): boolean {
   return state === 'SENT' || state === 'DELIVERED' || state === 'READ';
 }

@@ -10,7 +10,7 @@ export type AckOutcome =
 /** WhatsApp does not let the account write to somebody it has no chat with. */
 export const firstContactRefused = 463;
 
-/** Definite answers a message gets before it fails (requirements D6). */
+/** Definite answers a message gets before it fails. */
 export const maxAttempts = 3;
 /** Rate limits ask for patience, not for another message: about an hour and a half in all. */
 export const maxRateLimitedAttempts = 8;
@@ -20,7 +20,7 @@ const refused = { baseMs: 2000 };
 const rateLimited = { baseMs: 60_000, capMs: 30 * 60_000 };
 
 /**
- * Classifies the server's ack (codes: whatsapp.md, error acks). `code` undefined means accepted; `attempts` are the
+ * Classifies the server's ack. `code` undefined means accepted; `attempts` are the
  * definite answers before this one. Up to a tenth of jitter is added to a wait, never subtracted.
  */
 export function classifyAck(
