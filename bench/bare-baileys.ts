@@ -9,7 +9,7 @@ import { WA_CERT_DETAILS } from '@whiskeysockets/baileys/lib/Defaults/index.js';
 import { pino } from 'pino';
 
 /**
- * What bench/send compares with: Baileys as somebody writes it on the first day, every option at its default but the server's address
+ * What bench/send compares with: Baileys as written on the first day, every option at its default but the server's address
  * and a silent logger, keys in memory. A process of its own, commanded over IPC:
  *   {kind:'send', to, text}  ->  {kind:'sent', seconds, cpuMs}: `await sendMessage` one after the other, then until the server has
  *                                acked all of them; CPU of the process, from rest to rest

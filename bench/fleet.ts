@@ -34,7 +34,7 @@ const aims = { kill: 30, rollMedian: 3, rollWorst: 10 };
 /** Longer than a drain may take (Fargate's limit is 120 s). */
 const drainWithinMs = 125_000;
 const connectWithinMs = 180_000;
-/** How long a fleet must stay fully connected to count as settled. */
+/** The time a fleet must stay fully connected to count as settled. */
 const settledMs = 5_000;
 const settleWithinMs = 120_000;
 
@@ -73,7 +73,7 @@ async function startAgain(world: LinkedWorld): Promise<void> {
   }
 }
 
-/** What happened to all accounts while `work` ran and until the fleet had settled. */
+/** Returns the gaps of all accounts while `work` ran and until the fleet had settled. */
 async function watched(world: LinkedWorld, work: () => Promise<void>): Promise<Coverage[]> {
   const fromMs = Date.now();
   await work();

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 
-/** What a socket host says of itself at its /metrics: CPU of the whole process, and requests to AWS as `service Command`. */
+/** The numbers at the /metrics of a socket host: CPU of the whole process, and requests to AWS as `service Command`. */
 export interface HostUse {
   cpuMs: number;
   calls: Map<string, number>;
@@ -24,7 +24,7 @@ async function metricsOf(metricsUrl: string): Promise<string> {
   return await ask().catch(ask);
 }
 
-/** One number of a host's metrics by the expression that finds it; 0 when it is not there. */
+/** Returns the number of a host's metrics that the expression finds; 0 when there is none. */
 export async function readMetric(metricsUrl: string, expression: RegExp): Promise<number> {
   return Number(expression.exec(await metricsOf(metricsUrl))?.[1] ?? 0);
 }

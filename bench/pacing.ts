@@ -11,7 +11,7 @@ const gapSec = [3, 8] as const;
 const restEvery = 5;
 const restSec = [30, 120] as const;
 const perMinute = 20;
-/** What the way to the phone and a busy machine may add or take. */
+/** The tolerance for the way to the phone and a busy machine. */
 const toleranceSec = 0.3;
 const doneWithinMs = 10 * 60_000;
 
@@ -22,7 +22,7 @@ interface Gap {
   highSec: number;
 }
 
-/** What lies between one send and the next, and the bounds it must keep. */
+/** The gap between one send and the next, and its bounds. */
 function gapsOf(timesMs: number[]): Gap[] {
   return timesMs.slice(1).map((atMs, i) => {
     const rests = (i + 1) % restEvery === 0;

@@ -13,11 +13,11 @@ interface Profile {
 }
 interface Window {
   pid: number | undefined;
-  /** Of the system's monotonic clock, in microseconds; default: the whole profile. */
+  /** A stretch of the system's monotonic clock, in microseconds; default: the whole profile. */
   fromUs?: number;
   toUs?: number;
   messages: number;
-  /** What the whole process took, native threads included; the profile counts the main thread's time, waiting for a core included. */
+  /** The CPU time of the whole process, native threads included; the profile counts the main thread's time, waiting for a core included. */
   cpuMs?: number;
   title: string;
 }
@@ -70,7 +70,7 @@ export function printProfile(folder: string, window: Window): void {
   );
 }
 
-/** Node's own functions count for whoever calls them. */
+/** Node's own functions count for their caller. */
 function partOf(frames: Frame[]): string {
   const [leaf] = frames;
   if (leaf?.functionName === '(garbage collector)') return 'garbage collection';

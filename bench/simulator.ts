@@ -159,7 +159,7 @@ try {
     while (((await totals(simulator)).received ?? 0) < target + count) await new Promise((r) => setTimeout(r, 20));
   };
   const [first] = socks;
-  if (!first) throw new Error('Nobody is connected.');
+  if (!first) throw new Error('No account is connected.');
   await measure(simulator, 'first messages, 1 account', recipients, () => sendAll([first], recipients));
   await measure(simulator, 'later messages, 1 account', messages, () => sendAll([first], messages));
   await measure(simulator, 'messages, all accounts', messages, () => sendAll(socks, messages));

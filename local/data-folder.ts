@@ -15,7 +15,7 @@ import {
 } from 'node:fs';
 import { dirname, join, resolve } from 'node:path';
 
-/** What `<data>/local.json` says while everything runs. */
+/** The content of `<data>/local.json` while the stack runs. */
 export interface LocalState {
   pid: number;
   apiUrl: string;
@@ -50,7 +50,7 @@ export class UsageError extends Error {
   override name = 'UsageError';
 }
 
-/** Every folder of ours has it, from the first moment. */
+/** The file by which a data folder of a stack is known. It is written first. */
 const MARKER = 'keys.json';
 
 /**

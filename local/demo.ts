@@ -184,7 +184,7 @@ async function readRecipients(): Promise<Recipient[]> {
   return parse(await readFile(file), { columns: true }) as Recipient[];
 }
 
-/** What the simulator's rule for numbers makes of the file. */
+/** The result that the simulator's rule for numbers gives for the file. */
 async function asExpected(numbers: Numbers): Promise<boolean> {
   const recipients = await readRecipients();
   const failed = recipients.filter(({ phoneNumber }) => phoneNumber.endsWith('0000')).length;

@@ -41,7 +41,7 @@ async function invoke({ id, event, deadlineMs }: InvokeMessage): Promise<void> {
     console.error(error);
     answer = { type: 'error', id, name: error.name, message: error.message, stack: error.stack ?? '' };
   }
-  // The parent may have gone meanwhile; then nobody waits for the answer.
+  // The parent may have gone meanwhile; then the answer is dropped.
   process.send?.(answer, () => undefined);
 }
 

@@ -17,7 +17,7 @@ import { synthesize } from './template/synthesize.ts';
 
 export interface LocalOptions {
   dataDir: string;
-  /** Of the HTTP API; default: that of last time, or a free one. */
+  /** The port of the HTTP API; default: that of last time, or a free one. */
   port?: number;
   /** Socket hosts, default 1. */
   hosts?: number;
@@ -36,7 +36,7 @@ export interface LocalOptions {
   /** Told what is being done, one short sentence each; default: they go to stderr unless `quiet`. */
   onProgress?: (sentence: string) => void;
   quiet?: boolean;
-  /** Told when a process died and is back, one sentence each; default: nobody. */
+  /** Told when a process died and is back, one sentence each. */
   onRestart?: (sentence: string) => void;
   /** The project to run; default: the one this file is in. `appFile` is relative to it. */
   projectDir?: string;
@@ -52,7 +52,7 @@ export interface LocalStack {
   dataDir: string;
   /** Where the user has put WhatsApp, DynamoDB, SQS or S3, by these names. */
   elsewhere: Record<string, string>;
-  /** As they are at the moment of reading; pids change when a process is restarted. */
+  /** The hosts at the moment of reading; pids change when a process is restarted. */
   readonly hosts: { id: string; pid: number; metricsUrl: string | undefined }[];
   readonly functions: { name: string; pid: number }[];
   readonly simulator: { url: string; pid: number } | undefined;
@@ -60,7 +60,7 @@ export interface LocalStack {
   kill(child: string, signal?: NodeJS.Signals): void;
   /** Sentences about parts of the template that do not run here. */
   warnings: string[];
-  /** Ends everything in order and keeps the data; the same promise however often it is called. */
+  /** Ends everything in order and keeps the data. Further calls return the same promise. */
   stop(): Promise<void>;
 }
 

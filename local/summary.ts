@@ -6,7 +6,7 @@ WARNING: this connects to WhatsApp itself. Unofficial clients break WhatsApp's t
 for good. Use a number you can lose, and message only people who have agreed to it.
 `;
 
-/** What is printed once everything runs; its commands work as they stand. */
+/** The text that is printed once everything runs. Its commands work as they stand. */
 export function summary(stack: LocalStack): string {
   const inside = relative(process.cwd(), stack.dataDir);
   const folder = inside === '' ? '.' : inside.startsWith('..') ? stack.dataDir : inside;

@@ -9,7 +9,7 @@ import { lidJid, numberJid } from './wire/jid.ts';
  */
 export type AccountState = 'linked' | 'unlinked' | 'banned';
 
-/** What a device told when it was linked, or uploaded later; keys are 32 bytes. */
+/** The facts that a device told when it was linked, or uploaded later; keys are 32 bytes. */
 export type DeviceKeys = {
   readonly noiseKey: Buffer;
   readonly identityKey: Buffer;
@@ -26,7 +26,7 @@ const PRE_KEY_BYTES = 3 + 32;
 /** Above it are a phone's simulated devices, up to 98; device 99 means something else to clients. */
 const MOST_DEVICES = 90;
 
-/** One linked device of a phone: what the product calls an account. */
+/** One linked device of a phone; the product calls it an account. */
 export class Account {
   readonly number: string;
   readonly device: number;
@@ -37,7 +37,7 @@ export class Account {
   state: AccountState;
   /** Whether the phone has shared its history, as it does after the first login. */
   historyShared: boolean;
-  /** Whether the device has been told that its prekeys run out; it is told once, until it uploads more. */
+  /** Whether the device has been told that its prekeys run out. It is told once until it uploads more. */
   warnedOfFewPreKeys = false;
   /** Uploaded one-time prekeys, 3 bytes of id and 32 of key each; the first `#used` are gone. */
   #preKeys: Buffer;
@@ -75,7 +75,7 @@ export class Account {
     return lidJid(this.lid, this.device);
   }
 
-  /** How many uploaded prekeys are left. */
+  /** The number of uploaded prekeys that are left. */
   get preKeysLeft(): number {
     return this.#preKeys.length / PRE_KEY_BYTES - this.#used;
   }

@@ -1,4 +1,4 @@
-/** What can be made to go wrong; drop, close, ban, noise, timelock and renew-registration happen at once, the others to what comes next. */
+/** All faults. Drop, close, ban, noise, timelock and renew-registration act at once; the others wait for the next message, login or code. */
 export const FAULT_KINDS = [
   'drop',
   'close',
@@ -49,7 +49,7 @@ export class Faults {
     return fault.order;
   }
 
-  /** What WhatsApp says of the account from now on: no strangers until `untilMs`. */
+  /** Forbids the account to write to strangers until `untilMs`, from now on. */
   lock(account: string | undefined, untilMs: number): void {
     this.#timelocks.set(account, untilMs);
   }

@@ -9,11 +9,11 @@ const environment = z
   })
   .parse(process.env);
 
-/** How often to look whether the parent is still there; it may be killed without a word. */
+/** The interval of the look for the parent, which may be killed at any time. */
 const PARENT_CHECK_MS = 500;
-/** A stop that takes longer is cut: what must be durable is so before each ack. */
+/** A stop that takes longer is cut short. Nothing is lost: changes are durable before each ack. */
 const STOP_WITHIN_MS = 1000;
-// Taken first: a parent that dies while this starts must be missed as well.
+// Read before all else, so that the death of the parent during the start is noticed too.
 const parent = process.ppid;
 
 const say = (level: string) => (details: object, message: string) =>

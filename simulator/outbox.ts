@@ -14,7 +14,7 @@ export type Owed = {
   readonly id: string;
   readonly dueMs: number;
   stanza: Stanza;
-  /** Of a message: how it can be written again; undefined when it cannot. */
+  /** Writes a message again; undefined when that is not possible. */
   readonly written: Origin | undefined;
 };
 
@@ -29,9 +29,9 @@ const originIn = ({ phone, plaintext }: Record<string, unknown>): Origin | undef
   return plaintext instanceof Uint8Array ? { phone, plaintext: Buffer.from(plaintext) } : { account: phone };
 };
 
-/** How the store marks an acknowledged message. */
+/** The mark of an acknowledged message in the store. */
 const SETTLED = 'settled';
-/** Of each account; the oldest are forgotten. */
+/** Messages kept for each account; the oldest are forgotten. */
 const MOST_SETTLED = 200;
 
 type Entry = { readonly owed: Owed; timer: NodeJS.Timeout | undefined };
@@ -88,7 +88,7 @@ export class Outbox {
     this.#schedule(owed);
   }
 
-  /** What is due and not yet acknowledged, in the order it came. */
+  /** Returns the stanzas that are due and not acknowledged, oldest first. */
   due(account: string): Owed[] {
     const now = this.#clock();
     return this.#entries(account).filter((owed) => owed.dueMs <= now);

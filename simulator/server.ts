@@ -4,7 +4,7 @@
  *   wire/        how bytes become stanzas: noise handshake, certificates, addresses
  *   signal/      double-ratchet sessions, as the phones hold them
  *   connection/  what the server says to one client: linking, login, queries, messages, receipts
- *   phones/      the phones: who they are, what they receive, what they write
+ *   phones/      the phones: their identities, the messages they receive and write
  *   control/     the HTTP API for people and tests, and the faults it orders
  *   accounts.ts  linked devices; outbox.ts  what they are owed; storage.ts  what survives a crash
  */
@@ -30,7 +30,7 @@ export type { ReceivedMessage } from './phones/inbox.ts';
 export type { Totals } from './totals.ts';
 export type { SimulatorLogger } from './world.ts';
 
-/** How to run a simulator: port 0 (the default) is a free one; without `dataDir` everything is forgotten at the end. */
+/** Settings of a simulator. Port 0 (the default) is a free one; without `dataDir` everything is forgotten at the end. */
 export type SimulatorOptions = {
   readonly port?: number;
   readonly dataDir?: string;
@@ -47,7 +47,7 @@ export type Simulator = {
   readonly rootKeyHex: string;
   /** Closes all connections and the store; resolves when both have ended. */
   stop(): Promise<void>;
-  /** What GET /totals says. */
+  /** Returns the answer of GET /totals. */
   totals(): Totals;
 };
 

@@ -4,11 +4,11 @@ import { join } from 'node:path';
 import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlite';
 
 /**
- * What the simulator remembers: one SQLite file, or memory when there is no data folder.
+ * The memory of the simulator: one SQLite file, or RAM when there is no data folder.
  *
- * All changes of one turn of the event loop are one transaction. Whatever tells the outside about them waits in
- * `whenDurable`, so that no ack, answer or receipt leaves the process before what it rests on survives a SIGKILL.
- * Power loss is not guarded against: the file is not synced.
+ * All changes of one turn of the event loop are one transaction. An action that tells the outside about a change waits in
+ * `whenDurable`: no ack, answer or receipt leaves the process before its change survives a SIGKILL.
+ * The file is not synced, so a power loss may take the last changes.
  */
 export class Storage {
   readonly #database: DatabaseSync;
@@ -36,35 +36,35 @@ export class Storage {
     return secret;
   }
 
-  /** The first row, with the changes of this turn. */
+  /** Returns the first row, with the changes of this turn. */
   get(sql: string, ...values: SQLInputValue[]): Record<string, unknown> | undefined {
     return this.#statement(sql).get(...values);
   }
 
-  /** All rows, with the changes of this turn. */
+  /** Returns all rows, with the changes of this turn. */
   all(sql: string, ...values: SQLInputValue[]): Record<string, unknown>[] {
     return this.#statement(sql).all(...values);
   }
 
-  /** Changes rows in this turn's transaction; the number of rows changed. */
+  /** Changes rows in this turn's transaction. Returns the number of rows changed. */
   change(sql: string, ...values: SQLInputValue[]): number {
     this.#begin();
     return Number(this.#statement(sql).run(...values).changes);
   }
 
-  /** Writes once when this turn's transaction ends, however often the key is named in it. */
+  /** Runs `write` once when this turn's transaction ends, even when the key is named several times. */
   changeLate(key: string, write: () => void): void {
     this.#begin();
     this.#atCommit.set(key, write);
   }
 
-  /** Runs at once when nothing is pending, otherwise in order after the commit. */
+  /** Runs the action at once when no change is pending, otherwise after the commit, in order. */
   whenDurable(action: () => void): void {
     if (this.#inTransaction) this.#waiting.push(action);
     else action();
   }
 
-  /** Commits what is pending and closes the file; later changes are errors. */
+  /** Commits pending changes and closes the file. Later changes throw. */
   close(): void {
     if (this.#closed) return;
     this.#commit();

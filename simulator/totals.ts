@@ -1,6 +1,6 @@
 import type { Storage } from './storage.ts';
 
-/** What was measured at the phones; `distinct` counts (recipient, id), `received` is distinct plus repeatsOnWire. */
+/** Counts taken at the phones. `distinct` counts pairs of recipient and id; `received` is distinct plus repeatsOnWire. */
 export type Totals = {
   received: number;
   distinct: number;
@@ -38,7 +38,7 @@ export class Counts {
     );
   }
 
-  /** The totals, beside the number of connections that are open now. */
+  /** Returns the totals, with the number of connections that are open now. */
   totals(connections: number): Totals {
     const { distinct, repeatsOnWire, usedCounters, undecryptable } = this.#counters;
     return { received: distinct + repeatsOnWire, distinct, repeatsOnWire, usedCounters, undecryptable, connections };

@@ -12,7 +12,7 @@ export type SentStanza = {
 /** An account's last stanzas, oldest first, and how many earlier ones are forgotten. */
 export type AccountWire = { readonly stanzas: SentStanza[]; forgotten: number };
 
-/** Of each account: enough for a test, and little enough for a benchmark with thousands of them. */
+/** Stanzas kept for each account: enough for a test, and few enough for a benchmark with thousands of accounts. */
 const MOST_STANZAS = 2_000;
 
 /** When accounts put messages on the wire, which is what pacing promises; phones show no repeats. Forgotten at the end. */
@@ -29,7 +29,7 @@ export class WireLog {
     log.forgotten += 1;
   }
 
-  /** What an account has sent; nothing of one that is not known. */
+  /** Returns the stanzas that an account has sent; none of an unknown account. */
   of(number: string): AccountWire {
     return this.#byNumber.get(number) ?? { stanzas: [], forgotten: 0 };
   }

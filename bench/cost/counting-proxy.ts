@@ -89,7 +89,7 @@ function ask(way: Way, incoming: IncomingMessage, outgoing: ServerResponse, body
       agent: way.agent,
     });
     asked.once('response', resolve).once('error', reject);
-    // A long poll that nobody waits for any more must not take messages.
+    // A long poll whose caller has gone must not take messages.
     outgoing.once('close', () => asked.destroy());
     asked.end(body);
   });
@@ -113,7 +113,7 @@ interface Capacity {
   CapacityUnits?: number;
 }
 
-/** What the answer says; refused writes are charged as well and say nothing. */
+/** Units that the answer tells. Refused writes are charged too, and tell none. */
 function unitsOf(command: string, status: number, sent: Buffer, answered: Buffer) {
   const writes = /Put|Update|Delete|Write/.test(command);
   let units = 0;

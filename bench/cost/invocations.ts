@@ -1,6 +1,6 @@
 import { LocalFunction } from '../../local/functions/function.ts';
 
-/** What one function did: how often it was called, and for how many milliseconds in all, each call rounded up to a whole one. */
+/** The calls of one function, and their milliseconds in all, each call rounded up to a whole one. */
 export interface Invocations {
   name: string;
   count: number;

@@ -58,7 +58,7 @@ export function priceOfLogs(bytes: number): number {
   return (bytes / 2 ** 30) * logGb;
 }
 
-/** Of a host that runs for a month; `cpu` in units of which 1,024 are one vCPU. */
+/** The price of a host that runs for a month; `cpu` in units of which 1,024 are one vCPU. */
 export function priceOfHostMonth(cpu: number, memoryMiB: number): number {
   return monthHours * ((cpu / 1024) * vcpuHour + (memoryMiB / 1024) * gbHour);
 }

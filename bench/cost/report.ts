@@ -17,7 +17,7 @@ interface Line {
   dollars: number;
 }
 
-/** What a usage costs, line by line, the dearest first. */
+/** Returns the cost of a usage, line by line, the dearest first. */
 function linesOf(usage: Usage, memoryOf: MemoryOf): Line[] {
   const calls = usage.entries.map(
     (entry): Line => ({
@@ -94,7 +94,7 @@ export function reportMessages(name: string, messages: number, usage: Usage, mem
 export interface IdleFacts {
   accounts: number;
   hosts: number;
-  /** Of all hosts, counted in the SDK, by `service Command`. */
+  /** Calls of all hosts, counted in the SDK, by `service Command`. */
   counted: Map<string, number>;
   hostCpu: number;
   hostMemoryMiB: number;

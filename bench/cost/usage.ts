@@ -12,7 +12,7 @@ export interface Usage {
   logBytes: number;
 }
 
-/** What lies between two moments. */
+/** Returns the usage between two moments. */
 export function between(before: Usage, after: Usage): Usage {
   return {
     seconds: after.seconds - before.seconds,

@@ -8,7 +8,7 @@ export interface ToldMessage {
   text: string | null;
 }
 
-/** What a receiver keeps, as a customer would: each event once, by its webhook-id. */
+/** The events of a receiver, kept as a customer would: each once, by its webhook-id. */
 export interface InboundReceiver {
   url: string;
   /** Messages of each event, by webhook-id. */

@@ -22,7 +22,7 @@ export interface TellingOptions {
 }
 
 export interface Telling {
-  /** What is wrong; empty: every message was told exactly once. */
+  /** A sentence for each fault; empty: every message was told exactly once. */
   failures: string[];
   written: number;
   told: number;
@@ -43,10 +43,10 @@ const writersAtOnce = 6;
 const connectedWithinMs = 120_000;
 /** After the last one: what is told twice has time to show. */
 const quietMs = 2000;
-/** What was refused comes again 5 s later (lib/domain/webhooks/schedule.ts). */
+/** A refused event comes again 5 s later (lib/domain/webhooks/schedule.ts). */
 const againWithinMs = 20_000;
 
-/** What one person wrote to one account, in order. */
+/** The messages of one person to one account, in order. */
 type Chat = { person: string; account: string; ids: string[] };
 
 /** People write to accounts whose host dies in between; everything is to arrive at a webhook receiver exactly once. */
@@ -190,7 +190,7 @@ function wrong(chats: Chat[], { events, unverified, changed }: InboundReceiver):
   const found: [number, string][] = [
     [missing.length, `messages were never told, the first is ${missing[0]}`],
     [twice.length, `messages were told more than once, the first is ${twice[0]?.[0]}`],
-    [unknown, 'messages were told that nobody has written'],
+    [unknown, 'messages were told that no person has written'],
     [mixed, 'events had messages of several chats'],
     [disordered, 'events had their messages in another order'],
     [changed.length, 'events came again with other messages'],

@@ -20,12 +20,12 @@ export interface LinkedAccount {
   number: string;
 }
 
-/** What an account is given beside its number; default: without limits. */
+/** Settings of an account beside its number; default: without limits. */
 export type AccountSettings = Partial<Pick<Account, 'useLimits' | 'pacing' | 'linkedAt' | 'pacedSince'>>;
 
 const width = 8;
 
-/** What the product itself uses to reach table and buckets, for a benchmark that looks or writes past the API. Call `end` when done. */
+/** The product's own access to table and buckets, for a benchmark that looks or writes past the API. Call `end` when done. */
 export function directDeps(env: Record<string, string>, endpoints: Endpoints): { deps: Deps; end(): void } {
   const config = functionConfig(env);
   const clients = localClients(endpoints);
@@ -35,7 +35,7 @@ export function directDeps(env: Record<string, string>, endpoints: Endpoints): {
 
 /**
  * Makes an account for each linked device the way the product does: lanes, items and audit by lib/aws, credentials and keys by the host's
- * auth store. The accounts want to be connected and nobody owns them yet. Answers them in the order of the devices.
+ * auth store. The accounts want to be connected and have no owner yet. Answers them in the order of the devices.
  */
 export async function storeAccounts(
   deps: Deps,

@@ -1,7 +1,7 @@
 import type { ConnectionChange } from '../../simulator/connection/connections.ts';
 import type { World } from '../../test/harness/local-stack.ts';
 
-/** What the simulator saw of one account's connections from a moment on. Times are seconds. */
+/** One account's connections from a moment on, as the simulator saw them. Times are seconds. */
 export interface Coverage {
   number: string;
   /** Stretches without any connection, each in seconds; one that has not ended counts up to the end of the look. */

@@ -7,7 +7,7 @@ import type { Phone } from '../../simulator/phones/phone.ts';
 import { identity, type KeyPair, keyPair, typed } from '../../simulator/signal/keys.ts';
 import { Storage } from '../../simulator/storage.ts';
 
-/** What a linked device keeps: Baileys' credentials, and the private halves of the prekeys that the server has. */
+/** The keys of a linked device: Baileys' credentials, and the private halves of the prekeys that the server has. */
 export interface LinkedDevice {
   number: string;
   creds: AuthenticationCreds;
@@ -20,7 +20,7 @@ const preKeysEach = 30;
 const accountSignature = Buffer.of(6, 0);
 const deviceSignature = Buffer.of(6, 1);
 
-/** Online, and read by somebody who looks at it a while later: never so soon that both receipts are one. */
+/** A phone that is online and reads a while later: never so soon that both receipts are one. */
 const asPeopleDo = { deliver: true, read: true, delayMs: 400, readDelayMs: 10_000 };
 
 /**

@@ -6,7 +6,7 @@ import { createInterface } from 'node:readline';
 import { buildHost, hostProgram } from '../../bin/build-host.ts';
 import { hostMemoryEnvironment } from '../../lib/infra/host-memory.ts';
 
-/** A socket host of the benchmark's own: nobody starts it again when it ends. */
+/** A socket host of the benchmark's own, which is not started again when it ends. */
 export interface HostProcess {
   readonly id: string;
   readonly pid: number;

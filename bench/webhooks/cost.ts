@@ -3,7 +3,7 @@ import type { Entry } from '../cost/ledger.ts';
 import { without } from '../cost/ledger.ts';
 import { priceOfCalls, priceOfInvocations, priceOfLogs } from '../cost/prices.ts';
 
-/** What is billed by use, counted since the beginning or over a stretch of time. */
+/** Counts of all that is billed by use, since the beginning or over a stretch of time. */
 export interface Usage {
   entries: Entry[];
   invocations: Invocations[];
@@ -19,7 +19,7 @@ const functions = ['events', 'webhook'];
 /** Nothing but these two and the sweep runs meanwhile: a caller that could not be told is one of them. */
 const callers = [...functions, 'unknown'];
 
-/** What lies between two moments, of the two functions alone. */
+/** Returns the cost between two moments, of the two functions alone. */
 export function between(before: Usage, after: Usage): Usage {
   return {
     entries: without(after.entries, before.entries).filter(({ who }) => callers.includes(who)),

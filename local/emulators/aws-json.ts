@@ -12,7 +12,7 @@ export class AwsJsonError extends Error {
 
 /**
  * One call of an AWS JSON API at an emulator, e.g. `DynamoDBStreams_20120810.GetRecords`. The request names the local credentials and is not signed:
- * emulators look at the form of the header only. Throws AwsJsonError, or fetch's error when nobody answers.
+ * emulators look at the form of the header only. Throws AwsJsonError, or fetch's error when there is no answer.
  */
 export async function awsJson<T>(endpoint: string, target: string, body: object, signal?: AbortSignal): Promise<T> {
   const stamp = new Date().toISOString().replaceAll(/[-:]|\.\d{3}/g, '');

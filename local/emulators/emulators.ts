@@ -6,14 +6,14 @@ import { freePort } from './ports.ts';
 
 export interface Emulators {
   endpoints: Endpoints;
-  /** Those of them the user has put elsewhere. */
+  /** The endpoints that the user has put elsewhere. */
   elsewhere: Partial<Endpoints>;
   children: Child[];
 }
 
 const EMULATOR_GRACE_MS = 2000;
 
-/** Starts what the user has not put elsewhere with AWS_ENDPOINT_URL_DYNAMODB, _SQS or _S3; ports are those of last time where they are free. */
+/** Starts the emulators that the user has not put elsewhere with AWS_ENDPOINT_URL_DYNAMODB, _SQS or _S3; ports are those of last time where they are free. */
 export async function startEmulators(options: {
   folder: DataFolder;
   projectDir: string;

@@ -18,7 +18,7 @@ export interface S3Options {
 
 export interface S3Emulator {
   url: string;
-  /** The same promise however often it is called. */
+  /** Further calls return the same promise. */
   close(): Promise<void>;
 }
 

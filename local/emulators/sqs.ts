@@ -5,7 +5,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { buildApp } from 'fauxqs';
 import { LOCAL_REGION } from '../process/environment.ts';
 
-/** The parts of fauxqs used here that its package does not export: the stores, which `buildApp` takes ready-made to persist them. */
+/** Parts of fauxqs that its package does not export: the stores, which `buildApp` takes ready-made to persist them. */
 interface Queue {
   persistence?: Persistence;
   enqueue(message: object): void;
@@ -32,7 +32,7 @@ export interface SqsEmulator {
   url: string;
   /** Puts a message into a standard queue as another AWS service would. False when there is no such queue. */
   deliver(queueArn: string, body: string): boolean;
-  /** The same promise however often it is called. */
+  /** Further calls return the same promise. */
   close(): Promise<void>;
 }
 

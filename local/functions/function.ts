@@ -4,7 +4,7 @@ import { Child } from '../process/child.ts';
 import type { FunctionPlan } from '../template/plan.ts';
 import { type FunctionIdentity, type InvokeMessage, isResult } from './protocol.ts';
 
-/** How an invocation ended: `unavailable`: no process took it; `crashed`: the process died over it or at the same time. */
+/** The end of an invocation. `unavailable`: no process took it; `crashed`: the process died during it. */
 export type Outcome =
   | { kind: 'ok'; value: unknown }
   | { kind: 'error'; name: string; message: string }
@@ -108,7 +108,7 @@ export class LocalFunction implements Invocable {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         finish({ kind: 'timeout' });
-        // As Lambda does: what runs on past its timeout could overlap with its own repetition.
+        // As Lambda does: an invocation that runs past its timeout could overlap with its repetition.
         if (limitMs === this.#plan.timeoutMs) this.#child.kill('SIGKILL');
       }, limitMs);
       const finish = (outcome: Outcome): void => {

@@ -1,4 +1,4 @@
-/** What the supervisor and a function process say to each other over IPC. */
+/** Messages between the supervisor and a function process, over IPC. */
 export interface InvokeMessage {
   type: 'invoke';
   id: string;

@@ -3,7 +3,7 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LogFile } from './log-file.ts';
 
-/** What a process needs to start; asked for anew at each start, so that it can follow ports that moved. */
+/** Program, arguments and environment of a process. They are asked for at each start, because ports may have moved. */
 export interface Launch {
   /** A module run by this Node. */
   entry: string;
@@ -16,7 +16,7 @@ export interface ChildOptions {
   name: string;
   launch: () => Launch;
   logPath: string;
-  /** How it says that it is ready: an IPC message `{type:'ready', ..}`, or its first line of JSON on stdout. */
+  /** The sign that the process is ready: an IPC message `{type:'ready', ..}`, or its first line of JSON on stdout. */
   readyBy: 'message' | 'json-line';
   /** After SIGTERM, before SIGKILL. */
   graceMs: number;
@@ -74,7 +74,7 @@ export class Child {
   send(message: object): boolean {
     const child = this.#process;
     if (child?.connected !== true) return false;
-    // A failed write means that the process has just died; its exit tells everyone.
+    // A failed write means that the process has just died; `onExit` follows.
     child.send(message, () => undefined);
     return true;
   }

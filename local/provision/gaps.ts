@@ -8,7 +8,7 @@ import type { BucketPlan } from '../template/storage.ts';
 
 const probeKey = 'paceline-probe';
 
-/** What an S3 that is not ours leaves out of what Paceline needs, one sentence each; none: it will do. */
+/** Returns a sentence for each feature that Paceline needs and a foreign S3 lacks; none: it will do. */
 export async function objectStoreGaps(s3: S3Client, buckets: BucketPlan[]): Promise<string[]> {
   const gaps: string[] = [];
   const [first] = buckets;

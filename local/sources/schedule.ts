@@ -26,7 +26,7 @@ export async function runSchedule(
   }
 }
 
-/** What EventBridge sends: the constant input of the target, or the usual scheduled event. */
+/** The event that EventBridge sends: the constant input of the target, or the usual scheduled event. */
 export function scheduledEvent(schedule: Schedule, now: Date): unknown {
   if (schedule.input !== undefined) return JSON.parse(schedule.input);
   return {

@@ -61,7 +61,7 @@ export interface LocalPlan {
   warnings: string[];
 }
 
-/** What is known only once provisioned; before that the plan holds made-up URLs. */
+/** Addresses that are known only after provisioning. Before that the plan holds made-up URLs. */
 export interface Provisioned {
   apiUrl: string;
   sqsUrl: string;

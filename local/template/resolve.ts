@@ -1,7 +1,7 @@
 import { isObject, type Json, type JsonObject, objectAt } from './json.ts';
 import type { Stack } from './stacks.ts';
 
-/** What a resource is on this machine: the value of its `Ref` and of its attributes. */
+/** A resource on this machine: the value of its `Ref` and of its attributes. */
 export interface Physical {
   ref: string;
   attributes: Record<string, string>;

@@ -15,9 +15,9 @@ import { route } from './route.ts';
  */
 export type ConnectionState = 'handshake' | 'linking' | 'draining' | 'live' | 'closed';
 
-/** How long a client may take to answer a request of the server. */
+/** The time a client has to answer a request of the server. */
 const ANSWER_LIMIT_MS = 10_000;
-/** How long a client has to close after the last stanza. A close frame right behind it makes some clients lose the stanza. */
+/** The time a client has to close after the last stanza. A close frame right behind the stanza makes some clients lose it. */
 const CLOSE_LIMIT_MS = 2_000;
 
 type Waiting = { readonly answer: (stanza: Stanza) => void; readonly fail: (error: Error) => void };
@@ -35,9 +35,9 @@ export class Connection {
   #outgoing: Stanza[] = [];
   #nextId = 1;
   state: ConnectionState = 'handshake';
-  /** Who is logged in. */
+  /** The account that is logged in. */
   account: Account | undefined;
-  /** What the device that waits to be linked has shown. */
+  /** The linking offer of a device that waits to be linked. */
   offer: LinkOffer | undefined;
 
   constructor(world: World, socket: WebSocket) {
@@ -154,7 +154,7 @@ export class Connection {
     try {
       for (const stanza of outgoing) this.#socket.send(this.#noise.write(encodeStanza(stanza)));
     } catch {
-      // One stanza that cannot be written must not take down the others' connections.
+      // A stanza that cannot be written must not end the connections of other accounts.
       this.world.logger.warn({ tags: outgoing.map(({ tag }) => tag) }, 'connection ended: unwritable');
       this.drop();
     }

@@ -23,7 +23,7 @@ export class Connections {
     this.#open.add(connection);
   }
 
-  /** Notes who logged in; gives back the connection that this replaces. */
+  /** Notes the login of a connection. Returns the connection that it replaces. */
   login(account: Account, connection: Connection): Connection | undefined {
     const previous = this.#byAccount.get(account.jid);
     this.#byAccount.set(account.jid, connection);
@@ -71,7 +71,7 @@ export class Connections {
     this.#changes.push({ number: account.number, jid: account.jid, change, atMs: world.clock() });
   }
 
-  /** How many accounts are logged in. */
+  /** The number of accounts that are logged in. */
   get count(): number {
     return this.#byAccount.size;
   }

@@ -1,6 +1,6 @@
 import { type Stanza, stanza } from '../wire/stanza.ts';
 
-/** How long a temporary ban lasts when nothing else is said. */
+/** The length of a temporary ban, unless the order names another. */
 const RESTRICTION_MS = 3_600_000;
 /** "Sent too many messages to people who don't have you in their address books", in WhatsApp's own table. */
 const RESTRICTION_REASON = '101';

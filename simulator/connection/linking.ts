@@ -14,7 +14,7 @@ import type { PairingHello } from './pairing-code.ts';
 /** A device that waits to be linked: what its QR code is made of, and where its pairing code has got to. */
 export type LinkOffer = {
   readonly keys: DeviceKeys;
-  /** What its QR codes begin with, one after the other; undefined once one was used. */
+  /** The beginnings of its QR codes, in order; undefined once a code was used. */
   refs: readonly string[];
   pairing: PairingHello | undefined;
 };
@@ -24,7 +24,7 @@ export class LinkRefused extends Error {
   override readonly name = 'LinkRefused';
 }
 
-/** As many codes as WhatsApp gives; the client shows one after the other. */
+/** The number of codes WhatsApp gives. The client shows them one after the other. */
 const REFS = 6;
 const ACCOUNT_SIGNATURE = Buffer.of(6, 0);
 const DEVICE_SIGNATURE = Buffer.of(6, 1);

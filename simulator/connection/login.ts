@@ -8,7 +8,7 @@ import type { Connection } from './connection.ts';
 import { failure, replaced } from './ending.ts';
 import { offerLink } from './linking.ts';
 
-/** What a refusal says when nothing else was ordered. */
+/** The code of a refusal, unless the order names another. */
 const UNAVAILABLE = 503;
 
 /** Answers the finished handshake: a device without account is offered to be linked, any other is logged in or not. */

@@ -9,7 +9,7 @@ import type { Connection } from './connection.ts';
 import { oweReceipts, oweRetry } from './receipts.ts';
 import { deviceHash, devicesOf } from './usync.ts';
 
-/** How often a phone asks for a message that it cannot open, as official clients do. */
+/** The number of times a phone asks for a message that it cannot open, as official clients do. */
 const MOST_RETRIES = 5;
 
 /** Takes a message from an account: the phones it is for receive it, then the server acknowledges it. */

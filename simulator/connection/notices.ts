@@ -6,7 +6,7 @@ import { stanzaTime, type World } from '../world.ts';
 import type { Connection } from './connection.ts';
 import { deviceHash, devicesOf } from './usync.ts';
 
-/** What WhatsApp tells a device without having been asked, of itself or of somebody else (`about`). */
+/** A notice that WhatsApp sends to a device unasked, about the device itself or another user (`about`). */
 const notice = (connection: Connection, type: string, content: Stanza, about: Record<string, string> = {}): Stanza => {
   const t = stanzaTime(connection.world.clock());
   return stanza('notification', { from: SERVER, id: connection.newId(), type, t, ...about }, [content]);

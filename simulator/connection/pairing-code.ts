@@ -26,7 +26,7 @@ export type PairingHello = {
 };
 
 const derivePassword = promisify(pbkdf2);
-/** As many rounds as WhatsApp takes. */
+/** The number of rounds WhatsApp takes. */
 const ROUNDS = 2 << 16;
 const FINISH_LIMIT_MS = 10_000;
 

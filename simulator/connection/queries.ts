@@ -7,7 +7,7 @@ import { answerPairing } from './pairing-code.ts';
 import { countPreKeys, digestKeys, fetchKeys, rotateSignedPreKey, uploadPreKeys } from './prekeys.ts';
 import { lookUp } from './usync.ts';
 
-/** What goes into the result of a query, and what happens once it has been sent; or the code of the error it gets. */
+/** The content of a query's result, and an action for when the result has been sent; or the code of the error. */
 export type Answer = { readonly content?: Stanza[]; readonly afterwards?: () => void } | { readonly refused: number };
 
 const EMPTY: Answer = {};

@@ -12,7 +12,7 @@ import type { Connection } from './connection.ts';
 /** Receipts come at least this long after their message: clients fold earlier ones into the message itself. */
 const LEAST_DELAY_MS = 150;
 const MOST_RETRIES = 5;
-/** What a client reports for a message that it could not process and has asked for again. */
+/** The error code by which a client says that it could not process a message and asks for it again. */
 const RETRYING = '500';
 
 /** A message as its receipts name it: its id, and the address it was sent to. */
@@ -74,7 +74,7 @@ export function oweOrdered(world: World, account: Account, phone: Phone, order: 
       ),
     );
   if (order.type === 'retry') {
-    // With its keys, as a phone does that has asked before: who takes them begins a new session.
+    // With the phone's keys, as in a second request: a client that takes them begins a new session.
     content.push(stanza('retry', { count: '2', id, t: stanzaTime(atMs), v: '1' }));
     content.push(stanza('registration', {}, bigEndian(phone.registrationId, 4)), keysOf(phone));
   }

@@ -20,7 +20,7 @@ export function lookUp(connection: Connection, usync: Stanza | undefined): Stanz
   return [stanza('usync', about, [result, stanza('list', {}, users)])];
 }
 
-/** What phones say about themselves: nobody has set anything else. */
+/** The text about themselves that all phones have. */
 const ABOUT = 'Hey there! I am using WhatsApp.';
 
 function describe(connection: Connection, user: Stanza, protocols: readonly Stanza[]): Stanza {
@@ -75,7 +75,7 @@ export function devicesOf(world: World, phone: Phone): number[] {
   return [0, ...linked.map(({ device }) => device), ...phone.companions];
 }
 
-/** What WhatsApp calls a list of devices by, to see whether two lists are the same. */
+/** The hash by which WhatsApp compares two lists of devices. */
 export function deviceHash(devices: readonly Jid[]): string {
   const names = devices.map(({ user, device, server }) => `${user}.0:${device}@${server}`);
   const digest = createHash('sha256').update(names.toSorted().join('')).digest();

@@ -183,7 +183,7 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
   ];
 }
 
-/** Which inbox a path names: that of a phone, or of one of its devices as `number:device`. */
+/** The inbox that a path names: of a phone, or of one of its devices as `number:device`. */
 function inboxOf(world: World, parameter: string): string {
   const [number = '', device] = parameter.split(':');
   const phone = world.directory.numberOf(asNumber(number));

@@ -4,7 +4,7 @@ import type * as z from 'zod';
 import { sentenceOf } from '../../lib/domain/field-sentences.ts';
 import type { World } from '../world.ts';
 
-/** What a route answers with. */
+/** The answer of a route. */
 export type Reply = { readonly status: number; readonly body?: unknown };
 
 type FieldError = { readonly path: string; readonly code: string; readonly message: string };

@@ -5,11 +5,11 @@ import { numberJid } from '../wire/jid.ts';
 import { SERVER, type Stanza, stanza } from '../wire/stanza.ts';
 import { stanzaTime } from '../world.ts';
 
-/** Phones that the noise comes from; nobody writes to them. */
+/** Phones that make the noise and receive no messages. */
 const STRANGERS = ['15550190001', '15550190002', '15550190003'];
 const BETWEEN_ROUNDS_MS = 50;
 
-/** What a busy account hears without having asked: `count` (1) rounds of it, `ms` (50) apart. */
+/** Sends a connection the stanzas that a busy account hears unasked: `count` (1) rounds, `ms` (50) apart. */
 export function makeNoise(connection: Connection, { count = 1, ms = BETWEEN_ROUNDS_MS }: FaultOrder): void {
   const round = (left: number) => {
     for (const node of unasked(connection)) connection.send(node);

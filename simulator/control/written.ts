@@ -15,7 +15,7 @@ const receiptKinds = ['retryFor', 'deliveredFor', 'readFor'] as const;
 
 /**
  * What a phone may be told to send: one of the kinds. `addressing`: by its number (`pn`) or its hidden id (`lid`), the other one beside it;
- * `hidden`: by its hidden id alone. `corrupt`: nobody can decrypt it. `delete` is the same as `revoke`; `image` says what a picture is like,
+ * `hidden`: by its hidden id alone. `corrupt`: it cannot be decrypted. `delete` is the same as `revoke`; `image` says what a picture is like,
  * without one. `token`: the account gets the phone's privacy token.
  * `retryFor`, `deliveredFor` and `readFor` are receipts of messages, true or not, for which alone `group`, `participant` and `recipient` are.
  */

@@ -4,7 +4,7 @@ import { derive, mac } from '../signal/keys.ts';
 import { lidJid } from '../wire/jid.ts';
 import type { Phone } from './phone.ts';
 
-/** What a phone shows of a message, as the control API lists it. */
+/** The part of a message that a phone shows, as the control API lists it. */
 export type Content = {
   readonly type: ContentType;
   /** The text, caption, name of a poll, or emoji of a reaction; empty when there is none. */
@@ -16,7 +16,7 @@ export type Content = {
   readonly contact?: { name: string; vcard: string };
   /** The id of the message that this one answers, edits, takes back, reacts to or votes in. */
   readonly replyTo?: string;
-  /** Of a poll: what its votes are encrypted with, base64. It is kept, and not listed. */
+  /** Of a poll: the secret that encrypts its votes, base64. It is kept and not listed. */
   readonly secret?: string;
 };
 
@@ -35,7 +35,7 @@ export type ContentType =
   | 'event'
   | 'unknown';
 
-/** Whether a phone shows it as a message of its own, which is read; the others change a message that is there. */
+/** Whether a phone shows the content as a message of its own. Other contents change a message that is there. */
 export const isShown = ({ type }: Content): boolean => !['vote', 'reaction', 'edit', 'revoke'].includes(type);
 
 const { Type } = proto.Message.ProtocolMessage;
@@ -56,7 +56,7 @@ export function messageIn(plaintext: Buffer): proto.IMessage | undefined {
   }
 }
 
-/** What a phone shows of decrypted bytes; undefined for what only keeps devices in step. */
+/** Returns the part of decrypted bytes that a phone shows; undefined for messages that only keep devices in step. */
 export function contentIn(plaintext: Buffer): Content | undefined {
   const outer = messageIn(plaintext);
   if (!outer) return { type: 'unknown', text: '' };
@@ -145,12 +145,12 @@ const at = (key: proto.IMessageKey | null | undefined) => (key?.id ? { replyTo: 
 const answering = (context: proto.IContextInfo | null | undefined) =>
   context?.stanzaId ? { replyTo: context.stanzaId } : {};
 
-/** What a message's stanza says of it outside the encryption. */
+/** The facts that a message's stanza tells outside the encryption. */
 export type Shape = {
   readonly type: 'text' | 'media' | 'reaction' | 'poll' | 'event';
   readonly edit?: '1' | '7';
   readonly mediatype?: string;
-  /** Who cannot open it shows nothing. */
+  /** A client that cannot open it shows nothing. */
   readonly hide?: true;
   readonly polltype?: 'creation' | 'vote';
 };
@@ -253,7 +253,7 @@ export const pollMessage = ({ name, options, selectable }: NonNullable<Content['
   },
 });
 
-/** A vote in somebody else's poll; addresses are those of the chat, without device. `secret`: that of the poll, base64. */
+/** A vote in the poll of another user; addresses are those of the chat, without device. `secret`: that of the poll, base64. */
 export function voteMessage(vote: {
   readonly pollId: string;
   readonly secret: string;

@@ -3,10 +3,10 @@ import type { Storage } from '../storage.ts';
 import type { Jid } from '../wire/jid.ts';
 import { type Behaviour, Phone } from './phone.ts';
 
-/** What a phone does unless told otherwise. */
+/** The behaviour of a phone that was created without one. */
 const CREATED: Behaviour = { deliver: true, read: true, delayMs: 0, onWhatsApp: true };
 
-/** What numbers do that nobody created: those ending in 0000 are not on WhatsApp. */
+/** The behaviour of numbers that were not created: those ending in 0000 are not on WhatsApp. */
 const uncreated = (number: string): Behaviour => ({
   deliver: true,
   read: false,

@@ -15,7 +15,7 @@ export type ReceivedMessage = Omit<Content, 'secret'> & {
   repeats: number;
 };
 
-/** What the store keeps of a message beside its text. */
+/** The part of a message that the store keeps beside its text. */
 type Kept = Omit<Content, 'text'> & { edited?: true; revoked?: true };
 
 const keptIn = (content: unknown): Kept => (typeof content === 'string' ? JSON.parse(content) : { type: 'text' });
@@ -23,7 +23,7 @@ const keptIn = (content: unknown): Kept => (typeof content === 'string' ? JSON.p
 const isCounted = (phone: string): boolean => !phone.includes(':');
 
 /**
- * What the phones have received. The copies of further devices, and of what an account sends, are kept under
+ * The messages that phones have received. The copies of further devices, and of what an account sends, are kept under
  * `number:device` and count nowhere: a message to a phone is one message, however many devices it has.
  */
 export class Inbox {
@@ -103,7 +103,7 @@ export class Inbox {
     return kept.type === 'poll' ? kept : undefined;
   }
 
-  /** What an edit or a revoke does to the message it is about; only its own sender can change a message. */
+  /** Applies an edit or a revoke to the message it is about. Only the sender of a message can change it. */
   #change(phone: string, from: string, { type, text, replyTo }: Content): void {
     if ((type !== 'edit' && type !== 'revoke') || replyTo === undefined) return;
     const row = this.#storage.get('SELECT * FROM messages WHERE phone = ? AND id = ?', phone, replyTo);

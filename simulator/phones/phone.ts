@@ -4,7 +4,7 @@ import { beginOutgoing, type Opened, seal } from '../signal/session.ts';
 import type { Storage } from '../storage.ts';
 
 /**
- * How a phone behaves towards messages; `delayMs` is how long it takes to receive one, `readDelayMs` how long until that is read. `answersAs`:
+ * The behaviour of a phone towards messages. `delayMs` passes until it receives one, `readDelayMs` until it reads it. `answersAs`:
  * the phone's number (digits) on WhatsApp, where that is another spelling than the number people know. `passkey`: whether a device that is to
  * be linked with it is asked for one. `devices`: how many it has, itself included; each of them gets its copy of a message.
  */
@@ -19,7 +19,7 @@ export type Behaviour = {
   devices?: number | undefined;
 };
 
-/** What a client fetches before it writes to a phone for the first time. */
+/** The keys that a client fetches before it writes to a phone for the first time. */
 export type Bundle = {
   readonly registrationId: number;
   readonly identityKey: Buffer;
@@ -27,7 +27,7 @@ export type Bundle = {
   readonly preKey: { readonly id: number; readonly public: Buffer };
 };
 
-/** What a linked device has left with the server, for phones to write to it. */
+/** The keys that a linked device has left with the server, for phones to write to it. */
 export type DeviceBundle = {
   readonly identityKey: Buffer;
   readonly signedPreKey: { readonly id: number; readonly public: Buffer };
@@ -43,7 +43,7 @@ export type PhoneFacts = {
   behaviour: Behaviour;
   nextPreKey: number;
   spentPreKeys: Set<number>;
-  /** How often it was set up anew. */
+  /** The number of times the phone was set up anew. */
   installs: number;
 };
 
@@ -90,7 +90,7 @@ export class Phone {
     return this.#identity;
   }
 
-  /** What all devices of the phone have in common, in their identities and in the list of them. */
+  /** The numbers that all devices of the phone share, in their identities and in the list of devices. */
   get rawId(): number {
     return this.#seed.readUInt32BE(4);
   }
@@ -99,7 +99,7 @@ export class Phone {
     return this.#seed.readUInt16BE(0) & 0x3fff || 1;
   }
 
-  /** Fresh keys for someone who wants to write: each call gives away another one-time prekey. */
+  /** Returns fresh keys for a client that wants to write. Each call gives away another one-time prekey. */
   bundle(): Bundle {
     const id = this.facts.nextPreKey++;
     this.save();
@@ -161,7 +161,7 @@ export class Phone {
     return [...new Set([...stored, ...held])];
   }
 
-  /** Sets the phone up anew, as on a new handset: new keys, no sessions. Returns who had a session with it. */
+  /** Sets the phone up anew, as on a new handset: new keys, no sessions. Returns the peers that had a session with it. */
   reinstall(): string[] {
     const peers = this.peers();
     this.facts.installs += 1;
@@ -176,7 +176,7 @@ export class Phone {
     return peers;
   }
 
-  /** Whether there is a session under which the phone can write to the device. */
+  /** Whether the phone has a session with the device, so that it can write to it. */
   knows(peer: string): boolean {
     return this.#record(peer).sessions.length > 0;
   }
@@ -202,7 +202,7 @@ export class Phone {
     );
   }
 
-  /** What its keys are derived from: another one after each installation. */
+  /** The seed of the phone's keys, another one after each installation. */
   #newSeed(): Buffer {
     const { number, installs } = this.facts;
     return mac(this.#secret, Buffer.from(installs === 0 ? `phone ${number}` : `phone ${number} ${installs}`));

@@ -8,7 +8,7 @@ import { stanzaTime, type World } from '../world.ts';
 import { padded, type Shape, shapeOf } from './contents.ts';
 import type { DeviceBundle, Phone } from './phone.ts';
 
-/** What a message's stanza may have beside the usual. `addressing_mode` `lid`: it comes from the hidden id; `sender_pn`: the number is told too. */
+/** Further attributes of a message's stanza. `addressing_mode` `lid`: it comes from the hidden id; `sender_pn`: the number is told too. */
 type StanzaAttributes = { category?: string; addressing_mode?: string; sender_pn?: string };
 
 type Sealed = { readonly type: 'pkmsg' | 'msg'; readonly body: Buffer };

@@ -9,7 +9,7 @@ export type Envelope = {
   readonly counter: number;
   readonly previousCounter: number;
   readonly ciphertext: Buffer;
-  /** What the MAC covers: version byte and protobuf. */
+  /** The bytes that the MAC covers: version byte and protobuf. */
   readonly signed: Buffer;
   readonly mac: Buffer;
 };

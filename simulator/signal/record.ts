@@ -24,7 +24,7 @@ export type OwnKeys = {
   readonly spend: (id: number) => void;
 };
 
-/** As many as Signal keeps. */
+/** The number that Signal keeps. */
 const MOST_SESSIONS = 40;
 
 const front = (record: SessionRecord, session: Session) => {

@@ -9,7 +9,7 @@ import { agree, derive, type KeyPair, keyPair, mac, typed } from './keys.ts';
  * not when their key arrives: phones that only receive never pay for it, and the wire looks the same.
  */
 export type Session = {
-  /** Names the session: the base key of whoever began it, 32 bytes. */
+  /** Names the session: the base key of the side that began it, 32 bytes. */
   readonly baseKey: Buffer;
   readonly theirIdentity: Buffer;
   rootKey: Buffer;
@@ -44,7 +44,7 @@ const MOST_RECEIVING = 5;
 const NEXT_MESSAGE = Buffer.of(1);
 const NEXT_CHAIN = Buffer.of(2);
 
-/** X3DH as the one who was written to; `oneTime` is absent when the sender found no prekey left. */
+/** X3DH of the receiving side; `oneTime` is absent when the sender found no prekey left. */
 export function beginIncoming(
   ours: { identity: KeyPair; signedPreKey: KeyPair; oneTime: KeyPair | undefined },
   theirs: { identityKey: Buffer; baseKey: Buffer },
@@ -69,7 +69,7 @@ export function beginIncoming(
   };
 }
 
-/** X3DH as the one who writes first, from the keys a device has left with the server. */
+/** X3DH of the side that writes first, from the keys a device has left with the server. */
 export function beginOutgoing(
   ourIdentity: KeyPair,
   newKey: () => KeyPair,

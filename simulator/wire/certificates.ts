@@ -1,7 +1,7 @@
 import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import { derive, identity, type KeyPair } from '../signal/keys.ts';
 
-/** What the server proves itself with: leaf <- intermediate <- root, made anew for each data folder. */
+/** The certificates of the server: leaf <- intermediate <- root, made anew for each data folder. */
 export type ServerIdentity = {
   /** 32 bytes, hex: clients are told to trust this key instead of WhatsApp's. */
   readonly rootKeyHex: string;

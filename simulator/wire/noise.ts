@@ -83,7 +83,7 @@ export class NoiseServer {
     }
   }
 
-  /** Whether stanzas flow: the handshake is over. */
+  /** Whether the handshake is over, so that stanzas flow. */
   get open(): boolean {
     return this.#state === 'transport';
   }

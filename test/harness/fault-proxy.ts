@@ -113,7 +113,7 @@ export async function startFaultProxy(service: AwsService, options: { log?: bool
     };
     if (options.log === true) log.push(entry);
     const work = async (): Promise<Answer> => {
-      // Whoever waits for messages and is gone must not be given any; other work, once asked for, is done.
+      // A caller that waits for messages and has gone must not be given any. Other work, once asked for, is done.
       const abandoned = operation === 'ReceiveMessage' ? response : undefined;
       const answer = await forward(await target.promise, incoming, body, agent, abandoned);
       entry.status = answer.status;

@@ -24,7 +24,7 @@ export async function handleRequest(
   if (applyCors(request, response, context)) return;
   const error = authorize(request, context) ?? (await dispatch(request, response, context));
   if (error !== undefined) sendError(response, error, request.method);
-  // A body nobody read would block the next request on the connection.
+  // A body that is not read would block the next request on the connection.
   if (!incoming.complete) incoming.resume();
 }
 

@@ -78,7 +78,7 @@ export function eventsOf(
     }));
 }
 
-/** What S3 sends to each queue when its notification is set up; consumers have to bear it. */
+/** The test event that S3 sends to each queue when its notification is set up. Consumers must pass over it. */
 export function testEvent(bucket: string, nowMs: number): string {
   return JSON.stringify({
     Service: 'Amazon S3',
