@@ -122,7 +122,6 @@ describe('cuts', () => {
     'lib/aws/accounts/accounts.ts': ['ref.sk', 'sk'],
     'lib/aws/tenants/audit.ts': [')', 'id', 'items'],
     'lib/aws/contracts/jobs/clear.ts': ['failed'],
-    'lib/aws/webhooks/delivery-list.ts': ['.sk'],
     'lib/aws/webhooks/delivery-queue.ts': ['messages', 'receiptHandles'],
     'lib/aws/client/direct-calls.ts': ['commandName'],
     'lib/aws/contracts/feed-rows.ts': ['sk'],

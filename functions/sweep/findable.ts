@@ -1,9 +1,9 @@
 import type { HotItem } from '../../lib/aws/accounts/accounts.ts';
-import { ConditionFailed } from '../../lib/aws/client/table.ts';
+import { patch } from '../../lib/aws/client/patch.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { hostExists } from '../../lib/aws/hosts/hosts.ts';
 import type { AccountRefs } from '../../lib/aws/hosts/ownership.ts';
-import { finder, keys } from '../../lib/aws/keys.ts';
+import { finder, keys, places } from '../../lib/aws/keys.ts';
 import { type Account, isHalted } from '../../lib/domain/accounts/account.ts';
 
 /** Pure: whether hosts find the account, unowned or through its owner; `hosts` are the ids of all there are. */
@@ -26,24 +26,17 @@ export async function makeFindable(deps: Deps, { tenantId, accountId }: AccountR
   if (isFindable(hot, new Set(lives ? [owner] : []))) return false;
   // Nobody's business until somebody acts.
   if (owner === undefined && isHalted(account, deps.nowMs())) return false;
-  const ixs = `${tenantId}#${accountId}`;
-  try {
-    await deps.table.update(keys.accountHot(tenantId, accountId), {
-      update: lives ? 'SET ix = :ix, ixs = :ixs' : 'SET ix = :ix, ixs = :ixs, epoch = :next REMOVE #o',
-      // Clauses: nobody has claimed it since it was read; nobody has given it up.
-      condition: `epoch = :epoch AND ${owner === undefined ? 'attribute_not_exists(#o)' : '#o = :owner'}`,
-      names: { '#o': 'owner' },
-      values: {
-        ':ix': lives ? finder.ownedBy(owner) : finder.unowned,
-        ':ixs': ixs,
-        ':epoch': hot.epoch,
-        ...(lives ? {} : { ':next': hot.epoch + 1 }),
-        ...(owner === undefined ? {} : { ':owner': owner }),
+  const place = { ix: lives ? finder.ownedBy(owner) : finder.unowned, ixs: places.account.of(tenantId, accountId) };
+  const { refused } = await deps.table.tryUpdate(keys.accountHot(tenantId, accountId), {
+    ...patch(lives ? place : { ...place, epoch: hot.epoch + 1, owner: undefined }),
+    condition: {
+      isUnclaimedSince: { is: 'epoch = :read', values: { ':read': hot.epoch } },
+      hasSameOwner: {
+        is: owner === undefined ? 'attribute_not_exists(#owner)' : '#owner = :owner',
+        names: { '#owner': 'owner' },
+        ...(owner === undefined ? {} : { values: { ':owner': owner } }),
       },
-    });
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionFailed) return false;
-    throw error;
-  }
+    },
+  });
+  return refused === undefined;
 }

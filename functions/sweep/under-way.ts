@@ -1,6 +1,6 @@
 import type { Deps } from '../../lib/aws/deps.ts';
 import type { AccountRefs } from '../../lib/aws/hosts/ownership.ts';
-import { finder, keys } from '../../lib/aws/keys.ts';
+import { finder, keys, places } from '../../lib/aws/keys.ts';
 
 /** An account with contracts that run, or that are paused and may have messages under way. */
 export interface UnderWay extends AccountRefs {
@@ -24,8 +24,9 @@ export async function accountsUnderWay(deps: Deps): Promise<UnderWay[]> {
     [finder.paused, 'paused'],
   ] as const) {
     for (const { ixs } of await deps.table.queryAll<{ ixs: string }>({ pk: ix, index: finder.index })) {
-      const [tenantId, accountId, contractId] = ixs.split('#');
-      if (tenantId === undefined || accountId === undefined || contractId === undefined) continue;
+      const place = places.contract.read(ixs);
+      if (place === undefined) continue;
+      const { tenantId, accountId, contractId } = place;
       const known = accounts.get(accountId) ?? { tenantId, accountId, contractIds: [], paused: [] };
       known[kind].push(contractId);
       accounts.set(accountId, known);

@@ -4,7 +4,7 @@ import { expireImport } from '../../lib/aws/contracts/imports.ts';
 import type { HeldJob } from '../../lib/aws/contracts/jobs.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { findAccounts } from '../../lib/aws/hosts/ownership.ts';
-import { finder, keys } from '../../lib/aws/keys.ts';
+import { finder, keys, places } from '../../lib/aws/keys.ts';
 import { PacelineError } from '../../lib/domain/errors.ts';
 import { makeFindable } from './findable.ts';
 import type { Failed, Swept } from './swept.ts';
@@ -17,13 +17,13 @@ export async function sweepStarts(deps: Deps, swept: Swept, failed: Failed): Pro
   const due = await deps.table.queryAll<{ ixs: string }>({
     pk: finder.start,
     index: finder.index,
-    skBetween: ['0', new Date(deps.nowMs()).toISOString()],
+    skBetween: places.before(deps.nowMs()),
   });
   for (const { ixs } of due) {
-    const [, tenantId, contractId] = ixs.split('#');
-    if (tenantId === undefined || contractId === undefined) continue;
+    const place = places.dueContract.read(ixs);
+    if (place === undefined) continue;
     try {
-      if (await start(deps, tenantId, contractId)) swept.contractsStarted += 1;
+      if (await start(deps, place.tenantId, place.contractId)) swept.contractsStarted += 1;
     } catch (error) {
       failed('starts', error);
     }
@@ -52,11 +52,7 @@ async function start(deps: Deps, tenantId: string, contractId: string): Promise<
 /** Jobs nobody works on: their request was given up, or they wait for a message being sent. */
 export async function sweepJobs(deps: Deps, swept: Swept): Promise<void> {
   const found = await deps.table.queryAll<{ ixs: string }>({ pk: finder.job, index: finder.index });
-  const refs = found.flatMap(({ ixs }) => {
-    const [tenantId, accountId, contractId] = ixs.split('#');
-    if (tenantId === undefined || accountId === undefined || contractId === undefined) return [];
-    return [{ tenantId, accountId, contractId }];
-  });
+  const refs = found.flatMap(({ ixs }) => places.contract.read(ixs) ?? []);
   const jobs = await deps.table.getMany<HeldJob>(
     refs.map(({ tenantId, contractId }) => keys.job(tenantId, contractId)),
     { eventually: true },
@@ -76,13 +72,13 @@ export async function sweepImports(deps: Deps, swept: Swept, failed: Failed): Pr
   const due = await deps.table.queryAll<{ ixs: string }>({
     pk: finder.import,
     index: finder.index,
-    skBetween: ['0', new Date(deps.nowMs()).toISOString()],
+    skBetween: places.before(deps.nowMs()),
   });
   for (const { ixs } of due) {
-    const [, tenantId, id] = ixs.split('#');
-    if (tenantId === undefined || id === undefined) continue;
+    const place = places.dueContract.read(ixs);
+    if (place === undefined) continue;
     try {
-      if (await expireImport(deps, { tenantId, id, ixs })) swept.importsExpired += 1;
+      if (await expireImport(deps, { tenantId: place.tenantId, id: place.contractId, ixs })) swept.importsExpired += 1;
     } catch (error) {
       failed('imports', error);
     }

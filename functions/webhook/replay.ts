@@ -1,4 +1,5 @@
 import { eventsFrom, eventsKeptMs, readEvents } from '../../lib/aws/events/events.ts';
+import { eventPlace } from '../../lib/aws/keys.ts';
 import { planDeliveriesTo } from '../../lib/aws/webhooks/deliveries.ts';
 import { listDeliveries } from '../../lib/aws/webhooks/delivery-list.ts';
 import type { ReplayMessage } from '../../lib/aws/webhooks/delivery-queue.ts';
@@ -61,12 +62,12 @@ async function loggedEvents(
   endpoint: Endpoint,
   after: string | undefined,
 ): Promise<Page> {
-  const [at, id] = after?.split('#') ?? [];
-  const position = at === undefined || id === undefined ? {} : { after: { at: Number(at), id } };
+  const place = after === undefined ? undefined : eventPlace.read(after);
+  const position = place === undefined ? {} : { after: place };
   // Before that the log keeps nothing, and each day is a query.
   const sinceMs = Math.max(asked.since, asked.at - eventsKeptMs);
   const range = { sinceMs, untilMs: asked.until, limit: perPage, ...position };
   const { items, next } = await eventsFrom(deps.table, asked.t, range);
   const events = items.filter((event) => wants(endpoint, event));
-  return { events, next: next === undefined ? undefined : `${next.at}#${next.id}` };
+  return { events, next: next === undefined ? undefined : eventPlace.of(next) };
 }

@@ -26,13 +26,18 @@ export async function heartbeats(
   const send = async (): Promise<number> => {
     const moment = lease.moment();
     try {
-      await beat(deps.table, { id: deps.hostId, beatAt: clock.nowMs(), ...state() });
-      lease.renew(moment);
-      return heartbeatMs;
+      if (await beat(deps.table, { id: deps.hostId, beatAt: clock.nowMs(), ...state() })) {
+        lease.renew(moment);
+        return heartbeatMs;
+      }
+      if (signal.aborted) return 0;
+      const why = 'this host was retired as dead';
+      deps.failed('heartbeat', new Error(why));
+      fence(why, 'retired');
+      return 500;
     } catch (error) {
       if (signal.aborted) return 0;
       deps.failed('heartbeat', error);
-      if (error instanceof Error && error.name === 'ConditionFailed') fence('this host was retired as dead', 'retired');
       return 500;
     }
   };

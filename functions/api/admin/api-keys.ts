@@ -1,5 +1,4 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { ConditionFailed } from '../../../lib/aws/client/table.ts';
 import { createKey, deleteKey, listKeys, newSecret, readKey } from '../../../lib/aws/tenants/api-keys.ts';
 import { adminTenant } from '../../../lib/aws/tenants/audit.ts';
 import { type FieldError, PacelineError } from '../../../lib/domain/errors.ts';
@@ -68,13 +67,10 @@ export function apiKeyRoutes(app: Api, scope: ApiScope): void {
       }
       const secret = newSecret(admin, deps.randomBytes);
       const wanted = { name: body.name, scopes: body.scopes, secret, ...(tenantId === undefined ? {} : { tenantId }) };
-      try {
-        const key = await createKey(deps, originOf(c, deps), wanted);
-        return c.json({ ...keyView(key), key: secret }, 201);
-      } catch (error) {
-        if (!(error instanceof ConditionFailed)) throw error;
+      const key = await createKey(deps, originOf(c, deps), wanted);
+      if (typeof key === 'string')
         throw invalid([{ path: '/tenantId', code: 'INVALID', message: 'There is no such tenant.' }]);
-      }
+      return c.json({ ...keyView(key), key: secret }, 201);
     },
   );
 

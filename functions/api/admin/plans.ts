@@ -1,5 +1,4 @@
 import { createRoute } from '@hono/zod-openapi';
-import { ConditionFailed } from '../../../lib/aws/client/table.ts';
 import {
   createPlan,
   deletePlan,
@@ -53,13 +52,10 @@ export function planRoutes(app: Api, scope: ApiScope): void {
     async (c) => {
       const settings: PlanSettings = { ...unlimited, ...defined(c.req.valid('json')) };
       const id = idFor(c, deps, 'pln');
-      try {
-        return c.json(planView(await createPlan(deps, originOf(c, deps), id, settings)), 201);
-      } catch (error) {
-        const there = error instanceof ConditionFailed ? await readPlan(deps.table, id) : undefined;
-        if (there === undefined) throw error;
-        return c.json(planView(there), 201);
-      }
+      // A repeat under the same Idempotency-Key finds the plan that the first call made.
+      const plan = (await createPlan(deps, originOf(c, deps), id, settings)) ?? (await readPlan(deps.table, id));
+      if (plan === undefined) throw new Error(`the plan ${id} was deleted while it was made`);
+      return c.json(planView(plan), 201);
     },
   );
 

@@ -1,5 +1,4 @@
 import { createRoute } from '@hono/zod-openapi';
-import { ConditionFailed } from '../../../lib/aws/client/table.ts';
 import {
   createTenant,
   deleteTenant,
@@ -53,14 +52,11 @@ export function tenantRoutes(app: Api, scope: ApiScope): void {
         ...(defaultCountry == null ? {} : { defaultCountry }),
       };
       const id = idFor(c, deps, 'ten');
-      try {
-        return c.json(tenantView(await createTenant(deps, originOf(c, deps), id, settings)), 201);
-      } catch (error) {
-        if (!(error instanceof ConditionFailed)) throw error;
-        const there = error.failed[0] === true ? await readTenant(deps.table, id) : undefined;
-        if (there !== undefined) return c.json(tenantView(there), 201);
-        throw noPlan();
-      }
+      const made = await createTenant(deps, originOf(c, deps), id, settings);
+      // A repeat under the same Idempotency-Key finds the tenant that the first call made.
+      const tenant = made === 'id_taken' ? await readTenant(deps.table, id) : made;
+      if (tenant === undefined || tenant === 'no_plan') throw noPlan();
+      return c.json(tenantView(tenant), 201);
     },
   );
 
@@ -110,16 +106,11 @@ export function tenantRoutes(app: Api, scope: ApiScope): void {
     async (c) => {
       const id = pathId(c.req.valid('param').id, 'ten');
       const { retention: _retention, ...rest } = c.req.valid('json');
-      try {
-        const tenant = await updateTenant(deps, originOf(c, deps), id, defined(rest));
-        if (tenant === undefined) throw noTenant();
-        return c.json(tenantView(tenant), 200);
-      } catch (error) {
-        if (!(error instanceof ConditionFailed)) throw error;
-        if (error.failed[0] === true)
-          throw new PacelineError('CONFLICT', 'The tenant changed at the same time; try again.');
-        throw noPlan();
-      }
+      const tenant = await updateTenant(deps, originOf(c, deps), id, defined(rest));
+      if (tenant === 'absent') throw noTenant();
+      if (tenant === 'no_plan') throw noPlan();
+      if (tenant === 'changed') throw new PacelineError('CONFLICT', 'The tenant changed at the same time; try again.');
+      return c.json(tenantView(tenant), 200);
     },
   );
 

@@ -3,12 +3,13 @@ import { initialPace } from '../../domain/accounts/pacing.ts';
 import { PacelineError } from '../../domain/errors.ts';
 import type { Lane } from '../../domain/messages/message.ts';
 import { newestFirst, type Page } from '../client/newest-first.ts';
-import { ConditionFailed, type Item, type Table, type Write } from '../client/table.ts';
+import { added, given, patch, unlessSet } from '../client/patch.ts';
+import { absent, type Clauses, type Item, present, type Table, type Write } from '../client/table.ts';
 import { failContracts } from '../contracts/account-contracts.ts';
 import { requestFeed } from '../contracts/feed-queue.ts';
 import type { Deps } from '../deps.ts';
 import { wakeAccount } from '../hosts/wake.ts';
-import { finder, keys } from '../keys.ts';
+import { finder, keys, partsOf, places, ranges } from '../keys.ts';
 import { auditWrite, type Origin } from '../tenants/audit.ts';
 import { createLanes, removeLanes } from './lanes.ts';
 
@@ -20,15 +21,16 @@ export interface AccountPair {
   hot: HotItem;
 }
 
-const indexValue = (tenantId: string, accountId: string): string => `${tenantId}#${accountId}`;
+/** Clauses of the account's item: it is there, and its tenant has not deleted it. */
+const isThere: Clauses = { exists: present, isNotDeleted: 'attribute_not_exists(deletedAt)' };
 
-/** Both items of an account; undefined when there is none or it has been deleted. */
+/** Returns both items of an account; undefined when there is none or it has been deleted. */
 export async function readAccount(table: Table, tenantId: string, id: string): Promise<AccountPair | undefined> {
   const [account, hot] = await table.getMany<Item>([keys.account(tenantId, id), keys.accountHot(tenantId, id)]);
   return toPair(account, hot);
 }
 
-/** Accounts by id, `undefined` where there is none. */
+/** Returns accounts in the order of the ids; undefined where there is none. */
 export async function readAccounts(
   table: Table,
   tenantId: string,
@@ -44,27 +46,26 @@ function toPair(account: Item | undefined, hot: Item | undefined): AccountPair |
   return { account: account as unknown as Account, hot: hot as unknown as HotItem };
 }
 
-/** Whether a device of this account stands at WhatsApp. */
+/** Returns whether WhatsApp knows a device of this account. */
 export function isLinked(account: Account): boolean {
   return account.linkedAt !== undefined && account.status !== 'logged_out';
 }
 
-/** Ids of a tenant's accounts, newest first; `before` is the last one of the page before. */
+/** Returns a page of ids of a tenant's accounts, newest first; `before` is the last one of the page before. */
 export async function listAccountIds(
   table: Table,
   tenantId: string,
   page: Page,
 ): Promise<{ ids: string[]; next?: string }> {
-  const idOf = ({ sk }: { sk: string }): string => sk.slice(2);
   const { items, last } = await newestFirst<{ sk: string }>(table, (id) => keys.accountRef(tenantId, id), page);
-  const ids = items.map(idOf);
-  return last === undefined ? { ids } : { ids, next: idOf(last) };
+  const ids = items.map((item) => partsOf.accountRef(item).accountId);
+  return last === undefined ? { ids } : { ids, next: partsOf.accountRef(last).accountId };
 }
 
-/** Of the connected accounts the one with the lowest priority number; the older one where two have the same. */
+/** Returns the connected account with the lowest priority number; of two with the same the older one. */
 export async function primaryOf(table: Table, tenantId: string): Promise<string | undefined> {
-  const refs = await table.queryAll<{ sk: string }>({ pk: keys.accountRef(tenantId, '').pk, skPrefix: 'A#' });
-  const wanted = refs.map((ref) => keys.account(tenantId, ref.sk.slice(2)));
+  const refs = await table.queryAll<{ sk: string }>(ranges.accountRefs(tenantId));
+  const wanted = refs.map((ref) => keys.account(tenantId, partsOf.accountRef(ref).accountId));
   const accounts = await table.getMany<Account>(wanted, { eventually: true });
   let primary: Account | undefined;
   for (const account of accounts) {
@@ -75,8 +76,8 @@ export async function primaryOf(table: Table, tenantId: string): Promise<string 
 }
 
 /**
- * Lanes first, then all items in one transaction; the lanes go again when it fails. `maxAccounts` null: no limit. Throws QUOTA_EXCEEDED.
- * An account that is there already under this id (a repeat with the same Idempotency-Key) is answered as it is.
+ * Makes an account: its lanes first, then all items in one transaction; the lanes are removed again when it is refused. `maxAccounts` null: no
+ * limit. Throws QUOTA_EXCEEDED. Returns the account that is there already under this id after a repeat with the same Idempotency-Key.
  */
 export async function createAccount(
   deps: Deps,
@@ -98,28 +99,26 @@ export async function createAccount(
     queuedBulk: 0,
     messageCount: 0,
     errorCount: 0,
-    ...(account.desired === 'connected' ? { ix: finder.unowned, ixs: indexValue(tenantId, id) } : {}),
+    ...(account.desired === 'connected' ? { ix: finder.unowned, ixs: places.account.of(tenantId, id) } : {}),
   };
   const { name, priority, weight, useLimits, pacing, linkMethod, desired } = account;
   const changes = { name, priority, weight, useLimits, pacing, linkMethod, desired };
-  try {
-    await deps.table.transact([
-      // Clause: the id is new.
-      { put: { ...keys.account(tenantId, id), type: 'account', ...full }, condition: 'attribute_not_exists(pk)' },
-      { put: { ...keys.accountHot(tenantId, id), type: 'accountHot', ...hot } },
-      { put: { ...keys.accountRef(tenantId, id), type: 'accountRef' } },
-      {
-        update: 'ADD accountCount :one',
-        key: keys.tenant(tenantId),
-        // Clauses: the tenant is there; the plan has room.
-        condition: `attribute_exists(pk)${maxAccounts === null ? '' : ' AND accountCount < :max'}`,
-        values: { ':one': 1, ...(maxAccounts === null ? {} : { ':max': maxAccounts }) },
+  const refused = await deps.table.tryTransact({
+    account: { put: { ...keys.account(tenantId, id), type: 'account', ...full }, condition: { idIsNew: absent } },
+    hot: { put: { ...keys.accountHot(tenantId, id), type: 'accountHot', ...hot } },
+    ref: { put: { ...keys.accountRef(tenantId, id), type: 'accountRef' } },
+    tenant: {
+      key: keys.tenant(tenantId),
+      ...patch({ accountCount: added(1) }),
+      condition: {
+        exists: present,
+        planHasRoom: maxAccounts === null ? undefined : { is: '#accountCount < :max', values: { ':max': maxAccounts } },
       },
-      auditWrite(origin, { action: 'account.created', target: id, changes }, deps.randomBytes),
-    ]);
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
-    const there = error.failed[0] === true ? await readAccount(deps.table, tenantId, id) : undefined;
+    },
+    audit: auditWrite(origin, { action: 'account.created', target: id, changes }, deps.randomBytes),
+  });
+  if (refused !== undefined) {
+    const there = refused.by('account') ? await readAccount(deps.table, tenantId, id) : undefined;
     if (there !== undefined) return there;
     await removeLanes(deps.sqs, LANE_PREFIX, id);
     throw new PacelineError(
@@ -135,7 +134,7 @@ export type AccountChanges = Partial<
   Pick<Account, 'name' | 'priority' | 'weight' | 'useLimits' | 'pacing' | 'linkMethod' | 'phoneNumber' | 'optOutReply'>
 >;
 
-/** Changes what the tenant set and tells the owner. Undefined when the account is gone. */
+/** Changes what the tenant set and tells the owner. Returns undefined when the account is gone. */
 export async function updateAccount(
   deps: Deps,
   origin: Origin,
@@ -143,34 +142,23 @@ export async function updateAccount(
   id: string,
   changes: AccountChanges,
 ): Promise<AccountPair | undefined> {
-  const given = Object.entries(changes).filter(([, value]) => value !== undefined);
-  if (given.length > 0) {
+  const fields = given(changes);
+  if (Object.keys(fields).length > 0) {
     const { phoneNumber: _number, ...told } = changes;
-    try {
-      await deps.table.transact([
-        {
-          update: `SET ${given.map(([name]) => `#${name} = :${name}`).join(', ')}`,
-          key: keys.account(tenantId, id),
-          // Clauses: it is there; it has not been deleted.
-          condition: 'attribute_exists(pk) AND attribute_not_exists(deletedAt)',
-          names: Object.fromEntries(given.map(([name]) => [`#${name}`, name])),
-          values: Object.fromEntries(given.map(([name, value]) => [`:${name}`, value])),
-        },
-        auditWrite(origin, { action: 'account.updated', target: id, changes: { ...told } }, deps.randomBytes),
-      ]);
-    } catch (error) {
-      if (error instanceof ConditionFailed) return undefined;
-      throw error;
-    }
+    const refused = await deps.table.tryTransact({
+      account: { key: keys.account(tenantId, id), ...patch(fields), condition: isThere },
+      audit: auditWrite(origin, { action: 'account.updated', target: id, changes: { ...told } }, deps.randomBytes),
+    });
+    if (refused !== undefined) return undefined;
     await wakeAccount(deps, tenantId, id);
   }
   return await readAccount(deps.table, tenantId, id);
 }
 
 /**
- * Says what the tenant wants of the account; a host makes it so. The index entry makes hosts find it: wanted while it should connect, or
- * has a device to log out; taken back from an account nobody owns that should rest. Throws UNAVAILABLE when it stands but its owner could
- * not be told: doing it again does no harm.
+ * Stores what the tenant wants of the account; a host makes it so. The index entry makes hosts find the account while it should connect, or has
+ * a device to log out; the entry of an account that no host owns and that should rest is taken back. Throws NOT_FOUND; UNAVAILABLE when the
+ * wish is stored but the owner could not be told: doing it again does no harm.
  */
 export async function setDesired(
   deps: Deps,
@@ -184,39 +172,26 @@ export async function setDesired(
   const wantsHost = desired === 'connected' || (desired === 'logged_out' && isLinked(pair.account));
   for (let hot = pair.hot; ; ) {
     const rests = !wantsHost && hot.owner === undefined;
-    const sets = ['desired = :desired', 'asked = :asked'];
-    const values: Item = { ':desired': desired, ':asked': origin.at };
-    if (extra.pairingFor !== undefined) {
-      sets.push('pairingFor = :number');
-      values[':number'] = extra.pairingFor;
-    }
-    if (rests && desired === 'logged_out') {
-      sets.push('#s = :out', 'statusSince = :now');
-      Object.assign(values, { ':out': 'logged_out', ':now': origin.at });
-    }
-    const usesStatus = sets.includes('#s = :out');
-    const writes: Write[] = [
-      {
-        update: `SET ${sets.join(', ')}${rests ? ' REMOVE link, pairingFor' : ''}`,
+    const refused = await deps.table.tryTransact({
+      account: {
         key: keys.account(tenantId, id),
-        // Clauses: it is there; it has not been deleted.
-        condition: 'attribute_exists(pk) AND attribute_not_exists(deletedAt)',
-        ...(usesStatus ? { names: { '#s': 'status' } } : {}),
-        values,
+        ...patch({
+          desired,
+          asked: origin.at,
+          ...(rests ? { link: undefined, pairingFor: undefined } : {}),
+          ...(extra.pairingFor === undefined ? {} : { pairingFor: extra.pairingFor }),
+          ...(rests && desired === 'logged_out' ? { status: 'logged_out', statusSince: origin.at } : {}),
+        }),
+        condition: isThere,
       },
-      indexWrite(tenantId, id, wantsHost, rests),
-      auditWrite(origin, { action, target: id }, deps.randomBytes),
-    ];
-    try {
-      await deps.table.transact(writes);
-      break;
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-      const now = await readAccount(deps.table, tenantId, id);
-      if (now === undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
-      // A host took it between our reading and our writing; now it is the host's to rest.
-      hot = now.hot;
-    }
+      hot: indexWrite(tenantId, id, wantsHost, rests),
+      audit: auditWrite(origin, { action, target: id }, deps.randomBytes),
+    });
+    if (refused === undefined) break;
+    const now = await readAccount(deps.table, tenantId, id);
+    if (now === undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
+    // A host took the account between the read and the write; now the host lets it rest.
+    hot = now.hot;
   }
   const untold = await wakeAccount(deps, tenantId, id);
   const now = await readAccount(deps.table, tenantId, id);
@@ -239,70 +214,53 @@ const desiredActions: Record<Desired, string> = {
   logged_out: 'account.logout_requested',
 };
 
+/** Returns the write that puts the account where hosts find it, or takes it from there, or only checks that it is there. */
 function indexWrite(tenantId: string, id: string, wantsHost: boolean, rests: boolean): Write {
   const key = keys.accountHot(tenantId, id);
+  const exists: Clauses = { exists: present };
   if (rests) {
-    // Clause: still nobody's.
-    return {
-      update: 'REMOVE ix, ixs',
-      key,
-      condition: 'attribute_exists(pk) AND attribute_not_exists(#o)',
-      names: { '#o': 'owner' },
-    };
+    const isUnowned = { is: 'attribute_not_exists(#owner)', names: { '#owner': 'owner' } };
+    return { key, ...patch({ ix: undefined, ixs: undefined }), condition: { ...exists, isUnowned } };
   }
-  if (!wantsHost) return { check: key, condition: 'attribute_exists(pk)' };
-  return {
-    // An owned account keeps the place its owner gave it.
-    update: 'SET ix = if_not_exists(ix, :unowned), ixs = if_not_exists(ixs, :ixs)',
-    key,
-    condition: 'attribute_exists(pk)',
-    values: { ':unowned': finder.unowned, ':ixs': indexValue(tenantId, id) },
-  };
+  if (!wantsHost) return { check: key, condition: exists };
+  // An owned account keeps the place its owner gave it.
+  const offer = { ix: unlessSet(finder.unowned), ixs: unlessSet(places.account.of(tenantId, id)) };
+  return { key, ...patch(offer), condition: exists };
 }
 
 /**
- * The tenant takes the number of the linked phone for the account's: a host connects it, where that is desired. Throws ILLEGAL_STATE
- * where no number waits for this, or the device is being logged out.
+ * The tenant takes the number of the linked phone for the account's: a host connects the account, where that is desired. Throws ILLEGAL_STATE
+ * when no number waits to be confirmed, or the device is being logged out.
  */
 export async function confirmNumber(deps: Deps, origin: Origin, pair: AccountPair): Promise<AccountPair> {
   const { account } = pair;
   const { id, tenantId, desired, linkedNumber } = account;
   if (linkedNumber === undefined || desired === 'logged_out') throw nothingToConfirm();
   const connects = desired === 'connected';
-  const sets: Item = {
-    phoneNumber: linkedNumber,
-    ...numberNotes(account, linkedNumber, origin.at),
-    asked: origin.at,
-    status: connects ? 'connecting' : 'disconnected',
-    statusSince: origin.at,
-    // `statusAsked` stays behind `asked`: an owner that writes the old status once more after this connects all the same.
-    statusReason: connects ? undefined : 'by_request',
-    linkedNumber: undefined,
-  };
-  const fields = Object.entries(sets).filter(([, value]) => value !== undefined);
-  const removed = Object.keys(sets).filter((name) => sets[name] === undefined);
-  try {
-    await deps.table.transact([
-      {
-        update: `SET ${fields.map(([name]) => `#${name} = :${name}`).join(', ')} REMOVE ${removed.join(', ')}`,
-        key: keys.account(tenantId, id),
-        // Clauses: it is there and has not been deleted; this very number waits; the tenant has asked for nothing else since it was read.
-        condition:
-          'attribute_exists(pk) AND attribute_not_exists(deletedAt) AND linkedNumber = :waiting AND #desired = :desired',
-        names: { '#desired': 'desired', ...Object.fromEntries(fields.map(([name]) => [`#${name}`, name])) },
-        values: {
-          ':waiting': linkedNumber,
-          ':desired': desired,
-          ...Object.fromEntries(fields.map(([name, value]) => [`:${name}`, value])),
-        },
+  const refused = await deps.table.tryTransact({
+    account: {
+      key: keys.account(tenantId, id),
+      ...patch({
+        phoneNumber: linkedNumber,
+        ...numberNotes(account, linkedNumber, origin.at),
+        asked: origin.at,
+        status: connects ? 'connecting' : 'disconnected',
+        statusSince: origin.at,
+        // `statusAsked` stays behind `asked`: an owner that writes the old status once more after this connects all the same.
+        statusReason: connects ? undefined : 'by_request',
+        linkedNumber: undefined,
+      }),
+      condition: {
+        ...isThere,
+        thisNumberWaits: { is: '#linkedNumber = :waiting', values: { ':waiting': linkedNumber } },
+        // The tenant has asked for nothing else since the account was read.
+        isDesiredAsRead: { is: 'desired = :desired', values: { ':desired': desired } },
       },
-      indexWrite(tenantId, id, connects, false),
-      auditWrite(origin, { action: 'account.number_confirmed', target: id }, deps.randomBytes),
-    ]);
-  } catch (error) {
-    if (error instanceof ConditionFailed) throw nothingToConfirm();
-    throw error;
-  }
+    },
+    hot: indexWrite(tenantId, id, connects, false),
+    audit: auditWrite(origin, { action: 'account.number_confirmed', target: id }, deps.randomBytes),
+  });
+  if (refused !== undefined) throw nothingToConfirm();
   // An owner that cannot be told is about to give the account up, and sees at its release that something was asked.
   await wakeAccount(deps, tenantId, id);
   const now = await readAccount(deps.table, tenantId, id);
@@ -317,9 +275,9 @@ const nothingToConfirm = () =>
   );
 
 /**
- * From here on the account answers 404. Its unfinished contracts fail with a reason; the device is logged out by a host, then the feed's
- * `remove` takes lanes and items away. The item `deleted` makes the sweep ask for that until it is done. Undefined when there is no such
- * account.
+ * Deletes an account: it answers 404 from now on and its unfinished contracts fail with a reason. A host logs the device out, then the feed's
+ * `remove` takes lanes and items away. The item `deleted` makes the sweep ask for that until it is done. Returns undefined when there is no
+ * such account.
  */
 export async function deleteAccount(
   deps: Deps,
@@ -330,31 +288,26 @@ export async function deleteAccount(
   const pair = await readAccount(deps.table, tenantId, id);
   if (pair === undefined) return undefined;
   const changes = { name: pair.account.name };
-  try {
-    await deps.table.transact([
-      {
-        update: 'SET deletedAt = :now, desired = :out, asked = :now REMOVE link, pairingFor',
-        key: keys.account(tenantId, id),
-        // Clauses: it is there; nobody else deleted it, so that the tenant's count goes down once.
-        condition: 'attribute_exists(pk) AND attribute_not_exists(deletedAt)',
-        values: { ':now': origin.at, ':out': 'logged_out' },
-      },
-      // A host that owned it once may hold keys of it, so one has to look even where no device is linked.
-      indexWrite(tenantId, id, pair.account.linkedAt !== undefined || pair.hot.epoch > 0, false),
-      { delete: keys.accountRef(tenantId, id) },
-      { put: { ...keys.deleted(tenantId, id), type: 'deleted', ix: finder.deleted, ixs: indexValue(tenantId, id) } },
-      {
-        update: 'ADD accountCount :less',
-        key: keys.tenant(tenantId),
-        condition: 'attribute_exists(pk)',
-        values: { ':less': -1 },
-      },
-      auditWrite(origin, { action: 'account.deleted', target: id, changes }, deps.randomBytes),
-    ]);
-  } catch (error) {
-    if (error instanceof ConditionFailed && error.failed[0] === true) return undefined;
-    throw error;
-  }
+  const ended = {
+    deletedAt: origin.at,
+    desired: 'logged_out',
+    asked: origin.at,
+    link: undefined,
+    pairingFor: undefined,
+  };
+  const deleted = { type: 'deleted', ix: finder.deleted, ixs: places.account.of(tenantId, id) };
+  const refused = await deps.table.tryTransact({
+    // Of two deletions at a time one lowers the tenant's count.
+    account: { key: keys.account(tenantId, id), ...patch(ended), condition: isThere },
+    // A host that owned the account once may hold keys of it, so one has to look even where no device is linked.
+    hot: indexWrite(tenantId, id, pair.account.linkedAt !== undefined || pair.hot.epoch > 0, false),
+    ref: { delete: keys.accountRef(tenantId, id) },
+    deleted: { put: { ...keys.deleted(tenantId, id), ...deleted } },
+    tenant: { key: keys.tenant(tenantId), ...patch({ accountCount: added(-1) }), condition: { exists: present } },
+    audit: auditWrite(origin, { action: 'account.deleted', target: id, changes }, deps.randomBytes),
+  });
+  if (refused?.by('account')) return undefined;
+  if (refused !== undefined) throw refused;
   await wakeAccount(deps, tenantId, id);
   await failContracts(deps, tenantId, id);
   await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind: 'remove', tenantId, accountId: id });

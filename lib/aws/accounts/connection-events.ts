@@ -1,4 +1,4 @@
-import { ConditionFailed, type Table } from '../client/table.ts';
+import type { Table } from '../client/table.ts';
 import type { Hold } from '../hosts/ownership.ts';
 import { keys } from '../keys.ts';
 
@@ -26,20 +26,19 @@ export async function saveConnectionEvents(
   stored: StoredEvents & { nowMs: number },
 ): Promise<void> {
   const { events, activeAt, nowMs } = stored;
-  try {
-    await table.put(
-      {
-        ...keys.connectionEvents(hold.tenantId, hold.accountId),
-        type: 'connectionEvents',
-        events,
-        activeAt,
-        epoch: hold.epoch,
-        ttl: Math.floor(nowMs / 1000) + keptSec,
-      },
-      // Clause: no later owner has stored its own.
-      { condition: 'attribute_not_exists(pk) OR epoch <= :epoch', values: { ':epoch': hold.epoch } },
-    );
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
-  }
+  const isNoLaterOwners = {
+    is: 'attribute_not_exists(pk) OR epoch <= :epoch',
+    values: { ':epoch': hold.epoch },
+  };
+  await table.tryPut(
+    {
+      ...keys.connectionEvents(hold.tenantId, hold.accountId),
+      type: 'connectionEvents',
+      events,
+      activeAt,
+      epoch: hold.epoch,
+      ttl: Math.floor(nowMs / 1000) + keptSec,
+    },
+    { condition: { isNoLaterOwners } },
+  );
 }

@@ -1,12 +1,13 @@
 import { ListBucketsCommand, type S3Client } from '@aws-sdk/client-s3';
 import type { Account } from '../../domain/accounts/account.ts';
-import { ConditionFailed, type Table } from '../client/table.ts';
+import { patch } from '../client/patch.ts';
+import { present, type Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 import { auditWrite } from '../tenants/audit.ts';
 import { listTenants } from '../tenants/tenants.ts';
 import { type AccountPair, readAccount } from './accounts.ts';
 
-/** An account by its id alone, whichever tenant it belongs to: one read for every hundred tenants. */
+/** Returns the account of this id, of any tenant; undefined when there is none. One read for every hundred tenants. */
 export async function findAccount(table: Table, accountId: string): Promise<AccountPair | undefined> {
   let before: string | undefined;
   do {
@@ -20,36 +21,29 @@ export async function findAccount(table: Table, accountId: string): Promise<Acco
 }
 
 /**
- * Keeps hosts away while an account's keys are replaced: it rests (`desired` disconnected), nobody finds it through the index, and its
- * epoch rises, so that a claim begun before fails. Answers the epoch that is now the restore's own; undefined when somebody owns the
- * account or has claimed it since it was read.
+ * Keeps hosts away while an account's keys are replaced: the account rests (`desired` disconnected), no host finds it through the index, and its
+ * epoch rises, so that a claim begun before fails. Returns the epoch that is now the restore's own; undefined when a host owns the account,
+ * has claimed it since it was read, or the account has been deleted.
  */
 export async function reserveAccount(table: Table, pair: AccountPair, nowMs: number): Promise<number | undefined> {
   const { tenantId, id } = pair.account;
   const epoch = pair.hot.epoch + 1;
-  try {
-    await table.transact([
-      {
-        update: 'SET epoch = :next REMOVE ix, ixs',
-        key: keys.accountHot(tenantId, id),
-        // Clauses: nobody owns it; nobody has claimed it since it was read.
-        condition: 'attribute_not_exists(#o) AND epoch = :seen',
-        names: { '#o': 'owner' },
-        values: { ':next': epoch, ':seen': pair.hot.epoch },
+  const refused = await table.tryTransact({
+    hot: {
+      key: keys.accountHot(tenantId, id),
+      ...patch({ epoch, ix: undefined, ixs: undefined }),
+      condition: {
+        isUnowned: { is: 'attribute_not_exists(#owner)', names: { '#owner': 'owner' } },
+        isUnclaimedSince: { is: '#epoch = :read', values: { ':read': pair.hot.epoch } },
       },
-      {
-        update: 'SET desired = :off, asked = :now REMOVE link, pairingFor',
-        key: keys.account(tenantId, id),
-        // Clauses: it is there; it has not been deleted.
-        condition: 'attribute_exists(pk) AND attribute_not_exists(deletedAt)',
-        values: { ':off': 'disconnected', ':now': nowMs },
-      },
-    ]);
-    return epoch;
-  } catch (error) {
-    if (error instanceof ConditionFailed) return undefined;
-    throw error;
-  }
+    },
+    account: {
+      key: keys.account(tenantId, id),
+      ...patch({ desired: 'disconnected', asked: nowMs, link: undefined, pairingFor: undefined }),
+      condition: { exists: present, isNotDeleted: 'attribute_not_exists(deletedAt)' },
+    },
+  });
+  return refused === undefined ? epoch : undefined;
 }
 
 /** Notes in the tenant's audit log that keys were restored, and ends `failed`: `POST /v1/accounts/:id/connect` does the rest. */
@@ -63,23 +57,19 @@ export async function markRestored(
   const { tenantId, id } = account;
   const origin = { tenantId, keyId: 'restore-auth', ip: '-', requestId: '-', at: nowMs };
   const audit = auditWrite(origin, { action: 'account.auth_restored', target: id, changes: change }, randomBytes);
-  const failed = {
-    update: 'SET #s = :rests, statusReason = :why, statusSince = :now',
-    key: keys.account(tenantId, id),
-    // Clause: still failed. A ban or a restriction is WhatsApp's word and stays.
-    condition: '#s = :failed',
-    names: { '#s': 'status' },
-    values: { ':failed': 'failed', ':rests': 'disconnected', ':why': 'auth_state_restored', ':now': nowMs },
-  };
-  try {
-    await table.transact([failed, audit]);
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
-    await table.transact([audit]);
-  }
+  const refused = await table.tryTransact({
+    account: {
+      key: keys.account(tenantId, id),
+      ...patch({ status: 'disconnected', statusReason: 'auth_state_restored', statusSince: nowMs }),
+      // A ban or a restriction is WhatsApp's word and stays.
+      condition: { isFailed: { is: '#status = :failed', values: { ':failed': 'failed' } } },
+    },
+    audit,
+  });
+  if (refused !== undefined) await table.transact({ audit });
 }
 
-/** The name of a stage's auth bucket, `<prefix>-<AWS account>-<region>`; undefined when there is none in the client's region. */
+/** Returns the name of a stage's auth bucket, `<prefix>-<AWS account>-<region>`; undefined when there is none in the client's region. */
 export async function findBucket(s3: S3Client, prefix: string): Promise<string | undefined> {
   const region = await s3.config.region();
   const { Buckets = [] } = await s3.send(new ListBucketsCommand({ Prefix: `${prefix}-` }));

@@ -2,7 +2,7 @@ import { textOf } from '../../domain/content.ts';
 import type { EventType, PacelineEvent } from '../../domain/events/events.ts';
 import type { InboundBatch } from '../../domain/inbound/inbound.ts';
 import { type ReceivedView, receivedAsPrinted, receivedView } from '../../domain/inbound/view.ts';
-import { ConditionFailed, type Item, inParallel, type Table } from '../client/table.ts';
+import { absent, type Item, inParallel, type Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 import { contentIn } from '../messages/contents.ts';
 
@@ -21,8 +21,8 @@ export interface EventRef {
 }
 
 /**
- * Puts the events that are kept, each if absent. What follows from an image alone is the same in every replay and is simply put again, 25 in
- * a request; of contracts and accounts the first telling stands.
+ * Stores the events that are kept. Events that follow from an image alone are the same in every replay and are put again, 25 in a request. Of
+ * contracts and accounts the first telling stands.
  */
 export async function putEvents(table: Table, events: PacelineEvent[]): Promise<void> {
   const kept = events.filter(({ logged }) => logged);
@@ -30,12 +30,7 @@ export async function putEvents(table: Table, events: PacelineEvent[]): Promise<
   const first = kept.filter(({ content }) => content === undefined);
   await table.writeMany(same.map((event) => ({ put: itemOf(event) })));
   await inParallel(8, first, async (event) => {
-    try {
-      // Clause: nobody has told it yet.
-      await table.put(itemOf(event), { condition: 'attribute_not_exists(pk)' });
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-    }
+    await table.tryPut(itemOf(event), { condition: { isUntold: absent } });
   });
 }
 

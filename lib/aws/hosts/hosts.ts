@@ -8,8 +8,9 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs';
 import { createdAt } from '../../domain/ids.ts';
+import { added, patch, unlessSet } from '../client/patch.ts';
 import { listQueues } from '../client/queue-list.ts';
-import { ConditionFailed, type Table } from '../client/table.ts';
+import { type Clauses, present, type Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 
 /** A socket host as others see it. `beat` only grows while it lives; observers judge by their own clock whether it has moved. */
@@ -30,8 +31,8 @@ export interface Host {
   retiredAt?: number;
 }
 
-/** Clauses of whatever only a host in good standing may do: its item is there; nobody has retired it. */
-export const inGoodStanding = 'attribute_exists(pk) AND attribute_not_exists(retired)';
+/** Clauses of the host's item for what only a host in good standing may do. */
+export const inGoodStanding: Clauses = { exists: present, isNotRetired: 'attribute_not_exists(retired)' };
 
 /** A host whose own clock last beat longer ago may be gone. */
 const freshMs = 20_000;
@@ -93,22 +94,17 @@ export async function putHost(table: Table, host: Host): Promise<void> {
   await table.put({ ...keys.host(host.id), type: 'host', ...host });
 }
 
-/** Throws ConditionFailed when somebody has retired the host as dead: it must not act any more. */
+/** Tells the fleet that the host lives. Returns false when the host has been retired as dead: it must not act any more. */
 export async function beat(
   table: Table,
   host: Pick<Host, 'id' | 'beatAt' | 'accounts' | 'room' | 'draining'>,
-): Promise<void> {
-  await table.update(keys.host(host.id), {
-    update: `SET beatAt = :at, accounts = :n, room = :room${host.draining ? ', draining = :yes' : ''} ADD beat :one`,
+): Promise<boolean> {
+  const { id, beatAt, accounts, room, draining } = host;
+  const { refused } = await table.tryUpdate(keys.host(id), {
+    ...patch({ beatAt, accounts, room, ...(draining ? { draining } : {}), beat: added(1) }),
     condition: inGoodStanding,
-    values: {
-      ':at': host.beatAt,
-      ':n': host.accounts,
-      ':room': host.room,
-      ':one': 1,
-      ...(host.draining ? { ':yes': true } : {}),
-    },
   });
+  return refused === undefined;
 }
 
 /** Whether new accounts may go to this host: neither retired, nor stopping, nor full. */
@@ -116,18 +112,15 @@ export function takesAccounts({ retired, draining, room }: Host): boolean {
   return retired !== true && draining !== true && room > 0;
 }
 
-/** From here on the host's beats and claims fail. Accounts it still has must be orphaned next, and then its item removed. */
+/**
+ * Retires a host: its beats and claims fail from now on. The caller must orphan the accounts that the host still has, and then remove its
+ * item. A host that has been removed stays so.
+ */
 export async function retireHost(table: Table, hostId: string, nowMs: number): Promise<void> {
-  try {
-    await table.update(keys.host(hostId), {
-      update: 'SET retired = :yes, retiredAt = if_not_exists(retiredAt, :now)',
-      condition: 'attribute_exists(pk)',
-      values: { ':yes': true, ':now': nowMs },
-    });
-  } catch (error) {
-    // Removed already.
-    if (!(error instanceof ConditionFailed)) throw error;
-  }
+  await table.tryUpdate(keys.host(hostId), {
+    ...patch({ retired: true, retiredAt: unlessSet(nowMs) }),
+    condition: { exists: present },
+  });
 }
 
 export async function hostExists(table: Table, hostId: string): Promise<boolean> {

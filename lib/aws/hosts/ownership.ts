@@ -1,6 +1,7 @@
 import type { Account, AccountHot, InHand } from '../../domain/accounts/account.ts';
-import { ConditionFailed, inParallel, type Table, type Write } from '../client/table.ts';
-import { finder, keys } from '../keys.ts';
+import { added, patch } from '../client/patch.ts';
+import { type Clause, type Clauses, type Item, inParallel, present, type Table, type Write } from '../client/table.ts';
+import { finder, keys, places } from '../keys.ts';
 import { inGoodStanding } from './hosts.ts';
 
 /** A host's hold on an account: only valid while the account's item says the same. */
@@ -16,83 +17,85 @@ export interface AccountRefs {
   accountId: string;
 }
 
+/** Clause of the hot item: the host owns the account under this very claim. */
+export const heldBy = (hold: Pick<Hold, 'hostId' | 'epoch'>) =>
+  ({
+    is: '#owner = :holder AND epoch = :held',
+    names: { '#owner': 'owner' },
+    values: { ':holder': hold.hostId, ':held': hold.epoch },
+    held: (hot: Item | undefined): boolean => hot?.owner === hold.hostId && hot.epoch === hold.epoch,
+  }) satisfies Clause;
+
 /**
- * Takes the account over: the epoch rises, so that whatever the last owner still tries with the old one fails. Answers undefined when
- * somebody else was faster, or when this host has been retired as dead. One claim of an account at a time in a host.
+ * Takes the account over: the epoch rises, so that every write of the last owner under the old one fails. Returns undefined when another host
+ * was faster, or when this host has been retired as dead. A host must have one claim of an account under way at a time.
  */
 export async function claimAccount(table: Table, seen: AccountHot, hostId: string): Promise<AccountHot | undefined> {
-  const key = keys.accountHot(seen.tenantId, seen.accountId);
-  try {
-    await table.transact([
-      {
-        update: 'SET #o = :host, epoch = :next, ix = :mine, ixs = :ref',
-        key,
-        // Clauses: the account is there; nobody has claimed it since it was read.
-        condition: 'attribute_exists(pk) AND epoch = :seen',
-        names: { '#o': 'owner' },
-        values: {
-          ':host': hostId,
-          ':next': seen.epoch + 1,
-          ':seen': seen.epoch,
-          ':mine': finder.ownedBy(hostId),
-          ':ref': `${seen.tenantId}#${seen.accountId}`,
-        },
+  const { tenantId, accountId } = seen;
+  const key = keys.accountHot(tenantId, accountId);
+  const epoch = seen.epoch + 1;
+  const ours = { owner: hostId, epoch, ix: finder.ownedBy(hostId), ixs: places.account.of(tenantId, accountId) };
+  await table.tryTransact({
+    account: {
+      key,
+      ...patch(ours),
+      condition: {
+        exists: present,
+        isUnclaimedSince: { is: '#epoch = :read', values: { ':read': seen.epoch } },
       },
-      { check: keys.host(hostId), condition: inGoodStanding },
-    ]);
-  } catch (error) {
-    // A lost answer looks the same: the epoch has risen. A host claims an account once at a time, so the item tells.
-    if (!(error instanceof ConditionFailed)) throw error;
-  }
+    },
+    host: { check: keys.host(hostId), condition: inGoodStanding },
+  });
+  // A refusal tells nothing: a first try whose answer was lost has raised the epoch. The item tells.
   const now = await table.get<AccountHot>(key);
-  return now?.owner === hostId && now.epoch === seen.epoch + 1 ? now : undefined;
+  return now?.owner === hostId && now.epoch === epoch ? now : undefined;
 }
 
-/** The same owner under a new epoch, after another connection of the same device showed up. False: no longer the owner. */
+/**
+ * Gives the owner a new epoch, after another connection of the same device showed up; `hold` carries it from then on. Returns false when the
+ * host is no longer the owner.
+ */
 export async function raiseEpoch(table: Table, hold: Hold): Promise<boolean> {
-  const stood = await asOwner(table, hold, { update: 'SET epoch = :next', values: { ':next': hold.epoch + 1 } });
+  const stood = await changeAsOwner(table, hold, { epoch: hold.epoch + 1 });
   const now = stood ? undefined : await table.get<AccountHot>(keys.accountHot(hold.tenantId, hold.accountId));
-  // A lost answer looks like somebody else's claim, but for the owner's name.
+  // A lost answer looks like another host's claim, but for the owner's name.
   if (!stood && !(now?.owner === hold.hostId && now.epoch === hold.epoch + 1)) return false;
   hold.epoch += 1;
   return true;
 }
 
 /**
- * Gives the account up. `open`: the message in hand has no outcome yet; the mark tells the next owner that nobody died over it. With
- * `wanted` others find it at once; without, it rests, unless the tenant has asked for something since
- * `asked`: whoever asked saw an owner and counted on it. `authHead` is noted (see AccountHot). False: it was not ours any more.
+ * Gives the account up. `open`: the message in hand has no outcome yet; the mark tells the next owner that no host died over it. With
+ * `wanted` other hosts find the account at once. Without, it rests, unless the tenant has asked for something since `asked`: the tenant saw
+ * an owner and counted on it. `authHead` is noted (see AccountHot). Returns false when the account was not the host's any more.
  */
 export async function releaseAccount(
   table: Table,
   hold: Hold,
   options: { wanted: boolean; asked: number | undefined; open: boolean; authHead?: number | undefined },
 ): Promise<boolean> {
-  const mark = options.open ? { update: 'SET inHand.released = :yes', values: { ':yes': true } } : undefined;
   // Before the release, and on its own: a claim whose answer was lost may have left nothing in hand to mark.
-  if (mark !== undefined) await asOwner(table, hold, { ...mark, andIf: 'attribute_exists(inHand)' });
-  const { set, values } = noted(options.authHead);
-  const offer = {
-    update: `SET ${[...set, 'ix = :unowned'].join(', ')} REMOVE #o`,
-    values: { ...values, ':unowned': finder.unowned },
-  };
-  if (options.wanted) return await asOwner(table, hold, offer);
-  const nothingAsked: Write = {
-    check: keys.account(hold.tenantId, hold.accountId),
-    condition: `attribute_not_exists(pk) OR ${options.asked === undefined ? 'attribute_not_exists(asked)' : 'asked = :asked'}`,
-    ...(options.asked === undefined ? {} : { values: { ':asked': options.asked } }),
-  };
-  try {
-    const update = `${set.length > 0 ? `SET ${set.join(', ')} ` : ''}REMOVE #o, ix, ixs`;
-    return await asOwner(table, hold, { update, values }, nothingAsked);
-  } catch (error) {
-    if (error instanceof ConditionFailed) return await asOwner(table, hold, offer);
-    throw error;
+  if (options.open) {
+    await asOwner(table, hold, {
+      change: { update: 'SET inHand.released = :yes', values: { ':yes': true } },
+      andIf: { hasMessageInHand: 'attribute_exists(inHand)' },
+    });
   }
+  const noted = options.authHead === undefined ? {} : { authHead: options.authHead };
+  const offer = { ...noted, ix: finder.unowned, owner: undefined };
+  if (options.wanted) return await changeAsOwner(table, hold, offer);
+  const { asked } = options;
+  const isNotAskedSince = {
+    is: `attribute_not_exists(pk) OR ${asked === undefined ? 'attribute_not_exists(asked)' : 'asked = :asked'}`,
+    ...(asked === undefined ? {} : { values: { ':asked': asked } }),
+  };
+  const refused = await asOwner(table, hold, {
+    change: patch({ ...noted, owner: undefined, ix: undefined, ixs: undefined }),
+    check: { check: keys.account(hold.tenantId, hold.accountId), condition: { isNotAskedSince } },
+  });
+  if (refused === undefined) return true;
+  return refused.by('account') ? false : await changeAsOwner(table, hold, offer);
 }
-
-const noted = (authHead: number | undefined): { set: string[]; values: Record<string, number> } =>
-  authHead === undefined ? { set: [], values: {} } : { set: ['authHead = :head'], values: { ':head': authHead } };
 
 /** Outcomes not yet added to the account's totals. */
 export interface Totals {
@@ -102,7 +105,7 @@ export interface Totals {
 
 /**
  * Adds outcomes to the totals and forgets the settled message in hand: both or neither, so that none is counted twice. Notes `authHead`
- * (see AccountHot).
+ * (see AccountHot). Returns false when the account is not the host's any more.
  */
 export async function flushTotals(
   table: Table,
@@ -111,48 +114,47 @@ export async function flushTotals(
   settled: InHand | undefined,
   authHead: number | undefined,
 ): Promise<boolean> {
-  const { set, values } = noted(authHead);
-  const removal =
-    settled === undefined ? undefined : { update: ' REMOVE inHand', values: { ':settled': settled.nonce } };
-  const stood = await asOwner(table, hold, {
-    update: `${set.map((one) => `SET ${one} `).join('')}ADD messageCount :m, errorCount :e${removal?.update ?? ''}`,
-    values: { ...values, ...removal?.values, ':m': totals.messages, ':e': totals.errors },
-    // One that arrives late must not take the next message out of hand.
-    ...(removal === undefined ? {} : { andIf: 'inHand.nonce = :settled' }),
+  const refused = await asOwner(table, hold, {
+    change: patch({
+      ...(authHead === undefined ? {} : { authHead }),
+      messageCount: added(totals.messages),
+      errorCount: added(totals.errors),
+      ...(settled === undefined ? {} : { inHand: undefined }),
+    }),
+    // A flush that arrives late must not take the next message out of hand.
+    andIf: {
+      hasSettledInHand:
+        settled === undefined ? undefined : { is: 'inHand.nonce = :settled', values: { ':settled': settled.nonce } },
+    },
   });
-  if (stood || settled === undefined) return stood;
+  if (refused === undefined) return true;
+  if (settled === undefined) return false;
   const now = await table.get<AccountHot>(keys.accountHot(hold.tenantId, hold.accountId));
   // Still ours: then an earlier try of these very totals stood, and only its answer was lost.
   return now?.owner === hold.hostId && now.epoch === hold.epoch && now.inHand?.nonce !== settled.nonce;
 }
 
+async function changeAsOwner(table: Table, hold: Hold, fields: Item): Promise<boolean> {
+  return (await asOwner(table, hold, { change: patch(fields) })) === undefined;
+}
+
 /**
- * A change of the hot item by its owner. As a transaction, because that carries a token: the SDK's own repetition after a lost answer does
- * not add twice. Answers false when we are not the owner; throws ConditionFailed when only `check` did not hold.
+ * Changes the hot item as its owner, together with a check of another item. As a transaction, because that carries a token: the SDK's own
+ * repetition after a lost answer does not add twice. Returns what refused the change: `account` when the host is not the owner.
  */
 async function asOwner(
   table: Table,
   hold: Hold,
-  change: { update: string; values: Record<string, unknown>; andIf?: string },
-  check?: Write,
-): Promise<boolean> {
-  try {
-    await table.transact([
-      {
-        update: change.update,
-        key: keys.accountHot(hold.tenantId, hold.accountId),
-        // Clauses: we own it; under this very claim.
-        condition: `#o = :holder AND epoch = :held${change.andIf === undefined ? '' : ` AND ${change.andIf}`}`,
-        names: { '#o': 'owner' },
-        values: { ...change.values, ':holder': hold.hostId, ':held': hold.epoch },
-      },
-      ...(check === undefined ? [] : [check]),
-    ]);
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionFailed && error.failed[0] === true) return false;
-    throw error;
-  }
+  { change, andIf, check }: { change: { update: string; values: Item }; andIf?: Clauses; check?: Write },
+) {
+  return await table.tryTransact({
+    account: {
+      key: keys.accountHot(hold.tenantId, hold.accountId),
+      ...change,
+      condition: { isHeld: heldBy(hold), ...andIf },
+    },
+    check,
+  });
 }
 
 export type StatusPatch = Partial<
@@ -177,45 +179,29 @@ export type StatusPatch = Partial<
   >
 >;
 
-/** Writes what the owner knows of the account; a field given as undefined is removed. False: no longer the owner, or the account is gone. */
+/**
+ * Writes what the owner knows of the account; a field that is undefined is removed. Returns false when the host is no longer the owner, or the
+ * account is gone.
+ */
 export async function saveStatus(
   table: Table,
   hold: Hold,
-  patch: { [K in keyof StatusPatch]: StatusPatch[K] | undefined },
+  fields: { [K in keyof StatusPatch]: StatusPatch[K] | undefined },
 ): Promise<boolean> {
-  const fields = Object.entries(patch);
-  const sets = fields.filter(([, value]) => value !== undefined);
-  const removes = fields.filter(([, value]) => value === undefined);
-  const update = [
-    sets.length > 0 ? `SET ${sets.map(([name]) => `#${name} = :${name}`).join(', ')}` : '',
-    removes.length > 0 ? `REMOVE ${removes.map(([name]) => `#${name}`).join(', ')}` : '',
-  ].join(' ');
-  try {
-    await table.transact([
-      {
-        update,
-        key: keys.account(hold.tenantId, hold.accountId),
-        condition: 'attribute_exists(pk)',
-        names: Object.fromEntries(fields.map(([name]) => [`#${name}`, name])),
-        values: Object.fromEntries(sets.map(([name, value]) => [`:${name}`, value])),
-      },
-      {
-        check: keys.accountHot(hold.tenantId, hold.accountId),
-        condition: '#o = :host AND epoch = :epoch',
-        names: { '#o': 'owner' },
-        values: { ':host': hold.hostId, ':epoch': hold.epoch },
-      },
-    ]);
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionFailed) return false;
-    throw error;
-  }
+  const refused = await table.tryTransact({
+    account: {
+      key: keys.account(hold.tenantId, hold.accountId),
+      ...patch(fields),
+      condition: { exists: present },
+    },
+    owner: { check: keys.accountHot(hold.tenantId, hold.accountId), condition: { isHeld: heldBy(hold) } },
+  });
+  return refused === undefined;
 }
 
 /**
- * A host that is gone for good: its accounts become unowned under a new epoch. `orderly`: it ended in good order, so no message in hand is
- * to blame. Answers how many.
+ * Takes its accounts from a host that is gone for good: they become unowned under a new epoch. `orderly`: the host ended in good order, so
+ * no message in hand is to blame. Returns how many there were.
  */
 export async function orphanAccounts(table: Table, hostId: string, options = { orderly: false }): Promise<number> {
   const owned = await findAccounts(table, finder.ownedBy(hostId));
@@ -223,7 +209,7 @@ export async function orphanAccounts(table: Table, hostId: string, options = { o
   return owned.length;
 }
 
-/** The same for one account, which that host does not hold (any more). */
+/** Takes one account from a host that is gone, or that does not hold the account any more. */
 export async function orphanAccount(
   table: Table,
   refs: AccountRefs,
@@ -234,37 +220,30 @@ export async function orphanAccount(
   await orphan(table, refs, hostId, { released: false });
 }
 
-/** `released` marks the message in hand. False: it has none to mark, or it is not that host's any more. */
+/** `released` marks the message in hand. Returns false when there is none to mark, or the account is not that host's any more. */
 async function orphan(
   table: Table,
   { tenantId, accountId }: AccountRefs,
   hostId: string,
   { released }: { released: boolean },
 ): Promise<boolean> {
-  try {
-    await table.update(keys.accountHot(tenantId, accountId), {
-      update: `SET ix = :unowned${released ? ', inHand.released = :yes' : ''} REMOVE #o ADD epoch :one`,
-      // Clauses: still that host's; a mark needs something to stand on.
-      condition: `#o = :host${released ? ' AND attribute_exists(inHand)' : ''}`,
-      names: { '#o': 'owner' },
-      values: { ':unowned': finder.unowned, ':one': 1, ':host': hostId, ...(released ? { ':yes': true } : {}) },
-    });
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionFailed) return false;
-    throw error;
-  }
+  const { refused } = await table.tryUpdate(keys.accountHot(tenantId, accountId), {
+    update: `SET ix = :unowned${released ? ', inHand.released = :yes' : ''} REMOVE #owner ADD epoch :one`,
+    condition: {
+      isThatHosts: { is: '#owner = :host', names: { '#owner': 'owner' }, values: { ':host': hostId } },
+      hasMessageToMark: released ? 'attribute_exists(inHand)' : undefined,
+    },
+    values: { ':unowned': finder.unowned, ':one': 1, ...(released ? { ':yes': true } : {}) },
+  });
+  return refused === undefined;
 }
 
-/** Accounts under one value of the index (`unowned`, `host#..`). The index lags: read the account before acting. */
+/** Returns the accounts under one value of the index (`unowned`, `host#..`). The index lags: read the account before acting. */
 export async function findAccounts(table: Table, ix: string, limit?: number): Promise<AccountRefs[]> {
   const query = { pk: ix, index: finder.index };
   const items =
     limit === undefined
       ? await table.queryAll<{ ixs: string }>(query)
       : (await table.query<{ ixs: string }>({ ...query, limit })).items;
-  return items.flatMap(({ ixs }) => {
-    const [tenantId, accountId] = ixs.split('#');
-    return tenantId === undefined || accountId === undefined ? [] : [{ tenantId, accountId }];
-  });
+  return items.flatMap(({ ixs }) => places.account.read(ixs) ?? []);
 }

@@ -1,11 +1,12 @@
 import { textContent } from '../../domain/content.ts';
 import { lidForm } from '../../domain/people/person.ts';
-import { ConditionFailed, type Table, type Write } from '../client/table.ts';
+import { added, patch } from '../client/patch.ts';
+import type { Table, Write } from '../client/table.ts';
 import type { AccountRefs } from '../hosts/ownership.ts';
-import { keys } from '../keys.ts';
+import { keys, ranges } from '../keys.ts';
 import { contentWrite } from '../messages/contents.ts';
 
-/** The text that tells a person once that the opt-out is done; it exists until it is sent. Times are epoch milliseconds. */
+/** The text that tells a person once that the opt-out is done. The item exists until it is sent. Times are epoch milliseconds. */
 export interface Confirmation {
   id: string;
   to: string;
@@ -14,13 +15,13 @@ export interface Confirmation {
   at: number;
 }
 
-/** After an opt-out it is said at once or never: later it would be just another message. */
+/** How long after an opt-out it may be confirmed: later the text would be just another message. */
 const validMs = 10 * 60_000;
-/** A crash between the wire and the table lets the same id and text go out once more. */
+/** Sendings at most: after a crash between the wire and the table the same id and text go out once more. */
 const maxTries = 2;
 const itemLifeSec = 24 * 3600;
 
-/** A confirmation and the writes that make it durable, for the transaction that stores the opt-out. `id`: a message id that no outsider can compute. */
+/** Returns a confirmation and the writes that store it, for the transaction of the opt-out. `id`: a message id that no outsider can compute. */
 export function planConfirmation(
   refs: AccountRefs,
   { id, to, text }: { id: string; to: string; text: string },
@@ -32,19 +33,20 @@ export function planConfirmation(
     confirmation,
     writes: [
       { put: { ...keyOf(refs, to), type: 'confirmation', ...confirmation, ttl: nowSec + itemLifeSec } },
-      // Whose it is: only the recipient's devices may ask for it again, and a confirmation has no message item.
+      // With account and recipient: only the recipient's devices may ask for it again, and a confirmation has no message item.
       contentWrite(refs.tenantId, id, textContent(text), nowMs, { accountId: refs.accountId, to }),
     ],
   };
 }
 
-/** The writes that take back what was not said yet to a person, under whichever of these addresses it would be said. */
+/** Returns the writes that take back the confirmations not said yet to a person of these addresses. */
 export function confirmationsGone(refs: AccountRefs, addresses: string[]): Write[] {
   return addresses.filter(isNumber).map((to) => ({ delete: keyOf(refs, to) }));
 }
 
 /**
- * Counts one more sending, before it. False: it is not to be sent (any more): taken back, replaced, too old, or sent as often as it may be.
+ * Counts one more sending; the caller sends the confirmation afterwards. Returns false when it must not be sent (any more): taken back, replaced,
+ * too old, or sent as often as it may be.
  */
 export async function beginConfirmation(
   table: Table,
@@ -52,43 +54,36 @@ export async function beginConfirmation(
   { id, to }: Confirmation,
   nowMs: number,
 ): Promise<boolean> {
-  try {
-    await table.update(keyOf(refs, to), {
-      update: 'ADD tries :one',
-      // Clauses: still this one; not too often; not too late.
-      condition: 'id = :id AND tries < :most AND #at > :oldest',
-      names: { '#at': 'at' },
-      values: { ':one': 1, ':id': id, ':most': maxTries, ':oldest': nowMs - validMs },
-    });
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionFailed) return false;
-    throw error;
-  }
+  const { refused } = await table.tryUpdate(keyOf(refs, to), {
+    ...patch({ tries: added(1) }),
+    condition: {
+      isThisOne: thisOne(id),
+      hasTriesLeft: { is: '#tries < :most', values: { ':most': maxTries } },
+      isNotTooLate: { is: '#at > :oldest', names: { '#at': 'at' }, values: { ':oldest': nowMs - validMs } },
+    },
+  });
+  return refused === undefined;
 }
 
-/** It is done with, unless another has taken its place. */
+/** Removes a confirmation that is done with, unless another one has taken its place. */
 export async function endConfirmation(table: Table, refs: AccountRefs, { id, to }: Confirmation): Promise<void> {
-  try {
-    await table.delete(keyOf(refs, to), { condition: 'id = :id', values: { ':id': id } });
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
-  }
+  await table.tryDelete(keyOf(refs, to), { condition: { isThisOne: thisOne(id) } });
 }
 
-/** What an owner left unsaid. */
-export async function openConfirmations(table: Table, refs: AccountRefs): Promise<Confirmation[]> {
-  const { pk, sk } = keyOf(refs, '');
-  return await table.queryAll<Confirmation>({ pk, skPrefix: sk });
+const thisOne = (id: string) => ({ is: 'id = :id', values: { ':id': id } });
+
+/** Returns the confirmations that an owner left unsaid. */
+export async function openConfirmations(table: Table, { tenantId, accountId }: AccountRefs): Promise<Confirmation[]> {
+  return await table.queryAll<Confirmation>(ranges.confirmations(tenantId, accountId));
 }
 
-/** Those that wait to be said to one of these numbers. */
+/** Returns the confirmations that wait to be said to one of these numbers. */
 export async function readConfirmations(table: Table, refs: AccountRefs, numbers: string[]): Promise<Confirmation[]> {
   const found = await table.getMany<Confirmation>(numbers.map((to) => keyOf(refs, to)));
   return found.filter((confirmation) => confirmation !== undefined);
 }
 
-/** Confirmations go to numbers. */
+/** Confirmations go to numbers, not to LIDs. */
 const isNumber = (address: string): boolean => !lidForm.test(address);
 
 const keyOf = (refs: AccountRefs, to: string) => keys.confirmation(refs.tenantId, refs.accountId, to);

@@ -3,27 +3,28 @@ import { type InboundBatch, type InboundMessage, longestOpenMs, personOf } from 
 import { contentDays, ttlAfter } from '../../domain/messages/retention.ts';
 import { addressOf } from '../../domain/people/person.ts';
 import { newestFirst, type Page } from '../client/newest-first.ts';
-import { ConditionFailed, type Table, type Write } from '../client/table.ts';
+import { appended, patch } from '../client/patch.ts';
+import { absent, present, type Table, type Write } from '../client/table.ts';
 import type { AccountRefs, Hold } from '../hosts/ownership.ts';
-import { finder, type Key, keys } from '../keys.ts';
+import { finder, type Key, keys, places } from '../keys.ts';
 
-/** So long WhatsApp may still deliver a message that was not receipted. */
+/** How long WhatsApp may still deliver a message that was not receipted. */
 const markerSec = 30 * 24 * 3600;
-/** So far back a new owner looks for batches its predecessor left open; older ones are the sweep's. */
+/** How far back a new owner looks for batches that the owner before left open; the sweep closes older ones. */
 const leftOpenMs = 15 * 60_000;
 
-/** Where a message goes: into an open batch, or into a new one that stays open until `dueAt` (without one it is closed at once). */
+/** Where a message goes: into an open batch, or into a new one that stays open until `dueAt`. Without `dueAt` it is closed at once. */
 export type BatchTarget = { kind: 'open'; id: string } | { kind: 'new'; id: string; dueAt: number | undefined };
 
 /**
- * `repeated`: it was there already (a redelivery), and nothing has changed. `closed`: somebody has closed the open batch; `refused`: one of the
- * caller's own writes did not hold. Nothing has changed then either.
+ * What became of a message. Nothing has changed unless it is `stored`. `repeated`: it was there already, this is a redelivery. `closed`: the
+ * open batch has been closed meanwhile. `refused`: a condition of the caller's own writes did not hold.
  */
 export type Stored = 'stored' | 'repeated' | 'closed' | 'refused';
 
 /**
- * Stores an inbound message before WhatsApp gets its receipt: in one transaction the marker that keeps a redelivery out, its batch, and what
- * else follows from it (`others`: an opt-out). The marker keeps the message's own `secret`, which opens encrypted edits of the message.
+ * Stores an inbound message; the caller sends WhatsApp its receipt afterwards. One transaction writes the marker that keeps a redelivery out,
+ * the batch, and `others` (an opt-out). The marker keeps the message's own `secret`, which opens encrypted edits of the message.
  */
 export async function storeInbound(
   table: Table,
@@ -46,26 +47,22 @@ export async function storeInbound(
       ...(secret === undefined ? {} : { secret: Buffer.from(secret).toString('base64') }),
       ttl: nowSec + markerSec,
     },
-    // Clause: not stored yet.
-    condition: 'attribute_not_exists(pk)',
+    condition: { isNew: absent },
   };
   const batch = target.kind === 'open' ? batchGrown(hold, target.id, message) : newBatch(hold, target, message, nowMs);
-  try {
-    await table.transact([marker, batch, ...others, ...wroteWrites(hold.tenantId, message, target, nowMs)]);
-    return 'stored';
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
-    if (error.failed[0] === true) return 'repeated';
-    return error.failed[1] === true ? 'closed' : 'refused';
-  }
+  const wrote = wroteWrites(hold.tenantId, message, target, nowMs);
+  const refused = await table.tryTransact({ marker, batch, others, wrote });
+  if (refused === undefined) return 'stored';
+  if (refused.by('marker')) return 'repeated';
+  return refused.by('batch') ? 'closed' : 'refused';
 }
 
-/** Whether a message with this WhatsApp id has been stored. */
+/** Returns whether a message with this WhatsApp id has been stored. */
 export async function isStored(table: Table, { tenantId, accountId }: AccountRefs, id: string): Promise<boolean> {
   return (await table.get(keys.inbound(tenantId, accountId, id))) !== undefined;
 }
 
-/** The secret that came with an inbound message; undefined where it had none, or is too old. */
+/** Returns the secret that came with an inbound message; undefined when it had none, or is too old. */
 export async function readSecret(
   table: Table,
   { tenantId, accountId }: AccountRefs,
@@ -75,7 +72,7 @@ export async function readSecret(
   return marker?.secret === undefined ? undefined : Buffer.from(marker.secret, 'base64');
 }
 
-/** Makes the number of a new chat known to the tenant, so that it is understood as answers print it (lib/domain/people/phone.ts). */
+/** Returns the write that makes the number of a new chat known to the tenant: requests may then name it as answers print it (phone.ts). */
 function wroteWrites(tenantId: string, message: InboundMessage, target: BatchTarget, nowMs: number): Write[] {
   const { phoneNumber } = personOf(message);
   if (phoneNumber === undefined || target.kind === 'open') return [];
@@ -85,11 +82,9 @@ function wroteWrites(tenantId: string, message: InboundMessage, target: BatchTar
 
 function batchGrown(hold: AccountRefs, id: string, message: InboundMessage): Write {
   return {
-    update: 'SET messages = list_append(messages, :more)',
     key: keys.inboundBatch(hold.tenantId, hold.accountId, id),
-    // Clauses: it is there; nobody has closed it.
-    condition: 'attribute_exists(pk) AND attribute_not_exists(closedAt)',
-    values: { ':more': [message] },
+    ...patch({ messages: appended([message]) }),
+    condition: { exists: present, isOpen: 'attribute_not_exists(closedAt)' },
   };
 }
 
@@ -112,7 +107,7 @@ function newBatch(
     dueAt: dueAt ?? nowMs,
     ...(dueAt === undefined ? { closedAt: nowMs } : {}),
   };
-  const open = { ix: finder.inbox, ixs: `${new Date(batch.dueAt).toISOString()}#${tenantId}#${accountId}#${id}` };
+  const open = { ix: finder.inbox, ixs: places.inboundBatch.of(batch.dueAt, tenantId, accountId, id) };
   return {
     put: {
       ...keys.inboundBatch(tenantId, accountId, id),
@@ -124,23 +119,16 @@ function newBatch(
   };
 }
 
-/** Closes a batch: from now on it is an event. False: it was closed or is gone. */
+/** Closes a batch: from now on it is an event. Returns false when the batch was closed before, or is gone. */
 export async function closeBatch(table: Table, batch: AccountRefs & { id: string }, nowMs: number): Promise<boolean> {
-  try {
-    await table.update(keys.inboundBatch(batch.tenantId, batch.accountId, batch.id), {
-      update: 'SET closedAt = :now REMOVE ix, ixs',
-      // Clauses: it is there; nobody has closed it.
-      condition: 'attribute_exists(pk) AND attribute_not_exists(closedAt)',
-      values: { ':now': nowMs },
-    });
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionFailed) return false;
-    throw error;
-  }
+  const { refused } = await table.tryUpdate(keys.inboundBatch(batch.tenantId, batch.accountId, batch.id), {
+    ...patch({ closedAt: nowMs, ix: undefined, ixs: undefined }),
+    condition: { exists: present, isOpen: 'attribute_not_exists(closedAt)' },
+  });
+  return refused === undefined;
 }
 
-/** Batches of an account that an owner left open within the last quarter of an hour. */
+/** Returns the batches of an account that an owner left open within the last quarter of an hour. */
 export async function leftOpenBatches(table: Table, refs: AccountRefs, nowMs: number): Promise<InboundBatch[]> {
   const key = (id: string): Key => keys.inboundBatch(refs.tenantId, refs.accountId, id);
   const from = key(`inb_${ulidTime(nowMs - leftOpenMs)}`);
@@ -148,20 +136,17 @@ export async function leftOpenBatches(table: Table, refs: AccountRefs, nowMs: nu
   return batches.filter(({ closedAt }) => closedAt === undefined);
 }
 
-/** Batches anywhere that should have been closed before `untilMs`. */
+/** Returns the batches of all accounts that should have been closed before `untilMs`. */
 export async function overdueBatches(table: Table, untilMs: number): Promise<(AccountRefs & { id: string })[]> {
   const found = await table.queryAll<{ ixs: string }>({
     pk: finder.inbox,
     index: finder.index,
-    skBetween: ['0', new Date(untilMs).toISOString()],
+    skBetween: places.before(untilMs),
   });
-  return found.flatMap(({ ixs }) => {
-    const [, tenantId, accountId, id] = ixs.split('#');
-    return tenantId === undefined || accountId === undefined || id === undefined ? [] : [{ tenantId, accountId, id }];
-  });
+  return found.flatMap(({ ixs }) => places.inboundBatch.read(ixs) ?? []);
 }
 
-/** One step through an account's batches, newest first; `before` is the id of the last batch of the step before. */
+/** Returns one page of an account's batches, newest first; `before` is the id of the last batch of the page before. */
 export async function listBatches(
   table: Table,
   { tenantId, accountId }: AccountRefs,
@@ -172,7 +157,7 @@ export async function listBatches(
   return { items, more: last !== undefined };
 }
 
-/** When a batch opened at `nowMs` is due at the latest; undefined where messages are not batched. */
+/** Returns when a batch opened at `nowMs` is due at the latest; undefined when messages are not batched. */
 export function dueAt(nowMs: number, quietMs: number): number | undefined {
   return quietMs === 0 ? undefined : nowMs + longestOpenMs(quietMs);
 }

@@ -1,9 +1,10 @@
 import { addressesOf, addressOf, type Person, personAt } from '../../domain/people/person.ts';
 import { earlierReason, type Suppression, type SuppressionSource } from '../../domain/people/suppression.ts';
 import { newestFirst, type Page } from '../client/newest-first.ts';
-import { ConditionFailed, type Item, inParallel, type Table, targetOf, type Write } from '../client/table.ts';
+import { patch, unlessSet } from '../client/patch.ts';
+import { absent, type Clauses, inParallel, present, type Table, targetOf, type Write } from '../client/table.ts';
 import type { Deps } from '../deps.ts';
-import { type Key, keys } from '../keys.ts';
+import { type Key, keys, partsOf, suppressionAt } from '../keys.ts';
 import { auditWrite, type Origin } from '../tenants/audit.ts';
 
 /**
@@ -52,24 +53,24 @@ async function readStanding(
   return standing;
 }
 
-/** What a suppression takes. */
+/** The writes of a suppression. */
 export interface SuppressionPlan {
-  /** The person was written to until now, by the number or, without one, by the LID. */
+  /** Whether messages went to the person until now, by the number or, without one, by the LID. */
   isNew: boolean;
   /** False: the person is on the list under every address, and `writes` only check it. */
   isChange: boolean;
-  /** Each on condition that the item is as it was read. */
+  /** Each has the condition that its item is as it was read. */
   writes: Write[];
 }
 
-/** The writes that stop messages to a person under every address. They go into one transaction; when it fails, plan again. */
+/** Returns the writes that stop messages to a person under every address. They go into one transaction; when it is refused, plan again. */
 export async function planSuppression(table: Table, suppression: Suppression): Promise<SuppressionPlan> {
   const [plan] = await planSuppressions(table, suppression.tenantId, [suppression]);
   if (plan === undefined) throw new Error('a suppression has a plan');
   return plan;
 }
 
-/** A plan for each, in two reads for all of them. */
+/** Returns a plan for each, in two reads for all of them. */
 async function planSuppressions(
   table: Table,
   tenantId: string,
@@ -86,7 +87,7 @@ async function planSuppressions(
   });
 }
 
-/** Where a person is listed; undefined where no address of the person is. */
+/** Returns the first item that lists a person; undefined when no address of the person is listed. */
 function listingOf(person: Person, standing: Standing): Recipient | undefined {
   for (const address of addressesOf(person)) {
     const recipient = standing.get(address);
@@ -106,7 +107,7 @@ async function readEntries(
   return listings.map((listing) => (listing === undefined ? undefined : found.shift()));
 }
 
-/** The writes for a person who is not on the list. */
+/** Returns the writes for a person who is not on the list. */
 function newWrites(suppression: Suppression): Write[] {
   const { tenantId, phoneNumber, lid, at, source } = suppression;
   const recipient: Recipient = {
@@ -124,7 +125,7 @@ function newWrites(suppression: Suppression): Write[] {
   ];
 }
 
-/** The writes that put a listed person's missing items, and name the new addresses in the entry. */
+/** Returns the writes that put a listed person's missing items, and name the new addresses in the entry. */
 function planExtension(
   tenantId: string,
   whole: Person,
@@ -157,31 +158,23 @@ function planExtension(
   return { isChange: true, writes: [...checks, ...puts, entryWrite] };
 }
 
-/** The list's entry learns a number or LID that it lacked, and further addresses. */
+/** Returns the update of a list entry: a number or LID that it lacked, and further addresses. */
 function entryUpdate(key: Key, person: Person, addresses: string[], entry: Suppression): Write {
-  const learnt = Object.entries(person);
-  const { condition, values } = entryAsRead(entry);
-  return {
-    update: `SET addresses = :all${learnt.map(([name]) => `, ${name} = if_not_exists(${name}, :${name})`).join('')}`,
-    key,
-    condition,
-    values: {
-      ':all': addresses,
-      ...Object.fromEntries(learnt.map(([name, value]) => [`:${name}`, value])),
-      ...values,
-    },
-  };
+  const learnt = Object.fromEntries(Object.entries(person).map(([name, value]) => [name, unlessSet(value)]));
+  return { key, ...patch({ addresses, ...learnt }), condition: entryAsRead(entry) };
 }
 
-/** Without it, a release would leave the items of addresses that are put at the same moment. */
-function entryAsRead({ addresses }: Suppression): { condition: string; values: Item } {
-  // Clauses: still on the list; under the same addresses.
+/** Clauses without which a release would leave the items of addresses that are put at the same moment. */
+function entryAsRead({ addresses }: Suppression): Clauses {
   return addresses === undefined
-    ? { condition: 'attribute_exists(pk) AND attribute_not_exists(addresses)', values: {} }
-    : { condition: 'addresses = :addresses', values: { ':addresses': addresses } };
+    ? { isListed: present, hasNoAddresses: 'attribute_not_exists(addresses)' }
+    : { hasAddressesRead: { is: 'addresses = :read', values: { ':read': addresses } } };
 }
 
-/** What is known of an entry that is not there: an earlier version took it off the list and left the item of an address it did not know. */
+/**
+ * Returns what is known of a list entry that is not there: an earlier version took it off the list and left the item of an address that it
+ * did not know.
+ */
 function earlierEntry(tenantId: string, recipient: Recipient): Suppression {
   const { phoneNumber, lid, suppressedAt, source } = recipient;
   return {
@@ -197,21 +190,22 @@ function earlierEntry(tenantId: string, recipient: Recipient): Suppression {
 function recipientPut(tenantId: string, address: string, recipient: Recipient): Write {
   return {
     put: { ...keys.recipient(tenantId, address), type: 'recipient', ...recipient },
-    // Clause: no other call has put it in between.
-    condition: 'attribute_not_exists(suppressedAt)',
+    condition: { isNotSuppressed: 'attribute_not_exists(suppressedAt)' },
   };
 }
 
-/** Without it, a release at the same moment would have the last word. */
+/** Adds the clause without which a release at the same moment would have the last word. */
 function asItWas<T extends { check: Key } | { delete: Key }>(write: T, { suppressedAt }: Recipient) {
-  // Clause: as it was read.
-  return { ...write, condition: 'suppressedAt = :at', values: { ':at': suppressedAt } };
+  return { ...write, condition: { isAsRead: { is: 'suppressedAt = :at', values: { ':at': suppressedAt } } } };
 }
 
 const listKey = (tenantId: string, { suppressedAt, listedAs }: Recipient): Key =>
   keys.suppression(tenantId, suppressedAt, listedAs);
 
-/** Everything that stands of a person, also under addresses that only an item or the list entry names: items by address, and each one's entry. */
+/**
+ * Returns everything that stands of a person, also under addresses that only an item or a list entry names: items by address, each with its
+ * entry.
+ */
 async function readWholePerson(
   table: Table,
   tenantId: string,
@@ -234,8 +228,8 @@ async function readWholePerson(
 }
 
 /**
- * The writes that allow messages to a person again, under every address; none: they were allowed. With `only`, what came from elsewhere stays.
- * `addresses`: all that are known of the person.
+ * Returns the writes that allow messages to a person again, under every address; none when they were allowed. With `only`, suppressions of
+ * other sources stay. `addresses`: all that are known of the person.
  */
 export async function planRelease(
   table: Table,
@@ -249,14 +243,13 @@ export async function planRelease(
     if (only !== undefined && recipient.source !== only) continue;
     const key = listKey(tenantId, recipient);
     writes.set(address, asItWas({ delete: keys.recipient(tenantId, address) }, recipient));
-    // Clause of the check: no other call has listed it in between.
-    if (entry === undefined) writes.set(key.sk, { check: key, condition: 'attribute_not_exists(pk)' });
-    else writes.set(key.sk, { delete: key, ...entryAsRead(entry) });
+    if (entry === undefined) writes.set(key.sk, { check: key, condition: { isUnlisted: absent } });
+    else writes.set(key.sk, { delete: key, condition: entryAsRead(entry) });
   }
   return { writes: [...writes.values()], addresses: [...new Set([...addressesOf(person), ...whole.keys()])] };
 }
 
-/** Stops messages to a person, with an entry in the audit log; `isNew` false: they had been stopped, and `suppression` is what stands. */
+/** Stops messages to a person, with an entry in the audit log. `isNew` false: they had been stopped, and `suppression` is the one that stands. */
 export async function addSuppression(
   deps: Pick<Deps, 'table' | 'randomBytes'>,
   origin: Origin,
@@ -273,7 +266,7 @@ export async function addSuppression(
   }
 }
 
-/** Allows messages to a person again, under every address. False: they were allowed. */
+/** Allows messages to a person again, under every address. Returns false when they were allowed. */
 export async function removeSuppression(
   deps: Pick<Deps, 'table' | 'randomBytes'>,
   origin: Origin,
@@ -287,7 +280,7 @@ export async function removeSuppression(
   }
 }
 
-/** The list's entry of a person, by any address; undefined for those who are written to. */
+/** Returns the list entry of a person, by any address; undefined when messages to the person are allowed. */
 export async function readSuppression(
   table: Table,
   tenantId: string,
@@ -334,38 +327,30 @@ export async function importSuppressions(
     }
   });
   const changes = { added, existing: wanted.length - added };
-  await deps.table.transact([
-    auditWrite(origin, { action: 'suppressions.imported', target: origin.tenantId, changes }, deps.randomBytes),
-  ]);
+  const entry = { action: 'suppressions.imported', target: origin.tenantId, changes };
+  await deps.table.transact({ audit: auditWrite(origin, entry, deps.randomBytes) });
   return changes;
 }
 
-/** One step through a tenant's list, newest first; `before` is the `next` of the step before. */
+/** Returns one page of a tenant's list, newest first; `before` is the `next` of the page before. */
 export async function listSuppressions(
   table: Table,
   tenantId: string,
   step: Page,
 ): Promise<{ items: Suppression[]; next?: string }> {
-  const { pk } = keys.suppression(tenantId, 0, '');
-  const keyOf = (place: string): Key => ({ pk, sk: `S#${place}` });
+  const keyOf = (place: string): Key => suppressionAt(tenantId, place);
   const { items, last } = await newestFirst<Suppression & Key>(table, keyOf, step);
-  return last === undefined ? { items } : { items, next: last.sk.slice('S#'.length) };
+  return last === undefined ? { items } : { items, next: partsOf.suppression(last).place };
 }
 
-/** False: somebody changed one of the items in between, and nothing was written. */
+/** Returns false when another call changed one of the items in between, and nothing was written. */
 async function stood(table: Table, writes: Write[]): Promise<boolean> {
-  try {
-    await table.transact(writes);
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionFailed) return false;
-    throw error;
-  }
+  return (await table.tryTransact({ writes })) === undefined;
 }
 
 /**
- * Puts a person who is on the list under one address on it under all: a number turns out to be behind a LID, or the item was put by a
- * version that knew one spelling. False: no address of the person is on the list.
+ * Lists a person under all addresses who is listed under one: a number turns out to be behind a LID, or the item was put by a version that
+ * knew one spelling. Returns false when no address of the person is on the list.
  */
 export async function extendSuppression(table: Table, tenantId: string, person: Person): Promise<boolean> {
   for (;;) {

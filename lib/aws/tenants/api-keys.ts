@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { newId } from '../../domain/ids.ts';
 import { newestById, type Page } from '../client/newest-first.ts';
-import { ConditionFailed, type Table, type Write } from '../client/table.ts';
+import { absent, present, type Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 import { adminTenant, auditWrite, type Origin } from './audit.ts';
 
@@ -9,7 +9,7 @@ import { adminTenant, auditWrite, type Origin } from './audit.ts';
 export const scopes = ['read', 'send', 'manage', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
 
-/** The key itself is in no item: `hash` is the hex sha256 of it. Admin keys are kept under tenant `-`. */
+/** A key as it is stored: not the key itself but `hash`, its sha256 in hex. Admin keys stand under tenant `-`. */
 export interface ApiKey {
   id: string;
   tenantId?: string;
@@ -26,7 +26,7 @@ interface Entropy {
 
 const keyForm = /^pl[ka]_[A-Za-z0-9_-]{43}$/;
 
-/** `plk_` (a tenant's) or `pla_` (an admin's) and 32 random bytes as base64url. */
+/** Returns a new key: `plk_` (a tenant's) or `pla_` (an admin's) and 32 random bytes as base64url. */
 export function newSecret(admin: boolean, randomBytes: (n: number) => Uint8Array): string {
   return `${admin ? 'pla_' : 'plk_'}${Buffer.from(randomBytes(32)).toString('base64url')}`;
 }
@@ -35,7 +35,7 @@ export function hashKey(secret: string): string {
   return createHash('sha256').update(secret).digest('hex');
 }
 
-/** Whose key it is; undefined for one that does not exist or is not of our form. */
+/** Returns the tenant and the scopes of a key; undefined when there is no such key. */
 export async function findKey(
   table: Table,
   secret: string,
@@ -43,32 +43,31 @@ export async function findKey(
   return keyForm.test(secret) ? await table.get(keys.keyHash(hashKey(secret))) : undefined;
 }
 
-/** Stores a key. Throws ConditionFailed: write 0 when it exists, write 2 when its tenant does not. */
+/** Stores a key. `exists`: this very key is stored already; `no_tenant`: its tenant does not exist. Nothing is written then. */
 export async function createKey(
   deps: { table: Table } & Entropy,
   origin: Origin,
   wanted: { tenantId?: string; name: string; scopes: Scope[]; secret: string },
-): Promise<ApiKey> {
+): Promise<ApiKey | 'exists' | 'no_tenant'> {
   const id = newId('key', deps.nowMs(), deps.randomBytes);
   const tenant = wanted.tenantId === undefined ? {} : { tenantId: wanted.tenantId };
   const hash = hashKey(wanted.secret);
   const key: ApiKey = { id, ...tenant, name: wanted.name, scopes: wanted.scopes, hash, createdAt: deps.nowMs() };
-  const writes: Write[] = [
-    {
-      put: { ...keys.keyHash(hash), type: 'keyHash', keyId: id, ...tenant, scopes: wanted.scopes },
-      // Clause: nobody's key is replaced.
-      condition: 'attribute_not_exists(pk)',
-    },
-    { put: { ...keys.apiKey(wanted.tenantId ?? adminTenant, id), type: 'apiKey', ...key } },
-  ];
-  if (wanted.tenantId !== undefined) {
-    // Clause: the tenant is there, and stays so until the key is.
-    writes.push({ check: keys.tenant(wanted.tenantId), condition: 'attribute_exists(pk)' });
-  }
   const changes = { name: wanted.name, scopes: wanted.scopes, ...tenant };
-  writes.push(auditWrite(origin, { action: 'api_key.created', target: id, changes }, deps.randomBytes));
-  await deps.table.transact(writes);
-  return key;
+  const refused = await deps.table.tryTransact({
+    hash: {
+      put: { ...keys.keyHash(hash), type: 'keyHash', keyId: id, ...tenant, scopes: wanted.scopes },
+      condition: { keyIsNew: absent },
+    },
+    key: { put: { ...keys.apiKey(wanted.tenantId ?? adminTenant, id), type: 'apiKey', ...key } },
+    tenant:
+      wanted.tenantId === undefined
+        ? undefined
+        : { check: keys.tenant(wanted.tenantId), condition: { exists: present } },
+    audit: auditWrite(origin, { action: 'api_key.created', target: id, changes }, deps.randomBytes),
+  });
+  if (refused === undefined) return key;
+  return refused.by('hash') ? 'exists' : 'no_tenant';
 }
 
 export async function readKey(table: Table, tenantId: string, id: string): Promise<ApiKey | undefined> {
@@ -84,7 +83,7 @@ export async function listKeys(
   return await newestById<ApiKey>(table, (id) => keys.apiKey(tenantId, id), page);
 }
 
-/** From the next request on the key opens nothing. False when it was not there. */
+/** Deletes a key, which opens nothing from the next request on. Returns false when there was none. */
 export async function deleteKey(
   deps: { table: Table } & Entropy,
   origin: Origin,
@@ -93,30 +92,22 @@ export async function deleteKey(
 ): Promise<boolean> {
   const key = await readKey(deps.table, tenantId, id);
   if (key === undefined) return false;
-  try {
-    await deps.table.transact([
-      // Clause: still there, so that one deletion is told once.
-      { delete: keys.apiKey(tenantId, id), condition: 'attribute_exists(pk)' },
-      { delete: keys.keyHash(key.hash) },
-      auditWrite(origin, { action: 'api_key.deleted', target: id, changes: { name: key.name } }, deps.randomBytes),
-    ]);
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionFailed) return false;
-    throw error;
-  }
+  const refused = await deps.table.tryTransact({
+    // Of two deletions at a time one stands in the audit log.
+    key: { delete: keys.apiKey(tenantId, id), condition: { exists: present } },
+    hash: { delete: keys.keyHash(key.hash) },
+    audit: auditWrite(origin, { action: 'api_key.deleted', target: id, changes: { name: key.name } }, deps.randomBytes),
+  });
+  return refused === undefined;
 }
 
-/** Makes sure that this very key opens the tenant (or, without one, the admin routes); repeating it changes nothing. */
+/** Stores this very key for the tenant, or without one for the admin routes. Repeating it changes nothing. */
 export async function ensureKey(
   deps: { table: Table } & Entropy,
   wanted: { tenantId?: string; name: string; scopes: Scope[]; secret: string },
 ): Promise<void> {
   if (!keyForm.test(wanted.secret)) throw new Error('A key is plk_ or pla_ and 43 base64url characters.');
   const origin: Origin = { tenantId: adminTenant, keyId: 'setup', ip: '-', requestId: '-', at: deps.nowMs() };
-  try {
-    await createKey(deps, origin, wanted);
-  } catch (error) {
-    if (!(error instanceof ConditionFailed) || error.failed[0] !== true) throw error;
-  }
+  const made = await createKey(deps, origin, wanted);
+  if (made === 'no_tenant') throw new Error(`the key has no tenant ${wanted.tenantId}`);
 }

@@ -1,6 +1,7 @@
 import { createCipheriv, createDecipheriv, createHash, hkdfSync } from 'node:crypto';
 import { gunzipSync, gzipSync } from 'node:zlib';
-import { ConditionFailed, type Table } from '../client/table.ts';
+import { patch } from '../client/patch.ts';
+import type { Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 
 const keptSec = 24 * 3600;
@@ -50,7 +51,7 @@ const itemKey = (request: Pick<KeyedRequest, 'tenantId' | 'path' | 'key'>) =>
   keys.idempotency(request.tenantId, sha256(`${request.path}\n${request.key}`));
 
 /**
- * Takes the key for this call, or says what became of the first call with it. Time line of a key:
+ * Takes the key for this call, or returns what became of the first call with it. Time line of a key:
  *   (none) -> running -> done   a kept answer
  *                     -> open   a 5xx: not kept, the next call runs again with the same seed
  *             running, lease over: the process died; the next call runs with the same seed
@@ -68,20 +69,14 @@ export async function beginKeyed(table: Table, request: KeyedRequest): Promise<B
     ttl: nowSec + keptSec,
   };
   const key = itemKey(request);
-  try {
-    await table.put(
-      { ...key, type: 'idempotency', ...fresh },
-      // Clauses: nobody used the key; or its 24 h are over and the item has not been swept yet.
-      {
-        condition: 'attribute_not_exists(pk) OR #ttl < :now',
-        names: { '#ttl': 'ttl' },
-        values: { ':now': nowSec },
-      },
-    );
-    return { kind: 'run', nonce, seed: fresh.seed, createdAt: fresh.createdAt, repeated: false };
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
-  }
+  const isNewOrOver = {
+    is: 'attribute_not_exists(pk) OR #ttl < :now',
+    names: { '#ttl': 'ttl' },
+    values: { ':now': nowSec },
+  };
+  // DynamoDB may remove an item hours after its `ttl`.
+  const used = await table.tryPut({ ...key, type: 'idempotency', ...fresh }, { condition: { isNewOrOver } });
+  if (used === undefined) return { kind: 'run', nonce, seed: fresh.seed, createdAt: fresh.createdAt, repeated: false };
   const old = await table.get<Record_>(key);
   if (old === undefined) return { kind: 'running' };
   if (old.requestHash !== request.requestHash) return { kind: 'reused' };
@@ -94,55 +89,39 @@ export async function beginKeyed(table: Table, request: KeyedRequest): Promise<B
     };
   }
   if (old.state === 'running' && old.leaseUntil > request.nowMs) return { kind: 'running' };
-  try {
-    await table.update(key, {
-      update: 'SET #s = :running, nonce = :nonce, leaseUntil = :until',
-      // Clause: the attempt is the one we read; two takers race, one wins.
-      condition: 'nonce = :old AND #s = :was',
-      names: { '#s': 'state' },
-      values: {
-        ':running': 'running',
-        ':nonce': nonce,
-        ':until': request.nowMs + leaseMs,
-        ':old': old.nonce,
-        ':was': old.state,
-      },
-    });
-  } catch (error) {
-    if (error instanceof ConditionFailed) return { kind: 'running' };
-    throw error;
-  }
+  const { refused } = await table.tryUpdate(key, {
+    ...patch({ state: 'running', nonce, leaseUntil: request.nowMs + leaseMs }),
+    // Of two calls that take over from the same attempt one wins.
+    condition: {
+      isAttemptRead: { is: 'nonce = :old', values: { ':old': old.nonce } },
+      isInStateRead: { is: '#state = :was', values: { ':was': old.state } },
+    },
+  });
+  if (refused !== undefined) return { kind: 'running' };
   return { kind: 'run', nonce, seed: old.seed, createdAt: old.createdAt, repeated: true };
 }
 
-/** Keeps the answer; nothing happens when another attempt has taken over since. `undefined`: a 5xx, the key stays open. */
+/**
+ * Keeps the answer of an attempt. `undefined` stands for a 5xx: the key stays open. Nothing happens when another attempt has taken over
+ * since.
+ */
 export async function endKeyed(
   table: Table,
   request: Pick<KeyedRequest, 'tenantId' | 'path' | 'key'>,
   attempt: Attempt,
   answer: { status: number; contentType: string; body: Uint8Array } | undefined,
 ): Promise<void> {
-  const done = answer !== undefined;
-  try {
-    await table.update(itemKey(request), {
-      update: done ? 'SET #s = :s, #st = :status, contentType = :type, #b = :body' : 'SET #s = :s',
-      // Clause: still our attempt.
-      condition: 'nonce = :nonce',
-      names: done ? { '#s': 'state', '#st': 'status', '#b': 'body' } : { '#s': 'state' },
-      values: {
-        ':s': done ? 'done' : 'open',
-        ':nonce': attempt.nonce,
-        ...(done ? { ':status': answer.status, ':type': answer.contentType, ':body': answer.body } : {}),
-      },
-    });
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
-  }
+  const { status, contentType, body } = answer ?? {};
+  const outcome = answer === undefined ? { state: 'open' } : { state: 'done', status, contentType, body };
+  await table.tryUpdate(itemKey(request), {
+    ...patch(outcome),
+    condition: { isOurAttempt: { is: 'nonce = :nonce', values: { ':nonce': attempt.nonce } } },
+  });
 }
 
 /**
- * Answers are stored packed and, because some show a key once, encrypted with a key derived from the caller's own, which is stored
- * nowhere: the table alone does not tell them.
+ * Returns an answer as it is stored: packed, and encrypted with a key derived from the caller's API key, which is stored nowhere. The table
+ * alone does not reveal answers, some of which show a key once.
  */
 export function sealAnswer(body: Uint8Array, callerKey: string, randomBytes: (n: number) => Uint8Array): Uint8Array {
   const iv = randomBytes(12);

@@ -1,6 +1,7 @@
 import { newestById, type Page } from '../client/newest-first.ts';
-import { ConditionFailed, type Item, type Table, type Write } from '../client/table.ts';
-import { keys } from '../keys.ts';
+import { added, given, type Patch, patch } from '../client/patch.ts';
+import { absent, type Item, present, type Table, type Write } from '../client/table.ts';
+import { keys, ranges } from '../keys.ts';
 import { adminTenant, auditWrite, type Origin } from './audit.ts';
 
 /** What an admin sets of a tenant. Items of earlier versions also hold `retention`, which nothing reads. */
@@ -53,25 +54,28 @@ export async function readTenant(table: Table, id: string): Promise<Tenant | und
   return await table.get<Tenant>(keys.tenant(id));
 }
 
-/** Throws ConditionFailed: write 0 when the id is taken, write 2 when the plan does not exist. */
+/** `id_taken`: there is a tenant of this id; `no_plan`: there is no plan of the id in the settings. Nothing is written then. */
 export async function createTenant(
   deps: Writer,
   origin: Origin,
   id: string,
   settings: TenantSettings,
-): Promise<Tenant> {
+): Promise<Tenant | 'id_taken' | 'no_plan'> {
   const tenant: Tenant = { id, ...settings, accountCount: 0, createdAt: deps.nowMs() };
-  await deps.table.transact([
-    // Clause: the id is new.
-    { put: { ...keys.tenant(id), type: 'tenant', ...tenant }, condition: 'attribute_not_exists(pk)' },
-    { put: { ...keys.tenantRef(id), type: 'tenantRef', id } },
-    ...planWrites(undefined, settings.planId),
-    auditWrite(origin, { action: 'tenant.created', target: id, changes: { ...settings } }, deps.randomBytes),
-  ]);
-  return tenant;
+  const refused = await deps.table.tryTransact({
+    tenant: { put: { ...keys.tenant(id), type: 'tenant', ...tenant }, condition: { idIsNew: absent } },
+    ref: { put: { ...keys.tenantRef(id), type: 'tenantRef', id } },
+    plans: planWrites(undefined, settings.planId),
+    audit: auditWrite(origin, { action: 'tenant.created', target: id, changes: { ...settings } }, deps.randomBytes),
+  });
+  if (refused === undefined) return tenant;
+  return refused.by('tenant') ? 'id_taken' : 'no_plan';
 }
 
-/** Undefined when there is no such tenant. Throws ConditionFailed (write 1 or later) when the new plan does not exist. */
+/**
+ * Returns the tenant as it stands afterwards, or why nothing was written: `absent`; `no_plan`: there is no plan of the new id; `changed`: the
+ * tenant was deleted or given another plan at the same time.
+ */
 export async function updateTenant(
   deps: Writer,
   origin: Origin,
@@ -80,50 +84,51 @@ export async function updateTenant(
     planId?: string | null;
     defaultCountry?: string | null;
   },
-): Promise<Tenant | undefined> {
+): Promise<Tenant | 'absent' | 'changed' | 'no_plan'> {
   const old = await readTenant(deps.table, id);
-  if (old === undefined) return undefined;
+  if (old === undefined) return 'absent';
   const planId = changes.planId === undefined ? old.planId : (changes.planId ?? undefined);
-  const { update, names, values } = settingsUpdate('tenant', { ...changes });
-  const samePlan = old.planId === undefined ? 'attribute_not_exists(planId)' : 'planId = :oldPlan';
-  await deps.table.transact([
-    {
-      update,
+  const refused = await deps.table.tryTransact({
+    tenant: {
       key: keys.tenant(id),
-      // Clauses: still there; the plan is the one whose count goes down.
-      condition: `attribute_exists(pk) AND ${samePlan}`,
-      names,
-      values: { ...values, ...(old.planId === undefined ? {} : { ':oldPlan': old.planId }) },
+      ...settingsPatch('tenant', { ...changes }),
+      condition: {
+        exists: present,
+        // The plan is the one whose count goes down.
+        hasSamePlan:
+          old.planId === undefined
+            ? 'attribute_not_exists(planId)'
+            : { is: 'planId = :oldPlan', values: { ':oldPlan': old.planId } },
+      },
     },
-    ...planWrites(old.planId, planId),
-    auditWrite(origin, { action: 'tenant.updated', target: id, changes: { ...changes } }, deps.randomBytes),
-  ]);
-  return await readTenant(deps.table, id);
+    plans: planWrites(old.planId, planId),
+    audit: auditWrite(origin, { action: 'tenant.updated', target: id, changes: { ...changes } }, deps.randomBytes),
+  });
+  if (refused !== undefined) return refused.by('tenant') ? 'changed' : 'no_plan';
+  return (await readTenant(deps.table, id)) ?? 'absent';
 }
 
-/** Its keys go first, so that nobody comes in any more. `in_use` while it has accounts. */
+/** Deletes the tenant, then its API keys. `in_use` while it has accounts: nothing is deleted then. */
 export async function deleteTenant(deps: Writer, origin: Origin, id: string): Promise<'deleted' | 'absent' | 'in_use'> {
   const tenant = await readTenant(deps.table, id);
   if (tenant === undefined) return 'absent';
   if (tenant.accountCount > 0) return 'in_use';
-  try {
-    await deps.table.transact([
-      {
-        delete: keys.tenant(id),
-        // Clauses: still there; no account was made meanwhile.
-        condition: 'attribute_exists(pk) AND accountCount = :none',
-        values: { ':none': 0 },
-      },
-      { delete: keys.tenantRef(id) },
-      { delete: keys.tenantSecret(id) },
-      ...planWrites(tenant.planId, undefined),
-      auditWrite(origin, { action: 'tenant.deleted', target: id, changes: { name: tenant.name } }, deps.randomBytes),
-    ]);
-  } catch (error) {
-    if (error instanceof ConditionFailed) return error.olds[0] === undefined ? 'absent' : 'in_use';
-    throw error;
-  }
-  const own = await deps.table.queryAll<{ id: string; hash: string }>({ pk: keys.tenant(id).pk, skPrefix: 'K#' });
+  const refused = await deps.table.tryTransact({
+    tenant: {
+      delete: keys.tenant(id),
+      condition: { exists: present, hasNoAccounts: { is: 'accountCount = :none', values: { ':none': 0 } } },
+    },
+    ref: { delete: keys.tenantRef(id) },
+    secret: { delete: keys.tenantSecret(id) },
+    plans: planWrites(tenant.planId, undefined),
+    audit: auditWrite(
+      origin,
+      { action: 'tenant.deleted', target: id, changes: { name: tenant.name } },
+      deps.randomBytes,
+    ),
+  });
+  if (refused !== undefined) return refused.old('tenant') === undefined ? 'absent' : 'in_use';
+  const own = await deps.table.queryAll<{ id: string; hash: string }>(ranges.apiKeys(id));
   await deps.table.writeMany(
     own.flatMap((key) => [{ delete: keys.keyHash(key.hash) }, { delete: keys.apiKey(id, key.id) }]),
   );
@@ -142,52 +147,46 @@ export async function readPlan(table: Table, id: string): Promise<Plan | undefin
   return await table.get<Plan>(keys.plan(id));
 }
 
-export async function createPlan(deps: Writer, origin: Origin, id: string, settings: PlanSettings): Promise<Plan> {
+/** Returns undefined when there is a plan of this id already; nothing is written then. */
+export async function createPlan(
+  deps: Writer,
+  origin: Origin,
+  id: string,
+  settings: PlanSettings,
+): Promise<Plan | undefined> {
   const plan: Plan = { id, ...settings, tenantCount: 0, createdAt: deps.nowMs() };
-  await deps.table.transact([
-    // Clause: the id is new.
-    { put: { ...keys.plan(id), type: 'plan', ...plan }, condition: 'attribute_not_exists(pk)' },
-    auditWrite(origin, { action: 'plan.created', target: id, changes: { ...settings } }, deps.randomBytes),
-  ]);
-  return plan;
+  const refused = await deps.table.tryTransact({
+    plan: { put: { ...keys.plan(id), type: 'plan', ...plan }, condition: { idIsNew: absent } },
+    audit: auditWrite(origin, { action: 'plan.created', target: id, changes: { ...settings } }, deps.randomBytes),
+  });
+  return refused === undefined ? plan : undefined;
 }
 
+/** Returns undefined when there is no such plan. */
 export async function updatePlan(
   deps: Writer,
   origin: Origin,
   id: string,
   changes: Partial<PlanSettings>,
 ): Promise<Plan | undefined> {
-  const { update, names, values } = settingsUpdate('plan', { ...changes });
-  try {
-    await deps.table.transact([
-      // Clause: it exists.
-      { update, key: keys.plan(id), condition: 'attribute_exists(pk)', names, values },
-      auditWrite(origin, { action: 'plan.updated', target: id, changes: { ...changes } }, deps.randomBytes),
-    ]);
-  } catch (error) {
-    if (error instanceof ConditionFailed) return undefined;
-    throw error;
-  }
-  return await readPlan(deps.table, id);
+  const refused = await deps.table.tryTransact({
+    plan: { key: keys.plan(id), ...settingsPatch('plan', { ...changes }), condition: { exists: present } },
+    audit: auditWrite(origin, { action: 'plan.updated', target: id, changes: { ...changes } }, deps.randomBytes),
+  });
+  return refused === undefined ? await readPlan(deps.table, id) : undefined;
 }
 
+/** `in_use` while tenants have the plan: it stays then. */
 export async function deletePlan(deps: Writer, origin: Origin, id: string): Promise<'deleted' | 'absent' | 'in_use'> {
-  try {
-    await deps.table.transact([
-      {
-        delete: keys.plan(id),
-        // Clauses: it exists; no tenant has it.
-        condition: 'attribute_exists(pk) AND tenantCount = :none',
-        values: { ':none': 0 },
-      },
-      auditWrite(origin, { action: 'plan.deleted', target: id }, deps.randomBytes),
-    ]);
-    return 'deleted';
-  } catch (error) {
-    if (error instanceof ConditionFailed) return error.olds[0] === undefined ? 'absent' : 'in_use';
-    throw error;
-  }
+  const refused = await deps.table.tryTransact({
+    plan: {
+      delete: keys.plan(id),
+      condition: { exists: present, hasNoTenants: { is: 'tenantCount = :none', values: { ':none': 0 } } },
+    },
+    audit: auditWrite(origin, { action: 'plan.deleted', target: id }, deps.randomBytes),
+  });
+  if (refused === undefined) return 'deleted';
+  return refused.old('plan') === undefined ? 'absent' : 'in_use';
 }
 
 /** Newest first; `before` is the id of the last one of the page before. */
@@ -195,7 +194,7 @@ export async function listPlans(table: Table, page: Page): Promise<{ items: Plan
   return await newestById<Plan>(table, keys.plan, page);
 }
 
-/** Makes sure that the tenant exists; one that does is left as it is. */
+/** Returns the tenant of this id, made with these settings if there was none. One that exists is left as it is. */
 export async function ensureTenant(
   deps: Writer,
   id: string,
@@ -204,40 +203,26 @@ export async function ensureTenant(
   const origin: Origin = { tenantId: adminTenant, keyId: 'setup', ip: '-', requestId: '-', at: deps.nowMs() };
   const there = await readTenant(deps.table, id);
   if (there !== undefined) return there;
-  try {
-    return await createTenant(deps, origin, id, { ...newTenantSettings, ...settings });
-  } catch (error) {
-    const now = error instanceof ConditionFailed ? await readTenant(deps.table, id) : undefined;
-    if (now === undefined) throw error;
-    return now;
-  }
+  const made = await createTenant(deps, origin, id, { ...newTenantSettings, ...settings });
+  if (typeof made === 'object') return made;
+  // Another process was faster.
+  const now = await readTenant(deps.table, id);
+  if (now === undefined) throw new Error(`the tenant ${id} could not be made: ${made}`);
+  return now;
 }
 
-/** Counts a tenant out of its old plan and into the new one. */
+/** Returns the writes that count a tenant out of its old plan and into the new one. */
 function planWrites(from: string | undefined, to: string | undefined): Write[] {
   if (from === to) return [];
   const move = (id: string, by: number): Write => ({
-    update: 'ADD tenantCount :by',
     key: keys.plan(id),
-    // Clause: the plan exists.
-    condition: 'attribute_exists(pk)',
-    values: { ':by': by },
+    ...patch({ tenantCount: added(by) }),
+    condition: { exists: present },
   });
   return [...(to === undefined ? [] : [move(to, 1)]), ...(from === undefined ? [] : [move(from, -1)])];
 }
 
-/** SET for what is given, REMOVE for what is null where null means "none" (`planId`, `defaultCountry`). */
-function settingsUpdate(type: string, changes: Item): { update: string; names: Record<string, string>; values: Item } {
-  const removable = new Set(['planId', 'defaultCountry']);
-  const given = Object.entries(changes).filter(([, value]) => value !== undefined);
-  const removed = given.filter(([name, value]) => value === null && removable.has(name));
-  const set = given.filter((entry) => !removed.includes(entry));
-  // `type` is set again so that a change of nothing is a legal expression.
-  const sets = ['#type = :type', ...set.map(([name]) => `#${name} = :${name}`)].join(', ');
-  const removes = removed.length === 0 ? '' : ` REMOVE ${removed.map(([name]) => `#${name}`).join(', ')}`;
-  return {
-    update: `SET ${sets}${removes}`,
-    names: { '#type': 'type', ...Object.fromEntries(given.map(([name]) => [`#${name}`, name])) },
-    values: { ':type': type, ...Object.fromEntries(set.map(([name, value]) => [`:${name}`, value])) },
-  };
+/** Returns the update of what was given; null removes the plan or the country. `type` is set again, so that a change of nothing is legal. */
+function settingsPatch(type: string, changes: Item): Patch {
+  return patch({ type, ...given(changes, (name) => name === 'planId' || name === 'defaultCountry') });
 }

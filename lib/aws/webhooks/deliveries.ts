@@ -3,8 +3,8 @@ import { lineRank } from '../../domain/events/types.ts';
 import { createdAt } from '../../domain/ids.ts';
 import { type Delivery, deliveryDays, deliveryId } from '../../domain/webhooks/delivery.ts';
 import { type Endpoint, groupOf, wants } from '../../domain/webhooks/endpoint.ts';
-import { ConditionFailed, inParallel, type Table } from '../client/table.ts';
-import { keys } from '../keys.ts';
+import { absent, inParallel, type Table } from '../client/table.ts';
+import { keys, ranges } from '../keys.ts';
 import type { DeliveryMessage, DeliveryQueue } from './delivery-queue.ts';
 import { tenantEndpoints } from './endpoints.ts';
 
@@ -73,7 +73,7 @@ function newDelivery(
   };
 }
 
-/** Puts what is not there yet, then sends what has not been tried yet. */
+/** Stores the deliveries that are new, then sends those that have not been tried yet. */
 async function storeDeliveries(
   deps: Planner,
   planned: Delivery[],
@@ -93,7 +93,7 @@ async function storeDeliveries(
   return stored;
 }
 
-/** The delivery as it stands afterwards. */
+/** Stores a delivery that is new; one that was delivered must not be pending again. Returns the delivery as it stands afterwards. */
 async function putIfAbsent(table: Table, delivery: Delivery): Promise<Delivery> {
   const put = {
     ...keyOf(delivery),
@@ -101,22 +101,25 @@ async function putIfAbsent(table: Table, delivery: Delivery): Promise<Delivery> 
     ...delivery,
     ttl: Math.floor(delivery.at / 1000) + deliveryDays * 86_400,
   };
-  // Clause: it is new. One that was delivered must not be pending again.
-  const condition = 'attribute_not_exists(pk)';
-  try {
-    if (delivery.line === undefined) await table.put(put, { condition });
-    else {
-      const { tenantId, endpointId, ttl } = put;
-      // With its place in the line, or never: a place without a delivery would hold up its chat.
-      const place = { ...lineKey(delivery, delivery.line), type: 'deliveryLine', tenantId, endpointId, ttl };
-      await table.transact([{ put, condition }, { put: { ...place, id: delivery.id, at: delivery.at } }]);
-    }
-    return delivery;
-  } catch (error) {
-    const there = error instanceof ConditionFailed ? error.olds[0] : undefined;
-    if (there === undefined) throw error;
-    return there as unknown as Delivery;
+  const condition = { isNew: absent };
+  if (delivery.line === undefined) {
+    const refused = await table.tryPut(put, { condition });
+    if (refused === undefined) return delivery;
+    return refused.old<Delivery>() ?? raise(refused);
   }
+  const { tenantId, endpointId, ttl } = put;
+  const place = { ...lineKey(delivery, delivery.line), type: 'deliveryLine', tenantId, endpointId, ttl };
+  // In one transaction: a place in the line without a delivery would hold up its chat.
+  const refused = await table.tryTransact({
+    delivery: { put, condition },
+    place: { put: { ...place, id: delivery.id, at: delivery.at } },
+  });
+  if (refused === undefined) return delivery;
+  return refused.old<Delivery>('delivery') ?? raise(refused);
+}
+
+function raise(error: Error): never {
+  throw error;
 }
 
 /** The queue's message for the next attempt of a delivery. An endpoint that is not known any more has a group all the same. */
@@ -138,7 +141,7 @@ export function messageOf(
   };
 }
 
-/** The same for the same attempt: sent twice within five minutes it comes once. */
+/** Returns the name of one attempt: the queue delivers two messages of one name within five minutes once. */
 export const sendingKey = ({ id, due, tries }: DeliveryMessage): string => `${id}#${due}#${tries ?? 0}`;
 
 const keyOf = ({ tenantId, endpointId, at, id }: Pick<Delivery, 'tenantId' | 'endpointId' | 'at' | 'id'>) =>
@@ -148,7 +151,7 @@ const keyOf = ({ tenantId, endpointId, at, id }: Pick<Delivery, 'tenantId' | 'en
 const lineKey = ({ tenantId, endpointId, eventAt, id, eventType }: Delivery, line: string) =>
   keys.deliveryLine(tenantId, endpointId, line, { at: eventAt, rank: lineRank(eventType), id });
 
-/** By its id alone, among the endpoints the tenant has: one that was deleted took its deliveries along. */
+/** Returns the delivery of this id and its endpoint, one of those that the tenant has: a deleted endpoint took its deliveries along. */
 export async function findDelivery(
   table: Table,
   tenantId: string,
@@ -173,12 +176,12 @@ export async function headOfLine(
   ref: { tenantId: string; endpointId: string },
   line: string,
 ): Promise<{ id: string; at: number } | undefined> {
-  const { pk } = keys.delivery(ref.tenantId, ref.endpointId, 0, '');
-  const { items } = await table.query<{ id: string; at: number }>({ pk, skPrefix: `L#${line}#`, limit: 1 });
+  const range = ranges.deliveryLine(ref.tenantId, ref.endpointId, line);
+  const { items } = await table.query<{ id: string; at: number }>({ ...range, limit: 1 });
   return items[0];
 }
 
-/** Final: its place is given up, and the next of its chat is sent. Repeating it changes nothing. */
+/** Takes a delivery that is final out of the line of its chat, and sends the next one. Repeating it changes nothing. */
 export async function leaveLine(deps: Planner, delivery: Delivery, endpoint: Endpoint | undefined): Promise<void> {
   const { line, tenantId, endpointId } = delivery;
   if (line === undefined) return;

@@ -1,7 +1,7 @@
 import { createdAt } from '../../domain/ids.ts';
 import type { Delivery } from '../../domain/webhooks/delivery.ts';
 import type { Item, Table } from '../client/table.ts';
-import { keys } from '../keys.ts';
+import { keys, ranges } from '../keys.ts';
 
 /** Items looked at for one page that asks for a status. */
 const mostScanned = 1000;
@@ -24,17 +24,15 @@ export async function listDeliveries(
     oldestFirst?: boolean;
   },
 ): Promise<{ items: Delivery[]; next?: string }> {
-  const keyAt = (at: number, id = '') => keys.delivery(ref.tenantId, ref.id, at, id);
-  // Without the last `#`, so that both bounds stand before every delivery of their millisecond.
-  const bound = (at: number) => keyAt(at).sk.slice(0, -1);
   const timeWithin = (ms: number) => Math.min(Math.max(ms, 0), endOfTime);
-  const lowest = bound(timeWithin(page.sinceMs ?? 0));
-  const highest = bound(timeWithin(page.untilMs ?? endOfTime));
+  const from = timeWithin(page.sinceMs ?? 0);
+  const range = ranges.deliveriesBetween(ref.tenantId, ref.id, from, timeWithin(page.untilMs ?? endOfTime));
+  const [lowest, highest] = range.skBetween;
   const items: Delivery[] = [];
   let start: Item | undefined;
   if (page.after !== undefined) {
     // DynamoDB refuses a start outside the range: a cursor may come from another one.
-    const last = keyAt(createdAt(page.after), page.after);
+    const last = keys.delivery(ref.tenantId, ref.id, createdAt(page.after), page.after);
     const isOutside = { below: last.sk < lowest, above: last.sk > highest };
     if (page.oldestFirst === true ? isOutside.above : isOutside.below) return { items };
     if (!isOutside.below && !isOutside.above) start = { ...last };
@@ -42,8 +40,7 @@ export async function listDeliveries(
   if (lowest >= highest) return { items };
   for (let scanned = 0; ; ) {
     const found = await table.query<Delivery>({
-      pk: keyAt(0).pk,
-      skBetween: [lowest, highest],
+      ...range,
       descending: page.oldestFirst !== true,
       limit: page.status === undefined ? page.limit : 100,
       ...(start === undefined ? {} : { start }),
