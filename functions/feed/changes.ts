@@ -1,6 +1,6 @@
 import type { DynamoDBBatchResponse, DynamoDBRecord, DynamoDBStreamEvent } from 'aws-lambda';
+import { type FeedRequest, requestFeed } from '../../lib/aws/accounts/feed-queue.ts';
 import { createClients } from '../../lib/aws/client/clients.ts';
-import { type FeedRequest, requestFeed } from '../../lib/aws/contracts/feed-queue.ts';
 import { createDeps, type Deps } from '../../lib/aws/deps.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
 import { lambda } from '../../lib/runtime/lambda.ts';

@@ -1,4 +1,4 @@
-import { type FeedRequest, requestFeed } from '../../lib/aws/contracts/feed-queue.ts';
+import { type FeedRequest, requestFeed } from '../../lib/aws/accounts/feed-queue.ts';
 import { type PageReader, runningContracts } from '../../lib/aws/contracts/feed-rows.ts';
 import { runJob } from '../../lib/aws/contracts/jobs.ts';
 import type { Deps } from '../../lib/aws/deps.ts';

@@ -1,6 +1,6 @@
+import { type FeedRequest, requestFeed } from '../../lib/aws/accounts/feed-queue.ts';
 import { sendToLane } from '../../lib/aws/accounts/lanes.ts';
 import { ConditionFailed, type Item } from '../../lib/aws/client/table.ts';
-import { type FeedRequest, requestFeed } from '../../lib/aws/contracts/feed-queue.ts';
 import {
   closeRows,
   dueBacklog,

@@ -1,7 +1,7 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import { z } from 'zod';
+import type { FeedRequest } from '../../lib/aws/accounts/feed-queue.ts';
 import { createClients } from '../../lib/aws/client/clients.ts';
-import type { FeedRequest } from '../../lib/aws/contracts/feed-queue.ts';
 import { PageReader } from '../../lib/aws/contracts/feed-rows.ts';
 import { createDeps, type Deps } from '../../lib/aws/deps.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';

@@ -1,6 +1,6 @@
+import type { FeedRequest, WalkCursor } from '../../lib/aws/accounts/feed-queue.ts';
 import { ConditionFailed, type Item } from '../../lib/aws/client/table.ts';
 import { contractsOf } from '../../lib/aws/contracts/account-contracts.ts';
-import type { FeedRequest, WalkCursor } from '../../lib/aws/contracts/feed-queue.ts';
 import type { PageReader } from '../../lib/aws/contracts/feed-rows.ts';
 import { readCounter } from '../../lib/aws/contracts/jobs.ts';
 import type { Deps } from '../../lib/aws/deps.ts';

@@ -1,5 +1,5 @@
+import type { FeedRequest, WalkCursor } from '../../lib/aws/accounts/feed-queue.ts';
 import { ConditionFailed } from '../../lib/aws/client/table.ts';
-import type { FeedRequest, WalkCursor } from '../../lib/aws/contracts/feed-queue.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { moveMessage } from '../../lib/aws/messages/messages.ts';

@@ -1,6 +1,6 @@
+import type { FeedRequest, WalkCursor } from '../../lib/aws/accounts/feed-queue.ts';
 import { sendToLane } from '../../lib/aws/accounts/lanes.ts';
 import { ConditionFailed, inParallel } from '../../lib/aws/client/table.ts';
-import type { FeedRequest, WalkCursor } from '../../lib/aws/contracts/feed-queue.ts';
 import { renewTexts } from '../../lib/aws/contracts/feed-rows.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { keys } from '../../lib/aws/keys.ts';

@@ -1,6 +1,6 @@
 import type { HotItem } from '../../lib/aws/accounts/accounts.ts';
+import { type FeedRequest, requestFeed } from '../../lib/aws/accounts/feed-queue.ts';
 import { inParallel } from '../../lib/aws/client/table.ts';
-import { type FeedRequest, requestFeed } from '../../lib/aws/contracts/feed-queue.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { listHosts } from '../../lib/aws/hosts/hosts.ts';
 import { wakeAccount } from '../../lib/aws/hosts/wake.ts';

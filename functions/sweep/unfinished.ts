@@ -1,5 +1,5 @@
+import { requestFeed } from '../../lib/aws/accounts/feed-queue.ts';
 import { moveContract, readContract } from '../../lib/aws/contracts/contracts.ts';
-import { requestFeed } from '../../lib/aws/contracts/feed-queue.ts';
 import { expireImport } from '../../lib/aws/contracts/imports.ts';
 import type { HeldJob } from '../../lib/aws/contracts/jobs.ts';
 import type { Deps } from '../../lib/aws/deps.ts';

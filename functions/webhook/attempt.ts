@@ -1,4 +1,4 @@
-import type { PacelineEvent } from '../../lib/domain/events/types.ts';
+import type { PacelineEvent } from '../../lib/domain/event-types.ts';
 import {
   type Attempt,
   type AttemptError,

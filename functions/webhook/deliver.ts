@@ -3,7 +3,7 @@ import { storeSettlement } from '../../lib/aws/webhooks/delivery-outcomes.ts';
 import { type DeliveryMessage, longestDelayMs } from '../../lib/aws/webhooks/delivery-queue.ts';
 import { claimProbe, recordFailure, recordSuccess } from '../../lib/aws/webhooks/endpoint-health.ts';
 import { disableEndpoint } from '../../lib/aws/webhooks/endpoints.ts';
-import type { PacelineEvent } from '../../lib/domain/events/types.ts';
+import type { PacelineEvent } from '../../lib/domain/event-types.ts';
 import { inboundIn } from '../../lib/domain/inbound/inbound.ts';
 import type { Verdict } from '../../lib/domain/webhooks/answer.ts';
 import { admit, type Health, isFailingForTooLong } from '../../lib/domain/webhooks/breaker.ts';

@@ -4,7 +4,7 @@ import { planDeliveriesTo } from '../../lib/aws/webhooks/deliveries.ts';
 import { listDeliveries } from '../../lib/aws/webhooks/delivery-list.ts';
 import type { ReplayMessage } from '../../lib/aws/webhooks/delivery-queue.ts';
 import { readEndpoint } from '../../lib/aws/webhooks/endpoints.ts';
-import type { PacelineEvent } from '../../lib/domain/events/types.ts';
+import type { PacelineEvent } from '../../lib/domain/event-types.ts';
 import { type Endpoint, wants } from '../../lib/domain/webhooks/endpoint.ts';
 import type { WebhookDeps } from './deps.ts';
 

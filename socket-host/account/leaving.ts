@@ -1,4 +1,4 @@
-import { type FeedRequest, requestFeed } from '../../lib/aws/contracts/feed-queue.ts';
+import { type FeedRequest, requestFeed } from '../../lib/aws/accounts/feed-queue.ts';
 import { releaseAccount } from '../../lib/aws/hosts/ownership.ts';
 import type { HostDeps } from '../deps.ts';
 import type { AccountParts } from './parts.ts';

@@ -1,4 +1,4 @@
-import { requestFeed } from '../../lib/aws/contracts/feed-queue.ts';
+import { requestFeed } from '../../lib/aws/accounts/feed-queue.ts';
 import type { Hold } from '../../lib/aws/hosts/ownership.ts';
 import { readHot } from '../../lib/aws/messages/messages.ts';
 import type { AccountHot } from '../../lib/domain/accounts/account.ts';

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { deleteAccount } from '../../lib/aws/accounts/accounts.ts';
+import { deleteAccount } from '../../lib/aws/contracts/account-contracts.ts';
 import { claimAccount, releaseAccount } from '../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';

@@ -4,28 +4,13 @@ import { importsOf, nameOf, productLayers, sources } from './sources.ts';
 type Graph = Map<string, Set<string>>;
 
 /** Files that still import each other in circles. The list only shrinks. */
-const knownFiles: ReadonlySet<string> = new Set([
-  'lib/domain/contracts/contract.ts',
-  'lib/domain/messages/message.ts',
-  'lib/domain/accounts/account.ts',
-  'lib/domain/accounts/linking.ts',
-]);
+const knownFiles: ReadonlySet<string> = new Set(['lib/domain/contracts/contract.ts', 'lib/domain/messages/message.ts']);
 
 /** Folders, and files directly in a layer, that still import each other in circles. The list only shrinks. */
 const knownFolders: ReadonlySet<string> = new Set([
   'lib/domain/accounts',
   'lib/domain/contracts',
   'lib/domain/messages',
-  'lib/domain/events',
-  'lib/domain/inbound',
-  'lib/domain/webhooks',
-  'lib/aws/deps.ts',
-  'lib/aws/accounts',
-  'lib/aws/contracts',
-  'lib/aws/messages',
-  'lib/aws/people',
-  'lib/aws/tenants',
-  'lib/aws/webhooks',
   'socket-host/deps.ts',
   'socket-host/account',
   'socket-host/connection',

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sweep } from '../../functions/sweep/sweep.ts';
-import { deleteAccount } from '../../lib/aws/accounts/accounts.ts';
 import { createClients, destroyClients, onCall } from '../../lib/aws/client/clients.ts';
+import { deleteAccount } from '../../lib/aws/contracts/account-contracts.ts';
 import { beginImport, completeImport, reportImport } from '../../lib/aws/contracts/imports.ts';
 import { createDeps } from '../../lib/aws/deps.ts';
 import { hostExists, listHosts, listInboxes, removeHost } from '../../lib/aws/hosts/hosts.ts';

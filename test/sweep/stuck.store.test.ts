@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { deleteAccount } from '../../lib/aws/accounts/accounts.ts';
+import { deleteAccount } from '../../lib/aws/contracts/account-contracts.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';

@@ -20,16 +20,16 @@ describe('a worker that fails', () => {
     const receiver = await world.receiver();
     const endpoint = await world.endpoint(receiver.url);
     const { table } = world;
-    const update = table.update.bind(table);
+    const update = table.tryUpdate.bind(table);
     let broken = 2;
-    table.update = (async (...args: Parameters<typeof update>) => {
+    table.tryUpdate = (async (...args: Parameters<typeof update>) => {
       broken -= 1;
       if (broken >= 0) throw new Error('the table is away');
       return await update(...args);
     }) as typeof update;
     await world.tell([world.event('away')]);
     await world.runOut();
-    table.update = update;
+    table.tryUpdate = update;
     const [delivery] = await world.deliveries(endpoint);
     expect(delivery).toMatchObject({ status: 'delivered' });
     // The answer of the first attempts was lost with the table: at least once, under one id.

@@ -3,7 +3,6 @@ import {
   type AccountChanges,
   type AccountPair,
   createAccount,
-  deleteAccount,
   isLinked,
   listAccountIds,
   primaryOf,
@@ -12,6 +11,7 @@ import {
   setDesired,
   updateAccount,
 } from '../../../lib/aws/accounts/accounts.ts';
+import { deleteAccount } from '../../../lib/aws/contracts/account-contracts.ts';
 import { readPlan } from '../../../lib/aws/tenants/tenants.ts';
 import { type Account, accountStatuses, type Desired, isOtherNumber } from '../../../lib/domain/accounts/account.ts';
 import { type AccountView, accountView } from '../../../lib/domain/accounts/view.ts';

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { type EventSelector, eventGroups, eventTypes, notToldYet } from '../../../lib/domain/events/types.ts';
+import { type EventSelector, eventGroups, eventTypes, notToldYet } from '../../../lib/domain/event-types.ts';
 
 /** A name people read: 1 to `max` characters without control characters. */
 export function nameOf(max: number) {

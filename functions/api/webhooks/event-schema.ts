@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { type EventDataKind, eventTypesWith, type PacelineEvent } from '../../../lib/domain/events/types.ts';
+import { type EventDataKind, eventTypesWith, type PacelineEvent } from '../../../lib/domain/event-types.ts';
 import { isoOf } from '../../../lib/domain/times.ts';
 import { accountSchema } from '../accounts/schema.ts';
 import { contractSchema } from '../contracts/schema.ts';

@@ -5,12 +5,11 @@ import type { Lane } from '../../domain/messages/message.ts';
 import { newestFirst, type Page } from '../client/newest-first.ts';
 import { added, given, patch, unlessSet } from '../client/patch.ts';
 import { absent, type Clauses, type Item, present, type Table, type Write } from '../client/table.ts';
-import { failContracts } from '../contracts/account-contracts.ts';
-import { requestFeed } from '../contracts/feed-queue.ts';
 import type { Deps } from '../deps.ts';
 import { wakeAccount } from '../hosts/wake.ts';
 import { finder, keys, partsOf, places, ranges } from '../keys.ts';
 import { auditWrite, type Origin } from '../tenants/audit.ts';
+import { requestFeed } from './feed-queue.ts';
 import { createLanes, removeLanes } from './lanes.ts';
 
 /** The hot item with its place in the index `finder`: absent while no host should look at the account. */
@@ -275,11 +274,11 @@ const nothingToConfirm = () =>
   );
 
 /**
- * Deletes an account: it answers 404 from now on and its unfinished contracts fail with a reason. A host logs the device out, then the feed's
- * `remove` takes lanes and items away. The item `deleted` makes the sweep ask for that until it is done. Returns undefined when there is no
- * such account.
+ * Marks an account as deleted: it answers 404 from now on, and a host logs its device out. The caller must end its contracts and have its items
+ * removed: `deleteAccount` of lib/aws/contracts does all of it. The item `deleted` makes the sweep ask for the removal until it is done. Returns
+ * undefined when there is no such account.
  */
-export async function deleteAccount(
+export async function markDeleted(
   deps: Deps,
   origin: Origin,
   tenantId: string,
@@ -309,7 +308,5 @@ export async function deleteAccount(
   if (refused?.by('account')) return undefined;
   if (refused !== undefined) throw refused;
   await wakeAccount(deps, tenantId, id);
-  await failContracts(deps, tenantId, id);
-  await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind: 'remove', tenantId, accountId: id });
   return pair;
 }

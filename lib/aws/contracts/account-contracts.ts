@@ -1,15 +1,34 @@
 import { accountsOf, type Contract, isFinished } from '../../domain/contracts/contract.ts';
+import { type AccountPair, markDeleted } from '../accounts/accounts.ts';
+import { requestFeed } from '../accounts/feed-queue.ts';
 import { transactStop } from '../accounts/stops.ts';
 import { ConditionFailed, type Table } from '../client/table.ts';
 import type { Deps } from '../deps.ts';
 import { keys } from '../keys.ts';
-import { requestFeed } from './feed-queue.ts';
+import type { Origin } from '../tenants/audit.ts';
 import { jobWrite } from './jobs.ts';
 
 /** All contracts of an account, tombstones too. Reads every contract of the tenant: for rare occasions. */
 export async function contractsOf(table: Table, tenantId: string, accountId: string): Promise<Contract[]> {
   const all = await table.queryAll<Contract>({ pk: keys.contract(tenantId, '').pk, skPrefix: 'C#' });
   return all.filter((contract) => accountsOf(contract).includes(accountId));
+}
+
+/**
+ * Deletes an account: it answers 404 from now on and its unfinished contracts fail with a reason. A host logs the device out, then the feed's
+ * `remove` takes lanes and items away. Returns undefined when there is no such account.
+ */
+export async function deleteAccount(
+  deps: Deps,
+  origin: Origin,
+  tenantId: string,
+  id: string,
+): Promise<AccountPair | undefined> {
+  const pair = await markDeleted(deps, origin, tenantId, id);
+  if (pair === undefined) return undefined;
+  await failContracts(deps, tenantId, id);
+  await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind: 'remove', tenantId, accountId: id });
+  return pair;
 }
 
 /** Every unfinished contract of a deleted account becomes FAILED with a reason; what is not sent is settled by the feed. */

@@ -11,6 +11,7 @@ import {
 import { PacelineError } from '../../domain/errors.ts';
 import type { Message } from '../../domain/messages/message.ts';
 import { resultDays, ttlAfter } from '../../domain/messages/retention.ts';
+import { requestFeed } from '../accounts/feed-queue.ts';
 import { transactStop } from '../accounts/stops.ts';
 import { newestById, type Page } from '../client/newest-first.ts';
 import { ConditionFailed, type Item, type Table, type Write } from '../client/table.ts';
@@ -19,7 +20,6 @@ import { finder, keys } from '../keys.ts';
 import { contentWrite } from '../messages/contents.ts';
 import { messageItem } from '../messages/messages.ts';
 import { auditWrite, type Origin } from '../tenants/audit.ts';
-import { requestFeed } from './feed-queue.ts';
 import { jobWrite, runJob } from './jobs.ts';
 import { isSameRequest } from './pages.ts';
 import { skippedMessage } from './rows.ts';

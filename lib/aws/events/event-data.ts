@@ -40,7 +40,7 @@ async function contractData(table: Table, drafts: EventDraft[], nowMs: number) {
   for (const { tenantId, about, accountId } of drafts) {
     if (about.kind !== 'contract' || accountId === undefined) continue;
     const { contractId } = about;
-    wanted.set(`${tenantId}#${contractId}`, { tenantId, contractId, accountId });
+    wanted.set(idIn(tenantId, contractId), { tenantId, contractId, accountId });
   }
   const list = [...wanted.values()];
   const [contracts, counters, pairs] = await Promise.all([
@@ -50,9 +50,9 @@ async function contractData(table: Table, drafts: EventDraft[], nowMs: number) {
   ]);
   const index = new Map([...wanted.keys()].map((key, at) => [key, at]));
   return (tenantId: string, contractId: string, image: Contract | undefined) => {
-    const at = index.get(`${tenantId}#${contractId}`) ?? -1;
+    const at = index.get(idIn(tenantId, contractId)) ?? -1;
     const contract = image ?? contracts[at];
-    const pair = pairs.get(`${tenantId}#${list[at]?.accountId}`);
+    const pair = pairs.get(idIn(tenantId, list[at]?.accountId));
     const data =
       contract === undefined
         ? undefined
@@ -66,7 +66,7 @@ async function accountData(table: Table, drafts: EventDraft[]) {
   const hot = new Map<string, HotItem>();
   const primaries = new Map<string, string | undefined>();
   const list = drafts.flatMap(({ about }) => (about.kind === 'account' ? [about.account] : []));
-  const wanted = new Map(list.map((account) => [`${account.tenantId}#${account.id}`, account]));
+  const wanted = new Map(list.map((account) => [idIn(account.tenantId, account.id), account]));
   const items = await table.getMany<HotItem>(
     [...wanted.values()].map((account) => keys.accountHot(account.tenantId, account.id)),
   );
@@ -78,7 +78,7 @@ async function accountData(table: Table, drafts: EventDraft[]) {
     primaries.set(tenantId, await primaryOf(table, tenantId));
   });
   return (account: Account) => {
-    const seen = hot.get(`${account.tenantId}#${account.id}`) ?? unseen;
+    const seen = hot.get(idIn(account.tenantId, account.id)) ?? unseen;
     return { account: accountView({ account, hot: seen }, primaries.get(account.tenantId)) };
   };
 }
@@ -86,7 +86,10 @@ async function accountData(table: Table, drafts: EventDraft[]) {
 /** The hot item of an account that has been removed. */
 const unseen = { messageCount: 0, errorCount: 0, queuedExpress: 0, queuedBulk: 0 };
 
-/** Both items of each account, by `tenant#account`; without those that are gone. */
+/** Names something of a tenant, in maps over several tenants. */
+const idIn = (tenantId: string, id: string | undefined): string => `${tenantId} ${id}`;
+
+/** Returns both items of each account, by `idIn`; without those that are gone. */
 async function readPairs(table: Table, list: { tenantId: string; accountId: string }[]) {
   const byTenant = new Map<string, Set<string>>();
   for (const { tenantId, accountId } of list) {
@@ -97,7 +100,7 @@ async function readPairs(table: Table, list: { tenantId: string; accountId: stri
     const accountIds = [...ids];
     const pairs = await readAccounts(table, tenantId, accountIds);
     pairs.forEach((pair, at) => {
-      if (pair !== undefined) found.set(`${tenantId}#${accountIds[at]}`, pair);
+      if (pair !== undefined) found.set(idIn(tenantId, accountIds[at]), pair);
     });
   });
   return found;

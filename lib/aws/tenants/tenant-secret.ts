@@ -1,5 +1,4 @@
-import { absent } from '../client/table.ts';
-import type { Deps } from '../deps.ts';
+import { absent, type Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 
 const secretBytes = 32;
@@ -9,7 +8,7 @@ const secretBytes = 32;
  * changes. It stands in an item of its own and must not appear in answers, events, the audit log or logs.
  */
 export async function tenantSecret(
-  { table, randomBytes }: Pick<Deps, 'table' | 'randomBytes'>,
+  { table, randomBytes }: { table: Table; randomBytes(n: number): Uint8Array },
   tenantId: string,
 ): Promise<Uint8Array> {
   const key = keys.tenantSecret(tenantId);

@@ -1,5 +1,5 @@
-import type { PacelineEvent } from '../../domain/events/types.ts';
-import { lineRank } from '../../domain/events/types.ts';
+import type { PacelineEvent } from '../../domain/event-types.ts';
+import { lineRank } from '../../domain/event-types.ts';
 import { createdAt } from '../../domain/ids.ts';
 import { type Delivery, deliveryDays, deliveryId } from '../../domain/webhooks/delivery.ts';
 import { type Endpoint, groupOf, wants } from '../../domain/webhooks/endpoint.ts';

@@ -1,5 +1,3 @@
-import type { Account } from './account.ts';
-
 /** What WhatsApp said to the last request for a pairing code; `asked` is the tenant's wish (`Account.asked`) that it answers. */
 export interface PairingRefusal {
   /** WhatsApp's error code; absent: it did not answer. */
@@ -28,7 +26,7 @@ const refusedStart = "Paceline's request for a pairing code";
 const linkingStarts = [refusedStart, 'WhatsApp demands a passkey'];
 
 /** Pure: the account's warnings with this one about linking in place of earlier ones; undefined: without any. */
-export function withLinkingWarning(warnings: Account['warnings'], warning: string | undefined): string[] {
+export function withLinkingWarning(warnings: readonly string[], warning: string | undefined): string[] {
   const others = warnings.filter((one) => !linkingStarts.some((start) => one.startsWith(start)));
   return warning === undefined ? others : [...others, warning];
 }

@@ -1,7 +1,7 @@
 import type { Account, AccountStatus } from '../accounts/account.ts';
+import type { EventType } from '../event-types.ts';
 import { isoOf } from '../times.ts';
 import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText, type Subject } from './draft.ts';
-import type { EventType } from './types.ts';
 
 /**
  * What a tenant knows of an account's connection. Whoever was told `connected` is told when that ends, whatever comes in its place; tries

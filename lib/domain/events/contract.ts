@@ -1,6 +1,6 @@
 import { accountsOf, type Contract, type ContractState, isFinished } from '../contracts/contract.ts';
+import type { EventType } from '../event-types.ts';
 import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText } from './draft.ts';
-import type { EventType } from './types.ts';
 
 /** Pure: what a change of a contract tells: the end of an import, and moves of its status. Its progress is told by its messages. */
 export function contractEvents(before: Image | undefined, after: Image, record: ChangeRecord): EventDraft[] {

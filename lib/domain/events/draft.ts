@@ -1,7 +1,7 @@
 import type { Account } from '../accounts/account.ts';
 import type { Contract } from '../contracts/contract.ts';
+import { type EventType, isLogged, type PacelineEvent } from '../event-types.ts';
 import { derivedId } from '../ids.ts';
-import { type EventType, isLogged, type PacelineEvent } from './types.ts';
 
 /** An item of the table, unmarshalled. */
 export type Image = Record<string, unknown>;

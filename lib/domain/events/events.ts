@@ -8,9 +8,9 @@ import { contractEvents } from './contract.ts';
 import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText } from './draft.ts';
 import { messageEvents, toldStates } from './message.ts';
 
+export * from '../event-types.ts';
 export type { ChangeRecord, EventDraft, Image, Subject } from './draft.ts';
 export { progressEveryMs } from './message.ts';
-export * from './types.ts';
 
 /** Drafts the events of one changed item. `before` is undefined for a new item, `after` for a removed one. */
 type Draft = (before: Image | undefined, after: Image | undefined, record: ChangeRecord) => EventDraft[];

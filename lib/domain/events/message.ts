@@ -1,3 +1,4 @@
+import type { EventType } from '../event-types.ts';
 import {
   type ContractMessage,
   isFinal,
@@ -9,7 +10,6 @@ import {
 } from '../messages/message.ts';
 import { messageView } from '../messages/view.ts';
 import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText } from './draft.ts';
-import type { EventType } from './types.ts';
 
 /** A contract's progress is told at most once in each of these (docs/events.md). */
 export const progressEveryMs = 30_000;

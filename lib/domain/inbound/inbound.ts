@@ -1,4 +1,4 @@
-import type { PacelineEvent } from '../events/types.ts';
+import type { PacelineEvent } from '../event-types.ts';
 import { addressOf, type Person } from '../people/person.ts';
 
 /** The kinds of messages that people send to an account. `other`: a kind without a name of its own (a poll, a vote, a pin, an order, a view-once message that only phones show). */

@@ -1,4 +1,4 @@
-import type { EventType } from '../events/types.ts';
+import type { EventType } from '../event-types.ts';
 import { isoOf, toIso } from '../times.ts';
 import type { AttemptError } from './answer.ts';
 import type { Delivery, FailedReason } from './delivery.ts';

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import type { EventType } from '../events/types.ts';
+import type { EventType } from '../event-types.ts';
 import { newId } from '../ids.ts';
 import type { Attempt, Verdict } from './answer.ts';
 import { waitMs } from './schedule.ts';

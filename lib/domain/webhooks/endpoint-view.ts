@@ -1,4 +1,4 @@
-import type { EventSelector } from '../events/types.ts';
+import type { EventSelector } from '../event-types.ts';
 import { isoOf, toIso } from '../times.ts';
 import type { DisabledReason, Endpoint } from './endpoint.ts';
 

@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto';
-import { type EventSelector, matchesType, type PacelineEvent } from '../events/types.ts';
+import { type EventSelector, matchesType, type PacelineEvent } from '../event-types.ts';
 
 /** Why an endpoint was disabled without being asked: it answered 410, or every attempt of five days failed. */
 export type DisabledReason = 'gone' | 'failing';

@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { deleteAccount, readAccount, setDesired } from '../../../lib/aws/accounts/accounts.ts';
+import { readAccount, setDesired } from '../../../lib/aws/accounts/accounts.ts';
 import { type ObjectStore, objectStore } from '../../../lib/aws/client/objects.ts';
+import { deleteAccount } from '../../../lib/aws/contracts/account-contracts.ts';
 import { retireHost } from '../../../lib/aws/hosts/hosts.ts';
 import { orphanAccounts } from '../../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../../lib/aws/keys.ts';

@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { confirmNumber, deleteAccount, readAccount, setDesired } from '../../../lib/aws/accounts/accounts.ts';
+import { confirmNumber, readAccount, setDesired } from '../../../lib/aws/accounts/accounts.ts';
+import { deleteAccount } from '../../../lib/aws/contracts/account-contracts.ts';
 import { accountPk, keys } from '../../../lib/aws/keys.ts';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { scaledClock, systemClock } from '../../../lib/runtime/clock.ts';
