@@ -1,6 +1,7 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import './layout/bounds.ts';
 import './layout/circles.ts';
 import { importsOf, root, sources } from './layout/sources.ts';
 import './layout/tests.ts';

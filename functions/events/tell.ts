@@ -4,6 +4,7 @@ import { putEvents } from '../../lib/aws/events/events.ts';
 import type { EventDraft, PacelineEvent } from '../../lib/domain/events/events.ts';
 import { inboundIn } from '../../lib/domain/inbound/inbound.ts';
 import type { Delivery } from '../../lib/domain/webhooks/delivery.ts';
+import { type BoundedCache, boundedCache } from '../../lib/runtime/bounded-cache.ts';
 import type { Count } from '../../lib/runtime/metrics.ts';
 
 /**
@@ -48,13 +49,12 @@ function withoutRepeats(drafts: EventDraft[]): EventDraft[] {
 /** Only progress is drafted by many records. */
 const isProgress = (about: EventDraft['about']): boolean => about.kind === 'contract' && about.contract === undefined;
 
-/** The last ids of progress told by this process, so that one message in a thousand pays for it. */
+/** The last ids of progress told by this process, so that only one message in a thousand pays for it. */
 export class ToldProgress {
-  readonly #ids = new Set<string>();
-  readonly #most: number;
+  readonly #ids: BoundedCache<true>;
 
   constructor(most = 10_000) {
-    this.#most = most;
+    this.#ids = boundedCache<true>(most);
   }
 
   has(id: string): boolean {
@@ -62,8 +62,6 @@ export class ToldProgress {
   }
 
   add(id: string): void {
-    this.#ids.add(id);
-    const [oldest] = this.#ids;
-    if (this.#ids.size > this.#most && oldest !== undefined) this.#ids.delete(oldest);
+    this.#ids.set(id, true);
   }
 }

@@ -4,6 +4,7 @@ import type { Account } from '../domain/accounts/account.ts';
 import type { Content } from '../domain/content.ts';
 import { crashedHost, type Message, type MessageError, maxCrashes } from '../domain/messages/message.ts';
 import { asideMs, classifyAck, firstContactRefused, triesInARow } from '../domain/messages/send-outcome.ts';
+import { boundedCache } from '../runtime/bounded-cache.ts';
 import type { SendingDeps } from './deps.ts';
 import type { InHand, Settled } from './in-hand.ts';
 import { type Ack, Unanswered, type Wire } from './wire.ts';
@@ -41,7 +42,7 @@ export class Sender {
   readonly hand: InHand;
   private readonly account: () => Pick<Account, 'linkedAt'>;
   /** Messages that WhatsApp refused because the devices of their recipient were not up to date (479). */
-  private readonly refreshDevices = new Set<string>();
+  private readonly refreshDevices = boundedCache<true>(1_000);
 
   constructor(deps: SendingDeps, hand: InHand, account: () => Pick<Account, 'linkedAt'>) {
     this.deps = deps;
@@ -99,7 +100,7 @@ export class Sender {
         return hand.keep(message, { attempts, sentAt: nowMs, ...(sentTo === undefined ? {} : { sentTo }) });
       }
       case 'retry':
-        if (outcome.refreshDevices === true) this.refreshDevices.add(message.id);
+        if (outcome.refreshDevices === true) this.refreshDevices.set(message.id, true);
         return await hand.layAside(message, outcome.notBefore, { attempts });
       case 'failed': {
         // An earlier try without an answer may have arrived, whatever is said of this one.

@@ -1,5 +1,6 @@
 import { takesSteps } from '../aws/messages/messages.ts';
 import type { Message } from '../domain/messages/message.ts';
+import { boundedCache } from '../runtime/bounded-cache.ts';
 
 /** Messages one host remembers, all accounts together: about half a kilobyte each. */
 const remembered = 20_000;
@@ -9,7 +10,7 @@ const remembered = 20_000;
  * has failed is not remembered: it may be sent again, and its receipts would be passed over.
  */
 export class SentMessages {
-  private readonly messages = new Map<string, Message>();
+  private readonly messages = boundedCache<Message>(remembered);
 
   get(id: string): Message | undefined {
     return this.messages.get(id);
@@ -19,10 +20,6 @@ export class SentMessages {
     this.messages.delete(message.id);
     if (!takesSteps(message)) return;
     this.messages.set(message.id, message);
-    for (const oldest of this.messages.keys()) {
-      if (this.messages.size <= remembered) break;
-      this.messages.delete(oldest);
-    }
   }
 
   forget(id: string): void {

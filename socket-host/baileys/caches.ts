@@ -1,6 +1,9 @@
 import type { SocketConfig } from '@whiskeysockets/baileys';
+import { type BoundedCache, boundedCache } from '../../lib/runtime/bounded-cache.ts';
 
 type DeviceCache = NonNullable<SocketConfig['userDevicesCache']>;
+/** Values that Baileys puts in; none is undefined. */
+type Value = object | string | number;
 type PlainCache = NonNullable<SocketConfig['msgRetryCounterCache']>;
 
 /** What one account sees of the shared caches. */
@@ -37,10 +40,10 @@ const dayMs = 24 * hourMs;
  * notifications and by `forgetDevices` after a 479.
  */
 export function sharedCaches(nowMs: () => number, sizes: CacheSizes = defaultSizes): SharedCaches {
-  const devices = new BoundedMap(sizes.devices, 7 * dayMs, nowMs);
-  const retries = new BoundedMap(sizes.retries, hourMs, nowMs);
-  const calls = new BoundedMap(sizes.calls, 300_000, nowMs);
-  const unreadable = new BoundedMap(sizes.unreadable, hourMs, nowMs);
+  const devices = boundedCache<Value>(sizes.devices, { ttlMs: 7 * dayMs, nowMs });
+  const retries = boundedCache<Value>(sizes.retries, { ttlMs: hourMs, nowMs });
+  const calls = boundedCache<Value>(sizes.calls, { ttlMs: 300_000, nowMs });
+  const unreadable = boundedCache<Value>(sizes.unreadable, { ttlMs: hourMs, nowMs });
   return {
     of(account) {
       const seen = view(devices, account);
@@ -64,11 +67,11 @@ const mostStuck = 2;
 
 /** What one account remembers of messages that could not be read, beyond the end of a connection. */
 export class UnreadableCounts {
-  private readonly counts: BoundedMap;
+  private readonly counts: BoundedCache<Value>;
   private readonly account: string;
   private readonly nowMs: () => number;
 
-  constructor(counts: BoundedMap, account: string, nowMs: () => number) {
+  constructor(counts: BoundedCache<Value>, account: string, nowMs: () => number) {
     this.counts = counts;
     this.account = account;
     this.nowMs = nowMs;
@@ -102,67 +105,28 @@ export class UnreadableCounts {
   }
 }
 
-function view(map: BoundedMap, account: string): DeviceCache {
+function view(map: BoundedCache<Value>, account: string): DeviceCache {
   const prefixed = (key: string) => `${account}${key}`;
   // The values are Baileys' own, handed back under the type they were put in with.
   const read = <T>(key: string) => map.get(prefixed(key)) as T | undefined;
   return {
     get: read,
-    set: (key, value) => map.set(prefixed(key), value),
-    del: (key) => map.delete(prefixed(key)),
+    set: (key, value) => void map.set(prefixed(key), value as Value),
+    del: (key) => void map.delete(prefixed(key)),
     // Nobody may empty the others' share.
-    flushAll: () => map.deleteAll(account),
+    flushAll: () => {
+      for (const key of map.keys()) if (key.startsWith(account)) map.delete(key);
+    },
     mget: async <T>(keys: string[]) => {
       const found: Record<string, T | undefined> = {};
       for (const key of keys) found[key] = read<T>(key);
       return found;
     },
     mset: (entries) => {
-      for (const { key, value } of entries) map.set(prefixed(key), value);
+      for (const { key, value } of entries) map.set(prefixed(key), value as Value);
     },
     mdel: (keys) => {
       for (const key of keys) map.delete(prefixed(key));
     },
   };
-}
-
-/** The least recently used entry goes when the map is full; entries end after `lifeMs`. */
-class BoundedMap {
-  private readonly entries = new Map<string, { value: unknown; endsAt: number }>();
-  private readonly size: number;
-  private readonly lifeMs: number;
-  private readonly nowMs: () => number;
-
-  constructor(size: number, lifeMs: number, nowMs: () => number) {
-    this.size = size;
-    this.lifeMs = lifeMs;
-    this.nowMs = nowMs;
-  }
-
-  get(key: string): unknown {
-    const entry = this.entries.get(key);
-    if (entry === undefined) return undefined;
-    this.entries.delete(key);
-    if (entry.endsAt <= this.nowMs()) return undefined;
-    this.entries.set(key, entry);
-    return entry.value;
-  }
-
-  set(key: string, value: unknown): void {
-    this.entries.delete(key);
-    this.entries.set(key, { value, endsAt: this.nowMs() + this.lifeMs });
-    if (this.entries.size <= this.size) return;
-    for (const oldest of this.entries.keys()) {
-      this.entries.delete(oldest);
-      break;
-    }
-  }
-
-  delete(key: string): void {
-    this.entries.delete(key);
-  }
-
-  deleteAll(prefix: string): void {
-    for (const key of this.entries.keys()) if (key.startsWith(prefix)) this.entries.delete(key);
-  }
 }

@@ -1,4 +1,5 @@
 import type { BinaryNode } from '@whiskeysockets/baileys';
+import { boundedCache } from '../../lib/runtime/bounded-cache.ts';
 
 /** Our own devices are asked for again at most this often: their list is the same for all recipients. */
 const ownEveryMs = 10 * 60_000;
@@ -10,14 +11,13 @@ const mostRemembered = 1000;
  * query a message.
  */
 export class ParticipantHashes {
-  private readonly expected = new Map<string, { address: string; hashes: string[] }>();
-  private readonly refreshedFor = new Map<string, string>();
+  private readonly expected = boundedCache<{ address: string; hashes: string[] }>(mostRemembered);
+  private readonly refreshedFor = boundedCache<string>(mostRemembered);
   private ownRefreshedAtMs = Number.NEGATIVE_INFINITY;
 
   /** A message goes to this number (digits); any of these hashes says that it went to all devices. */
   expect(whatsappId: string, address: string, hashes: string[]): void {
     this.expected.set(whatsappId, { address, hashes });
-    forgetOldest(this.expected);
   }
 
   /** Whose devices (digits) an ack says that the message missed; `own`: ask for our own too. Undefined: none, or asked for already. */
@@ -29,16 +29,8 @@ export class ParticipantHashes {
     const { address, hashes } = sent;
     if (hashes.includes(phash) || this.refreshedFor.get(address) === phash) return undefined;
     this.refreshedFor.set(address, phash);
-    forgetOldest(this.refreshedFor);
     const own = nowMs - this.ownRefreshedAtMs >= ownEveryMs;
     if (own) this.ownRefreshedAtMs = nowMs;
     return { address, own };
-  }
-}
-
-function forgetOldest(map: Map<string, unknown>): void {
-  for (const oldest of map.keys()) {
-    if (map.size <= mostRemembered) return;
-    map.delete(oldest);
   }
 }

@@ -3,6 +3,7 @@ import type { Sent } from '../../lib/aws/messages/messages.ts';
 import type { Content } from '../../lib/domain/content.ts';
 import { messageIdOf } from '../../lib/domain/ids.ts';
 import { isRecipient } from '../../lib/domain/messages/receipts.ts';
+import { boundedCache } from '../../lib/runtime/bounded-cache.ts';
 import type { RetryRequest } from './receipts.ts';
 import type { TransportLogger } from './redaction.ts';
 
@@ -18,7 +19,7 @@ const askedKey = (id: string, device: string): string => `${id} ${device}`;
 export class RetryAnswers {
   private readonly sentUnder: (messageId: string) => Promise<Sent | undefined>;
   private readonly logger: TransportLogger;
-  private readonly contents = new Map<string, Content>();
+  private readonly contents = boundedCache<Content>(mostAskedAgain);
 
   /** `sentUnder` reads what was sent under an id; undefined: nothing, or too long ago. */
   constructor(sentUnder: (messageId: string) => Promise<Sent | undefined>, logger: TransportLogger) {
@@ -41,10 +42,6 @@ export class RetryAnswers {
         return undefined;
       }
       this.contents.set(askedKey(id, node.attrs.from ?? ''), sent.content);
-    }
-    for (const oldest of this.contents.keys()) {
-      if (this.contents.size <= mostAskedAgain) break;
-      this.contents.delete(oldest);
     }
     return node;
   }

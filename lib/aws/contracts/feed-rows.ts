@@ -4,6 +4,7 @@ import { locateRow } from '../../domain/contracts/contract.ts';
 import { messageOfRow } from '../../domain/contracts/row-message.ts';
 import { type ContractMessage, ofContract } from '../../domain/messages/message.ts';
 import { endsTooSoon } from '../../domain/messages/retention.ts';
+import { type BoundedCache, boundedCache } from '../../runtime/bounded-cache.ts';
 import type { ObjectStore } from '../client/objects.ts';
 import { ConditionFailed, type Item, inParallel, type Table } from '../client/table.ts';
 import { accountPk, type Key, keys, queuedAttribute } from '../keys.ts';
@@ -13,13 +14,12 @@ import { readPage } from './pages.ts';
 
 /** Reads rows of contracts; the last few pages stay in memory because the feed takes one page in many small bites. */
 export class PageReader {
-  private readonly pages = new Map<string, PageRow[]>();
+  private readonly pages: BoundedCache<PageRow[]>;
   private readonly store: ObjectStore;
-  private readonly keep: number;
 
   constructor(store: ObjectStore, keep = 8) {
     this.store = store;
-    this.keep = keep;
+    this.pages = boundedCache<PageRow[]>(keep);
   }
 
   /** Rows `[from, to)` of the contract, counted from 0. */
@@ -41,10 +41,6 @@ export class PageReader {
     if (kept !== undefined) return kept;
     const rows = await readPage(this.store, key);
     this.pages.set(key, rows);
-    for (const oldest of this.pages.keys()) {
-      if (this.pages.size <= this.keep) break;
-      this.pages.delete(oldest);
-    }
     return rows;
   }
 }
