@@ -39,7 +39,7 @@ export type ImportEnd =
  *
  *   reading (progress every 10,000 rows) -> every row is right          -> imported   PENDING with its rows
  *                                        -> some row is wrong           -> refused    PENDING without rows, errors by line
- *                                        -> the import counts no more   -> ignored    nothing has changed
+ *                                        -> it was canceled or replaced -> ignored    nothing has changed
  *
  * Each full page is written while the next rows are read. No reader sees a page before the last write: the order is pages, items of wrong
  * numbers, the contract, items of people who opted out. The last items follow the contract, because of two readers of one file only the one
@@ -79,7 +79,7 @@ interface Read {
   refused: number;
   errorCount: number;
   errors: ImportError[];
-  /** Reading ended early, because the import counts no more. */
+  /** Reading ended early, because the import was canceled or replaced. */
   stopped: boolean;
 }
 

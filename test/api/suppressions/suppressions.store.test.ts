@@ -185,7 +185,7 @@ describe('suppressions in and out as CSV', () => {
         { lid: '555000000002002' },
         { phoneNumber: '5215512342003' },
         { phoneNumber: '541123452004', lid: '555000000002004' },
-        // No numbering plan knows it; somebody wrote STOP from it all the same.
+        // No numbering plan knows the number, but its owner wrote STOP to an account.
         { phoneNumber: '99912342005' },
         // A Brazilian mobile number to a Brazilian, were it not printed: Peru.
         { phoneNumber: '51991232006' },
