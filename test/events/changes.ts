@@ -7,10 +7,11 @@ import type { StreamRecord } from '../../lib/aws/events/change-stream.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { initialPace } from '../../lib/domain/accounts/pacing.ts';
 import type { PacelineEvent } from '../../lib/domain/events/events.ts';
+import type { MessageState } from '../../lib/domain/messages/message.ts';
+import { accountId, contractId, messageImage, newContract, tenantId } from '../factories.ts';
 
-export const tenantId = 'ten_0000000000000000000000000A';
-export const accountId = 'acc_01KAFXQ8E4WZ8M7D9T2B6R3V5N';
-export const contractId = 'con_01KAFXR2M6B8V4N3T7Q9Z5W1HC';
+export { accountId, contractId, tenantId };
+
 /** A whole minute; half a minute of progress begins here. */
 export const noon = Date.UTC(2026, 10, 20, 12);
 
@@ -19,38 +20,20 @@ export const messageId = (n: number): string => `msg_${String(n).padStart(18, '0
 export const message = (n: number, state: string, more: Item = {}): Item => ({
   ...keys.message(tenantId, messageId(n)),
   type: 'message',
-  id: messageId(n),
-  tenantId,
-  accountId,
-  contractId,
-  row: n,
-  to: `7999${1_000_000 + n}`,
-  lane: 'bulk',
-  state,
-  feedSeq: 1,
-  attempts: 0,
-  createdAt: noon - 60_000,
+  ...messageImage(state as MessageState, {
+    id: messageId(n),
+    row: n,
+    to: `7999${1_000_000 + n}`,
+    createdAt: noon - 60_000,
+  }),
   ...more,
 });
 
 export const contract = (status: string, more: Item = {}): Item => ({
   ...keys.contract(tenantId, contractId),
   type: 'contract',
-  id: contractId,
-  tenantId,
-  name: 'Notes',
-  accountIds: [accountId],
-  lane: 'bulk',
-  status,
-  totalCount: 10,
-  pages: [],
-  nextRow: 10,
-  openFrom: 10,
-  fedCount: 10,
-  atOnce: 0,
-  skipInvalid: false,
-  createdAt: noon - 60_000,
-  startedAt: noon - 50_000,
+  ...newContract({ id: accountId, tenantId }, { id: contractId, name: 'Notes', createdAt: noon - 60_000 }),
+  ...{ status, totalCount: 10, nextRow: 10, openFrom: 10, fedCount: 10, startedAt: noon - 50_000 },
   ...more,
 });
 

@@ -22,11 +22,11 @@ import { keys } from '../../lib/aws/keys.ts';
 import { type ClaimResult, claim, messageItem, moveMessage, toMessage } from '../../lib/aws/messages/messages.ts';
 import { ensureTenant } from '../../lib/aws/tenants/tenants.ts';
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
-import { textContent } from '../../lib/domain/content.ts';
 import type { Contract, ContractAction, PageRow } from '../../lib/domain/contracts/contract.ts';
 import { rowMessageId } from '../../lib/domain/contracts/row-message.ts';
 import { newId } from '../../lib/domain/ids.ts';
 import { type ContractMessage, type Message, ofContract } from '../../lib/domain/messages/message.ts';
+import { newAccount, newContract } from '../factories.ts';
 import { startEmulators } from '../harness/emulators.ts';
 
 export const tenantId = 'ten_00000000000000000000000001';
@@ -77,48 +77,15 @@ export async function startFeedWorld() {
       const { account } = await createAccount(
         deps,
         origin(),
-        {
-          id: newId('acc', nowMs, randomBytes),
-          tenantId,
-          name: 'Test account',
-          phoneNumber: '79990000001',
-          priority: 999,
-          weight: 1,
-          desired: 'connected',
-          status: 'connected',
-          statusSince: nowMs,
-          useLimits: false,
-          pacing: {},
-          linkMethod: 'qr',
-          warnings: [],
-          linkedAt: nowMs,
-          createdAt: nowMs,
-          ...settings,
-        },
+        newAccount(nowMs, { tenantId, status: 'connected', ...settings }),
         null,
       );
       return account;
     },
     async contract(account: Account, rows: PageRow[], settings: Partial<Contract> = {}): Promise<Contract> {
-      const nowMs = deps.nowMs();
-      const id = newId('con', nowMs, randomBytes);
-      return await createContract(deps, origin(), {
-        id,
-        tenantId,
-        name: 'Test contract',
-        accountIds: [account.id],
-        lane: 'bulk',
-        status: 'IN_PROGRESS',
-        totalCount: rows.length,
-        pages: await putPages(deps.pages, { tenantId, contractId: id, batch: 'b' }, rows),
-        nextRow: 0,
-        openFrom: 0,
-        fedCount: 0,
-        atOnce: 0,
-        skipInvalid: false,
-        createdAt: nowMs,
-        ...settings,
-      });
+      const contract = newContract(account, { totalCount: rows.length, createdAt: deps.nowMs() });
+      const pages = await putPages(deps.pages, { tenantId, contractId: contract.id, batch: 'b' }, rows);
+      return await createContract(deps, origin(), { ...contract, pages, ...settings });
     },
     move: (id: string, action: Exclude<ContractAction, 'import' | 'imported'>, through: Deps = deps) =>
       moveContract(through, origin(), tenantId, id, action),
@@ -267,10 +234,6 @@ export async function startFeedWorld() {
 }
 
 export type FeedWorld = Awaited<ReturnType<typeof startFeedWorld>>;
-
-export function rowsTo(count: number): PageRow[] {
-  return Array.from({ length: count }, (_, i) => ({ to: `7999${1_000_001 + i}`, content: textContent(`Text ${i}`) }));
-}
 
 /** Something that is reached, and goes on when it is told. */
 export function gate() {

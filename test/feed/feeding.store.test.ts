@@ -5,7 +5,8 @@ import { readContent } from '../../lib/aws/messages/contents.ts';
 import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import { messageId } from '../../lib/domain/ids.ts';
-import { type FeedWorld, gate, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
+import { rowsTo } from '../factories.ts';
+import { type FeedWorld, gate, startFeedWorld, tenantId } from './feed-world.ts';
 
 describe('the feed', () => {
   let world: FeedWorld;

@@ -3,7 +3,8 @@ import { numbered, putSkipped } from '../../lib/aws/contracts/contracts.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
-import { type FeedWorld, gate, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
+import { rowsTo } from '../factories.ts';
+import { type FeedWorld, gate, startFeedWorld, tenantId } from './feed-world.ts';
 
 describe('jobs on the rows of a contract', () => {
   let world: FeedWorld;

@@ -4,7 +4,8 @@ import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import type { Message } from '../../lib/domain/messages/message.ts';
-import { type FeedWorld, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
+import { rowsTo } from '../factories.ts';
+import { type FeedWorld, startFeedWorld, tenantId } from './feed-world.ts';
 
 const hourMs = 3_600_000;
 

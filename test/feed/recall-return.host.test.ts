@@ -4,7 +4,8 @@ import type { Account, Desired } from '../../lib/domain/accounts/account.ts';
 import { textOf } from '../../lib/domain/content.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import { type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { rowsTo } from '../factories.ts';
+import { type Gateway, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 describe('an account that stops and comes back', () => {

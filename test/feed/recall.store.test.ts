@@ -5,7 +5,8 @@ import { keys } from '../../lib/aws/keys.ts';
 import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { Lane, Message } from '../../lib/domain/messages/message.ts';
-import { type FeedWorld, gate, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
+import { rowsTo } from '../factories.ts';
+import { type FeedWorld, gate, startFeedWorld, tenantId } from './feed-world.ts';
 
 describe('an account that cannot send', () => {
   let world: FeedWorld;

@@ -3,7 +3,8 @@ import { deleteAccount } from '../../lib/aws/contracts/account-contracts.ts';
 import { claimAccount, releaseAccount } from '../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
-import { type FeedWorld, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
+import { rowsTo } from '../factories.ts';
+import { type FeedWorld, startFeedWorld, tenantId } from './feed-world.ts';
 
 describe('removing an account', () => {
   let world: FeedWorld;

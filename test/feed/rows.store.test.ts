@@ -4,7 +4,8 @@ import { readResults, readRows } from '../../lib/aws/contracts/rows.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import type { Contract, PageRow } from '../../lib/domain/contracts/contract.ts';
-import { type FeedWorld, rowsTo, startFeedWorld, tenantId } from './feed-world.ts';
+import { rowsTo } from '../factories.ts';
+import { type FeedWorld, startFeedWorld, tenantId } from './feed-world.ts';
 
 describe('rows of a contract', () => {
   let world: FeedWorld;

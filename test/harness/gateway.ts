@@ -1,4 +1,3 @@
-import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -12,14 +11,13 @@ import { toMessage } from '../../lib/aws/messages/messages.ts';
 import type { Origin } from '../../lib/aws/tenants/audit.ts';
 import { ensureTenant } from '../../lib/aws/tenants/tenants.ts';
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
-import { textContent } from '../../lib/domain/content.ts';
 import type { Contract, PageRow } from '../../lib/domain/contracts/contract.ts';
 import { rowMessageId } from '../../lib/domain/contracts/row-message.ts';
-import { newId } from '../../lib/domain/ids.ts';
 import type { Message } from '../../lib/domain/messages/message.ts';
 import { type Clock, systemClock } from '../../lib/runtime/clock.ts';
 import { hostConfig } from '../../lib/runtime/config.ts';
 import { type RunningHost, startHost } from '../../socket-host/host/host.ts';
+import { newAccount, newContract } from '../factories.ts';
 import { startEmulators } from './emulators.ts';
 import { pumpFeed } from './feed-pump.ts';
 import { fakeNetwork } from './network.ts';
@@ -99,51 +97,21 @@ export async function startGateway(clock: Clock, fleetClock: Clock = systemClock
       const { account } = await createAccount(
         deps,
         origin(),
-        {
-          id: newId('acc', nowMs, randomBytes),
+        newAccount(nowMs, {
           tenantId,
-          name: 'Test account',
-          phoneNumber: '79990000001',
-          priority: 999,
-          weight: 1,
-          desired: 'connected',
-          status: 'created',
-          statusSince: nowMs,
-          useLimits: false,
-          pacing: {},
-          linkMethod: 'qr',
-          warnings: [],
           linkedAt: nowMs - 100 * 24 * 3_600_000,
           pacedSince: nowMs - 100 * 24 * 3_600_000,
           pacedFor: '79990000001',
-          createdAt: nowMs,
           ...settings,
-        },
+        }),
         null,
       );
       return account;
     },
     async contract(account: Account, rows: PageRow[], settings: Partial<Contract> = {}): Promise<Contract> {
-      const nowMs = Date.now();
-      const id = newId('con', nowMs, randomBytes);
-      const pages = await putPages(deps.pages, { tenantId, contractId: id, batch: 'b' }, rows);
-      return await createContract(deps, origin(), {
-        id,
-        tenantId,
-        name: 'Test contract',
-        accountIds: [account.id],
-        lane: 'bulk',
-        status: 'IN_PROGRESS',
-        totalCount: rows.length,
-        pages,
-        nextRow: 0,
-        openFrom: 0,
-        fedCount: 0,
-        atOnce: 0,
-        skipInvalid: false,
-        createdAt: nowMs,
-        ...settings,
-      });
+      const contract = newContract(account, { totalCount: rows.length });
+      const pages = await putPages(deps.pages, { tenantId, contractId: contract.id, batch: 'b' }, rows);
+      return await createContract(deps, origin(), { ...contract, pages, ...settings });
     },
     origin,
     readAccount: (id: string) => deps.table.get<Account>(keys.account(tenantId, id)),
@@ -164,17 +132,6 @@ export async function startGateway(clock: Clock, fleetClock: Clock = systemClock
 }
 
 export type Gateway = Awaited<ReturnType<typeof startGateway>>;
-
-/** The recipient of row `row` of `rowsTo`, counted from 0 of all rows. */
-export const numberOf = (row: number): string => `7999${String(1_000_001 + row)}`;
-
-/** `count` rows to distinct valid numbers. */
-export function rowsTo(count: number, from = 0): PageRow[] {
-  return Array.from({ length: count }, (_, i) => ({
-    to: numberOf(from + i),
-    content: textContent(`Text ${from + i}`),
-  }));
-}
 
 /** Settings of an account that is paced without a wait, with a rest of no length after each: a host takes one entry at a time from its lane. */
 export const oneAtATime: Partial<Account> = {

@@ -6,7 +6,8 @@ import { planSuppression } from '../../lib/aws/people/suppressions.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { scaledClock } from '../../lib/runtime/clock.ts';
-import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { rowsTo } from '../factories.ts';
+import { type Gateway, oneAtATime, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 let gateway: Gateway;

@@ -6,7 +6,8 @@ import type { Contract, Counter } from '../../lib/domain/contracts/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import type { MessageState } from '../../lib/domain/messages/message.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import { type Faults, type Gateway, numberOf, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { numberOf, rowsTo } from '../factories.ts';
+import { type Faults, type Gateway, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 describe('an outcome that no next message takes along', () => {

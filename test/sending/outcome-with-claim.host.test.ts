@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { moveContract } from '../../lib/aws/contracts/contracts.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { rowsTo } from '../factories.ts';
+import { type Faults, type Gateway, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 describe('the outcome of a message, written with the claim of the next', () => {

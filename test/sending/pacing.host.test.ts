@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Clock, scaledClock } from '../../lib/runtime/clock.ts';
-import { type Gateway, rowsTo, startGateway } from '../harness/gateway.ts';
+import { rowsTo } from '../factories.ts';
+import { type Gateway, startGateway } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 /** Sixty seconds of the host's clock pass in one second. */

@@ -6,7 +6,8 @@ import { messageId } from '../../lib/domain/ids.ts';
 import { scaledClock } from '../../lib/runtime/clock.ts';
 import { Receipts } from '../../lib/sending/receipts.ts';
 import { SentMessages } from '../../lib/sending/sent-messages.ts';
-import { type Faults, type Gateway, numberOf, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { numberOf, rowsTo } from '../factories.ts';
+import { type Faults, type Gateway, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 describe('a receipt', () => {

@@ -5,7 +5,8 @@ import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { Contract, Counter } from '../../lib/domain/contracts/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import { type Faults, type Gateway, numberOf, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { numberOf, rowsTo } from '../factories.ts';
+import { type Faults, type Gateway, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 /** A message each 700 ms. */

@@ -4,7 +4,8 @@ import { keys } from '../../lib/aws/keys.ts';
 import { textContent, textOf } from '../../lib/domain/content.ts';
 import { rowMessageId } from '../../lib/domain/contracts/row-message.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../harness/gateway.ts';
+import { rowsTo } from '../factories.ts';
+import { type Gateway, oneAtATime, startGateway, tenantId } from '../harness/gateway.ts';
 import { until } from '../harness/until.ts';
 
 describe('sending a contract', () => {

@@ -4,7 +4,8 @@ import type { Swept } from '../../functions/sweep/swept.ts';
 import { Unchanged } from '../../functions/sweep/unchanged.ts';
 import { jobWrite } from '../../lib/aws/contracts/jobs.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { type FeedWorld, rowsTo, startFeedWorld, tenantId } from '../feed/feed-world.ts';
+import { rowsTo } from '../factories.ts';
+import { type FeedWorld, startFeedWorld, tenantId } from '../feed/feed-world.ts';
 
 describe('what stays the same', () => {
   it('is known since it came into its state, and forgotten when it goes', () => {

@@ -10,7 +10,8 @@ import { keys } from '../../lib/aws/keys.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import type { Message } from '../../lib/domain/messages/message.ts';
-import { type FeedWorld, rowsTo, startFeedWorld, tenantId } from '../feed/feed-world.ts';
+import { rowsTo } from '../factories.ts';
+import { type FeedWorld, startFeedWorld, tenantId } from '../feed/feed-world.ts';
 
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;

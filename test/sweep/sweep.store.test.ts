@@ -4,7 +4,8 @@ import { sweepStarts } from '../../functions/sweep/unfinished.ts';
 import { listHosts, retireHost } from '../../lib/aws/hosts/hosts.ts';
 import { claimAccount } from '../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { type FeedWorld, gate, rowsTo, startFeedWorld, tenantId } from '../feed/feed-world.ts';
+import { rowsTo } from '../factories.ts';
+import { type FeedWorld, gate, startFeedWorld, tenantId } from '../feed/feed-world.ts';
 
 describe('the sweep', () => {
   let world: FeedWorld;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { flushTotals } from '../../../lib/aws/hosts/ownership.ts';
-import { rowsTo, startFeedWorld, tenantId } from '../../feed/feed-world.ts';
+import { rowsTo } from '../../factories.ts';
+import { startFeedWorld, tenantId } from '../../feed/feed-world.ts';
 
 let world: Awaited<ReturnType<typeof startFeedWorld>>;
 beforeAll(async () => {

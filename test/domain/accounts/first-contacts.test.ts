@@ -2,9 +2,10 @@ import { describe, expect, it } from 'vitest';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { heldUntil, isDue, withHoldWarning } from '../../../lib/domain/accounts/first-contacts.ts';
 import { initialPace } from '../../../lib/domain/accounts/pacing.ts';
-import { type Contract, type ContractState, emptyCounter } from '../../../lib/domain/contracts/contract.ts';
+import { type ContractState, emptyCounter } from '../../../lib/domain/contracts/contract.ts';
 import { contractView } from '../../../lib/domain/contracts/view.ts';
 import { asideMs, classifyAck, longestRetryMs } from '../../../lib/domain/messages/send-outcome.ts';
+import { accountId, newContract, tenantId } from '../../factories.ts';
 
 const now = Date.UTC(2026, 10, 30, 12);
 const hour = 3_600_000;
@@ -51,22 +52,10 @@ it('an account has one warning of it, the newest, and none when it is over', () 
 });
 
 describe('a contract', () => {
-  const contract: Contract = {
-    id: 'con_01KAFXR2M6B8V4N3T7Q9Z5W1HC',
-    tenantId: 'ten_0000000000000000000000000A',
-    name: 'c',
-    accountIds: ['acc_01KAFXQ8E4WZ8M7D9T2B6R3V5N'],
-    lane: 'bulk',
-    status: 'IN_PROGRESS',
-    totalCount: 3,
-    pages: [],
-    nextRow: 3,
-    openFrom: 3,
-    fedCount: 3,
-    atOnce: 0,
-    skipInvalid: false,
-    createdAt: now,
-  };
+  const contract = newContract(
+    { id: accountId, tenantId },
+    { totalCount: 3, nextRow: 3, openFrom: 3, fedCount: 3, createdAt: now },
+  );
   const account = { status: 'connected', desired: 'connected', pacing: {}, useLimits: false } as unknown as Account;
   const shown = (status: ContractState, backlog: number, heldUntilMs: number) => {
     const hot = { pace: initialPace };

@@ -3,25 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { accountStatuses } from '../../../lib/domain/accounts/account.ts';
 import { eventsOf, type Image } from '../../../lib/domain/events/events.ts';
 import { canMove, type MessageState, messageStates } from '../../../lib/domain/messages/message.ts';
+import { accountId, contractId, messageImage, tenantId } from '../../factories.ts';
 
-const base = {
-  tenantId: 'ten_0000000000000000000000000A',
-  accountId: 'acc_01KAFXQ8E4WZ8M7D9T2B6R3V5N',
-  contractId: 'con_01KAFXR2M6B8V4N3T7Q9Z5W1HC',
-};
+const base = { tenantId, accountId, contractId };
 const startMs = Date.UTC(2026, 10, 20, 12);
 
 const message = (state: MessageState, feedSeq: number, attempts: number): Image => ({
-  ...base,
+  ...messageImage(state, { feedSeq, attempts, createdAt: startMs }),
   type: 'message',
-  id: 'msg_0123456789ABCDEF01',
-  row: 0,
-  to: '79991234567',
-  lane: 'bulk',
-  state,
-  feedSeq,
-  attempts,
-  createdAt: startMs,
 });
 
 /** A life of a message by legal moves, as choices among those open at each step; with changes that are none in between. */

@@ -8,10 +8,9 @@ import {
   matchesType,
 } from '../../../lib/domain/events/events.ts';
 import { receivedAsPrinted } from '../../../lib/domain/inbound/view.ts';
+import type { MessageState } from '../../../lib/domain/messages/message.ts';
+import { accountId, contractId, messageImage, tenantId } from '../../factories.ts';
 
-const tenantId = 'ten_0000000000000000000000000A';
-const accountId = 'acc_01KAFXQ8E4WZ8M7D9T2B6R3V5N';
-const contractId = 'con_01KAFXR2M6B8V4N3T7Q9Z5W1HC';
 const noon = Date.UTC(2026, 10, 20, 12);
 const record = { at: noon, version: '000000001' };
 
@@ -19,17 +18,7 @@ const message = (state: string, more: Image = {}): Image => ({
   pk: `T#${tenantId}#M#msg_0123456789ABCDEF01`,
   sk: 'M',
   type: 'message',
-  id: 'msg_0123456789ABCDEF01',
-  tenantId,
-  accountId,
-  contractId,
-  row: 0,
-  to: '79991234567',
-  lane: 'bulk',
-  state,
-  feedSeq: 1,
-  attempts: 0,
-  createdAt: noon - 60_000,
+  ...messageImage(state as MessageState, { createdAt: noon - 60_000 }),
   ...more,
 });
 const account = (status: string, more: Image = {}): Image => ({

@@ -7,23 +7,10 @@ import {
   messageStates,
 } from '../../../lib/domain/messages/message.ts';
 import { afterReceipts, isRecipient, type TimedReceipt } from '../../../lib/domain/messages/receipts.ts';
+import { messageIn } from '../../factories.ts';
 
-const message = (state: MessageState, more: Partial<ContractMessage> = {}): ContractMessage => ({
-  id: 'msg_0123456789ABCDEF01',
-  tenantId: 'ten_0000000000000000000000000A',
-  accountId: 'acc_01KAFXQ8E4WZ8M7D9T2B6R3V5N',
-  source: 'contract',
-  sourceId: 'con_01KAFXR2M6B8V4N3T7Q9Z5W1HC',
-  contractId: 'con_01KAFXR2M6B8V4N3T7Q9Z5W1HC',
-  row: 0,
-  to: '79991234567',
-  lane: 'bulk',
-  state,
-  feedSeq: 1,
-  attempts: 1,
-  createdAt: 1_000,
-  ...more,
-});
+const message = (state: MessageState, more: Partial<ContractMessage> = {}): ContractMessage =>
+  messageIn(state, { attempts: 1, ...more });
 const recipient = ['79991234567', 'lid:100000000000001'];
 const delivered = (at: number, from = recipient): TimedReceipt => ({ kind: 'delivered', at, from });
 const read = (at: number, from = recipient): TimedReceipt => ({ kind: 'read', at, from });

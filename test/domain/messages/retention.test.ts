@@ -2,26 +2,13 @@ import { describe, expect, it } from 'vitest';
 import { stateWithoutItem } from '../../../lib/domain/contracts/row-message.ts';
 import type { Message, MessageState } from '../../../lib/domain/messages/message.ts';
 import { endsTooSoon, keptAfterMove, mayBeGone } from '../../../lib/domain/messages/retention.ts';
+import { messageIn } from '../../factories.ts';
 
 /** 2026-11-20T12:00:00Z. */
 const noon = 1_795_176_000_000;
 const dayMs = 86_400_000;
-const message = (state: MessageState, ttl?: number): Message => ({
-  id: 'msg_000000000000000001',
-  tenantId: 'ten_1',
-  accountId: 'acc_1',
-  source: 'contract',
-  sourceId: 'con_1',
-  contractId: 'con_1',
-  row: 0,
-  to: '79991000001',
-  lane: 'bulk',
-  state,
-  feedSeq: 1,
-  attempts: 0,
-  createdAt: 0,
-  ...(ttl === undefined ? {} : { ttl }),
-});
+const message = (state: MessageState, ttl?: number): Message =>
+  messageIn(state, { createdAt: 0, ...(ttl === undefined ? {} : { ttl }) });
 
 describe('a message', () => {
   it.each(['PENDING', 'QUEUED', 'SENDING'] as const)('that is %s has no end', (state) => {

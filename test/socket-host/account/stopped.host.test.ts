@@ -8,7 +8,8 @@ import { keys } from '../../../lib/aws/keys.ts';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { systemClock } from '../../../lib/runtime/clock.ts';
 import type { RunningHost } from '../../../socket-host/host/host.ts';
-import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../../harness/gateway.ts';
+import { rowsTo } from '../../factories.ts';
+import { type Faults, type Gateway, startGateway, tenantId } from '../../harness/gateway.ts';
 import { until } from '../../harness/until.ts';
 
 let gateway: Gateway;

@@ -2,7 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { updateAccount } from '../../../lib/aws/accounts/accounts.ts';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { systemClock } from '../../../lib/runtime/clock.ts';
-import { type Gateway, rowsTo, startGateway, tenantId } from '../../harness/gateway.ts';
+import { rowsTo } from '../../factories.ts';
+import { type Gateway, startGateway, tenantId } from '../../harness/gateway.ts';
 import { until } from '../../harness/until.ts';
 
 type Session = NonNullable<ReturnType<Gateway['sessions']['get']>>;

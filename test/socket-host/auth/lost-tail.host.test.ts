@@ -9,7 +9,8 @@ import { systemClock } from '../../../lib/runtime/clock.ts';
 import { AuthCorrupt } from '../../../socket-host/auth/errors.ts';
 import { planRestore, restoreAuth } from '../../../socket-host/auth/restore.ts';
 import { wipeUnopened } from '../../../socket-host/auth/wipe.ts';
-import { type Faults, type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../../harness/gateway.ts';
+import { rowsTo } from '../../factories.ts';
+import { type Faults, type Gateway, oneAtATime, startGateway, tenantId } from '../../harness/gateway.ts';
 import { until } from '../../harness/until.ts';
 import { type Fixture, fixture, logKey, prefix, randomText, snapKey, write, writeEach } from './fixture.ts';
 

@@ -5,7 +5,8 @@ import { accountPk, keys } from '../../../lib/aws/keys.ts';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { scaledClock, systemClock } from '../../../lib/runtime/clock.ts';
 import { PairingRefused } from '../../../socket-host/transport.ts';
-import { type Gateway, rowsTo, startGateway, tenantId } from '../../harness/gateway.ts';
+import { rowsTo } from '../../factories.ts';
+import { type Gateway, startGateway, tenantId } from '../../harness/gateway.ts';
 import { until } from '../../harness/until.ts';
 
 describe('the connection of an account', () => {

@@ -5,7 +5,8 @@ import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { decodeEvents } from '../../../lib/domain/accounts/connection-events.ts';
 import { textContent } from '../../../lib/domain/content.ts';
 import { type Clock, scaledClock } from '../../../lib/runtime/clock.ts';
-import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../../harness/gateway.ts';
+import { rowsTo } from '../../factories.ts';
+import { type Faults, type Gateway, startGateway, tenantId } from '../../harness/gateway.ts';
 import type { PingAnswer } from '../../harness/network.ts';
 import { until } from '../../harness/until.ts';
 

@@ -1,7 +1,8 @@
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { listHosts } from '../../../lib/aws/hosts/hosts.ts';
 import { systemClock } from '../../../lib/runtime/clock.ts';
-import { type Faults, type Gateway, oneAtATime, rowsTo, startGateway } from '../../harness/gateway.ts';
+import { rowsTo } from '../../factories.ts';
+import { type Faults, type Gateway, oneAtATime, startGateway } from '../../harness/gateway.ts';
 import { until } from '../../harness/until.ts';
 
 let gateway: Gateway | undefined;

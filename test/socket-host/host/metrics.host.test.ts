@@ -8,7 +8,8 @@ import { systemClock } from '../../../lib/runtime/clock.ts';
 import { hostConfig } from '../../../lib/runtime/config.ts';
 import { type RunningHost, startHost } from '../../../socket-host/host/host.ts';
 import { codeLabel, createMetrics } from '../../../socket-host/host/metrics.ts';
-import { type Gateway, rowsTo, startGateway } from '../../harness/gateway.ts';
+import { rowsTo } from '../../factories.ts';
+import { type Gateway, startGateway } from '../../harness/gateway.ts';
 import { until } from '../../harness/until.ts';
 
 /** Every label a host's metrics may have: closed lists and codes. An account, a tenant or a number among them would cost by the account. */

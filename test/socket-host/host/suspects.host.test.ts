@@ -6,7 +6,8 @@ import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { textContent } from '../../../lib/domain/content.ts';
 import type { Contract } from '../../../lib/domain/contracts/contract.ts';
 import { systemClock } from '../../../lib/runtime/clock.ts';
-import { type Gateway, oneAtATime, rowsTo, startGateway, tenantId } from '../../harness/gateway.ts';
+import { rowsTo } from '../../factories.ts';
+import { type Gateway, oneAtATime, startGateway, tenantId } from '../../harness/gateway.ts';
 import { until } from '../../harness/until.ts';
 
 describe('messages over which two hosts have died', () => {

@@ -3,7 +3,8 @@ import { readAccount, setDesired } from '../../../lib/aws/accounts/accounts.ts';
 import { moveContract } from '../../../lib/aws/contracts/contracts.ts';
 import { scaledClock, systemClock } from '../../../lib/runtime/clock.ts';
 import { retryWaitMs } from '../../../socket-host/connection/retry-wait.ts';
-import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../../harness/gateway.ts';
+import { rowsTo } from '../../factories.ts';
+import { type Faults, type Gateway, startGateway, tenantId } from '../../harness/gateway.ts';
 import { until } from '../../harness/until.ts';
 
 const factor = 10;

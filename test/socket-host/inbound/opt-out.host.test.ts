@@ -18,7 +18,8 @@ import { derivedMessageId } from '../../../lib/domain/ids.ts';
 import type { InboundMessage } from '../../../lib/domain/inbound/inbound.ts';
 import { systemClock } from '../../../lib/runtime/clock.ts';
 import type { RunningHost } from '../../../socket-host/host/host.ts';
-import { type Faults, type Gateway, rowsTo, startGateway, tenantId } from '../../harness/gateway.ts';
+import { rowsTo } from '../../factories.ts';
+import { type Faults, type Gateway, startGateway, tenantId } from '../../harness/gateway.ts';
 import { until } from '../../harness/until.ts';
 
 /** Two messages a second, one in hand at a time. */

@@ -8,8 +8,8 @@ import type { Contract, ContractAction } from '../../lib/domain/contracts/contra
 import type { Message } from '../../lib/domain/messages/message.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import { Admission, type Recipients, type Seen } from '../../lib/sending/admission.ts';
+import { rowsTo } from '../factories.ts';
 import { startFeedWorld, tenantId } from '../feed/feed-world.ts';
-import { rowsTo } from '../harness/gateway.ts';
 
 let world: Awaited<ReturnType<typeof startFeedWorld>>;
 beforeAll(async () => {
