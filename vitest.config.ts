@@ -13,7 +13,7 @@ export default defineConfig({
     // Most tests wait for something: two at a time leave a machine with two cores a third idle.
     maxWorkers: 3,
     // Generous: a test that hangs takes its time, a test that passes never depends on it.
-    hookTimeout: 120_000,
+    hookTimeout: 180_000,
     setupFiles: ['test/harness/layer.ts'],
     sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/closing-line.ts'],
@@ -26,13 +26,13 @@ export default defineConfig({
           name: 'unit',
           include: ['test/**/*.test.ts'],
           exclude: ['test/**/*.{store,host,system}.test.ts'],
-          testTimeout: 60_000,
+          testTimeout: 120_000,
           isolate: false,
         },
       },
-      { extends: true, test: { ...layer('store'), testTimeout: 60_000, isolate: false } },
-      { extends: true, test: { ...layer('host'), testTimeout: 60_000 } },
-      { extends: true, test: { ...layer('system'), testTimeout: 120_000 } },
+      { extends: true, test: { ...layer('store'), testTimeout: 120_000, isolate: false } },
+      { extends: true, test: { ...layer('host'), testTimeout: 180_000 } },
+      { extends: true, test: { ...layer('system'), testTimeout: 240_000 } },
     ],
     coverage: {
       provider: 'v8',

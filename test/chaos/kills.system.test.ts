@@ -31,16 +31,16 @@ describe('death in the middle of a contract', () => {
     async (name, die) => {
       const recipients = numbers(messages).map((phoneNumber) => ({ phoneNumber, message: `While ${name}` }));
       const contract = await world.contract(accountId, recipients);
-      await until('the moment', async () => reached(await world.read(contract.id)) >= killAt, 30_000);
+      await until('the moment', async () => reached(await world.read(contract.id)) >= killAt);
       await die();
-      const ended = await world.ended(contract.id, 90_000);
+      const ended = await world.ended(contract.id);
       expect(ended).toMatchObject({ status: 'COMPLETED', totalCount: messages, counts: { failed: 0 } });
       await expectEachOnce(`While ${name}`);
       const second = await world.contract(
         accountId,
         recipients.map((recipient) => ({ ...recipient, message: `After ${name}` })),
       );
-      await world.ended(second.id, 60_000);
+      await world.ended(second.id);
       await expectEachOnce(`After ${name}`);
       expect(await world.totals()).toMatchObject({ usedCounters: 0, undecryptable: 0 });
     },

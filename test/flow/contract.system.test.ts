@@ -106,7 +106,7 @@ describe('a contract from the HTTP call to the simulated phones', () => {
     expect((await world.totals()).received - received).toBeLessThanOrEqual(1);
     expect((await world.read(contract.id)).status).toBe('PAUSED');
     await world.api('POST', `/v1/contracts/${contract.id}/start`);
-    await until('it goes on', async () => (await world.totals()).received > received + 20);
+    await until('it goes on', async () => (await world.totals()).received > received + 20, 15_000);
     await world.api('DELETE', `/v1/contracts/${contract.id}`);
     const after = (await world.totals()).received;
     await new Promise((resolve) => setTimeout(resolve, 1_500));

@@ -58,7 +58,7 @@ describe('linking and importing on the whole stack', () => {
       'After linking again',
     ]);
     expect(await world.totals()).toMatchObject({ usedCounters: 0, undecryptable: 0 });
-  }, 60_000);
+  });
 
   it('shows a renewed QR code, and none to a phone that demands a passkey', async () => {
     const number = '12025550192';
@@ -78,7 +78,7 @@ describe('linking and importing on the whole stack', () => {
     expect(await reaches(id, 'disconnected')).toMatchObject({ statusReason: 'passkey_required' });
     await expect(qr()).rejects.toThrow(/409.*demands a passkey/s);
     await world.api('DELETE', `/v1/accounts/${id}`);
-  }, 60_000);
+  });
 
   it('sends nothing from a phone of another number until that is confirmed', async () => {
     const [number, other] = ['12025550193', '12025550194'];
@@ -105,7 +105,7 @@ describe('linking and importing on the whole stack', () => {
     expect(confirmed).toMatchObject({ phoneNumber: other, linkedNumber: null });
     expect(await world.ended(contract.id)).toMatchObject({ status: 'COMPLETED' });
     expect(await world.received('12015550178')).toMatchObject([{ from: other, text: 'From either number' }]);
-  }, 60_000);
+  });
 
   it('is logged out when the phone unlinks it, and shows the ban of a banned number', async () => {
     const id = await world.linked('12025550197');
@@ -113,7 +113,7 @@ describe('linking and importing on the whole stack', () => {
     expect(await reaches(id, 'banned')).toMatchObject({ statusReason: 'refused_403' });
     await world.api('DELETE', `/v1/accounts/${id}`);
     await expect(world.api('GET', `/v1/accounts/${id}`)).rejects.toThrow(/404/);
-  }, 60_000);
+  });
 
   it('imports an uploaded CSV and sends it', async () => {
     const accountId = await world.linked('12025550196');
@@ -138,7 +138,7 @@ describe('linking and importing on the whole stack', () => {
     await world.api('POST', `/v1/contracts/${contract.id}/start`);
     expect(await world.ended(contract.id)).toMatchObject({ status: 'COMPLETED' });
     expect((await world.received('12015550100')).map(({ text }) => text)).toEqual(['Imported, row 0']);
-  }, 60_000);
+  });
 
   it('refuses a file with a broken row, naming its line, and takes nothing of it', async () => {
     const accountId = await world.linked('12025550195');
@@ -164,5 +164,5 @@ describe('linking and importing on the whole stack', () => {
       totalCount: 0,
       import: { status: 'failed', errors: [{ line: 3, code: 'INVALID_NUMBER' }] },
     });
-  }, 60_000);
+  });
 });

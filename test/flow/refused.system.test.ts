@@ -52,9 +52,9 @@ describe('a contract whose account WhatsApp refuses in the middle of it', () => 
     );
     expect(await account(accountId)).toMatchObject({ status: 'restricted', statusReason: 'temporary_ban' });
     expect(await connections()).toBe(before);
-    expect(await world.ended(contract.id, 20_000)).toMatchObject({ status: 'COMPLETED', counts: { failed: 0 } });
+    expect(await world.ended(contract.id)).toMatchObject({ status: 'COMPLETED', counts: { failed: 0 } });
     expect(await arrived('Restricted')).toEqual(Array(rows).fill(1));
-  }, 60_000);
+  });
 
   it('puts one first contact on the wire when WhatsApp refuses them with 463, and goes on with who wrote before', async () => {
     const [number, known] = ['12025550190', '12075550199'];
@@ -91,7 +91,7 @@ describe('a contract whose account WhatsApp refuses in the middle of it', () => 
       const now = await world.api<typeof held>('GET', `/v1/accounts/${accountId}`);
       return now.firstContactsHeldUntil === null && now.warnings.length === 0;
     });
-  }, 60_000);
+  });
 
   it('waits until a ban is lifted and the account asked to connect, and logs in no sooner', async () => {
     const accountId = await world.linked('12025550192');
@@ -108,12 +108,12 @@ describe('a contract whose account WhatsApp refuses in the middle of it', () => 
     await new Promise((resolve) => setTimeout(resolve, 2_500));
     expect(await connections()).toBe(before);
     await world.api('POST', `/v1/accounts/${accountId}/connect`);
-    const { counts } = await world.ended(contract.id, 20_000);
+    const { counts } = await world.ended(contract.id);
     // What was in hand when the ban came ends, as nobody can learn its outcome.
     expect(counts.failed).toBeLessThanOrEqual(1);
     const times = await arrived('Banned');
     expect(Math.max(...times)).toBe(1);
     expect(times.filter((one) => one === 0).length).toBeLessThanOrEqual(counts.failed ?? 0);
     expect(await world.totals()).toMatchObject({ repeatsOnWire: 0, usedCounters: 0, undecryptable: 0 });
-  }, 60_000);
+  });
 });

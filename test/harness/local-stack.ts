@@ -81,7 +81,7 @@ export async function startWorld(options: Partial<LocalOptions> = {}): Promise<W
         ...settings,
       }),
     read: (id) => world.api<ContractView>('GET', `/v1/contracts/${id}`),
-    ended: (id, timeoutMs = 60_000) =>
+    ended: (id, timeoutMs = 150_000) =>
       until(
         'the contract to end',
         async () => {

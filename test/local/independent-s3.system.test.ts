@@ -36,7 +36,7 @@ describe('an S3 of the user, set with AWS_ENDPOINT_URL_S3', () => {
       sqs = new SQSClient({ ...own, endpoint: endpoints.sqs, useQueueUrlAsEndpoint: false });
     };
     stack = await startLocal({ dataDir, quiet: true, onEndpoints });
-  }, 60_000);
+  });
   afterAll(async () => {
     await stack?.stop();
     if (before === undefined) delete process.env.AWS_ENDPOINT_URL_S3;
@@ -45,7 +45,7 @@ describe('an S3 of the user, set with AWS_ENDPOINT_URL_S3', () => {
     client.destroy();
     await s3.close();
     rmSync(folder, { recursive: true, force: true });
-  }, 30_000);
+  });
 
   it('is used instead of the embedded one, and named; nothing it lacks is told of', async () => {
     expect(stack.elsewhere).toEqual({ S3: s3.url });
@@ -62,5 +62,5 @@ describe('an S3 of the user, set with AWS_ENDPOINT_URL_S3', () => {
     const auth = Buckets.find(({ Name }) => Name?.startsWith('paceline-local-auth-'))?.Name;
     const { Contents = [] } = await client.send(new ListObjectsV2Command({ Bucket: auth }));
     expect(Contents.some(({ Key }) => Key?.endsWith('/log/000000000001'))).toBe(true);
-  }, 60_000);
+  });
 });

@@ -29,14 +29,14 @@ beforeAll(async () => {
   process.env.WHATSAPP_URL = whatsapp.whatsappUrl;
   process.env.WHATSAPP_ROOT_KEY = whatsapp.rootKeyHex;
   stack = await startLocal({ dataDir, quiet: true });
-}, 60_000);
+});
 afterAll(async () => {
   await stack.stop();
   await whatsapp.stop();
   await emulators.stop();
   process.env = before;
   rmSync(dataDir, { recursive: true, force: true });
-}, 30_000);
+});
 
 describe('endpoints the user has set', () => {
   it('are used instead of the embedded ones, each for itself', async () => {
@@ -63,7 +63,7 @@ describe('endpoints the user has set', () => {
 
   it('carry a message from the order to the phone, an upload among them', async () => {
     await orderByUpload(stack, whatsapp.url);
-  }, 60_000);
+  });
 });
 
 const s3At = (endpoint: string) =>

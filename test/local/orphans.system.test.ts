@@ -50,27 +50,20 @@ test.skipIf(process.platform !== 'linux')(
     second.kill('SIGKILL');
     await once(second, 'exit');
   },
-  30_000,
 );
 
-test.skipIf(!canTie())(
-  'dynoxide ends too when its keeper is killed together with the parent',
-  async () => {
-    const stack = await start(temporaryFolder());
-    const children = descendants(stack.pid ?? 0);
-    const keeper = children.find((pid) =>
-      readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('emulators/dynamodb.ts'),
-    );
-    if (keeper === undefined) throw new Error('No process keeps dynoxide.');
-    stack.kill('SIGKILL');
-    process.kill(keeper, 'SIGKILL');
-    await eventually(() => {
-      const alive = processes().filter((one) => children.includes(one.pid) && one.state !== 'Z');
-      return alive.length === 0 ? true : undefined;
-    }, 2000);
-  },
-  30_000,
-);
+test.skipIf(!canTie())('dynoxide ends too when its keeper is killed together with the parent', async () => {
+  const stack = await start(temporaryFolder());
+  const children = descendants(stack.pid ?? 0);
+  const keeper = children.find((pid) => readFileSync(`/proc/${pid}/cmdline`, 'utf8').includes('emulators/dynamodb.ts'));
+  if (keeper === undefined) throw new Error('No process keeps dynoxide.');
+  stack.kill('SIGKILL');
+  process.kill(keeper, 'SIGKILL');
+  await eventually(() => {
+    const alive = processes().filter((one) => children.includes(one.pid) && one.state !== 'Z');
+    return alive.length === 0 ? true : undefined;
+  }, 2000);
+});
 
 async function start(dataDir: string): Promise<ChildProcess> {
   const entry = join(import.meta.dirname, 'fixtures', 'run-stack.ts');

@@ -18,11 +18,11 @@ let stack: LocalStack;
 
 beforeAll(async () => {
   stack = await startLocal(options);
-}, 20_000);
+});
 afterAll(async () => {
   await stack.stop();
   rmSync(dataDir, { recursive: true, force: true });
-}, 20_000);
+});
 
 const call = (path: string, body?: string): Promise<Response> =>
   fetch(stack.apiUrl + path, body === undefined ? {} : { method: 'POST', body });
@@ -152,7 +152,7 @@ describe('deaths', () => {
     await eventually(async () => ((await call('/upload/after.csv', '123')).status === 202 ? true : undefined));
     expect(await seen('after.csv')).toBe('3');
     if (process.platform === 'linux') await eventually(() => (runningOn('dynoxide.sqlite') === 1 ? true : undefined));
-  }, 15_000);
+  });
 });
 
 describe('another start', () => {
@@ -169,5 +169,5 @@ describe('another start', () => {
     expect(await seen('ORDER#kept')).toBe('INSERT survives');
     await call('/order/second', 'again');
     expect(await seen('ORDER#second')).toBe('INSERT again');
-  }, 20_000);
+  });
 });

@@ -13,7 +13,7 @@ describe("an account's totals count each outcome once", () => {
   afterEach(() => gateway.stop());
 
   const completed = (id: string) =>
-    until('completed', async () => (await gateway.readContract(id))?.status === 'COMPLETED', 20_000);
+    until('completed', async () => (await gateway.readContract(id))?.status === 'COMPLETED');
   const totals = async (id: string) => (await gateway.readHot(id))?.messageCount;
 
   it('that of a message settled by a receipt while it waited to be sent again', async () => {
@@ -38,7 +38,7 @@ describe("an account's totals count each outcome once", () => {
     await completed(contract.id);
     expect(gateway.wire).toHaveLength(2);
     await until('totals', async () => (await totals(account.id)) === 2, 3_000);
-  }, 30_000);
+  });
 
   it('also when the answer to writing them never came', async () => {
     const faults: Faults = {};
@@ -55,7 +55,7 @@ describe("an account's totals count each outcome once", () => {
     await until('an answer is lost', async () => lost === 1, 5_000);
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     expect(await totals(account.id)).toBe(1);
-  }, 30_000);
+  });
 
   it('also when the account is given up after a claim whose answer never came', async () => {
     const faults: Faults = {};
@@ -76,5 +76,5 @@ describe("an account's totals count each outcome once", () => {
     await new Promise((resolve) => setTimeout(resolve, 1_500));
     expect(await totals(account.id)).toBe(12);
     expect(new Set(gateway.wire.map(({ id }) => id)).size).toBe(12);
-  }, 30_000);
+  });
 });

@@ -23,4 +23,4 @@ it('an account whose keys are damaged can be logged out', async () => {
   } finally {
     await gateway.stop();
   }
-}, 40_000);
+});

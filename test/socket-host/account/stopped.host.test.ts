@@ -81,18 +81,14 @@ describe.each(ends)('an account that WhatsApp refused with %i', (code, status, s
   it.each<[string, () => Promise<boolean>]>([
     ['it could not be given up', async () => (await stands()) === status],
     ['its status could not be written', async () => logins > 0],
-  ])(
-    'does not log in again when %s at once',
-    async (_what, when) => {
-      const { failed } = fail(when, 'once');
-      refuseAll(code);
-      await released();
-      expect(failed()).toBe(true);
-      expect(logins).toBe(1);
-      expect(await gateway.readAccount(account.id)).toMatchObject({ status, statusReason });
-    },
-    30_000,
-  );
+  ])('does not log in again when %s at once', async (_what, when) => {
+    const { failed } = fail(when, 'once');
+    refuseAll(code);
+    await released();
+    expect(failed()).toBe(true);
+    expect(logins).toBe(1);
+    expect(await gateway.readAccount(account.id)).toMatchObject({ status, statusReason });
+  });
 
   it('does not log in again when its host died before it gave the account up, but when it is asked to', async () => {
     const { failed } = fail(async () => (await stands()) === status, 'from then on');
@@ -106,7 +102,7 @@ describe.each(ends)('an account that WhatsApp refused with %i', (code, status, s
     gateway.refuseWith(undefined);
     await desire('connected');
     await until('another connection', async () => ['connected', 'awaiting_link'].includes((await stands()) ?? ''));
-  }, 30_000);
+  });
 });
 
 describe('the keys of a device that was unlinked', () => {
@@ -141,7 +137,7 @@ describe('the keys of a device that was unlinked', () => {
     await nothingLeftOf(before);
     expect(logins).toBe(1);
     expect(await stands()).toBe('logged_out');
-  }, 30_000);
+  });
 
   it('go with the next owner when the first one ended in good order and could not remove them', async () => {
     const before = await loggedOutWithKeysLeft(() => desire('logged_out'));
@@ -151,7 +147,7 @@ describe('the keys of a device that was unlinked', () => {
     await released();
     expect(logins).toBe(0);
     expect(await gateway.readAccount(account.id)).toMatchObject({ status: 'logged_out', statusReason: 'by_request' });
-  }, 30_000);
+  });
 
   it('are not used when a connection is asked for before anybody has removed them', async () => {
     const before = await diedBeforeTheWipe();
@@ -163,7 +159,7 @@ describe('the keys of a device that was unlinked', () => {
     await nothingLeftOf(before);
     expect(gateway.stores.length).toBeGreaterThan(opened);
     expect(gateway.stores.at(-1)?.registered()).toBe(false);
-  }, 30_000);
+  });
 
   it('do not outlive an account that is deleted before anybody has removed them', async () => {
     const before = await diedBeforeTheWipe();
@@ -172,7 +168,7 @@ describe('the keys of a device that was unlinked', () => {
     await nothingLeftOf(before);
     await until('removed', async () => (await gateway.readHot(account.id)) === undefined);
     expect(logins).toBe(1);
-  }, 30_000);
+  });
 });
 
 describe('what was in hand when WhatsApp refused the account and its host died', () => {
@@ -197,7 +193,7 @@ describe('what was in hand when WhatsApp refused the account and its host died',
     await released();
     await hasEnded();
     expect(logins).toBe(1);
-  }, 30_000);
+  });
 
   it('is not sent by the device that is linked next', async () => {
     const hasEnded = await refusedWith(401, 'logged_out');
@@ -208,7 +204,7 @@ describe('what was in hand when WhatsApp refused the account and its host died',
     await until('another connection', async () => ['connected', 'awaiting_link'].includes((await stands()) ?? ''));
     await hasEnded();
     expect(gateway.wire).toHaveLength(1);
-  }, 30_000);
+  });
 });
 
 it('a restriction holds although the tenant disconnects and connects meanwhile', async () => {
@@ -224,7 +220,7 @@ it('a restriction holds although the tenant disconnects and connects meanwhile',
   await until('restricted again', async () => (await stands()) === 'restricted');
   await new Promise((resolve) => setTimeout(resolve, 1_000));
   expect(logins).toBe(0);
-}, 30_000);
+});
 
 it('an account whose connection ended while the table failed is connected again', async () => {
   gateway.answerWith(() => 'silence');
@@ -237,9 +233,9 @@ it('an account whose connection ended while the table failed is connected again'
   before?.end({ code: 503, detail: 'test' }, 50);
   await new Promise((resolve) => setTimeout(resolve, 1_500));
   faults.before = undefined;
-  await until('a new session', async () => gateway.sessions.get(account.id) !== before, 20_000);
+  await until('a new session', async () => gateway.sessions.get(account.id) !== before);
   await until('connected', async () => (await stands()) === 'connected');
-}, 40_000);
+});
 
 describe('what WhatsApp says at the end of a connection counts', () => {
   const heard: [number, Account['status'], number][] = [
@@ -248,24 +244,20 @@ describe('what WhatsApp says at the end of a connection counts', () => {
     // Once, and not a second time.
     [440, 'failed', 1],
   ];
-  it.each(heard)(
-    'with %i also where a message in hand shows the end first',
-    async (code, status, again) => {
-      gateway.answerWith(() => 'silence');
-      await gateway.contract(account, rowsTo(1));
-      await until('on the wire', async () => gateway.wire.length === 1);
-      gateway.whenOpening(() => {
-        logins += 1;
-      });
-      for (let times = 0; times <= again; times++) {
-        await until('on the wire', async () => gateway.wire.length === 1 + times);
-        gateway.sessions.get(account.id)?.end({ code, detail: 'test', expireSec: 60 }, 50);
-      }
-      await until(status, async () => (await stands()) === status);
-      await new Promise((resolve) => setTimeout(resolve, 700));
-      expect(logins).toBe(again);
-      expect(await stands()).toBe(status);
-    },
-    30_000,
-  );
+  it.each(heard)('with %i also where a message in hand shows the end first', async (code, status, again) => {
+    gateway.answerWith(() => 'silence');
+    await gateway.contract(account, rowsTo(1));
+    await until('on the wire', async () => gateway.wire.length === 1);
+    gateway.whenOpening(() => {
+      logins += 1;
+    });
+    for (let times = 0; times <= again; times++) {
+      await until('on the wire', async () => gateway.wire.length === 1 + times);
+      gateway.sessions.get(account.id)?.end({ code, detail: 'test', expireSec: 60 }, 50);
+    }
+    await until(status, async () => (await stands()) === status);
+    await new Promise((resolve) => setTimeout(resolve, 700));
+    expect(logins).toBe(again);
+    expect(await stands()).toBe(status);
+  });
 });

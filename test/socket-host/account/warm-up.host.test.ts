@@ -101,5 +101,5 @@ describe('the warm-up of a number', () => {
     await until('the cap', async () => gateway.wire.length >= 20);
     await new Promise((resolve) => setTimeout(resolve, 1_000));
     expect(gateway.wire).toHaveLength(20);
-  }, 30_000);
+  });
 });

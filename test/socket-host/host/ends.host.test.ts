@@ -39,4 +39,4 @@ it('a host whose drain takes too long marks what it has in hand before others ma
   expect(seen).toContainEqual([true, true]);
   expect(seen).not.toContainEqual([true, false]);
   expect((await readHot(account.id))?.owner).toBeUndefined();
-}, 20_000);
+});

@@ -59,7 +59,7 @@ describe('messages over which two hosts have died', () => {
     await showSecond(true);
     await until('sent', async () => (await gateway.messages(contract))[0]?.state === 'SENT', 6_000);
     expect(gateway.wire.map(({ to }) => to).slice(4)).toEqual([toSecond?.to]);
-  }, 30_000);
+  });
 
   it('are sent one after the other, and an account that waits for its turn is not held by it', async () => {
     await gateway.host();
@@ -75,5 +75,5 @@ describe('messages over which two hosts have died', () => {
     // Ends its turn.
     gateway.sessions.get(first.id)?.end({ code: 428, detail: 'the line was lost' });
     await until('sent', async () => (await gateway.messages(contract))[0]?.state === 'SENT', 6_000);
-  }, 30_000);
+  });
 });

@@ -36,7 +36,7 @@ describe('a host that lost an account with a message in hand', () => {
   it('is taken over by another, which sends the same id and text again', async () => {
     const { contract } = await stuckThenLost();
     await gateway.host();
-    await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 20_000);
+    await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED');
     const [first] = await gateway.messages(contract);
     expect(gateway.wire.map(({ id, text }) => ({ id, text })).slice(0, 2)).toEqual([
       { id: first?.id, text: 'Text 0' },
@@ -48,7 +48,7 @@ describe('a host that lost an account with a message in hand', () => {
       ['SENT', 1],
       ['SENT', 1],
     ]);
-  }, 30_000);
+  });
 
   it('does not send again what a waiting receipt has settled', async () => {
     const { account, contract } = await stuckThenLost();
@@ -58,7 +58,7 @@ describe('a host that lost an account with a message in hand', () => {
       session.listener.onReceipt({ messageId: id, kind: 'delivered', at: 1_800_000_000_000, from: [to] });
     });
     await gateway.host();
-    await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 20_000);
+    await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED');
     expect(gateway.wire).toHaveLength(3);
     expect((await gateway.messages(contract))[0]).toMatchObject({
       state: 'DELIVERED',
@@ -67,7 +67,7 @@ describe('a host that lost an account with a message in hand', () => {
       deliveredAt: 1_800_000_000_000,
     });
     await until('totals', async () => (await gateway.readHot(account.id))?.messageCount === 3);
-  }, 30_000);
+  });
 
   it('does not send again to somebody who has opted out by LID since', async () => {
     const { contract } = await stuckThenLost();
@@ -82,24 +82,24 @@ describe('a host that lost an account with a message in hand', () => {
     await gateway.deps.table.transact(writes);
     gateway.lids.set(first?.to ?? '', '555000070');
     await gateway.host();
-    await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 20_000);
+    await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED');
     expect((await gateway.messages(contract)).map(({ state, error }) => [state, error?.code])).toEqual([
       ['FAILED', 'OUTCOME_UNKNOWN'],
       ['SENT', undefined],
       ['SENT', undefined],
     ]);
     expect(gateway.wire.filter(({ id }) => id === first?.id)).toHaveLength(1);
-  }, 30_000);
+  });
 
   it('ends, and writes nothing over the new owner', async () => {
     const { account } = await stuckThenLost();
-    await until('fenced', async () => fenced.length > 0, 10_000);
+    await until('fenced', async () => fenced.length > 0);
     expect(fenced).toEqual(['this host was retired as dead']);
     const epoch = (await gateway.readHot(account.id))?.epoch;
     await gateway.host();
     await until('a new owner', async () => ((await gateway.readHot(account.id))?.epoch ?? 0) > (epoch ?? 0));
     expect((await gateway.readHot(account.id))?.owner).toMatch(/^hst_/);
-  }, 30_000);
+  });
 });
 
 describe('messages whose outcome can no longer be learned', () => {
@@ -120,7 +120,7 @@ describe('messages whose outcome can no longer be learned', () => {
       });
       gateway.answerWith(() => ({}));
       await gateway.host();
-      await until('failed', async () => (await gateway.readContract(contract.id))?.status === 'FAILED', 20_000);
+      await until('failed', async () => (await gateway.readContract(contract.id))?.status === 'FAILED');
       expect((await gateway.messages(contract))[0]).toMatchObject({
         state: 'FAILED',
         error: { code: 'OUTCOME_UNKNOWN' },
@@ -129,7 +129,7 @@ describe('messages whose outcome can no longer be learned', () => {
     } finally {
       await gateway.stop();
     }
-  }, 40_000);
+  });
 });
 
 describe('a message in hand that waits for tomorrow because the day is used up', () => {
@@ -159,7 +159,7 @@ describe('a message in hand that waits for tomorrow because the day is used up',
     } finally {
       await gateway.stop();
     }
-  }, 40_000);
+  });
 });
 
 describe('a host that is told to stop', () => {
@@ -174,13 +174,13 @@ describe('a host that is told to stop', () => {
       expect(gateway.wire.length).toBeLessThan(100);
       const startedAt = Date.now();
       await gateway.host();
-      await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED', 25_000);
+      await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED');
       expect(Date.now() - startedAt).toBeLessThan(10_000);
       expect(gateway.wire).toHaveLength(100);
     } finally {
       await gateway.stop();
     }
-  }, 40_000);
+  });
 });
 
 describe('an account that is given up with a message in hand', () => {
@@ -206,5 +206,5 @@ describe('an account that is given up with a message in hand', () => {
     } finally {
       await gateway.stop();
     }
-  }, 40_000);
+  });
 });

@@ -24,7 +24,7 @@ it('closes its connections when a heartbeat hangs for longer than the lease', as
   } finally {
     await gateway.stop();
   }
-}, 40_000);
+});
 
 it('keeps them when one heartbeat hangs and the next one gets through', async () => {
   const clock = scaledClock(4);
@@ -42,7 +42,7 @@ it('keeps them when one heartbeat hangs and the next one gets through', async ()
   } finally {
     await gateway.stop();
   }
-}, 40_000);
+});
 
 describe('a host in trouble', () => {
   let gateway: Gateway;
@@ -65,14 +65,14 @@ describe('a host in trouble', () => {
     });
     gateway.answerWith(({ to }) => (to === '79991000002' ? 'not_sent' : {}));
     const contract = await gateway.contract(account, rowsTo(5));
-    await until('the others are sent', async () => gateway.wire.length === 4, 20_000);
+    await until('the others are sent', async () => gateway.wire.length === 4);
     await until('laid aside', async () => (await gateway.messages(contract))[1]?.state === 'PENDING');
     expect(opened).toBeLessThanOrEqual(6);
     expect((await gateway.messages(contract))[1]).toMatchObject({ attempts: 0, asides: 1 });
     gateway.answerWith(() => ({}));
     await completed(contract.id);
     expect(gateway.wire).toHaveLength(5);
-  }, 60_000);
+  });
 
   it('does not say of a message without an answer that it was suppressed: it may have arrived before the person opted out', async () => {
     await gateway.host();
@@ -80,17 +80,13 @@ describe('a host in trouble', () => {
     gateway.answerWith(({ to }) => (to === '79991000002' ? 'silence' : {}));
     const contract = await gateway.contract(account, rowsTo(3));
     const second = async () => (await gateway.messages(contract))[1];
-    await until('laid aside', async () => (await second())?.state === 'PENDING', 40_000);
+    await until('laid aside', async () => (await second())?.state === 'PENDING');
     const session = gateway.sessions.get(account.id);
     const message = { id: '3A01', type: 'text' as const, text: 'STOP', at: Date.now(), from: '79991000002' };
     await session?.listener.onInbound(message);
-    const ended = await until(
-      'final',
-      async () => ((await second())?.error === undefined ? undefined : second()),
-      40_000,
-    );
+    const ended = await until('final', async () => ((await second())?.error === undefined ? undefined : second()));
     expect(ended).toMatchObject({ state: 'FAILED', error: { code: 'OUTCOME_UNKNOWN' } });
-  }, 90_000);
+  });
 
   it('finds a claim that stood although its call failed, and sends that message', async () => {
     const faults: Faults = {};
@@ -108,7 +104,7 @@ describe('a host in trouble', () => {
     await completed(contract.id);
     expect((await gateway.messages(contract)).map(({ state }) => state)).toEqual(['SENT', 'SENT', 'SENT']);
     await until('totals', async () => (await gateway.readHot(account.id))?.messageCount === 3);
-  }, 40_000);
+  });
 
   it('keeps its connections when reads of the table fail for a while', async () => {
     const faults: Faults = {};
@@ -124,7 +120,7 @@ describe('a host in trouble', () => {
     await completed(contract.id);
     expect(gateway.sessions.get(account.id)).toBe(session);
     expect(gateway.wire).toHaveLength(20);
-  }, 40_000);
+  });
 
   it.each([
     ['before', 4],
@@ -152,7 +148,6 @@ describe('a host in trouble', () => {
       );
       await until('totals', async () => (await gateway.readHot(account.id))?.messageCount === 20);
     },
-    40_000,
   );
 
   it('keeps its connections when the feed cannot be asked for more', async () => {
@@ -169,7 +164,7 @@ describe('a host in trouble', () => {
     await completed(contract.id);
     expect(gateway.sessions.get(account.id)).toBe(session);
     expect(gateway.wire).toHaveLength(70);
-  }, 40_000);
+  });
 
   it('finds an account again whose claim stood although the call failed', async () => {
     const faults: Faults = {};
@@ -185,7 +180,7 @@ describe('a host in trouble', () => {
     const account = await gateway.account();
     await status(account.id, 'connected');
     expect(lost).toBe(true);
-  }, 40_000);
+  });
 
   it('leaves a logout that WhatsApp has not heard of to the next host', async () => {
     const first = await gateway.host();
@@ -201,7 +196,7 @@ describe('a host in trouble', () => {
     gateway.refuseWith(undefined);
     await gateway.host();
     await status(account.id, 'logged_out');
-  }, 40_000);
+  });
 
   it('leaves nothing PENDING in a contract that is canceled while an error ack is on its way', async () => {
     await gateway.host();
@@ -215,7 +210,7 @@ describe('a host in trouble', () => {
       return states.every((state) => state === 'CANCELED' || state === 'FAILED');
     });
     expect(await gateway.readHot(account.id)).toMatchObject({ queuedBulk: 0 });
-  }, 40_000);
+  });
 });
 
 it('tries the table again after 20 s at the latest, however long it was away', () => {

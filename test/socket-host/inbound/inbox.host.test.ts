@@ -29,7 +29,7 @@ async function start({ batchMs }: { batchMs: number }): Promise<Account> {
 }
 
 const connected = (account: Account) =>
-  until('connected', async () => (await gateway.readAccount(account.id))?.status === 'connected', 20_000);
+  until('connected', async () => (await gateway.readAccount(account.id))?.status === 'connected');
 
 async function says(
   account: Account,
@@ -77,7 +77,7 @@ describe('messages of one chat', () => {
     expect(await overdueBatches(gateway.deps.table, Date.now() + 60_000)).toEqual([]);
     await says(account, 'later');
     await until('closed', async () => (await told(account)).length === 3);
-  }, 20_000);
+  });
 
   it('that never falls quiet are told after five times the wait', async () => {
     const account = await start({ batchMs: 400 });
@@ -91,7 +91,7 @@ describe('messages of one chat', () => {
     const all = await told(account);
     expect(all.flat()).toEqual(Array.from({ length: sent }, (_, i) => String(i)));
     expect(all.length).toBe(2);
-  }, 20_000);
+  });
 
   it('are told one by one at once where batching is off', async () => {
     const account = await start({ batchMs: 0 });
@@ -116,7 +116,7 @@ describe('messages of one chat', () => {
     await until('closed', async () => (await told(account)).length === 2);
     expect(await told(account)).toEqual([['one'], ['two', 'three']]);
     expect((await batches(account))[0]).toMatchObject({ closedAt: 1 });
-  }, 20_000);
+  });
 
   it('are stored once, however often WhatsApp delivers them, also when an answer of the table is lost', async () => {
     const account = await start({ batchMs: 300 });
@@ -141,7 +141,7 @@ describe('messages of one chat', () => {
     expect(metrics).toContain('paceline_inbound_total{result="stored"} 1');
     expect(metrics).toContain('paceline_inbound_total{result="repeated"} 3');
     expect(metrics).toContain('paceline_inbound_total{result="undecryptable"} 1');
-  }, 20_000);
+  });
 });
 
 describe('batches whose owner is gone', () => {
@@ -153,21 +153,21 @@ describe('batches whose owner is gone', () => {
     expect(open?.closedAt).toBeUndefined();
     const session = gateway.sessions.get(account.id);
     await orphanAccounts(gateway.deps.table, host.id);
-    await until('owned anew', async () => gateway.sessions.get(account.id) !== session, 20_000);
+    await until('owned anew', async () => gateway.sessions.get(account.id) !== session);
     await until('closed', async () => (await told(account)).length === 1);
     await says(account, 'three');
     expect((await batches(account)).map(({ messages }) => messages.map(({ text }) => text))).toEqual([
       ['one', 'two'],
       ['three'],
     ]);
-  }, 40_000);
+  });
 
   it('are closed before the account is given up in good order', async () => {
     const account = await start({ batchMs: 60_000 });
     await says(account, 'one');
     await host.stop();
     expect(await told(account)).toEqual([['one']]);
-  }, 20_000);
+  });
 
   it('are closed by the sweep when nobody takes the account, once', async () => {
     const account = await start({ batchMs: 1000 });
@@ -186,5 +186,5 @@ describe('batches whose owner is gone', () => {
     await sweepInbox(later, swept);
     expect(swept.batchesClosed).toBe(1);
     expect(await told(account)).toEqual([['one']]);
-  }, 20_000);
+  });
 });
