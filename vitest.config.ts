@@ -31,7 +31,7 @@ export default defineConfig({
         },
       },
       { extends: true, test: { ...layer('store'), testTimeout: 120_000, isolate: false } },
-      { extends: true, test: { ...layer('host'), testTimeout: 180_000 } },
+      { extends: true, test: { ...layer('host'), testTimeout: 180_000, isolate: false } },
       { extends: true, test: { ...layer('system'), testTimeout: 240_000 } },
     ],
     coverage: {
