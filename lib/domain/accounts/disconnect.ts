@@ -102,7 +102,7 @@ export interface ConnectionPast {
 
 /** A second restart within this time is no part of linking: a server that goes on saying it is answered like one in trouble. */
 const restartWindowMs = 60_000;
-/** A second replacement within this time ends in `failed: replaced_elsewhere` (design.md, Ownership). */
+/** A second replacement within this time ends in `failed: replaced_elsewhere`. */
 const replacedWindowMs = 10 * 60_000;
 /** Client errors in a row after which an account fails. */
 const maxClientErrors = 3;
