@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 import './layout/bounds.ts';
 import './layout/circles.ts';
 import { importsOf, root, sources } from './layout/sources.ts';
+import './layout/table.ts';
 import './layout/tests.ts';
 import './layout/time.ts';
 
