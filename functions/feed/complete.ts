@@ -1,4 +1,4 @@
-import { ConditionFailed } from '../../lib/aws/client/table.ts';
+import { patch } from '../../lib/aws/client/patch.ts';
 import { rowsOf } from '../../lib/aws/contracts/feed-rows.ts';
 import { readCounter } from '../../lib/aws/contracts/jobs.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
@@ -13,8 +13,8 @@ const maxLooks = 5;
  *
  *   contract read -> counter read -> [a retry may begin, reopen a failure and end here] -> complete
  *
- * so the counter is checked once more in the same write: whatever reopens a message lowers `failed` or raises `backlog`. Answers whether
- * it ended.
+ * so the counter is checked once more in the same write: every reopening of a message lowers `failed` or raises `backlog`. Returns whether
+ * the contract ended.
  */
 export async function completeIfFinal(deps: Deps, read: Contract, accountId: string): Promise<boolean> {
   let contract: Contract | undefined = read;
@@ -23,29 +23,27 @@ export async function completeIfFinal(deps: Deps, read: Contract, accountId: str
     const counter = await readCounter(deps.table, contract);
     const status = finalStatusOf(contract, counter);
     if (status === undefined) return false;
-    try {
-      await deps.table.transact([
-        {
-          update: 'SET #s = :status, completedAt = :now REMOVE reason',
-          key: keys.contract(contract.tenantId, contract.id),
-          // Clauses: still running; nothing reopens its messages; no rows came or went since the counter was read.
-          condition: '#s = :running AND attribute_not_exists(job) AND totalCount = :total',
-          names: { '#s': 'status' },
-          values: { ':status': status, ':now': deps.nowMs(), ':running': 'IN_PROGRESS', ':total': contract.totalCount },
+    const refused = await deps.table.tryTransact({
+      contract: {
+        key: keys.contract(contract.tenantId, contract.id),
+        ...patch({ status, completedAt: deps.nowMs(), reason: undefined }),
+        condition: {
+          isRunning: { is: '#status = :running', values: { ':running': 'IN_PROGRESS' } },
+          isIdle: 'attribute_not_exists(job)',
+          hasRowsRead: { is: 'totalCount = :total', values: { ':total': contract.totalCount } },
         },
-        { delete: keys.running(contract.tenantId, accountId, contract.id) },
-        {
-          check: keys.counter(contract.tenantId, contract.id, accountId),
-          // Clauses: nothing was reopened; what was reopened before has failed again.
-          condition: 'backlog = :none AND failed = :failed',
-          values: { ':none': 0, ':failed': counter.failed },
+      },
+      running: { delete: keys.running(contract.tenantId, accountId, contract.id) },
+      counter: {
+        check: keys.counter(contract.tenantId, contract.id, accountId),
+        condition: {
+          nothingIsReopened: { is: 'backlog = :none', values: { ':none': 0 } },
+          hasFailuresRead: { is: 'failed = :failed', values: { ':failed': counter.failed } },
         },
-      ]);
-      return true;
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-      contract = await deps.table.get<Contract>(keys.contract(contract.tenantId, contract.id));
-    }
+      },
+    });
+    if (refused === undefined) return true;
+    contract = await deps.table.get<Contract>(keys.contract(contract.tenantId, contract.id));
   }
   return false;
 }

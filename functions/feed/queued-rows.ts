@@ -1,5 +1,6 @@
 import type { FeedRequest, WalkCursor } from '../../lib/aws/accounts/feed-queue.ts';
-import { ConditionFailed, type Item } from '../../lib/aws/client/table.ts';
+import { patch } from '../../lib/aws/client/patch.ts';
+import { type Item, present } from '../../lib/aws/client/table.ts';
 import { contractsOf } from '../../lib/aws/contracts/account-contracts.ts';
 import type { PageReader } from '../../lib/aws/contracts/feed-rows.ts';
 import { readCounter } from '../../lib/aws/contracts/jobs.ts';
@@ -131,34 +132,23 @@ async function queuedOf(deps: Deps, account: Account, contract: Contract, from: 
 
 async function correctCount(deps: Deps, account: Account, cursor: WalkCursor, lane: Lane): Promise<void> {
   const { lastActivity } = cursor;
-  const unclaimed = lastActivity === undefined ? 'attribute_not_exists(lastActivity)' : 'lastActivity = :claimed';
-  try {
-    await deps.table.update(keys.accountHot(account.tenantId, account.id), {
-      update: `SET ${queuedAttribute[lane]} = :found`,
-      // Clauses: nothing was queued or left the lane since the count was read; nothing was claimed, which one leaving and one coming would hide.
-      condition: `${queuedAttribute[lane]} = :counted AND ${unclaimed}`,
-      values: {
-        ':found': cursor.found[lane],
-        ':counted': cursor.counted[lane],
-        ...(lastActivity === undefined ? {} : { ':claimed': lastActivity }),
-      },
-    });
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
-  }
+  const count = queuedAttribute[lane];
+  await deps.table.tryUpdate(keys.accountHot(account.tenantId, account.id), {
+    ...patch({ [count]: cursor.found[lane] }),
+    condition: {
+      hasCountRead: { is: `#${count} = :counted`, values: { ':counted': cursor.counted[lane] } },
+      // A claim would hide that one message left the lane and another one came.
+      isUnclaimedSince:
+        lastActivity === undefined
+          ? 'attribute_not_exists(lastActivity)'
+          : { is: 'lastActivity = :claimed', values: { ':claimed': lastActivity } },
+    },
+  });
 }
 
-/** So that the sweep does not ask for the same again and again. */
+/** Notes that the rows were walked, so that the sweep does not ask for the same again and again. */
 async function noteWalked(deps: Deps, { tenantId, id, status }: Contract, accountId: string): Promise<void> {
   const key = status === 'PAUSED' ? keys.paused(tenantId, accountId, id) : keys.running(tenantId, accountId, id);
-  try {
-    await deps.table.update(key, {
-      update: 'SET refedAt = :now',
-      condition: 'attribute_exists(pk)',
-      values: { ':now': deps.nowMs() },
-    });
-  } catch (error) {
-    // It was moved meanwhile.
-    if (!(error instanceof ConditionFailed)) throw error;
-  }
+  // A contract that was moved meanwhile has no such mark.
+  await deps.table.tryUpdate(key, { ...patch({ refedAt: deps.nowMs() }), condition: { exists: present } });
 }

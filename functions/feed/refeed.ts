@@ -1,6 +1,7 @@
 import type { FeedRequest, WalkCursor } from '../../lib/aws/accounts/feed-queue.ts';
 import { sendToLane } from '../../lib/aws/accounts/lanes.ts';
-import { ConditionFailed, inParallel } from '../../lib/aws/client/table.ts';
+import { patch } from '../../lib/aws/client/patch.ts';
+import { inParallel } from '../../lib/aws/client/table.ts';
 import { renewTexts } from '../../lib/aws/contracts/feed-rows.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { keys } from '../../lib/aws/keys.ts';
@@ -47,20 +48,16 @@ export async function refeed(deps: Deps, account: Account, hot: AccountHot, opti
 
 async function raiseFeedSeq(deps: Deps, message: ContractMessage): Promise<ContractMessage | undefined> {
   const raised = { ...message, feedSeq: message.feedSeq + 1 };
-  try {
-    await deps.table.update(keys.message(message.tenantId, message.id), {
-      // Versions before gave an open message an end as well.
-      update: 'SET feedSeq = :next REMOVE #ttl',
-      // Clauses: still queued; nobody fed it again since.
-      condition: '#s = :queued AND feedSeq = :seq',
-      names: { '#s': 'state', '#ttl': 'ttl' },
-      values: { ':next': raised.feedSeq, ':seq': message.feedSeq, ':queued': 'QUEUED' },
-    });
-    return raised;
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
-    // Our own first try stood although its answer was lost: requests of an account are served one after the other.
-    const now = error.olds[0];
-    return now?.state === 'QUEUED' && now.feedSeq === raised.feedSeq ? raised : undefined;
-  }
+  const { refused } = await deps.table.tryUpdate(keys.message(message.tenantId, message.id), {
+    // Versions before gave an open message an end as well.
+    ...patch({ feedSeq: raised.feedSeq, ttl: undefined }),
+    condition: {
+      isQueued: { is: '#state = :queued', names: { '#state': 'state' }, values: { ':queued': 'QUEUED' } },
+      isNotFedSince: { is: '#feedSeq = :read', values: { ':read': message.feedSeq } },
+    },
+  });
+  if (refused === undefined) return raised;
+  // Our own first try stood although its answer was lost: requests of an account are served one after the other.
+  const now = refused.old();
+  return now?.state === 'QUEUED' && now.feedSeq === raised.feedSeq ? raised : undefined;
 }

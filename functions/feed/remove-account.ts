@@ -1,13 +1,13 @@
 import { removeLanes } from '../../lib/aws/accounts/lanes.ts';
-import { ConditionFailed } from '../../lib/aws/client/table.ts';
+import { patch } from '../../lib/aws/client/patch.ts';
 import { failContracts } from '../../lib/aws/contracts/account-contracts.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { wakeAccount } from '../../lib/aws/hosts/wake.ts';
-import { accountPk, finder, type Key, keys } from '../../lib/aws/keys.ts';
+import { finder, type Key, keys, places, ranges } from '../../lib/aws/keys.ts';
 import { readHot } from '../../lib/aws/messages/messages.ts';
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
 
-/** In these nothing of the account is left at a host: its device is unlinked, or WhatsApp lets it in no more. */
+/** Statuses in which no host has anything of the account: its device is unlinked, or WhatsApp lets it in no more. */
 const ended: ReadonlySet<Account['status']> = new Set(['logged_out', 'banned', 'failed']);
 
 /**
@@ -26,24 +26,24 @@ export async function removeAccount(deps: Deps, tenantId: string, accountId: str
   // The call that deleted the account did so already, unless it died on the way.
   if (mark?.contractsFailed !== true) {
     await failContracts(deps, tenantId, accountId);
-    await table.update(keys.deleted(tenantId, accountId), {
-      update: 'SET contractsFailed = :yes, ix = :deleted, ixs = :ref, #t = :deleted',
-      names: { '#t': 'type' },
-      values: { ':yes': true, ':deleted': finder.deleted, ':ref': `${tenantId}#${accountId}` },
-    });
+    const place = { ix: finder.deleted, ixs: places.account.of(tenantId, accountId) };
+    await table.update(keys.deleted(tenantId, accountId), patch({ contractsFailed: true, type: 'deleted', ...place }));
   }
   if (hot !== undefined && !(await letGo(deps, account, hot))) return;
   await removeLanes(deps.sqs, deps.config.LANE_PREFIX, accountId);
   const last = [keys.account(tenantId, accountId), keys.deleted(tenantId, accountId)];
-  const left = await table.queryAll<Key>({ pk: accountPk(tenantId, accountId) });
+  const left = await table.queryAll<Key>(ranges.account(tenantId, accountId));
   await table.writeMany([
     ...left.filter(({ sk }) => !last.some((key) => key.sk === sk)).map(({ pk, sk }) => ({ delete: { pk, sk } })),
     { delete: keys.accountRef(tenantId, accountId) },
   ]);
-  await table.transact(last.map((key) => ({ delete: key })));
+  await table.transact({ last: last.map((key) => ({ delete: key })) });
 }
 
-/** Whether no host has the account or will claim it: its hot item is gone then. One that nobody would look at is offered to the hosts. */
+/**
+ * Returns whether no host has the account or will claim it: its hot item is gone then. An account that no host would look at is offered to the
+ * hosts.
+ */
 async function letGo(deps: Deps, account: Account, hot: AccountHot & { ix?: string }): Promise<boolean> {
   const { tenantId, id } = account;
   if (hot.owner !== undefined) {
@@ -55,22 +55,13 @@ async function letGo(deps: Deps, account: Account, hot: AccountHot & { ix?: stri
   // One that is offered may still hold keys, whatever its status; whoever takes it wipes them.
   const done = hot.epoch === 0 || (ended.has(account.status) && hot.ix === undefined);
   if (!done && hot.ix !== undefined) return false;
-  try {
-    // Clauses: nobody has claimed it since it was read.
-    const unclaimed = { condition: 'epoch = :epoch AND attribute_not_exists(#o)', names: { '#o': 'owner' } };
-    if (done) {
-      await deps.table.delete(key, { ...unclaimed, values: { ':epoch': hot.epoch } });
-      return true;
-    }
-    await deps.table.update(key, {
-      update: 'SET ix = :unowned, ixs = :ref',
-      ...unclaimed,
-      values: { ':epoch': hot.epoch, ':unowned': finder.unowned, ':ref': `${tenantId}#${id}` },
-    });
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
-    return false;
-  }
-  await wakeAccount(deps, tenantId, id);
+  const condition = {
+    isUnclaimedSince: { is: 'epoch = :read', values: { ':read': hot.epoch } },
+    isUnowned: { is: 'attribute_not_exists(#owner)', names: { '#owner': 'owner' } },
+  };
+  if (done) return (await deps.table.tryDelete(key, { condition })) === undefined;
+  const offer = { ix: finder.unowned, ixs: places.account.of(tenantId, id) };
+  const { refused } = await deps.table.tryUpdate(key, { ...patch(offer), condition });
+  if (refused === undefined) await wakeAccount(deps, tenantId, id);
   return false;
 }

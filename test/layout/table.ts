@@ -3,21 +3,8 @@ import { codeOf, nameOf, productLayers, sources } from './sources.ts';
 
 /** Files that still ask for a refused write by its number, or catch the refusal. The list only shrinks. */
 const knownRefusals: ReadonlySet<string> = new Set([
-  'functions/feed/complete.ts',
   'functions/feed/fill-lanes.ts',
-  'functions/feed/queued-rows.ts',
   'functions/feed/recall.ts',
-  'functions/feed/refeed.ts',
-  'functions/feed/remove-account.ts',
-  'lib/aws/accounts/stops.ts',
-  'lib/aws/contracts/account-contracts.ts',
-  'lib/aws/contracts/contracts.ts',
-  'lib/aws/contracts/feed-rows.ts',
-  'lib/aws/contracts/import-turns.ts',
-  'lib/aws/contracts/imports.ts',
-  'lib/aws/contracts/jobs/clear.ts',
-  'lib/aws/contracts/jobs/held.ts',
-  'lib/aws/contracts/jobs/remove.ts',
   'lib/aws/contracts/jobs/retry.ts',
   'lib/aws/contracts/jobs/settle.ts',
   'lib/aws/messages/messages.ts',
@@ -28,15 +15,7 @@ const knownRefusals: ReadonlySet<string> = new Set([
 ]);
 
 /** Files that still join or split keys. The list only shrinks. */
-const knownKeys: ReadonlySet<string> = new Set([
-  'functions/feed/remove-account.ts',
-  'lib/aws/contracts/account-contracts.ts',
-  'lib/aws/contracts/contracts.ts',
-  'lib/aws/contracts/feed-rows.ts',
-  'lib/aws/contracts/imports.ts',
-  'lib/aws/contracts/jobs/held.ts',
-  'lib/aws/messages/messages.ts',
-]);
+const knownKeys: ReadonlySet<string> = new Set(['lib/aws/messages/messages.ts']);
 
 const refusals = /\bConditionFailed\b|\.failed\[|\.olds\b/;
 const joinedKeys = new RegExp(
@@ -64,14 +43,6 @@ describe('the table', () => {
 
   it('has its keys and joined index values made and read by lib/aws/keys.ts alone', () => {
     const found = filesWith(joinedKeys, (name) => name === 'lib/aws/keys.ts');
-    expect(found.filter((name) => !knownKeys.has(name))).toEqual([
-      'functions/feed/remove-account.ts',
-      'lib/aws/contracts/account-contracts.ts',
-      'lib/aws/contracts/contracts.ts',
-      'lib/aws/contracts/feed-rows.ts',
-      'lib/aws/contracts/imports.ts',
-      'lib/aws/contracts/jobs/held.ts',
-      'lib/aws/messages/messages.ts',
-    ]);
+    expect(found.filter((name) => !knownKeys.has(name))).toEqual([]);
   });
 });

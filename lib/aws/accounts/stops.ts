@@ -1,4 +1,5 @@
-import { ConditionFailed, type Table, type Write } from '../client/table.ts';
+import { added, patch } from '../client/patch.ts';
+import { type NamedWrites, present, type RefusedTransaction, type Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 
 /*
@@ -10,27 +11,22 @@ import { keys } from '../keys.ts';
  */
 
 /**
- * `writes`, by which a contract of the account stops running, in one transaction with the count that its claims go by. An account
- * that has been removed has no count, and nobody claims for it. Throws ConditionFailed of `writes`.
+ * Writes what stops a contract of the account, in one transaction with the count that its claims go by. An account that has been removed has no
+ * count, and no host claims for it. Returns what refused the writes; undefined when they stand.
  */
-export async function transactStop(
+export async function tryTransactStop<Name extends string>(
   table: Table,
   { tenantId, accountId }: { tenantId: string; accountId: string },
-  writes: Write[],
-): Promise<void> {
-  const stop: Write = {
-    update: 'ADD stops :one',
+  writes: NamedWrites<Name>,
+): Promise<RefusedTransaction<string> | undefined> {
+  // Without the clause half an item would come back.
+  const stops = {
     key: keys.accountHot(tenantId, accountId),
-    // Clause: the account still exists; without it half an item would come back.
-    condition: 'attribute_exists(pk)',
-    values: { ':one': 1 },
+    ...patch({ stops: added(1) }),
+    condition: { exists: present },
   };
-  try {
-    await table.transact([...writes, stop]);
-  } catch (error) {
-    if (!(error instanceof ConditionFailed) || error.failed[writes.length] !== true) throw error;
-    await table.transact(writes);
-  }
+  const refused = await table.tryTransact<string>({ ...writes, stops });
+  return refused?.by('stops') ? await table.tryTransact<string>(writes) : refused;
 }
 
 /** The clause of a claim, and its values: nothing was stopped since the count was `stops`. */

@@ -1,16 +1,17 @@
 import { accountsOf, type Contract, isFinished } from '../../domain/contracts/contract.ts';
 import { type AccountPair, markDeleted } from '../accounts/accounts.ts';
 import { requestFeed } from '../accounts/feed-queue.ts';
-import { transactStop } from '../accounts/stops.ts';
-import { ConditionFailed, type Table } from '../client/table.ts';
+import { tryTransactStop } from '../accounts/stops.ts';
+import { patch } from '../client/patch.ts';
+import type { Table } from '../client/table.ts';
 import type { Deps } from '../deps.ts';
-import { keys } from '../keys.ts';
+import { keys, ranges } from '../keys.ts';
 import type { Origin } from '../tenants/audit.ts';
 import { jobWrite } from './jobs.ts';
 
-/** All contracts of an account, tombstones too. Reads every contract of the tenant: for rare occasions. */
+/** Returns all contracts of an account, tombstones too. Reads every contract of the tenant: for rare occasions. */
 export async function contractsOf(table: Table, tenantId: string, accountId: string): Promise<Contract[]> {
-  const all = await table.queryAll<Contract>({ pk: keys.contract(tenantId, '').pk, skPrefix: 'C#' });
+  const all = await table.queryAll<Contract>(ranges.contracts(tenantId));
   return all.filter((contract) => accountsOf(contract).includes(accountId));
 }
 
@@ -40,39 +41,30 @@ export async function failContracts(deps: Deps, tenantId: string, accountId: str
   }
 }
 
-/** False when it was finished already. */
+/** Returns false when the contract was finished already. */
 async function fail(deps: Deps, read: Contract, accountId: string): Promise<boolean> {
   const { tenantId, id } = read;
   let contract: Contract | undefined = read;
   while (contract !== undefined && !isFinished(contract.status)) {
     const nowMs = deps.nowMs();
-    try {
-      await transactStop(deps.table, { tenantId, accountId }, [
-        {
-          update: 'SET #s = :failed, reason = :reason, job = :settle, completedAt = :now',
+    const refused = await tryTransactStop(
+      deps.table,
+      { tenantId, accountId },
+      {
+        contract: {
           key: keys.contract(tenantId, id),
-          // Clause: in the status it was read in.
-          condition: '#s = :from',
-          names: { '#s': 'status' },
-          values: {
-            ':failed': 'FAILED',
-            ':reason': 'The account was deleted.',
-            ':settle': 'settle',
-            ':now': nowMs,
-            ':from': contract.status,
-          },
+          ...patch({ status: 'FAILED', reason: 'The account was deleted.', job: 'settle', completedAt: nowMs }),
+          condition: { isInStatusRead: { is: '#status = :from', values: { ':from': contract.status } } },
         },
-        jobWrite(read, 'settle', nowMs),
-        { delete: keys.running(tenantId, accountId, id) },
-        { delete: keys.paused(tenantId, accountId, id) },
-        { delete: keys.startAt(tenantId, id) },
-      ]);
-      return true;
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-      // Moved in the meantime: judge again from where it stands.
-      contract = await deps.table.get<Contract>(keys.contract(tenantId, id));
-    }
+        job: jobWrite(read, 'settle', nowMs),
+        running: { delete: keys.running(tenantId, accountId, id) },
+        paused: { delete: keys.paused(tenantId, accountId, id) },
+        startAt: { delete: keys.startAt(tenantId, id) },
+      },
+    );
+    if (refused === undefined) return true;
+    // Moved in the meantime: judge again from where it stands.
+    contract = await deps.table.get<Contract>(keys.contract(tenantId, id));
   }
   return false;
 }

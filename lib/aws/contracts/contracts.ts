@@ -12,11 +12,12 @@ import { PacelineError } from '../../domain/errors.ts';
 import type { Message } from '../../domain/messages/message.ts';
 import { resultDays, ttlAfter } from '../../domain/messages/retention.ts';
 import { requestFeed } from '../accounts/feed-queue.ts';
-import { transactStop } from '../accounts/stops.ts';
+import { tryTransactStop } from '../accounts/stops.ts';
 import { newestById, type Page } from '../client/newest-first.ts';
-import { ConditionFailed, type Item, type Table, type Write } from '../client/table.ts';
+import { added, appended, patch, unlessSet } from '../client/patch.ts';
+import { absent, type Clauses, type NamedWrites, present, type Table, type Write } from '../client/table.ts';
 import type { Deps } from '../deps.ts';
-import { finder, keys } from '../keys.ts';
+import { finder, keys, places } from '../keys.ts';
 import { contentWrite } from '../messages/contents.ts';
 import { messageItem } from '../messages/messages.ts';
 import { auditWrite, type Origin } from '../tenants/audit.ts';
@@ -81,11 +82,13 @@ export async function createContract(
   const { tenantId, id } = contract;
   const accountId = accountOf(contract);
   const { name, lane, status, totalCount, skipInvalid, requirePlus } = contract;
-  const writes: Write[] = [
-    // Clause: the id is new.
-    { put: { ...keys.contract(tenantId, id), type: 'contract', ...contract }, condition: 'attribute_not_exists(pk)' },
-    accountCheck(tenantId, accountId),
-    {
+  const refused = await deps.table.tryTransact({
+    contract: {
+      put: { ...keys.contract(tenantId, id), type: 'contract', ...contract },
+      condition: { idIsNew: absent },
+    },
+    account: accountCheck(tenantId, accountId),
+    counter: {
       put: {
         ...keys.counter(tenantId, id, accountId),
         type: 'counter',
@@ -94,7 +97,7 @@ export async function createContract(
         suppressed,
       },
     },
-    auditWrite(
+    audit: auditWrite(
       origin,
       {
         action: 'contract.created',
@@ -103,20 +106,14 @@ export async function createContract(
       },
       deps.randomBytes,
     ),
-  ];
-  if (contract.startAt !== undefined) {
-    const at = new Date(contract.startAt).toISOString();
-    const key = keys.startAt(tenantId, id);
-    writes.push({ put: { ...key, type: 'startAt', ix: finder.start, ixs: `${at}#${tenantId}#${id}` } });
-  }
-  if (status === 'IN_PROGRESS') writes.push(runningWrite(tenantId, accountId, id));
-  try {
-    await deps.table.transact(writes);
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
-    const there = error.failed[0] === true ? await readContract(deps.table, tenantId, id) : undefined;
+    startAt: contract.startAt === undefined ? undefined : startWrite(tenantId, id, contract.startAt),
+    running: status === 'IN_PROGRESS' ? runningWrite(tenantId, accountId, id) : undefined,
+  });
+  if (refused !== undefined) {
+    const there = refused.by('contract') ? await readContract(deps.table, tenantId, id) : undefined;
     if (there !== undefined) return there;
-    throw new PacelineError('CONFLICT', 'The account was deleted while the contract was being made.', { cause: error });
+    const detail = 'The account was deleted while the contract was being made.';
+    throw new PacelineError('CONFLICT', detail, { cause: refused });
   }
   if (status === 'IN_PROGRESS') await askFeed(deps, contract, 'feed');
   return contract;
@@ -149,40 +146,38 @@ export async function appendRows(
       );
     }
     const firstRow = contract.pages.reduce((sum, page) => sum + page.rows, 0);
-    try {
-      await deps.table.transact([
-        {
-          update: 'SET pages = list_append(pages, :pages) ADD totalCount :n, atOnce :k',
-          key: keys.contract(tenantId, id),
-          // Clauses: still PENDING and idle; no other rows came in between, so that the row numbers below are right.
-          condition: '#s = :pending AND attribute_not_exists(job) AND size(pages) = :there',
-          names: { '#s': 'status' },
-          values: {
-            ':pages': pages,
-            ':n': rows.length,
-            ':k': suppressed + invalid,
-            ':pending': 'PENDING',
-            ':there': contract.pages.length,
-          },
+    const refused = await deps.table.tryTransact({
+      contract: {
+        key: keys.contract(tenantId, id),
+        ...patch({
+          pages: appended(pages),
+          totalCount: added(rows.length),
+          atOnce: added(suppressed + invalid),
+        }),
+        condition: {
+          isPending: { is: '#status = :pending', names: { '#status': 'status' }, values: { ':pending': 'PENDING' } },
+          isIdle: 'attribute_not_exists(job)',
+          // No other rows came in between, so that the row numbers below are right.
+          hasPagesRead: { is: 'size(pages) = :there', values: { ':there': contract.pages.length } },
         },
-        {
-          update: 'ADD failed :f, suppressed :s',
-          key: keys.counter(tenantId, id, accountId),
-          values: { ':f': invalid, ':s': suppressed },
-        },
-        auditWrite(
-          origin,
-          { action: 'contract.recipients_added', target: id, changes: { recipients: rows.length } },
-          deps.randomBytes,
-        ),
-      ]);
-      // After the rows have their numbers: until then these ids could become other rows'.
-      await putSkipped(deps, contract, numbered(rows, firstRow));
-      return await mustRead(deps.table, tenantId, id);
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
+      },
+      counter: {
+        key: keys.counter(tenantId, id, accountId),
+        ...patch({ failed: added(invalid), suppressed: added(suppressed) }),
+      },
+      audit: auditWrite(
+        origin,
+        { action: 'contract.recipients_added', target: id, changes: { recipients: rows.length } },
+        deps.randomBytes,
+      ),
+    });
+    if (refused !== undefined) {
       contract = await mustRead(deps.table, tenantId, id);
+      continue;
     }
+    // After the rows have their numbers: until then these ids could become other rows'.
+    await putSkipped(deps, contract, numbered(rows, firstRow));
+    return await mustRead(deps.table, tenantId, id);
   }
 }
 
@@ -229,17 +224,13 @@ export async function moveContract(
     };
     const accountId = accountOf(contract);
     const writes = moveWrites(deps, origin, moved);
-    try {
-      if (contract.status === 'IN_PROGRESS' && result.status !== 'IN_PROGRESS')
-        await transactStop(deps.table, { tenantId, accountId }, writes);
-      else await deps.table.transact(writes);
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-      if (error.failed[0] !== true)
-        throw new PacelineError('ILLEGAL_STATE', 'The account of this contract was deleted.');
-      // Somebody moved it in between: judge again from where it stands.
-      continue;
-    }
+    const stops = contract.status === 'IN_PROGRESS' && result.status !== 'IN_PROGRESS';
+    const refused = stops
+      ? await tryTransactStop(deps.table, { tenantId, accountId }, writes)
+      : await deps.table.tryTransact<string>(writes);
+    // Another call moved the contract in between: judge again from where it stands.
+    if (refused?.by('contract')) continue;
+    if (refused !== undefined) throw new PacelineError('ILLEGAL_STATE', 'The account of this contract was deleted.');
     if (result.status === 'IN_PROGRESS' && result.job === undefined) await askFeed(deps, contract, 'feed');
     if (action === 'delete') {
       await askFeed(deps, contract, 'job');
@@ -269,59 +260,45 @@ function moveWrites(
     job?: NonNullable<Contract['job']>;
     action: Exclude<ContractAction, 'import' | 'imported'>;
   },
-): Write[] {
+): NamedWrites {
   const { from, to, job, action } = moved;
   const { tenantId, id } = from;
   const accountId = accountOf(from);
-  const sets = ['#s = :to'];
-  const removes: string[] = [];
-  const values: Item = { ':to': to, ':from': from.status };
-  if (to !== from.status) {
-    sets.push('movedAt = :moved');
-    values[':moved'] = origin.at;
-  }
-  let condition = '#s = :from';
-  if (job !== undefined) {
-    sets.push('job = :job');
-    values[':job'] = job;
+  const moves = to !== from.status;
+  const condition: Clauses = {
+    isInStatusRead: { is: '#status = :from', values: { ':from': from.status } },
     // A retry or a clear waits for the job before; cancel and delete replace it.
-    if (action === 'retry' || action === 'clear') condition += ' AND attribute_not_exists(job)';
-  }
-  if (to !== from.status) removes.push('reason');
-  if (to === 'IN_PROGRESS') {
-    sets.push('startedAt = if_not_exists(startedAt, :now)');
-    values[':now'] = origin.at;
-    removes.push('completedAt');
-  }
-  if (to === 'CANCELED' && from.status !== to) {
-    sets.push('completedAt = :now');
-    values[':now'] = origin.at;
-  }
-  if (action === 'start') condition += ' AND totalCount > :none';
-  if (action === 'start') values[':none'] = 0;
-  const writes: Write[] = [
-    {
-      update: `SET ${sets.join(', ')}${removes.length > 0 ? ` REMOVE ${removes.join(', ')}` : ''}`,
-      key: keys.contract(tenantId, id),
-      // Clauses: in the status the move was judged from; for retry and clear no job; for start it has rows.
-      condition,
-      names: { '#s': 'status' },
-      values,
-    },
-    auditWrite(
+    isIdle: action === 'retry' || action === 'clear' ? 'attribute_not_exists(job)' : undefined,
+    hasRows: action === 'start' ? { is: 'totalCount > :none', values: { ':none': 0 } } : undefined,
+  };
+  const fields = {
+    status: to,
+    ...(moves ? { movedAt: origin.at, reason: undefined } : {}),
+    ...(job === undefined ? {} : { job }),
+    ...(to === 'IN_PROGRESS' ? { startedAt: unlessSet(origin.at), completedAt: undefined } : {}),
+    ...(to === 'CANCELED' && moves ? { completedAt: origin.at } : {}),
+  };
+  const pauses = to === 'PAUSED' && moves;
+  const resumes = from.status === 'PAUSED' && moves;
+  const endsStart = action === 'start' || action === 'cancel' || action === 'delete';
+  return {
+    contract: { key: keys.contract(tenantId, id), ...patch(fields), condition },
+    audit: auditWrite(
       origin,
       { action: auditNames[action], target: id, changes: { from: from.status, to } },
       deps.randomBytes,
     ),
-  ];
-  if (job !== undefined) writes.push(jobWrite(from, job, deps.nowMs()));
-  if (to === 'IN_PROGRESS') writes.push(runningWrite(tenantId, accountId, id), accountCheck(tenantId, accountId));
-  else writes.push({ delete: keys.running(tenantId, accountId, id) });
-  if (to === 'PAUSED' && from.status !== 'PAUSED') writes.push(pausedWrite(tenantId, accountId, id, deps.nowMs()));
-  if (to !== 'PAUSED' && from.status === 'PAUSED') writes.push({ delete: keys.paused(tenantId, accountId, id) });
-  if (action === 'start' || action === 'cancel' || action === 'delete')
-    writes.push({ delete: keys.startAt(tenantId, id) });
-  return writes;
+    job: job === undefined ? undefined : jobWrite(from, job, deps.nowMs()),
+    running:
+      to === 'IN_PROGRESS' ? runningWrite(tenantId, accountId, id) : { delete: keys.running(tenantId, accountId, id) },
+    account: to === 'IN_PROGRESS' ? accountCheck(tenantId, accountId) : undefined,
+    paused: pauses
+      ? pausedWrite(tenantId, accountId, id, deps.nowMs())
+      : resumes
+        ? { delete: keys.paused(tenantId, accountId, id) }
+        : undefined,
+    startAt: endsStart ? { delete: keys.startAt(tenantId, id) } : undefined,
+  };
 }
 
 /** Throws NOT_FOUND. */
@@ -337,15 +314,21 @@ async function askFeed(deps: Deps, contract: Contract, kind: 'feed' | 'job'): Pr
   await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, request);
 }
 
+/** While this item exists the sweep starts the contract at its time. */
+function startWrite(tenantId: string, id: string, startAt: number): Write {
+  const ixs = places.dueContract.of(startAt, tenantId, id);
+  return { put: { ...keys.startAt(tenantId, id), type: 'startAt', ix: finder.start, ixs } };
+}
+
 /** While this item exists the feed and the sweep know that the contract runs. */
 function runningWrite(tenantId: string, accountId: string, id: string): Write {
-  const ixs = `${tenantId}#${accountId}#${id}`;
+  const ixs = places.contract.of(tenantId, accountId, id);
   return { put: { ...keys.running(tenantId, accountId, id), type: 'running', ix: finder.running, ixs } };
 }
 
 /** While this item exists the sweep looks whether messages of the paused contract are still under way. */
 function pausedWrite(tenantId: string, accountId: string, id: string, nowMs: number): Write {
-  const ixs = `${tenantId}#${accountId}#${id}`;
+  const ixs = places.contract.of(tenantId, accountId, id);
   return { put: { ...keys.paused(tenantId, accountId, id), type: 'paused', at: nowMs, ix: finder.paused, ixs } };
 }
 
@@ -356,16 +339,19 @@ export const goesOn = ({ tenantId, contractId }: Pick<Message, 'tenantId' | 'con
     : [
         {
           check: keys.contract(tenantId, contractId),
-          condition: '#s IN (:running, :paused)',
-          names: { '#s': 'status' },
-          values: { ':running': 'IN_PROGRESS', ':paused': 'PAUSED' },
+          condition: {
+            goesOn: {
+              is: '#status IN (:running, :paused)',
+              names: { '#status': 'status' },
+              values: { ':running': 'IN_PROGRESS', ':paused': 'PAUSED' },
+            },
+          },
         },
       ];
 
 function accountCheck(tenantId: string, accountId: string): Write {
   return {
     check: keys.account(tenantId, accountId),
-    // Clauses: the account is there; it has not been deleted.
-    condition: 'attribute_exists(pk) AND attribute_not_exists(deletedAt)',
+    condition: { exists: present, isNotDeleted: 'attribute_not_exists(deletedAt)' },
   };
 }

@@ -6,8 +6,9 @@ import { type ContractMessage, ofContract } from '../../domain/messages/message.
 import { endsTooSoon } from '../../domain/messages/retention.ts';
 import { type BoundedCache, boundedCache } from '../../runtime/bounded-cache.ts';
 import type { ObjectStore } from '../client/objects.ts';
-import { ConditionFailed, type Item, inParallel, type Table } from '../client/table.ts';
-import { accountPk, type Key, keys, queuedAttribute } from '../keys.ts';
+import { added, patch } from '../client/patch.ts';
+import { absent, type Item, inParallel, present, type Table } from '../client/table.ts';
+import { type Key, keys, partsOf, queuedAttribute, ranges } from '../keys.ts';
 import { contentWrite } from '../messages/contents.ts';
 import { messageItem, toMessage } from '../messages/messages.ts';
 import { readPage } from './pages.ts';
@@ -59,28 +60,23 @@ export async function reserveRows(
   valid: number,
   nowMs: number,
 ): Promise<boolean> {
-  try {
-    await table.transact([
-      {
-        update: 'SET nextRow = :to, openFrom = :from, fedAt = :now ADD fedCount :n',
-        key: keys.contract(contract.tenantId, contract.id),
-        // Clauses: it runs; no other feed has taken rows; the rows before are complete.
-        condition: '#s = :running AND nextRow = :from AND openFrom = :from',
-        names: { '#s': 'status' },
-        values: { ':to': to, ':from': contract.nextRow, ':now': nowMs, ':n': valid, ':running': 'IN_PROGRESS' },
+  const refused = await table.tryTransact({
+    contract: {
+      key: keys.contract(contract.tenantId, contract.id),
+      ...patch({ nextRow: to, openFrom: contract.nextRow, fedAt: nowMs, fedCount: added(valid) }),
+      condition: {
+        isRunning: { is: '#status = :running', names: { '#status': 'status' }, values: { ':running': 'IN_PROGRESS' } },
+        // No other feed has taken rows, and the rows before are complete.
+        isFedUpToHere: { is: '#nextRow = :openFrom AND #openFrom = :openFrom' },
       },
-      {
-        update: `ADD ${queuedAttribute[contract.lane]} :n`,
-        key: keys.accountHot(contract.tenantId, accountId),
-        condition: 'attribute_exists(pk)',
-        values: { ':n': valid },
-      },
-    ]);
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionFailed) return false;
-    throw error;
-  }
+    },
+    account: {
+      key: keys.accountHot(contract.tenantId, accountId),
+      ...patch({ [queuedAttribute[contract.lane]]: added(valid) }),
+      condition: { exists: present },
+    },
+  });
+  return refused === undefined;
 }
 
 /**
@@ -101,19 +97,11 @@ export async function putRows(
   );
   const inLane: ContractMessage[] = [];
   await inParallel(16, made, async ({ message }) => {
-    try {
-      await table.put(
-        messageItem(message),
-        // Clause: nobody has made it yet.
-        { condition: 'attribute_not_exists(pk)' },
-      );
-      inLane.push(message);
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-      const there = error.olds[0] === undefined ? undefined : ofContract(toMessage(error.olds[0]));
-      // One of another account is that account's.
-      if (there?.state === 'QUEUED' && there.accountId === accountId) inLane.push(there);
-    }
+    const refused = await table.tryPut(messageItem(message), { condition: { isNew: absent } });
+    const item = refused?.old();
+    const there = refused === undefined ? message : item === undefined ? undefined : ofContract(toMessage(item));
+    // One of another account is that account's.
+    if (there?.state === 'QUEUED' && there.accountId === accountId) inLane.push(there);
   });
   return inLane.sort((a, b) => a.row - b.row);
 }
@@ -153,23 +141,18 @@ export async function renewTexts(
   await table.writeMany(anew);
 }
 
-/** The reserved rows are all in the table and in the lane. */
+/** Notes that the reserved rows are all in the table and in the lane. */
 export async function closeRows(table: Table, contract: Contract, from: number, to: number): Promise<void> {
-  try {
-    await table.update(keys.contract(contract.tenantId, contract.id), {
-      update: 'SET openFrom = :to',
-      // Clauses: the contract is there; these are the rows that were open.
-      condition: 'attribute_exists(pk) AND openFrom = :from AND nextRow = :to',
-      values: { ':from': from, ':to': to },
-    });
-  } catch (error) {
-    // A job that ended the contract has closed its rows.
-    if (!(error instanceof ConditionFailed)) throw error;
-  }
+  // A job that ended the contract has closed its rows.
+  const areOpen = { is: 'openFrom = :from AND nextRow = :to', values: { ':from': from, ':to': to } };
+  await table.tryUpdate(keys.contract(contract.tenantId, contract.id), {
+    ...patch({ openFrom: to }),
+    condition: { exists: present, areOpen },
+  });
 }
 
 /**
- * Messages of the contract that came back to PENDING and may be fed (`isDue`), oldest first. Without a hold of first contacts this looks at
+ * Returns messages of the contract that came back to PENDING and may be fed (`isDue`), oldest first. Without a hold of first contacts this looks at
  * `limit` entries whatever their time, and may leave some for the next feed.
  */
 export async function dueBacklog(
@@ -179,16 +162,17 @@ export async function dueBacklog(
   nowMs: number,
   limit: number,
 ): Promise<{ messageId: string }[]> {
-  const { pk } = keys.backlog(contract.tenantId, contract.id, 0, '');
   const held = (heldUntilMs ?? 0) > nowMs;
-  const until = held ? `DUE#${String(nowMs).padStart(15, '0')}#~` : 'DUE#~';
-  const page = await table.query<{ sk: string; messageId: string }>({ pk, skBetween: ['DUE#', until], limit });
-  return page.items.filter(({ sk }) => isDue(Number(sk.split('#')[1]), heldUntilMs, nowMs));
+  const range = ranges.backlog(contract.tenantId, contract.id, held ? nowMs : undefined);
+  const page = await table.query<{ sk: string; messageId: string }>({ ...range, limit });
+  return page.items.filter((item) => isDue(partsOf.backlog(item).notBefore, heldUntilMs, nowMs));
 }
 
-/** The contracts that run on the account. */
+/** Returns the contracts that run on the account. */
 export async function runningContracts(table: Table, tenantId: string, accountId: string): Promise<Contract[]> {
-  const running = await table.queryAll<{ sk: string }>({ pk: accountPk(tenantId, accountId), skPrefix: 'RUN#' });
-  const items = await table.getMany<Item>(running.map(({ sk }) => keys.contract(tenantId, sk.slice('RUN#'.length))));
+  const running = await table.queryAll<{ sk: string }>(ranges.running(tenantId, accountId));
+  const items = await table.getMany<Item>(
+    running.map((item) => keys.contract(tenantId, partsOf.running(item).contractId)),
+  );
   return items.flatMap((item) => (item === undefined ? [] : [item as unknown as Contract]));
 }

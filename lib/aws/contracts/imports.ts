@@ -7,9 +7,10 @@ import {
   type PageRef,
 } from '../../domain/contracts/contract.ts';
 import { PacelineError } from '../../domain/errors.ts';
-import { ConditionFailed, type Item, type Table, type Write } from '../client/table.ts';
+import { patch } from '../client/patch.ts';
+import { type Clauses, present, type Table, type Write } from '../client/table.ts';
 import type { Deps } from '../deps.ts';
-import { finder, keys } from '../keys.ts';
+import { finder, keys, places } from '../keys.ts';
 import { auditWrite, type Origin } from '../tenants/audit.ts';
 import { mustRead } from './contracts.ts';
 
@@ -29,42 +30,39 @@ export async function beginImport(
   const waiting = contract.status === 'IMPORTING' && contract.import?.status === 'awaiting_upload';
   const result = move(waiting ? { ...contract, status: 'PENDING' } : contract, 'import');
   if (!result.ok) throw new PacelineError('ILLEGAL_STATE', result.reason);
-  try {
-    await deps.table.transact([
-      {
-        update: 'SET #s = :importing, #i = :import REMOVE reason',
-        key: keys.contract(contract.tenantId, contract.id),
-        // Clauses: as it was read; no rows; no file is being read.
-        condition: '#s = :from AND totalCount = :none AND (attribute_not_exists(#i) OR #i.#s <> :reading)',
-        names: { '#s': 'status', '#i': 'import' },
-        values: {
-          ':importing': result.status,
-          ':import': wanted,
-          ':from': contract.status,
-          ':none': 0,
-          ':reading': 'reading',
+  const refused = await deps.table.tryTransact({
+    contract: {
+      key: keys.contract(contract.tenantId, contract.id),
+      update: 'SET #status = :importing, #import = :import REMOVE reason',
+      condition: {
+        isInStatusRead: { is: '#status = :from', values: { ':from': contract.status } },
+        hasNoRows: { is: 'totalCount = :none', values: { ':none': 0 } },
+        noFileIsRead: {
+          is: 'attribute_not_exists(#import) OR #import.#status <> :reading',
+          values: { ':reading': 'reading' },
         },
       },
-      dueWrite(contract, wanted),
-      auditWrite(
-        origin,
-        {
-          action: 'contract.import_begun',
-          target: contract.id,
-          changes: { format: wanted.format, importId: wanted.id },
-        },
-        deps.randomBytes,
-      ),
-    ]);
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
+      names: { '#status': 'status', '#import': 'import' },
+      values: { ':importing': result.status, ':import': wanted },
+    },
+    due: dueWrite(contract, wanted),
+    audit: auditWrite(
+      origin,
+      {
+        action: 'contract.import_begun',
+        target: contract.id,
+        changes: { format: wanted.format, importId: wanted.id },
+      },
+      deps.randomBytes,
+    ),
+  });
+  if (refused !== undefined)
     throw new PacelineError('ILLEGAL_STATE', 'The contract changed at the same time; read it and try again.');
-  }
   return await mustRead(deps.table, contract.tenantId, contract.id);
 }
 
 const dueIndex = ({ tenantId, id }: Pick<Contract, 'tenantId' | 'id'>, expiresAt: number): string =>
-  `${new Date(expiresAt + overdueAfterMs).toISOString()}#${tenantId}#${id}`;
+  places.dueContract.of(expiresAt + overdueAfterMs, tenantId, id);
 
 /** Makes the import findable from the time on when it is overdue; the sweep takes the item away when it has seen it. */
 function dueWrite(contract: Contract, { expiresAt }: ContractImport): Write {
@@ -101,35 +99,33 @@ export async function expireImport(
     // It changed just now: the next sweep looks again.
     if (!failed) return false;
   }
-  try {
-    await table.delete(keys.importDue(due.tenantId, due.id), {
-      // Clause: still about the import the index told of.
-      condition: 'ixs = :seen',
-      values: { ':seen': due.ixs },
-    });
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
-  }
+  // The item may be about a later import by now.
+  const isOfThisImport = { is: 'ixs = :read', values: { ':read': due.ixs } };
+  await table.tryDelete(keys.importDue(due.tenantId, due.id), { condition: { isOfThisImport } });
   return failed;
 }
 
-/** The file is being read, `rowsRead` rows so far. False: this import counts no more (canceled, replaced, finished). */
+/**
+ * Notes that the file is being read, `rowsRead` rows so far. Returns false when this import counts no more: canceled, replaced or finished.
+ */
 export async function reportImport(
   table: Table,
   contract: Contract,
   importId: string,
   rowsRead: number,
 ): Promise<boolean> {
-  return await ifStillImporting(
-    table.update(keys.contract(contract.tenantId, contract.id), {
-      update: 'SET #i.#s = :reading, #i.rowsRead = :n',
-      ...stillImporting(importId),
-      values: { ...stillImporting(importId).values, ':reading': 'reading', ':n': rowsRead },
-    }),
-  );
+  const { refused } = await table.tryUpdate(keys.contract(contract.tenantId, contract.id), {
+    update: 'SET #import.#status = :reading, #import.rowsRead = :n',
+    condition: stillImporting(importId),
+    values: { ':reading': 'reading', ':n': rowsRead },
+  });
+  return refused === undefined;
 }
 
-/** All rows appear at once; `skipped` are final at once, `suppressed` those of them who have opted out. False: this import counts no more, and nothing has changed. */
+/**
+ * Ends an import: all rows appear at once. `skipped` are final at once, `suppressed` those of them who have opted out. Returns false when this
+ * import counts no more; nothing has changed then.
+ */
 export async function completeImport(
   table: Table,
   contract: Contract,
@@ -137,74 +133,57 @@ export async function completeImport(
   result: { pages: PageRef[]; rows: number; skipped: number; suppressed: number; warnings: string[] },
 ): Promise<boolean> {
   const accountId = accountOf(contract);
-  const still = stillImporting(importId);
-  return await ifStillImporting(
-    table.transact([
-      {
-        update:
-          'SET #s = :pending, pages = :pages, totalCount = :n, atOnce = :k, #i.#s = :completed, #i.rowsRead = :n, #i.errorCount = :none, #i.warnings = :odd',
-        key: keys.contract(contract.tenantId, contract.id),
-        ...still,
-        values: {
-          ...still.values,
-          ':pending': 'PENDING',
-          ':completed': 'completed',
-          ':pages': result.pages,
-          ':n': result.rows,
-          ':k': result.skipped,
-          ':none': 0,
-          ':odd': result.warnings,
-        },
+  const refused = await table.tryTransact({
+    contract: {
+      key: keys.contract(contract.tenantId, contract.id),
+      update:
+        'SET #status = :pending, pages = :pages, totalCount = :n, atOnce = :k, #import.#status = :completed, #import.rowsRead = :n, #import.errorCount = :none, #import.warnings = :odd',
+      condition: stillImporting(importId),
+      values: {
+        ':pending': 'PENDING',
+        ':completed': 'completed',
+        ':pages': result.pages,
+        ':n': result.rows,
+        ':k': result.skipped,
+        ':none': 0,
+        ':odd': result.warnings,
       },
-      {
-        update: 'SET failed = :f, suppressed = :s',
-        key: keys.counter(contract.tenantId, contract.id, accountId),
-        condition: 'attribute_exists(pk)',
-        values: { ':f': result.skipped - result.suppressed, ':s': result.suppressed },
-      },
-    ]),
-  );
+    },
+    counter: {
+      key: keys.counter(contract.tenantId, contract.id, accountId),
+      ...patch({ failed: result.skipped - result.suppressed, suppressed: result.suppressed }),
+      condition: { exists: present },
+    },
+  });
+  return refused === undefined;
 }
 
-/** PENDING again, without rows, with what was wrong in the file. */
+/** Ends an import that failed: the contract is PENDING again, without rows, with what was wrong in the file. Returns false as `completeImport`. */
 export async function failImport(
   table: Table,
   contract: Contract,
   importId: string,
   result: { rowsRead: number; errorCount: number; errors: ImportError[] },
 ): Promise<boolean> {
-  const still = stillImporting(importId);
-  return await ifStillImporting(
-    table.update(keys.contract(contract.tenantId, contract.id), {
-      update: 'SET #s = :pending, #i.#s = :failed, #i.rowsRead = :n, #i.errorCount = :count, #i.errors = :errors',
-      ...still,
-      values: {
-        ...still.values,
-        ':pending': 'PENDING',
-        ':failed': 'failed',
-        ':n': result.rowsRead,
-        ':count': result.errorCount,
-        ':errors': result.errors,
-      },
-    }),
-  );
+  const { refused } = await table.tryUpdate(keys.contract(contract.tenantId, contract.id), {
+    update:
+      'SET #status = :pending, #import.#status = :failed, #import.rowsRead = :n, #import.errorCount = :count, #import.errors = :errors',
+    condition: stillImporting(importId),
+    values: {
+      ':pending': 'PENDING',
+      ':failed': 'failed',
+      ':n': result.rowsRead,
+      ':count': result.errorCount,
+      ':errors': result.errors,
+    },
+  });
+  return refused === undefined;
 }
 
-/** Clauses: the contract waits for an import; it is this one. */
-function stillImporting(importId: string) {
+/** Clauses of the contract: it waits for an import, and for this one. */
+function stillImporting(importId: string): Clauses {
   return {
-    condition: '#s = :importing AND #i.id = :id',
-    names: { '#s': 'status', '#i': 'import' },
-    values: { ':importing': 'IMPORTING', ':id': importId } as Item,
+    isImporting: { is: '#status = :importing', names: { '#status': 'status' }, values: { ':importing': 'IMPORTING' } },
+    isThisImport: { is: '#import.id = :id', names: { '#import': 'import' }, values: { ':id': importId } },
   };
-}
-
-async function ifStillImporting(step: Promise<unknown>): Promise<boolean> {
-  try {
-    await step;
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionFailed) return false;
-    throw error;
-  }
 }

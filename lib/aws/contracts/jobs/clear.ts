@@ -1,13 +1,14 @@
 import type { Contract } from '../../../domain/contracts/contract.ts';
 import type { Message } from '../../../domain/messages/message.ts';
-import { ConditionFailed, type Table, type Write } from '../../client/table.ts';
+import { added, patch } from '../../client/patch.ts';
+import { type NamedWrites, present, type Table, type Write } from '../../client/table.ts';
 import { keys } from '../../keys.ts';
 import { type HeldJob, JobReplaced, stillHeld } from './held.ts';
 
 /** With counter, contract and job a transaction stays within 100 writes. */
 const clearedAtOnce = 96;
 
-/** The failures of these rows leave counter and total, up to 96 in one transaction. Throws JobReplaced. */
+/** Takes the failures of these rows out of counter and total, up to 96 in one transaction. Throws JobReplaced. */
 export async function clearRows(
   table: Table,
   contract: Contract,
@@ -17,47 +18,54 @@ export async function clearRows(
   let failed = messages.filter((m): m is Message => m?.state === 'FAILED' && m.cleared !== true);
   while (failed.length > 0) {
     const part = failed.slice(0, clearedAtOnce);
-    try {
-      await table.transact(clearing(contract, held, part));
+    const refused = await table.tryTransact(clearing(contract, held, part));
+    if (refused === undefined) {
       failed = failed.slice(part.length);
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-      if (!part.some((_, index) => error.failed[index] === true)) throw new JobReplaced();
-      // Cleared by another runner of the same job.
-      failed = failed.filter((_, index) => error.failed[index] !== true);
+      continue;
     }
+    if (!refused.by('messages')) throw new JobReplaced();
+    // Cleared by another runner of the same job.
+    const cleared = refused.among('messages');
+    failed = failed.filter((_, index) => cleared[index] !== true);
   }
 }
 
-function clearing(contract: Contract, held: HeldJob, failed: Message[]): Write[] {
+function clearing(
+  contract: Contract,
+  held: HeldJob,
+  failed: Message[],
+): NamedWrites<'messages' | 'counters' | 'contract' | 'job'> {
   const { tenantId, id } = contract;
   const atOnce = failed.filter((message) => message.feedSeq === 0).length;
-  return [
-    ...failed.map(
+  const counts = [...countBy(failed, (message) => message.accountId)];
+  return {
+    messages: failed.map(
       (message): Write => ({
-        update: 'SET cleared = :yes',
         key: keys.message(tenantId, message.id),
-        // Clauses: still failed; not cleared yet.
-        condition: '#s = :failed AND attribute_not_exists(cleared)',
-        names: { '#s': 'state' },
-        values: { ':yes': true, ':failed': 'FAILED' },
+        ...patch({ cleared: true }),
+        condition: {
+          isFailed: { is: '#state = :failed', names: { '#state': 'state' }, values: { ':failed': 'FAILED' } },
+          isNotCleared: 'attribute_not_exists(cleared)',
+        },
       }),
     ),
-    ...[...countBy(failed, (message) => message.accountId)].map(
+    counters: counts.map(
       ([accountId, count]): Write => ({
-        update: 'ADD failed :n',
         key: keys.counter(tenantId, id, accountId),
-        values: { ':n': -count },
+        ...patch({ failed: added(-count) }),
       }),
     ),
-    {
-      update: 'ADD totalCount :all, atOnce :once, fedCount :fed',
+    contract: {
       key: keys.contract(tenantId, id),
-      condition: 'attribute_exists(pk)',
-      values: { ':all': -failed.length, ':once': -atOnce, ':fed': atOnce - failed.length },
+      ...patch({
+        totalCount: added(-failed.length),
+        atOnce: added(-atOnce),
+        fedCount: added(atOnce - failed.length),
+      }),
+      condition: { exists: present },
     },
-    stillHeld(contract, held),
-  ];
+    job: stillHeld(contract, held),
+  };
 }
 
 function countBy<T>(items: T[], keyOf: (item: T) => string): Map<string, number> {

@@ -2,8 +2,9 @@ import { accountOf, type Contract, type ContractJob } from '../../../domain/cont
 import { rowMessageId } from '../../../domain/contracts/row-message.ts';
 import type { Message } from '../../../domain/messages/message.ts';
 import type { ObjectStore } from '../../client/objects.ts';
-import { ConditionFailed, type Item, type Table, type Write } from '../../client/table.ts';
-import { finder, keys } from '../../keys.ts';
+import { patch } from '../../client/patch.ts';
+import { type Clauses, type Item, present, type Table, type Write } from '../../client/table.ts';
+import { finder, keys, places } from '../../keys.ts';
 import { toMessage } from '../../messages/messages.ts';
 
 export interface JobDeps {
@@ -40,39 +41,37 @@ export class JobReplaced extends Error {
 /** Puts the item that makes the job findable, in place of any before it; belongs into the transaction that sets `contract.job`. */
 export function jobWrite(of: Pick<Contract, 'tenantId' | 'id' | 'accountIds'>, job: ContractJob, nowMs: number): Write {
   const { tenantId, id } = of;
-  const ixs = `${tenantId}#${accountOf(of)}#${id}`;
+  const ixs = places.contract.of(tenantId, accountOf(of), id);
   return { put: { ...keys.job(tenantId, id), type: 'job', job, begunAt: nowMs, ix: finder.job, ixs } };
 }
 
-/** The contract's job, marked as being worked on; undefined when it has none. */
+/** Marks the contract's job as being worked on, and returns it; undefined when the contract has none. */
 export async function takeJob(
   table: Table,
   of: { tenantId: string; id: string },
   deadlineMs: number,
 ): Promise<HeldJob | undefined> {
-  try {
-    return await table.update<HeldJob>(keys.job(of.tenantId, of.id), {
-      update: 'SET busyUntil = :until',
-      condition: 'attribute_exists(pk)',
-      values: { ':until': deadlineMs + nextTurnMs },
-    });
-  } catch (error) {
-    if (error instanceof ConditionFailed) return undefined;
-    throw error;
-  }
+  const { item } = await table.tryUpdate<HeldJob>(keys.job(of.tenantId, of.id), {
+    ...patch({ busyUntil: deadlineMs + nextTurnMs }),
+    condition: { exists: present },
+  });
+  return item;
 }
 
-/** Clauses: the same kind of job; asked for at the same time. */
-export function sameJob(held: HeldJob): { condition: string; values: Item } {
-  return { condition: 'job = :job AND begunAt = :begun', values: { ':job': held.job, ':begun': held.begunAt } };
+/** Clauses of the item `job`: the same kind of job, asked for at the same time. */
+export function sameJob(held: HeldJob): Clauses {
+  return {
+    isSameKind: { is: 'job = :job', values: { ':job': held.job } },
+    isAskedAtSameTime: { is: 'begunAt = :begun', values: { ':begun': held.begunAt } },
+  };
 }
 
-/** For the transaction of a step that only this job may take. */
+/** Returns the check for the transaction of a step that only this job may take. */
 export function stillHeld(contract: Contract, held: HeldJob): Write {
-  return { check: keys.job(contract.tenantId, contract.id), ...sameJob(held) };
+  return { check: keys.job(contract.tenantId, contract.id), condition: sameJob(held) };
 }
 
-/** Goes through rows `[held.nextRow, last)` by hundreds. False when the time came first: what is done is noted then. */
+/** Goes through rows `[held.nextRow, last)` by hundreds. Returns false when the time came first: where the job stands is noted then. */
 export async function eachStep(
   deps: JobDeps,
   contract: Contract,
@@ -96,45 +95,26 @@ export async function eachStep(
   return true;
 }
 
-/** Writes where the job stands; a field given as undefined is removed. Throws JobReplaced. */
+/** Writes where the job stands; a field that is undefined is removed. Throws JobReplaced. */
 export async function note(
   table: Table,
   contract: Contract,
   held: HeldJob,
   fields: { [K in 'nextRow' | 'openRow' | 'busyUntil']: number | undefined },
 ): Promise<void> {
-  const given = Object.entries(fields);
-  const sets = given.filter(([, value]) => value !== undefined);
-  const removes = given.filter(([, value]) => value === undefined);
-  const { condition, values } = sameJob(held);
-  try {
-    await table.update(keys.job(contract.tenantId, contract.id), {
-      update: [
-        sets.length > 0 ? `SET ${sets.map(([name]) => `${name} = :${name}`).join(', ')}` : '',
-        removes.length > 0 ? `REMOVE ${removes.map(([name]) => name).join(', ')}` : '',
-      ].join(' '),
-      condition,
-      values: { ...values, ...Object.fromEntries(sets.map(([name, value]) => [`:${name}`, value])) },
-    });
-  } catch (error) {
-    if (error instanceof ConditionFailed) throw new JobReplaced();
-    throw error;
-  }
+  const change = { ...patch(fields), condition: sameJob(held) };
+  const { refused } = await table.tryUpdate(keys.job(contract.tenantId, contract.id), change);
+  if (refused !== undefined) throw new JobReplaced();
 }
 
-/** Contract and item say together that the job is over; one that took its place stays. */
+/** Ends the job, in contract and item at once. A job that took its place stays. */
 export async function endJob(table: Table, contract: Contract, held: HeldJob): Promise<void> {
-  try {
-    await table.transact([
-      {
-        update: 'REMOVE job',
-        key: keys.contract(contract.tenantId, contract.id),
-        condition: 'job = :job',
-        values: { ':job': held.job },
-      },
-      { delete: keys.job(contract.tenantId, contract.id), ...sameJob(held) },
-    ]);
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
-  }
+  await table.tryTransact({
+    contract: {
+      key: keys.contract(contract.tenantId, contract.id),
+      ...patch({ job: undefined }),
+      condition: { hasSameKindOfJob: { is: '#job = :held', values: { ':held': held.job } } },
+    },
+    job: { delete: keys.job(contract.tenantId, contract.id), condition: sameJob(held) },
+  });
 }

@@ -2,7 +2,8 @@ import { accountOf, type Contract } from '../../../domain/contracts/contract.ts'
 import { messageOfRow } from '../../../domain/contracts/row-message.ts';
 import type { Message } from '../../../domain/messages/message.ts';
 import { resultDays, ttlAfter } from '../../../domain/messages/retention.ts';
-import { ConditionFailed, inParallel, type Write } from '../../client/table.ts';
+import { added, patch, unlessSet } from '../../client/patch.ts';
+import { absent, ConditionFailed, inParallel, present, type Write } from '../../client/table.ts';
 import { keys, queuedAttribute } from '../../keys.ts';
 import { messageItem, moveMessage, readHot, readMessage } from '../../messages/messages.ts';
 import { endUnknown, outcomeUnknownAfterMs } from '../../messages/outcome-unknown.ts';
@@ -91,36 +92,26 @@ async function cancelUnmade(
   if (row < contract.openFrom || data.skip !== undefined) return undefined;
   const ttl = ttlAfter(deps.nowMs(), resultDays);
   const message = { ...messageOfRow(contract, row, data), state: 'CANCELED' as const, feedSeq: 1, ttl };
-  const writes: Write[] = [
-    {
-      put: messageItem(message),
-      condition: 'attribute_not_exists(pk)',
-    },
-    {
-      update: 'ADD canceled :one',
-      key: keys.counter(contract.tenantId, contract.id, accountId),
-      // Clause: the contract has not been removed.
-      condition: 'attribute_exists(pk)',
-      values: { ':one': 1 },
-    },
-    {
-      update: `ADD ${queuedAttribute[contract.lane]} :less`,
-      key: keys.accountHot(contract.tenantId, accountId),
-      // Clause: the account has not been removed.
-      condition: 'attribute_exists(pk)',
-      values: { ':less': -1 },
-    },
-  ];
-  for (let left = writes; ; ) {
-    try {
-      await deps.table.transact(left);
-      return undefined;
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-      if (error.failed[0] === true) return await readMessage(deps.table, contract.tenantId, message.id);
-      left = left.filter((_, index) => error.failed[index] !== true);
-    }
+  const put: Write = { put: messageItem(message), condition: { isNew: absent } };
+  let counter: Write | undefined = {
+    key: keys.counter(contract.tenantId, contract.id, accountId),
+    ...patch({ canceled: added(1) }),
+    condition: { exists: present },
+  };
+  let account: Write | undefined = {
+    key: keys.accountHot(contract.tenantId, accountId),
+    ...patch({ [queuedAttribute[contract.lane]]: added(-1) }),
+    condition: { exists: present },
+  };
+  let refused = await deps.table.tryTransact({ message: put, counter, account });
+  while (refused !== undefined) {
+    if (refused.by('message')) return await readMessage(deps.table, contract.tenantId, message.id);
+    // The contract or the account has been removed, and takes its counts along.
+    if (refused.by('counter')) counter = undefined;
+    if (refused.by('account')) account = undefined;
+    refused = await deps.table.tryTransact({ message: put, counter, account });
   }
+  return undefined;
 }
 
 /** Rows the feed never took become canceled by number; they have no items. Throws JobReplaced. */
@@ -132,40 +123,27 @@ async function cancelUnfed(deps: JobDeps, contract: Contract, held: HeldJob, end
     const unfed = now.totalCount - now.atOnce - now.fedCount;
     const rows = rowsOf(now);
     if (now.nextRow === rows && now.openFrom === rows && unfed === 0) return;
-    const same = sameJob(held);
-    try {
-      await deps.table.transact([
-        {
-          update: 'SET nextRow = :rows, openFrom = :rows, unfedFrom = if_not_exists(unfedFrom, :end) ADD fedCount :n',
-          key: keys.contract(tenantId, id),
-          // Clauses: what the number was reckoned from stands.
-          condition: 'totalCount = :total AND atOnce = :once AND fedCount = :fed AND nextRow = :next',
-          values: {
-            ':rows': rows,
-            ':end': end,
-            ':n': unfed,
-            ':total': now.totalCount,
-            ':once': now.atOnce,
-            ':fed': now.fedCount,
-            ':next': now.nextRow,
-          },
-        },
-        {
-          update: 'ADD canceled :n',
-          key: keys.counter(tenantId, id, accountOf(now)),
-          values: { ':n': unfed },
-        },
-        {
-          update: 'SET endRow = :end',
-          key: keys.job(tenantId, id),
-          condition: same.condition,
-          values: { ...same.values, ':end': end },
-        },
-      ]);
-      return;
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-      if (error.failed[2] === true) throw new JobReplaced();
-    }
+    const isAsRead = {
+      is: '#totalCount = :total AND #atOnce = :once AND #fedCount = :fed AND #nextRow = :next',
+      names: { '#totalCount': 'totalCount', '#atOnce': 'atOnce' },
+      values: {
+        ':total': now.totalCount,
+        ':once': now.atOnce,
+        ':fed': now.fedCount,
+        ':next': now.nextRow,
+      },
+    };
+    const refused = await deps.table.tryTransact({
+      contract: {
+        key: keys.contract(tenantId, id),
+        ...patch({ nextRow: rows, openFrom: rows, unfedFrom: unlessSet(end), fedCount: added(unfed) }),
+        // The number of rows was reckoned from these.
+        condition: { isAsRead },
+      },
+      counter: { key: keys.counter(tenantId, id, accountOf(now)), ...patch({ canceled: added(unfed) }) },
+      job: { key: keys.job(tenantId, id), ...patch({ endRow: end }), condition: sameJob(held) },
+    });
+    if (refused === undefined) return;
+    if (refused.by('job')) throw new JobReplaced();
   }
 }
