@@ -53,7 +53,7 @@ describe('jobs on the rows of a contract', () => {
     const held = world.through((table) => ({
       tryTransact: async (writes) => {
         // The write that counts the rows nobody fed, or ends the job.
-        if (JSON.stringify(writes).includes('REMOVE job')) await settling.pass();
+        if (JSON.stringify(writes).includes('REMOVE #job')) await settling.pass();
         return await table.tryTransact(writes);
       },
     }));
