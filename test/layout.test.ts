@@ -159,7 +159,7 @@ describe('cuts', () => {
     'socket-host/auth/compaction.ts': ['snapshots'],
     'socket-host/auth/object-keys.ts': ['key'],
     'socket-host/auth/versions.ts': ['keys'],
-    'socket-host/host/host.ts': [')'],
+    'socket-host/host/host-deps.ts': [')'],
     'socket-host/loop/read-ahead.ts': [']'],
     'lib/sending/receipts.ts': [']'],
     'socket-host/baileys/content.ts': ['cards'],

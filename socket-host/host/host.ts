@@ -1,41 +1,27 @@
 import { type Clients, destroyClients, onCall } from '../../lib/aws/client/clients.ts';
-import { objectStore } from '../../lib/aws/client/objects.ts';
 import { Table } from '../../lib/aws/client/table.ts';
 import { readClientVersion, saveClientVersion } from '../../lib/aws/hosts/client-version.ts';
-import { beat, createInbox, putHost, removeInbox, retireHost } from '../../lib/aws/hosts/hosts.ts';
+import { beat, createInbox, type InboxNote, putHost, removeInbox, retireHost } from '../../lib/aws/hosts/hosts.ts';
 import { orphanAccounts } from '../../lib/aws/hosts/ownership.ts';
 import type { Account, AccountHot, AccountStatus } from '../../lib/domain/accounts/account.ts';
 import { newId } from '../../lib/domain/ids.ts';
-import { cut } from '../../lib/domain/well-formed.ts';
-import type { Clock } from '../../lib/runtime/clock.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
-import type { HostConfig } from '../../lib/runtime/config.ts';
 import { systemRandom } from '../../lib/runtime/random.ts';
-import { turns } from '../../lib/runtime/turns.ts';
-import { SentMessages } from '../../lib/sending/sent-messages.ts';
 import { AccountRunner } from '../account/account.ts';
 import type { AccountHost } from '../account/parts.ts';
 import { ConnectionChecks } from '../connection/check.ts';
-import type { HostDeps, HostLogger } from '../deps.ts';
+import type { HostDeps } from '../deps.ts';
 import { inboundLines } from '../inbound/lines.ts';
 import type { TransportFactory } from '../transport.ts';
 import { ConnectSlots } from './connect-slots.ts';
 import { Fleet } from './fleet.ts';
 import { Handover } from './handover.ts';
-import { Lease } from './lease.ts';
-import { type Fence, type HostState, heartbeats, looks, notes, watchLease } from './loops.ts';
-import { createMetrics, type FenceCause, sendingCounts, serveMetrics } from './metrics.ts';
+import { describe, hostDeps, type OutsideWorld } from './host-deps.ts';
+import { type HostState, heartbeats, looks, notes, watchLease } from './loops.ts';
+import { createMetrics, type FenceCause, serveMetrics } from './metrics.ts';
 import { Placement } from './placement.ts';
 
-export interface HostOptions {
-  config: HostConfig;
-  clients: Clients;
-  clock: Clock;
-  /** What heartbeats, lease and dead hosts go by; default `clock`. A test whose clock runs fast keeps the real one here. */
-  fleetClock?: Clock;
-  logger: HostLogger;
-  /** In [0, 1). */
-  random(): number;
+export interface HostOptions extends OutsideWorld {
   /** Makes the host's way to its network. */
   transports(host: HostDeps): TransportFactory;
   /** The host may not act any more and must start afresh: end the process. */
@@ -45,185 +31,246 @@ export interface HostOptions {
 export interface RunningHost {
   id: string;
   metricsUrl: string | undefined;
-  /** Finishes sends in hand, gives all accounts up, removes heartbeat and inbox; at most `DRAIN_SEC`. */
+  /** Finishes sends in hand, gives all accounts up, removes heartbeat and inbox. Takes at most `DRAIN_SEC`. */
   stop(): Promise<void>;
 }
 
-/**
- * A socket host: one heartbeat, one inbox, many accounts.
- *
- *   starting -> running -> draining -> stopped
- *                  \-> fenced: its heartbeat stood still for too long, or somebody removed it
- */
+/** Starts a socket host. It runs, and takes accounts, when this resolves. */
 export async function startHost(options: HostOptions): Promise<RunningHost> {
-  const { config, clients, clock, logger, random } = options;
+  const { clients, config, logger } = options;
   const id = newId('hst', systemClock.nowMs(), systemRandom.bytes);
   const metrics = createMetrics();
   onCall(clients, (service, command) => metrics.awsCalls.inc({ service, command }));
-  const { fleetClock = clock } = options;
-  const table = new Table(clients.dynamodb, config.TABLE_NAME);
-  const known = await readClientVersion(table).catch((error: unknown) => {
+  const version = await readClientVersion(new Table(clients.dynamodb, config.TABLE_NAME)).catch((error: unknown) => {
     logger.warn({ error: describe(error) }, 'the client version that was learnt before could not be read');
     return undefined;
   });
   const inboxUrl = await createInbox(clients.sqs, config.INBOX_PREFIX, id);
-  // Its time runs from here on, so nothing is waited for until the host's item stands.
-  const lease = new Lease(fleetClock);
-  const deps: HostDeps = {
-    table,
-    sqs: clients.sqs,
-    auth: objectStore(clients.s3, config.AUTH_BUCKET),
-    config,
-    hostId: id,
-    lease,
-    clock,
-    fleetClock,
-    random,
-    nonce: systemRandom.uniqueId,
-    logger,
-    metrics,
-    counts: sendingCounts(metrics),
-    sent: new SentMessages(),
-    suspects: turns(),
-    failed: (where, error) => {
-      metrics.failures.inc({ where });
-      logger.error({ where, error: describe(error) }, 'an unexpected error was caught');
-    },
-  };
+  const deps = hostDeps(options, id, metrics);
   const transports = options.transports(deps);
-  if (known !== undefined) transports.clientVersion?.use(known);
-  const slots = new ConnectSlots(clock, random, config.CONNECTS_PER_SEC);
-  const checks = new ConnectionChecks();
-  const accounts = new Map<string, AccountRunner>();
-  const stopping = new AbortController();
-  let draining = false;
+  if (version !== undefined) transports.clientVersion?.use(version);
+  const host = new Host(deps, clients, transports, inboxUrl, options.onFenced);
+  await host.start();
+  return host;
+}
 
-  let learnt: string | undefined;
-  const parts: AccountHost = {
-    transports,
-    renewClient: async () => {
-      if (transports.clientVersion === undefined) throw new Error('the network knows no versions of its clients');
-      const version = await transports.clientVersion.refresh();
-      // Once for all accounts that were refused; hosts that start later need not be refused first.
-      if (version === learnt) return;
-      learnt = version;
-      await saveClientVersion(deps.table, version, clock.nowMs()).catch((e: unknown) => deps.failed('version', e));
-    },
-    connectSlot: (signal) => slots.take(signal),
-    checks,
-    gone: (runner, released) => {
-      // A new runner may have taken its place meanwhile.
-      const { accountId } = runner.hold;
-      if (accounts.get(accountId) === runner) accounts.delete(accountId);
-      if (!released) placement.recount();
-    },
-  };
-  const hold = (account: Account, hot: AccountHot): void => {
-    // Somebody else gave it up in our name: two runners of one host would take each other's epochs for their own.
-    accounts.get(account.id)?.fence('claimed anew');
-    const runner = new AccountRunner(deps, parts, account, hot);
-    accounts.set(account.id, runner);
+type State = 'starting' | 'running' | 'draining' | 'stopped' | 'fenced';
+
+const moves: Record<State, readonly State[]> = {
+  starting: ['running'],
+  running: ['draining', 'fenced'],
+  draining: ['stopped', 'fenced'],
+  stopped: [],
+  fenced: [],
+};
+
+/**
+ * One heartbeat, one inbox, many accounts.
+ *
+ *   starting -> running    its item stands: others see it
+ *   running  -> draining   told to stop: takes no further account and gives its own to others
+ *   draining -> stopped    it has given them all, or its time for that is over
+ *   running, draining -> fenced   its heartbeat stood still for too long, or others have removed it: it may not act any more
+ */
+class Host implements RunningHost {
+  metricsUrl: string | undefined;
+  private state: State = 'starting';
+  private readonly deps: HostDeps;
+  private readonly clients: Clients;
+  private readonly transports: TransportFactory;
+  private readonly inboxUrl: string;
+  private readonly onFenced: HostOptions['onFenced'];
+  private readonly accounts = new Map<string, AccountRunner>();
+  private readonly checks = new ConnectionChecks();
+  private readonly fleet: Fleet;
+  private readonly placement: Placement;
+  private readonly handover: Handover;
+  private readonly forAccounts: AccountHost;
+  /** Fires when the host is stopped or fenced: its loops end. */
+  private readonly ended = new AbortController();
+  private loops: Promise<void>[] = [];
+  private stopServing: (() => Promise<void>) | undefined;
+  private stopping: Promise<void> | undefined;
+  private learntVersion: string | undefined;
+
+  constructor(
+    deps: HostDeps,
+    clients: Clients,
+    transports: TransportFactory,
+    inboxUrl: string,
+    onFenced: HostOptions['onFenced'],
+  ) {
+    this.deps = deps;
+    this.clients = clients;
+    this.transports = transports;
+    this.inboxUrl = inboxUrl;
+    this.onFenced = onFenced;
+    const slots = new ConnectSlots(deps.clock, deps.random, deps.config.CONNECTS_PER_SEC);
+    this.forAccounts = {
+      transports,
+      renewClient: () => this.renewClient(),
+      connectSlot: (signal) => slots.take(signal),
+      checks: this.checks,
+      gone: (runner, released) => this.gone(runner, released),
+    };
+    this.fleet = new Fleet(deps);
+    this.handover = new Handover(deps, this.fleet, () => [...this.accounts.values()]);
+    this.placement = new Placement(deps, this.fleet, {
+      room: () => this.room,
+      holds: (accountId) => this.accounts.has(accountId),
+      claimed: (account, hot) => this.claimed(account, hot),
+    });
+  }
+
+  get id(): string {
+    return this.deps.hostId;
+  }
+
+  /** Enters the fleet and begins to take accounts. */
+  async start(): Promise<void> {
+    const { clock, config, lease, metrics, table } = this.deps;
+    const moment = lease.moment();
+    const nowMs = clock.nowMs();
+    const { id, inboxUrl, room } = this;
+    await putHost(table, { id, beat: 0, beatAt: nowMs, inboxUrl, startedAt: nowMs, accounts: 0, room });
+    lease.renew(moment);
+    this.become('running');
+    this.run();
+    if (config.METRICS_PORT === undefined) return;
+    const served = await serveMetrics(metrics, {
+      port: config.METRICS_PORT,
+      healthy: () => lease.valid(),
+      refresh: () => this.statusCounts(),
+    });
+    this.metricsUrl = served.url;
+    this.stopServing = () => served.stop();
+  }
+
+  stop(): Promise<void> {
+    this.stopping ??= this.end();
+    return this.stopping;
+  }
+
+  /** The one place that changes the state. */
+  private become(next: State): void {
+    if (!moves[this.state].includes(next)) throw new Error(`a host that is ${this.state} cannot become ${next}`);
+    this.state = next;
+  }
+
+  private run(): void {
+    const { deps, ended } = this;
+    const fence = (why: string, cause: FenceCause) => this.fence(why, cause);
+    this.loops = [
+      heartbeats(deps, () => this.told, fence, ended.signal),
+      watchLease(deps, fence, ended.signal),
+      this.checks.run(deps.clock, ended.signal),
+      notes(deps, this.inboxUrl, ended.signal, (note) => this.take(note)),
+      looks(deps, ended.signal, () => this.look()),
+      inboundLines(deps, ended.signal),
+    ];
+  }
+
+  /** How many more accounts this host would take. */
+  private get room(): number {
+    if (this.state === 'draining' || this.transports.full()) return 0;
+    return Math.max(0, this.deps.config.MAX_ACCOUNTS - this.accounts.size);
+  }
+
+  /** What a heartbeat tells of this host. */
+  private get told(): HostState {
+    const { accounts, room, state } = this;
+    return { accounts: accounts.size, room, ...(state === 'draining' ? { draining: true } : {}) };
+  }
+
+  private async take({ t, a }: InboxNote): Promise<void> {
+    const runner = this.accounts.get(a);
+    if (runner !== undefined) runner.look();
+    else await this.placement.consider({ tenantId: t, accountId: a });
+  }
+
+  private async look(): Promise<void> {
+    if (this.state === 'draining') return;
+    await this.placement.look();
+    this.handover.rebalance();
+  }
+
+  private claimed(account: Account, hot: AccountHot): void {
+    // Another claim was made in our name: two runners of one host would take each other's epochs for their own.
+    this.accounts.get(account.id)?.fence('claimed anew');
+    const runner = new AccountRunner(this.deps, this.forAccounts, account, hot);
+    this.accounts.set(account.id, runner);
     runner.look();
-  };
-  const room = (): number => (draining || transports.full() ? 0 : Math.max(0, config.MAX_ACCOUNTS - accounts.size));
-  const fleet = new Fleet(deps);
-  const handover = new Handover(deps, fleet, () => [...accounts.values()]);
-  const placement = new Placement(deps, fleet, {
-    room,
-    holds: (accountId) => accounts.has(accountId),
-    claimed: hold,
-  });
+  }
 
-  const moment = lease.moment();
-  await putHost(deps.table, {
-    id,
-    beat: 0,
-    beatAt: clock.nowMs(),
-    inboxUrl,
-    startedAt: clock.nowMs(),
-    accounts: 0,
-    room: room(),
-  });
-  lease.renew(moment);
+  private gone(runner: Parameters<AccountHost['gone']>[0], released: boolean): void {
+    const { accountId } = runner.hold;
+    // A new runner may have taken its place meanwhile.
+    if (this.accounts.get(accountId) === runner) this.accounts.delete(accountId);
+    if (!released) this.placement.recount();
+  }
 
-  const fence: Fence = (why, cause) => {
-    if (stopping.signal.aborted) return;
-    metrics.fences.inc({ why: cause });
+  /** Learns the client version once for all accounts that were refused. Hosts that start later need not be refused first. */
+  private async renewClient(): Promise<void> {
+    const { clientVersion } = this.transports;
+    if (clientVersion === undefined) throw new Error('the network knows no versions of its clients');
+    const version = await clientVersion.refresh();
+    if (version === this.learntVersion) return;
+    this.learntVersion = version;
+    const { clock, failed, table } = this.deps;
+    await saveClientVersion(table, version, clock.nowMs()).catch((error: unknown) => failed('version', error));
+  }
+
+  private fence(why: string, cause: FenceCause): void {
+    if (this.ended.signal.aborted) return;
+    this.become('fenced');
+    this.deps.metrics.fences.inc({ why: cause });
+    this.deps.lease.end();
+    this.ended.abort();
+    for (const runner of [...this.accounts.values()]) runner.fence(why, cause);
+    this.onFenced(why, cause);
+  }
+
+  private async end(): Promise<void> {
+    if (this.state === 'running') await this.drain();
+    await Promise.all(this.loops);
+    await this.stopServing?.();
+    this.transports.close();
+    destroyClients(this.clients);
+  }
+
+  private async drain(): Promise<void> {
+    const { clock, config, failed, lease, table } = this.deps;
+    const drainMs = config.DRAIN_SEC * 1000;
+    this.become('draining');
+    // Claim no more, but keep the heartbeat until the accounts are given up.
+    await this.placement.idle();
+    const { id } = this;
+    await beat(table, { id, beatAt: clock.nowMs(), ...this.told }).catch((error: unknown) => failed('drain', error));
+    const drained = this.handover.drain(drainMs, this.ended.signal);
+    await Promise.race([drained, clock.sleep(drainMs, this.ended.signal)]);
+    this.ended.abort();
+    await Promise.all(this.loops);
+    if (lease.valid()) await this.leaveFleet();
     lease.end();
-    stopping.abort();
-    for (const runner of [...accounts.values()]) runner.fence(why, cause);
-    options.onFenced(why, cause);
-  };
-  const state = (): HostState => ({ accounts: accounts.size, room: room(), ...(draining ? { draining: true } : {}) });
-  const loops = [
-    heartbeats(deps, state, fence, stopping.signal),
-    watchLease(deps, fence, stopping.signal),
-    checks.run(clock, stopping.signal),
-    notes(deps, inboxUrl, stopping.signal, async ({ t, a }) => {
-      const runner = accounts.get(a);
-      if (runner !== undefined) runner.look();
-      else await placement.consider({ tenantId: t, accountId: a });
-    }),
-    looks(deps, stopping.signal, async () => {
-      if (draining) return;
-      await placement.look();
-      handover.rebalance();
-    }),
-    inboundLines(deps, stopping.signal),
-  ];
-  const served =
-    config.METRICS_PORT === undefined
-      ? undefined
-      : await serveMetrics(metrics, {
-          port: config.METRICS_PORT,
-          healthy: () => lease.valid(),
-          refresh: () => statusCounts(accounts.values()),
-        });
+    if (this.state === 'draining') this.become('stopped');
+  }
 
-  return {
-    id,
-    metricsUrl: served?.url,
-    async stop() {
-      if (!stopping.signal.aborted) {
-        draining = true;
-        // Claim no more, but keep the heartbeat until the accounts are given up.
-        await placement.idle();
-        await beat(deps.table, { id, beatAt: clock.nowMs(), ...state() }).catch((e: unknown) =>
-          deps.failed('drain', e),
-        );
-        const drain = handover.drain(config.DRAIN_SEC * 1000, stopping.signal);
-        await Promise.race([drain, clock.sleep(config.DRAIN_SEC * 1000, stopping.signal)]);
-        stopping.abort();
-        await Promise.all(loops);
-        if (lease.valid()) {
-          // What the drain budget did not suffice for is left to be taken over; before the host is retired, or others would count its
-          // messages in hand as those of one that died. The item stays, retired, until the sweep has seen once more that no account
-          // names this host: the index it is asked through lags.
-          try {
-            await orphanAccounts(deps.table, id, { orderly: true });
-          } finally {
-            await retireHost(deps.table, id, clock.nowMs());
-          }
-          await removeInbox(deps.sqs, inboxUrl);
-        }
-        lease.end();
-      }
-      await Promise.all(loops);
-      await served?.stop();
-      transports.close();
-      destroyClients(clients);
-    },
-  };
-}
+  /** Accounts that the drain's time did not suffice for are left to be taken over. */
+  private async leaveFleet(): Promise<void> {
+    const { clock, sqs, table } = this.deps;
+    try {
+      // Before the host is retired, or others would count its messages in hand as those of one that died.
+      await orphanAccounts(table, this.id, { orderly: true });
+    } finally {
+      // The item stays, retired, until the sweep has seen once more that no account names this host: the index lags that it is asked through.
+      await retireHost(table, this.id, clock.nowMs());
+    }
+    await removeInbox(sqs, this.inboxUrl);
+  }
 
-function statusCounts(accounts: Iterable<AccountRunner>): Map<AccountStatus, number> {
-  const counts = new Map<AccountStatus, number>();
-  for (const { status } of accounts) counts.set(status, (counts.get(status) ?? 0) + 1);
-  return counts;
-}
-
-/** An error without what it may quote: its name and message up to 300 characters, and where it comes from. */
-function describe(error: unknown): string {
-  if (!(error instanceof Error)) return cut(String(error), 300);
-  return `${error.name}: ${cut(error.message, 300)} ${error.stack?.split('\n').slice(1, 4).join(' ') ?? ''}`;
+  private statusCounts(): Map<AccountStatus, number> {
+    const counts = new Map<AccountStatus, number>();
+    for (const { status } of this.accounts.values()) counts.set(status, (counts.get(status) ?? 0) + 1);
+    return counts;
+  }
 }

@@ -1,0 +1,55 @@
+import type { Clients } from '../../lib/aws/client/clients.ts';
+import { objectStore } from '../../lib/aws/client/objects.ts';
+import { Table } from '../../lib/aws/client/table.ts';
+import { cut } from '../../lib/domain/well-formed.ts';
+import type { Clock } from '../../lib/runtime/clock.ts';
+import type { HostConfig } from '../../lib/runtime/config.ts';
+import { systemRandom } from '../../lib/runtime/random.ts';
+import { turns } from '../../lib/runtime/turns.ts';
+import { SentMessages } from '../../lib/sending/sent-messages.ts';
+import type { HostDeps, HostLogger } from '../deps.ts';
+import { Lease } from './lease.ts';
+import { type HostMetrics, sendingCounts } from './metrics.ts';
+
+export interface OutsideWorld {
+  config: HostConfig;
+  clients: Clients;
+  clock: Clock;
+  /** What heartbeats, lease and dead hosts go by; default `clock`. A test whose clock runs fast keeps the real one here. */
+  fleetClock?: Clock;
+  logger: HostLogger;
+  /** In [0, 1). */
+  random(): number;
+}
+
+/** Returns what the parts of a host share. The time of its lease runs from here on: wait for nothing until the host's item stands. */
+export function hostDeps(outside: OutsideWorld, hostId: string, metrics: HostMetrics): HostDeps {
+  const { clients, clock, config, fleetClock = clock, logger, random } = outside;
+  return {
+    table: new Table(clients.dynamodb, config.TABLE_NAME),
+    sqs: clients.sqs,
+    auth: objectStore(clients.s3, config.AUTH_BUCKET),
+    config,
+    hostId,
+    lease: new Lease(fleetClock),
+    clock,
+    fleetClock,
+    random,
+    nonce: systemRandom.uniqueId,
+    logger,
+    metrics,
+    counts: sendingCounts(metrics),
+    sent: new SentMessages(),
+    suspects: turns(),
+    failed: (where, error) => {
+      metrics.failures.inc({ where });
+      logger.error({ where, error: describe(error) }, 'an unexpected error was caught');
+    },
+  };
+}
+
+/** Returns an error without what it may quote: its name, its message up to 300 characters, and where it comes from. */
+export function describe(error: unknown): string {
+  if (!(error instanceof Error)) return cut(String(error), 300);
+  return `${error.name}: ${cut(error.message, 300)} ${error.stack?.split('\n').slice(1, 4).join(' ') ?? ''}`;
+}
