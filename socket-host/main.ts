@@ -8,7 +8,7 @@ import { systemRandom } from '../lib/runtime/random.ts';
 import { whatsappTransports } from './baileys/factory.ts';
 import { startHost } from './host/host.ts';
 
-/** sysexits' EX_TEMPFAIL: whoever runs the host starts it afresh. */
+/** EX_TEMPFAIL of sysexits: the supervisor starts the host afresh. */
 const fencedExitCode = 75;
 
 /**
@@ -34,7 +34,7 @@ const host = await startHost({
 });
 process.stdout.write(`${JSON.stringify({ hostId: host.id, metricsUrl: host.metricsUrl })}\n`);
 
-// Baileys leaves some of its promises to nobody; one account's failure must not end the others' process.
+// Baileys does not await some of its promises: one account's failure must not end the process of all others.
 process.on('unhandledRejection', (error) => {
   logger.error(
     { error: error instanceof Error ? `${error.name}: ${cut(error.message, 200)}` : 'unknown' },
@@ -57,5 +57,5 @@ const stop = (why: string): void => {
 };
 process.on('SIGTERM', () => stop('SIGTERM'));
 process.on('SIGINT', () => stop('SIGINT'));
-// The parent is gone: whatever is not durable by now will be found by the next owner.
+// The parent is gone. The next owner finds what is not settled by now.
 process.on('disconnect', () => process.exit(1));

@@ -54,7 +54,7 @@ export interface Transport {
   prepare(): Promise<void>;
   /** Resolves with whether the account is linked; loads the state where it is closed. Rejects like `prepare`. */
   isLinked(): Promise<boolean>;
-  /** The number that the account is linked with, by the loaded state; undefined where there is none. Asks nobody. */
+  /** The number that the account is linked with, by the loaded state; undefined where there is none. Asks no server. */
   linkedNumber(): string | undefined;
   /**
    * Starts connecting at once and tells `listener` of everything that happens. Network errors close the session; none is thrown. Returns
@@ -144,9 +144,9 @@ export interface TransportSession extends Wire {
   ping(): Promise<void> | undefined;
   /** Shows "typing" to the recipient. Never rejects. */
   typing(to: string, on: boolean): Promise<void>;
-  /** Returns what is known of the person behind a message's address (`to`). Asks nobody. */
+  /** Returns what is known of the person behind a message's address (`to`). Asks no server. */
   personAt(to: string): Person;
-  /** Whether the account has a chat with this person: a message is no first contact then, which networks limit. Asks nobody. */
+  /** Whether the account has a chat with this person: a message is no first contact then, which networks limit. Asks no server. */
   hasChat(to: string): boolean;
   /** Asks until when (epoch ms) first contacts are refused. Undefined when the network names no time or does not answer. Never rejects. */
   firstContactsRefusedUntil(): Promise<number | undefined>;

@@ -113,7 +113,7 @@ export class AccountRunner implements Machine {
     return this.account.desired !== 'disconnected';
   }
 
-  /** Does the next thing towards what the tenant desires, whatever was heard of it before. */
+  /** Reads what the tenant desires, and does the next thing towards it. */
   private async reconcile(): Promise<void> {
     const { links, loop, record } = this.parts;
     const account = await record.read();
@@ -272,7 +272,7 @@ export class AccountRunner implements Machine {
   private async takeBack(): Promise<void> {
     const { clock, random, table } = this.deps;
     await this.parts.transport.close();
-    // First: whatever happens now, the connection is taken back only once.
+    // First, so that the connection is taken back only once.
     await this.parts.record.save({ status: 'disconnected', statusReason: 'replaced', replacedAt: clock.nowMs() });
     if (!(await raiseEpoch(table, this.hold))) return this.fence('a newer claim stands');
     this.wait(1000 + random() * 2000);

@@ -11,21 +11,21 @@ const pairingCodeMs = 160_000;
 interface Needs {
   clock: Clock;
   record: Pick<AccountRecord, 'account' | 'showLink' | 'refusePairing'>;
-  /** Nobody used the codes. */
+  /** Called when the codes were not used. */
   timedOut(): void;
 }
 
 /**
- * The codes one attempt at linking shows: three QR codes, then a pairing code if the number is known; or a pairing code at once, where the
- * tenant asked for it. A pairing code is shown once WhatsApp has accepted it; where WhatsApp refuses, the QR codes go on, and no other is
- * asked for until the tenant does. After the last one unused it says so, once.
+ * The codes that one attempt at linking shows: three QR codes, then a pairing code if the number is known; or a pairing code at once, where
+ * the tenant asked for it. A pairing code is shown once WhatsApp has accepted it. Where WhatsApp refuses, the QR codes go on, and no other
+ * pairing code is asked for until the tenant asks. After the last code unused, `timedOut` is called once.
  */
 export class LinkSeries {
   private readonly needs: Needs;
   private session: TransportSession | undefined;
   private ready = false;
   private attempt = 0;
-  /** The transport's number of the last QR code: one that comes again with it replaces that. */
+  /** The transport's number of the last QR code. A code that comes with the same number replaces that one. */
   private offer = 0;
   private paired = false;
   private refused = false;
@@ -75,7 +75,7 @@ export class LinkSeries {
     this.offer = 0;
   }
 
-  /** False: WhatsApp gives none. */
+  /** Shows a pairing code. Returns false when WhatsApp gives none. */
   private async pair(session: TransportSession, phoneNumber: string): Promise<boolean> {
     const { clock, record } = this.needs;
     let code: string;

@@ -2,14 +2,15 @@ import type { HostDeps } from '../deps.ts';
 
 interface Needs {
   deps: Pick<HostDeps, 'clock' | 'lease' | 'failed'>;
-  /** The account is not held any more: nothing is handled. */
+  /** Whether the account is not held any more: nothing is handled then. */
   gone(): boolean;
+  /** Called in place of a task when the host has no lease any more. */
   leaseLost(): void;
   /** After an error in a task, in the same turn. */
   recover(error: unknown): Promise<void>;
 }
 
-/** What an account has to handle, one thing after the other, and the one timer it may have running. */
+/** The tasks of an account, handled one after the other, and the one timer that may run. */
 export class AccountTurns {
   private readonly needs: Needs;
   private tail: Promise<void> = Promise.resolve();
@@ -43,7 +44,7 @@ export class AccountTurns {
     });
   }
 
-  /** Forgets what waits for its time. */
+  /** Drops the task that waits for its time. */
   cancel(): void {
     this.timer.abort();
     this.timer = new AbortController();

@@ -11,7 +11,7 @@ const loadAhead = 16;
 export interface LogState {
   /** The highest segment; 0 when there is none. */
   head: number;
-  /** Segments after the newest snapshot, and the bytes that whoever opens the account has to read of them, runs considered. */
+  /** Segments after the newest snapshot, and the bytes of them that the next owner has to read, runs considered. */
   segments: number;
   logBytes: number;
   snapshotBytes: number;
@@ -94,7 +94,7 @@ export async function loadLog(
         hole ??= step.missing ? (damage ?? object) : object;
       } else {
         checkEpoch(object.header, epoch);
-        // Whatever is damaged before a reset is of no use to anybody.
+        // Objects before a reset are void, damaged or not.
         if (resets(object.header)) hole = undefined;
         if (hole === undefined) applyObject(log, object, loader);
       }

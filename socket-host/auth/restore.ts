@@ -35,8 +35,8 @@ export interface RestorePlan {
 }
 
 /**
- * Reads the wanted version and writes nothing. `writtenTo` is the highest segment that the account's item knows of: whatever of it is lost,
- * the version gets a later number. Throws RestoreRefused when there is none.
+ * Reads the wanted version and writes nothing. `writtenTo` is the highest segment that the account's item knows of: the
+ * version gets a later number, also where that segment is lost. Throws RestoreRefused when there is none.
  */
 export async function planRestore(
   objects: ObjectStore,
@@ -59,10 +59,10 @@ export async function planRestore(
 }
 
 /**
- * Makes the planned version the newest one. The segment that carries it takes the next number, so that whoever still writes for the
- * account finds it taken and stops; that segment and the snapshot beside it void everything before, damaged or not. The older objects
- * stay for a day. The caller makes sure that nobody owns the account, and gives an epoch that nobody has had. Throws RestoreRefused when
- * somebody has written since the plan was made.
+ * Makes the planned version the newest one. The segment that carries it takes the next number, so that an owner that still writes for
+ * the account finds it taken and stops; that segment and the snapshot beside it void everything before, damaged or not. The older objects
+ * stay for a day. Make sure that the account has no owner, and give an epoch that no owner has had. Throws RestoreRefused when
+ * another object was written since the plan was made.
  */
 export async function restoreAuth(options: Writer, plan: RestorePlan): Promise<void> {
   const { prefix, version, kept, number } = plan;
@@ -77,8 +77,8 @@ export async function restoreAuth(options: Writer, plan: RestorePlan): Promise<v
 }
 
 /**
- * Credentials that number new pre-keys from `firstFree` on. The server may still hand out pre-keys made after the version: under one number
- * again, whoever got the old one would write what cannot be read. As the last one made is not there, Baileys uploads new ones,
+ * Credentials that number new pre-keys from `firstFree` on. The server may still hand out pre-keys made after the version: a person
+ * who got an old one would write what cannot be read, if a new one had its number. As the last one made is not there, Baileys uploads new ones,
  * and the signed one with them, at the next login.
  */
 function numberedFrom(record: KeyRecord, firstFree: number): KeyRecord {

@@ -22,8 +22,8 @@ export interface AuthStore {
   /** Resolves when everything changed so far is in S3. Rejects with AuthUnavailable, AuthCacheFull, AuthFenced or AuthDiscarded. */
   commit(): Promise<void>;
   /**
-   * Due before every connect but the first, which the barrier put at opening serves: puts one more segment, which proves that nobody
-   * has written since. Rejects with AuthFenced or AuthUnavailable.
+   * Due before every connect but the first, which the barrier put at opening serves: puts one more segment, which proves that no other
+   * owner has written since. Rejects with AuthFenced or AuthUnavailable.
    */
   barrier(): Promise<void>;
   /** How many changes no commit has taken up yet. */
@@ -55,14 +55,14 @@ export interface KeyChanges {
 
 export type AuthStoreOptions = JournalOptions;
 
-/** Changes that nobody commits are written after this time. */
+/** Changes without a commit are written after this time. */
 const rideAlongMs = 400;
 /**
- * Those that WhatsApp would be asked for again wait for a commit that somebody needs: alone they are not worth a PUT, which a paced account
+ * Those that WhatsApp would be asked for again wait for a commit that is needed for something else: alone they are not worth a PUT, which a paced account
  * would spend on them in each of its rests of up to two minutes.
  */
 const askedAgainMs = 10 * 60_000;
-/** Made anew from WhatsApp's answers when missing: kept in the cache, never in S3. */
+/** Kept in the cache, never in S3: they are made anew from WhatsApp's answers when missing. */
 const recreatable: ReadonlySet<string> = new Set(['device-list', 'sender-key-memory', 'app-state-sync-version']);
 /** WhatsApp or another device acts on these as soon as `set` returns. Trust tokens that a contact has sent are among them, see `set`. */
 const durableOnSet: ReadonlySet<string> = new Set(['pre-key', 'app-state-sync-key', 'sender-key']);

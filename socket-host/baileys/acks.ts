@@ -49,7 +49,7 @@ export class Acks {
     this.waiting.get(attrs.id ?? '')?.(ack);
   }
 
-  /** The connection is gone: whatever was not answered cannot be any more. */
+  /** The connection is gone: no further answer can come. */
   end(): void {
     for (const answer of this.waiting.values()) answer(new Unanswered('the connection ended before the ack'));
     this.waiting.clear();

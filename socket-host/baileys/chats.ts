@@ -32,7 +32,7 @@ export function noteRefusal(store: AuthStore, address: string, nowMs: number): v
 }
 
 /**
- * A person has written: whatever was refused before, there is a chat now. `device`: which one it was; what the phone itself (0) has written
+ * A person has written: there is a chat now, whether or not a message was refused before. `device`: which one it was; what the phone itself (0) has written
  * leaves a session.
  */
 export function noteChat(

@@ -158,7 +158,7 @@ export class Incoming {
     await handle(readable);
   }
 
-  /** A view-once message is told, because its content never comes to a linked device. Whatever else has none may come once more. */
+  /** A view-once message is told, because its content never comes to a linked device. Any other message without content may come once more. */
   private async withoutCiphertext(stanza: BinaryNode): Promise<void> {
     if (!isForPhoneOnly(stanza)) return this.count(stanza, false);
     try {

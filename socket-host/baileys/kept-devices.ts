@@ -27,7 +27,7 @@ export function keepDevices(caches: AccountCaches, store: AuthStore, nowMs: () =
     const noted = Object.fromEntries(
       lists.map(([user, list]) => [user, list === undefined ? undefined : { at, list }]),
     );
-    // They ride along with a later commit; whoever has lost the account keeps nothing.
+    // They are written by a later commit. A host that has lost the account writes nothing.
     store.set({ [devicesType]: noted }).catch(() => undefined);
   };
 

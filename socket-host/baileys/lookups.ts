@@ -5,7 +5,7 @@ import type { AccountCaches } from './caches.ts';
 import { keepAnswers } from './device-lists.ts';
 
 const dayMs = 24 * 3_600_000;
-/** Somebody may join any day, so a "no" is asked again soon; who has left shows by messages that are not delivered. */
+/** A person may join any day, so a "no" is asked again soon. One who has left shows by messages that are not delivered. */
 const noIsGoodForMs = dayMs;
 const yesIsGoodForMs = 90 * dayMs;
 /** By the number that WhatsApp answered with: the number asked, where that is another person's spelling. */
@@ -100,6 +100,6 @@ export async function askLookup(
 export function keepAddress(store: AuthStore, number: string, address: string): void {
   store.setLookup(number, true, address);
   if (isSameNumber(address, number)) return;
-  // It rides along with a later commit; whoever has lost the account keeps nothing.
+  // It is written by a later commit. A host that has lost the account writes nothing.
   store.set({ [askedType]: { [address]: number } }).catch(() => undefined);
 }

@@ -1,6 +1,6 @@
 import { type BinaryNode, S_WHATSAPP_NET, type WASocket } from '@whiskeysockets/baileys';
 
-/** Pings of one connection, one at a time. Baileys' own tell nobody when they are answered; these take no timer and no listener each. */
+/** Pings of one connection, one at a time. Baileys' own do not tell when they are answered. These need no timer and no listener each. */
 export class Pings {
   private pending: { id: string; answer: PromiseWithResolvers<void> } | undefined;
 
@@ -19,7 +19,7 @@ export class Pings {
     return answer.promise;
   }
 
-  /** Takes whatever comes from the server. */
+  /** Takes every stanza from the server. */
   take({ tag, attrs }: BinaryNode): void {
     if (this.pending === undefined || attrs.id !== this.pending.id || tag !== 'iq') return;
     const { answer } = this.pending;

@@ -68,7 +68,7 @@ export function retryRequestIn(node: BinaryNode, me: Identity, known: KnownAddre
   };
 }
 
-/** Who gave it; undefined in groups, and where it names somebody else than who sent it: Baileys would act for that one. */
+/** Returns the giver; undefined in groups, and where the receipt names another participant than its sender: Baileys would act for that one. */
 function giverOf({ attrs: { from, participant } }: BinaryNode): string | undefined {
   if (from === undefined || isIgnored(from)) return undefined;
   return participant === undefined || participant === from ? from : undefined;

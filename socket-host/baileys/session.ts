@@ -368,7 +368,7 @@ export class BaileysSession implements TransportSession {
       void this.finish(end);
       return;
     }
-    // Whatever Baileys has buffered would be lost.
+    // Events that Baileys has buffered would be lost.
     this.sock.ev.flush();
     this.sock.end(undefined).catch(() => this.finish(end));
   }

@@ -63,7 +63,7 @@ export function connectSocket(options: SocketOptions): WASocket {
     browser,
     connectTimeoutMs,
     defaultQueryTimeoutMs: queryTimeoutMs,
-    // Whoever holds the session pings: Baileys' own pings would double the traffic and tell nobody how long the answer took.
+    // The host pings by itself: Baileys' own pings would double the traffic and do not tell how long the answer took.
     keepAliveIntervalMs: neverMs,
     qrTimeout: qrTimeoutMs,
     // An exit's `agent`, `fetchAgent` and `options.dispatcher` belong here, all three: an account that has one never connects without.
@@ -81,8 +81,8 @@ export function connectSocket(options: SocketOptions): WASocket {
     transactionOpts: { maxCommitRetries: 1, delayBetweenTriesMs: 0 },
     userDevicesCache: caches.devices,
     msgRetryCounterCache: caches.retries,
-    // A message that cannot be read delays nobody: Baileys holds its message lock for two seconds before it asks the phone for a copy, and
-    // a quarter of a second after each request to the sender. The phone's copy would reach nobody here, so it counts as asked for.
+    // A message that cannot be read must not delay others: Baileys holds its message lock for two seconds before it asks the phone for a copy, and
+    // a quarter of a second after each request to the sender. The phone's copy would be of no use here, so it counts as asked for.
     placeholderResendCache: askedAlready,
     retryRequestDelayMs: 0,
     callOfferCache: caches.calls,
@@ -94,7 +94,7 @@ export function connectSocket(options: SocketOptions): WASocket {
   });
   catchHandlers(sock.ws, options.onHandlerFailed);
   sock.ws.on('unexpected-response', (request: Destroyable, response: { statusCode?: number } & Destroyable) => {
-    // Without this the socket would neither open nor close: `ws` leaves a refused upgrade to whoever listens.
+    // Without this the socket would neither open nor close: `ws` leaves a refused upgrade to the listener.
     options.onUpgradeRefused(response.statusCode);
     response.destroy();
     request.destroy();
@@ -129,7 +129,7 @@ const placeholderKeys: SignalKeyStore = {
 };
 
 /**
- * Baileys registers async handlers on this emitter and nobody awaits them: a rejection would end the process, and with it every other
+ * Baileys registers async handlers on this emitter and does not await them: a rejection would end the process, and with it every other
  * account. Here each handler's failure is caught by itself.
  */
 function catchHandlers(ws: EventEmitter, failed: (event: string, error: unknown) => void): void {
@@ -148,7 +148,7 @@ function catchHandlers(ws: EventEmitter, failed: (event: string, error: unknown)
 }
 
 /**
- * Baileys acks a receipt whatever becomes of it, and answers retry requests of anybody. Here its handler has to wait, each receipt by itself,
+ * Baileys acks every receipt, also one that fails, and answers retry requests of any person. Here its handler has to wait, each receipt by itself,
  * so that nothing else does; it only gets those to answer.
  */
 function holdReceipts(sock: WASocket, taken: (node: BinaryNode) => Promise<BinaryNode | undefined>): void {

@@ -66,7 +66,7 @@ export function senderOf({ attrs }: BinaryNode): string {
   return jidDecode(attrs.sender_lid ?? attrs.from)?.user ?? '';
 }
 
-/** Whether somebody else wrote this 1:1 stanza: what our own devices and the server say is nobody's message. */
+/** Whether a person wrote this 1:1 stanza: not one of our own devices, and not the server. */
 export function isFromOthers({ attrs }: BinaryNode, me: Identity): boolean {
   return attrs.from !== undefined && attrs.category !== 'peer' && !isOwn(attrs.from, me);
 }

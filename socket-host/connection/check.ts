@@ -13,9 +13,9 @@ import type { HostDeps } from '../deps.ts';
 import type { TransportSession } from '../transport.ts';
 import type { ConnectionEvents } from './events.ts';
 
-/** How often a host looks which checks are due or overdue: one timer, whatever the number of accounts. */
+/** How often a host looks which checks are due or overdue. One timer serves all accounts. */
 const tickMs = 1_000;
-/** A look that comes so late says that this process stood still, not the server. */
+/** A look that comes so late shows that this process stood still, not the server. */
 const lateMs = 4_000;
 
 /** Why a connection is of no use any more: nothing comes from the server, or too much has gone wrong. */
@@ -57,7 +57,7 @@ export class ConnectionCheck {
     this.nextAtMs = needs.deps.clock.monotonicMs() + needs.deps.random() * checkEveryMs;
   }
 
-  /** Asks when it is time to, judges what is not answered. `late`: answers may have come that nobody has read yet. */
+  /** Asks when it is time to, and judges a question that is not answered. `late`: answers may have come that are not read yet. */
   tick(nowMs: number, late: boolean): void {
     if (this.over) return;
     if (this.askedAtMs === undefined) {
@@ -143,7 +143,7 @@ export class ConnectionCheck {
   }
 }
 
-/** The checks of all connections of a host: `run` looks at each once a second, which costs nothing that grows worth naming. */
+/** The checks of all connections of a host. `run` looks at each once a second. */
 export class ConnectionChecks {
   private readonly checks = new Set<ConnectionCheck>();
 

@@ -4,7 +4,7 @@ import type { HostDeps } from '../deps.ts';
 
 /**
  * All hosts as this one sees them. A host is dead when its counter has stood still for ten seconds by our clock, or when it has been
- * retired; whose account is whose is decided by rendezvous hashing among those that take accounts.
+ * retired. Rendezvous hashing among those that take accounts decides which account is whose.
  */
 export class Fleet {
   private readonly deps: HostDeps;
@@ -55,7 +55,7 @@ export class Fleet {
     return this.hosts.filter(({ id, draining }) => draining === true && !this.isDead(id)).length;
   }
 
-  /** For how long the same others have been taking accounts; answers whether that is long enough to move any. */
+  /** Whether the same other hosts have been taking accounts for long enough to move any. */
   get settled(): boolean {
     return this.deps.fleetClock.monotonicMs() - this.takersChangedAtMs >= fleetSettlesMs;
   }

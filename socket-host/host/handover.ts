@@ -5,8 +5,8 @@ import type { HostDeps } from '../deps.ts';
 import type { Fleet } from './fleet.ts';
 
 /**
- * How often a drain looks at who is there to take the accounts, and how often it gives some away. Hosts that a deployment ends together say so
- * within a moment, and what one gives another until it knows waits for somebody to find it.
+ * How often a drain looks which hosts can take the accounts, and how often it gives some away. Hosts that a deployment ends together say so
+ * within a moment. Accounts that one of them gives another before that have to be found by a third.
  */
 const refreshEveryMs = 250;
 const tickMs = 50;
@@ -14,13 +14,13 @@ const tickMs = 50;
 const connectShare = 0.5;
 /** The part of the drain's time in which all accounts should have begun to move. */
 const drainShare = 0.7;
-/** No host is started in less time in place of another. A drain that cannot wait so long need not wait for one at all. */
+/** The time that it takes to start a host in place of another. A drain that cannot wait so long does not wait for one at all. */
 const hostStartsMs = 20_000;
 
 /** An account that can be given away. */
 export interface Movable {
   readonly hold: Hold;
-  /** `idle`: nobody would notice. `linking`: somebody is scanning its code, so it stays unless the host ends. */
+  /** `idle`: it has nothing to send. `linking`: its tenant may be scanning the code, so it stays unless the host ends. */
   readonly load: 'idle' | 'busy' | 'linking';
   /** Ends what is in hand and gives the account up for others to take. */
   stop(): Promise<void>;
@@ -79,8 +79,8 @@ export class Handover {
   }
 
   /**
-   * Gives everything away; resolves when all has been given or `signal` fires. With nobody to take them accounts stay connected until
-   * somebody comes. When the time for it is over, or was too short from the start, they are given up at once: whoever comes finds them.
+   * Gives everything away. Resolves when all has been given, or `signal` fires. While no other host takes accounts, they stay connected and
+   * wait for one. When the time for that is over, or was too short from the start, they are given up at once: a later host finds them.
    */
   async drain(budgetMs: number, signal: AbortSignal): Promise<void> {
     const { fleetClock: clock, config } = this.deps;
@@ -124,7 +124,7 @@ export class Handover {
     await Promise.all(given);
   }
 
-  /** Who gets what of an ending host. */
+  /** Returns which accounts go to which host. */
   private queuesOf(accounts: Iterable<Movable>, nowMs: number): Queue[] {
     const queues = new Map<string, Queue>();
     for (const account of accounts) {

@@ -36,7 +36,7 @@ export class Lease {
     return Math.max(this.clock.monotonicMs() - this.monotonicMs, this.clock.nowMs() - this.wallMs);
   }
 
-  /** Asked before every effect. */
+  /** Whether this host may act. Ask before every effect. */
   valid(): boolean {
     if (!this.ended && leaseLost(this.ageMs())) this.ended = true;
     return !this.ended;

@@ -4,17 +4,18 @@ import type { HostDeps } from '../deps.ts';
 import type { FenceCause } from './metrics.ts';
 import { lookEveryMs } from './placement.ts';
 
-/** How often the lease is looked at, whatever else hangs. */
+/** How often the lease is looked at. */
 const leaseCheckMs = 500;
 
-/** After so long the next beat is sent, over another connection: one that hangs must not cost the lease, nor all connections with it. */
+/** After so long the next beat is sent, over another connection: a call that hangs must not cost the lease, and with it all accounts. */
 const beatHangsMs = 1_500;
 
 export type Fence = (why: string, cause: FenceCause) => void;
 
-/** What a heartbeat tells of its host. */
+/** The part of a host's item that each heartbeat writes. */
 export type HostState = Pick<Host, 'accounts' | 'room' | 'draining'>;
 
+/** Beats until the signal fires. Fences the host when its lease is over, or others have retired it. */
 export async function heartbeats(
   deps: HostDeps,
   state: () => HostState,
@@ -22,7 +23,7 @@ export async function heartbeats(
   signal: AbortSignal,
 ): Promise<void> {
   const { clock, fleetClock, lease } = deps;
-  /** Resolves with the wait before the next one. */
+  /** Sends one beat. Resolves with the wait before the next one. */
   const send = async (): Promise<number> => {
     const moment = lease.moment();
     try {
@@ -42,14 +43,14 @@ export async function heartbeats(
     }
   };
   while (!signal.aborted) {
-    // Woken from a freeze, a beat would tell others that this host lives.
+    // After a freeze a beat would tell others that this host lives.
     if (!lease.valid()) return fence('the heartbeat stood still for too long', 'lease_lost');
     const waitMs = await Promise.race([send(), fleetClock.sleep(beatHangsMs, signal).then(() => 0)]);
     await fleetClock.sleep(waitMs, signal);
   }
 }
 
-/** A heartbeat that hangs must not hide that the lease is over. */
+/** Fences the host when its lease is over, also while a heartbeat hangs. */
 export async function watchLease(deps: HostDeps, fence: Fence, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     if (!deps.lease.valid()) return fence('the heartbeat stood still for too long', 'lease_lost');
@@ -57,6 +58,7 @@ export async function watchLease(deps: HostDeps, fence: Fence, signal: AbortSign
   }
 }
 
+/** Handles the notes of this host's inbox until the signal fires. */
 export async function notes(
   deps: HostDeps,
   inboxUrl: string,
@@ -69,13 +71,14 @@ export async function notes(
     } catch (error) {
       if (signal.aborted) return;
       deps.failed('inbox', error);
-      // SQS gives a name free again a minute after its queue was removed.
+      // It was removed: SQS allows a queue of the same name a minute later.
       if (isInboxGone(error)) await createInbox(deps.sqs, deps.config.INBOX_PREFIX, deps.hostId).catch(() => undefined);
       await deps.clock.sleep(1000, signal);
     }
   }
 }
 
+/** Calls `look` every two seconds until the signal fires. */
 export async function looks(deps: HostDeps, signal: AbortSignal, look: () => Promise<void>): Promise<void> {
   while (!signal.aborted) {
     try {

@@ -109,7 +109,7 @@ export function sendingCounts(metrics: HostMetrics): SendingCounts {
   };
 }
 
-/** Serves `/metrics` and `/health` on loopback; port 0 takes a free one. Answers the address and a stop function. */
+/** Serves `/metrics` and `/health` on loopback; port 0 takes a free one. Returns the address and a stop function. */
 export async function serveMetrics(
   metrics: HostMetrics,
   options: { port: number; healthy(): boolean; refresh(): Map<AccountStatus, number> },

@@ -13,14 +13,14 @@ export const lookEveryMs = 2_000;
 const ownEvery = 30;
 /** Accounts claimed side by side: each claim checks this host's own item, and too many at once would only conflict over it. */
 const width = 4;
-/** A heartbeat as late as this may be losing to the claims, which check the item that it writes: they make way for it. */
+/** A heartbeat that is so late may be losing to the claims, which check the item that it writes: no claim is made until it stands. */
 const heartbeatLateMs = heartbeatMs + 1_000;
 
 type MayTake = (hot: AccountHot) => boolean | Promise<boolean>;
 
 /**
- * Finds the accounts this host should own: those nobody owns, and those of hosts whose counter has stood still for ten seconds by our
- * clock. The host that rendezvous hashing puts first claims at once, others after five seconds.
+ * Finds the accounts that this host should own: those without an owner, and those of hosts whose counter has stood still for ten seconds by
+ * our clock. The host that rendezvous hashing puts first claims at once, others after five seconds.
  */
 export class Placement {
   private readonly deps: HostDeps;
@@ -33,7 +33,7 @@ export class Placement {
   private readonly claiming = new Set<string>();
   /** When an account we are not first for was first seen without an owner. */
   private waitingSince = new Map<string, number>();
-  /** In our name, perhaps, with nobody here who holds them: no other host may claim these, and the index may not offer them to us any more. */
+  /** Accounts that may be in our name without a runner here. No other host may claim these, and the index may not offer them to us any more. */
   private readonly unsure = new Map<string, AccountRefs>();
 
   constructor(
@@ -48,7 +48,7 @@ export class Placement {
     this.claimed = options.claimed;
   }
 
-  /** One look: hosts, then their orphans. */
+  /** Looks once at all hosts, then at accounts without a live owner, and claims those that are ours to claim. */
   async look(): Promise<void> {
     const { table, fleetClock: clock } = this.deps;
     await this.fleet.refresh();
@@ -63,14 +63,14 @@ export class Placement {
       if (this.fleet.isFirst(refs.accountId) || clock.monotonicMs() - since >= secondChoiceAfterMs) mine.push(refs);
     }
     this.waitingSince = seen;
-    // Those that are not in our name after all are for whoever is first.
+    // Those that are not in our name after all are left to the host that is first for them.
     const lost = [...this.unsure.values()];
     if (this.room() > 0) await this.claimAll(lost, (hot) => this.isLost(hot));
     else await this.giveUpAll(lost);
     await this.claimAll(mine);
   }
 
-  /** An account may have been left in our name: the next look counts ours. */
+  /** An account may have been left in our name: the next look counts our accounts. */
   recount(): void {
     this.looks = 0;
   }
@@ -86,7 +86,7 @@ export class Placement {
     while (this.claiming.size > 0) await this.deps.clock.sleep(20);
   }
 
-  /** Somebody named this account: claim it if it has no live owner and wants a host. */
+  /** A note named this account: claims it if it has no live owner and wants a host. */
   async consider(refs: AccountRefs): Promise<void> {
     await this.claimAll([refs]);
   }
@@ -99,7 +99,7 @@ export class Placement {
     );
   }
 
-  /** Without room here they may have some elsewhere: nobody but us can free what is in the name of a host that lives. */
+  /** Gives up accounts in our name that have no room here: as we live, only we can free them for others. */
   private giveUpAll(lost: AccountRefs[]): Promise<void> {
     return this.abreast(
       lost,
@@ -108,7 +108,7 @@ export class Placement {
     );
   }
 
-  /** One thing at a time is done to an account; what fails, or may not be done any more, leaves the account unsure. */
+  /** Does the task for several accounts at a time, for each account once. An account whose task fails is unsure. */
   private async abreast(
     accounts: AccountRefs[],
     may: () => boolean,
@@ -133,7 +133,7 @@ export class Placement {
     await Promise.all(Array.from({ length: width }, takeNext));
   }
 
-  /** Asked before each claim: a long row of them must not outlast the room, nor keep the heartbeat out. */
+  /** Whether one more claim may be made. A long row of claims must not outlast the room, nor keep the heartbeat from its item. */
   private mayClaim(): boolean {
     const { lease } = this.deps;
     return lease.valid() && lease.ageMs() < heartbeatLateMs && this.room() > 0;
@@ -154,11 +154,11 @@ export class Placement {
   private async giveUp(refs: AccountRefs): Promise<void> {
     const { table, hostId } = this.deps;
     const hot = await readHot(table, refs.tenantId, refs.accountId);
-    // Nobody died over what is in hand.
+    // Orderly: no host has died over what is in hand.
     if (hot !== undefined && this.isLost(hot)) await orphanAccount(table, refs, hostId, { orderly: true });
   }
 
-  /** Unowned and wanting a host; or owned by one that is dead or gone; or by us, without our knowing. */
+  /** Whether the account has no live owner and wants a host. One in our name without a runner here counts. */
   private async isFree(hot: AccountHot & { ix?: string }): Promise<boolean> {
     const { owner } = hot;
     if (owner === undefined) return hot.ix === finder.unowned;

@@ -17,7 +17,7 @@ import type { HostDeps } from '../deps.ts';
 /** Batches of one account open at the same time; a message of one more chat is a batch of its own at once. */
 const mostOpen = 1000;
 
-/** Somebody else changed the batch, or who is suppressed, each time. */
+/** Tries to store one message. Each fails because the batch, or the list of suppressions, was changed at the same moment. */
 const maxAttempts = 10;
 
 /** A batch this owner has open. */
@@ -31,7 +31,7 @@ interface Open {
   dueAt: number;
 }
 
-/** What follows from a message beside its storing; planned anew when somebody else changed it in between. */
+/** Writes that go with a message, in its transaction. They are planned anew when their base was changed in between. */
 export interface Consequence {
   writes: Write[];
   /** The message and the writes stand. */
@@ -43,8 +43,8 @@ export interface Consequence {
  *
  *   first message of a chat -> open, in the table -> more are added -> quiet for 2 s, or 10 s old, or full -> closed (an event)
  *
- * Open batches are in the table with every message, so a crash loses none: the next owner closes what it finds open, and the sweep what nobody
- * has closed. Owner and sweep may both try; only one closes.
+ * Open batches are in the table with every message, so a crash loses none: the next owner closes those that it finds open, the sweep those
+ * that no owner closes. Owner and sweep may both try; only one succeeds.
  */
 export class Inbox {
   private readonly deps: HostDeps;
@@ -144,7 +144,7 @@ export class Inbox {
     });
   }
 
-  /** In the chat's turn. What cannot be closed now is the sweep's. */
+  /** Closes the chat's batch; to be called in the chat's turn. A batch that cannot be closed now is left to the sweep. */
   private async closeNow(chat: string): Promise<void> {
     const batch = this.open.get(chat);
     if (batch === undefined) return;

@@ -37,7 +37,7 @@ export class Confirmations {
     this.mayAct = mayAct;
   }
 
-  /** Takes over what the last owner left unsaid. */
+  /** Takes over the answers that the owner before has not sent. */
   async adopt(): Promise<void> {
     for (const confirmation of await openConfirmations(this.deps.table, this.hold)) this.add(confirmation);
   }

@@ -16,7 +16,7 @@ export class Inbound {
   private readonly inbox: Inbox;
   private readonly confirmations: Confirmations;
   private readonly optOuts: OptOuts;
-  /** Nobody had the account before: nothing was left open. */
+  /** Whether nothing is left to take over: it was taken over, or the account had no owner before. */
   private adopted: boolean;
 
   constructor(deps: HostDeps, hold: Hold, account: () => Account, mayAct: () => boolean) {
@@ -48,7 +48,7 @@ export class Inbound {
     if (word !== undefined && stored === 'repeated') await this.optOuts.repeated(word, message);
   }
 
-  /** Counts a message that could not be read, unless it has been stored before. Nobody asks the table about one that is not asked for again. */
+  /** Counts a message that could not be read, unless it has been stored before. The table is asked only about one that is asked for again. */
   undecryptable(id: string, askedAgain: boolean): void {
     if (!askedAgain) {
       this.deps.metrics.inbound.inc({ result: 'undecryptable' });
@@ -76,7 +76,7 @@ export class Inbound {
     await Promise.all([this.inbox.close(), this.confirmations.stop()]);
   }
 
-  /** The account is another's: nothing is done for it any more. */
+  /** The account belongs to another host: nothing is done for it any more. */
   abandon(): void {
     this.inbox.abandon();
     this.confirmations.closed();

@@ -25,6 +25,7 @@ const bounds: Readonly<Record<string, string>> = {
     'people whose further address was told on this connection; each leaves once it may be written to',
   'socket-host/connection/check.ts checks': 'connections of the host, MAX_ACCOUNTS at most',
   'socket-host/host/fleet.ts views': 'replaced by each look with the hosts of that look',
+  'socket-host/host/host.ts accounts': 'accounts that the host owns: MAX_ACCOUNTS at most',
   'socket-host/host/handover.ts moving': 'accounts of the host that are being given away',
   'socket-host/host/placement.ts claiming': 'accounts being claimed, a few at a time',
   'socket-host/host/placement.ts waitingSince': 'replaced by each look with the accounts without an owner',

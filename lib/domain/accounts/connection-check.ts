@@ -24,7 +24,7 @@ export const idleAfterMs = 24 * 3_600_000;
 export const slowWarning = 'WhatsApp answers slowly: a connection check took longer than 5 seconds.';
 export const idleWarning = 'Nothing has been sent or received for more than 24 hours.';
 
-/** What to think of a question that is not answered yet. `heard`: something, whatever it is, has come from the server since. */
+/** Judges a question that is not answered yet. `heard`: anything has come from the server since. */
 export function judgeWait(askedForMs: number, heard: boolean): 'wait' | 'lost' | 'failed' {
   if (askedForMs >= lostAfterMs && !heard) return 'lost';
   return askedForMs >= failedAfterMs ? 'failed' : 'wait';

@@ -3,7 +3,7 @@ import { type Account, hasStopped } from './account.ts';
 import type { FailedReason, Halt } from './halt.ts';
 
 /**
- * Why a network ended a connection, whatever its codes are:
+ * Why a network ended a connection, in words of our own:
  *
  *   restart               normal after linking: connect again with the same state
  *   timed_out             no answer in time; of an account that was never linked: its codes were not used
