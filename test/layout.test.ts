@@ -3,6 +3,7 @@ import { join, relative } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import './layout/bounds.ts';
 import './layout/circles.ts';
+import './layout/folders.ts';
 import { importsOf, root, sources } from './layout/sources.ts';
 import './layout/table.ts';
 import './layout/tests.ts';

@@ -1,0 +1,40 @@
+import { expect, it } from 'vitest';
+import { importsOf, nameOf, sources } from './sources.ts';
+
+/** Folders below the first level, and the neighbours in their layer that each may import. A folder that is not listed is not checked. */
+const neighbours: Readonly<Record<string, readonly string[]>> = {
+  'functions/api/http': [],
+  'functions/api/accounts': ['functions/api/http', 'functions/api/contracts'],
+  'functions/api/admin': ['functions/api/http'],
+  'functions/api/contracts': ['functions/api/http'],
+  'functions/api/inbox': ['functions/api/http'],
+  'functions/api/messages': ['functions/api/http'],
+  'functions/api/suppressions': ['functions/api/http'],
+  // Its events show the views of every other resource.
+  'functions/api/webhooks': [
+    'functions/api/http',
+    'functions/api/accounts',
+    'functions/api/contracts',
+    'functions/api/inbox',
+    'functions/api/messages',
+    'functions/api/suppressions',
+  ],
+  'lib/runtime/egress': ['lib/runtime/clock.ts', 'lib/runtime/turns.ts'],
+  // Its errors are those of the transport.
+  'socket-host/auth': ['socket-host/transport.ts'],
+  'socket-host/baileys': ['socket-host/transport.ts', 'socket-host/deps.ts', 'socket-host/auth'],
+};
+
+it('folders import only the neighbours that the table names', () => {
+  const found = Object.entries(neighbours).flatMap(([folder, allowed]) => {
+    const layer = folder.slice(0, folder.lastIndexOf('/'));
+    const isAllowed = (target: string) =>
+      !target.startsWith(`${layer}/`) || [folder, ...allowed].some((one) => `${target}/`.startsWith(`${one}/`));
+    return sources(folder).flatMap((file) =>
+      importsOf(file)
+        .filter(({ target }) => !isAllowed(target))
+        .map(({ target }) => `${nameOf(file)} imports ${target}`),
+    );
+  });
+  expect(found).toEqual([]);
+});
