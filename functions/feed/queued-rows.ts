@@ -9,6 +9,7 @@ import { keys, queuedAttribute } from '../../lib/aws/keys.ts';
 import { readHot, toMessage } from '../../lib/aws/messages/messages.ts';
 import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/messages/outcome-unknown.ts';
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
+import { inHandOf } from '../../lib/domain/accounts/in-hand.ts';
 import { type Contract, inFlightOf } from '../../lib/domain/contracts/contract.ts';
 import { rowMessageId } from '../../lib/domain/contracts/row-message.ts';
 import { type ContractMessage, type Lane, lanes, ofContract } from '../../lib/domain/messages/message.ts';
@@ -125,7 +126,8 @@ async function queuedOf(deps: Deps, account: Account, contract: Contract, from: 
     // One that nobody has in hand any more ends here; the one in hand is its owner's and the sweep's. Read after the message: it may have
     // been claimed a moment ago, for another try long after the first.
     const hot = await readHot(deps.table, account.tenantId, account.id);
-    if (message.id !== hot?.inHand?.messageId) await endUnknown(deps.table, message, 'no_answer', deps.nowMs());
+    const inHand = hot !== undefined && inHandOf(hot).some(({ messageId }) => messageId === message.id);
+    if (!inHand) await endUnknown(deps.table, message, 'no_answer', deps.nowMs());
   }
   return messages.filter((message) => message.state === 'QUEUED');
 }

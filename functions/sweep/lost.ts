@@ -3,6 +3,7 @@ import type { Deps } from '../../lib/aws/deps.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { readMessage } from '../../lib/aws/messages/messages.ts';
 import type { AccountHot } from '../../lib/domain/accounts/account.ts';
+import { inHandOf } from '../../lib/domain/accounts/in-hand.ts';
 import { type Contract, inFlightOf } from '../../lib/domain/contracts/contract.ts';
 import { marksOf, type UnderWay } from './under-way.ts';
 
@@ -33,8 +34,7 @@ export async function hasLostMessages(deps: Deps, account: UnderWay, hot: Accoun
   }
   let missing = -Math.max(0, hot.queuedExpress) - Math.max(0, hot.queuedBulk);
   for (const contract of judged) missing += Math.max(0, inFlightOf(contract, await readCounter(deps.table, contract)));
-  if (missing === 1) return !(await hasInHand(deps, judged, hot));
-  return missing > 1;
+  return missing > 0 && missing > (await countInHand(deps, judged, hot));
 }
 
 /** Whether the feed went through the account's QUEUED messages a short while ago. */
@@ -43,7 +43,9 @@ export async function walkedLately(deps: Deps, account: UnderWay): Promise<boole
   return (await marksOf(deps, account)).some((mark) => nowMs - (mark?.refedAt ?? 0) < walkEveryMs);
 }
 
-async function hasInHand(deps: Deps, contracts: Contract[], { tenantId, inHand }: AccountHot): Promise<boolean> {
-  if (inHand === undefined || !contracts.some(({ id }) => id === inHand.contractId)) return false;
-  return (await readMessage(deps.table, tenantId, inHand.messageId))?.state === 'SENDING';
+/** Returns how many messages of these contracts are SENDING in their owner's hand. */
+async function countInHand(deps: Deps, contracts: Contract[], hot: AccountHot): Promise<number> {
+  const named = inHandOf(hot).filter(({ contractId }) => contracts.some(({ id }) => id === contractId));
+  const messages = await Promise.all(named.map(({ messageId }) => readMessage(deps.table, hot.tenantId, messageId)));
+  return messages.filter((message) => message?.state === 'SENDING').length;
 }

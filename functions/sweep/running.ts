@@ -8,6 +8,7 @@ import { keys } from '../../lib/aws/keys.ts';
 import { readMessage } from '../../lib/aws/messages/messages.ts';
 import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/messages/outcome-unknown.ts';
 import { type Account, type AccountHot, isHalted } from '../../lib/domain/accounts/account.ts';
+import { inHandOf } from '../../lib/domain/accounts/in-hand.ts';
 import { nextWireAt, policyOf } from '../../lib/domain/accounts/pacing.ts';
 import { isFindable, makeFindable } from './findable.ts';
 import { hasLostMessages, walkedLately } from './lost.ts';
@@ -165,9 +166,12 @@ function isHeld({ firstContactsHeldUntil = 0 }: Account, hot: AccountHot, nowMs:
 }
 
 async function settleUnknown(deps: Deps, hot: AccountHot): Promise<boolean> {
-  const { inHand } = hot;
-  if (inHand === undefined || deps.nowMs() - (hot.lastActivity ?? deps.nowMs()) < outcomeUnknownAfterMs) return false;
-  const message = await readMessage(deps.table, hot.tenantId, inHand.messageId);
-  if (message?.state !== 'SENDING' || message.claim?.nonce !== inHand.nonce) return false;
-  return (await endUnknown(deps.table, message, 'no_answer', deps.nowMs())) !== undefined;
+  if (deps.nowMs() - (hot.lastActivity ?? deps.nowMs()) < outcomeUnknownAfterMs) return false;
+  let settled = false;
+  for (const { messageId, nonce } of inHandOf(hot)) {
+    const message = await readMessage(deps.table, hot.tenantId, messageId);
+    if (message?.state !== 'SENDING' || message.claim?.nonce !== nonce) continue;
+    if ((await endUnknown(deps.table, message, 'no_answer', deps.nowMs())) !== undefined) settled = true;
+  }
+  return settled;
 }

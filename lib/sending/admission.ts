@@ -1,5 +1,5 @@
 import { readContract } from '../aws/contracts/contracts.ts';
-import { type ClaimResult, isRunning } from '../aws/messages/messages.ts';
+import { isRunning } from '../aws/messages/messages.ts';
 import { extendSuppression, listedAmong } from '../aws/people/suppressions.ts';
 import type { AccountHot } from '../domain/accounts/account.ts';
 import type { PaceState } from '../domain/accounts/pacing.ts';
@@ -10,40 +10,53 @@ import type { SendingDeps } from './deps.ts';
 import type { InHand } from './in-hand.ts';
 
 /**
- * For so long "not on the list" counts for an address that the claim does not check. The claim checks the address that the message names. A
- * person may be on the list under another one alone: the LID, after a word to an account that did not know the number; or the other spelling,
- * put there by an earlier version. A message that is claimed within this time may still go out.
+ * How long (ms) the answer "not on the opt-out list" counts for an address that the claim does not check. The claim checks the address that the
+ * message names. A person may be on the list under another address alone: under the LID, after an opt-out to an account that did not know the
+ * number; or under the other spelling, put there by an earlier version. A message that is claimed within this time may still go out.
  */
 const checkedMs = 5_000;
 
-/** Whether a message's contract ran, and the account's number of stops from before that was read. */
+/** Whether a message's contract ran. `stops`: the account's number of stops, as known before that was read. */
 export interface Seen {
   running: boolean;
   stops: number;
 }
 
-/** A message's recipient as far as the account knows, and those of messages that follow at once, found when they are needed. */
+/** The recipient of a message, as far as the account knows. `next` finds the recipients of the messages that follow at once. */
 export interface Recipients {
   own: Person;
   next(): Person[];
 }
 
-/** A claim's result, or where the message goes instead of being sent. */
+/** A message to be claimed, with what its owner knew of its contract and recipient before. */
+export interface Wanted {
+  message: Message;
+  seen: Seen;
+  recipients: Recipients;
+}
+
+/** Where a message goes instead of being sent. */
+export type Instead = 'PENDING' | 'CANCELED' | 'SUPPRESSED';
+
+/** What became of one message: its claim stands, it is not what its lane entry said, or it goes elsewhere instead. */
 export type Admitted =
-  | Extract<ClaimResult, { kind: 'claimed' | 'stale' | 'fenced' }>
-  | { kind: 'instead'; to: 'PENDING' | 'CANCELED' | 'SUPPRESSED' };
+  | { kind: 'claimed'; message: Message }
+  | { kind: 'stale' }
+  | { kind: 'fenced' }
+  | { kind: 'instead'; to: Instead };
 
 /**
  * Claims queued messages of one account, unless they may not be sent at this moment:
  *
  *   contract seen to run -> not on the list under another address -> claim -> [a contract was stopped since: does it run? claim again]
+ *                                                                         \-> [some are refused: claim the others]
  */
 export class Admission {
   private readonly deps: Pick<SendingDeps, 'table' | 'clock'>;
   private readonly hand: Pick<InHand, 'claim'>;
-  /** The account's number of stops as last heard of: what is read from now on is not older. */
+  /** The account's number of stops as last heard of. Whatever is read from now on is not older. */
   stops: number;
-  /** Addresses that were not on the list, and when that was read (monotonic ms): those of the last read, a handful. */
+  /** Addresses that were not on the list at the last read, a handful, with the time of that read (monotonic ms). */
   private checked = new Map<string, number>();
 
   constructor(deps: Admission['deps'], hand: Admission['hand'], hot: Pick<AccountHot, 'stops'>) {
@@ -52,29 +65,61 @@ export class Admission {
     this.stops = hot.stops ?? 0;
   }
 
-  /** For a message that was not read together with others. */
+  /** Reads whether the message's contract runs, for a message that was not read together with others. */
   async look(message: Message): Promise<Seen> {
     // Known before the contract is read.
     const { stops } = this;
     return { stops, running: await isRunning(this.deps.table, message) };
   }
 
-  async claim(message: Message, pace: PaceState, known: Seen, recipients: Recipients): Promise<Admitted> {
-    for (let seen = known; ; seen = await this.look(message)) {
-      const to = await this.insteadOf(message, seen.running, recipients);
-      if (to !== undefined) return { kind: 'instead', to };
-      const claimed = await this.hand.claim(message, pace, seen.stops);
-      if (claimed.kind === 'suppressed') return { kind: 'instead', to: 'SUPPRESSED' };
-      if (claimed.kind !== 'stopped') return claimed;
-      this.stops = claimed.stops;
-    }
+  async claim(message: Message, pace: PaceState, seen: Seen, recipients: Recipients): Promise<Admitted> {
+    const admitted = await this.claimAll([{ message, seen, recipients }], pace);
+    return admitted.get(message.id) ?? { kind: 'stale' };
   }
 
-  private async insteadOf(
-    message: Message,
-    running: boolean,
-    recipients: Recipients,
-  ): Promise<'PENDING' | 'CANCELED' | 'SUPPRESSED' | undefined> {
+  /** Claims those that may be sent, in one transaction. Returns what became of each, by message id. */
+  async claimAll(wanted: readonly Wanted[], pace: PaceState): Promise<Map<string, Admitted>> {
+    const admitted = new Map<string, Admitted>();
+    let left = [...wanted];
+    while (left.length > 0) {
+      for (const { message, seen, recipients } of left) {
+        const to = await this.insteadOf(message, seen.running, recipients);
+        if (to !== undefined) admitted.set(message.id, { kind: 'instead', to });
+      }
+      left = left.filter(({ message }) => !admitted.has(message.id));
+      if (left.length === 0) break;
+      // The lowest number is the oldest knowledge.
+      const stops = Math.min(...left.map(({ seen }) => seen.stops));
+      const result = await this.hand.claim(
+        left.map(({ message }) => message),
+        pace,
+        stops,
+      );
+      switch (result.kind) {
+        case 'claimed':
+          for (const message of result.messages) admitted.set(message.id, { kind: 'claimed', message });
+          return admitted;
+        case 'fenced':
+          for (const { message } of left) admitted.set(message.id, { kind: 'fenced' });
+          return admitted;
+        case 'refused':
+          for (const [id, why] of result.messages) {
+            admitted.set(id, why === 'stale' ? { kind: 'stale' } : { kind: 'instead', to: 'SUPPRESSED' });
+          }
+          left = left.filter(({ message }) => !admitted.has(message.id));
+          break;
+        case 'stopped':
+          this.stops = result.stops;
+          left = await Promise.all(left.map(async (one) => ({ ...one, seen: await this.look(one.message) })));
+          break;
+        default:
+          return result satisfies never;
+      }
+    }
+    return admitted;
+  }
+
+  private async insteadOf(message: Message, running: boolean, recipients: Recipients): Promise<Instead | undefined> {
     const { tenantId, contractId } = message;
     if (!running && contractId !== undefined) {
       const instead = whenNotRunning(await readContract(this.deps.table, tenantId, contractId));
@@ -83,7 +128,7 @@ export class Admission {
     return (await this.isSuppressed(message, recipients)) ? 'SUPPRESSED' : undefined;
   }
 
-  /** A person on the list under another address is there under the message's own from now on, which claims check. */
+  /** Returns whether the person is on the list under another address. From now on the person is there under the message's own address too. */
   private async isSuppressed({ tenantId }: Message, { own, next }: Recipients): Promise<boolean> {
     const others = othersOf(own);
     const nowMs = this.deps.clock.monotonicMs();
@@ -97,12 +142,12 @@ export class Admission {
   }
 }
 
-/** Pure: the addresses of a message's recipient that its claim does not check. */
+/** Returns the addresses of a message's recipient that its claim does not check. */
 function othersOf(person: Person): string[] {
   return addressesOf(person).filter((address) => address !== addressOf(person));
 }
 
-/** Pure: where a queued message goes whose contract does not run; undefined while it runs. */
+/** Returns where a queued message goes whose contract does not run; undefined while it runs. */
 function whenNotRunning(contract: Contract | undefined): 'PENDING' | 'CANCELED' | undefined {
   if (contract === undefined) return 'CANCELED';
   switch (contract.status) {

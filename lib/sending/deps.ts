@@ -1,5 +1,4 @@
 import type { Table } from '../aws/client/table.ts';
-import type { ClaimResult } from '../aws/messages/messages.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { SentMessages } from './sent-messages.ts';
 
@@ -20,7 +19,8 @@ export interface SendingDeps {
 
 /** What the send core tells of its work, for metrics. */
 export interface SendingCounts {
-  claim(result: Exclude<ClaimResult['kind'], 'apart'>): void;
+  /** What became of the claim of one message. */
+  claim(result: 'claimed' | 'stale' | 'suppressed' | 'stopped' | 'fenced'): void;
   send(outcome: 'sent' | 'retry' | 'failed' | 'unanswered' | 'not_sent'): void;
   /** The server's answer, and how long after the send it came. No code: accepted. */
   ack(code: number | undefined, afterMs: number): void;

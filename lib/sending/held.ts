@@ -1,5 +1,7 @@
 import type { Totals } from '../aws/hosts/ownership.ts';
+import type { Claimable } from '../aws/messages/claims.ts';
 import { afterStep, type Step } from '../aws/messages/messages.ts';
+import type { InHand, Named } from '../domain/accounts/in-hand.ts';
 import { isSuccess, type Message, type MessageState } from '../domain/messages/message.ts';
 import { afterReceipts, isRecipient, type TimedReceipt } from '../domain/messages/receipts.ts';
 
@@ -12,8 +14,8 @@ const outcomeHoldMs = 1_000;
 /** `mayHaveLeft`: a try of this sending may have arrived; false only as long as this process knows that none has left it. */
 export type HeldState =
   | { kind: 'claiming' | 'claimed'; mayHaveLeft: boolean }
-  /** `takesOut`: whose place in the account's item the claim takes, if it stands. */
-  | { kind: 'unsure'; mayHaveLeft: boolean; takesOut: readonly Held[] }
+  /** If the claim stands, it has taken these out of the account's item, and `inHand` is what the item says now. */
+  | { kind: 'unsure'; mayHaveLeft: boolean; takesOut: readonly Held[]; inHand: InHand }
   /** `hadLeft`: an earlier try may have arrived. */
   | { kind: 'on_wire'; hadLeft: boolean }
   /** `orphaned`: the last owner ended without a word, which the claim in the table does not count yet. */
@@ -39,14 +41,16 @@ const moves: Record<Kind, readonly Kind[]> = {
 };
 
 /** One message in hand: which claim holds it, and how far it is. States and moves: InHand. */
-export class Held {
+export class Held implements Named {
   readonly messageId: string;
+  readonly contractId: string | undefined;
   /** Of the claim by which the message is held. */
   readonly nonce: string;
   private now: HeldState;
 
-  constructor({ messageId, nonce }: Pick<Held, 'messageId' | 'nonce'>, state: HeldState) {
+  constructor({ messageId, contractId, nonce }: Named, state: HeldState) {
     this.messageId = messageId;
+    this.contractId = contractId;
     this.nonce = nonce;
     this.now = state;
   }
@@ -177,4 +181,23 @@ export function totalsOf(taken: readonly Held[]): Totals {
     else if (as === 'FAILED') totals.errors += 1;
   }
   return totals;
+}
+
+/** A message as it is in hand, and as its claim asks for it. `again`: what is left over, perhaps of this very message. */
+export function newClaim(message: Message, nonce: string, again: readonly Held[]): Claimable & { held: Held } {
+  const before = again.find(({ messageId }) => messageId === message.id);
+  const mayHaveLeft = message.state === 'QUEUED' ? message.openSince !== undefined : (before?.mayHaveLeft ?? true);
+  const named = { messageId: message.id, contractId: message.contractId, nonce };
+  const held = new Held(named, { kind: 'claiming', mayHaveLeft });
+  return { message, held, crashes: before?.crashesOver(message) ?? 0 };
+}
+
+/** Nothing joins these outcomes while `write` writes them. */
+export async function whileWriting<T>(kept: readonly Held[], write: () => Promise<T>): Promise<T> {
+  for (const held of kept) held.writing(true);
+  try {
+    return await write();
+  } finally {
+    for (const held of kept) held.writing(false);
+  }
 }

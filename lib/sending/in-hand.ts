@@ -1,31 +1,26 @@
-import { ConditionFailed } from '../aws/client/table.ts';
 import { goesOn } from '../aws/contracts/contracts.ts';
 import { flushTotals, type Hold } from '../aws/hosts/ownership.ts';
-import {
-  afterStep,
-  type ClaimResult,
-  claim,
-  moveMessage,
-  readHot,
-  readMessage,
-  type Step,
-  takeSteps,
-} from '../aws/messages/messages.ts';
+import { type ClaimResult, claim, stepsBeside } from '../aws/messages/claims.ts';
+import { afterStep, maxSteps, readHot, readMessage, type Step, takeSteps, tryMove } from '../aws/messages/messages.ts';
 import { outcomeUnknown } from '../aws/messages/outcome-unknown.ts';
-import type { InHand as StoredInHand } from '../domain/accounts/account.ts';
+import { inHandOf, type InHand as StoredInHand, storedInHand } from '../domain/accounts/in-hand.ts';
 import type { PaceState } from '../domain/accounts/pacing.ts';
 import { endedMeanwhile, type Message, type MessageState } from '../domain/messages/message.ts';
 import type { TimedReceipt } from '../domain/messages/receipts.ts';
 import type { SendingDeps } from './deps.ts';
-import { Held, type HeldState, totalsOf } from './held.ts';
+import { Held, type HeldState, newClaim, totalsOf, whileWriting } from './held.ts';
 import { type ReceiptOptions, Receipts } from './receipts.ts';
 
 /** `retryAtMs`: the message is PENDING until then. `fenced`: the account or the message belongs to another owner by now. */
 export type Settled = { kind: 'settled'; retryAtMs?: number } | { kind: 'fenced' };
 
+export type Claimed = Exclude<ClaimResult, { kind: 'apart' }>;
+
 export interface InHandOptions extends Pick<ReceiptOptions, 'mayAct' | 'failed' | 'holdMs'> {
   deps: SendingDeps;
   hold: Hold;
+  /** How many messages may be in hand at once: 1 to 25. */
+  capacity: number;
   /** What the last owner left in the account's item. */
   inherited: StoredInHand | undefined;
   /** See AccountHot. */
@@ -36,9 +31,9 @@ export interface InHandOptions extends Pick<ReceiptOptions, 'mayAct' | 'failed' 
 
 /**
  * The messages in hand of one account: each is named by the account's hot item from its claim until its outcome is in the account's totals, so
- * that a new owner finds it. An account has one at most.
+ * that a new owner finds it. `capacity` says how many there may be: one for a linked device, more for a transport that sends in parallel.
  *
- *   state      what is true                                             next
+ *   state      what is true of a message                                next
  *   ---------  -------------------------------------------------------  ----------------------------------------------------------------
  *   claiming   its claim is on the way to the table                     claimed; unsure: no answer came; gone: the claim was refused
  *   unsure     the claim may stand; nothing has been sent under it      claimed; gone: the message in the table does not have the nonce
@@ -46,15 +41,16 @@ export interface InHandOptions extends Pick<ReceiptOptions, 'mayAct' | 'failed' 
  *   on_wire    the transport has it                                     kept: acked; left_over: no answer, or a refusal to be written
  *   left_over  its fate is open: a dead owner, or a lost line, left it  gone: claimed again to be sent again; written: a receipt had
  *                                                                       settled it, or it is laid aside, refused, abandoned or given up
- *   kept       acked; the outcome waits for company (see Receipts)      written: with the claim of the next message, or by `writeOutcomes`
- *   written    its outcome stands; the hot item still names it          gone: the next claim has put another in its place; leaving
+ *   kept       acked; the outcome waits for company (see Receipts)      written: with the next claim, or by `writeOutcomes`
+ *   written    its outcome stands; the hot item still names it          gone: the next claim has taken it out; leaving
  *   leaving    a flush is taking it out of the hot item                 gone; written: the flush had no answer and did not stand
  *   gone       not in hand
  *
  * The claim or flush that takes a message out of the hot item adds its outcome to the account's totals: each is counted once, because
  * a new owner that finds a settled message in hand knows that it was not counted yet.
  *
- * Call the methods that return promises one after the other. States change in `Held.to` alone.
+ * Call `claim`, `writeOutcomes`, `stillOpen` and `flush` one after the other; `settle` and `layAside` may run at once for different messages.
+ * States change in `Held.to` alone.
  */
 export class InHand {
   /** Of this account. Some go with its outcomes. */
@@ -62,18 +58,22 @@ export class InHand {
   private readonly options: InHandOptions;
   private readonly deps: SendingDeps;
   private readonly hold: Hold;
-  private held: Held[] = [];
-  private outcomes = 0;
+  private held: Held[];
+  /** What is in hand by the hot item, as last heard of. */
+  private stored: StoredInHand | undefined;
+  /** How many outcomes there have been: a sign that the connection is good for something. */
+  outcomeCount = 0;
 
   constructor(options: InHandOptions) {
     const { deps, hold, inherited } = options;
     this.options = options;
     this.deps = deps;
     this.hold = hold;
-    if (inherited !== undefined) {
-      const orphaned = inherited.released !== true;
-      this.held.push(new Held(inherited, { kind: 'left_over', mayHaveLeft: true, orphaned }));
-    }
+    this.stored = inherited;
+    const orphaned = inherited?.released !== true;
+    this.held = inHandOf({ inHand: inherited }).map(
+      (named) => new Held(named, { kind: 'left_over', mayHaveLeft: true, orphaned }),
+    );
     const { table, clock, sent } = deps;
     const { tenantId, accountId } = hold;
     this.receipts = new Receipts({
@@ -83,6 +83,11 @@ export class InHand {
       holdMs: options.holdMs,
       join: (messageId, receipts) => this.join(messageId, receipts),
     });
+  }
+
+  /** How many messages may be claimed now. */
+  get room(): number {
+    return this.options.capacity - this.held.filter(({ isOpen }) => isOpen).length;
   }
 
   /** Whether the fate of a message is open. */
@@ -111,80 +116,86 @@ export class InHand {
     return Math.max(0, ...this.held.map((held) => held.holdMs(nowMs)));
   }
 
-  /** How many outcomes there have been: a sign that the connection is good for something. */
-  get outcomeCount(): number {
-    return this.outcomes;
-  }
-
   /** When WhatsApp acked the message of this receipt (epoch ms), if its outcome is kept and this is its recipient's first receipt. */
   ackedAt({ messageId, from }: { messageId: string; from: readonly string[] }): number | undefined {
     return this.keptOf(messageId)?.ackedAt(from);
   }
 
   /**
-   * Takes a message in hand and advances pacing; an outcome that is kept is written by the same transaction. `stops`: see ClaimRequest. When
+   * Takes messages in hand and advances pacing; outcomes that are kept are written by the same transaction. `stops`: see ClaimRequest. When
    * this throws, nobody knows whether the claim stands: call `stillOpen` before anything else.
    */
-  async claim(message: Message, pace: PaceState, stops: number): Promise<Exclude<ClaimResult, { kind: 'apart' }>> {
+  async claim(messages: readonly Message[], pace: PaceState, stops: number): Promise<Claimed> {
     if (!this.deps.lease.valid()) return { kind: 'fenced' };
-    // A lane may hold a message twice; one transaction cannot.
-    if (this.keptOf(message.id) !== undefined && !(await this.writeOutcomes())) return { kind: 'fenced' };
+    // A lane may hold a message twice; one transaction cannot. Nor can it take more outcomes than it has room for.
+    const apart =
+      messages.some(({ id }) => this.keptOf(id) !== undefined) || this.in('kept').length > stepsBeside(messages.length);
+    if (apart && !(await this.writeOutcomes())) return { kind: 'fenced' };
     await this.learnOfFlush();
-    const nonce = this.deps.nonce();
-    const together = await this.tryToClaim(message, { nonce, pace, stops }, this.in('kept'));
+    const by = { nonce: this.deps.nonce(), pace, stops };
+    const together = await this.tryToClaim(messages, by, this.in('kept'));
     if (together.kind !== 'apart') return together;
     if (!(await this.writeOutcomes())) return { kind: 'fenced' };
-    const alone = await this.tryToClaim(message, { nonce, pace, stops }, []);
-    if (alone.kind === 'apart') throw new Error('a claim alone cannot be apart from anything');
-    return alone;
+    return (await this.tryToClaim(messages, by, [])) as Claimed;
   }
 
   private async tryToClaim(
-    message: Message,
+    messages: readonly Message[],
     by: { nonce: string; pace: PaceState; stops: number },
     kept: readonly Held[],
   ): Promise<ClaimResult> {
-    const before = this.in('left_over').find(({ messageId }) => messageId === message.id);
-    if (this.held.some((held) => held.isOpen && held !== before)) throw new Error('another message is in hand');
-    const takesOut = [...this.in('kept', 'written'), ...(before === undefined ? [] : [before])];
-    const mayHaveLeft = message.state === 'QUEUED' ? message.openSince !== undefined : (before?.mayHaveLeft ?? true);
-    const held = new Held({ messageId: message.id, nonce: by.nonce }, { kind: 'claiming', mayHaveLeft });
-    this.held.push(held);
+    const again = this.in('left_over').filter(({ messageId }) => messages.some(({ id }) => id === messageId));
+    const takesOut = [...kept, ...this.in('written'), ...again];
+    if (messages.length - again.length > this.room) throw new Error('more messages in hand than there may be');
+    const stays = this.held.filter((held) => !takesOut.includes(held));
+    const claims = messages.map((message) => newClaim(message, by.nonce, again));
+    const claiming = claims.map(({ held }) => held);
+    const inHand = storedInHand([...stays, ...claiming], () => this.deps.nonce());
+    if (inHand === undefined) throw new RangeError('a claim needs a message');
+    this.held.push(...claiming);
     const request = {
       ...by,
-      message,
+      inHand,
+      messages: claims,
       host: this.hold.hostId,
       epoch: this.hold.epoch,
       totals: totalsOf(takesOut),
       authHead: this.options.authHead(),
-      crashes: before === undefined ? 0 : before.crashesOver(message),
       nowMs: this.deps.clock.nowMs(),
     };
     const outcomes = kept.flatMap(({ keptOutcome }) => keptOutcome ?? []);
     const take = (steps: Step[]) =>
       claim(this.deps.table, request, steps).catch((error: unknown) => {
-        held.to({ kind: 'unsure', mayHaveLeft, takesOut });
+        for (const held of claiming) held.to({ kind: 'unsure', mayHaveLeft: held.mayHaveLeft, takesOut, inHand });
         throw error;
       });
     const result =
       kept.length === 0
         ? await take([])
         : await this.receipts.along(
+            Math.min(maxSteps, stepsBeside(messages.length)) - kept.length,
             (riders) => whileWriting(kept, () => take([...outcomes, ...riders])),
             ({ kind }) => kind === 'claimed',
           );
     if (result.kind === 'claimed') {
       for (const outcome of outcomes) this.wrote(afterStep(outcome), outcome);
-      this.stood(held, takesOut);
-    } else this.drop([held]);
-    if (result.kind !== 'apart') this.deps.counts.claim(result.kind);
+      this.stood(claiming, takesOut, inHand);
+    } else this.drop(claiming);
+    this.count(result, messages);
     return result;
   }
 
-  /** A claim stands: its message is in hand, and those whose place it has taken are not any more. */
-  private stood(held: Held, takesOut: readonly Held[]): void {
-    held.to({ kind: 'claimed', mayHaveLeft: held.mayHaveLeft });
+  private count(result: ClaimResult, messages: readonly Message[]): void {
+    if (result.kind === 'apart') return;
+    if (result.kind === 'refused') for (const why of result.messages.values()) this.deps.counts.claim(why);
+    else for (let left = messages.length; left > 0; left -= 1) this.deps.counts.claim(result.kind);
+  }
+
+  /** A claim stands: its messages are in hand, and those whose place they have taken are not any more. */
+  private stood(claimed: readonly Held[], takesOut: readonly Held[], inHand: StoredInHand): void {
+    for (const held of claimed) held.to({ kind: 'claimed', mayHaveLeft: held.mayHaveLeft });
     this.drop(takesOut);
+    this.stored = inHand;
   }
 
   private drop(out: readonly Held[]): void {
@@ -214,7 +225,7 @@ export class InHand {
     const outcome: Step = { message, to: 'SENT', change, nowMs: clock.nowMs() };
     this.heldBy(message).to({ kind: 'kept', outcome, sinceMs: clock.monotonicMs(), writing: false, joined: [] });
     this.receipts.outcomeKept(message.id);
-    this.outcomes += 1;
+    this.outcomeCount += 1;
     return { kind: 'settled' };
   }
 
@@ -224,41 +235,43 @@ export class InHand {
     return joined;
   }
 
-  /** Writes outcomes that are kept. Returns false when a message is another owner's by now. */
+  /** Writes outcomes that are kept, together with receipts of other messages that wait. Returns false when a message is another owner's by now. */
   async writeOutcomes(): Promise<boolean> {
-    for (const held of this.in('kept')) {
-      const { keptOutcome: outcome } = held;
-      if (outcome === undefined) continue;
-      if (!this.deps.lease.valid()) return false;
-      const { message } = outcome;
-      try {
-        this.wrote(await whileWriting([held], () => this.write(outcome)), outcome);
-      } catch (error) {
-        if (!(error instanceof ConditionFailed)) throw error;
-        const now = await readMessage(this.deps.table, message.tenantId, message.id);
-        // A receipt was faster, or our own first try stood although its answer was lost.
-        if (now?.claim?.nonce !== held.nonce) return false;
-        this.wrote(now, now.state === outcome.to ? outcome : undefined);
-      }
+    const kept = this.in('kept');
+    if (kept.length === 0) return true;
+    if (!this.deps.lease.valid()) return false;
+    const outcomes = kept.flatMap(({ keptOutcome }) => keptOutcome ?? []);
+    const moved = await whileWriting(kept, () => this.write(outcomes));
+    for (const [at, outcome] of outcomes.entries()) {
+      const now = moved[at];
+      if (now !== undefined) this.wrote(now, outcome);
+      else if (!(await this.wroteOtherwise(outcome))) return false;
     }
-    return true;
+    return await this.writeOutcomes();
   }
 
-  /** Receipts of other messages that wait for this go along; if any is not as was thought, the outcome goes alone. */
-  private async write(outcome: Step): Promise<Message> {
+  /** Together with receipts that ride along, or else each alone. Returns the messages; undefined where one was not as was thought. */
+  private async write(outcomes: Step[]): Promise<(Message | undefined)[]> {
     const { table } = this.deps;
-    const together = await this.receipts.along(async (riders) => {
-      if (riders.length === 0) return false;
-      try {
-        await takeSteps(table, [outcome, ...riders]);
-        return true;
-      } catch (error) {
-        if (!(error instanceof ConditionFailed)) throw error;
-        return false;
-      }
-    }, Boolean);
-    if (together) return afterStep(outcome);
-    return await moveMessage(table, outcome.message, outcome.to, outcome.nowMs, outcome.change);
+    const together = async (riders: Step[]) => {
+      const steps = [...outcomes, ...riders];
+      return steps.length > 1 && (await takeSteps(table, steps));
+    };
+    if (await this.receipts.along(maxSteps - outcomes.length, together, Boolean)) return outcomes.map(afterStep);
+    const alone: (Message | undefined)[] = [];
+    for (const { message, to, nowMs, change } of outcomes) {
+      alone.push((await tryMove(table, message, to, nowMs, change)).moved);
+    }
+    return alone;
+  }
+
+  /** A receipt was faster, or our own first try stood although its answer was lost. False: the message is another owner's. */
+  private async wroteOtherwise(outcome: Step): Promise<boolean> {
+    const { message } = outcome;
+    const now = await readMessage(this.deps.table, message.tenantId, message.id);
+    if (now?.claim?.nonce !== message.claim?.nonce) return false;
+    if (now !== undefined) this.wrote(now, now.state === outcome.to ? outcome : undefined);
+    return true;
   }
 
   /** An outcome that was kept stands, as `moved`; `written` undefined: the table has another one. */
@@ -271,26 +284,21 @@ export class InHand {
   async settle(message: Message, to: MessageState, change: Step['change']): Promise<Settled> {
     const { table, clock, lease, sent } = this.deps;
     if (!lease.valid()) return { kind: 'fenced' };
-    let as: MessageState | undefined;
-    try {
-      const checks = to === 'PENDING' ? goesOn(message) : [];
-      const moved = await moveMessage(table, message, to, clock.nowMs(), change, checks);
-      sent.put(moved);
-      as = moved.state;
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-      // Its contract has ended: nothing waits to be tried again.
-      if (error.failed[0] !== true) {
-        const why = change.openSince === undefined ? endedMeanwhile : outcomeUnknown;
-        return await this.settle(message, 'FAILED', { ...change, error: why });
-      }
-      const now = await readMessage(table, message.tenantId, message.id);
-      // A receipt was faster than the ack, or our own first try stood although its answer was lost.
-      if (now?.claim?.nonce !== message.claim?.nonce && now?.state !== 'PENDING') return { kind: 'fenced' };
-      as = now?.state;
+    const checks = to === 'PENDING' ? goesOn(message) : [];
+    const { moved, refused } = await tryMove(table, message, to, clock.nowMs(), change, checks);
+    // Its contract has ended: nothing waits to be tried again.
+    if (refused !== undefined && !refused.by('message')) {
+      const why = change.openSince === undefined ? endedMeanwhile : outcomeUnknown;
+      return await this.settle(message, 'FAILED', { ...change, error: why });
     }
+    if (moved !== undefined) sent.put(moved);
+    const now = moved ?? (await readMessage(table, message.tenantId, message.id));
+    // A receipt was faster than the ack, or our own first try stood although its answer was lost.
+    const isOurs = moved !== undefined || now?.claim?.nonce === message.claim?.nonce || now?.state === 'PENDING';
+    if (!isOurs) return { kind: 'fenced' };
+    const as = now?.state;
     this.heldBy(message).to({ kind: 'written', as });
-    this.outcomes += 1;
+    this.outcomeCount += 1;
     return { kind: 'settled' };
   }
 
@@ -304,7 +312,7 @@ export class InHand {
 
   /**
    * Returns the messages in hand that have no outcome yet, as they are in the table; undefined when one is another owner's by now. Nothing may
-   * be on the wire. Call this once receipts that waited at the server have been written: they settle messages too.
+   * be on the wire, or on its way there. Call this once receipts that waited at the server have been written: they settle messages too.
    */
   async stillOpen(): Promise<Message[] | undefined> {
     if (!(await this.writeOutcomes())) return undefined;
@@ -321,14 +329,15 @@ export class InHand {
     return open;
   }
 
-  /** A claim without an answer stood if its message has its nonce. */
+  /** A claim without an answer stood if its messages have its nonce: all of them or none. */
   private async learnOfClaim(): Promise<void> {
-    for (const held of this.in('unsure')) {
-      const message = await readMessage(this.deps.table, this.hold.tenantId, held.messageId);
-      if (held.state.kind !== 'unsure') continue;
-      if (message?.claim?.nonce === held.nonce) this.stood(held, held.state.takesOut);
-      else this.drop([held]);
-    }
+    const unsure = this.in('unsure');
+    const [first] = unsure;
+    if (first?.state.kind !== 'unsure') return;
+    const { takesOut, inHand } = first.state;
+    const message = await readMessage(this.deps.table, this.hold.tenantId, first.messageId);
+    if (message?.claim?.nonce === first.nonce) this.stood(unsure, takesOut, inHand);
+    else this.drop(unsure);
   }
 
   /** Brings the account's item up to date without waiting for the next claim. Returns false when the account is another owner's by now. */
@@ -338,22 +347,30 @@ export class InHand {
     await this.learnOfClaim();
     await this.learnOfFlush();
     const leaving = this.in('written');
-    const [first] = leaving;
-    if (first === undefined) return true;
-    const totals = totalsOf(leaving);
+    const { stored } = this;
+    if (leaving.length === 0 || stored === undefined) return true;
+    const stays = this.held.filter((held) => !leaving.includes(held));
+    const left = storedInHand(stays, () => this.deps.nonce());
     for (const held of leaving) held.leaving(true);
-    if (!(await flushTotals(this.deps.table, this.hold, totals, first, this.options.authHead()))) return false;
+    const { table } = this.deps;
+    const taken = { nonce: stored.nonce, left };
+    if (!(await flushTotals(table, this.hold, totalsOf(leaving), taken, this.options.authHead()))) return false;
     this.drop(leaving);
+    this.stored = left;
     return true;
   }
 
-  /** A flush without an answer stood if the message that it took out of the account's item is not there any more. */
+  /** A flush without an answer stood if the account's item names other messages by now. */
   private async learnOfFlush(): Promise<void> {
-    for (const held of this.in('leaving')) {
-      const hot = await readHot(this.deps.table, this.hold.tenantId, this.hold.accountId);
-      if (hot?.inHand?.nonce === held.nonce) held.leaving(false);
-      else this.drop([held]);
+    const leaving = this.in('leaving');
+    if (leaving.length === 0) return;
+    const hot = await readHot(this.deps.table, this.hold.tenantId, this.hold.accountId);
+    if (hot?.inHand !== undefined && hot.inHand.nonce === this.stored?.nonce) {
+      for (const held of leaving) held.leaving(false);
+      return;
     }
+    this.drop(leaving);
+    this.stored = hot?.inHand;
   }
 
   /** The account is not ours any more: receipts that wait for an outcome nobody writes are given back. */
@@ -379,15 +396,5 @@ export class InHand {
     const held = this.held.find(({ messageId, nonce }) => messageId === message.id && nonce === message.claim?.nonce);
     if (held === undefined) throw new Error('this message is not in hand');
     return held;
-  }
-}
-
-/** Nothing joins these outcomes while `write` writes them. */
-async function whileWriting<T>(kept: readonly Held[], write: () => Promise<T>): Promise<T> {
-  for (const held of kept) held.writing(true);
-  try {
-    return await write();
-  } finally {
-    for (const held of kept) held.writing(false);
   }
 }

@@ -14,13 +14,13 @@ import {
 import { type Content, textOf } from '../domain/content.ts';
 import type { SendingDeps } from './deps.ts';
 
-/** Entries are taken ahead for what goes out within this time: what is held for longer shows again to others. */
+/** Lane entries are taken ahead only for sends within this time: an entry that is held for longer shows again to others. */
 const aheadMs = 16_000;
 
-/** The pacing of one account as its owner knows it: lib/domain/accounts/pacing.ts with this host's clock and chance. */
+/** The pacing of one account as its owner knows it: lib/domain/accounts/pacing.ts with a clock and randomness. */
 export class Pacer {
   private readonly deps: Pick<SendingDeps, 'clock' | 'random'>;
-  /** As its owner last read or wrote it. */
+  /** The account as its owner last read or wrote it. */
   private readonly account: () => Account;
   private state: PaceState;
 
@@ -34,21 +34,22 @@ export class Pacer {
     return policyOf(this.account());
   }
 
-  /** Milliseconds until a message should be taken from a lane, so that it can be on the wire in time; not above 0: now. */
+  /** Milliseconds until a message should be taken from a lane, so that it can be on the wire in time. 0 or less: now. */
   get waitMs(): number {
     return this.nextWireAt() - leadMs(this.policy) - this.deps.clock.nowMs();
   }
 
-  /** How many to take at once. */
+  /** How many lane entries to take at once. */
   get ahead(): number {
     return sendsAhead(this.policy, this.state, aheadMs);
   }
 
-  /** The earliest time of the next send, epoch ms. */
+  /** Returns the earliest time of the next send (epoch ms). */
   nextWireAt(): number {
     return nextWireAt(this.policy, this.state, this.at());
   }
 
+  /** Returns when a message with this content may go out, and the pace after it. Call `claimed` once the message has been claimed. */
   plan(content: Content): PacePlan {
     return plan(this.policy, this.state, {
       ...this.at(),
@@ -57,15 +58,17 @@ export class Pacer {
     });
   }
 
-  /** The plan's message has been claimed. */
+  /** The message of this plan has been claimed. */
   claimed(planned: PacePlan): void {
     this.state = planned.next;
   }
 
+  /** A message has left the process. */
   wentOut(): void {
     this.state = wentOut(this.state, this.deps.clock.nowMs());
   }
 
+  /** A connection was opened. */
   reconnected(): void {
     const { clock, random } = this.deps;
     this.state = afterReconnect(this.policy, this.state, { nowMs: clock.nowMs(), random });

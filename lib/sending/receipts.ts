@@ -1,14 +1,14 @@
-import { ConditionFailed, type Item, type Table } from '../aws/client/table.ts';
+import type { Item, Table } from '../aws/client/table.ts';
 import { keys } from '../aws/keys.ts';
 import {
   afterStep,
   maxSteps,
-  moveMessage,
   readMessage,
   type Step,
   takeSteps,
   takesSteps,
   toMessage,
+  tryMove,
 } from '../aws/messages/messages.ts';
 import type { Message } from '../domain/messages/message.ts';
 import { afterReceipts, type TimedReceipt } from '../domain/messages/receipts.ts';
@@ -19,7 +19,7 @@ interface Receipt extends TimedReceipt {
   messageId: string;
 }
 
-/** The receipts of one message that are written together, and who waits for that. */
+/** The receipts of one message that are written together. `written` settles when they are. */
 interface Line {
   messageId: string;
   receipts: TimedReceipt[];
@@ -43,23 +43,22 @@ export interface ReceiptOptions {
 }
 
 /**
- * How long a receipt waits for others before they are written together. Of an account that sends without limits a quarter of a second brings
- * dozens, which then share the write of their contract's counter; nobody notices it in a receipt.
+ * How long (ms) a receipt waits for others, so that they are written together. An account that sends without limits gets dozens in a quarter of
+ * a second, which then share the write of their contract's counter.
  */
 const gatherMs = 250;
-/** A write that fails is tried again after these waits; what fails then too comes again on the next connection. */
+/** A write that fails is tried again after these waits (ms). Receipts that fail then too come again on the next connection. */
 const waitsMs = [500, 2000, 8000];
 
 /**
- * Writes the receipts of one account: those that come within a quarter of a second in one transaction, one batch after the other, and only
- * forward, so that an older one that comes late changes nothing. Only receipts of the message's recipient, for a message of this account, are
- * written; others are taken and change nothing.
+ * Writes the receipts of one account. Receipts only move a message forward, so one that is late changes nothing. Only receipts of the message's
+ * recipient, for a message of this account, are written; others are taken and change nothing.
  *
- *   come -> gathered -> of the message in hand: joins its outcome
- *                   \-> of others: all in one transaction -> [one was not as thought: each by itself]
- *                   \-> the outcome of another message is written meanwhile: they ride along
+ *   comes -> its message's outcome is kept: becomes part of that outcome (`join`), and stands or falls with it
+ *       \-> any other: waits a quarter of a second for others -> all in one transaction -> [one was not as thought: each by itself]
+ *                     \-> meanwhile a claim or an outcome of the account is written: rides along in that transaction (`along`)
  *
- * `add` resolves when a receipt is in the table or changes nothing; whoever brought it is told only then that we have it.
+ * `add` resolves when a receipt is in the table, or changes nothing. Only then may the network be told that we have it.
  */
 export class Receipts {
   private readonly table: Table;
@@ -90,12 +89,12 @@ export class Receipts {
     this.holdMs = options.holdMs;
   }
 
-  /** Rejects when it could not be written, or when the account is not ours any more. */
+  /** Takes a receipt. Rejects when it could not be written, or when the account is not ours any more. */
   add({ messageId, kind, at, from }: Receipt): Promise<void> {
     const before = this.waiting.get(messageId);
     const line = before ?? { messageId, receipts: [], written: Promise.withResolvers<void>() };
     line.receipts.push({ kind, at, from });
-    // An outcome waits for nothing but this.
+    // The outcome waits for nothing but this receipt.
     if (before === undefined && this.joined(line)) return line.written.promise;
     this.waiting.set(messageId, line);
     if (this.waiting.size >= maxSteps) this.full.ring();
@@ -103,7 +102,7 @@ export class Receipts {
     return line.written.promise;
   }
 
-  /** Resolves when no receipt waits: all are written or given up; those that joined an outcome go with it. */
+  /** Resolves when no receipt waits any more: all are written or given up, or have joined an outcome. */
   async settled(): Promise<void> {
     if (!this.working) return;
     const settled = new Promise<void>((resolve) => this.idle.push(resolve));
@@ -111,18 +110,19 @@ export class Receipts {
     await settled;
   }
 
-  /** The message's outcome is kept from now on: a receipt that was faster than its ack joins it. */
+  /** Call this when the message's outcome is kept: a receipt that was faster than the ack joins it. */
   outcomeKept(messageId: string): void {
     const line = this.waiting.get(messageId);
     if (line !== undefined && this.joined(line)) this.waiting.delete(messageId);
   }
 
   /**
-   * What waits and needs no read goes with a write of its account: at half the write units, if its contract's counter is in it. `stood` tells
-   * by the answer of `write` whether all of it is in the table; what is not, or nobody knows of, goes its own way.
+   * Lets waiting receipts that need no read ride along in a transaction of their account, for up to `most` messages: at half the write units,
+   * if their contract's counter is in it. `stood` says, by the answer of `write`, whether all of it is in the table. Receipts that may not be
+   * there go their own way.
    */
-  async along<T>(write: (riders: Step[]) => Promise<T>, stood: (answer: T) => boolean): Promise<T> {
-    const riders = this.board();
+  async along<T>(most: number, write: (riders: Step[]) => Promise<T>, stood: (answer: T) => boolean): Promise<T> {
+    const riders = this.board(most);
     let whole = false;
     try {
       const answer = await write(riders.map(({ step }) => step));
@@ -140,14 +140,14 @@ export class Receipts {
     }
   }
 
-  private board(): { line: Line; step: Step }[] {
+  private board(most: number): { line: Line; step: Step }[] {
     const riders: { line: Line; step: Step }[] = [];
     for (const [messageId, line] of this.waiting) {
+      if (riders.length >= most) break;
       const message = this.remembered(messageId);
       const after = message === undefined ? undefined : afterReceipts(message, line.receipts);
       if (message === undefined || after === undefined) continue;
       riders.push({ line, step: { message, ...after, nowMs: this.clock.nowMs() } });
-      if (riders.length === maxSteps - 1) break;
     }
     for (const { line } of riders) this.waiting.delete(line.messageId);
     return riders;
@@ -193,7 +193,7 @@ export class Receipts {
     return joined !== undefined;
   }
 
-  /** Tries until none is left, or the waits are used up: those left are rejected. */
+  /** Tries until no line is left, or the waits are used up. Lines that are left then are rejected. */
   private async tryToWrite(lines: Line[]): Promise<void> {
     const left = new Set(lines);
     const giveUp = (error: unknown) => {
@@ -216,7 +216,7 @@ export class Receipts {
     }
   }
 
-  /** Takes away from `left` what is in the table, or changes nothing. */
+  /** Removes from `left` each line that is in the table, or changes nothing. */
   private async write(left: Set<Line>): Promise<void> {
     const done = (line: Line) => {
       left.delete(line);
@@ -231,18 +231,15 @@ export class Receipts {
       else alone.push({ line, message });
     }
     if (together.length > 0) {
-      try {
-        await takeSteps(
-          this.table,
-          together.map(({ step }) => step),
-        );
-        for (const { line, step } of together) {
+      const stand = await takeSteps(
+        this.table,
+        together.map(({ step }) => step),
+      );
+      for (const { line, step } of together) {
+        if (stand) {
           this.sent.put(afterStep(step));
           done(line);
-        }
-      } catch (error) {
-        if (!(error instanceof ConditionFailed)) throw error;
-        for (const { line } of together) {
+        } else {
           this.sent.forget(line.messageId);
           alone.push({ line, message: undefined });
         }
@@ -254,7 +251,7 @@ export class Receipts {
     }
   }
 
-  /** As they were when this host last wrote them; those it does not remember are read. */
+  /** Returns the messages of these lines as this process last wrote them. Those that it does not remember are read. */
   private async messagesOf(lines: Line[]): Promise<[Line, Message | undefined][]> {
     const known = lines.map((line): [Line, Message | undefined] => [line, this.remembered(line.messageId)]);
     const unknown = known.flatMap(([{ messageId }, message]) => (message === undefined ? [messageId] : []));
@@ -265,27 +262,26 @@ export class Receipts {
     return known.map(([line, message]) => [line, message ?? read.get(line.messageId)]);
   }
 
-  /** As this host last wrote it; another account's is none. */
+  /** Returns the message as this process last wrote it; undefined for another account's. */
   private remembered(messageId: string): Message | undefined {
     const message = this.sent.get(messageId);
     return message?.accountId === this.accountId ? message : undefined;
   }
 
-  /** `known`: the message as it was read just now; without it, it is read. */
+  /** Writes one line by itself. `known`: the message as it was read just now; without it, the message is read. */
   private async writeAlone({ messageId, receipts }: Line, known: Message | undefined): Promise<void> {
     let message = known;
     for (let attempt = 1; attempt <= 5; attempt++) {
       message ??= await readMessage(this.table, this.tenantId, messageId);
       const after = message === undefined ? undefined : afterReceipts(message, receipts);
       if (message?.accountId !== this.accountId || after === undefined) return;
-      try {
-        this.sent.put(await moveMessage(this.table, message, after.to, this.clock.nowMs(), after.change));
+      const { moved } = await tryMove(this.table, message, after.to, this.clock.nowMs(), after.change);
+      if (moved !== undefined) {
+        this.sent.put(moved);
         return;
-      } catch (error) {
-        if (!(error instanceof ConditionFailed)) throw error;
-        this.sent.forget(messageId);
-        message = undefined;
       }
+      this.sent.forget(messageId);
+      message = undefined;
     }
     throw new Error('a message kept changing while its receipt was written');
   }

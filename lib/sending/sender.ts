@@ -17,14 +17,16 @@ export type SendResult = Settled | { kind: 'open' };
 
 /** A message that must be sent again. `suspect`: hosts have died over it, so it is tried while no other suspect is. */
 export interface Again {
-  kind: 'again';
   message: Message;
   content: Content;
   suspect: boolean;
 }
 
-/** What was in hand: nothing is left to do (`none`), it must be sent `again`, or it is PENDING until `retryAtMs`. */
-export type LeftOver = Again | { kind: 'later'; retryAtMs: number } | { kind: 'none' } | { kind: 'fenced' };
+/** What is left to do with what was in hand: messages to send again, and when those that were laid aside may be fed again (epoch ms). */
+export interface LeftOver {
+  again: Again[];
+  retryAtMs: number | undefined;
+}
 
 /** What the caller does between the steps of one send. */
 export interface SendSteps {
@@ -114,32 +116,44 @@ export class Sender {
 
   /**
    * Settles what is in hand from before this connection. Call it once receipts that waited at the server have been written: a message that is
-   * final by now needs no more. Any other must be sent again, same id, same content: claim it anew, under pacing. One that stays without an answer
-   * is laid aside for a while, so that the others go on; after 24 h, or with another device, it is given up.
+   * final by now needs no more. Any other must be sent again, same id, same content: claim it anew, under pacing. One that stays without an
+   * answer is laid aside for a while, so that the others go on; after 24 h, or with another device, it is given up. Returns undefined when the
+   * account, or a message, is another owner's by now.
    */
-  async leftOver(): Promise<LeftOver> {
+  async leftOver(): Promise<LeftOver | undefined> {
+    const left: LeftOver = { again: [], retryAtMs: undefined };
+    const open = await this.hand.stillOpen();
+    if (open === undefined) return undefined;
+    for (const message of open) {
+      const result = await this.againOrSettled(message);
+      if (result.kind === 'fenced') return undefined;
+      if (result.kind === 'again') left.again.push(result);
+      else if (result.retryAtMs !== undefined) {
+        left.retryAtMs = Math.min(left.retryAtMs ?? Number.POSITIVE_INFINITY, result.retryAtMs);
+      }
+    }
+    return left;
+  }
+
+  private async againOrSettled(message: Message): Promise<({ kind: 'again' } & Again) | Settled> {
     const { hand } = this;
-    const open = await hand.stillOpen();
-    if (open === undefined) return { kind: 'fenced' };
-    const [message] = open;
-    if (message === undefined) return { kind: 'none' };
     const nowMs = this.deps.clock.nowMs();
     const { since = nowMs, tries = 0 } = message.claim ?? {};
     const content = await readContent(this.deps.table, message.tenantId, message.id);
     // A device linked since would send it as somebody else's: the owner that had it in hand died before it could end it.
     const isOthers = since < (this.account().linkedAt ?? 0);
     if (content === undefined || isOthers || nowMs - since > outcomeUnknownAfterMs) {
-      return afterSettling(await hand.settle(message, 'FAILED', { error: outcomeUnknown }));
+      return await hand.settle(message, 'FAILED', { error: outcomeUnknown });
     }
     // Counted with each claim that found its owner gone, and written with the next.
     const crashes = hand.crashesOver(message);
     if (crashes >= maxCrashes) {
       this.deps.counts.poisoned();
-      return afterSettling(await hand.settle(message, 'FAILED', { error: crashedHost }));
+      return await hand.settle(message, 'FAILED', { error: crashedHost });
     }
     if (tries < triesInARow) return { kind: 'again', message, content, suspect: crashes === maxCrashes - 1 };
     const asides = (message.asides ?? 0) + 1;
-    return afterSettling(await hand.layAside(message, nowMs + asideMs(asides), { asides }));
+    return await hand.layAside(message, nowMs + asideMs(asides), { asides });
   }
 
   /** Nothing in hand is to be sent again: what may have left ends with an outcome that can no longer be learned, all else waits as PENDING. */
@@ -150,9 +164,4 @@ export class Sender {
       else await hand.layAside(message, this.deps.clock.nowMs());
     }
   }
-}
-
-function afterSettling(settled: Settled): LeftOver {
-  if (settled.kind === 'fenced') return settled;
-  return settled.retryAtMs === undefined ? { kind: 'none' } : { kind: 'later', retryAtMs: settled.retryAtMs };
 }

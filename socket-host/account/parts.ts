@@ -102,6 +102,7 @@ export function accountParts(
   const hand = new InHand({
     deps,
     hold,
+    capacity: 1,
     inherited: hot.inHand,
     authHead: () => transport.stateHead,
     mayAct,

@@ -4,21 +4,21 @@ import { readCounter } from '../../lib/aws/contracts/jobs.ts';
 import { type Contract, finalCount, finalStatusOf } from '../../lib/domain/contracts/contract.ts';
 import type { Clock } from '../../lib/runtime/clock.ts';
 
-/** No look follows another sooner. */
+/** The shortest time (ms) between two looks. */
 const restMs = 1_000;
-/** Messages also end without being sent, which nobody tells here: a look so often all the same. */
+/** Messages also end without being sent, which is not told here: so often (ms) there is a look all the same. */
 const lookAgainMs = 5 * 60_000;
 
 interface Ending {
   contract: Contract;
-  /** Messages it lacked at the last look, less those sent since; before the first look none are known to be missing. */
+  /** Messages that were not final at the last look, less those sent since. Before the first look none are known to be missing. */
   left: number;
   lookedAtMs: number;
 }
 
 /**
- * Contracts whose rows are all fed: once their counter says that all messages are final, the feed is to complete them. A look costs a read and an
- * outcome that must be written for it, so it is taken once to see how many are missing, and again when so many have been sent.
+ * Contracts whose rows are all fed: once the counter of one says that all messages are final, the feed must complete it. A look costs a read,
+ * and an outcome that must be written for it. So there is one look to see how many messages are missing, and another when so many have been sent.
  */
 export class EndingContracts {
   private readonly table: Table;
@@ -47,7 +47,7 @@ export class EndingContracts {
     return this.clock.monotonicMs() - this.checkedAtMs >= restMs && this.wanted().length > 0;
   }
 
-  /** Whether one of those that are due is complete. */
+  /** Looks, and returns whether one of the contracts is complete. */
   async anyComplete(): Promise<boolean> {
     const nowMs = this.clock.monotonicMs();
     const wanted = this.wanted();

@@ -1,4 +1,6 @@
-/** When a send loop asks the feed for more, beside what the lanes' stock asks for: once they have run dry after work, and when a retry is due. */
+/**
+ * When a send loop asks the feed for more, beside what LaneStock asks for: once the lanes have run dry after work, and when a retry is due.
+ */
 export class FeedTimes {
   /** Something has left the lanes since the feed was asked last. */
   worked = false;
@@ -12,8 +14,8 @@ export class FeedTimes {
   }
 
   /**
-   * Follows a hold of first contacts (until epoch ms; undefined: none), which may end before its time: what it has put off waits no longer than
-   * the hold. Call it at each step of the loop.
+   * Follows a hold of first contacts (until epoch ms; undefined: none). The hold may end before its time, and messages that it has put off wait no
+   * longer than the hold. Call this at each step of the loop.
    */
   follow(holdUntilMs: number | undefined): void {
     if (holdUntilMs === this.heldUntilMs) return;
@@ -22,12 +24,12 @@ export class FeedTimes {
     this.heldUntilMs = holdUntilMs;
   }
 
-  /** How long (ms) until one is due; not below 0. */
+  /** Returns how long (ms) until a retry is due; not below 0. */
   waitMs(nowMs: number): number {
     return Math.max(0, this.dueAtMs - nowMs);
   }
 
-  /** Whether one is due; true once. */
+  /** Returns whether a retry is due; true once. */
   takeDue(nowMs: number): boolean {
     if (this.dueAtMs > nowMs) return false;
     this.dueAtMs = Number.POSITIVE_INFINITY;

@@ -15,7 +15,7 @@ type Asked = Pick<TransportSession, 'hasChat' | 'firstContactsRefusedUntil'>;
 export class FirstContacts {
   private readonly deps: Pick<HostDeps, 'clock' | 'failed'>;
   private readonly record: Pick<AccountRecord, 'account' | 'save'>;
-  /** What the account's item has to say and does not yet; `untilMs` undefined: no hold. */
+  /** What must be written to the account's item; `untilMs` undefined: no hold. */
   private unwritten: { untilMs: number | undefined } | undefined;
   /** The send loop and the connection both write: the newest word must be the last one in the table. */
   private readonly turn = turns();
@@ -49,7 +49,7 @@ export class FirstContacts {
     await this.hold(namedMs === undefined || namedMs <= nowMs ? undefined : heldUntil(namedMs, nowMs));
   }
 
-  /** Writes what could not be written, and takes away a hold that is over. Called before each message; writes nothing as a rule. */
+  /** Writes what could not be written before, and removes a hold that is over. Call this before each message; it writes nothing as a rule. */
   async settle(): Promise<void> {
     const { firstContactsHeldUntil } = this.record.account;
     if (this.unwritten === undefined && firstContactsHeldUntil !== undefined && this.untilMs === undefined) {
@@ -74,7 +74,7 @@ export class FirstContacts {
         await this.record.save({ firstContactsHeldUntil: unwritten.untilMs, warnings });
         if (this.unwritten === unwritten) this.unwritten = undefined;
       } catch (error) {
-        // It holds in this process meanwhile, and is written before the next message.
+        // The hold counts in this process meanwhile, and is written before the next message.
         this.deps.failed('first contacts', error);
       }
     });

@@ -17,16 +17,16 @@ export interface Taken {
   takenAtMs: number;
 }
 
-/** An entry older than this in our hands may be on its way to us again: it is dropped, and comes back. */
+/** An entry that we have had for longer than this (ms) may be on its way to us again. It is dropped, and comes back. */
 const freshMs = (laneVisibilitySec - 5) * 1000;
-/** Done entries wait for company before they are deleted, until so long after they were taken: before they show again. */
+/** Done entries are deleted together, so long (ms) after they were taken at the latest: before they show again. */
 const deleteByMs = (laneVisibilitySec - 10) * 1000;
-/** As many a request deletes. */
+/** So many entries one request deletes. */
 const deletedAtOnce = 10;
 
 /**
- * Takes entries from an account's two lanes, express first, and deletes them when they are done, ten a request where there are so many. It asks SQS
- * only when told that the table's count is above zero.
+ * Takes entries from an account's two lanes, express first, and deletes them when they are done, ten in a request where there are so many. SQS is
+ * asked only when the caller's count from the table is above zero.
  */
 export class LaneReader {
   private readonly sqs: Sqs;
@@ -42,19 +42,19 @@ export class LaneReader {
     this.clock = clock;
   }
 
-  /** Whether the next entry is here already. */
+  /** Whether the next entry has been received already. */
   get hasNext(): boolean {
     return lanes.some((lane) => this.held[lane].some((taken) => this.isFresh(taken)));
   }
 
-  /** What has been taken and not begun, in the order in which it is given out. */
+  /** Returns the entries that were received and not begun, in the order in which `take` gives them out. */
   upcoming(): LaneEntry[] {
     return lanes.flatMap((lane) => this.held[lane].map(({ entry }) => entry));
   }
 
   /**
-   * Fetches entries that are there now, without waiting for any and leaving those that are done to be deleted later. Answers whether there is a next
-   * one; what is done and not deleted may hide its recipient's next entry.
+   * Receives entries that are there now, without waiting, and leaves done entries to be deleted later. Returns whether there is a next entry. An
+   * entry that is done and not deleted may hide its recipient's next one.
    */
   async glance(counts: Record<Lane, number>, max: number): Promise<boolean> {
     const lane = counts.express > 0 ? 'express' : 'bulk';
@@ -62,7 +62,7 @@ export class LaneReader {
     return this.hasNext;
   }
 
-  /** The next entry, or undefined when none came within `waitSec`. `counts` is what the table says the lanes hold. */
+  /** Returns the next entry, or undefined when none came within `waitSec`. `counts` is what the table says the lanes hold. */
   async take(
     counts: Record<Lane, number>,
     options: { max: number; waitSec: number; signal: AbortSignal },
@@ -90,13 +90,13 @@ export class LaneReader {
     return received.length;
   }
 
-  /** How long the longest silent lane has given nothing although it was asked; 0 when both gave something or were not asked. */
+  /** Returns for how long (ms) a lane has given nothing although it was asked; 0 when both gave something or were not asked. */
   silenceMs(): number {
     const since = Object.values(this.silentSinceMs).filter((at) => at !== undefined);
     return since.length === 0 ? 0 : this.clock.monotonicMs() - Math.min(...since);
   }
 
-  /** The table counts nothing in the lanes any more, or they are being fed again: silence is right. */
+  /** Call this when silence is right: the table counts nothing in the lanes any more, or they are being fed again. */
   forgiveSilence(): void {
     this.silentSinceMs.express = undefined;
     this.silentSinceMs.bulk = undefined;
@@ -115,7 +115,7 @@ export class LaneReader {
     else await this.flushBefore(0);
   }
 
-  /** Deletes what would show again within the next so many ms, and with it all that is done. */
+  /** Deletes all done entries of a lane if one of them would show again within the next `ms`. */
   async flushBefore(ms: number): Promise<void> {
     const untilMs = this.clock.monotonicMs() + ms;
     for (const lane of lanes) {
@@ -123,12 +123,12 @@ export class LaneReader {
     }
   }
 
-  /** Deletes what is done. A failure is harmless: the entry comes again and is recognised. */
+  /** Deletes done entries. A failure is harmless: the entry comes again and is recognised. */
   async flush(): Promise<void> {
     for (const lane of lanes) await this.flushLane(lane);
   }
 
-  /** Gives back what was taken and not begun, so that a next owner need not wait for it. */
+  /** Gives back entries that were received and not begun, so that a next owner need not wait for them. */
   async giveBack(): Promise<void> {
     for (const lane of lanes) {
       const receipts = this.held[lane].splice(0).map(({ receipt }) => receipt);

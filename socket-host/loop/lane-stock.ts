@@ -7,7 +7,7 @@ import { windowOf } from '../../lib/domain/contracts/feed.ts';
 import type { Lane } from '../../lib/domain/messages/message.ts';
 import type { HostDeps } from '../deps.ts';
 
-/** What the table says the lanes of one account hold, and the asking for more when half a window is left. */
+/** How many messages the lanes of one account hold by the table. Asks the feed for more when half a window is left. */
 export class LaneStock {
   private readonly deps: Pick<HostDeps, 'table' | 'sqs' | 'config' | 'failed'>;
   private readonly hold: Hold;
@@ -26,7 +26,7 @@ export class LaneStock {
     return this.counts.express > 0 || this.counts.bulk > 0;
   }
 
-  /** The lanes may hold something new. */
+  /** Call this when the lanes may hold something new. */
   look(): void {
     this.stale = true;
     this.feedAsked = false;
@@ -38,13 +38,13 @@ export class LaneStock {
     if (hot !== undefined) this.counts = { express: hot.queuedExpress, bulk: hot.queuedBulk };
   }
 
-  /** A message has left its lane. */
+  /** Call this when a message has left its lane. */
   async left(lane: Lane, policy: PacingPolicy | undefined): Promise<void> {
     this.counts[lane] -= 1;
     if (this.feedAsked || this.counts[lane] > windowOf(lane, policy) / 2) return;
     this.feedAsked = true;
     await this.askFeed('feed').catch((error: unknown) => {
-      // No reason to keep the message in hand from the wire: the next one that leaves the lane asks again.
+      // The message in hand must go out all the same. The next one that leaves the lane asks again.
       this.feedAsked = false;
       this.deps.failed('feed', error);
     });

@@ -5,10 +5,10 @@ import type { Person } from '../../lib/domain/people/person.ts';
 import type { Recipients } from '../../lib/sending/admission.ts';
 import type { TransportSession } from '../transport.ts';
 
-/** Entries read at once: as many as one receive gives. */
+/** So many entries are read at once: as many as one receive gives. */
 const atOnce = 10;
 
-/** What stands behind a lane entry, and the account's number of stops from before it was read. */
+/** The message of a lane entry with its content and contract. `stops`: the account's number of stops, as known before they were read. */
 export type Read = ForSend & { stops: number };
 
 /**
@@ -27,14 +27,14 @@ export class ReadAhead {
     this.known.clear();
   }
 
-  /** Who is written to now; with `all`, also the recipients of messages that have been read and not asked for yet. */
+  /** Returns the recipient of a message to `to`; with `all`, `next` has the recipients of messages that were read and not asked for. */
   recipients(to: string, session: Pick<TransportSession, 'personAt'>, all: boolean): Recipients {
     const person = (address: string): Person => session.personAt(address);
     const others = () => (all ? [...this.known.values()] : []).flatMap(({ message }) => message?.to ?? []);
     return { own: person(to), next: () => others().map(person) };
   }
 
-  /** `upcoming` are those that will be asked for next, `stops` the account's number of stops as known now. */
+  /** Returns what stands behind `entry`. `upcoming`: the entries that will be asked for next; `stops`: the account's number of stops, as known now. */
   async read(entry: LaneEntry, upcoming: LaneEntry[], stops: number): Promise<Read> {
     const known = this.known.get(entry.m);
     this.known.delete(entry.m);

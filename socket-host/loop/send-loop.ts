@@ -20,15 +20,15 @@ import { LaneStock } from './lane-stock.ts';
 import { ReadAhead } from './read-ahead.ts';
 import { Withdrawal } from './withdrawal.ts';
 
-/** Lanes silent for longer than an entry can stay hidden, though the table counts some: they are fed again. */
+/** Lanes that give nothing for longer (ms) than an entry can stay hidden, though the table counts some, are fed again. */
 const refeedAfterMs = 45_000;
-/** Between the claim and typing: the claim itself, and asking who the number is. */
+/** Time (ms) between the claim and typing: for the claim itself, and for looking the number up. */
 const lookupMs = 500;
-/** What writing an outcome alone takes at most, as a rule: so much before the next message its waiting ends. */
+/** Writing an outcome alone takes no longer (ms), as a rule: so long before the next message the outcome stops waiting. */
 const writeMs = 100;
-/** Between two sends of default pacing lie 3 to 8 s: so long a receipt waits for the next one's outcome, and shares the write of its counter. */
+/** How long (ms) a receipt waits for the next outcome, to share the write of its counter: 3 to 8 s lie between two sends of default pacing. */
 const receiptHoldMs = 5_000;
-/** Idle for so long, the totals are written without waiting for the next claim. */
+/** After so long (ms) without work the totals are written without waiting for the next claim. */
 const flushAfterMs = 1_000;
 
 /** Why the loop ended: told to, the connection must be renewed, or the account is not ours any more. */
@@ -89,13 +89,13 @@ export class SendLoop {
     });
   }
 
-  /** The account changed, or its lanes hold something new. */
+  /** Call this when the account changed, or its lanes hold something new. */
   look(): void {
     this.stock.look();
     this.bell.ring();
   }
 
-  /** Something that the loop waits for has come. */
+  /** Call this when something that the loop waits for has come. */
   wake(): void {
     this.bell.ring();
   }
@@ -110,7 +110,7 @@ export class SendLoop {
     return this.hasWork && this.pacer.policy !== undefined ? receiptHoldMs : 0;
   }
 
-  /** Until the signal fires, the connection must be renewed, or the account is not ours any more. */
+  /** Sends until the signal fires, the connection must be renewed, or the account is not ours any more. Returns why it ended. */
   async run(session: TransportSession, signal: AbortSignal): Promise<SendEnd> {
     try {
       return await this.send(session, signal);
@@ -137,7 +137,7 @@ export class SendLoop {
     return 'stopped';
   }
 
-  /** Deletes what is done and gives back what else was taken from the lanes, so that a next owner need not wait for it. */
+  /** Deletes done entries and gives the others back to the lanes, so that a next owner need not wait for them. */
   async giveBack(): Promise<void> {
     if (!this.deps.lease.valid()) return;
     if (this.openEntry !== undefined) this.lanes.putBack(this.openEntry);
@@ -195,7 +195,7 @@ export class SendLoop {
     }
   }
 
-  /** Nothing in the lanes: ask for more once, write what is left to write, wait to be told. */
+  /** Nothing in the lanes: asks the feed for more once, writes what is left to write, waits to be told. */
   private async rest(signal: AbortSignal): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
     this.lanes.forgiveSilence();
@@ -212,7 +212,7 @@ export class SendLoop {
     return (await this.hand.flush()) ? undefined : 'fenced';
   }
 
-  /** Whether a next message is there at once, so that an outcome that is kept can go with its claim. */
+  /** Looks whether a next message is there at once, so that an outcome that is kept can go with its claim. */
   private async glance(): Promise<boolean> {
     if (!this.hand.keepsOutcome) return false;
     return await this.lanes.glance(this.stock.counts, this.pacer.ahead).catch((error: unknown) => {
@@ -280,12 +280,12 @@ export class SendLoop {
     return end;
   }
 
-  /** While nothing paces the account, with those who follow within moments. */
+  /** Returns the recipient of a message; while nothing paces the account, with the recipients that follow within moments. */
   private recipients({ to }: Message, session: TransportSession): Recipients {
     return this.ahead.recipients(to, session, this.pacer.policy === undefined);
   }
 
-  /** Until `atMs`, or the signal. An outcome that is kept is written on the way, unless it can go with the claim. False: fenced. */
+  /** Waits until `atMs`, or the signal. Writes an outcome that is kept on the way, unless it can go with the claim. False: fenced. */
   private async waitToClaim(atMs: number, signal: AbortSignal): Promise<boolean> {
     const { clock } = this.deps;
     for (;;) {
@@ -332,7 +332,7 @@ export class SendLoop {
     }
   }
 
-  /** First thing on a connection, and after a claim without an answer. */
+  /** Comes first on a connection, and after a claim without an answer. */
   private async settleOpen(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const end = await this.sendLeftOver(session, signal);
     if (end !== undefined) return end;
@@ -341,31 +341,32 @@ export class SendLoop {
     return undefined;
   }
 
-  /** What was in hand is settled, or sent again with the same id and content under pacing. */
+  /** Settles what was in hand, or sends it again with the same id and content under pacing. */
   private async sendLeftOver(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const wasOpen = this.hand.hasOpen;
     const left = await this.sender.leftOver();
     // Settled without a send: its contract may be complete now.
-    if (left.kind === 'fenced') return 'fenced';
-    if (left.kind === 'none') this.feed.worked ||= wasOpen;
-    else if (left.kind === 'later') this.feed.at(left.retryAtMs);
-    if (left.kind !== 'again') return undefined;
-    const heldUntil = this.firstContacts.heldFor(left.message.to, session);
+    if (left === undefined) return 'fenced';
+    const [again] = left.again;
+    if (left.retryAtMs !== undefined) this.feed.at(left.retryAtMs);
+    else if (again === undefined) this.feed.worked ||= wasOpen;
+    if (again === undefined) return undefined;
+    const heldUntil = this.firstContacts.heldFor(again.message.to, session);
     if (heldUntil !== undefined) {
       this.feed.at(heldUntil);
-      return (await this.hand.layAside(left.message, heldUntil)).kind === 'fenced' ? 'fenced' : undefined;
+      return (await this.hand.layAside(again.message, heldUntil)).kind === 'fenced' ? 'fenced' : undefined;
     }
     const { clock } = this.deps;
     // Pacing is waited for before a suspect's turn, which others wait for; so courtesies are left out.
-    const waitMs = left.suspect ? this.pacer.nextWireAt() - clock.nowMs() : this.pacer.waitMs;
+    const waitMs = again.suspect ? this.pacer.nextWireAt() - clock.nowMs() : this.pacer.waitMs;
     if (waitMs > 0) {
       // Up to a day, in which the tenant may change the pace, a receipt settle it, or its own day be over.
       await this.bell.wait(clock, waitMs, signal);
       return signal.aborted ? 'stopped' : await this.sendLeftOver(session, signal);
     }
-    const again = () => this.sendAgain(left, session, signal);
-    if (!left.suspect) return await again();
-    const end = await turnUnless(this.deps.suspects, signal, again);
+    const send = () => this.sendAgain(again, session, signal);
+    if (!again.suspect) return await send();
+    const end = await turnUnless(this.deps.suspects, signal, send);
     return end ?? (signal.aborted ? 'stopped' : undefined);
   }
 
@@ -385,7 +386,7 @@ export class SendLoop {
     return await this.sendOne(session, claimed.message, content, suspect ? { ...planned, wireAt: 0 } : planned);
   }
 
-  /** Its contract was stopped since, or the person has opted out: whether the first time reached WhatsApp nobody may be able to tell. */
+  /** The contract was stopped since, or the person has opted out. Whether the first try arrived can perhaps not be learned. */
   private async notAgain(message: Message, to: Extract<Admitted, { kind: 'instead' }>['to']): Promise<void> {
     if (to === 'SUPPRESSED') await this.sender.abandon();
     else await this.hand.layAside(message, this.deps.clock.nowMs());

@@ -1,6 +1,5 @@
-import { ConditionFailed } from '../../lib/aws/client/table.ts';
 import { goesOn } from '../../lib/aws/contracts/contracts.ts';
-import { moveMessage } from '../../lib/aws/messages/messages.ts';
+import { tryMove } from '../../lib/aws/messages/messages.ts';
 import {
   endUnknown,
   outcomeUnknownAfterMs,
@@ -37,7 +36,7 @@ export class Withdrawal {
     this.needs = needs;
   }
 
-  /** A queued message with its content, if it may be claimed now; otherwise it has left the lane and the answer is undefined. */
+  /** Returns a queued message with its content, if it may be claimed now. Returns undefined when it has left the lane. */
   async unlessSendable(
     taken: Taken,
     { message, content }: Pick<Read, 'message' | 'content'>,
@@ -55,7 +54,7 @@ export class Withdrawal {
     const heldUntil = firstContacts.heldFor(message.to, session);
     // Its retention ended while it waited: the feed puts it anew from its page.
     if (content === undefined) await this.to(taken, message, 'PENDING', policy);
-    // A device linked since would send it as somebody else's.
+    // A device linked since would send the message as another one's.
     else if (nowMs - openSince > outcomeUnknownAfterMs || openSince < (account().linkedAt ?? 0)) {
       await this.giveUp(taken, message);
     } else if (heldUntil !== undefined) {
@@ -65,7 +64,7 @@ export class Withdrawal {
     return undefined;
   }
 
-  /** `notBefore` (epoch ms): a message that is PENDING again waits until then. */
+  /** Moves a message out of its lane. `notBefore` (epoch ms): a message that is PENDING again waits until then. */
   async to(
     taken: Taken,
     message: Message,
@@ -75,24 +74,22 @@ export class Withdrawal {
   ): Promise<void> {
     const { deps, hand, stock, lanes, feed } = this.needs;
     feed.worked = true;
-    // A long row of these would keep the last outcome from the account's totals.
+    // Many of these in a row would keep the last outcome from the account's totals.
     if (hand.dirty) await hand.flush();
-    // It may have arrived before: that it was never sent would be a guess.
+    // The message may have arrived before: to say that it was never sent would be a guess.
     if (to !== 'PENDING' && message.openSince !== undefined) return await this.giveUp(taken, message, unknownWhen[to]);
-    try {
-      const change = to === 'SUPPRESSED' ? { error: optedOut } : to === 'PENDING' ? { notBefore } : {};
-      await moveMessage(deps.table, message, to, deps.clock.nowMs(), change, to === 'PENDING' ? goesOn(message) : []);
-      await stock.left(taken.lane, policy);
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-      if (error.failed[0] !== true) return await this.to(taken, message, 'CANCELED', policy);
-      // Somebody else moved it first.
-      stock.stale = true;
-    }
+    const change = to === 'SUPPRESSED' ? { error: optedOut } : to === 'PENDING' ? { notBefore } : {};
+    const checks = to === 'PENDING' ? goesOn(message) : [];
+    const { refused } = await tryMove(deps.table, message, to, deps.clock.nowMs(), change, checks);
+    if (refused === undefined) await stock.left(taken.lane, policy);
+    // Its contract has ended.
+    else if (!refused.by('message')) return await this.to(taken, message, 'CANCELED', policy);
+    // Another writer moved the message first.
+    else stock.stale = true;
     await lanes.finish(taken);
   }
 
-  /** It was laid aside without an answer, and now none can be learned any more. */
+  /** Ends a message that was laid aside without an answer, when no answer can be learned any more. */
   async giveUp(taken: Taken, message: Message, why: WhyUnknown = 'no_answer'): Promise<void> {
     const { deps, hand, stock, lanes, feed } = this.needs;
     feed.worked = true;

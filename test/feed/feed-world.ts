@@ -19,7 +19,8 @@ import type { Deps } from '../../lib/aws/deps.ts';
 import { createInbox, putHost } from '../../lib/aws/hosts/hosts.ts';
 import { claimAccount } from '../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { type ClaimResult, claim, messageItem, moveMessage, toMessage } from '../../lib/aws/messages/messages.ts';
+import { type ClaimResult, claim } from '../../lib/aws/messages/claims.ts';
+import { messageItem, moveMessage, toMessage } from '../../lib/aws/messages/messages.ts';
 import { ensureTenant } from '../../lib/aws/tenants/tenants.ts';
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
 import type { Contract, ContractAction, PageRow } from '../../lib/domain/contracts/contract.ts';
@@ -134,21 +135,22 @@ export async function startFeedWorld() {
       const nonce = randomBytes(8).toString('hex');
       const totals = { messages: 0, errors: 0 };
       return await claim(table, {
-        message,
+        messages: [{ message, crashes: 0 }],
+        inHand: { messageId: message.id, contractId: message.contractId, nonce },
         host: hostId,
         epoch,
         nonce,
         pace: hot.pace,
         totals,
         stops: stops ?? hot.stops ?? 0,
-        crashes: 0,
         nowMs,
       });
     },
     async claim(account: Account, message: Message): Promise<Message> {
       const result = await world.tryClaim(account, message);
-      if (result.kind !== 'claimed') throw new Error(result.kind);
-      return result.message;
+      const [claimed] = result.kind === 'claimed' ? result.messages : [];
+      if (claimed === undefined) throw new Error(result.kind);
+      return claimed;
     },
     /** Claims and ends each of these. */
     async end(account: Account, messages: Message[], to: 'SENT' | 'FAILED'): Promise<void> {

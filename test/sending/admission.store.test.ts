@@ -25,7 +25,8 @@ function ownerOf(account: Account) {
   const tried: (number | undefined)[] = [];
   let nowMs = 0;
   const sender = {
-    async claim(message: Message, _pace: unknown, stops?: number) {
+    async claim([message]: readonly Message[], _pace: unknown, stops?: number) {
+      if (message === undefined) throw new Error('nothing to claim');
       tried.push(stops);
       const result = await world.tryClaim(account, message, stops);
       if (result.kind === 'apart') throw new Error('nothing goes together here');

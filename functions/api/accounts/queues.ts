@@ -1,5 +1,6 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { listContracts } from '../../../lib/aws/contracts/contracts.ts';
+import { inHandOfContract } from '../../../lib/domain/accounts/in-hand.ts';
 import { type ContractState, countsOf } from '../../../lib/domain/contracts/contract.ts';
 import { withCounters } from '../contracts/reading.ts';
 import { type ApiScope, tenantOf } from '../http/context.ts';
@@ -52,7 +53,7 @@ export function queueRoutes(app: Api, scope: ApiScope): void {
         for (const { contract, counter, pair } of await withCounters(scope, step.items)) {
           const place = placeOf[contract.status];
           if (place !== undefined) sums.contracts[place] += 1;
-          const counts = countsOf(contract, counter, pair?.hot.inHand?.contractId === contract.id);
+          const counts = countsOf(contract, counter, inHandOfContract(pair?.hot, contract.id));
           sums.messages.waiting += counts.pending + counts.queued;
           sums.messages.active += counts.sending;
           sums.messages.completed += counts.sent + counts.delivered + counts.read;

@@ -1,5 +1,5 @@
 import { added, patch } from '../client/patch.ts';
-import { type NamedWrites, present, type RefusedTransaction, type Table } from '../client/table.ts';
+import { type Item, type NamedWrites, present, type RefusedTransaction, type Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 
 /*
@@ -29,9 +29,10 @@ export async function tryTransactStop<Name extends string>(
   return refused?.by('stops') ? await table.tryTransact<string>(writes) : refused;
 }
 
-/** The clause of a claim, and its values: nothing was stopped since the count was `stops`. */
-export function nothingStopped(stops: number): { clause: string; values: Record<string, number> } {
+/** Clause of a claim: nothing was stopped since the count was `stops`. */
+export function nothingStopped(stops: number) {
+  const held = (hot: Item | undefined): boolean => (hot?.stops ?? 0) === stops;
   return stops === 0
-    ? { clause: 'attribute_not_exists(stops)', values: {} }
-    : { clause: 'stops = :stops', values: { ':stops': stops } };
+    ? { is: 'attribute_not_exists(stops)', held }
+    : { is: 'stops = :stops', values: { ':stops': stops }, held };
 }

@@ -1,4 +1,5 @@
-import type { Account, AccountHot, InHand } from '../../domain/accounts/account.ts';
+import type { Account, AccountHot } from '../../domain/accounts/account.ts';
+import type { InHand } from '../../domain/accounts/in-hand.ts';
 import { added, patch } from '../client/patch.ts';
 import { type Clause, type Clauses, type Item, inParallel, present, type Table, type Write } from '../client/table.ts';
 import { finder, keys, places } from '../keys.ts';
@@ -65,7 +66,7 @@ export async function raiseEpoch(table: Table, hold: Hold): Promise<boolean> {
 }
 
 /**
- * Gives the account up. `open`: the message in hand has no outcome yet; the mark tells the next owner that no host died over it. With
+ * Gives the account up. `open`: a message in hand has no outcome yet; the mark tells the next owner that no host died over it. With
  * `wanted` other hosts find the account at once. Without, it rests, unless the tenant has asked for something since `asked`: the tenant saw
  * an owner and counted on it. `authHead` is noted (see AccountHot). Returns false when the account was not the host's any more.
  */
@@ -104,14 +105,14 @@ export interface Totals {
 }
 
 /**
- * Adds outcomes to the totals and forgets the settled message in hand: both or neither, so that none is counted twice. Notes `authHead`
- * (see AccountHot). Returns false when the account is not the host's any more.
+ * Adds outcomes to the totals and takes their messages out of hand: both or neither, so that none is counted twice. `taken`: `nonce` is that of
+ * what is in hand by the account's item, `left` what stays in hand. Notes `authHead` (see AccountHot). Returns false when the account is not the host's any more.
  */
 export async function flushTotals(
   table: Table,
   hold: Hold,
   totals: Totals,
-  settled: InHand | undefined,
+  taken: { nonce: string; left: InHand | undefined },
   authHead: number | undefined,
 ): Promise<boolean> {
   const refused = await asOwner(table, hold, {
@@ -119,19 +120,15 @@ export async function flushTotals(
       ...(authHead === undefined ? {} : { authHead }),
       messageCount: added(totals.messages),
       errorCount: added(totals.errors),
-      ...(settled === undefined ? {} : { inHand: undefined }),
+      inHand: taken.left,
     }),
     // A flush that arrives late must not take the next message out of hand.
-    andIf: {
-      hasSettledInHand:
-        settled === undefined ? undefined : { is: 'inHand.nonce = :settled', values: { ':settled': settled.nonce } },
-    },
+    andIf: { sameInHand: { is: 'inHand.nonce = :settled', values: { ':settled': taken.nonce } } },
   });
   if (refused === undefined) return true;
-  if (settled === undefined) return false;
   const now = await table.get<AccountHot>(keys.accountHot(hold.tenantId, hold.accountId));
   // Still ours: then an earlier try of these very totals stood, and only its answer was lost.
-  return now?.owner === hold.hostId && now.epoch === hold.epoch && now.inHand?.nonce !== settled.nonce;
+  return now?.owner === hold.hostId && now.epoch === hold.epoch && now.inHand?.nonce !== taken.nonce;
 }
 
 async function changeAsOwner(table: Table, hold: Hold, fields: Item): Promise<boolean> {

@@ -1,5 +1,4 @@
-import type { AccountHot, InHand } from '../../domain/accounts/account.ts';
-import type { PaceState } from '../../domain/accounts/pacing.ts';
+import type { AccountHot } from '../../domain/accounts/account.ts';
 import type { Content } from '../../domain/content.ts';
 import { addCounter, type Contract, type Counter, emptyCounter } from '../../domain/contracts/contract.ts';
 import {
@@ -15,8 +14,7 @@ import {
 } from '../../domain/messages/message.ts';
 import { keptAfterMove } from '../../domain/messages/retention.ts';
 import type { LaneEntry } from '../accounts/lanes.ts';
-import { nothingStopped } from '../accounts/stops.ts';
-import { ConditionFailed, type Item, type Table, type Write } from '../client/table.ts';
+import { type Item, present, type RefusedTransaction, type Table, type Write } from '../client/table.ts';
 import { type Key, keys, queuedAttribute } from '../keys.ts';
 import { contentIn } from './contents.ts';
 
@@ -35,22 +33,37 @@ export interface Change {
   asides?: number;
 }
 
+/** Why a move was refused: `message`, it is not as it was read; `checks`, one of the caller's checks of other items did not hold. */
+export type MoveRefused = RefusedTransaction<'message' | 'counter' | 'account' | 'backlog' | 'checks'>;
+
 /**
- * Moves a message from the state it was read in to another. Beside it only `claim`, `takeSteps` and the feed's first put write a message's state.
- * One transaction carries the message, the contract's counter, the account's count of queued messages, and the backlog entry a PENDING
- * message is found by. A final message is kept for 90 days from `nowMs` on (retention.ts). Throws ConditionFailed: write 0 when the message is
- * no longer as it was read, another one when one of the caller's `checks` of other items did not hold.
+ * Moves a message from the state it was read in to another, in one transaction: the message, the contract's counter, the account's count of
+ * queued messages, and the backlog entry that a PENDING message is found by. Beside it only `claim`, `takeSteps` and the feed's first put
+ * write a message's state. A final message is kept for 90 days from `nowMs` on (retention.ts).
  */
-export async function moveMessage(
+export async function tryMove(
   table: Table,
   message: Message,
   to: MessageState,
   nowMs: number,
   change: Change = {},
   checks: Write[] = [],
-): Promise<Message> {
+): Promise<{ moved: Message; refused?: undefined } | { moved?: undefined; refused: MoveRefused }> {
   const { moved, writes } = planMove(message, to, nowMs, change);
-  await transactWithoutGoneParts(table, writes, checks);
+  let refused = await table.tryTransact({ ...writes, checks });
+  if (refused !== undefined && !refused.by('message') && !refused.by('checks')) {
+    // A removed contract or account takes its counter and counts along; the message's own outcome must be written all the same.
+    const counter = refused.by('counter') ? undefined : writes.counter;
+    const account = refused.by('account') ? undefined : writes.account;
+    refused = await table.tryTransact({ ...writes, counter, account, checks });
+  }
+  return refused === undefined ? { moved } : { refused };
+}
+
+/** As `tryMove`. Throws MoveRefused. */
+export async function moveMessage(...move: Parameters<typeof tryMove>): Promise<Message> {
+  const { moved, refused } = await tryMove(...move);
+  if (refused !== undefined) throw refused;
   return moved;
 }
 
@@ -70,20 +83,20 @@ export const takesSteps = ({ state }: Message): boolean => state === 'SENT' || s
 export const maxSteps = 40;
 
 /**
- * Several steps of different messages in one transaction, all or none, in which each counter is written once: at 2 write units a message and
- * 2 a contract about half of what they cost one by one. Throws ConditionFailed when any message is not as it was read, or a counter is gone:
- * then `moveMessage` takes each step by itself.
+ * Takes several steps of different messages in one transaction, all or none, in which each counter is written once: at 2 write units a message
+ * and 2 a contract about half of what they cost one by one. Returns false when any message is not as it was read, or a counter is gone: then
+ * `moveMessage` takes each step by itself.
  */
-export async function takeSteps(table: Table, steps: Step[]): Promise<void> {
-  await table.transact(stepWrites(steps));
+export async function takeSteps(table: Table, steps: Step[]): Promise<boolean> {
+  return (await table.tryTransact(stepWrites(steps))) === undefined;
 }
 
 /** The message as the step leaves it. Pure. */
 export const afterStep = ({ message, to, change, nowMs }: Step): Message =>
   keptAfterMove({ ...message, ...change, state: to }, nowMs);
 
-/** The writes of steps of different messages: each message, then each counter once. Pure. */
-function stepWrites(steps: Step[]): Write[] {
+/** The writes of steps of different messages: each message, and each counter once. Pure. */
+export function stepWrites(steps: Step[]): { steps: Write[]; counters: Write[] } {
   const writes: Write[] = [];
   const deltas = new Map<string, { message: Message; delta: Counter }>();
   for (const step of steps) {
@@ -97,20 +110,24 @@ function stepWrites(steps: Step[]): Write[] {
     const before = deltas.get(name)?.delta ?? emptyCounter;
     deltas.set(name, { message, delta: addCounter(before, counterDelta(message.state, to)) });
   }
-  for (const { message, delta } of deltas.values()) {
-    const counter = counterWrite(message, delta);
-    if (counter !== undefined) writes.push(counter);
-  }
-  return writes;
+  const counters = [...deltas.values()].flatMap(({ message, delta }) => counterWrite(message, delta) ?? []);
+  return { steps: writes, counters };
 }
 
-/** A move and the writes it takes, the message's own first. Pure. */
+interface MoveWrites {
+  message: Write;
+  counter: Write | undefined;
+  account: Write | undefined;
+  backlog: Write[];
+}
+
+/** A move and the writes that it takes. Pure. */
 function planMove(
   message: Message,
   to: MessageState,
   nowMs: number,
   change: Change,
-): { moved: Message; writes: Write[] } {
+): { moved: Message; writes: MoveWrites } {
   const moved = keptAfterMove({ ...message, ...change, state: to }, nowMs);
   if (to === 'QUEUED') moved.feedSeq = message.feedSeq + 1;
   if (to !== 'PENDING') delete moved.notBefore;
@@ -119,38 +136,44 @@ function planMove(
     delete moved.claim;
   }
   if (to === 'PENDING' || to === 'QUEUED') delete moved.error;
-  const writes: Write[] = [messageWrite(message, moved)];
-  const counter = counterWrite(message, counterDelta(message.state, to));
-  if (counter !== undefined) writes.push(counter);
   const queued = Number(to === 'QUEUED') - Number(message.state === 'QUEUED');
-  if (queued !== 0) {
-    writes.push({
-      update: `ADD ${queuedAttribute[message.lane]} :n`,
-      key: keys.accountHot(message.tenantId, message.accountId),
-      // Clause: the account still exists; without it the count would bring half an item back.
-      condition: 'attribute_exists(pk)',
-      values: { ':n': queued },
-    });
-  }
+  const backlog: Write[] = [];
   const [left, entered] = [backlogKey(message), backlogKey(moved)];
-  if (message.state === 'PENDING' && left !== undefined) writes.push({ delete: left });
-  if (to === 'PENDING' && entered !== undefined)
-    writes.push({ put: { ...entered, type: 'backlog', messageId: message.id, accountId: message.accountId } });
-  return { moved, writes };
+  if (message.state === 'PENDING' && left !== undefined) backlog.push({ delete: left });
+  if (to === 'PENDING' && entered !== undefined) {
+    backlog.push({ put: { ...entered, type: 'backlog', messageId: message.id, accountId: message.accountId } });
+  }
+  return {
+    moved,
+    writes: {
+      message: messageWrite(message, moved),
+      counter: counterWrite(message, counterDelta(message.state, to)),
+      account: queued === 0 ? undefined : queuedWrite(message, queued),
+      backlog,
+    },
+  };
 }
 
-/** The move of the message itself, fenced by state, feedSeq and, while it is held, by the holder's nonce. */
-function messageWrite(message: Message, moved: Message): Write {
+/** The change of the account's count of queued messages. */
+function queuedWrite({ tenantId, accountId, lane }: Message, by: number): Write {
+  return {
+    update: `ADD ${queuedAttribute[lane]} :n`,
+    key: keys.accountHot(tenantId, accountId),
+    // Without the account the count would bring half an item back.
+    condition: { accountThere: present },
+    values: { ':n': by },
+  };
+}
+
+/** The move of the message itself. */
+export function messageWrite(message: Message, moved: Message): Write {
+  const { claim } = message;
   return {
     put: messageItem(moved),
-    // Clauses: same state; same feeding; same claim.
-    condition:
-      message.claim === undefined ? '#s = :s AND feedSeq = :q' : '#s = :s AND feedSeq = :q AND claim.nonce = :n',
-    names: { '#s': 'state' },
-    values: {
-      ':s': message.state,
-      ':q': message.feedSeq,
-      ...(message.claim === undefined ? {} : { ':n': message.claim.nonce }),
+    condition: {
+      sameState: { is: '#s = :s', names: { '#s': 'state' }, values: { ':s': message.state } },
+      sameFeeding: { is: 'feedSeq = :q', values: { ':q': message.feedSeq } },
+      sameClaim: claim === undefined ? undefined : { is: 'claim.nonce = :n', values: { ':n': claim.nonce } },
     },
   };
 }
@@ -161,8 +184,8 @@ function counterWrite(message: Message, fields: Partial<Counter>): Write | undef
   return {
     update: `ADD ${delta.map(([name], i) => `#${name} :c${i}`).join(', ')}`,
     key: keys.counter(message.tenantId, message.contractId, message.accountId),
-    // Clause: counters exist only while their contract does.
-    condition: 'attribute_exists(pk)',
+    // Counters exist only while their contract does.
+    condition: { contractThere: present },
     names: Object.fromEntries(delta.map(([name]) => [`#${name}`, name])),
     values: Object.fromEntries(delta.map(([, by], i) => [`:c${i}`, by])),
   };
@@ -171,121 +194,6 @@ function counterWrite(message: Message, fields: Partial<Counter>): Write | undef
 /** Returns where a PENDING message of a contract is found again; undefined for other messages. */
 const backlogKey = ({ tenantId, contractId, notBefore = 0, id }: Message): Key | undefined =>
   contractId === undefined ? undefined : keys.backlog(tenantId, contractId, notBefore, id);
-
-/** A removed contract or account takes its counter and counts along; the message's own outcome must be written all the same. */
-async function transactWithoutGoneParts(table: Table, writes: Write[], checks: Write[]): Promise<void> {
-  try {
-    await table.transact([...writes, ...checks]);
-  } catch (error) {
-    if (!(error instanceof ConditionFailed) || error.failed[0] === true) throw error;
-    if (checks.some((_, index) => error.failed[writes.length + index] === true)) throw error;
-    await table.transact([...writes.filter((_, index) => error.failed[index] !== true), ...checks]);
-  }
-}
-
-export type ClaimResult =
-  | { kind: 'claimed'; message: Message }
-  /** The message is not what the lane entry said: already sent, canceled, or fed again since. */
-  | { kind: 'stale'; state: MessageState | undefined }
-  /** Another host owns the account now. */
-  | { kind: 'fenced' }
-  | { kind: 'suppressed' }
-  /** A contract of the account has been stopped, perhaps the message's: whether it runs is to be asked anew. `stops` is the number now. */
-  | { kind: 'stopped'; stops: number }
-  /** Claim and steps did not go together; nothing has changed. Each must be written on its own, the claim under the same nonce. */
-  | { kind: 'apart' };
-
-export interface ClaimRequest {
-  message: Message;
-  host: string;
-  epoch: number;
-  nonce: string;
-  pace: PaceState;
-  /** Outcomes since the last claim, added to the account's totals for free. */
-  totals: { messages: number; errors: number };
-  /** The account's number of stops from before the contract was seen to run (lib/aws/accounts/stops.ts). */
-  stops: number;
-  /** Noted in the account's item, see AccountHot; it must not be lower than what is there. */
-  authHead?: number | undefined;
-  /** Owners that ended without a word over this message, the last one included; 0 for most. */
-  crashes: number;
-  nowMs: number;
-}
-
-/**
- * QUEUED (or SENDING under an older epoch, when a new owner takes over) -> SENDING, in one transaction:
- *   message    as it was read (state, feedSeq, old claim's nonce)
- *   account    owner and epoch are ours; no contract of it stopped since the message's was read; pacing advanced; inHand = this message
- *   recipient  has not opted out
- * Pacing advances here, before the send, so that a crash can only make us slower. `together`: the outcome of the message which has been in
- * hand, and receipts of others, in the same transaction; a call less for each message that follows another at once.
- */
-export async function claim(table: Table, request: ClaimRequest, together: Step[] = []): Promise<ClaimResult> {
-  const { message } = request;
-  const sending: Message = {
-    ...message,
-    state: 'SENDING',
-    claim: {
-      epoch: request.epoch,
-      nonce: request.nonce,
-      since: message.claim?.since ?? message.openSince ?? request.nowMs,
-      tries: (message.claim?.tries ?? 0) + 1,
-      ...(request.crashes > 0 ? { crashes: request.crashes } : {}),
-    },
-  };
-  const claimed = keptAfterMove(sending, request.nowMs);
-  const { contractId } = message;
-  const inHand: InHand = {
-    messageId: message.id,
-    ...(contractId === undefined ? {} : { contractId }),
-    nonce: request.nonce,
-  };
-  const leavesLane = message.state === 'QUEUED';
-  const nothing = nothingStopped(request.stops);
-  const head = request.authHead === undefined ? undefined : { ':head': request.authHead };
-  const counts = `messageCount :m, errorCount :e${leavesLane ? `, ${queuedAttribute[message.lane]} :less` : ''}`;
-  const writes: Write[] = [
-    messageWrite(message, claimed),
-    {
-      update: `SET pace = :pace, inHand = :hand, lastActivity = :now${head === undefined ? '' : ', authHead = :head'} ADD ${counts}`,
-      key: keys.accountHot(message.tenantId, message.accountId),
-      // Clauses: we own the account; nobody has claimed it since; no contract of it has been stopped since.
-      condition: `#o = :host AND epoch = :epoch AND ${nothing.clause}`,
-      names: { '#o': 'owner' },
-      values: {
-        ':pace': request.pace,
-        ':hand': inHand,
-        ':now': request.nowMs,
-        ':m': request.totals.messages,
-        ':e': request.totals.errors,
-        ':host': request.host,
-        ':epoch': request.epoch,
-        ...nothing.values,
-        ...head,
-        ...(leavesLane ? { ':less': -1 } : {}),
-      },
-    },
-    // Clause: not opted out. The item may not exist.
-    { check: keys.recipient(message.tenantId, message.to), condition: 'attribute_not_exists(suppressedAt)' },
-  ];
-  writes.push(...stepWrites(together));
-  try {
-    await table.transact(writes);
-    return { kind: 'claimed', message: claimed };
-  } catch (error) {
-    if (!(error instanceof ConditionFailed)) throw error;
-    const now = error.olds[0] as Message | undefined;
-    // The answer of the first try was lost and the second found our own work.
-    if (now?.state === 'SENDING' && now.claim?.nonce === request.nonce) return { kind: 'claimed', message: claimed };
-    if (together.length > 0) return { kind: 'apart' };
-    const account = error.olds[1] as AccountHot | undefined;
-    const ours = account?.owner === request.host && account.epoch === request.epoch;
-    if (error.failed[1] === true && !ours) return { kind: 'fenced' };
-    if (error.failed[0] === true) return { kind: 'stale', state: now?.state };
-    if (error.failed[1] === true) return { kind: 'stopped', stops: account?.stops ?? 0 };
-    return { kind: 'suppressed' };
-  }
-}
 
 /** What an owner needs to know to send a message. */
 export interface ForSend {

@@ -1,6 +1,6 @@
 import type { Message, MessageError } from '../../domain/messages/message.ts';
-import { ConditionFailed, type Table } from '../client/table.ts';
-import { moveMessage } from './messages.ts';
+import type { Table } from '../client/table.ts';
+import { tryMove } from './messages.ts';
 
 /** A sending whose outcome nobody wrote for so long can no longer be learned. */
 export const outcomeUnknownAfterMs = 24 * 3_600_000;
@@ -46,10 +46,5 @@ export async function endUnknown(
   why: WhyUnknown,
   nowMs: number,
 ): Promise<Message | undefined> {
-  try {
-    return await moveMessage(table, message, 'FAILED', nowMs, { error: reasons[why] });
-  } catch (error) {
-    if (error instanceof ConditionFailed) return undefined;
-    throw error;
-  }
+  return (await tryMove(table, message, 'FAILED', nowMs, { error: reasons[why] })).moved;
 }

@@ -1,6 +1,7 @@
 import type { Lane } from '../messages/message.ts';
 import { isSameNumber } from '../people/person.ts';
 import { withHoldWarning } from './first-contacts.ts';
+import type { InHand } from './in-hand.ts';
 import type { PairingRefusal } from './linking.ts';
 import type { PaceState, PacingPolicy } from './pacing.ts';
 
@@ -71,23 +72,14 @@ export interface Account {
   deletedAt?: number;
 }
 
-/** The message a claim covers. It stays until the next claim, so that a new owner can settle it. */
-export interface InHand {
-  messageId: string;
-  /** Of a message of a contract only. */
-  contractId?: string;
-  nonce: string;
-  /** Its owner gave the account up in good order with the message still open; without it an owner that is gone died over it. */
-  released?: true;
-}
-
-/** What changes with each send (item `accountHot`), kept below 1 KB. */
+/** What changes with each send (item `accountHot`), kept below 1 KB while one message is in hand. */
 export interface AccountHot {
   tenantId: string;
   accountId: string;
   owner?: string;
   epoch: number;
   pace: PaceState;
+  /** Read it by `inHandOf`. */
   inHand?: InHand;
   queuedExpress: number;
   queuedBulk: number;

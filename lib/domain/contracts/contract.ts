@@ -233,14 +233,14 @@ export interface Counts {
 export function countsOf(
   contract: Pick<Contract, 'totalCount' | 'fedCount' | 'atOnce'>,
   counter: Counter,
-  sendingNow: boolean,
+  inHand: number,
 ): Counts {
   // One by one: what is read from the table carries its keys.
   const { sent, delivered, read, failed, canceled, suppressed, expired } = counter;
   const final = finalCount(counter);
   const open = Math.max(0, contract.totalCount - final);
   const inFlight = Math.min(Math.max(0, inFlightOf(contract, counter)), open);
-  const sending = sendingNow ? Math.min(1, inFlight) : 0;
+  const sending = Math.min(inHand, inFlight);
   const unsent = { pending: open - inFlight, queued: inFlight - sending, sending };
   return { ...unsent, sent, delivered, read, failed, canceled, suppressed, expired };
 }

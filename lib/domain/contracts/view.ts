@@ -1,4 +1,5 @@
 import { type Account, type AccountHot, isHalted } from '../accounts/account.ts';
+import { inHandOfContract } from '../accounts/in-hand.ts';
 import { policyOf } from '../accounts/pacing.ts';
 import type { Lane } from '../messages/message.ts';
 import { isoOf, toIso } from '../times.ts';
@@ -47,7 +48,7 @@ export function contractView(
   nowMs: number,
   warnings: string[] | undefined = contract.import?.warnings,
 ): ContractView {
-  const counts = countsOf(contract, counter, pair?.hot.inHand?.contractId === contract.id);
+  const counts = countsOf(contract, counter, inHandOfContract(pair?.hot, contract.id));
   const held = heldReason(contract, pair, counts, counter, nowMs);
   return {
     id: contract.id,

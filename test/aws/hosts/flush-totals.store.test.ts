@@ -18,7 +18,14 @@ it('totals are added with the end of the message in hand, once, and never take a
   await world.claim(account, first);
   const hot = await world.hot(account);
   const hold = { tenantId, accountId: account.id, hostId: world.hostId, epoch: hot?.epoch ?? 0 };
-  const flush = (by = hold) => flushTotals(world.table, by, { messages: 1, errors: 0 }, hot?.inHand, undefined);
+  const flush = (by = hold) =>
+    flushTotals(
+      world.table,
+      by,
+      { messages: 1, errors: 0 },
+      { nonce: hot?.inHand?.nonce ?? '', left: undefined },
+      undefined,
+    );
 
   expect(await flush()).toBe(true);
   expect(await world.hot(account)).toMatchObject({ messageCount: 1 });

@@ -98,7 +98,7 @@ describe('counts', () => {
 
   test('a contract not started is pending, apart from what was final at once', () => {
     const contract = { totalCount: 10, fedCount: 0, atOnce: 3 };
-    expect(countsOf(contract, counter({ failed: 2, suppressed: 1 }), false)).toEqual({
+    expect(countsOf(contract, counter({ failed: 2, suppressed: 1 }), 0)).toEqual({
       ...none,
       pending: 7,
       queued: 0,
@@ -111,7 +111,7 @@ describe('counts', () => {
   test('a running one has fed rows queued, one sending, and some that came back', () => {
     const contract = { totalCount: 100, fedCount: 60, atOnce: 4 };
     const counted = counter({ sent: 5, delivered: 10, read: 20, failed: 5, backlog: 3 });
-    expect(countsOf(contract, counted, true)).toEqual({
+    expect(countsOf(contract, counted, 1)).toEqual({
       ...none,
       pending: 39,
       queued: 20,
@@ -121,12 +121,12 @@ describe('counts', () => {
       read: 20,
       failed: 5,
     });
-    expect(countsOf(contract, counted, false)).toMatchObject({ pending: 39, queued: 21, sending: 0 });
+    expect(countsOf(contract, counted, 0)).toMatchObject({ pending: 39, queued: 21, sending: 0 });
   });
 
   test('what was read at different moments is bounded', () => {
     const behind = { totalCount: 10, fedCount: 2, atOnce: 0 };
-    expect(countsOf(behind, counter({ sent: 5 }), true)).toEqual({
+    expect(countsOf(behind, counter({ sent: 5 }), 1)).toEqual({
       ...none,
       pending: 5,
       queued: 0,
@@ -134,14 +134,14 @@ describe('counts', () => {
       sent: 5,
     });
     const ahead = { totalCount: 10, fedCount: 10, atOnce: 0 };
-    expect(countsOf(ahead, counter({ sent: 9, backlog: -4 }), false)).toEqual({
+    expect(countsOf(ahead, counter({ sent: 9, backlog: -4 }), 0)).toEqual({
       ...none,
       pending: 0,
       queued: 1,
       sending: 0,
       sent: 9,
     });
-    expect(countsOf(ahead, counter({ sent: 11 }), true)).toEqual({
+    expect(countsOf(ahead, counter({ sent: 11 }), 1)).toEqual({
       ...none,
       pending: 0,
       queued: 0,

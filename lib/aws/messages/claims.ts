@@ -1,0 +1,155 @@
+import type { AccountHot } from '../../domain/accounts/account.ts';
+import type { InHand } from '../../domain/accounts/in-hand.ts';
+import type { PaceState } from '../../domain/accounts/pacing.ts';
+import { type Lane, lanes, type Message, type MessageState } from '../../domain/messages/message.ts';
+import { keptAfterMove } from '../../domain/messages/retention.ts';
+import { nothingStopped } from '../accounts/stops.ts';
+import type { Clauses, Table, Write } from '../client/table.ts';
+import { keys, queuedAttribute } from '../keys.ts';
+import { messageWrite, type Step, stepWrites } from './messages.ts';
+
+/** Writes that one transaction takes. */
+const mostWrites = 100;
+
+export type ClaimResult =
+  | { kind: 'claimed'; messages: Message[] }
+  /**
+   * Nothing is claimed; the others may be claimed without these. `stale`: the message is not what the lane entry said, but already sent, canceled,
+   * or fed again since. `suppressed`: its recipient has opted out.
+   */
+  | { kind: 'refused'; messages: Map<string, 'stale' | 'suppressed'> }
+  /** Another host owns the account now. */
+  | { kind: 'fenced' }
+  /** A contract of the account has been stopped, perhaps a message's: ask anew which run. `stops` is the number now. */
+  | { kind: 'stopped'; stops: number }
+  /** Claim and steps did not go together; nothing has changed. Write each on its own, the claim under the same nonce. */
+  | { kind: 'apart' };
+
+/** `crashes`: owners that ended without a word over the message, the last one included; 0 for most. */
+export interface Claimable {
+  message: Message;
+  crashes: number;
+}
+
+export interface ClaimRequest {
+  /** Different messages of one account. */
+  messages: readonly Claimable[];
+  host: string;
+  epoch: number;
+  nonce: string;
+  pace: PaceState;
+  /** What is in hand once the claim stands: these messages, and those that stay. */
+  inHand: InHand;
+  /** Outcomes of the messages that are in hand no more, added to the account's totals for free. */
+  totals: { messages: number; errors: number };
+  /** The account's number of stops from before the contracts were seen to run (lib/aws/accounts/stops.ts). */
+  stops: number;
+  /** Noted in the account's item, see AccountHot; it must not be lower than what is there. */
+  authHead?: number | undefined;
+  nowMs: number;
+}
+
+/** Returns how many steps go into the transaction of a claim of `count` messages, each with a counter of its own at worst. */
+export const stepsBeside = (count: number): number => Math.floor((mostWrites - 2 * count - 1) / 2);
+
+/**
+ * QUEUED (or SENDING under an older claim, when it is to be sent again) -> SENDING, in one transaction:
+ *
+ *   each message    as it was read (state, feedSeq, old claim's nonce)
+ *   account         owner and epoch are ours; no contract of it stopped since the messages' were read; pacing advanced; inHand
+ *   each recipient  has not opted out
+ *
+ * Pacing advances here, before the send, so that a crash can only make us slower. `together`: outcomes of messages that have been in hand, and
+ * receipts of others, in the same transaction; a call less for each message that follows another at once.
+ */
+export async function claim(table: Table, request: ClaimRequest, together: Step[] = []): Promise<ClaimResult> {
+  const { messages } = request;
+  const claimed = messages.map((one) => claimedBy(request, one));
+  const writes: Record<string, Write | Write[]> = {};
+  for (const [at, { message }] of messages.entries()) {
+    const moved = claimed[at];
+    if (moved !== undefined) writes[`message ${message.id}`] = messageWrite(message, moved);
+  }
+  writes.account = accountWrite(request);
+  for (const { message } of messages) {
+    // The item may not exist.
+    const condition = { notOptedOut: 'attribute_not_exists(suppressedAt)' };
+    writes[`recipient ${message.to}`] = { check: keys.recipient(message.tenantId, message.to), condition };
+  }
+  const refused = await table.tryTransact<string>({ ...writes, ...stepWrites(together) });
+  if (refused === undefined) return { kind: 'claimed', messages: claimed };
+  const now = (id: string) => refused.old<Message>(`message ${id}`);
+  // The answer of the first try was lost and the second found our own work.
+  if (messages.some(({ message: { id } }) => isHeldBy(now(id), request.nonce))) {
+    return { kind: 'claimed', messages: claimed };
+  }
+  if (together.length > 0) return { kind: 'apart' };
+  if (refused.by('account', 'ours')) return { kind: 'fenced' };
+  const stale = messages.filter(({ message: { id } }) => refused.by(`message ${id}`));
+  if (stale.length === 0 && refused.by('account', 'nothingStopped')) {
+    return { kind: 'stopped', stops: refused.old<AccountHot>('account')?.stops ?? 0 };
+  }
+  const suppressed = messages.filter(({ message: { to } }) => refused.by(`recipient ${to}`));
+  return {
+    kind: 'refused',
+    messages: new Map([
+      ...suppressed.map(({ message: { id } }) => [id, 'suppressed'] as const),
+      ...stale.map(({ message: { id } }) => [id, 'stale'] as const),
+    ]),
+  };
+}
+
+function isHeldBy(message: { state: MessageState; claim?: { nonce: string } } | undefined, nonce: string): boolean {
+  return message?.state === 'SENDING' && message.claim?.nonce === nonce;
+}
+
+/** The message as the claim leaves it. Pure. */
+function claimedBy({ epoch, nonce, nowMs }: ClaimRequest, { message, crashes }: Claimable): Message {
+  const claim = {
+    epoch,
+    nonce,
+    since: message.claim?.since ?? message.openSince ?? nowMs,
+    tries: (message.claim?.tries ?? 0) + 1,
+    ...(crashes > 0 ? { crashes } : {}),
+  };
+  return keptAfterMove({ ...message, state: 'SENDING', claim }, nowMs);
+}
+
+/** The account's part. Pure. */
+function accountWrite(request: ClaimRequest): Write {
+  const { host, epoch, totals, authHead } = request;
+  const [first] = request.messages;
+  if (first === undefined) throw new RangeError('a claim needs a message');
+  const leaving = (lane: Lane) =>
+    request.messages.filter(({ message }) => message.state === 'QUEUED' && message.lane === lane).length;
+  const counts = lanes.flatMap((lane) =>
+    leaving(lane) === 0 ? [] : [{ lane, value: `:${lane}`, by: -leaving(lane) }],
+  );
+  const added = [
+    'messageCount :m',
+    'errorCount :e',
+    ...counts.map(({ lane, value }) => `${queuedAttribute[lane]} ${value}`),
+  ];
+  return {
+    update: `SET pace = :pace, inHand = :hand, lastActivity = :now${authHead === undefined ? '' : ', authHead = :head'} ADD ${added.join(', ')}`,
+    key: keys.accountHot(first.message.tenantId, first.message.accountId),
+    condition: {
+      ours: {
+        is: '#o = :host AND epoch = :epoch',
+        names: { '#o': 'owner' },
+        values: { ':host': host, ':epoch': epoch },
+        held: (hot) => hot?.owner === host && hot.epoch === epoch,
+      },
+      nothingStopped: nothingStopped(request.stops),
+    } satisfies Clauses,
+    values: {
+      ':pace': request.pace,
+      ':hand': request.inHand,
+      ':now': request.nowMs,
+      ':m': totals.messages,
+      ':e': totals.errors,
+      ...(authHead === undefined ? {} : { ':head': authHead }),
+      ...Object.fromEntries(counts.map(({ value, by }) => [value, by])),
+    },
+  };
+}
