@@ -1,7 +1,8 @@
 import { randomBytes } from 'node:crypto';
 import type { Account } from '../lib/domain/accounts/account.ts';
 import { textContent } from '../lib/domain/content.ts';
-import type { Contract, PageRow } from '../lib/domain/contracts/contract.ts';
+import type { Contract } from '../lib/domain/contracts/contract.ts';
+import type { PageRow } from '../lib/domain/contracts/pages.ts';
 import { newId } from '../lib/domain/ids.ts';
 import type { ContractMessage, MessageState } from '../lib/domain/messages/message.ts';
 

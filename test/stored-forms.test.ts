@@ -8,6 +8,7 @@ import { serveDeliveries } from '../functions/webhook/handler.ts';
 import { requestFeed } from '../lib/aws/accounts/feed-queue.ts';
 import { receiveFromLane, sendToLane } from '../lib/aws/accounts/lanes.ts';
 import { putBack } from '../lib/aws/contracts/import-turns.ts';
+import { addPages } from '../lib/aws/contracts/page-lists.ts';
 import { batchName, exportKey, pageKey, uploadKey } from '../lib/aws/contracts/pages.ts';
 import type { Deps } from '../lib/aws/deps.ts';
 import { sendNote, takeNotes } from '../lib/aws/hosts/hosts.ts';
@@ -20,7 +21,8 @@ import { messageOf, sendingKey } from '../lib/aws/webhooks/deliveries.ts';
 import { deliveryQueue } from '../lib/aws/webhooks/delivery-queue.ts';
 import { connectionEventKinds, decodeEvents, encodeEvents } from '../lib/domain/accounts/connection-events.ts';
 import { textContent } from '../lib/domain/content.ts';
-import { contractStates, type PageRow, readStoredRow, storedRow } from '../lib/domain/contracts/contract.ts';
+import { contractStates, openRangesOf } from '../lib/domain/contracts/contract.ts';
+import { type PageEntry, type PageRow, readStoredRow, rowsOf, storedRow } from '../lib/domain/contracts/pages.ts';
 import { eventTypes, lineRank, unbuiltTypes } from '../lib/domain/events/events.ts';
 import {
   contractIdKey,
@@ -69,6 +71,7 @@ it('keys of items', () => {
     job: ['T#ten_1#C#con_1', 'JOB'],
     importDue: ['T#ten_1#C#con_1', 'IMPORT'],
     importTurn: ['T#ten_1#IMPORTS', 'TURN'],
+    pageList: ['T#ten_1#C#con_1', 'PAGES#00007'],
     counter: ['T#ten_1#C#con_1', 'CNT#acc_1'],
     backlog: ['T#ten_1#C#con_1', 'DUE#001795176000000#msg_1'],
     message: ['T#ten_1#M#msg_1', 'M'],
@@ -110,6 +113,7 @@ it('keys of items', () => {
       job: keys.job('ten_1', 'con_1'),
       importDue: keys.importDue('ten_1', 'con_1'),
       importTurn: keys.importTurn('ten_1'),
+      pageList: keys.pageList('ten_1', 'con_1', 7),
       counter: keys.counter('ten_1', 'con_1', 'acc_1'),
       backlog: keys.backlog('ten_1', 'con_1', noon, 'msg_1'),
       message: keys.message('ten_1', 'msg_1'),
@@ -428,6 +432,36 @@ it('lines of pages, and content items', () => {
   const item = { pk: 'T#ten_1#M#msg_1', sk: 'X', type: 'text', text: 'Hello', ttl: 1_796_472_000 };
   expect(contentWrite('ten_1', 'msg_1', textContent('Hello'), noon)).toEqual({ put: item });
   expect(contentIn(item)).toEqual({ type: 'text', text: 'Hello' });
+});
+
+it('what a contract says of its pages: those of earlier releases stand on it, others in lists', () => {
+  const [a, b, c] = ['a', 'b', 'c'].map((key) => ({ key, rows: 500 }));
+  const of = (...pages: PageEntry[]) => ({ tenantId: 'ten_1', id: 'con_1', pages });
+  if (a === undefined || b === undefined || c === undefined) throw new Error('three pages');
+  const place = { pk: 'T#ten_1#C#con_1', type: 'pageList' };
+  expect(addPages(of(), [a])).toEqual({ pages: [{ key: 'a', rows: 500 }] });
+  const list = { put: { ...place, sk: 'PAGES#00000', pages: [a, b] } };
+  expect(addPages(of(), [a, b])).toEqual({ pages: [{ lists: 1, pages: 2, rows: 1000 }], list });
+  expect(addPages(of(a), [b])).toEqual({ pages: [{ lists: 1, pages: 2, rows: 1000 }], list });
+  const lists = { lists: 1, pages: 2, rows: 1000 };
+  expect(addPages(of(lists), [c])).toEqual({ pages: [lists, c] });
+  expect(addPages(of(lists, c), [a])).toEqual({
+    pages: [{ lists: 2, pages: 4, rows: 2000 }],
+    list: { put: { ...place, sk: 'PAGES#00001', pages: [c, a] } },
+  });
+  expect([rowsOf(of(lists, c)), rowsOf(of(a, b, c)), rowsOf(of())]).toEqual([1500, 1500, 0]);
+});
+
+it('open ranges: on the contract by earlier releases, on the counter of the account', () => {
+  const contract = { accountIds: ['acc_1'], openFrom: 50, nextRow: 50 };
+  const counter = { sent: 1, delivered: 0, read: 0, failed: 0, canceled: 0, suppressed: 0, expired: 0, backlog: 0 };
+  expect(openRangesOf(contract, [counter])).toEqual([]);
+  const onContract = { accountId: 'acc_1', from: 40, to: 50, on: 'contract' };
+  expect(openRangesOf({ ...contract, openFrom: 40 }, [counter])).toEqual([onContract]);
+  const onCounter = { accountId: 'acc_1', from: 30, to: 35, on: 'counter' };
+  const open = { ...counter, fed: 12, openFrom: 30, openTo: 35 };
+  expect(openRangesOf(contract, [open])).toEqual([onCounter]);
+  expect(openRangesOf({ ...contract, openFrom: 40 }, [open])).toEqual([onContract, onCounter]);
 });
 
 it('names of objects', () => {

@@ -19,7 +19,7 @@ export class Broken {
   }
 
   /** Those that could be served so far. */
-  without(contracts: Contract[]): Contract[] {
+  without<T extends Contract>(contracts: T[]): T[] {
     return contracts.filter(({ id }) => !this.errors.has(id));
   }
 

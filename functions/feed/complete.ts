@@ -1,9 +1,9 @@
 import { patch } from '../../lib/aws/client/patch.ts';
-import { rowsOf } from '../../lib/aws/contracts/feed-rows.ts';
 import { readCounter } from '../../lib/aws/contracts/jobs.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { type Contract, finalStatusOf } from '../../lib/domain/contracts/contract.ts';
+import { rowsOf } from '../../lib/domain/contracts/pages.ts';
 
 /** Looks at a contract whose counter changed between reading it and completing it. */
 const maxLooks = 5;

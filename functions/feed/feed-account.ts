@@ -43,7 +43,7 @@ export async function feedAccount(
   ]);
   if (account?.deletedAt !== undefined) return await removeAccount(deps, tenantId, accountId);
   if (account === undefined || found === undefined) return;
-  const running = (await runningContracts(table, tenantId, accountId)).filter((c) => c.status === 'IN_PROGRESS');
+  const running = await runningContracts(table, tenantId, accountId);
   const broken = new Broken();
   const turn = { request, account, hot: found, running, broken, reader: rowReader, deadlineMs, count };
   if (isHalted(account, deps.nowMs())) await emptyLanes(deps, turn);

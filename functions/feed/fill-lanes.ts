@@ -1,15 +1,8 @@
 import { type FeedRequest, requestFeed } from '../../lib/aws/accounts/feed-queue.ts';
 import { sendToLane } from '../../lib/aws/accounts/lanes.ts';
 import { ConditionFailed, type Item } from '../../lib/aws/client/table.ts';
-import {
-  closeRows,
-  dueBacklog,
-  type PageReader,
-  putRows,
-  renewTexts,
-  reserveRows,
-  rowsOf,
-} from '../../lib/aws/contracts/feed-rows.ts';
+import { dueBacklog, type PageReader, type RunningContract, renewTexts } from '../../lib/aws/contracts/feed-rows.ts';
+import { reserveRows } from '../../lib/aws/contracts/reservations.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { wakeAccount } from '../../lib/aws/hosts/wake.ts';
 import { keys } from '../../lib/aws/keys.ts';
@@ -19,10 +12,11 @@ import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
 import { policyOf } from '../../lib/domain/accounts/pacing.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { planFeed, windowOf } from '../../lib/domain/contracts/feed.ts';
+import { rowsOf } from '../../lib/domain/contracts/pages.ts';
 import { type ContractMessage, type Lane, lanes, type Message, ofContract } from '../../lib/domain/messages/message.ts';
 import type { Count } from '../../lib/runtime/metrics.ts';
 import type { Broken } from './broken.ts';
-import { finishOpenRows } from './open-rows.ts';
+import { finishOpenRows, finishRows } from './open-rows.ts';
 import { refeed } from './refeed.ts';
 
 /** What a feed counts: messages from new rows, ones that were PENDING again, ones put into a lane anew or taken back, and what ended. */
@@ -43,7 +37,7 @@ export interface Turn {
   request: FeedRequest;
   account: Account;
   hot: AccountHot;
-  running: Contract[];
+  running: RunningContract[];
   broken: Broken;
   reader: PageReader;
   deadlineMs: number;
@@ -61,7 +55,7 @@ export async function fillLanes(deps: Deps, turn: Turn): Promise<void> {
   let sent = 0;
   for (const contract of running) {
     await broken.keep(contract, async () => {
-      const finished = await finishOpenRows(deps, account, contract, rowReader);
+      const finished = await finishOpenRows(deps, account, contract, contract.open, rowReader);
       count('MessagesFed', finished);
       sent += finished;
     });
@@ -183,15 +177,12 @@ async function feedRows(
   const rows = await reader.rows(contract, from, await rowsToTake(reader, contract, wanted));
   const to = from + rows.length;
   const valid = rows.filter(({ data }) => data.skip === undefined).length;
-  if (!(await reserveRows(deps.table, contract, account.id, to, valid, deps.nowMs()))) return 0;
-  const messages = await putRows(deps.table, contract, account.id, rows, deps.nowMs());
-  await sendToLane(deps.sqs, account.laneUrls[contract.lane], messages);
+  const range = await reserveRows(deps.table, contract, account.id, { to, valid, nowMs: deps.nowMs() });
+  if (range === undefined) return 0;
   contract.nextRow = to;
-  contract.openFrom = from;
-  await closeRows(deps.table, contract, from, to);
   contract.openFrom = to;
   contract.fedCount += valid;
-  return messages.length;
+  return await finishRows(deps, account, contract, range, reader);
 }
 
 /** The row behind the last to take: `wanted` rows with a message, and the skipped ones between and right behind them. */

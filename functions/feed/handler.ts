@@ -45,7 +45,7 @@ export const handler = lambda<SQSEvent, ReturnType<typeof setUp>, SQSBatchRespon
 
 function setUp(env: NodeJS.ProcessEnv) {
   const deps = createDeps(functionConfig(env), createClients());
-  return { deps, reader: new PageReader(deps.pages) };
+  return { deps, reader: new PageReader(deps) };
 }
 
 /** One batch. A failed request stops the later ones of its account in the batch, so that FIFO order holds. */

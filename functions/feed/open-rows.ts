@@ -1,21 +1,38 @@
 import { sendToLane } from '../../lib/aws/accounts/lanes.ts';
-import { closeRows, type PageReader, putRows } from '../../lib/aws/contracts/feed-rows.ts';
+import { type PageReader, putRows } from '../../lib/aws/contracts/feed-rows.ts';
+import { closeRows } from '../../lib/aws/contracts/reservations.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
-import type { Contract } from '../../lib/domain/contracts/contract.ts';
+import type { Contract, OpenRange } from '../../lib/domain/contracts/contract.ts';
 
-/** Rows an interrupted feed had reserved get their messages and their lane entries. Answers how many went into the lane. */
+/** Gives reserved rows their messages and their lane entries. Returns how many entries went into the lane. Doing it twice is doing it once. */
+export async function finishRows(
+  deps: Deps,
+  account: Account,
+  contract: Contract,
+  range: OpenRange,
+  reader: PageReader,
+): Promise<number> {
+  const rows = await reader.rows(contract, range.from, range.to);
+  const messages = await putRows(deps.table, contract, account.id, rows, deps.nowMs());
+  await sendToLane(deps.sqs, account.laneUrls[contract.lane], messages);
+  await closeRows(deps.table, contract, range);
+  return messages.length;
+}
+
+/** Finishes what an interrupted feed had reserved for this account. Ranges of other accounts are left to their own feeds. */
 export async function finishOpenRows(
   deps: Deps,
   account: Account,
   contract: Contract,
+  open: readonly OpenRange[],
   reader: PageReader,
 ): Promise<number> {
-  if (contract.openFrom >= contract.nextRow) return 0;
-  const rows = await reader.rows(contract, contract.openFrom, contract.nextRow);
-  const messages = await putRows(deps.table, contract, account.id, rows, deps.nowMs());
-  await sendToLane(deps.sqs, account.laneUrls[contract.lane], messages);
-  await closeRows(deps.table, contract, contract.openFrom, contract.nextRow);
-  contract.openFrom = contract.nextRow;
-  return messages.length;
+  let sent = 0;
+  for (const range of open) {
+    if (range.accountId === account.id) sent += await finishRows(deps, account, contract, range, reader);
+    // What stood on the contract is closed there, and rows can be reserved again.
+    if (range.on === 'contract') contract.openFrom = range.to;
+  }
+  return sent;
 }

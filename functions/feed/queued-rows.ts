@@ -4,6 +4,7 @@ import { type Item, present } from '../../lib/aws/client/table.ts';
 import { contractsOf } from '../../lib/aws/contracts/account-contracts.ts';
 import type { PageReader } from '../../lib/aws/contracts/feed-rows.ts';
 import { readCounter } from '../../lib/aws/contracts/jobs.ts';
+import { readOpenRanges } from '../../lib/aws/contracts/reservations.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { keys, queuedAttribute } from '../../lib/aws/keys.ts';
 import { readHot, toMessage } from '../../lib/aws/messages/messages.ts';
@@ -95,7 +96,8 @@ async function walkContract(
   contract: Contract,
   { walk, cursor, walked }: { walk: Walk; cursor: WalkCursor; walked: Walked },
 ): Promise<End> {
-  walked.finished += await finishOpenRows(deps, account, contract, walk.reader);
+  const [open = []] = await readOpenRanges(deps.table, [contract]);
+  walked.finished += await finishOpenRows(deps, account, contract, open, walk.reader);
   if (inFlightOf(contract, await readCounter(deps.table, contract)) > 0) {
     const later = (row: number): End => {
       const { tenantId, id: accountId } = account;

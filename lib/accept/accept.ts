@@ -1,5 +1,5 @@
 import type { Table } from '../aws/client/table.ts';
-import type { PageRow } from '../domain/contracts/contract.ts';
+import type { PageRow } from '../domain/contracts/pages.ts';
 import { decideRows, skipSuppressed } from './people.ts';
 import type { CheckedRow } from './rows.ts';
 import type { RecipientWarnings } from './warnings.ts';

@@ -1,9 +1,11 @@
 import { appendRows, createContract, numbered, putSkipped } from '../aws/contracts/contracts.ts';
+import { readPageRefs } from '../aws/contracts/page-lists.ts';
 import { batchName, putPages, readNumbers } from '../aws/contracts/pages.ts';
 import type { Deps } from '../aws/deps.ts';
 import type { Origin } from '../aws/tenants/audit.ts';
 import { tenantSecret } from '../aws/tenants/tenant-secret.ts';
-import type { Contract, PageRow } from '../domain/contracts/contract.ts';
+import type { Contract } from '../domain/contracts/contract.ts';
+import type { PageRow } from '../domain/contracts/pages.ts';
 import { contractIdKey, ulidOf } from '../domain/ids.ts';
 import type { Lane } from '../domain/messages/message.ts';
 import { acceptRows } from './accept.ts';
@@ -76,7 +78,10 @@ export async function acceptContract(deps: Deps, origin: Origin, order: Contract
     skipped.filter(({ data }) => data.skip === 'INVALID_NUMBER'),
   );
   const made = await createContract(deps, origin, contract, suppressed.length);
-  if (made.pages[0]?.key === pages[0]?.key) await putSkipped(deps, contract, suppressed);
+  if (suppressed.length > 0) {
+    const [first] = await readPageRefs(deps.table, made);
+    if (first?.key === pages[0]?.key) await putSkipped(deps, contract, suppressed);
+  }
   return { contract: made, rows, warnings: odd.sentences() };
 }
 
@@ -91,7 +96,7 @@ export async function acceptRecipients(
   { request, rows: checked }: { request: string; rows: CheckedRow[] },
 ): Promise<Accepted> {
   const { tenantId, id: contractId } = contract;
-  const odd = new RecipientWarnings('row', await readNumbers(deps.pages, contract.pages));
+  const odd = new RecipientWarnings('row', await readNumbers(deps.pages, await readPageRefs(deps.table, contract)));
   const rows = await acceptRows(deps.table, tenantId, checked, odd);
   const pages = await putPages(deps.pages, { tenantId, contractId, batch: batchName(ulidOf(request), rows) }, rows);
   const grown = await appendRows(deps, origin, contract, pages, rows);

@@ -1,8 +1,10 @@
 import { numbered, putSkipped, readContract } from '../aws/contracts/contracts.ts';
 import { completeImport, failImport, reportImport } from '../aws/contracts/imports.ts';
+import { readPageRefs } from '../aws/contracts/page-lists.ts';
 import { batchName, pageKey, putPage } from '../aws/contracts/pages.ts';
 import type { Deps } from '../aws/deps.ts';
-import { type Contract, type ImportError, maxRows, type PageRef, pageSize } from '../domain/contracts/contract.ts';
+import { type Contract, type ImportError, maxRows } from '../domain/contracts/contract.ts';
+import { type PageRef, pageSize } from '../domain/contracts/pages.ts';
 import { acceptRows } from './accept.ts';
 import { type CheckedRow, checkRow, type InputRow, type RowSettings, tooManyRows } from './rows.ts';
 import { RecipientWarnings } from './warnings.ts';
@@ -69,7 +71,7 @@ export async function acceptImport(deps: Deps, order: ImportOrder): Promise<Impo
 /** Removes pages that no reader needs, unless a repeat of the same event has just made them the contract's own. */
 async function discard(deps: Deps, contract: Contract, pages: PageRef[]): Promise<void> {
   const now = await readContract(deps.table, contract.tenantId, contract.id);
-  const used = new Set(now?.pages.map((page) => page.key));
+  const used = new Set(now === undefined ? [] : (await readPageRefs(deps.table, now)).map(({ key }) => key));
   await deps.pages.remove(pages.map((page) => page.key).filter((key) => !used.has(key)));
 }
 

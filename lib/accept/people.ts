@@ -1,7 +1,7 @@
 import type { Table } from '../aws/client/table.ts';
 import { decideNumbers } from '../aws/people/known-people.ts';
 import { listedAmong } from '../aws/people/suppressions.ts';
-import type { PageRow } from '../domain/contracts/contract.ts';
+import type { PageRow } from '../domain/contracts/pages.ts';
 import { addressesOf, personAt } from '../domain/people/person.ts';
 import type { CheckedRow } from './rows.ts';
 

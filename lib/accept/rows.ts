@@ -1,5 +1,6 @@
 import { type Content, textContent } from '../domain/content.ts';
-import { maxRows, type PageRow } from '../domain/contracts/contract.ts';
+import { maxRows } from '../domain/contracts/contract.ts';
+import type { PageRow } from '../domain/contracts/pages.ts';
 import type { FieldErrorCode } from '../domain/errors.ts';
 import { checkText } from '../domain/messages/text.ts';
 import { doubtSentence, type NumberReading, readNumber } from '../domain/people/phone.ts';

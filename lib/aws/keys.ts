@@ -9,8 +9,10 @@ import type { Lane } from '../domain/messages/message.ts';
  *   tenant's accounts  accountRef by tenant, newest first, then both items one query + batch reads
  *   tenant's contracts contract by tenant, newest first                    one query
  *   contract numbers   counters by contract                                one query
+ *   pages              page lists by contract, in order                    one query
  *   rows of a contract message ids are derived from contract and row       batch reads, no index
- *   feed               running by account, contract, backlog by contract   queries within two partitions
+ *   feed               running by account, contract and its counter,       one batch read beside
+ *                      backlog by contract                                 queries within two partitions
  *   send               text + contract + recipient, then the claim         one batch read, one transaction
  *   host               own accounts and unowned ones                       finder: host#<id>, unowned
  *   host starts        clientVersion                                       read by key
@@ -57,6 +59,11 @@ export const keys = {
   job: (t: string, c: string): Key => ({ pk: contractPk(t, c), sk: 'JOB' }),
   importDue: (t: string, c: string): Key => ({ pk: contractPk(t, c), sk: 'IMPORT' }),
   importTurn: (t: string): Key => ({ pk: `${tenantPk(t)}#IMPORTS`, sk: 'TURN' }),
+  /** Lists count from 0. */
+  pageList: (t: string, c: string, n: number): Key => ({
+    pk: contractPk(t, c),
+    sk: `PAGES#${String(n).padStart(5, '0')}`,
+  }),
   counter: (t: string, c: string, a: string): Key => ({ pk: contractPk(t, c), sk: `CNT#${a}` }),
   backlog: (t: string, c: string, notBefore: number, m: string): Key => ({
     pk: contractPk(t, c),
@@ -117,6 +124,11 @@ export const ranges = {
   backlog: (t: string, c: string, untilMs?: number): { pk: string; skBetween: [string, string] } => ({
     pk: contractPk(t, c),
     skBetween: ['DUE#', untilMs === undefined ? 'DUE#~' : keys.backlog(t, c, untilMs, '~').sk],
+  }),
+  /** The first `lists` page lists, in order. */
+  pageLists: (t: string, c: string, lists: number): { pk: string; skBetween: [string, string] } => ({
+    pk: contractPk(t, c),
+    skBetween: [keys.pageList(t, c, 0).sk, keys.pageList(t, c, lists - 1).sk],
   }),
   deliveries: (t: string, w: string) => ({ pk: endpointPk(t, w), skPrefix: 'D#' }),
   /** Deliveries of `[fromMs, untilMs)`, both within 0 and 9,999,999,999,999. */

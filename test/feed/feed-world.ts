@@ -23,7 +23,8 @@ import { type ClaimResult, claim } from '../../lib/aws/messages/claims.ts';
 import { messageItem, moveMessage, toMessage } from '../../lib/aws/messages/messages.ts';
 import { ensureTenant } from '../../lib/aws/tenants/tenants.ts';
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
-import type { Contract, ContractAction, PageRow } from '../../lib/domain/contracts/contract.ts';
+import type { Contract, ContractAction } from '../../lib/domain/contracts/contract.ts';
+import type { PageRow } from '../../lib/domain/contracts/pages.ts';
 import { rowMessageId } from '../../lib/domain/contracts/row-message.ts';
 import { newId } from '../../lib/domain/ids.ts';
 import { type ContractMessage, type Message, ofContract } from '../../lib/domain/messages/message.ts';
@@ -223,7 +224,7 @@ export async function startFeedWorld() {
       Records: [{ messageId: '1', body, attributes: { MessageGroupId: group } }],
     } as unknown as SQSEvent;
     let why: unknown;
-    await serveFeed(event, through, new PageReader(through.pages), {
+    await serveFeed(event, through, new PageReader(through), {
       deadlineMs,
       failed: (_, error) => {
         why = error;

@@ -4,6 +4,7 @@ import { keys } from '../../lib/aws/keys.ts';
 import { readContent } from '../../lib/aws/messages/contents.ts';
 import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
+import { inlinePagesOf } from '../../lib/domain/contracts/pages.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import { rowsTo } from '../factories.ts';
 import { type FeedWorld, gate, startFeedWorld, tenantId } from './feed-world.ts';
@@ -168,7 +169,7 @@ describe('the feed', () => {
     const broken = await world.contract(account, rowsTo(5));
     const whole = await world.contract(account, rowsTo(3));
     await world.giveUpRequests();
-    await world.deps.pages.remove(broken.pages.map(({ key }) => key));
+    await world.deps.pages.remove(inlinePagesOf(broken).map(({ key }) => key));
     await world.table.update(keys.contract(tenantId, broken.id), {
       update: 'SET nextRow = :n, fedCount = :n',
       values: { ':n': 5 },

@@ -4,6 +4,7 @@ import { deleteFromLane, receiveFromLane } from '../../lib/aws/accounts/lanes.ts
 import { keys } from '../../lib/aws/keys.ts';
 import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
+import { inlinePagesOf } from '../../lib/domain/contracts/pages.ts';
 import type { Lane, Message } from '../../lib/domain/messages/message.ts';
 import { rowsTo } from '../factories.ts';
 import { type FeedWorld, gate, startFeedWorld, tenantId } from './feed-world.ts';
@@ -286,7 +287,7 @@ describe('an account that cannot send', () => {
     const broken = await world.contract(account, rowsTo(2));
     const whole = await world.contract(account, rowsTo(3));
     await world.drain();
-    await world.deps.pages.remove(broken.pages.map(({ key }) => key));
+    await world.deps.pages.remove(inlinePagesOf(broken).map(({ key }) => key));
     await world.table.update(keys.contract(tenantId, broken.id), {
       update: 'SET openFrom = :none',
       values: { ':none': 0 },

@@ -3,7 +3,8 @@ import { appendRows, createContract, numbered, putSkipped } from '../../lib/aws/
 import { readResults, readRows } from '../../lib/aws/contracts/rows.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { moveMessage } from '../../lib/aws/messages/messages.ts';
-import type { Contract, PageRow } from '../../lib/domain/contracts/contract.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
+import type { PageRow } from '../../lib/domain/contracts/pages.ts';
 import { rowsTo } from '../factories.ts';
 import { type FeedWorld, startFeedWorld, tenantId } from './feed-world.ts';
 

@@ -8,7 +8,7 @@ import type { Emulators } from './emulators.ts';
 export function pumpFeed(emulators: Emulators): { stop(): Promise<void> } {
   const ended = new AbortController();
   const { sqs } = emulators.clients;
-  const reader = new PageReader(emulators.deps.pages);
+  const reader = new PageReader(emulators.deps);
   const QueueUrl = emulators.config.FEED_QUEUE_URL;
   const loop = async () => {
     while (!ended.signal.aborted) {

@@ -1,12 +1,12 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { moveContract } from '../../../lib/aws/contracts/contracts.ts';
-import { rowsOf } from '../../../lib/aws/contracts/feed-rows.ts';
 import { beginImport } from '../../../lib/aws/contracts/imports.ts';
 import { notRetried } from '../../../lib/aws/contracts/jobs/retry.ts';
 import { readCounter } from '../../../lib/aws/contracts/jobs.ts';
 import { presignUpload, uploadKey, urlLifeSec } from '../../../lib/aws/contracts/pages.ts';
 import { readRows } from '../../../lib/aws/contracts/rows.ts';
 import { type Contract, move } from '../../../lib/domain/contracts/contract.ts';
+import { rowsOf } from '../../../lib/domain/contracts/pages.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, idFor, isRepeated, originOf, pathId, tenantOf } from '../http/context.ts';
 import {

@@ -1,8 +1,8 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { rowsOf } from '../../../lib/aws/contracts/feed-rows.ts';
 import { readCounter } from '../../../lib/aws/contracts/jobs.ts';
 import { readResults, readRows } from '../../../lib/aws/contracts/rows.ts';
 import { type Contract, statsOf } from '../../../lib/domain/contracts/contract.ts';
+import { rowsOf } from '../../../lib/domain/contracts/pages.ts';
 import { isSuccess, type Message } from '../../../lib/domain/messages/message.ts';
 import { mayBeGone, notKept } from '../../../lib/domain/messages/retention.ts';
 import { toIso } from '../../../lib/domain/times.ts';

@@ -1,10 +1,11 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { listContracts, readContract } from '../../../lib/aws/contracts/contracts.ts';
-import { rowsOf } from '../../../lib/aws/contracts/feed-rows.ts';
+import { readOpenRanges } from '../../../lib/aws/contracts/reservations.ts';
 import { type Row, readRows } from '../../../lib/aws/contracts/rows.ts';
 import { readContent, readContents } from '../../../lib/aws/messages/contents.ts';
 import { readMessage } from '../../../lib/aws/messages/messages.ts';
 import { accountsOf, type Contract, isFinished } from '../../../lib/domain/contracts/contract.ts';
+import { rowsOf } from '../../../lib/domain/contracts/pages.ts';
 import { rowMessageId } from '../../../lib/domain/contracts/row-message.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { messageStates } from '../../../lib/domain/messages/message.ts';
@@ -172,10 +173,14 @@ async function unfedRow({ deps }: ApiScope, tenantId: string, id: string): Promi
       tenantId,
       before === undefined ? { limit: 50 } : { limit: 50, before },
     );
-    for (const contract of step.items) {
-      if (isFinished(contract.status) && contract.status !== 'CANCELED' && contract.status !== 'FAILED') continue;
+    const maybe = step.items.filter(
+      ({ status }) => !isFinished(status) || status === 'CANCELED' || status === 'FAILED',
+    );
+    const open = await readOpenRanges(deps.table, maybe);
+    for (const [index, contract] of maybe.entries()) {
       const total = rowsOf(contract);
-      const first = isFinished(contract.status) ? 0 : contract.openFrom;
+      const unmade = Math.min(contract.nextRow, ...(open[index] ?? []).map(({ from }) => from));
+      const first = isFinished(contract.status) ? 0 : unmade;
       for (let row = first; row < total && left > 0; row++, left--) {
         if (rowMessageId(contract, row) === id) return (await readRows(deps, contract, row, row + 1))[0];
       }

@@ -1,20 +1,20 @@
 import type { ContractAction, ContractState } from '../../domain/contracts/contract.ts';
+import { accountOf, type Contract, emptyCounter, move } from '../../domain/contracts/contract.ts';
 import {
-  accountOf,
-  type Contract,
-  emptyCounter,
+  inlinePagesOf,
   maxPages,
-  move,
   type PageRef,
   type PageRow,
-} from '../../domain/contracts/contract.ts';
+  pageCountOf,
+  rowsOf,
+} from '../../domain/contracts/pages.ts';
 import { PacelineError } from '../../domain/errors.ts';
 import type { Message } from '../../domain/messages/message.ts';
 import { resultDays, ttlAfter } from '../../domain/messages/retention.ts';
 import { requestFeed } from '../accounts/feed-queue.ts';
 import { tryTransactStop } from '../accounts/stops.ts';
 import { newestById, type Page } from '../client/newest-first.ts';
-import { added, appended, patch, unlessSet } from '../client/patch.ts';
+import { added, patch, unlessSet } from '../client/patch.ts';
 import { absent, type Clauses, type NamedWrites, present, type Table, type Write } from '../client/table.ts';
 import type { Deps } from '../deps.ts';
 import { finder, keys, places } from '../keys.ts';
@@ -22,6 +22,7 @@ import { contentWrite } from '../messages/contents.ts';
 import { messageItem } from '../messages/messages.ts';
 import { auditWrite, type Origin } from '../tenants/audit.ts';
 import { jobWrite, runJob } from './jobs.ts';
+import { addPages, readPageRefs } from './page-lists.ts';
 import { isSameRequest } from './pages.ts';
 import { skippedMessage } from './rows.ts';
 
@@ -73,20 +74,17 @@ export function numbered(rows: PageRow[], firstRow: number): { row: number; data
  * running ones where it starts at once, and its scheduled start. One already there under this id (a repeat with the same
  * Idempotency-Key) is answered as it is. `suppressed`: how many of the rows that are final at once are people who opted out.
  */
-export async function createContract(
-  deps: Deps,
-  origin: Origin,
-  contract: Contract,
-  suppressed = 0,
-): Promise<Contract> {
-  const { tenantId, id } = contract;
-  const accountId = accountOf(contract);
-  const { name, lane, status, totalCount, skipInvalid, requirePlus } = contract;
+export async function createContract(deps: Deps, origin: Origin, order: Contract, suppressed = 0): Promise<Contract> {
+  const { tenantId, id, name, lane, status, totalCount, skipInvalid, requirePlus } = order;
+  const accountId = accountOf(order);
+  const { pages, list } = addPages({ tenantId, id, pages: [] }, inlinePagesOf(order));
+  const contract: Contract = { ...order, pages };
   const refused = await deps.table.tryTransact({
     contract: {
       put: { ...keys.contract(tenantId, id), type: 'contract', ...contract },
       condition: { idIsNew: absent },
     },
+    pageList: list,
     account: accountCheck(tenantId, accountId),
     counter: {
       put: {
@@ -136,31 +134,33 @@ export async function appendRows(
   const invalid = rows.filter((row) => row.skip === 'INVALID_NUMBER').length;
   const firstKey = pages[0]?.key;
   for (let contract = read; ; ) {
-    if (firstKey !== undefined && contract.pages.some(({ key }) => isSameRequest(key, firstKey))) return contract;
+    const there = firstKey === undefined ? [] : await readPageRefs(deps.table, contract);
+    if (firstKey !== undefined && there.some(({ key }) => isSameRequest(key, firstKey))) return contract;
     mustTakeRows(contract);
-    if (contract.pages.length + pages.length > maxPages) {
+    if (pageCountOf(contract) + pages.length > maxPages) {
       throw new PacelineError(
         'ILLEGAL_STATE',
-        `The contract is made of ${contract.pages.length} pages and can have ${maxPages}: each request makes one or more. ` +
+        `The contract is made of ${pageCountOf(contract)} pages and can have ${maxPages}: each request makes one or more. ` +
           'Put the rest into a new contract, in requests of up to 5,000 recipients or as one file with /import.',
       );
     }
-    const firstRow = contract.pages.reduce((sum, page) => sum + page.rows, 0);
+    const firstRow = rowsOf(contract);
+    const grown = addPages(contract, pages);
     const refused = await deps.table.tryTransact({
       contract: {
         key: keys.contract(tenantId, id),
-        ...patch({
-          pages: appended(pages),
-          totalCount: added(rows.length),
-          atOnce: added(suppressed + invalid),
-        }),
+        ...patch({ pages: grown.pages, totalCount: added(rows.length), atOnce: added(suppressed + invalid) }),
         condition: {
           isPending: { is: '#status = :pending', names: { '#status': 'status' }, values: { ':pending': 'PENDING' } },
           isIdle: 'attribute_not_exists(job)',
           // No other rows came in between, so that the row numbers below are right.
-          hasPagesRead: { is: 'size(pages) = :there', values: { ':there': contract.pages.length } },
+          hasPagesRead: {
+            is: 'size(#pages) = :there AND #totalCount = :total',
+            values: { ':there': contract.pages.length, ':total': contract.totalCount },
+          },
         },
       },
+      pageList: grown.list,
       counter: {
         key: keys.counter(tenantId, id, accountId),
         ...patch({ failed: added(invalid), suppressed: added(suppressed) }),

@@ -1,34 +1,41 @@
 import { isDue } from '../../domain/accounts/first-contacts.ts';
-import type { Contract, PageRow } from '../../domain/contracts/contract.ts';
-import { locateRow } from '../../domain/contracts/contract.ts';
+import {
+  type AccountCounter,
+  accountsOf,
+  type Contract,
+  type OpenRange,
+  openRangesOf,
+} from '../../domain/contracts/contract.ts';
+import { locateRow, type PageRow } from '../../domain/contracts/pages.ts';
 import { messageOfRow } from '../../domain/contracts/row-message.ts';
 import { type ContractMessage, ofContract } from '../../domain/messages/message.ts';
 import { endsTooSoon } from '../../domain/messages/retention.ts';
 import { type BoundedCache, boundedCache } from '../../runtime/bounded-cache.ts';
 import type { ObjectStore } from '../client/objects.ts';
-import { added, patch } from '../client/patch.ts';
-import { absent, type Item, inParallel, present, type Table } from '../client/table.ts';
-import { type Key, keys, partsOf, queuedAttribute, ranges } from '../keys.ts';
+import { absent, type Item, inParallel, type Table } from '../client/table.ts';
+import { type Key, keys, partsOf, ranges } from '../keys.ts';
 import { contentWrite } from '../messages/contents.ts';
 import { messageItem, toMessage } from '../messages/messages.ts';
+import { readPageRefs } from './page-lists.ts';
 import { readPage } from './pages.ts';
 
 /** Reads rows of contracts; the last few pages stay in memory because the feed takes one page in many small bites. */
 export class PageReader {
   private readonly pages: BoundedCache<PageRow[]>;
-  private readonly store: ObjectStore;
+  private readonly deps: { table: Table; pages: ObjectStore };
 
-  constructor(store: ObjectStore, keep = 8) {
-    this.store = store;
+  constructor(deps: { table: Table; pages: ObjectStore }, keep = 8) {
+    this.deps = deps;
     this.pages = boundedCache<PageRow[]>(keep);
   }
 
-  /** Rows `[from, to)` of the contract, counted from 0. */
+  /** Returns rows `[from, to)` of the contract, counted from 0. */
   async rows(contract: Contract, from: number, to: number): Promise<{ row: number; data: PageRow }[]> {
     const found: { row: number; data: PageRow }[] = [];
+    const refs = await readPageRefs(this.deps.table, contract);
     for (let row = from; row < to; row++) {
-      const place = locateRow(contract.pages, row);
-      const page = place === undefined ? undefined : contract.pages[place.page];
+      const place = locateRow(refs, row);
+      const page = place === undefined ? undefined : refs[place.page];
       if (place === undefined || page === undefined) break;
       const data = (await this.page(page.key))[place.offset];
       if (data === undefined) throw new Error(`Page ${page.key} holds fewer rows than its contract says.`);
@@ -40,43 +47,10 @@ export class PageReader {
   private async page(key: string): Promise<PageRow[]> {
     const kept = this.pages.get(key);
     if (kept !== undefined) return kept;
-    const rows = await readPage(this.store, key);
+    const rows = await readPage(this.deps.pages, key);
     this.pages.set(key, rows);
     return rows;
   }
-}
-
-export const rowsOf = (contract: Contract): number => contract.pages.reduce((sum, page) => sum + page.rows, 0);
-
-/**
- * Reserves rows `[contract.nextRow, to)` for the feed: contract and account in one transaction. Returns false when the contract is not
- * running any more or another feed was here first; nothing has changed then.
- */
-export async function reserveRows(
-  table: Table,
-  contract: Contract,
-  accountId: string,
-  to: number,
-  valid: number,
-  nowMs: number,
-): Promise<boolean> {
-  const refused = await table.tryTransact({
-    contract: {
-      key: keys.contract(contract.tenantId, contract.id),
-      ...patch({ nextRow: to, openFrom: contract.nextRow, fedAt: nowMs, fedCount: added(valid) }),
-      condition: {
-        isRunning: { is: '#status = :running', names: { '#status': 'status' }, values: { ':running': 'IN_PROGRESS' } },
-        // No other feed has taken rows, and the rows before are complete.
-        isFedUpToHere: { is: '#nextRow = :openFrom AND #openFrom = :openFrom' },
-      },
-    },
-    account: {
-      key: keys.accountHot(contract.tenantId, accountId),
-      ...patch({ [queuedAttribute[contract.lane]]: added(valid) }),
-      condition: { exists: present },
-    },
-  });
-  return refused === undefined;
 }
 
 /**
@@ -141,16 +115,6 @@ export async function renewTexts(
   await table.writeMany(anew);
 }
 
-/** Notes that the reserved rows are all in the table and in the lane. */
-export async function closeRows(table: Table, contract: Contract, from: number, to: number): Promise<void> {
-  // A job that ended the contract has closed its rows.
-  const areOpen = { is: 'openFrom = :from AND nextRow = :to', values: { ':from': from, ':to': to } };
-  await table.tryUpdate(keys.contract(contract.tenantId, contract.id), {
-    ...patch({ openFrom: to }),
-    condition: { exists: present, areOpen },
-  });
-}
-
 /**
  * Returns messages of the contract that came back to PENDING and may be fed (`isDue`), oldest first. Without a hold of first contacts this looks at
  * `limit` entries whatever their time, and may leave some for the next feed.
@@ -168,11 +132,22 @@ export async function dueBacklog(
   return page.items.filter((item) => isDue(partsOf.backlog(item).notBefore, heldUntilMs, nowMs));
 }
 
-/** Returns the contracts that run on the account. */
-export async function runningContracts(table: Table, tenantId: string, accountId: string): Promise<Contract[]> {
-  const running = await table.queryAll<{ sk: string }>(ranges.running(tenantId, accountId));
-  const items = await table.getMany<Item>(
-    running.map((item) => keys.contract(tenantId, partsOf.running(item).contractId)),
-  );
-  return items.flatMap((item) => (item === undefined ? [] : [item as unknown as Contract]));
+/** A contract that runs on the account whose feed asks, with what is open for that account. */
+export type RunningContract = Contract & { open: OpenRange[] };
+
+/** Returns the contracts that are IN_PROGRESS for the account. */
+export async function runningContracts(table: Table, tenantId: string, accountId: string): Promise<RunningContract[]> {
+  const running = await table.queryAll<Key>(ranges.running(tenantId, accountId));
+  const ids = running.map((key) => partsOf.running(key).contractId);
+  const items = await table.getMany<Item>([
+    ...ids.map((id) => keys.contract(tenantId, id)),
+    ...ids.map((id) => keys.counter(tenantId, id, accountId)),
+  ]);
+  return ids.flatMap((_, index) => {
+    const contract = items[index] as unknown as Contract | undefined;
+    if (contract?.status !== 'IN_PROGRESS') return [];
+    const counter = items[ids.length + index] as unknown as AccountCounter | undefined;
+    const counters = accountsOf(contract).map((id) => (id === accountId ? counter : undefined));
+    return [{ ...contract, open: openRangesOf(contract, counters) }];
+  });
 }

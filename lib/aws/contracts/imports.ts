@@ -4,8 +4,8 @@ import {
   type ContractImport,
   type ImportError,
   move,
-  type PageRef,
 } from '../../domain/contracts/contract.ts';
+import type { PageRef } from '../../domain/contracts/pages.ts';
 import { PacelineError } from '../../domain/errors.ts';
 import { patch } from '../client/patch.ts';
 import { type Clauses, present, type Table, type Write } from '../client/table.ts';
@@ -13,6 +13,7 @@ import type { Deps } from '../deps.ts';
 import { finder, keys, places } from '../keys.ts';
 import { auditWrite, type Origin } from '../tenants/audit.ts';
 import { mustRead } from './contracts.ts';
+import { addPages } from './page-lists.ts';
 
 /**
  * So long after its URL has expired an import is given up: far more than an upload begun in time, S3's note of it and every try to read the
@@ -133,6 +134,7 @@ export async function completeImport(
   result: { pages: PageRef[]; rows: number; skipped: number; suppressed: number; warnings: string[] },
 ): Promise<boolean> {
   const accountId = accountOf(contract);
+  const { pages, list } = addPages({ ...contract, pages: [] }, result.pages);
   const refused = await table.tryTransact({
     contract: {
       key: keys.contract(contract.tenantId, contract.id),
@@ -142,13 +144,14 @@ export async function completeImport(
       values: {
         ':pending': 'PENDING',
         ':completed': 'completed',
-        ':pages': result.pages,
+        ':pages': pages,
         ':n': result.rows,
         ':k': result.skipped,
         ':none': 0,
         ':odd': result.warnings,
       },
     },
+    pageList: list,
     counter: {
       key: keys.counter(contract.tenantId, contract.id, accountId),
       ...patch({ failed: result.skipped - result.suppressed, suppressed: result.suppressed }),

@@ -1,7 +1,7 @@
 import { accountsOf, addCounter, type Contract, type Counter, emptyCounter } from '../../domain/contracts/contract.ts';
+import { rowsOf } from '../../domain/contracts/pages.ts';
 import type { Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
-import { rowsOf } from './feed-rows.ts';
 import { clearRows } from './jobs/clear.ts';
 import { eachStep, endJob, type JobDeps, JobReplaced, takeJob } from './jobs/held.ts';
 import { removeContract } from './jobs/remove.ts';

@@ -9,7 +9,7 @@ import {
   readStoredRow,
   type StoredRow,
   storedRow,
-} from '../../domain/contracts/contract.ts';
+} from '../../domain/contracts/pages.ts';
 import { mended } from '../../domain/well-formed.ts';
 import type { ObjectStore } from '../client/objects.ts';
 import { inParallel } from '../client/table.ts';

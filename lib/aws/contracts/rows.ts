@@ -1,13 +1,16 @@
 import type { Content } from '../../domain/content.ts';
-import type { Contract, PageRow } from '../../domain/contracts/contract.ts';
+import type { Contract, OpenRange } from '../../domain/contracts/contract.ts';
+import { type PageRow, rowsOf } from '../../domain/contracts/pages.ts';
 import { messageOfRow, rowMessageId, stateWithoutItem } from '../../domain/contracts/row-message.ts';
 import { type ContractMessage, ofContract, optedOut } from '../../domain/messages/message.ts';
+import { mayBeGone } from '../../domain/messages/retention.ts';
 import { type Item, inParallel } from '../client/table.ts';
 import type { Deps } from '../deps.ts';
 import { keys } from '../keys.ts';
 import { toMessage } from '../messages/messages.ts';
-import { rowsOf } from './feed-rows.ts';
+import { readPageRefs } from './page-lists.ts';
 import { readPage } from './pages.ts';
+import { readOpenRanges } from './reservations.ts';
 
 /** One row of a contract as it stands: the message item's truth, or what follows from the contract for a row without one. */
 export interface Row {
@@ -66,11 +69,14 @@ export async function readResults(
     options.madeOnly === true ? [] : numbers.filter((row) => !found.has(row)),
   );
   const nowMs = deps.nowMs();
+  // Only after so long a row that has passed may lack its item for another reason than being open.
+  const isAsked = pages.size > 0 && mayBeGone(contract.startedAt, nowMs);
+  const [open = []] = isAsked ? await readOpenRanges(deps.table, [contract]) : [];
   return numbers.flatMap((row): (Row | GoneRow)[] => {
     const message = found.get(row);
     if (message !== undefined) return message.cleared === true ? [] : [{ message }];
     const data = pages.get(row);
-    return data === undefined ? [] : [withoutItem(contract, row, data, nowMs)];
+    return data === undefined ? [] : [withoutItem(contract, row, data, nowMs, open)];
   });
 }
 
@@ -83,7 +89,7 @@ async function pagesOf(deps: Reading, contract: Contract, rows: number[]): Promi
   const highest = rows.at(-1) ?? 0;
   let first = 0;
   const parts: { key: string; first: number }[] = [];
-  for (const page of contract.pages) {
+  for (const page of await readPageRefs(deps.table, contract)) {
     if (first <= highest && first + page.rows > lowest) parts.push({ key: page.key, first });
     first += page.rows;
   }
@@ -97,10 +103,16 @@ async function pagesOf(deps: Reading, contract: Contract, rows: number[]): Promi
 }
 
 /** A row without an item: refused at creation, not fed (yet), canceled with its contract, or gone. */
-function withoutItem(contract: Contract, row: number, data: PageRow, nowMs: number): Row | GoneRow {
+function withoutItem(
+  contract: Contract,
+  row: number,
+  data: PageRow,
+  nowMs: number,
+  open: readonly OpenRange[],
+): Row | GoneRow {
   const message = messageOfRow(contract, row, data);
   if (data.skip !== undefined) return { message: { ...message, ...skipped(data.skip) }, content: data.content };
-  const state = stateWithoutItem(contract, row, nowMs);
+  const state = stateWithoutItem(contract, row, nowMs, open);
   return state === undefined ? { gone: message } : { message: { ...message, state }, content: data.content };
 }
 

@@ -1,6 +1,6 @@
 import { dayCapOn, dayOf, meanIntervalMs, type PaceState, type PacingPolicy } from '../accounts/pacing.ts';
-import { type Content, readStoredContent, type StoredContent, storedContent } from '../content.ts';
 import type { Lane } from '../messages/message.ts';
+import type { PageEntry } from './pages.ts';
 
 /** DELETED is a tombstone: the HTTP surface answers 404 while what is left is removed. */
 export const contractStates = [
@@ -17,43 +17,6 @@ export type ContractState = (typeof contractStates)[number];
 
 /** Work on all rows of a contract that a call began and the feed finishes. */
 export type ContractJob = 'retry' | 'clear' | 'settle' | 'remove';
-
-/** An S3 object with up to 500 rows of a contract, in order. */
-export interface PageRef {
-  key: string;
-  rows: number;
-}
-
-/** One row of a page. `skip` marks a row that was final when it was accepted. */
-export interface PageRow {
-  to: string;
-  content: Content;
-  externalId?: string;
-  skip?: 'INVALID_NUMBER' | 'SUPPRESSED';
-}
-
-/** A line of a page's object, as JSON: the row with its content's stored form among its fields. */
-export type StoredRow = Omit<PageRow, 'content'> & StoredContent;
-
-/** Returns the line to store. The order of its fields is part of the form. */
-export function storedRow({ to, content, externalId, skip }: PageRow): StoredRow {
-  return {
-    to,
-    ...storedContent(content),
-    ...(externalId === undefined ? {} : { externalId }),
-    ...(skip === undefined ? {} : { skip }),
-  };
-}
-
-/** Returns the row that a stored line holds. */
-export function readStoredRow({ to, externalId, skip, ...content }: StoredRow): PageRow {
-  return {
-    to,
-    content: readStoredContent(content),
-    ...(externalId === undefined ? {} : { externalId }),
-    ...(skip === undefined ? {} : { skip }),
-  };
-}
 
 export interface ImportError {
   line: number;
@@ -85,11 +48,15 @@ export interface Contract {
   status: ContractState;
   reason?: string;
   totalCount: number;
-  pages: PageRef[];
+  /** What its rows are made of, see `PageEntry`. */
+  pages: PageEntry[];
+  /** Rows before this one have passed to an account. */
   nextRow: number;
+  /** What earlier releases had reserved and not finished begins here; otherwise equal to `nextRow`, see `openRangesOf`. */
   openFrom: number;
   /** Rows from this one on were never fed: they became CANCELED by number when the contract ended, and have no items. */
   unfedFrom?: number;
+  /** Rows that passed to any account and were not skipped. */
   fedCount: number;
   atOnce: number;
   skipInvalid: boolean;
@@ -126,14 +93,51 @@ export interface Counter {
   backlog: number;
 }
 
-/** Rows of a page at most. */
-export const pageSize = 500;
+/**
+ * The counter item of one contract and account. Beside the counts it has the rows that passed to the account and were not skipped (`fed`), and
+ * the range of rows that the feed has reserved for the account and not finished. Counters of earlier releases have neither.
+ */
+export interface AccountCounter extends Counter {
+  fed?: number;
+  openFrom?: number;
+  openTo?: number;
+}
+
+/**
+ * Rows `[from, to)` that a feed has reserved for an account and not finished: some may lack their message or their entry in the lane. `on` tells
+ * which item says so; earlier releases kept one range, on the contract.
+ */
+export interface OpenRange {
+  accountId: string;
+  from: number;
+  to: number;
+  on: 'counter' | 'contract';
+}
+
+/** Returns the open ranges of a contract; `counters` are those of its accounts, in their order. */
+export function openRangesOf(
+  contract: Pick<Contract, 'accountIds' | 'openFrom' | 'nextRow'>,
+  counters: readonly (AccountCounter | undefined)[],
+): OpenRange[] {
+  const { openFrom: from, nextRow: to } = contract;
+  const earlier: OpenRange[] = from < to ? [{ accountId: accountOf(contract), from, to, on: 'contract' }] : [];
+  const own = accountsOf(contract).flatMap((accountId, index): OpenRange[] => {
+    const { openFrom, openTo } = counters[index] ?? {};
+    return openFrom === undefined || openTo === undefined
+      ? []
+      : [{ accountId, from: openFrom, to: openTo, on: 'counter' }];
+  });
+  return [...earlier, ...own];
+}
+
+/** Returns the range that holds the row; undefined where none does. */
+export const rangeAt = (open: readonly OpenRange[], row: number): OpenRange | undefined =>
+  open.find(({ from, to }) => from <= row && row < to);
+
 /** Rows of a contract at most. */
 export const maxRows = 100_000;
 /** Rows one request may carry; more come by import or by further requests. */
 export const maxInlineRows = 5_000;
-/** Pages of a contract at most: their names are part of its item, which DynamoDB bounds at 400 KB. */
-export const maxPages = 1_000;
 
 export const emptyCounter: Readonly<Counter> = Object.freeze({
   sent: 0,
@@ -316,20 +320,6 @@ export function addCounter(counter: Readonly<Counter>, other: Partial<Counter>):
     expired: counter.expired + (other.expired ?? 0),
     backlog: counter.backlog + (other.backlog ?? 0),
   };
-}
-
-/** Where row `row` (from 0) is: index of its page, and its line there (from 0); undefined past the last row. */
-export function locateRow(
-  pages: readonly Pick<PageRef, 'rows'>[],
-  row: number,
-): { page: number; offset: number } | undefined {
-  if (!Number.isInteger(row) || row < 0) return undefined;
-  let first = 0;
-  for (const [page, { rows }] of pages.entries()) {
-    if (row < first + rows) return { page, offset: row - first };
-    first += rows;
-  }
-  return undefined;
 }
 
 /**

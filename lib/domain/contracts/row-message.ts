@@ -1,7 +1,8 @@
 import { messageId } from '../ids.ts';
 import type { ContractMessage, MessageState } from '../messages/message.ts';
 import { mayBeGone } from '../messages/retention.ts';
-import { accountOf, type Contract, isFinished, type PageRow } from './contract.ts';
+import { accountOf, type Contract, isFinished, type OpenRange, rangeAt } from './contract.ts';
+import type { PageRow } from './pages.ts';
 
 /**
  * The id of the message that a row (counted from 0) becomes. It derives from the contract's `idKey`; contracts made before that field derive from
@@ -31,7 +32,7 @@ export function messageOfRow(contract: Contract, row: number, data: PageRow): Om
 }
 
 /**
- * Pure: the state that follows from the contract. Undefined where the message was made once and has ended: its result was kept for 90 days.
+ * Returns the state that follows from the contract and its open ranges. Undefined where the message was made once and has ended: its result was kept for 90 days.
  * Before the first results can be gone, a row that the feed has passed is in the feed's hands, or was canceled by an earlier version, which
  * did not note the first row that was never fed.
  */
@@ -39,10 +40,12 @@ export function stateWithoutItem(
   contract: Pick<Contract, 'status' | 'nextRow' | 'openFrom' | 'unfedFrom' | 'startedAt'>,
   row: number,
   nowMs: number,
+  open: readonly OpenRange[] = [],
 ): MessageState | undefined {
   const ended = contract.status === 'CANCELED' || contract.status === 'FAILED' || contract.status === 'DELETED';
   if (row >= (contract.unfedFrom ?? contract.nextRow)) return isFinished(contract.status) ? 'CANCELED' : 'PENDING';
-  if (row < contract.openFrom && mayBeGone(contract.startedAt, nowMs)) return undefined;
+  const isOpen = row >= contract.openFrom || rangeAt(open, row) !== undefined;
+  if (!isOpen && mayBeGone(contract.startedAt, nowMs)) return undefined;
   if (ended) return 'CANCELED';
   return isFinished(contract.status) ? undefined : 'QUEUED';
 }

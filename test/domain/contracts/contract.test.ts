@@ -9,14 +9,13 @@ import {
   emptyCounter,
   estimatedEndAt,
   finalStatusOf,
-  locateRow,
   maxInlineRows,
   maxRows,
   move,
-  pageSize,
   statsOf,
   successRate,
 } from '../../../lib/domain/contracts/contract.ts';
+import { locateRow, pageSize } from '../../../lib/domain/contracts/pages.ts';
 
 const hour = 3_600_000;
 const day = 24 * hour;

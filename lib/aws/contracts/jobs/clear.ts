@@ -37,7 +37,7 @@ function clearing(
 ): NamedWrites<'messages' | 'counters' | 'contract' | 'job'> {
   const { tenantId, id } = contract;
   const atOnce = failed.filter((message) => message.feedSeq === 0).length;
-  const counts = [...countBy(failed, (message) => message.accountId)];
+  const counters = [...Map.groupBy(failed, ({ accountId }) => accountId)];
   return {
     messages: failed.map(
       (message): Write => ({
@@ -49,10 +49,10 @@ function clearing(
         },
       }),
     ),
-    counters: counts.map(
-      ([accountId, count]): Write => ({
+    counters: counters.map(
+      ([accountId, own]): Write => ({
         key: keys.counter(tenantId, id, accountId),
-        ...patch({ failed: added(-count) }),
+        ...patch({ failed: added(-own.length), fed: added(-own.filter(({ feedSeq }) => feedSeq > 0).length) }),
       }),
     ),
     contract: {
@@ -66,10 +66,4 @@ function clearing(
     },
     job: stillHeld(contract, held),
   };
-}
-
-function countBy<T>(items: T[], keyOf: (item: T) => string): Map<string, number> {
-  const counts = new Map<string, number>();
-  for (const item of items) counts.set(keyOf(item), (counts.get(keyOf(item)) ?? 0) + 1);
-  return counts;
 }

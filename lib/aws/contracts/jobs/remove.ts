@@ -1,14 +1,15 @@
 import type { Contract } from '../../../domain/contracts/contract.ts';
 import { type Key, keys, ranges } from '../../keys.ts';
+import { pagesLeft } from '../page-lists.ts';
 import { type HeldJob, type JobDeps, sameJob } from './held.ts';
 
 /**
- * Removes what a settled contract leaves: its pages, then its counter and all else under its key, then the tombstone together with the job. Until
- * that last write the sweep finds the job, which begins anew.
+ * Removes what a settled contract leaves: its pages, then its page lists, its counter and all else under its key, then the tombstone together
+ * with the job. Until that last write the sweep finds the job, which begins anew.
  */
 export async function removeContract(deps: JobDeps, contract: Contract, held: HeldJob): Promise<void> {
   const { tenantId, id } = contract;
-  await deps.pages.remove(contract.pages.map((page) => page.key));
+  await deps.pages.remove((await pagesLeft(deps.table, contract)).map(({ key }) => key));
   const job = keys.job(tenantId, id);
   const left = await deps.table.queryAll<Key>(ranges.contract(tenantId, id));
   await deps.table.writeMany(left.filter(({ sk }) => sk !== job.sk).map(({ pk, sk }) => ({ delete: { pk, sk } })));

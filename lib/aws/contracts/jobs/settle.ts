@@ -1,4 +1,5 @@
-import { accountOf, type Contract } from '../../../domain/contracts/contract.ts';
+import { accountOf, type Contract, type OpenRange, rangeAt } from '../../../domain/contracts/contract.ts';
+import { rowsOf } from '../../../domain/contracts/pages.ts';
 import { messageOfRow } from '../../../domain/contracts/row-message.ts';
 import type { Message } from '../../../domain/messages/message.ts';
 import { resultDays, ttlAfter } from '../../../domain/messages/retention.ts';
@@ -7,7 +8,8 @@ import { absent, ConditionFailed, inParallel, present, type Write } from '../../
 import { keys, queuedAttribute } from '../../keys.ts';
 import { messageItem, moveMessage, readHot, readMessage } from '../../messages/messages.ts';
 import { endUnknown, outcomeUnknownAfterMs } from '../../messages/outcome-unknown.ts';
-import { PageReader, rowsOf } from '../feed-rows.ts';
+import { PageReader } from '../feed-rows.ts';
+import { readOpenRanges } from '../reservations.ts';
 import { eachStep, type HeldJob, type JobDeps, JobReplaced, note, sameJob } from './held.ts';
 
 /**
@@ -20,17 +22,20 @@ export async function settleAll(
   held: HeldJob,
   deadlineMs: number,
 ): Promise<'done' | 'more' | 'waiting'> {
-  const reader = new PageReader(deps.pages);
+  const reader = new PageReader(deps);
   const end = held.endRow ?? contract.nextRow;
+  // Read after the contract, which does not run any more: nothing opens now.
+  const [open = []] = await readOpenRanges(deps.table, [contract]);
   const through = await eachStep(deps, contract, held, end, deadlineMs, async (from, messages) => {
-    // Rows before openFrom have items, or were never fed and are canceled by number.
-    const unmade = messages.some((message, i) => message === undefined && from + i >= contract.openFrom);
+    // Other rows have items, or were never fed and are canceled by number.
+    const unmade = messages.some((message, i) => message === undefined && rangeAt(open, from + i) !== undefined);
     const rows = unmade ? await reader.rows(contract, from, from + messages.length) : [];
     await inParallel(
       16,
       messages.map((message, index) => ({ message, row: rows[index], number: from + index })),
       async ({ message, row, number }) => {
-        const left = message ?? (row === undefined ? undefined : await cancelUnmade(deps, contract, row));
+        const left =
+          message ?? (row === undefined ? undefined : await cancelUnmade(deps, contract, rangeAt(open, number), row));
         if (left !== undefined && (await settle(deps, left)) === 'open') {
           held.openRow = Math.min(held.openRow ?? number, number);
         }
@@ -86,12 +91,13 @@ async function whyUnknown(deps: JobDeps, message: Message): Promise<'no_answer' 
 async function cancelUnmade(
   deps: JobDeps,
   contract: Contract,
+  range: OpenRange | undefined,
   { row, data }: Awaited<ReturnType<PageReader['rows']>>[number],
 ): Promise<Message | undefined> {
-  const accountId = accountOf(contract);
-  if (row < contract.openFrom || data.skip !== undefined) return undefined;
+  if (range === undefined || data.skip !== undefined) return undefined;
+  const { accountId } = range;
   const ttl = ttlAfter(deps.nowMs(), resultDays);
-  const message = { ...messageOfRow(contract, row, data), state: 'CANCELED' as const, feedSeq: 1, ttl };
+  const message = { ...messageOfRow(contract, row, data), accountId, state: 'CANCELED' as const, feedSeq: 1, ttl };
   const put: Write = { put: messageItem(message), condition: { isNew: absent } };
   let counter: Write | undefined = {
     key: keys.counter(contract.tenantId, contract.id, accountId),
@@ -114,15 +120,19 @@ async function cancelUnmade(
   return undefined;
 }
 
-/** Rows the feed never took become canceled by number; they have no items. Throws JobReplaced. */
+/** Rows that never passed to an account become CANCELED by number, without items, and nothing is open any more. Throws JobReplaced. */
 async function cancelUnfed(deps: JobDeps, contract: Contract, held: HeldJob, end: number): Promise<void> {
   const { tenantId, id } = contract;
   for (;;) {
     const now = await deps.table.get<Contract>(keys.contract(tenantId, id));
     if (now === undefined) throw new JobReplaced();
+    const [open = []] = await readOpenRanges(deps.table, [now]);
     const unfed = now.totalCount - now.atOnce - now.fedCount;
     const rows = rowsOf(now);
-    if (now.nextRow === rows && now.openFrom === rows && unfed === 0) return;
+    if (now.nextRow === rows && open.length === 0 && unfed === 0) return;
+    const own = accountOf(now);
+    const others = open.filter(({ on, accountId }) => on === 'counter' && accountId !== own);
+    const closed = { openFrom: undefined, openTo: undefined };
     const isAsRead = {
       is: '#totalCount = :total AND #atOnce = :once AND #fedCount = :fed AND #nextRow = :next',
       names: { '#totalCount': 'totalCount', '#atOnce': 'atOnce' },
@@ -140,7 +150,15 @@ async function cancelUnfed(deps: JobDeps, contract: Contract, held: HeldJob, end
         // The number of rows was reckoned from these.
         condition: { isAsRead },
       },
-      counter: { key: keys.counter(tenantId, id, accountOf(now)), ...patch({ canceled: added(unfed) }) },
+      counter: {
+        key: keys.counter(tenantId, id, own),
+        ...patch({ ...closed, canceled: added(unfed), fed: added(unfed) }),
+      },
+      others: others.map(({ accountId }) => ({
+        key: keys.counter(tenantId, id, accountId),
+        ...patch(closed),
+        condition: { exists: present },
+      })),
       job: { key: keys.job(tenantId, id), ...patch({ endRow: end }), condition: sameJob(held) },
     });
     if (refused === undefined) return;
