@@ -18,7 +18,7 @@ export class Broken {
     return this.errors.size > 0;
   }
 
-  /** Those that could be served so far. */
+  /** Returns those that could be served so far. */
   without<T extends Contract>(contracts: T[]): T[] {
     return contracts.filter(({ id }) => !this.errors.has(id));
   }

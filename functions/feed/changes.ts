@@ -35,7 +35,7 @@ export const handler = lambda<DynamoDBStreamEvent, Deps, DynamoDBBatchResponse>(
   },
 );
 
-/** Pure: the feed requests a change of a contract item leads to. */
+/** Returns the feed requests that a change of a contract item leads to. */
 export function requestsOf(record: DynamoDBRecord): FeedRequest[] {
   const now = record.dynamodb?.NewImage;
   const before = record.dynamodb?.OldImage;

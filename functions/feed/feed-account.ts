@@ -56,7 +56,7 @@ export async function feedAccount(
   broken.tell();
 }
 
-/** The account is halted: its messages wait in the table. Nothing to do where the lanes hold none, unless somebody doubts that. */
+/** Takes the messages of a halted account out of its lanes. Does nothing where the lanes hold none, unless a recall was asked for. */
 async function emptyLanes(deps: Deps, turn: Turn): Promise<void> {
   const { request, account, hot, reader, broken, deadlineMs, count } = turn;
   if (request.kind === 'feed' && lanes.every((lane) => hot[queuedAttribute[lane]] === 0)) return;

@@ -44,7 +44,7 @@ export interface Turn {
   count: Count<FeedCount>;
 }
 
-/** An owner that has claimed nothing for so long may not know what the lanes hold. */
+/** An owner that has claimed nothing for so long may not know what the lanes hold (ms). */
 const ownerIdleMs = 60_000;
 
 /** Steps 1 to 4 and 6 of `feedAccount`. */
@@ -85,8 +85,8 @@ export async function fillLanes(deps: Deps, turn: Turn): Promise<void> {
 }
 
 /**
- * Nothing was sent, but the lanes hold messages: an earlier feed may have died before it told the owner. One that works its way through
- * half a window or less asks for more with each message, and is not told each time that it has some.
+ * Returns whether the owner may not know what its lanes hold: an earlier feed may have died before it told the owner. An owner that works its way
+ * through half a window or less asks for more with each message, and is not told each time that it has some.
  */
 function mayNotKnow(account: Account, hot: AccountHot, queued: Record<Lane, number>, nowMs: number): boolean {
   const idle = nowMs - (hot.lastActivity ?? 0) > ownerIdleMs;
@@ -94,7 +94,7 @@ function mayNotKnow(account: Account, hot: AccountHot, queued: Record<Lane, numb
   return lanes.some((lane) => queued[lane] > 0 && (idle || queued[lane] >= windowOf(lane, policy) / 2));
 }
 
-/** Before new rows: whoever waited longest comes first. Raises `queued` by what it moved. */
+/** Moves due messages to QUEUED, before new rows: those that waited longest come first. Raises `queued` by their number. */
 async function feedBacklog(
   deps: Deps,
   account: Account,

@@ -34,8 +34,8 @@ interface Walk extends WalkOptions {
   /** Asked before each step; false ends the walk for good. */
   goOn(): Promise<boolean>;
   /**
-   * What is done with the QUEUED messages of a step, in the order of their rows; it keeps the cursor's numbers. Answers the first message
-   * it had no time for.
+   * What is done with the QUEUED messages of a step, in the order of their rows; it keeps the cursor's numbers. Returns the first message
+   * that it had no time for.
    */
   each(contract: Contract, queued: ContractMessage[], cursor: WalkCursor): Promise<ContractMessage | undefined>;
 }
@@ -52,7 +52,7 @@ type End = 'through' | 'time' | 'stopped';
 
 /**
  * Goes through every QUEUED message of the account, then makes its counts what was found, provided nothing moved meanwhile. A message
- * that has been SENDING for a day and that nobody has in hand ends on the way.
+ * that has been SENDING for a day and is in no owner's hand ends on the way.
  *
  * Running and paused contracts are looked through, those excepted whose counter says that nothing is under way. Those that ended have no
  * QUEUED messages once their job is done; until then the counts stay as they are.
@@ -125,7 +125,7 @@ async function queuedOf(deps: Deps, account: Account, contract: Contract, from: 
     const sinceMs = message.claim?.since;
     if (message.state !== 'SENDING' || sinceMs === undefined) continue;
     if (deps.nowMs() - sinceMs < outcomeUnknownAfterMs) continue;
-    // One that nobody has in hand any more ends here; the one in hand is its owner's and the sweep's. Read after the message: it may have
+    // A message in no owner's hand ends here; the one in hand is its owner's and the sweep's. Read after the message: it may have
     // been claimed a moment ago, for another try long after the first.
     const hot = await readHot(deps.table, account.tenantId, account.id);
     const inHand = hot !== undefined && inHandOf(hot).some(({ messageId }) => messageId === message.id);

@@ -17,7 +17,7 @@ interface Recall {
 
 /**
  * The account is halted: what is QUEUED goes back to PENDING and waits there, due at once when the account is no longer halted. Lane
- * entries stay behind; whoever receives one sees by its feedSeq that it is stale. One that is being sent is left to its owner.
+ * entries stay behind; the host that receives one sees by its feedSeq that it is stale. One that is being sent is left to its owner.
  *
  *   status that cannot send -> recall, row by row -> [the account connects: its owner asks the feed] -> the walk ends, the feed goes on
  */
@@ -45,7 +45,7 @@ export async function recall(deps: Deps, account: Account, hot: AccountHot, opti
   return { recalled, ...(next === undefined ? {} : { next }) };
 }
 
-/** One after the other, so that what waited longest is due first. False: somebody else moved it before. */
+/** Moves one message back; call it in order, so that what waited longest is due first. Returns false when another has moved the message. */
 async function putBack(deps: Deps, message: Message): Promise<boolean> {
   try {
     await moveMessage(deps.table, message, 'PENDING', deps.nowMs(), { notBefore: deps.nowMs() });

@@ -47,12 +47,12 @@ export async function removeAccount(deps: Deps, tenantId: string, accountId: str
 async function letGo(deps: Deps, account: Account, hot: AccountHot & { ix?: string }): Promise<boolean> {
   const { tenantId, id } = account;
   if (hot.owner !== undefined) {
-    // Whether the call that deleted the account could tell it, nobody noted.
+    // No note says whether the call that deleted the account could tell the owner.
     await wakeAccount(deps, tenantId, id);
     return false;
   }
   const key = keys.accountHot(tenantId, id);
-  // One that is offered may still hold keys, whatever its status; whoever takes it wipes them.
+  // An account that is offered may still hold keys, whatever its status; the host that takes it wipes them.
   const done = hot.epoch === 0 || (ended.has(account.status) && hot.ix === undefined);
   if (!done && hot.ix !== undefined) return false;
   const condition = {

@@ -29,13 +29,13 @@ import { skippedMessage } from './rows.ts';
 /** How long a call works on the rows of a contract itself; the feed does the rest. */
 const inlineJobMs = 15_000;
 
-/** Undefined when there is none, or when it has been deleted. */
+/** Returns the contract; undefined when there is none, or when it has been deleted. */
 export async function readContract(table: Table, tenantId: string, id: string): Promise<Contract | undefined> {
   const contract = await table.get<Contract>(keys.contract(tenantId, id));
   return contract?.status === 'DELETED' ? undefined : contract;
 }
 
-/** One step through a tenant's contracts, newest first, deleted ones left out; `before` is the last id of the step before. */
+/** Returns one step through a tenant's contracts, newest first, deleted ones left out; `before` is the last id of the step before. */
 export async function listContracts(
   table: Table,
   tenantId: string,
@@ -64,13 +64,13 @@ export async function putSkipped(
   );
 }
 
-/** Rows with their numbers in the contract. */
+/** Returns rows with their numbers in the contract. */
 export function numbered(rows: PageRow[], firstRow: number): { row: number; data: PageRow }[] {
   return rows.map((data, index) => ({ row: firstRow + index, data }));
 }
 
 /**
- * The contract becomes visible here, after its pages and skipped rows are stored: one transaction with its counter, its place among the
+ * Makes the contract visible, after its pages and skipped rows are stored: one transaction with its page list, its counter, its place among the
  * running ones where it starts at once, and its scheduled start. One already there under this id (a repeat with the same
  * Idempotency-Key) is answered as it is. `suppressed`: how many of the rows that are final at once are people who opted out.
  */
@@ -118,8 +118,8 @@ export async function createContract(deps: Deps, origin: Origin, order: Contract
 }
 
 /**
- * The pages of one request, behind the rows that are there. Throws ILLEGAL_STATE unless PENDING and with room for more pages; adding the
- * same batch twice adds it once.
+ * Adds the pages of one request behind the rows that are there. Throws ILLEGAL_STATE unless the contract is PENDING and has room for more pages.
+ * Adding the same batch twice adds it once.
  */
 export async function appendRows(
   deps: Deps,

@@ -95,8 +95,8 @@ const queuedMessage = (
 });
 
 /**
- * Messages wait longer than texts live, and a lane keeps an entry for 14 days: before messages go into a lane again, texts that are gone, or
- * that an entry could outlive, are written anew from the pages.
+ * Writes contents anew from the pages where they are gone, or where an entry of the lane could outlive them. Call it before messages go into a
+ * lane again: messages wait longer than contents live, and a lane keeps an entry for 14 days.
  */
 export async function renewTexts(
   table: Table,

@@ -71,7 +71,7 @@ export async function putPage(store: ObjectStore, key: string, rows: PageRow[]):
   return { key, rows: rows.length };
 }
 
-/** Writes rows as pages of 500, eight at a time; answers them in the order of the rows. */
+/** Writes rows as pages of 500, eight at a time. Returns the pages in the order of the rows. */
 export async function putPages(
   store: ObjectStore,
   place: { tenantId: string; contractId: string; batch: string },

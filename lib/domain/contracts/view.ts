@@ -34,13 +34,13 @@ export interface ContractView {
   warnings?: string[];
 }
 
-/** What of the contract's account is looked at. */
+/** The contract's account, as far as views need it. */
 interface Pair {
   account: Account;
   hot: Pick<AccountHot, 'inHand' | 'pace'>;
 }
 
-/** Pure: what GET shows. `pair` is the contract's account, undefined when it has been deleted. */
+/** Returns what GET shows. `pair` is the contract's account; undefined when the account has been deleted. */
 export function contractView(
   contract: Contract,
   counter: Counter,
@@ -97,7 +97,7 @@ function importView({ status, format, rowsRead, errorCount, errors }: ContractIm
 function estimate(contract: Contract, counts: Counts, pair: Pair | undefined, nowMs: number): number | undefined {
   if (contract.status !== 'IN_PROGRESS' || pair === undefined) return undefined;
   const { account, hot } = pair;
-  // It stands still until somebody acts, or WhatsApp's restriction ends.
+  // The contract stands still until the tenant acts, or WhatsApp's restriction ends.
   if (isHalted(account, nowMs)) return undefined;
   const age = account.linkedAt === undefined ? undefined : { linkedAtMs: account.linkedAt, pace: hot.pace };
   return estimatedEndAt(counts.pending + counts.queued + counts.sending, policyOf(account), nowMs, age);

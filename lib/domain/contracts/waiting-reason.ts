@@ -5,8 +5,8 @@ import { type Contract, isFinished } from './contract.ts';
 const connectCall = 'POST /v1/accounts/:id/connect';
 
 /**
- * Pure: why a contract does not move, in a sentence that says what to do and names the account's `statusReason`; undefined while nothing is
- * in its way. `account` is undefined when it has been deleted.
+ * Returns why a contract does not move, in a sentence that says what to do and names the account's `statusReason`. Undefined while nothing is in
+ * its way. `account` is undefined when the account has been deleted.
  */
 export function waitingReason(contract: Contract, account: Account | undefined, nowMs: number): string | undefined {
   if (isFinished(contract.status)) return undefined;
@@ -74,14 +74,14 @@ function disconnected(account: Account): string {
     : resting(account);
 }
 
-/** The tenant has asked for it, or is about to see it. */
+/** The account rests because the tenant asked for that, or will see it soon. */
 function resting({ desired }: Account): string {
   return desired === 'logged_out'
     ? `Waiting: the account is being logged out; ${connectCall} and link it again.`
     : `Waiting: the account is disconnected; ${connectCall} starts it.`;
 }
 
-/** What helps against each reason of `failed` (lib/domain/accounts/disconnect.ts, socket-host/account/account.ts). */
+/** Returns what helps against each reason of `failed` (lib/domain/accounts/disconnect.ts, socket-host/account/account.ts). */
 function remedy(reason: string | undefined): string {
   switch (reason) {
     case 'client_outdated':

@@ -37,26 +37,26 @@ export interface MessageError {
   message: string;
 }
 
-/** Of every message that is SUPPRESSED. */
+/** The error of every message that is SUPPRESSED. */
 export const optedOut: Readonly<MessageError> = Object.freeze({
   code: 'OPTED_OUT',
   message: 'The recipient has asked for no more messages.',
 });
 
-/** Of a message that is FAILED because there is nobody left to try it again for. */
+/** The error of a message that WhatsApp did not take and whose contract ended before another try. */
 export const endedMeanwhile: Readonly<MessageError> = Object.freeze({
   code: 'REJECTED',
   message: 'WhatsApp did not take the message, and its contract ended before it could be tried again.',
 });
 
-/** Of a message that was in hand when `maxCrashes` hosts ended without a word. */
+/** The error of a message that was in hand when `maxCrashes` hosts ended without a word. */
 export const crashedHost: Readonly<MessageError> = Object.freeze({
   code: 'CRASHED_HOST',
   message:
     'Every host that tried to send this message ended while it did. It is not tried again; it may have been delivered.',
 });
 
-/** Who holds a SENDING message: the account's epoch and a nonce of this very claim. */
+/** The claim that holds a SENDING message: the epoch of the account's owner, and a nonce of this claim alone. */
 export interface Claim {
   epoch: number;
   nonce: string;

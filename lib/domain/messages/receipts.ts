@@ -12,7 +12,7 @@ export interface TimedReceipt {
 }
 
 /**
- * Whether somebody with these addresses is the recipient of a message: under its number in any spelling, or under the number that WhatsApp
+ * Returns whether a person with these addresses is the recipient of a message: by its number in any spelling, or by the number that WhatsApp
  * answered with. Anybody can name any message in a receipt or a retry request; only the recipient's count.
  */
 export function isRecipient({ to, sentTo }: Pick<Message, 'to' | 'sentTo'>, addresses: readonly string[]): boolean {
@@ -27,7 +27,7 @@ export interface AfterReceipts {
 }
 
 /**
- * Pure: the move that several receipts of one message come to, in the order they came; undefined when they change nothing. Receipts of others
+ * Returns the move that several receipts of one message come to, in the order they came; undefined when they change nothing. Receipts of others
  * than the recipient are passed over, and so are all of a message that has never left. Receipts only move forward, so one that is late is
  * passed over too. Times of skipped steps are filled in; a receipt that settles a send is its definite answer.
  */

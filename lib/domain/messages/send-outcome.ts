@@ -7,7 +7,7 @@ export type AckOutcome =
   | { kind: 'retry'; notBefore: number; refreshDevices?: boolean }
   | { kind: 'failed'; error: MessageError };
 
-/** WhatsApp does not let the account write to somebody it has no chat with. */
+/** The code by which WhatsApp refuses a message to a person with whom the account has no chat. */
 export const firstContactRefused = 463;
 
 /** Definite answers a message gets before it fails. */
@@ -62,5 +62,5 @@ export const longestRetryMs = 3_600_000;
 export const triesInARow = 3;
 const aside = { baseMs: 60_000, capMs: 30 * 60_000 };
 
-/** Pure: for how long a message is laid aside the `asides`-th time, from 1: a minute, doubling to half an hour. */
+/** Returns for how long a message is laid aside the `asides`-th time, from 1: a minute, doubling to half an hour. */
 export const asideMs = (asides: number): number => backoffMs(asides - 1, aside);

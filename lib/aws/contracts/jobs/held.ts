@@ -29,7 +29,7 @@ export interface HeldJob {
   openRow?: number;
   /** settle: the rows from here on were never fed; they are canceled by number. */
   endRow?: number;
-  /** Until then somebody works on it (epoch ms); the sweep asks for it afterwards. */
+  /** Until then a runner works on the job (epoch ms); the sweep asks for the job afterwards. */
   busyUntil?: number;
 }
 

@@ -4,7 +4,7 @@ import { ConditionFailed, inParallel, type Table } from '../../client/table.ts';
 import { moveMessage } from '../../messages/messages.ts';
 import { type HeldJob, JobReplaced, stillHeld } from './held.ts';
 
-/** Failures nobody knows the outcome of, or that would fail again. */
+/** Errors of messages that may have arrived, or that would fail again. */
 export const notRetried: ReadonlySet<string> = new Set(['OUTCOME_UNKNOWN', 'INVALID_NUMBER']);
 
 /** FAILED -> PENDING with a new set of attempts, as long as the job stands: after a cancel nothing is reopened. Throws JobReplaced. */

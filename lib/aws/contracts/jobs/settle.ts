@@ -49,7 +49,7 @@ export async function settleAll(
   return 'waiting';
 }
 
-/** Until it is final, whoever else moves it meanwhile; `open`: it is being sent. */
+/** Moves the message until it is final, whatever moves it meanwhile. Returns `open` while its owner sends it. */
 async function settle(deps: JobDeps, read: Message): Promise<'final' | 'open'> {
   let message: Message | undefined = read;
   while (message !== undefined) {
@@ -85,8 +85,8 @@ async function whyUnknown(deps: JobDeps, message: Message): Promise<'no_answer' 
 }
 
 /**
- * A row the feed had reserved and not made yet is made CANCELED, so that the feed finds it taken. Answers the message that is there
- * when the feed was faster.
+ * Makes a row CANCELED that the feed had reserved and not made yet, so that the feed finds its place taken. Returns the message that is there when
+ * the feed was faster.
  */
 async function cancelUnmade(
   deps: JobDeps,
