@@ -26,9 +26,9 @@ function item(settings: Partial<Account> = {}) {
       await turn();
       return read;
     },
-    async transact([write]: { values: Record<string, unknown> }[]) {
+    async tryTransact({ account }: { account: { values: Record<string, unknown> } }) {
       await turn();
-      held = { ...held, firstContactsHeldUntil: write?.values[':firstContactsHeldUntil'] as never };
+      held = { ...held, firstContactsHeldUntil: account.values[':firstContactsHeldUntil'] as never };
     },
   } as unknown as Table;
   const deps = { table, clock, failed() {} } as unknown as HostDeps;
