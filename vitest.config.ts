@@ -17,8 +17,8 @@ export default defineConfig({
     setupFiles: ['test/harness/layer.ts'],
     sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/closing-line.ts'],
-    // `isolate: false`: the files that a worker serves share what it has loaded. Loading the SDKs takes longer than most tests, and no module of
-    // the product keeps state but the handlers of functions/, which are set up once.
+    // `isolate: false`: the files that a worker serves share what it has loaded. Loading the SDKs takes longer than most tests. Host tests do not
+    // share: Baileys' console is silenced for a whole process.
     projects: [
       {
         extends: true,
@@ -31,7 +31,7 @@ export default defineConfig({
         },
       },
       { extends: true, test: { ...layer('store'), testTimeout: 120_000, isolate: false } },
-      { extends: true, test: { ...layer('host'), testTimeout: 180_000, isolate: false } },
+      { extends: true, test: { ...layer('host'), testTimeout: 180_000 } },
       { extends: true, test: { ...layer('system'), testTimeout: 240_000 } },
     ],
     coverage: {

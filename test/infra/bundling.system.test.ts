@@ -7,8 +7,6 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { buildApp } from '../../lib/infra/app.ts';
 
 const names = ['api', 'feed', 'feed-changes', 'events', 'webhook', 'import', 'sweep'];
-/** A second or two of work each, on a machine that runs other tests meanwhile. */
-const bundleWithinMs = 12_000;
 
 const outdir = mkdtempSync(join(tmpdir(), 'paceline-bundles-'));
 const bundles: Record<string, string> = {};
@@ -22,7 +20,7 @@ beforeAll(() => {
     const key = Properties?.Code?.S3Key;
     if (name !== undefined && key !== undefined) bundles[name] = join(outdir, `asset.${key.replace('.zip', '')}`);
   }
-}, names.length * bundleWithinMs);
+}, 300_000);
 
 interface Resource {
   Metadata?: Record<string, string>;
