@@ -15,7 +15,7 @@ const progressEvery = 10_000;
 /** Pages on their way to S3 at once. */
 const pagesInFlight = 8;
 
-/** What a reader finds in a file: a row, a row that cannot be read, or the reason why the rest of the file is not read. */
+/** One thing that a reader finds in a file: a row, a row that cannot be read, or the reason why the rest of the file is not read. */
 export type ImportRow =
   | InputRow
   | { place: number; unreadable: string }

@@ -15,7 +15,7 @@ export interface InputRow {
   externalId?: string | undefined;
 }
 
-/** What holds for all rows of a request or file. */
+/** Settings that hold for all rows of a request or file. */
 export interface RowSettings {
   /** ISO 3166 alpha-2. Without one, no number is national. */
   defaultCountry?: string | undefined;
@@ -45,7 +45,7 @@ export interface CheckedRow {
 
 const maxExternalIdLength = 128;
 
-/** What is wrong with more than `maxRows` rows for one contract. */
+/** The error of a contract with more than `maxRows` rows. */
 export const tooManyRows = {
   code: 'TOO_MANY_ROWS',
   message: `A contract has at most ${maxRows} recipients.`,

@@ -2,7 +2,7 @@ import { NumberDoubts } from '../domain/people/number-doubts.ts';
 import { planNumber } from '../domain/people/person.ts';
 import type { CheckedRow } from './rows.ts';
 
-/** What is odd about the accepted rows of one request or file, summed up: 100,000 rows make a few sentences. */
+/** Collects oddities of the accepted rows of one request or file, and sums them up: 100,000 rows make a few sentences. */
 export class RecipientWarnings {
   readonly #unit: 'row' | 'line';
   readonly #seen: Set<string>;

@@ -16,7 +16,7 @@ export const csvFile = {
   },
 } as const;
 
-/** Answers with the file, or with a redirect to where it is kept for an hour. `owner`: the contract, or the name of the list. */
+/** Returns an answer with the file, or a redirect to where it is kept for an hour. `owner`: the contract, or the name of the list. */
 export async function answerFile(
   c: Call,
   deps: Deps,

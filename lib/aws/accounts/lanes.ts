@@ -14,7 +14,7 @@ import { type Lane, lanes, type Message } from '../../domain/messages/message.ts
 import { laneDays } from '../../domain/messages/retention.ts';
 import { systemRandom } from '../../runtime/random.ts';
 
-/** What a lane carries: message `m` of account `a` and tenant `t`, of which feeding, and `c`, its contract where it has one. Never its content or number. */
+/** An entry of a lane: message `m` of account `a` and tenant `t`, of which feeding, and `c`, its contract where it has one. Never its content or number. */
 export interface LaneEntry {
   t: string;
   a: string;
