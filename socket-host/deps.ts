@@ -6,8 +6,8 @@ import type { HostConfig } from '../lib/runtime/config.ts';
 import type { TakeTurn } from '../lib/runtime/turns.ts';
 import type { SendingCounts } from '../lib/sending/deps.ts';
 import type { SentMessages } from '../lib/sending/sent-messages.ts';
-import type { Lease } from './host/lease.ts';
-import type { HostMetrics } from './host/metrics.ts';
+import type { Lease } from './lease.ts';
+import type { HostMetrics } from './metrics.ts';
 
 /** Structured lines without texts, secrets or whole phone numbers. */
 export interface HostLogger {

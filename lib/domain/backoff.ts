@@ -16,3 +16,11 @@ export function backoffMs(retry: number, { baseMs, capMs = Number.POSITIVE_INFIN
   if (jitter === undefined) return waitMs;
   return waitMs + jitter.random() * ('mostMs' in jitter ? jitter.mostMs : jitter.mostPart * waitMs);
 }
+
+/**
+ * Pure: returns the wait (ms) after so many failed steps in a row. Unlike a reconnect, which costs the network something, a step never falls into
+ * a slow rhythm: a table that is back is used at once.
+ */
+export function stepRetryWaitMs(failures: number, random: () => number): number {
+  return Math.floor(backoffMs(failures - 1, { baseMs: 500, capMs: 20_000, jitter: { random, mostMs: 1000 } }));
+}

@@ -3,15 +3,18 @@ import { type Account, type AccountHot, type AccountStatus, hasStopped } from '.
 import type { FollowUp } from '../../lib/domain/accounts/disconnect.ts';
 import type { Halt } from '../../lib/domain/accounts/halt.ts';
 import type { Useless } from '../connection/check.ts';
-import { type Connection, openConnection } from '../connection/connection.ts';
+import type { Connection } from '../connection/connection.ts';
 import type { HostDeps } from '../deps.ts';
-import type { Movable } from '../host/handover.ts';
-import type { FenceCause } from '../host/metrics.ts';
 import type { SendEnd } from '../loop/send-loop.ts';
+import type { FenceCause } from '../metrics.ts';
 import { NoRoomForState, type SessionEnd, StateDamaged } from '../transport.ts';
 import { cleanUp, release, tellFeed } from './leaving.ts';
 import { isConnected, type Mode, move } from './mode.ts';
+import { openConnection } from './open-connection.ts';
 import { type AccountHost, type AccountParts, accountParts, type Machine } from './parts.ts';
+
+/** `idle`: it has nothing to send. `linking`: its tenant may be scanning the code. */
+export type Load = 'idle' | 'busy' | 'linking';
 
 /**
  * The machine of one account that this host owns: brings the account's status to what the tenant desires. Its modes and moves are those of
@@ -41,7 +44,7 @@ export class AccountRunner implements Machine {
   }
 
   /** What would be noticed if the account moved to another host now. */
-  get load(): Movable['load'] {
+  get load(): Load {
     const { status, linkedAt } = this.account;
     if (status === 'awaiting_link' || (status === 'connecting' && linkedAt === undefined)) return 'linking';
     return !this.parts.hand.hasOpen && !this.parts.loop.hasWork ? 'idle' : 'busy';

@@ -3,14 +3,15 @@ import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
 import type { Halt } from '../../lib/domain/accounts/halt.ts';
 import { InHand } from '../../lib/sending/in-hand.ts';
 import { Sender } from '../../lib/sending/sender.ts';
-import type { ConnectionChecks, Useless } from '../connection/check.ts';
+import type { ConnectionChecks } from '../connection/check.ts';
+import type { ConnectionMachine } from '../connection/connection.ts';
 import { ConnectionEvents } from '../connection/events.ts';
 import { ConnectionHistory } from '../connection/history.ts';
 import type { HostDeps } from '../deps.ts';
-import type { FenceCause } from '../host/metrics.ts';
 import { Inbound } from '../inbound/inbound.ts';
 import { FirstContacts } from '../loop/first-contacts.ts';
 import { SendLoop } from '../loop/send-loop.ts';
+import type { FenceCause } from '../metrics.ts';
 import type { SessionEnd, Transport, TransportFactory } from '../transport.ts';
 import { LinkSeries } from './link-series.ts';
 import { AccountRecord } from './record.ts';
@@ -29,17 +30,13 @@ export interface AccountHost {
 }
 
 /** What the parts of an account tell its machine, `AccountRunner`. */
-export interface Machine {
+export interface Machine extends ConnectionMachine {
   /** Whether the account is given up or lost: nothing is handled any more. */
   isGone(): boolean;
   /** Whether this host may act for the account; asked before every effect. */
   mayAct(): boolean;
   /** A write has shown that this host does not own the account any more. */
   fence(why: string, by?: FenceCause): void;
-  /** Whether this warning of the connection holds; called at each check. */
-  warn(warning: string, holds: boolean): void;
-  /** Queues the task behind everything that the account has to do. The task is left out when the account has another connection by then. */
-  handle(connection: () => object, where: string, task: () => Promise<void>): void;
 
   // All that follows must be called in turn, by `handle` or `turns`.
 
@@ -49,8 +46,6 @@ export interface Machine {
   opened(phoneNumber: string): Promise<void>;
   /** The connection has ended. */
   closed(end: SessionEnd): Promise<void>;
-  /** A check has shown that the connection is of no use any more. */
-  dropped(why: Useless): Promise<void>;
   /** Stops the account: writes why, and gives the account up. A restriction is waited for instead. */
   halt(halt: Halt): Promise<void>;
 }

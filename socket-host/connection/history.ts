@@ -1,7 +1,7 @@
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import { type ConnectionPast, type FollowUp, followUp, reconnectWaitMs } from '../../lib/domain/accounts/disconnect.ts';
 import type { HostDeps } from '../deps.ts';
-import { codeLabel } from '../host/metrics.ts';
+import { codeLabel } from '../metrics.ts';
 import type { SessionEnd } from '../transport.ts';
 
 /** A connection that lasted so long was a good one. */

@@ -1,6 +1,7 @@
 import { type Host, sendNote } from '../../lib/aws/hosts/hosts.ts';
 import type { Hold } from '../../lib/aws/hosts/ownership.ts';
 import { rebalancedPerMinute } from '../../lib/domain/hosts/ownership.ts';
+import type { Load } from '../account/account.ts';
 import type { HostDeps } from '../deps.ts';
 import type { Fleet } from './fleet.ts';
 
@@ -20,8 +21,8 @@ const hostStartsMs = 20_000;
 /** An account that can be given away. */
 export interface Movable {
   readonly hold: Hold;
-  /** `idle`: it has nothing to send. `linking`: its tenant may be scanning the code, so it stays unless the host ends. */
-  readonly load: 'idle' | 'busy' | 'linking';
+  /** One that is linking stays unless the host ends. */
+  readonly load: Load;
   /** Ends what is in hand and gives the account up for others to take. */
   stop(): Promise<void>;
 }

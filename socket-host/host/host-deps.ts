@@ -8,8 +8,8 @@ import { systemRandom } from '../../lib/runtime/random.ts';
 import { turns } from '../../lib/runtime/turns.ts';
 import { SentMessages } from '../../lib/sending/sent-messages.ts';
 import type { HostDeps, HostLogger } from '../deps.ts';
-import { Lease } from './lease.ts';
-import { type HostMetrics, sendingCounts } from './metrics.ts';
+import { Lease } from '../lease.ts';
+import { type HostMetrics, sendingCounts } from '../metrics.ts';
 
 export interface OutsideWorld {
   config: HostConfig;

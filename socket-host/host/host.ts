@@ -12,13 +12,13 @@ import type { AccountHost } from '../account/parts.ts';
 import { ConnectionChecks } from '../connection/check.ts';
 import type { HostDeps } from '../deps.ts';
 import { inboundLines } from '../inbound/lines.ts';
+import { createMetrics, type FenceCause, serveMetrics } from '../metrics.ts';
 import type { TransportFactory } from '../transport.ts';
 import { ConnectSlots } from './connect-slots.ts';
 import { Fleet } from './fleet.ts';
 import { Handover } from './handover.ts';
 import { describe, hostDeps, type OutsideWorld } from './host-deps.ts';
 import { type HostState, heartbeats, looks, notes, watchLease } from './loops.ts';
-import { createMetrics, type FenceCause, serveMetrics } from './metrics.ts';
 import { Placement } from './placement.ts';
 
 export interface HostOptions extends OutsideWorld {

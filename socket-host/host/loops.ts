@@ -1,7 +1,7 @@
 import { beat, createInbox, type Host, type InboxNote, isInboxGone, takeNotes } from '../../lib/aws/hosts/hosts.ts';
 import { heartbeatMs } from '../../lib/domain/hosts/ownership.ts';
 import type { HostDeps } from '../deps.ts';
-import type { FenceCause } from './metrics.ts';
+import type { FenceCause } from '../metrics.ts';
 import { lookEveryMs } from './placement.ts';
 
 /** How often the lease is looked at. */

@@ -1,5 +1,5 @@
 import type { HostDeps } from '../deps.ts';
-import type { HostMetrics } from '../host/metrics.ts';
+import type { HostMetrics } from '../metrics.ts';
 
 const everyMs = 60_000;
 

@@ -1,8 +1,15 @@
+import type { Account } from '../../lib/domain/accounts/account.ts';
 import { heldUntil, withHoldWarning } from '../../lib/domain/accounts/first-contacts.ts';
 import { turns } from '../../lib/runtime/turns.ts';
-import type { AccountRecord } from '../account/record.ts';
 import type { HostDeps } from '../deps.ts';
 import type { TransportSession } from '../transport.ts';
+
+/** The account's item. */
+interface AccountItem {
+  /** As last read or written. */
+  readonly account: Account;
+  save(change: { firstContactsHeldUntil: number | undefined; warnings: string[] }): Promise<unknown>;
+}
 
 type Asked = Pick<TransportSession, 'hasChat' | 'firstContactsRefusedUntil'>;
 
@@ -14,7 +21,7 @@ type Asked = Pick<TransportSession, 'hasChat' | 'firstContactsRefusedUntil'>;
  */
 export class FirstContacts {
   private readonly deps: Pick<HostDeps, 'clock' | 'failed'>;
-  private readonly record: Pick<AccountRecord, 'account' | 'save'>;
+  private readonly record: AccountItem;
   /** What must be written to the account's item; `untilMs` undefined: no hold. */
   private unwritten: { untilMs: number | undefined } | undefined;
   /** The send loop and the connection both write: the newest word must be the last one in the table. */

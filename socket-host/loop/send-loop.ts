@@ -1,6 +1,7 @@
 import type { Hold } from '../../lib/aws/hosts/ownership.ts';
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
 import type { PacePlan } from '../../lib/domain/accounts/pacing.ts';
+import { stepRetryWaitMs } from '../../lib/domain/backoff.ts';
 import type { Content } from '../../lib/domain/content.ts';
 import type { Message } from '../../lib/domain/messages/message.ts';
 import { Bell } from '../../lib/runtime/clock.ts';
@@ -9,7 +10,6 @@ import { Admission, type Admitted, type Recipients } from '../../lib/sending/adm
 import type { InHand } from '../../lib/sending/in-hand.ts';
 import { Pacer } from '../../lib/sending/pacer.ts';
 import type { Again, Sender } from '../../lib/sending/sender.ts';
-import { retryWaitMs } from '../connection/retry-wait.ts';
 import type { HostDeps } from '../deps.ts';
 import type { TransportSession } from '../transport.ts';
 import { EndingContracts } from './ending-contracts.ts';
@@ -157,7 +157,7 @@ export class SendLoop {
       this.deps.failed('send', error);
       this.failures += 1;
       this.stock.stale = true;
-      await this.deps.clock.sleep(retryWaitMs(this.failures, this.deps.random), signal);
+      await this.deps.clock.sleep(stepRetryWaitMs(this.failures, this.deps.random), signal);
       return undefined;
     }
   }

@@ -11,12 +11,6 @@ const knownFolders: ReadonlySet<string> = new Set([
   'lib/domain/accounts',
   'lib/domain/contracts',
   'lib/domain/messages',
-  'socket-host/deps.ts',
-  'socket-host/account',
-  'socket-host/connection',
-  'socket-host/host',
-  'socket-host/inbound',
-  'socket-host/loop',
 ]);
 
 /** Returns each group of nodes that reach each other, by the algorithm of Tarjan. */

@@ -1,6 +1,9 @@
 import { expect, it } from 'vitest';
 import { importsOf, nameOf, sources } from './sources.ts';
 
+/** Files that every part of a host may import. */
+const hostFiles = ['socket-host/deps.ts', 'socket-host/lease.ts', 'socket-host/metrics.ts', 'socket-host/transport.ts'];
+
 /** Folders below the first level, and the neighbours in their layer that each may import. A folder that is not listed is not checked. */
 const neighbours: Readonly<Record<string, readonly string[]>> = {
   'functions/api/http': [],
@@ -22,7 +25,19 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
   'lib/runtime/egress': ['lib/runtime/clock.ts', 'lib/runtime/turns.ts'],
   // Its errors are those of the transport.
   'socket-host/auth': ['socket-host/transport.ts'],
-  'socket-host/baileys': ['socket-host/transport.ts', 'socket-host/deps.ts', 'socket-host/auth'],
+  'socket-host/baileys': [...hostFiles, 'socket-host/auth'],
+  'socket-host/loop': hostFiles,
+  'socket-host/inbound': hostFiles,
+  'socket-host/connection': [...hostFiles, 'socket-host/loop'],
+  'socket-host/account': [...hostFiles, 'socket-host/loop', 'socket-host/inbound', 'socket-host/connection'],
+  'socket-host/host': [
+    ...hostFiles,
+    'socket-host/account',
+    'socket-host/auth',
+    'socket-host/baileys',
+    'socket-host/connection',
+    'socket-host/inbound',
+  ],
 };
 
 it('folders import only the neighbours that the table names', () => {

@@ -6,7 +6,7 @@ import { Pings } from '../../../socket-host/baileys/pings.ts';
 import { ConnectionCheck, ConnectionChecks, type Useless } from '../../../socket-host/connection/check.ts';
 import { ConnectionEvents } from '../../../socket-host/connection/events.ts';
 import type { HostDeps } from '../../../socket-host/deps.ts';
-import { createMetrics } from '../../../socket-host/host/metrics.ts';
+import { createMetrics } from '../../../socket-host/metrics.ts';
 import { NotSent, type TransportSession } from '../../../socket-host/transport.ts';
 import { until } from '../../harness/until.ts';
 import { type Gateway, gateway } from './gateway.ts';

@@ -3,7 +3,7 @@ import type { Hold } from '../../../lib/aws/hosts/ownership.ts';
 import { ConnectionCheck, ConnectionChecks } from '../../../socket-host/connection/check.ts';
 import { ConnectionEvents } from '../../../socket-host/connection/events.ts';
 import type { HostDeps } from '../../../socket-host/deps.ts';
-import { createMetrics } from '../../../socket-host/host/metrics.ts';
+import { createMetrics } from '../../../socket-host/metrics.ts';
 import { type ManualClock, manualClock } from '../../harness/manual-clock.ts';
 
 const dayMs = 24 * 3_600_000;

@@ -1,7 +1,7 @@
 import { expect, it } from 'vitest';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { ConnectionHistory } from '../../../socket-host/connection/history.ts';
-import { createMetrics } from '../../../socket-host/host/metrics.ts';
+import { createMetrics } from '../../../socket-host/metrics.ts';
 import { type ManualClock, manualClock } from '../../harness/manual-clock.ts';
 import { silentLogger } from '../../harness/silent-logger.ts';
 

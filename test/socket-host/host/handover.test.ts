@@ -3,7 +3,7 @@ import type { Host } from '../../../lib/aws/hosts/hosts.ts';
 import type { HostDeps } from '../../../socket-host/deps.ts';
 import { Fleet } from '../../../socket-host/host/fleet.ts';
 import { Handover, type Movable } from '../../../socket-host/host/handover.ts';
-import { createMetrics } from '../../../socket-host/host/metrics.ts';
+import { createMetrics } from '../../../socket-host/metrics.ts';
 import { type ManualClock, manualClock } from '../../harness/manual-clock.ts';
 
 interface Move {

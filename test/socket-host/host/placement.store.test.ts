@@ -6,8 +6,8 @@ import type { AccountHot } from '../../../lib/domain/accounts/account.ts';
 import { initialPace } from '../../../lib/domain/accounts/pacing.ts';
 import type { HostDeps } from '../../../socket-host/deps.ts';
 import { Fleet } from '../../../socket-host/host/fleet.ts';
-import { createMetrics } from '../../../socket-host/host/metrics.ts';
 import { Placement } from '../../../socket-host/host/placement.ts';
+import { createMetrics } from '../../../socket-host/metrics.ts';
 import { type Emulators, startEmulators } from '../../harness/emulators.ts';
 import { manualClock } from '../../harness/manual-clock.ts';
 

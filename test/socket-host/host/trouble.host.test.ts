@@ -2,7 +2,6 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readAccount, setDesired } from '../../../lib/aws/accounts/accounts.ts';
 import { moveContract } from '../../../lib/aws/contracts/contracts.ts';
 import { scaledClock, systemClock } from '../../../lib/runtime/clock.ts';
-import { retryWaitMs } from '../../../socket-host/connection/retry-wait.ts';
 import { rowsTo } from '../../factories.ts';
 import { type Faults, type Gateway, startGateway, tenantId } from '../../harness/gateway.ts';
 import { until } from '../../harness/until.ts';
@@ -211,9 +210,4 @@ describe('a host in trouble', () => {
     });
     expect(await gateway.readHot(account.id)).toMatchObject({ queuedBulk: 0 });
   });
-});
-
-it('tries the table again after 20 s at the latest, however long it was away', () => {
-  const waits = [1, 2, 3, 6, 7, 10, 11, 12, 500].map((failures) => retryWaitMs(failures, () => 0));
-  expect(waits).toEqual([500, 1000, 2000, 16_000, 20_000, 20_000, 20_000, 20_000, 20_000]);
 });

@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from 'vitest';
-import { createMetrics } from '../../../socket-host/host/metrics.ts';
 import { inboundLines } from '../../../socket-host/inbound/lines.ts';
+import { createMetrics } from '../../../socket-host/metrics.ts';
 import { manualClock } from '../../harness/manual-clock.ts';
 
 let ending: AbortController;

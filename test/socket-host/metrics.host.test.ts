@@ -2,15 +2,15 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createClients } from '../../../lib/aws/client/clients.ts';
-import { retireHost } from '../../../lib/aws/hosts/hosts.ts';
-import { systemClock } from '../../../lib/runtime/clock.ts';
-import { hostConfig } from '../../../lib/runtime/config.ts';
-import { type RunningHost, startHost } from '../../../socket-host/host/host.ts';
-import { codeLabel, createMetrics } from '../../../socket-host/host/metrics.ts';
-import { rowsTo } from '../../factories.ts';
-import { type Gateway, startGateway } from '../../harness/gateway.ts';
-import { until } from '../../harness/until.ts';
+import { createClients } from '../../lib/aws/client/clients.ts';
+import { retireHost } from '../../lib/aws/hosts/hosts.ts';
+import { systemClock } from '../../lib/runtime/clock.ts';
+import { hostConfig } from '../../lib/runtime/config.ts';
+import { type RunningHost, startHost } from '../../socket-host/host/host.ts';
+import { codeLabel, createMetrics } from '../../socket-host/metrics.ts';
+import { rowsTo } from '../factories.ts';
+import { type Gateway, startGateway } from '../harness/gateway.ts';
+import { until } from '../harness/until.ts';
 
 /** Every label a host's metrics may have: closed lists and codes. An account, a tenant or a number among them would cost by the account. */
 const allowedLabels = ['code', 'command', 'kind', 'outcome', 'result', 'service', 'status', 'where', 'why'];
@@ -47,7 +47,7 @@ describe('the labels', () => {
   });
 
   it('and names of all are in the runbook', async () => {
-    const runbook = await readFile(new URL('../../../docs/runbook.md', import.meta.url), 'utf8');
+    const runbook = await readFile(new URL('../../docs/runbook.md', import.meta.url), 'utf8');
     const table = runbook.slice(runbook.indexOf('## metrics'));
     const own = createMetrics()
       .registry.getMetricsAsArray()

@@ -1,8 +1,8 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Counter, collectDefaultMetrics, Gauge, Histogram, Registry } from 'prom-client';
-import type { AccountStatus } from '../../lib/domain/accounts/account.ts';
-import type { SendingCounts } from '../../lib/sending/deps.ts';
+import type { AccountStatus } from '../lib/domain/accounts/account.ts';
+import type { SendingCounts } from '../lib/sending/deps.ts';
 
 /**
  * Why a host stopped acting for an account: its lease was over (`lease_lost`), a newer claim stood (`epoch`), others had retired the host

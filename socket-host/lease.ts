@@ -1,5 +1,5 @@
-import { leaseLost } from '../../lib/domain/hosts/ownership.ts';
-import type { Clock } from '../../lib/runtime/clock.ts';
+import { leaseLost } from '../lib/domain/hosts/ownership.ts';
+import type { Clock } from '../lib/runtime/clock.ts';
 
 /**
  * Whether this host may still act. The lease counts from the moment the last successful heartbeat was *sent*:

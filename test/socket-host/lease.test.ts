@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
-import { Lease } from '../../../socket-host/host/lease.ts';
-import { manualClock } from '../../harness/manual-clock.ts';
+import { Lease } from '../../socket-host/lease.ts';
+import { manualClock } from '../harness/manual-clock.ts';
 
 it('counts from the last beat that was sent, in whatever order they are answered', async () => {
   const clock = manualClock();
