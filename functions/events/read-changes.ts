@@ -14,15 +14,15 @@ interface Reading {
   count: Count<TellCount | 'RecordsParked' | 'RecordsFailed'>;
 }
 
-/** What a record tells; `poison` where its images cannot be read. */
+/** A record and the events drafted from it. `poison` is the error when its images cannot be read. */
 type Drafted = { record: StreamRecord; drafts: EventDraft[]; poison?: unknown };
 
 /**
- * Tells what a batch of records tells, in their order. Answers the sequence number from which the batch has to come again (what it asked of
- * AWS failed), undefined when all is done. A record that can never be told is parked with both images and the rest goes on.
+ * Stores and delivers the events of a batch of records, in their order. A record that can never succeed is parked with both images.
+ * Returns the sequence number from which the batch must be retried, after an error of AWS; undefined when all is done.
  *
- *   all at once -> done
- *             \-> failed: record by record -> told | parked | comes again, with all behind it
+ *   all records in one go -> done
+ *                       \-> failed, or a poison record: one by one -> done | parked | retry from this record on
  */
 export async function readChanges(reading: Reading, records: StreamRecord[]): Promise<string | undefined> {
   const drafted = records.map(draft);
@@ -42,6 +42,7 @@ export async function readChanges(reading: Reading, records: StreamRecord[]): Pr
     } catch (error) {
       reading.count('RecordsFailed');
       reading.logger.error('a change was not told and will be repeated', { error: error as Error });
+      // A record without a number cannot be named; '' makes Lambda retry the whole batch.
       return one.record.dynamodb?.SequenceNumber ?? '';
     }
   }
@@ -57,7 +58,7 @@ function draft(record: StreamRecord): Drafted {
   }
 }
 
-/** Throws what may be over when it is tried again. */
+/** Stores and delivers the events of one record, or parks it. Throws an error that a retry may solve. */
 async function tellOrPark({ telling, objects, logger, count }: Reading, one: Drafted): Promise<void> {
   let reason = one.poison;
   if (reason === undefined) {

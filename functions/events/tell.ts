@@ -18,7 +18,7 @@ export type Planned = Pick<Delivery, 'eventId' | 'status' | 'slot'>;
 export interface Telling {
   table: Table;
   nowMs(): number;
-  /** Plans the deliveries of events that are in the log, and answers them; the same events may come again. */
+  /** Plans and returns the deliveries of events that are in the log. The same events may be passed again. */
   deliver(events: PacelineEvent[]): Promise<readonly Planned[]>;
   /** Progress that this process has told already. */
   told: ToldProgress;

@@ -5,16 +5,15 @@ import { keys } from '../../lib/aws/keys.ts';
 import { type Contract, finalStatusOf } from '../../lib/domain/contracts/contract.ts';
 import { rowsOf } from '../../lib/domain/contracts/pages.ts';
 
-/** Looks at a contract whose counter changed between reading it and completing it. */
+/** Most tries to complete a contract that changes between read and write. */
 const maxLooks = 5;
 
 /**
- * A running contract whose messages are all final -> COMPLETED, or FAILED when none was sent.
+ * Ends a running contract when all its messages are final: COMPLETED, or FAILED when none was sent. Returns whether it ended.
  *
- *   contract read -> counter read -> [a retry may begin, reopen a failure and end here] -> complete
+ *   contract read -> counter read -> [a retry may begin, reopen a failed message and end here] -> write
  *
- * so the counter is checked once more in the same write: every reopening of a message lowers `failed` or raises `backlog`. Returns whether
- * the contract ended.
+ * So the write checks the counter again. A reopened message raises `backlog` until it is fed, and lowers `failed` until it fails again.
  */
 export async function completeIfFinal(deps: Deps, read: Contract, accountId: string): Promise<boolean> {
   let contract: Contract | undefined = read;
@@ -30,15 +29,15 @@ export async function completeIfFinal(deps: Deps, read: Contract, accountId: str
         condition: {
           isRunning: { is: '#status = :running', values: { ':running': 'IN_PROGRESS' } },
           isIdle: 'attribute_not_exists(job)',
-          hasRowsRead: { is: 'totalCount = :total', values: { ':total': contract.totalCount } },
+          totalIsAsRead: { is: 'totalCount = :total', values: { ':total': contract.totalCount } },
         },
       },
       running: { delete: keys.running(contract.tenantId, accountId, contract.id) },
       counter: {
         check: keys.counter(contract.tenantId, contract.id, accountId),
         condition: {
-          nothingIsReopened: { is: 'backlog = :none', values: { ':none': 0 } },
-          hasFailuresRead: { is: 'failed = :failed', values: { ':failed': counter.failed } },
+          backlogIsEmpty: { is: 'backlog = :none', values: { ':none': 0 } },
+          failedIsAsRead: { is: 'failed = :failed', values: { ':failed': counter.failed } },
         },
       },
     });

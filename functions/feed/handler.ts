@@ -27,7 +27,7 @@ const request = z.object({
     .optional(),
 });
 
-/** Time a job leaves for the rest of the invocation. */
+/** Jobs, refeeds and recalls stop this long before the invocation ends. */
 const reserveMs = 10_000;
 
 /** Consumes the feed queue. */
@@ -48,7 +48,7 @@ function setUp(env: NodeJS.ProcessEnv) {
   return { deps, reader: new PageReader(deps) };
 }
 
-/** One batch. A failed request stops the later ones of its account in the batch, so that FIFO order holds. */
+/** Serves one batch. After a failed request, the later ones of its account fail as well, so that FIFO order holds. */
 export async function serveFeed(
   event: SQSEvent,
   deps: Deps,
@@ -67,7 +67,7 @@ export async function serveFeed(
     }
     try {
       const asked = toRequest(JSON.parse(record.body));
-      // Several requests of one account in a batch ask for the same.
+      // Equal requests in one batch need only one run.
       const sameAs = JSON.stringify(asked);
       if (served.has(sameAs)) continue;
       if (asked.kind === 'job') await continueJob(deps, asked, deadlineMs, count);
@@ -84,7 +84,7 @@ export async function serveFeed(
   return { batchItemFailures };
 }
 
-/** The request in a body of the feed queue. What does not belong to its kind is left out, so that equal requests look equal. Throws on other bodies. */
+/** Returns the request in a queue body. Fields that its kind does not use are dropped, so that equal requests look equal. Throws on other bodies. */
 export function toRequest(body: unknown): FeedRequest {
   const { kind, tenantId, accountId, contractId, cursor } = request.parse(body);
   const asked = { kind, tenantId, accountId };

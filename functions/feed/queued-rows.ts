@@ -140,7 +140,7 @@ async function correctCount(deps: Deps, account: Account, cursor: WalkCursor, la
   await deps.table.tryUpdate(keys.accountHot(account.tenantId, account.id), {
     ...patch({ [count]: cursor.found[lane] }),
     condition: {
-      hasCountRead: { is: `#${count} = :counted`, values: { ':counted': cursor.counted[lane] } },
+      countIsAsRead: { is: `#${count} = :counted`, values: { ':counted': cursor.counted[lane] } },
       // A claim would hide that one message left the lane and another one came.
       isUnclaimedSince:
         lastActivity === undefined

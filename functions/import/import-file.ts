@@ -15,7 +15,7 @@ import { type Count, countNothing } from '../../lib/runtime/metrics.ts';
 import { csvRows, type FileRow, ndjsonRows } from './read-rows.ts';
 
 export type ImportResult = 'imported' | 'refused' | 'ignored' | 'waiting';
-/** Files and rows by what became of them. `RowsSkipped` are rows of imported files. `FilesFailed` could not be read for a reason of ours. */
+/** Counts of files and rows. `FilesFailed`: an error of ours stopped the reading. `RowsSkipped`: rows of imported files that are never sent. */
 export type ImportCount =
   | 'FilesImported'
   | 'FilesRefused'
@@ -26,11 +26,14 @@ export type ImportCount =
   | 'RowsRefused';
 
 /**
- * Reads one uploaded file into the rows of its contract, all or none. The contract is IMPORTING; `acceptImport` has what follows.
+ * Imports one uploaded file into its contract, which is IMPORTING: all rows or none (`acceptImport`). Returns what happened:
  *
- * `waiting`: another file of the tenant is being read, and the caller tries again later. `ignored`: the key is no upload, or the contract does not
- * wait for this file. Reading ends after two minutes, and the file is refused. Pages are named by the import and by what the file holds: a
- * repeated note writes the same pages, another file under the same URL writes others.
+ *   imported  every row is accepted
+ *   refused   a row is wrong, or reading took more than two minutes
+ *   waiting   another file of the tenant is being read; the caller tries again later
+ *   ignored   the key is no upload, the file is gone, or the contract does not wait for it
+ *
+ * Page names come from the import id and the file's ETag. A repeated S3 notification therefore writes the same pages, another file other ones.
  */
 export async function importFile(
   deps: Deps,
@@ -68,6 +71,7 @@ async function importInTurn(
   const file = await openStream(deps.s3, deps.config.PAGES_BUCKET, key);
   if (file === undefined) return 'ignored';
   const { body, etag } = file;
+  // Marks the import as being read. False: it was canceled or replaced in the meantime.
   if (!(await reportImport(deps.table, contract, importId, 0))) {
     body.destroy();
     return 'ignored';
@@ -90,7 +94,7 @@ async function importInTurn(
   return end.result;
 }
 
-/** Translates the rows of a file. Where the file cannot be read any further, the last row is the reason. */
+/** Yields each row of a file as an `ImportRow`. When reading ends early, the last one gives the reason. */
 async function* importRows(rows: AsyncIterable<FileRow>): AsyncGenerator<ImportRow> {
   let rowsRead = 0;
   let lastLine = 1;
@@ -119,7 +123,7 @@ class ReadingTooLong extends Error {
   override name = 'ReadingTooLong';
 }
 
-/** Passes the bytes on. Throws ReadingTooLong once the import has taken too long. */
+/** Yields the bytes of the file. Throws ReadingTooLong after `readingLimitMs`. */
 async function* withinTime(body: Readable, { nowMs }: Pick<Deps, 'nowMs'>): AsyncGenerator<Uint8Array> {
   const endMs = nowMs() + readingLimitMs;
   for await (const chunk of body) {

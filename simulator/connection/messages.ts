@@ -99,7 +99,7 @@ function acknowledge(
   );
 }
 
-/** A message's ciphertexts and the devices they are for: several, or one alone. */
+/** Returns each ciphertext of a message with the address of its device. */
 function copiesIn(message: Stanza): { jid: string | undefined; enc: Stanza | undefined }[] {
   const participants = child(message, 'participants');
   return participants
@@ -119,11 +119,7 @@ type Copy = {
 
 /** Hands each copy to the device it was encrypted for; one for a device that does not exist is lost, as on WhatsApp. */
 function deliver(world: World, account: Account, addressee: Phone, message: Stanza): void {
-  const participants = child(message, 'participants');
-  const copies = participants
-    ? children(participants, 'to').map((to) => ({ jid: to.attrs.jid, enc: child(to, 'enc') }))
-    : [{ jid: message.attrs.to, enc: child(message, 'enc') }];
-  for (const { jid, enc } of copies) {
+  for (const { jid, enc } of copiesIn(message)) {
     const address = parseJid(jid);
     const phone = world.directory.at(address);
     if (!phone || !enc || !address) continue;
@@ -143,7 +139,7 @@ function deliver(world: World, account: Account, addressee: Phone, message: Stan
   }
 }
 
-/** Owes a linked device the copy that another account has encrypted for it; sent anew, it takes the place of the first one. */
+/** Puts a copy into the outbox of a linked device. A copy that the sender encrypts again replaces the first one. */
 function forward(world: World, account: Account, to: Account, message: Stanza, copy: Copy): void {
   const { attrs } = message;
   const hidden = parseJid(attrs.to)?.server === 'lid';
@@ -202,7 +198,7 @@ function receive(world: World, account: Account, device: Phone, copy: Copy, own:
   }
 }
 
-/** The address a copy's receipts come from: the one the message names, with the device where it is not the phone itself. */
+/** Returns the address that a copy's receipts come from: the message's `to`, with the device unless it is the phone. */
 function addressOf({ chat, device }: Copy): string {
   const address = parseJid(chat);
   return device === 0 || !address ? chat : `${address.user}:${device}@${address.server}`;

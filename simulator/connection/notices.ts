@@ -60,7 +60,7 @@ export const registrationNotice = (connection: Connection): Stanza =>
 export const passkeyNotice = (connection: Connection): Stanza =>
   notice(connection, 'passkey_prologue_request', stanza('passkey_prologue_request'));
 
-/** To an account: until when (ms since 1970) it may not write to strangers; 0: it may. */
+/** Tells an account that it may not write to strangers until `untilMs` (epoch ms). With 0 it may. */
 export function timelockNotice(connection: Connection, untilMs: number): Stanza {
   const xwa2_notify_account_reachout_timelock = {
     is_active: untilMs > 0,

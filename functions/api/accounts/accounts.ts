@@ -231,7 +231,7 @@ function withDoubts(view: AccountView, number: NumberReading | undefined): Accou
   return number === undefined ? view : { ...view, warnings: [...view.warnings, ...doubtWarnings(number)] };
 }
 
-/** Only a connected account can be primary, so the others are looked at only where one of these is. */
+/** Returns the tenant's primary account, if it can be one of `pairs`. Without a connected one among them, nothing is read. */
 async function primaryAmong({ deps }: ApiScope, tenantId: string, pairs: AccountPair[]): Promise<string | undefined> {
   if (!pairs.some(({ account }) => account.status === 'connected')) return undefined;
   return await primaryOf(deps.table, tenantId);

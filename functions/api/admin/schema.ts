@@ -72,7 +72,7 @@ export function tenantView(tenant: Tenant): z.infer<typeof tenantSchema> {
 const limit = z.number().min(0).nullable().openapi({ description: kept });
 const plan = {
   rateLimitPerSec: limit,
-  maxAccounts: z.int().min(0).nullable().openapi({ description: 'Enforced: one account more is 402.' }),
+  maxAccounts: z.int().min(0).nullable().openapi({ description: 'Enforced: a further account is refused with 402.' }),
   messagesPerMonth: z.int().min(0).nullable().openapi({ description: kept }),
   proxyGbLimit: limit,
   onExceeded: z.enum(['block', 'warn', 'disconnect']).openapi({ description: kept }),

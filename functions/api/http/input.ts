@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { type EventSelector, eventGroups, eventTypes, notToldYet } from '../../../lib/domain/event-types.ts';
 
-/** A name people read: 1 to `max` characters without control characters. */
+/** Returns the schema of a display name: 1 to `max` characters without control characters. */
 export function nameOf(max: number) {
   return z
     .string()
@@ -11,19 +11,19 @@ export function nameOf(max: number) {
     .refine((text) => !/\p{Cc}/u.test(text) && text.isWellFormed(), 'Must not contain control characters.');
 }
 
-/** How numbers are read everywhere (lib/domain/people/phone.ts). */
+/** Tells API users how numbers are read. The rules are in `readNumber` (lib/domain/people/phone.ts). */
 export const numberDescription =
-  'In any common spelling and in digits of any script. `+`, `00` and `@s.whatsapp.net` are international; a leading 0 is national of the default country. ' +
-  'Digits alone are what answers print: international of the default country, else the only valid reading, else the mobile one, else the person you ' +
-  'know by these digits, else national with the warning AMBIGUOUS_NUMBER. A foreign reading of digits alone is warned of as FOREIGN_NUMBER.';
+  'Any common spelling, in digits of any script. With `+`, `00` or `@s.whatsapp.net` a number is international; a leading 0 makes it national. ' +
+  'Digits alone follow the first rule that fits: international in the default country; the only valid reading; the only mobile reading; ' +
+  'somebody who has opted out or written to you; national, with the warning AMBIGUOUS_NUMBER. A foreign reading gets the warning FOREIGN_NUMBER.';
 
-/** How filters read a number. */
+/** Tells API users how a filter reads a number. */
 export const filterDescription =
   'A number in any spelling, or `lid:` and the LID. Digits that can be read in several ways match each reading, and both spellings of Brazilian, Mexican and Argentine numbers match.';
 
 const selectors: readonly string[] = [...eventGroups, ...eventTypes];
 
-/** A type of events or a group of them. What nothing can tell yet is refused by a sentence of its own. */
+/** Schema of an event type or a group of types. Types of unbuilt parts are refused with NOT_SUPPORTED. */
 export const eventSelector = z
   .string()
   .superRefine((value, context) => {
@@ -39,7 +39,7 @@ export const eventSelector = z
   .transform((value) => value as EventSelector)
   .openapi({ type: 'string', enum: [...selectors] });
 
-/** A field of a later release: known, and refused with NOT_SUPPORTED when sent. `what` is a sentence. */
+/** Returns the schema of a field that is not built yet. Sending it is refused with NOT_SUPPORTED and the sentence `what`. */
 export function notBuilt(what: string) {
   return z
     .unknown()

@@ -64,8 +64,8 @@ const examples: Record<ErrorStatus, { code: keyof typeof statusOf; detail: strin
 };
 
 /**
- * The error answers of a route, for the document alone: the handler throws them as PacelineError. Any call may fail or come at a bad time, and
- * where a body can be too large it can also be of the wrong kind.
+ * Returns the error answers of a route for the OpenAPI document; handlers throw them as PacelineError. Every route gets 500 and 503, and
+ * a route with 413 also gets 415.
  */
 export function problems(...given: ErrorStatus[]): Record<never, never> {
   const statuses = new Set<ErrorStatus>([...given, ...(given.includes(413) ? [415 as const] : []), 500, 503]);
@@ -100,10 +100,10 @@ export function optionalBody<T extends z.ZodType>(schema: T) {
   return { body: { content: { 'application/json': { schema } } } };
 }
 
-/** No body, or an empty object: what is in it would be an unknown field. */
+/** The body of a call that takes none. An empty object is accepted; any field in it is refused. */
 export const noBody = { body: { content: { 'application/json': { schema: z.strictObject({}) } } } };
 
-/** Bearer key with one of the scopes, told in the document as roles. */
+/** Requires a Bearer key with one of the scopes, and documents that. OpenAPI shows scopes as roles. */
 export function secured(...scopes: Scope[]): {
   security: Record<string, string[]>[];
   middleware: MiddlewareHandler<ApiEnv>[];
@@ -130,13 +130,13 @@ export const idParam = z.object({ id: z.string().openapi({ param: { name: 'id', 
 export const limitQuery = (max: number, standard: number) =>
   z.coerce.number().int().min(1).max(max).default(standard).openapi({ type: 'integer' });
 
-/** A parameter that does not exist is refused. */
+/** The query of a list. Unknown parameters are refused. */
 export const pageQuery = z.strictObject({
   limit: limitQuery(100, 50),
   cursor: z.string().optional().openapi({ description: '`nextCursor` of the page before.' }),
 });
 
-/** One page of a list; `nextCursor` null: the last. */
+/** Returns the schema of a list page. `nextCursor` is null on the last page. */
 export function pageOf<T extends z.ZodType>(name: string, item: T) {
   return z.object({ items: z.array(item), nextCursor: z.string().nullable() }).openapi(name);
 }
@@ -144,7 +144,7 @@ export function pageOf<T extends z.ZodType>(name: string, item: T) {
 export const isoTime = z.iso.datetime().openapi({ example: '2026-11-20T09:30:00.000Z' });
 export const maybeTime = isoTime.nullable();
 
-/** Without the fields that are undefined, so that an absent field is absent. */
+/** Returns a copy without the fields that are undefined. */
 export function defined<T extends object>(value: T): { [K in keyof T]: Exclude<T[K], undefined> } {
   const entries = Object.entries(value).filter(([, entry]) => entry !== undefined);
   return Object.fromEntries(entries) as { [K in keyof T]: Exclude<T[K], undefined> };

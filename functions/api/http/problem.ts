@@ -2,7 +2,7 @@ import { HTTPException } from 'hono/http-exception';
 import { type ErrorCode, PacelineError } from '../../../lib/domain/errors.ts';
 import type { ApiScope, Call } from './context.ts';
 
-/** The one place where codes become HTTP. */
+/** The HTTP status of each error code. No other place maps them. */
 export const statusOf = {
   MALFORMED_JSON: 400,
   BAD_REQUEST: 400,
@@ -44,12 +44,12 @@ export const titleOf: Record<(typeof statusOf)[ErrorCode], string> = {
   503: 'Service unavailable',
 };
 
-/** A function takes events of 6 MB, in which the body is a JSON string: quotes, backslashes and line breaks count twice there. */
+/** A Lambda event has at most 6 MB. The body is a JSON string in it, so quotes, backslashes and line breaks count twice. */
 export const tooLargeDetail =
   'The body is above 5 MB, or above 6 MB with its quotes, backslashes and line breaks counted twice; send less at once. For many recipients make the contract with ' +
   '"recipients": [] and upload the rows with POST /v1/contracts/:id/import.';
 
-/** Any error as problem+json (RFC 9457); what is not a PacelineError is told as INTERNAL. Logged is what failed here, with its cause. */
+/** Returns the answer to any error, as problem+json (RFC 9457). Logs errors from status 500 on that have a cause. */
 export function problem(error: Error, c: Call, logger: ApiScope['logger']): Response {
   const known = toPacelineError(error);
   const status = statusOf[known.code];

@@ -13,7 +13,7 @@ import { filterAddresses } from '../http/numbers.ts';
 import { type Api, answer, pageOf, pageQuery, problems, secured } from '../http/openapi.ts';
 import { inboundSchema } from './schema.ts';
 
-/** With more accounts than these, one has to be named: each is asked for itself. */
+/** Most accounts that one request reads, each with its own query. A tenant with more must send `accountId`. */
 const maxAccounts = 100;
 /** Batches looked at for one page with a filter; the cursor goes on behind them. */
 const maxLookedAt = 500;

@@ -14,10 +14,10 @@ export function eventRoutes(app: Api, scope: ApiScope): void {
   app.openAPIRegistry.registerWebhook({
     method: 'post',
     path: 'event',
-    summary: 'What an endpoint of /v1/webhooks is sent',
+    summary: 'The event that an endpoint of /v1/webhooks receives',
     description:
       'Signed as Standard Webhooks say: `webhook-id` is the id of the event, the same in each repetition, `webhook-timestamp` the seconds of ' +
-      'the attempt, `webhook-signature` one or more of `v1,<base64>`. An answer of 2xx takes it, 410 disables the endpoint.',
+      'the attempt, `webhook-signature` one or more of `v1,<base64>`. A 2xx answer accepts the event, 410 disables the endpoint.',
     request: {
       headers: z.object({
         'webhook-id': z.string(),
@@ -35,7 +35,7 @@ export function eventRoutes(app: Api, scope: ApiScope): void {
       tags: ['Events'],
       summary: 'What happened, newest first',
       description:
-        `Kept ${eventDays} days; texts as long as their message. QR and pairing codes are not kept. \`type\` is a type or a group ` +
+        `Events are kept ${eventDays} days, their texts as long as the message. QR and pairing codes are not kept. \`type\` is a type or a group ` +
         '(`message`). To poll, ask with `since` a minute before the last answer, follow `nextCursor`, and drop the ids already seen. ' +
         'A filtered page may hold fewer items than asked for, or none, and still have a nextCursor.',
       ...secured('read'),
@@ -47,10 +47,11 @@ export function eventRoutes(app: Api, scope: ApiScope): void {
     async (c) => {
       const tenant = tenantOf(c);
       const { limit, cursor, since, until, type } = c.req.valid('query');
-      // One more millisecond: `until` is exclusive, and this very moment counts.
+      // Plus 1 ms: `until` is exclusive, and events of this millisecond belong to the page.
       const nowMs = deps.nowMs() + 1;
       const sinceMs = Math.max(
         since === undefined ? 0 : Date.parse(since),
+        // Events carry whole seconds, so the first ones can look older than their tenant.
         tenant.createdAt - 1000,
         nowMs - eventsKeptMs,
       );

@@ -45,7 +45,7 @@ export function webhookRoutes(app: Api, scope: ApiScope): void {
       summary: 'Be told of events; the secret is shown once',
       description:
         'Deliveries are POSTs of `{type, timestamp, data}` signed by Standard Webhooks 1.0 (`webhook-id`, `webhook-timestamp`, ' +
-        '`webhook-signature`). 2xx within 15 s is success; anything else is tried again ten times over three days. 410 disables the webhook. ' +
+        '`webhook-signature`). 2xx within 15 s is success; anything else is tried again, ten attempts in all over three days. 410 disables the webhook. ' +
         'Each event arrives at least once: drop a `webhook-id` seen before.',
       ...securedPost(scope, 'manage', { secret: true }),
       request: { headers: idempotencyHeader, ...jsonBody(webhookInput) },

@@ -12,7 +12,7 @@ import { auditWrite, type Origin } from '../tenants/audit.ts';
 import { requestFeed } from './feed-queue.ts';
 import { createLanes, removeLanes } from './lanes.ts';
 
-/** The hot item with its place in the index `finder`: absent while no host should look at the account. */
+/** The hot item. `ix` and `ixs` are its place in the index `finder`; they are absent while no host should look at the account. */
 export type HotItem = AccountHot & { ix?: string; ixs?: string };
 
 export interface AccountPair {
@@ -50,7 +50,7 @@ export function isLinked(account: Account): boolean {
   return account.linkedAt !== undefined && account.status !== 'logged_out';
 }
 
-/** Returns a page of ids of a tenant's accounts, newest first; `before` is the last one of the page before. */
+/** Returns a page of a tenant's account ids, newest first. `page.before` is the last id of the previous page. */
 export async function listAccountIds(
   table: Table,
   tenantId: string,
@@ -76,7 +76,7 @@ export async function primaryOf(table: Table, tenantId: string): Promise<string 
 
 /**
  * Makes an account: its lanes first, then all items in one transaction; the lanes are removed again when it is refused. `maxAccounts` null: no
- * limit. Throws QUOTA_EXCEEDED. Returns the account that is there already under this id after a repeat with the same Idempotency-Key.
+ * limit. Throws QUOTA_EXCEEDED; UNAUTHENTICATED when the tenant is gone. Returns the account that is there already under this id after a repeat with the same Idempotency-Key.
  */
 export async function createAccount(
   deps: Deps,
@@ -120,6 +120,9 @@ export async function createAccount(
     const there = refused.by('account') ? await readAccount(deps.table, tenantId, id) : undefined;
     if (there !== undefined) return there;
     await removeLanes(deps.sqs, LANE_PREFIX, id);
+    if (refused.by('tenant', 'exists')) {
+      throw new PacelineError('UNAUTHENTICATED', 'The tenant of this key has been deleted.');
+    }
     throw new PacelineError(
       'QUOTA_EXCEEDED',
       `The plan allows ${maxAccounts} accounts; delete one or change the plan.`,
@@ -298,7 +301,7 @@ export async function markDeleted(
   const refused = await deps.table.tryTransact({
     // Of two deletions at a time one lowers the tenant's count.
     account: { key: keys.account(tenantId, id), ...patch(ended), condition: isThere },
-    // A host that owned the account once may hold keys of it, so one has to look even where no device is linked.
+    // A host that owned the account may still have its keys. So a host must look at it, even if no device is linked.
     hot: indexWrite(tenantId, id, pair.account.linkedAt !== undefined || pair.hot.epoch > 0, false),
     ref: { delete: keys.accountRef(tenantId, id) },
     deleted: { put: { ...keys.deleted(tenantId, id), ...deleted } },

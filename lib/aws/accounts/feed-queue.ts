@@ -20,8 +20,9 @@ export interface WalkCursor {
   row: number;
   /** Messages that are QUEUED and were left so. */
   found: Record<Lane, number>;
-  /** The account's counts when the walk began, less what it took out itself, and the last claim then (epoch ms). */
+  /** The account's counts when the walk began, minus the messages that the walk took out. */
   counted: Record<Lane, number>;
+  /** The last claim when the walk began (epoch ms). */
   lastActivity?: number;
 }
 

@@ -113,7 +113,7 @@ export async function receiveFromLane(
 ): Promise<Received[]> {
   const answer = await sqs.send(
     new ReceiveMessageCommand({
-      // Asked again after a lost answer, SQS gives the same entries instead of hiding them for their visibility timeout.
+      // With this id a retry after a lost answer gets the same entries. Without it they stay hidden for their visibility timeout.
       ReceiveRequestAttemptId: systemRandom.uniqueId(),
       QueueUrl: laneUrl,
       MaxNumberOfMessages: options.max,

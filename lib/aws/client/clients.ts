@@ -28,7 +28,7 @@ export function createClients(options: { maxSockets?: number } = {}): Clients {
     httpAgent: agent,
     connectionTimeout: 3_000,
     requestTimeout,
-    // Without this a request that hangs is only warned of, and its caller hangs with it.
+    // Without this the SDK only warns of a request that hangs, and the caller waits for ever.
     throwOnRequestTimeout: true,
     // An answer that stalls after its headers.
     socketTimeout: requestTimeout,

@@ -336,7 +336,7 @@ function placeOf({ protocol, hostname, port, headers }: SignedRequest): Place | 
   };
 }
 
-/** An output in the shape the command promises, which the service has kept. */
+/** Returns the output in the form in which the SDK passes it on. `_next` only gives its type, which nothing checks. */
 function answered<Result>(_next: (args: never) => Promise<{ output: Result }>, output: object) {
   return { response: undefined, output: { $metadata: {}, ...output } as Result };
 }

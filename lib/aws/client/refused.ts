@@ -97,7 +97,7 @@ function brokeClause(condition: Conditional['condition'], name: string, old: Ite
   return !held;
 }
 
-/** The names of the clauses that did not hold, as far as they can be told apart. No values: the sentence goes into logs. */
+/** Returns the clauses that did not hold, by name; those that may have failed when none is certain. It goes into logs, so it has no values. */
 function whyNot(condition: Conditional['condition'], old: Item | undefined): string {
   const clauses: Clauses = typeof condition === 'object' ? condition : {};
   const all = Object.entries(clauses).flatMap(([name, clause]) =>

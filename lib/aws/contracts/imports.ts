@@ -65,7 +65,7 @@ export async function beginImport(
 const dueIndex = ({ tenantId, id }: Pick<Contract, 'tenantId' | 'id'>, expiresAt: number): string =>
   places.dueContract.of(expiresAt + overdueAfterMs, tenantId, id);
 
-/** Makes the import findable from the time on when it is overdue; the sweep takes the item away when it has seen it. */
+/** Returns the write that lets the sweep find the import once it is overdue. The sweep deletes the item when it has dealt with it. */
 function dueWrite(contract: Contract, { expiresAt }: ContractImport): Write {
   const key = keys.importDue(contract.tenantId, contract.id);
   return { put: { ...key, type: 'importDue', ix: finder.import, ixs: dueIndex(contract, expiresAt) } };
@@ -107,7 +107,7 @@ export async function expireImport(
 }
 
 /**
- * Notes that the file is being read, `rowsRead` rows so far. Returns false when this import counts no more: canceled, replaced or finished.
+ * Stores that the file is being read, with the rows so far. Returns false when this import is over: canceled, replaced or finished.
  */
 export async function reportImport(
   table: Table,

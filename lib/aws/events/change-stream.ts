@@ -21,11 +21,11 @@ export interface Change {
   after: Item | undefined;
   /** Epoch ms, whole seconds. */
   at: number;
-  /** The same whenever the record is read, and of no other change. */
+  /** Identifies the change: equal on each read of the record, different for each other change. */
   version: string;
 }
 
-/** The change a record tells of. Throws on one that is none of the table's. */
+/** Returns the change in a record. Throws TypeError for a record without time or sequence number. */
 export function changeOf({ dynamodb }: StreamRecord): Change {
   const { ApproximateCreationDateTime: atSec, SequenceNumber: sequence, OldImage, NewImage } = dynamodb ?? {};
   if (atSec === undefined || sequence === undefined) throw new TypeError('not a record of the stream');
@@ -41,7 +41,7 @@ export function changeOf({ dynamodb }: StreamRecord): Change {
 const imageOf = (image: object | undefined): Item | undefined =>
   image === undefined ? undefined : unmarshall(image as Record<string, AttributeValue>);
 
-/** Whether an error comes of what was asked, so that asking again gives it again. */
+/** Returns whether a retry would fail again, because the request itself is wrong. */
 export function isLasting(error: unknown): boolean {
   if (error instanceof DynamoDBServiceException) return error.name === 'ValidationException';
   return error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError;

@@ -14,18 +14,18 @@ const mostWrites = 100;
 export type ClaimResult =
   | { kind: 'claimed'; messages: Message[] }
   /**
-   * Nothing is claimed; the others may be claimed without these. `stale`: the message is not what the lane entry said, but already sent, canceled,
-   * or fed again since. `suppressed`: its recipient has opted out.
+   * Nothing is claimed. A new claim without the messages named here may succeed. `stale`: the message has changed since it was read; it was sent,
+   * canceled or fed again. `suppressed`: its recipient has opted out.
    */
   | { kind: 'refused'; messages: Map<string, 'stale' | 'suppressed'> }
   /** Another host owns the account now. */
   | { kind: 'fenced' }
-  /** A contract of the account has been stopped, perhaps a message's: ask anew which run. `stops` is the number now. */
+  /** A contract of the account was stopped since `stops` was read. Read again which contracts run; `stops` is the new count. */
   | { kind: 'stopped'; stops: number }
-  /** Claim and steps did not go together; nothing has changed. Write each on its own, the claim under the same nonce. */
+  /** The claim with its steps was refused, and nothing has changed. Write them separately, the claim with the same nonce. */
   | { kind: 'apart' };
 
-/** `crashes`: owners that ended without a word over the message, the last one included; 0 for most. */
+/** `crashes`: how many owners have died while this message was in hand, the last one included. Usually 0. */
 export interface Claimable {
   message: Message;
   crashes: number;
@@ -59,8 +59,8 @@ export const stepsBeside = (count: number): number => Math.floor((mostWrites - 2
  *   account         owner and epoch are ours; no contract of it stopped since the messages' were read; pacing advanced; inHand
  *   each recipient  has not opted out
  *
- * Pacing advances here, before the send, so that a crash can only make us slower. `together`: outcomes of messages that have been in hand, and
- * receipts of others, in the same transaction; a call less for each message that follows another at once.
+ * Pacing advances here, before the send, so that a crash can only slow the account down. `together`: outcomes of messages that were in hand, and
+ * receipts of others. They are written in the same transaction, which saves a call a message.
  */
 export async function claim(table: Table, request: ClaimRequest, together: Step[] = []): Promise<ClaimResult> {
   const { messages } = request;

@@ -4,8 +4,8 @@ import type { Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 
 /**
- * Decides numbers that can be read in two ways by the people whom the tenant knows: they have opted out, or have written within the last 15 days.
- * Returns the numbers in the order of `readings`. It makes one batched read, eventually consistent; none where no number can be read in two ways.
+ * Chooses between the two readings of a number by the people whom the tenant knows. Known are those who have opted out, or have written within
+ * 15 days. Returns the numbers in the order of `readings`. Reads are eventually consistent, 100 keys each; none when every number has one reading.
  */
 export async function decideNumbers(
   table: Table,

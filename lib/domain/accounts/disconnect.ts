@@ -96,7 +96,7 @@ export interface ConnectionPast {
   clientErrors: number;
   /** When the network last asked for a restart (epoch ms). */
   restartedAtMs: number;
-  /** The version of the client was learnt since the last open connection. */
+  /** The client's version was fetched since the last open connection. A further 405 fails the account. */
   clientRenewed: boolean;
 }
 

@@ -1,7 +1,8 @@
 import { ListQueuesCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { readAccount } from '../../../lib/aws/accounts/accounts.ts';
+import { createAccount, readAccount } from '../../../lib/aws/accounts/accounts.ts';
 import { keys } from '../../../lib/aws/keys.ts';
+import { newAccount } from '../../factories.ts';
 import { type Api, startApi, tenantA } from '../api.ts';
 
 let api: Api;
@@ -92,6 +93,17 @@ describe('making an account', () => {
     expect(refused.json).toMatchObject({ status: 422, code: 'VALIDATION', errors: [{ path, code }] });
     const after = await api.call('GET', '/v1/accounts');
     expect(after.json.items.length).toBe(before.json.items.length);
+  });
+
+  it('of a tenant that is deleted meanwhile is refused as a key that is none, and leaves no lanes', async () => {
+    const origin = { tenantId: 'ten_gone', keyId: 'key_1', ip: '127.0.0.1', requestId: 'req_1', at: Date.now() };
+    const account = newAccount(Date.now(), { tenantId: 'ten_gone' });
+    const making = createAccount(api.deps, origin, account, null);
+    await expect(making).rejects.toMatchObject({
+      code: 'UNAUTHENTICATED',
+      detail: 'The tenant of this key has been deleted.',
+    });
+    expect(await laneCount(account.id)).toBe(0);
   });
 
   it('refuses the account beyond the plan with 402, also when calls race, and leaves no lanes', async () => {
