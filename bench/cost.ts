@@ -43,8 +43,8 @@ const aimedDollars = 20;
 const readWithinMs = 20 * 60_000;
 /** After the last receipt: completion, and what else follows a change. */
 const afterMs = 8_000;
-const settledMs = 60_000;
-const settleWithinMs = 10 * 60_000;
+const quietMs = 60_000;
+const quietWithinMs = 10 * 60_000;
 const text = 'Your parcel is on its way and will be with you tomorrow. Parcel';
 const dayMs = 24 * 3_600_000;
 
@@ -58,7 +58,7 @@ const startMs = performance.now();
 async function main(world: LinkedWorld, usage: () => Usage): Promise<boolean> {
   await Promise.all(Array.from({ length: hosts }, () => world.startHost()));
   await whenConnected(world, world.hosts, accounts, 180_000);
-  await whenSettled(usage);
+  await whenQuiet(usage);
   const memoryOf = memoryOfFunctions(world);
 
   console.error(`Idle for ${options['idle-minutes']} minutes`);
@@ -111,17 +111,17 @@ async function main(world: LinkedWorld, usage: () => Usage): Promise<boolean> {
 }
 
 /** Waits, at most ten minutes, until no host has called AWS for an account for a minute: connected, and shared out among the hosts. */
-async function whenSettled(usage: () => Usage): Promise<void> {
+async function whenQuiet(usage: () => Usage): Promise<void> {
   const callsForAccounts = (): number =>
     usage().entries.reduce((sum, { who, ofAccounts }) => sum + (who === 'host' ? ofAccounts : 0), 0);
   const fromMs = performance.now();
   let [last, sinceMs] = [callsForAccounts(), fromMs];
-  while (performance.now() - sinceMs < settledMs && performance.now() - fromMs < settleWithinMs) {
+  while (performance.now() - sinceMs < quietMs && performance.now() - fromMs < quietWithinMs) {
     await sleep(1_000);
     const now = callsForAccounts();
     if (now !== last) [last, sinceMs] = [now, performance.now()];
   }
-  console.error(`Settled after ${((sinceMs - fromMs) / 1000).toFixed(0)} s`);
+  console.error(`Quiet after ${((sinceMs - fromMs) / 1000).toFixed(0)} s`);
 }
 
 /** Orders the messages, `width` contracts at a time, and waits until all are read and what follows has been done. */

@@ -34,19 +34,19 @@ const aims = { kill: 30, rollMedian: 3, rollWorst: 10 };
 /** Longer than a drain may take (Fargate's limit is 120 s). */
 const drainWithinMs = 125_000;
 const connectWithinMs = 180_000;
-/** The time a fleet must stay fully connected to count as settled. */
-const settledMs = 5_000;
-const settleWithinMs = 120_000;
+/** The time a fleet must stay fully connected to count as steady. */
+const steadyMs = 5_000;
+const steadyWithinMs = 120_000;
 
 const numbers = fictionalNumbers(accounts);
 let fleet: HostProcess[] = [];
 let endedThemselves = 0;
 
-async function settle(world: LinkedWorld): Promise<void> {
+async function untilSteady(world: LinkedWorld): Promise<void> {
   let sinceMs = performance.now();
-  for (const startMs = performance.now(); performance.now() - sinceMs < settledMs; await sleep(250)) {
-    if (performance.now() - startMs > settleWithinMs) {
-      console.error(`Not all accounts are connected ${settleWithinMs / 1000} s later.`);
+  for (const startMs = performance.now(); performance.now() - sinceMs < steadyMs; await sleep(250)) {
+    if (performance.now() - startMs > steadyWithinMs) {
+      console.error(`Not all accounts are connected ${steadyWithinMs / 1000} s later.`);
       return;
     }
     await startAgain(world);
@@ -73,11 +73,11 @@ async function startAgain(world: LinkedWorld): Promise<void> {
   }
 }
 
-/** Returns the gaps of all accounts while `work` ran and until the fleet had settled. */
+/** Returns the gaps of all accounts while `work` ran and until the fleet was steady. */
 async function watched(world: LinkedWorld, work: () => Promise<void>): Promise<Coverage[]> {
   const fromMs = Date.now();
   await work();
-  await settle(world);
+  await untilSteady(world);
   return coverageOf(await connectionChanges(world.world), numbers, fromMs, Date.now());
 }
 
@@ -112,7 +112,7 @@ async function kill(world: LinkedWorld): Promise<boolean> {
   const coverage = await watched(world, async () => {
     victim.kill('SIGKILL');
     fleet = fleet.filter((host) => host !== victim);
-    // The simulator needs a moment to see its connections gone, or the fleet would look settled.
+    // The simulator needs a moment to see its connections gone, or the fleet would look steady.
     await sleep(1_000);
   });
   // Of the accounts of the dead host.
@@ -166,7 +166,7 @@ try {
   fleet = await Promise.all(Array.from({ length: hosts }, () => world.startHost()));
   const seconds = await whenConnected(world, fleet, accounts, connectWithinMs);
   console.error(`${accounts} accounts connected in ${seconds.toFixed(1)} s`);
-  await settle(world);
+  await untilSteady(world);
   const passed: boolean[] = [];
   if (options.roll || all) passed.push(...(await replace(world)));
   if (options.roll || options['at-once'] || all) passed.push(...(await replaceAtOnce(world)));

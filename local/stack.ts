@@ -105,7 +105,7 @@ class Runner {
     const say = onProgress ?? ((sentence: string): void => (quiet === true ? undefined : console.error(sentence)));
     say('Reading the template and starting the emulators');
     const appFile = join(this.#projectDir, this.#options.appFile ?? join('lib', 'infra', 'app.ts'));
-    const [stacks] = await settled([synthesize(this.#projectDir, appFile), this.#startGateway(), this.#startBase()]);
+    const [stacks] = await allEnded([synthesize(this.#projectDir, appFile), this.#startGateway(), this.#startBase()]);
     const gateway = this.#gateway;
     const emulators = this.#emulators;
     if (gateway === undefined || emulators === undefined) throw new Error('The emulators are not there.');
@@ -122,7 +122,7 @@ class Runner {
     say('Starting functions and hosts');
     this.#functions = plan.functions.map((one) => this.#makeFunction(one));
     this.#hosts = this.#makeHosts(plan);
-    await settled([
+    await allEnded([
       ...this.#functions.map((one) => one.start()),
       ...this.#hosts.map((one) => one.child.start().then(() => undefined)),
     ]);
@@ -302,7 +302,7 @@ class Runner {
 }
 
 /** Like Promise.all, but rejects only once all have ended, so that what was started can be ended. */
-async function settled<T extends readonly unknown[] | []>(
+async function allEnded<T extends readonly unknown[] | []>(
   work: T,
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {
   await Promise.allSettled(work);

@@ -4,7 +4,7 @@ import { decodeStanza, encodeStanza, type Stanza } from './wire/stanza.ts';
 /**
  * Everything the server owes an account: receipts, messages, retry requests. A stanza stays until the client has
  * acknowledged it, is sent when due while the account is connected, and again before the offline marker of each login.
- * An acknowledged message is `settled`: it is not sent any more, but its text is kept for a client that acknowledges
+ * An acknowledged message is not sent any more, but its text is kept for a client that acknowledges
  * first and asks for the message again afterwards.
  */
 export type Owed = {
@@ -29,10 +29,10 @@ const originIn = ({ phone, plaintext }: Record<string, unknown>): Origin | undef
   return plaintext instanceof Uint8Array ? { phone, plaintext: Buffer.from(plaintext) } : { account: phone };
 };
 
-/** The mark of an acknowledged message in the store. */
-const SETTLED = 'settled';
+/** The mark of an acknowledged message in the store. Data folders of earlier versions hold this value, so it stays. */
+const ACKED = 'settled';
 /** Messages kept for each account; the oldest are forgotten. */
-const MOST_SETTLED = 200;
+const MOST_ACKED = 200;
 
 type Entry = { readonly owed: Owed; timer: NodeJS.Timeout | undefined };
 
@@ -42,7 +42,7 @@ export class Outbox {
   readonly #send: (owed: Owed) => void;
   readonly #byAccount = new Map<string, Map<number, Entry>>();
   /** By account, oldest first. */
-  readonly #settled = new Map<string, Owed[]>();
+  readonly #acked = new Map<string, Owed[]>();
   #nextSeq = 1;
   #stopped = false;
 
@@ -63,7 +63,7 @@ export class Outbox {
         stanza,
         written: originIn(row),
       };
-      if (row.kind === SETTLED) this.#keepSettled({ ...owed, kind: 'message' });
+      if (row.kind === ACKED) this.#keepAcked({ ...owed, kind: 'message' });
       else this.#schedule(owed);
       this.#nextSeq = Number(row.seq) + 1;
     }
@@ -109,7 +109,7 @@ export class Outbox {
 
   /** A message with this id, whether the client has acknowledged it or not. */
   findMessage(account: string, id: string): Owed | undefined {
-    return this.find(account, 'message', id) ?? this.#settled.get(account)?.findLast((owed) => owed.id === id);
+    return this.find(account, 'message', id) ?? this.#acked.get(account)?.findLast((owed) => owed.id === id);
   }
 
   /** Puts another stanza in the place of one that could not be used, and sends it: the client owes an acknowledgement again. */
@@ -123,18 +123,18 @@ export class Outbox {
     );
     if (this.#byAccount.get(owed.account)?.has(owed.seq)) this.#send(owed);
     else {
-      this.#forgetSettled(owed);
+      this.#forgetAcked(owed);
       this.#schedule(owed);
     }
   }
 
   /** Notes that the client has acknowledged a message. */
-  settle(owed: Owed): void {
+  acknowledge(owed: Owed): void {
     const entries = this.#byAccount.get(owed.account);
     clearTimeout(entries?.get(owed.seq)?.timer);
     if (!entries?.delete(owed.seq)) return;
-    this.#storage.change('UPDATE outbox SET kind = ? WHERE seq = ?', SETTLED, owed.seq);
-    this.#keepSettled(owed);
+    this.#storage.change('UPDATE outbox SET kind = ? WHERE seq = ?', ACKED, owed.seq);
+    this.#keepAcked(owed);
   }
 
   /** Forgets a stanza: the client has acknowledged it, or it is given up. */
@@ -142,13 +142,13 @@ export class Outbox {
     const entries = this.#byAccount.get(owed.account);
     clearTimeout(entries?.get(owed.seq)?.timer);
     entries?.delete(owed.seq);
-    this.#forgetSettled(owed);
+    this.#forgetAcked(owed);
     this.#storage.change('DELETE FROM outbox WHERE seq = ?', owed.seq);
   }
 
   /** Forgets all that is owed to an account that was unlinked. */
   clear(account: string): void {
-    for (const owed of [...this.#entries(account), ...(this.#settled.get(account) ?? [])]) this.remove(owed);
+    for (const owed of [...this.#entries(account), ...(this.#acked.get(account) ?? [])]) this.remove(owed);
   }
 
   /** Ends all timers. */
@@ -157,16 +157,16 @@ export class Outbox {
     for (const entries of this.#byAccount.values()) for (const { timer } of entries.values()) clearTimeout(timer);
   }
 
-  #keepSettled(owed: Owed): void {
-    const kept = this.#settled.get(owed.account) ?? [];
-    this.#settled.set(owed.account, kept);
+  #keepAcked(owed: Owed): void {
+    const kept = this.#acked.get(owed.account) ?? [];
+    this.#acked.set(owed.account, kept);
     kept.push(owed);
     const oldest = kept[0];
-    if (kept.length > MOST_SETTLED && oldest) this.remove(oldest);
+    if (kept.length > MOST_ACKED && oldest) this.remove(oldest);
   }
 
-  #forgetSettled(owed: Owed): void {
-    const kept = this.#settled.get(owed.account);
+  #forgetAcked(owed: Owed): void {
+    const kept = this.#acked.get(owed.account);
     const at = kept?.indexOf(owed) ?? -1;
     if (at >= 0) kept?.splice(at, 1);
   }

@@ -61,18 +61,18 @@ export class Connection {
     const id = this.newId();
     return new Promise((resolve, reject) => {
       const timer = this.later(ANSWER_LIMIT_MS, () => waiting.fail(new Error('The client did not answer.')));
-      const settle = () => {
+      const forget = () => {
         this.#requests.delete(id);
         clearTimeout(timer);
       };
       const waiting: Waiting = {
         answer: (answer) => {
-          settle();
+          forget();
           if (answer.attrs.type === 'result') resolve(answer);
           else reject(new Error('The client refused.'));
         },
         fail: (error) => {
-          settle();
+          forget();
           reject(error);
         },
       };
@@ -82,7 +82,7 @@ export class Connection {
   }
 
   /** Gives a result to the request that waits for it. */
-  settle(answer: Stanza): void {
+  answered(answer: Stanza): void {
     this.#requests.get(answer.attrs.id ?? '')?.answer(answer);
   }
 

@@ -85,14 +85,14 @@ function exchange(
   wrapped: Buffer,
 ): Promise<Buffer | undefined> {
   return new Promise((resolve) => {
-    const settle = (bundle: Buffer | undefined) => {
+    const finish = (bundle: Buffer | undefined) => {
       clearTimeout(limit);
       hello.finish = undefined;
       resolve(bundle);
     };
-    const limit = setTimeout(() => settle(undefined), FINISH_LIMIT_MS);
-    connection.ended.addEventListener('abort', () => settle(undefined), { once: true });
-    hello.finish = settle;
+    const limit = setTimeout(() => finish(undefined), FINISH_LIMIT_MS);
+    connection.ended.addEventListener('abort', () => finish(undefined), { once: true });
+    hello.finish = finish;
     connection.send(
       stanza(
         'notification',

@@ -104,7 +104,7 @@ function keysOf(phone: Phone): Stanza {
   ]);
 }
 
-/** Takes a client's receipt: its messages are settled, or one is asked for again; an account that sent one hears of it. */
+/** Takes a client's receipt: its messages are acknowledged, or one is asked for again; an account that sent one hears of it. */
 export function takeReceipt(connection: Connection, received: Stanza): void {
   const { attrs, content } = received;
   const { account, world } = connection;
@@ -115,7 +115,7 @@ export function takeReceipt(connection: Connection, received: Stanza): void {
   for (const id of ids) {
     const owed = world.outbox.findMessage(account.jid, id);
     if (!owed) continue;
-    if (attrs.type !== 'retry') world.outbox.settle(owed);
+    if (attrs.type !== 'retry') world.outbox.acknowledge(owed);
     if (!owed.written) continue;
     if ('account' in owed.written) tellSender(world, account, owed, owed.written.account, received);
     else if (attrs.type === 'retry') writeAgain(world, account, owed, owed.written, received);
@@ -145,7 +145,7 @@ function tellSender(
   world.outbox.add(sender, 'receipt', forwarded, world.clock() + LEAST_DELAY_MS);
 }
 
-/** Takes a client's ack: the receipt or message is settled. */
+/** Takes a client's ack: the receipt or message is acknowledged. */
 export function takeAck({ account, world }: Connection, { attrs }: Stanza): void {
   if (!account || attrs.id === undefined) return;
   const kind = attrs.class === 'message' ? 'message' : 'receipt';
@@ -154,7 +154,7 @@ export function takeAck({ account, world }: Connection, { attrs }: Stanza): void
   if (!owed) return;
   // Its phone writes it again; one that cannot be written again is done with.
   if (kind === 'message' && attrs.error === RETRYING && owed.written) return;
-  if (kind === 'message') world.outbox.settle(owed);
+  if (kind === 'message') world.outbox.acknowledge(owed);
   else world.outbox.remove(owed);
 }
 

@@ -8,7 +8,7 @@ import { takeAck, takeReceipt } from './receipts.ts';
 export function route(connection: Connection, received: Stanza): void {
   switch (received.tag) {
     case 'iq':
-      if (received.attrs.type === 'result' || received.attrs.type === 'error') connection.settle(received);
+      if (received.attrs.type === 'result' || received.attrs.type === 'error') connection.answered(received);
       else answerIq(connection, received);
       break;
     case 'message':

@@ -18,7 +18,7 @@ export interface ChaosOptions extends FleetOptions {
   /** Breaks things, one by one; what it begins and does not wait for goes to `begin`. When it resolves, no more is broken. */
   breakThings(can: Mischief, begin: (what: Promise<string>) => void, random: Seeded): Promise<void>;
   /** Everything must be final so long after the last fault. */
-  settleWithinMs: number;
+  finishWithinMs: number;
   /** Leaves the data folder of a run that failed, and says where it is. */
   keepFailed?: boolean;
 }
@@ -38,7 +38,7 @@ const progressEveryMs = 10_000;
 /** The last receipts need a moment after the last message. */
 const receiptsWithinMs = 10_000;
 
-/** One run: a fleet under load, things that break, a time to settle, and an audit. Rejects when the fleet does not start. */
+/** One run: a fleet under load, things that break, a time to finish, and an audit. Rejects when the fleet does not start. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const fleet = await startFleet(options);
   let keep = options.keepFailed === true;
@@ -91,13 +91,13 @@ async function disturbed(fleet: Fleet, options: ChaosOptions): Promise<ChaosRepo
     note('no more faults');
     working.abort();
     await coming;
-    const settled = await settle(work, options.settleWithinMs);
-    note(`${settled.left} contracts unfinished ${settled.afterSec} s after the last fault`);
+    const ended = await finish(work, options.finishWithinMs);
+    note(`${ended.left} contracts unfinished ${ended.afterSec} s after the last fault`);
     await work.closing();
-    const closed = await settle(work, options.settleWithinMs);
+    const closed = await finish(work, options.finishWithinMs);
     note(`${closed.left} contracts unfinished, ${closed.afterSec} s after one more of every account`);
     if (closed.left > 0) failures.push(...(await unfinished(fleet, work)));
-    await back.settled();
+    await back.complete();
     await receipts(fleet, work);
   } finally {
     clearInterval(progress);
@@ -117,7 +117,7 @@ async function disturbed(fleet: Fleet, options: ChaosOptions): Promise<ChaosRepo
 }
 
 /** Until all contracts have ended, or the time is over. */
-async function settle(work: Orders, withinMs: number): Promise<{ left: number; afterSec: number }> {
+async function finish(work: Orders, withinMs: number): Promise<{ left: number; afterSec: number }> {
   const startedMs = performance.now();
   for (;;) {
     const left = await work.look();

@@ -21,7 +21,7 @@ export interface Recoveries {
   /** Whether some are not over yet. */
   busy(): boolean;
   /** Resolves when all that were begun are over. */
-  settled(): Promise<void>;
+  complete(): Promise<void>;
 }
 
 export const givenUpMs = 120_000;
@@ -67,7 +67,7 @@ export function recoveries(fleet: Fleet): Recoveries {
         });
       underWay.add(watching);
     },
-    async settled() {
+    async complete() {
       await Promise.all(underWay);
     },
   };

@@ -17,7 +17,7 @@ const seed = wholeNumber('seed', values.seed);
 const seconds = wholeNumber('seconds', values.seconds);
 const accounts = wholeNumber('accounts', values.accounts);
 const breakMs = seconds * 700;
-const settleWithinMs = Math.max(120_000, seconds * 500);
+const finishWithinMs = Math.max(120_000, seconds * 500);
 /** Starting, linking, reading everything back. */
 const besidesMs = 300_000;
 
@@ -27,7 +27,7 @@ const deadline = setTimeout(
     console.log(`CHAOS FAILED seed=${seed}: not over in time`);
     process.exit(1);
   },
-  breakMs + 2 * settleWithinMs + besidesMs,
+  breakMs + 2 * finishWithinMs + besidesMs,
 );
 const report = await runChaos({
   seed,
@@ -39,7 +39,7 @@ const report = await runChaos({
   rows: 50,
   atLeastOpen: 5,
   spreadMs: breakMs,
-  settleWithinMs,
+  finishWithinMs,
   keepFailed: true,
   say: (line) => console.log(line),
   breakThings: (can, begin, random) => dealAll(can, begin, random, breakMs),

@@ -15,7 +15,7 @@ it('loses nothing and repeats nothing while hosts die, hang and leave, connectio
     rows: 20,
     atLeastOpen: 9,
     spreadMs: 1_000,
-    settleWithinMs: 60_000,
+    finishWithinMs: 60_000,
     say: (line) => lines.push(line),
     async breakThings(can, begin) {
       // All are at work by then.

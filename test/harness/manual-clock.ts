@@ -9,7 +9,7 @@ export interface ManualClock extends Clock {
 export function manualClock(startMs = 1_800_000_000_000): ManualClock {
   let passedMs = 0;
   const sleeps = new Map<() => void, number>();
-  const settle = () => new Promise((resolve) => setImmediate(resolve));
+  const letRun = () => new Promise((resolve) => setImmediate(resolve));
   return {
     nowMs: () => startMs + passedMs,
     monotonicMs: () => passedMs,
@@ -28,14 +28,14 @@ export function manualClock(startMs = 1_800_000_000_000): ManualClock {
     async advance(ms) {
       const endMs = passedMs + ms;
       for (;;) {
-        await settle();
+        await letRun();
         const [next] = [...sleeps].filter(([, at]) => at <= endMs).sort(([, a], [, b]) => a - b);
         if (next === undefined) break;
         passedMs = Math.max(passedMs, next[1]);
         next[0]();
       }
       passedMs = endMs;
-      await settle();
+      await letRun();
     },
   };
 }

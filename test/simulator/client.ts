@@ -112,16 +112,16 @@ export function connect(simulator: Address, auth: Auth, options: Partial<UserFac
     statuses,
     on: (event, check) =>
       new Promise((resolve, reject) => {
-        const settle = (act: () => void) => {
+        const finish = (act: () => void) => {
           clearTimeout(limit);
           watchers.delete(watch);
           act();
         };
         const watch = (name: string, value: unknown) => {
           const typed = value as BaileysEventMap[typeof event];
-          if (name === event && check(typed)) settle(() => resolve(typed));
+          if (name === event && check(typed)) finish(() => resolve(typed));
         };
-        const limit = setTimeout(() => settle(() => reject(new Error(`No such ${event} came.`))), WAIT_MS);
+        const limit = setTimeout(() => finish(() => reject(new Error(`No such ${event} came.`))), WAIT_MS);
         watchers.add(watch);
         for (const [name, value] of past) if (watchers.has(watch)) watch(name, value);
       }),

@@ -105,21 +105,21 @@ function happens(
   // Stays: an error nobody listens to ends the process, and a destroyed socket may still have one.
   socket.on('error', () => undefined);
   return new Promise((resolve, reject) => {
-    const settled = new AbortController();
-    const settle = (act: () => void) => {
-      settled.abort();
+    const finished = new AbortController();
+    const finish = (act: () => void) => {
+      finished.abort();
       for (const [name, listener] of Object.entries(listeners)) socket.removeListener(name, listener);
       act();
     };
     const listeners = {
-      [event]: () => settle(resolve),
-      error: (error: unknown) => settle(() => reject(new EgressFailed(kind, codeOf(error)))),
-      close: () => settle(() => reject(new EgressFailed(kind))),
+      [event]: () => finish(resolve),
+      error: (error: unknown) => finish(() => reject(new EgressFailed(kind, codeOf(error)))),
+      close: () => finish(() => reject(new EgressFailed(kind))),
     };
     for (const [name, listener] of Object.entries(listeners)) socket.once(name, listener);
-    const abort = () => settle(() => reject(signal.reason));
+    const abort = () => finish(() => reject(signal.reason));
     if (signal.aborted) abort();
-    else signal.addEventListener('abort', abort, { once: true, signal: settled.signal });
+    else signal.addEventListener('abort', abort, { once: true, signal: finished.signal });
   });
 }
 

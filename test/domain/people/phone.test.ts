@@ -197,15 +197,15 @@ describe('digits alone', () => {
     const doubt = { code: 'AMBIGUOUS_NUMBER', country: 'PE' };
     expect(reading).toEqual({ ok: true, digits: '5551991234567', doubt, foreign: '51991234567' });
     if (!reading.ok) throw new Error('not read');
-    const settled = (...known: string[]) => decideNumber(reading, new Set(known));
-    expect(settled()).toEqual({ ok: true, digits: '5551991234567', doubt });
-    expect(settled('4915150405214')).toEqual({ ok: true, digits: '5551991234567', doubt });
-    expect(settled('5551991234567')).toEqual({ ok: true, digits: '5551991234567' });
+    const decided = (...known: string[]) => decideNumber(reading, new Set(known));
+    expect(decided()).toEqual({ ok: true, digits: '5551991234567', doubt });
+    expect(decided('4915150405214')).toEqual({ ok: true, digits: '5551991234567', doubt });
+    expect(decided('5551991234567')).toEqual({ ok: true, digits: '5551991234567' });
     // Known without the ninth digit.
-    expect(settled('555191234567')).toEqual({ ok: true, digits: '5551991234567' });
+    expect(decided('555191234567')).toEqual({ ok: true, digits: '5551991234567' });
     const foreign = { ok: true, digits: '51991234567', doubt: { code: 'FOREIGN_NUMBER', country: 'PE' } };
-    expect(settled('51991234567')).toEqual(foreign);
-    expect(settled('51991234567', '5551991234567')).toEqual(foreign);
+    expect(decided('51991234567')).toEqual(foreign);
+    expect(decided('51991234567', '5551991234567')).toEqual(foreign);
     for (const input of ['+51 991234567', '0051991234567', '51991234567@s.whatsapp.net']) {
       expect(readNumber(input, { defaultCountry: 'BR' })).toEqual({ ok: true, digits: '51991234567' });
     }
