@@ -57,5 +57,5 @@ const stop = (why: string): void => {
 };
 process.on('SIGTERM', () => stop('SIGTERM'));
 process.on('SIGINT', () => stop('SIGINT'));
-// The parent is gone. The next owner finds what is not settled by now.
+// The parent is gone. The next owner finds what is still open.
 process.on('disconnect', () => process.exit(1));

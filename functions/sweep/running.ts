@@ -88,7 +88,7 @@ function isAtWork(hot: AccountHot, nowMs: number): boolean {
 async function serve(deps: Deps, quiet: Quiet, swept: Swept): Promise<void> {
   const { underWay, hot, account } = quiet;
   const nowMs = deps.nowMs();
-  const ended = await settleUnknown(deps, hot);
+  const ended = await endAllUnknown(deps, hot);
   if (ended) swept.outcomesUnknown += 1;
   const closely = ended || (nowMs - (hot.lastActivity ?? 0)) % closeLookEveryMs < sweepEveryMs;
   const halted = isHalted(account, nowMs);
@@ -165,13 +165,13 @@ function isHeld({ firstContactsHeldUntil = 0 }: Account, hot: AccountHot, nowMs:
   return firstContactsHeldUntil > nowMs - stuckEmptyMs && hot.queuedExpress <= 0 && hot.queuedBulk <= 0;
 }
 
-async function settleUnknown(deps: Deps, hot: AccountHot): Promise<boolean> {
+async function endAllUnknown(deps: Deps, hot: AccountHot): Promise<boolean> {
   if (deps.nowMs() - (hot.lastActivity ?? deps.nowMs()) < outcomeUnknownAfterMs) return false;
-  let settled = false;
+  let ended = false;
   for (const { messageId, nonce } of inHandOf(hot)) {
     const message = await readMessage(deps.table, hot.tenantId, messageId);
     if (message?.state !== 'SENDING' || message.claim?.nonce !== nonce) continue;
-    if ((await endUnknown(deps.table, message, 'no_answer', deps.nowMs())) !== undefined) settled = true;
+    if ((await endUnknown(deps.table, message, 'no_answer', deps.nowMs())) !== undefined) ended = true;
   }
-  return settled;
+  return ended;
 }

@@ -9,7 +9,7 @@ import { PacelineError } from '../../lib/domain/errors.ts';
 import { makeFindable } from './findable.ts';
 import type { Failed, Swept } from './swept.ts';
 
-/** A settle may wait for a message being sent until its outcome is given up, after 24 h; no job waits longer. */
+/** A settle job may wait for a message being sent until its outcome is given up, after 24 h; no job waits longer. */
 const jobStuckMs = 25 * 3_600_000;
 
 /** Contracts whose `startAt` has come. One whose file is still being read starts when it has its rows. */

@@ -67,7 +67,7 @@ export class Held implements Named {
     this.now = next;
   }
 
-  /** Whether the fate of the message is open: a next owner would have to settle it. */
+  /** Whether the fate of the message is open: a next owner would have to resolve it. */
   get isOpen(): boolean {
     const { kind } = this.now;
     switch (kind) {

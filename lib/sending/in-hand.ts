@@ -12,7 +12,7 @@ import { Held, type HeldState, newClaim, totalsOf, whileWriting } from './held.t
 import { type ReceiptOptions, Receipts } from './receipts.ts';
 
 /** `retryAtMs`: the message is PENDING until then. `fenced`: the account or the message belongs to another owner by now. */
-export type Settled = { kind: 'settled'; retryAtMs?: number } | { kind: 'fenced' };
+export type Resolved = { kind: 'resolved'; retryAtMs?: number } | { kind: 'fenced' };
 
 export type Claimed = Exclude<ClaimResult, { kind: 'apart' }>;
 
@@ -40,16 +40,16 @@ export interface InHandOptions extends Pick<ReceiptOptions, 'mayAct' | 'failed' 
  *   claimed    SENDING in the table, under our claim                    on_wire; written: not on WhatsApp; left_over: the line was lost
  *   on_wire    the transport has it                                     kept: acked; left_over: no answer, or a refusal to be written
  *   left_over  its fate is open: a dead owner, or a lost line, left it  gone: claimed again to be sent again; written: a receipt had
- *                                                                       settled it, or it is laid aside, refused, abandoned or given up
+ *                                                                       resolved it, or it is laid aside, refused, abandoned or given up
  *   kept       acked; the outcome waits for company (see Receipts)      written: with the next claim, or by `writeOutcomes`
  *   written    its outcome stands; the hot item still names it          gone: the next claim has taken it out; leaving
  *   leaving    a flush is taking it out of the hot item                 gone; written: the flush had no answer and did not stand
  *   gone       not in hand
  *
  * The claim or flush that takes a message out of the hot item adds its outcome to the account's totals: each is counted once, because
- * a new owner that finds a settled message in hand knows that it was not counted yet.
+ * a new owner that finds a resolved message in hand knows that it was not counted yet.
  *
- * Call `claim`, `writeOutcomes`, `stillOpen` and `flush` one after the other; `settle` and `layAside` may run at once for different messages.
+ * Call `claim`, `writeOutcomes`, `stillOpen` and `flush` one after the other; `resolve` and `layAside` may run at once for different messages.
  * States change in `Held.to` alone.
  */
 export class InHand {
@@ -220,13 +220,13 @@ export class InHand {
   }
 
   /** The message was acked. Its outcome goes with the claim of the next message, or is written by `writeOutcomes` where none follows at once. */
-  keep(message: Message, change: Step['change']): Settled {
+  keep(message: Message, change: Step['change']): Resolved {
     const { clock } = this.deps;
     const outcome: Step = { message, to: 'SENT', change, nowMs: clock.nowMs() };
     this.heldBy(message).to({ kind: 'kept', outcome, sinceMs: clock.monotonicMs(), writing: false, joined: [] });
     this.receipts.outcomeKept(message.id);
     this.outcomeCount += 1;
-    return { kind: 'settled' };
+    return { kind: 'resolved' };
   }
 
   private join(messageId: string, receipts: TimedReceipt[]): Promise<boolean> | undefined {
@@ -281,7 +281,7 @@ export class InHand {
   }
 
   /** Writes an outcome at once. */
-  async settle(message: Message, to: MessageState, change: Step['change']): Promise<Settled> {
+  async resolve(message: Message, to: MessageState, change: Step['change']): Promise<Resolved> {
     const { table, clock, lease, sent } = this.deps;
     if (!lease.valid()) return { kind: 'fenced' };
     const checks = to === 'PENDING' ? goesOn(message) : [];
@@ -289,7 +289,7 @@ export class InHand {
     // Its contract has ended: nothing waits to be tried again.
     if (refused !== undefined && !refused.by('message')) {
       const why = change.openSince === undefined ? endedMeanwhile : outcomeUnknown;
-      return await this.settle(message, 'FAILED', { ...change, error: why });
+      return await this.resolve(message, 'FAILED', { ...change, error: why });
     }
     if (moved !== undefined) sent.put(moved);
     const now = moved ?? (await readMessage(table, message.tenantId, message.id));
@@ -299,20 +299,20 @@ export class InHand {
     const as = now?.state;
     this.heldBy(message).to({ kind: 'written', as });
     this.outcomeCount += 1;
-    return { kind: 'settled' };
+    return { kind: 'resolved' };
   }
 
   /** The message waits as PENDING until `notBefore` (epoch ms), and is known to be open if a try may have left. */
-  async layAside(message: Message, notBefore: number, change: Step['change'] = {}): Promise<Settled> {
+  async layAside(message: Message, notBefore: number, change: Step['change'] = {}): Promise<Resolved> {
     const openSince = this.heldBy(message).mayHaveLeft ? message.claim?.since : undefined;
     const full = { ...change, notBefore, ...(openSince === undefined ? {} : { openSince }) };
-    const settled = await this.settle(message, 'PENDING', full);
-    return settled.kind === 'settled' ? { ...settled, retryAtMs: notBefore } : settled;
+    const resolved = await this.resolve(message, 'PENDING', full);
+    return resolved.kind === 'resolved' ? { ...resolved, retryAtMs: notBefore } : resolved;
   }
 
   /**
    * Returns the messages in hand that have no outcome yet, as they are in the table; undefined when one is another owner's by now. Nothing may
-   * be on the wire, or on its way there. Call this once receipts that waited at the server have been written: they settle messages too.
+   * be on the wire, or on its way there. Call this once receipts that waited at the server have been written: they resolve messages too.
    */
   async stillOpen(): Promise<Message[] | undefined> {
     if (!(await this.writeOutcomes())) return undefined;

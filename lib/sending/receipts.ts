@@ -103,11 +103,11 @@ export class Receipts {
   }
 
   /** Resolves when no receipt waits any more: all are written or given up, or have joined an outcome. */
-  async settled(): Promise<void> {
+  async noneWaiting(): Promise<void> {
     if (!this.working) return;
-    const settled = new Promise<void>((resolve) => this.idle.push(resolve));
+    const emptied = new Promise<void>((resolve) => this.idle.push(resolve));
     this.full.ring();
-    await settled;
+    await emptied;
   }
 
   /** Call this when the message's outcome is kept: a receipt that was faster than the ack joins it. */

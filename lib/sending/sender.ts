@@ -6,14 +6,14 @@ import { crashedHost, type Message, type MessageError, maxCrashes } from '../dom
 import { asideMs, classifyAck, firstContactRefused, triesInARow } from '../domain/messages/send-outcome.ts';
 import { boundedCache } from '../runtime/bounded-cache.ts';
 import type { SendingDeps } from './deps.ts';
-import type { InHand, Settled } from './in-hand.ts';
+import type { InHand, Resolved } from './in-hand.ts';
 import { type Ack, Unanswered, type Wire } from './wire.ts';
 
 /** No ack within this time: reconnect, drain, send the same id again. */
 const ackTimeoutMs = 20_000;
 
 /** `open`: no answer came. The message stays in hand; renew the connection and call `leftOver`. */
-export type SendResult = Settled | { kind: 'open' };
+export type SendResult = Resolved | { kind: 'open' };
 
 /** A message that must be sent again. `suspect`: hosts have died over it, so it is tried while no other suspect is. */
 export interface Again {
@@ -58,7 +58,7 @@ export class Sender {
     const { clock, lease, counts } = this.deps;
     if ((await wire.lookup(message.to)) === false) {
       const error: MessageError = { code: 'NOT_ON_WHATSAPP', message: 'This number is not on WhatsApp.' };
-      return await hand.settle(message, 'FAILED', { error });
+      return await hand.resolve(message, 'FAILED', { error });
     }
     await steps.courtesy();
     if (!lease.valid()) return { kind: 'fenced' };
@@ -107,7 +107,7 @@ export class Sender {
       case 'failed': {
         // An earlier try without an answer may have arrived, whatever is said of this one.
         const error = hand.mayHaveLeft(message) ? outcomeUnknown : outcome.error;
-        return await hand.settle(message, 'FAILED', { attempts, error });
+        return await hand.resolve(message, 'FAILED', { attempts, error });
       }
       default:
         return outcome satisfies never;
@@ -115,7 +115,7 @@ export class Sender {
   }
 
   /**
-   * Settles what is in hand from before this connection. Call it once receipts that waited at the server have been written: a message that is
+   * Resolves what is in hand from before this connection. Call it once receipts that waited at the server have been written: a message that is
    * final by now needs no more. Any other must be sent again, same id, same content: claim it anew, under pacing. One that stays without an
    * answer is laid aside for a while, so that the others go on; after 24 h, or with another device, it is given up. Returns undefined when the
    * account, or a message, is another owner's by now.
@@ -125,7 +125,7 @@ export class Sender {
     const open = await this.hand.stillOpen();
     if (open === undefined) return undefined;
     for (const message of open) {
-      const result = await this.againOrSettled(message);
+      const result = await this.againOrResolved(message);
       if (result.kind === 'fenced') return undefined;
       if (result.kind === 'again') left.again.push(result);
       else if (result.retryAtMs !== undefined) {
@@ -135,7 +135,7 @@ export class Sender {
     return left;
   }
 
-  private async againOrSettled(message: Message): Promise<({ kind: 'again' } & Again) | Settled> {
+  private async againOrResolved(message: Message): Promise<({ kind: 'again' } & Again) | Resolved> {
     const { hand } = this;
     const nowMs = this.deps.clock.nowMs();
     const { since = nowMs, tries = 0 } = message.claim ?? {};
@@ -143,13 +143,13 @@ export class Sender {
     // A device linked since would send it as somebody else's: the owner that had it in hand died before it could end it.
     const isOthers = since < (this.account().linkedAt ?? 0);
     if (content === undefined || isOthers || nowMs - since > outcomeUnknownAfterMs) {
-      return await hand.settle(message, 'FAILED', { error: outcomeUnknown });
+      return await hand.resolve(message, 'FAILED', { error: outcomeUnknown });
     }
     // Counted with each claim that found its owner gone, and written with the next.
     const crashes = hand.crashesOver(message);
     if (crashes >= maxCrashes) {
       this.deps.counts.poisoned();
-      return await hand.settle(message, 'FAILED', { error: crashedHost });
+      return await hand.resolve(message, 'FAILED', { error: crashedHost });
     }
     if (tries < triesInARow) return { kind: 'again', message, content, suspect: crashes === maxCrashes - 1 };
     const asides = (message.asides ?? 0) + 1;
@@ -160,7 +160,7 @@ export class Sender {
   async abandon(): Promise<void> {
     const { hand } = this;
     for (const message of (await hand.stillOpen()) ?? []) {
-      if (hand.mayHaveLeft(message)) await hand.settle(message, 'FAILED', { error: outcomeUnknown });
+      if (hand.mayHaveLeft(message)) await hand.resolve(message, 'FAILED', { error: outcomeUnknown });
       else await hand.layAside(message, this.deps.clock.nowMs());
     }
   }

@@ -346,7 +346,7 @@ export class AccountRunner implements Machine {
     await this.closeConnection();
     const stood = await this.parts.record.halt(halt);
     if (halt.kind === 'restricted') {
-      // What is in hand stays so, and is settled on the next connection. What waits in the lanes goes back to its contracts.
+      // What is in hand stays so, and is resolved on the next connection. What waits in the lanes goes back to its contracts.
       await tellFeed(this.deps, this.parts, 'feed');
       this.wait(halt.untilMs - this.deps.clock.nowMs());
     } else if (stood) await this.rest();

@@ -21,7 +21,7 @@ export async function release(
   { wanted, asked, mayAct }: Release,
 ): Promise<boolean> {
   const { events, hand, inbound, loop, record, transport } = parts;
-  await hand.receipts.settled();
+  await hand.receipts.noneWaiting();
   await Promise.all([transport.close(), events.save(), inbound.stop()]);
   if (!mayAct()) return false;
   await loop.giveBack().catch((error: unknown) => deps.failed('lane', error));

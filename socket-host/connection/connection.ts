@@ -91,8 +91,8 @@ export class Connection {
     try {
       // No time limit: a person who opted out while we were away must not be written to.
       await this.drain.promise;
-      // A receipt that waited may settle the message in hand.
-      await receipts.settled();
+      // A receipt that waited may resolve the message in hand.
+      await receipts.noneWaiting();
       return signal.aborted ? 'stopped' : await loop.run(this.session, signal);
     } catch (error) {
       this.deps.failed('send', error);

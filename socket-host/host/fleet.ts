@@ -1,5 +1,5 @@
 import { type Host, listHosts, takesAccounts } from '../../lib/aws/hosts/hosts.ts';
-import { fleetSettlesMs, type HostView, observe, rendezvous } from '../../lib/domain/hosts/ownership.ts';
+import { fleetSteadyMs, type HostView, observe, rendezvous } from '../../lib/domain/hosts/ownership.ts';
 import type { HostDeps } from '../deps.ts';
 
 /**
@@ -56,8 +56,8 @@ export class Fleet {
   }
 
   /** Whether the same other hosts have been taking accounts for long enough to move any. */
-  get settled(): boolean {
-    return this.deps.fleetClock.monotonicMs() - this.takersChangedAtMs >= fleetSettlesMs;
+  get steady(): boolean {
+    return this.deps.fleetClock.monotonicMs() - this.takersChangedAtMs >= fleetSteadyMs;
   }
 
   /** Which others there are, as one value to compare. */

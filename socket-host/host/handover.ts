@@ -65,7 +65,7 @@ export class Handover {
     // Nothing is saved up beyond a few seconds' worth.
     this.allowance = Math.min(this.allowance + (now - this.allowedAtMs) * perMs, perMs * 5_000);
     this.allowedAtMs = now;
-    if (!this.fleet.settled) return;
+    if (!this.fleet.steady) return;
     this.planMoves(now);
     const rooms = new Map(this.fleet.others.map((host) => [host.id, host.room]));
     for (; this.allowance >= 1 && this.misplaced.length > 0; this.allowance -= 1) {

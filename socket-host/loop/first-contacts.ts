@@ -51,13 +51,13 @@ export class FirstContacts {
   }
 
   /** WhatsApp says, unasked, until when (epoch ms; NaN: no time) it refuses first contacts; undefined: it takes them again. */
-  async told(namedMs: number | undefined): Promise<void> {
+  async announced(namedMs: number | undefined): Promise<void> {
     const nowMs = this.deps.clock.nowMs();
     await this.hold(namedMs === undefined || namedMs <= nowMs ? undefined : heldUntil(namedMs, nowMs));
   }
 
   /** Writes what could not be written before, and removes a hold that is over. Call this before each message; it writes nothing as a rule. */
-  async settle(): Promise<void> {
+  async refresh(): Promise<void> {
     const { firstContactsHeldUntil } = this.record.account;
     if (this.unwritten === undefined && firstContactsHeldUntil !== undefined && this.untilMs === undefined) {
       this.unwritten = { untilMs: undefined };

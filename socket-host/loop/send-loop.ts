@@ -39,7 +39,7 @@ export type SendEnd = 'stopped' | 'reconnect' | 'fenced';
  *
  *   ask pacing -> take from a lane -> read text and contract -> wait, delay -> claim -> lookup -> typing -> wire -> ack -> outcome -> delete
  *
- * A message whose fate is open when the connection ends is settled first on the next one. SQS is asked only while the table counts
+ * A message whose fate is open when the connection ends is resolved first on the next one. SQS is asked only while the table counts
  * messages in the lanes; more is asked of the feed when half a window is left, and once when the lanes have run dry.
  */
 export class SendLoop {
@@ -53,7 +53,7 @@ export class SendLoop {
   private readonly stock: LaneStock;
   private readonly feed = new FeedTimes();
   private failures = 0;
-  /** The lane entry of a message whose fate is open: deleted once it is settled, for it blocks its recipient's other messages. */
+  /** The lane entry of a message whose fate is open: deleted once it is resolved, for it blocks its recipient's other messages. */
   private openEntry: Taken | undefined;
   private readonly ahead: ReadAhead;
   private readonly admission: Admission;
@@ -126,7 +126,7 @@ export class SendLoop {
     this.stock.stale = true;
     // An owner before us may have died with a retry due: once the lanes are dry the feed is asked.
     this.feed.at(this.firstContacts.untilMs ?? Number.POSITIVE_INFINITY);
-    const end = await this.settleOpen(session, signal);
+    const end = await this.resolveOpen(session, signal);
     if (end !== undefined) return end;
     while (!signal.aborted) {
       if (!this.deps.lease.valid()) return 'fenced';
@@ -149,7 +149,7 @@ export class SendLoop {
   /** A failed call to AWS is no reason to drop the connection, unless the fate of a message is open that may have left on it. */
   private async stepSafely(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     try {
-      const end = await (this.hand.claimIsUnsure ? this.settleOpen(session, signal) : this.step(session, signal));
+      const end = await (this.hand.claimIsUnsure ? this.resolveOpen(session, signal) : this.step(session, signal));
       this.failures = 0;
       return end;
     } catch (error) {
@@ -164,7 +164,7 @@ export class SendLoop {
 
   private async step(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
-    await this.firstContacts.settle();
+    await this.firstContacts.refresh();
     this.feed.follow(this.firstContacts.untilMs);
     if (this.stock.stale) await this.stock.refresh();
     const waitMs = this.hasWork ? this.pacer.waitMs : Number.POSITIVE_INFINITY;
@@ -320,7 +320,7 @@ export class SendLoop {
     });
     this.feed.worked = true;
     switch (result.kind) {
-      case 'settled':
+      case 'resolved':
         if (result.retryAtMs !== undefined) this.feed.at(result.retryAtMs);
         return undefined;
       case 'open':
@@ -333,7 +333,7 @@ export class SendLoop {
   }
 
   /** Comes first on a connection, and after a claim without an answer. */
-  private async settleOpen(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
+  private async resolveOpen(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const end = await this.sendLeftOver(session, signal);
     if (end !== undefined) return end;
     if (this.openEntry !== undefined) await this.lanes.finish(this.openEntry);
@@ -341,11 +341,11 @@ export class SendLoop {
     return undefined;
   }
 
-  /** Settles what was in hand, or sends it again with the same id and content under pacing. */
+  /** Resolves what was in hand, or sends it again with the same id and content under pacing. */
   private async sendLeftOver(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const wasOpen = this.hand.hasOpen;
     const left = await this.sender.leftOver();
-    // Settled without a send: its contract may be complete now.
+    // Resolved without a send: its contract may be complete now.
     if (left === undefined) return 'fenced';
     const [again] = left.again;
     if (left.retryAtMs !== undefined) this.feed.at(left.retryAtMs);
@@ -360,7 +360,7 @@ export class SendLoop {
     // Pacing is waited for before a suspect's turn, which others wait for; so courtesies are left out.
     const waitMs = again.suspect ? this.pacer.nextWireAt() - clock.nowMs() : this.pacer.waitMs;
     if (waitMs > 0) {
-      // Up to a day, in which the tenant may change the pace, a receipt settle it, or its own day be over.
+      // Up to a day, in which the tenant may change the pace, a receipt resolve it, or its own day be over.
       await this.bell.wait(clock, waitMs, signal);
       return signal.aborted ? 'stopped' : await this.sendLeftOver(session, signal);
     }
@@ -378,7 +378,7 @@ export class SendLoop {
     const seen = await this.admission.look(message);
     const claimed = await this.admission.claim(message, planned.next, seen, this.recipients(message, session));
     if (claimed.kind === 'fenced') return 'fenced';
-    // A receipt that came meanwhile has settled it, which the totals lack.
+    // A receipt that came meanwhile has resolved it, which the totals lack.
     if (claimed.kind === 'stale') await this.sender.leftOver();
     if (claimed.kind === 'instead') await this.notAgain(message, claimed.to);
     if (claimed.kind !== 'claimed') return undefined;

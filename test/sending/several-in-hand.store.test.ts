@@ -140,7 +140,7 @@ describe('25 messages', () => {
     expect(hot).toMatchObject({ queuedBulk: 5, messageCount: 0 });
     await expect(owner.claim(more.messages)).rejects.toThrow('more messages in hand than there may be');
 
-    expect(tally((await owner.send(claimed)).map(({ kind }) => kind))).toEqual({ settled: 25 });
+    expect(tally((await owner.send(claimed)).map(({ kind }) => kind))).toEqual({ resolved: 25 });
     await owner.claim(more.messages);
     expect(count()).toBe(2);
     expect(await world.states(contract)).toEqual(Array(25).fill('SENT'));
@@ -199,7 +199,7 @@ describe('25 messages', () => {
 });
 
 describe('25 messages in hand of an owner that died', () => {
-  it('are each settled by its receipt, sent again, or given up where it cannot be', async () => {
+  it('are each resolved by its receipt, sent again, or given up where it cannot be', async () => {
     const account = await world.account();
     const { contract, messages } = await fed(account, 25);
     const dead = await ownerOf(account);

@@ -16,7 +16,7 @@ describe("an account's totals count each outcome once", () => {
     until('completed', async () => (await gateway.readContract(id))?.status === 'COMPLETED');
   const totals = async (id: string) => (await gateway.readHot(id))?.messageCount;
 
-  it('that of a message settled by a receipt while it waited to be sent again', async () => {
+  it('that of a message resolved by a receipt while it waited to be sent again', async () => {
     await gateway.host();
     const gapMs: [number, number] = [8_000, 8_000];
     const pacing = { perMinute: null, gapMs, restEvery: null, delayMs: [0, 0] as [number, number] };

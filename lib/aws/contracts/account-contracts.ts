@@ -32,7 +32,7 @@ export async function deleteAccount(
   return pair;
 }
 
-/** Every unfinished contract of a deleted account becomes FAILED with a reason; what is not sent is settled by the feed. */
+/** Every unfinished contract of a deleted account becomes FAILED with a reason; what is not sent is ended by the feed. */
 export async function failContracts(deps: Deps, tenantId: string, accountId: string): Promise<void> {
   for (const contract of await contractsOf(deps.table, tenantId, accountId)) {
     if (!(await fail(deps, contract, accountId))) continue;

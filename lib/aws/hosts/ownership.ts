@@ -123,7 +123,7 @@ export async function flushTotals(
       inHand: taken.left,
     }),
     // A flush that arrives late must not take the next message out of hand.
-    andIf: { sameInHand: { is: 'inHand.nonce = :settled', values: { ':settled': taken.nonce } } },
+    andIf: { sameInHand: { is: 'inHand.nonce = :taken', values: { ':taken': taken.nonce } } },
   });
   if (refused === undefined) return true;
   const now = await table.get<AccountHot>(keys.accountHot(hold.tenantId, hold.accountId));

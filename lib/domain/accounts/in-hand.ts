@@ -21,7 +21,7 @@ export interface SeveralInHand {
   released?: true;
 }
 
-/** What claims cover (attribute `inHand` of the hot item). It stays until a claim or flush takes it out, so that a new owner can settle it. */
+/** What claims cover (attribute `inHand` of the hot item). It stays until a claim or flush takes it out, so that a new owner can resolve it. */
 export type InHand = OneInHand | SeveralInHand;
 
 /** Returns the messages that a hot item names as in hand, in the order of their claims. */

@@ -285,8 +285,8 @@ export function statsOf(contract: Pick<Contract, 'status' | 'totalCount'>, count
 
 /** success / (success + failed) as `95.00%`; `0.00%` when there is neither. */
 export function successRate(success: number, failed: number): string {
-  const settled = success + failed;
-  return `${(settled === 0 ? 0 : (success / settled) * 100).toFixed(2)}%`;
+  const final = success + failed;
+  return `${(final === 0 ? 0 : (success / final) * 100).toFixed(2)}%`;
 }
 
 /**

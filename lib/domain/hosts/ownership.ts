@@ -29,7 +29,7 @@ export function rendezvous(hostIds: readonly string[], accountId: string): strin
 /** What a host gives to others in a minute so that a new one gets its fair part: few enough that nobody notices. */
 export const rebalancedPerMinute = 60;
 /** A host that joins is given nothing before it has lived so long; nor is anything moved so soon after one went. */
-export const fleetSettlesMs = 10_000;
+export const fleetSteadyMs = 10_000;
 
 /** Whether a host must stop all effects; the age is the larger of monotonic and wall time since the last beat stood. */
 export function leaseLost(lastBeatAgeMs: number): boolean {

@@ -160,7 +160,7 @@ export function ofContract(message: Message): ContractMessage {
   return message;
 }
 
-/** The two receipts that settle or advance a message. */
+/** The two receipts that resolve or advance a message. */
 export type Receipt = 'delivered' | 'read';
 
 const moves: Record<MessageState, readonly MessageState[]> = {

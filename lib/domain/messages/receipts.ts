@@ -29,7 +29,7 @@ export interface AfterReceipts {
 /**
  * Returns the move that several receipts of one message come to, in the order they came; undefined when they change nothing. Receipts of others
  * than the recipient are passed over, and so are all of a message that has never left. Receipts only move forward, so one that is late is
- * passed over too. Times of skipped steps are filled in; a receipt that settles a send is its definite answer.
+ * passed over too. Times of skipped steps are filled in; a receipt that resolves a send is its definite answer.
  */
 export function afterReceipts(message: Message, receipts: readonly TimedReceipt[]): AfterReceipts | undefined {
   if (!mayHaveLeft(message)) return undefined;

@@ -22,7 +22,7 @@ afterAll(() => emulators.stop());
 it('a host that ends in good order leaves all its accounts, also one whose message comes to its end at that moment', async () => {
   const { table } = emulators.deps;
   const inHand = { messageId: 'msg_1', contractId: 'con_1', nonce: 'n' };
-  const settled = keys.accountHot('ten', 'acc_1');
+  const notInHand = keys.accountHot('ten', 'acc_1');
   const hot = (accountId: string, more: object) =>
     table.put({
       ...keys.accountHot('ten', accountId),
@@ -35,7 +35,7 @@ it('a host that ends in good order leaves all its accounts, also one whose messa
   await hot('acc_3', {});
   afterRead = async () => {
     afterRead = undefined;
-    await table.update(settled, { update: 'REMOVE inHand' });
+    await table.update(notInHand, { update: 'REMOVE inHand' });
   };
   expect(await orphanAccounts(table, 'hst_1', { orderly: true })).toBe(3);
   afterRead = undefined;

@@ -37,7 +37,7 @@ describe('receipts of one message', () => {
     });
   });
 
-  it('settle a send as its definite answer, once', () => {
+  it('resolve a send as its definite answer, once', () => {
     expect(afterReceipts(message('SENDING', { attempts: 0 }), [delivered(6_000), read(7_000)])).toEqual({
       to: 'READ',
       change: { attempts: 1, sentAt: 6_000, deliveredAt: 6_000, readAt: 7_000 },
@@ -82,7 +82,7 @@ describe('receipts of one message', () => {
     );
   });
 
-  it('tell where a message went when they settle it before its ack', () => {
+  it('tell where a message went when they resolve it before its ack', () => {
     const from = ['554899120009', 'lid:100000000000001'];
     const open = message('SENDING', { to: '5548999120009', attempts: 0 });
     expect(afterReceipts(open, [delivered(6_000, from)])?.change).toMatchObject({ sentTo: '554899120009' });

@@ -58,7 +58,7 @@ describe('an account that cannot send any more', () => {
     expect(await gateway.readAccount(account.id)).toMatchObject({ status: 'banned', statusReason: 'refused_403' });
   });
 
-  it('keeps the message in hand through a restriction, and settles it on the connection after', async () => {
+  it('keeps the message in hand through a restriction, and resolves it on the connection after', async () => {
     const account = await quiet(oneAtATime);
     gateway.answerWith(() => 'silence');
     const contract = await gateway.contract(account, rowsTo(1));
@@ -80,7 +80,7 @@ describe('an account that cannot send any more', () => {
     await until('on the wire', async () => gateway.wire.length === 1);
     gateway.sessions.get(account.id)?.end({ code: 403, detail: 'test' });
     await reaches(account.id, 'banned');
-    await until('settled', async () => (await gateway.messages(contract))[0]?.state === 'FAILED');
+    await until('resolved', async () => (await gateway.messages(contract))[0]?.state === 'FAILED');
     expect((await gateway.messages(contract))[0]).toMatchObject({ error: { code: 'OUTCOME_UNKNOWN' } });
   });
 });

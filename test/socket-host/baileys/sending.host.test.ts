@@ -181,7 +181,7 @@ interface Sessions {
 }
 
 describe('a send without an answer', () => {
-  it('is Unanswered when the ack does not come in time, and a receipt settles it after reconnecting', async () => {
+  it('is Unanswered when the ack does not come in time, and a receipt resolves it after reconnecting', async () => {
     const before = await g.linked('4915110000006');
     await g.control('POST', '/faults', { account: '4915110000006', kind: 'withhold-ack' });
     const id = newId();

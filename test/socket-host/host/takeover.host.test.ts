@@ -50,7 +50,7 @@ describe('a host that lost an account with a message in hand', () => {
     ]);
   });
 
-  it('does not send again what a waiting receipt has settled', async () => {
+  it('does not send again what a waiting receipt has resolved', async () => {
     const { account, contract } = await stuckThenLost();
     const [first] = await gateway.messages(contract);
     gateway.whenOpening((session) => {

@@ -51,32 +51,32 @@ function item(settings: Partial<Account> = {}) {
 
 it('the newest word on first contacts is the one that stays, whichever write ends first', async () => {
   const { contacts, record, nowMs, heldUntil, end } = item();
-  const told = [contacts.told(nowMs + hour), contacts.told(nowMs + 2 * hour)];
+  const announced = [contacts.announced(nowMs + hour), contacts.announced(nowMs + 2 * hour)];
   await end();
   await end();
-  await Promise.all(told);
+  await Promise.all(announced);
   expect([heldUntil(), record.account.firstContactsHeldUntil]).toEqual([nowMs + 2 * hour, nowMs + 2 * hour]);
 });
 
 it('a hold that is written while the account is read stands', async () => {
   const { contacts, record, nowMs, calls, end } = item();
   const reading = record.read();
-  const told = contacts.told(nowMs + hour);
+  const announced = contacts.announced(nowMs + hour);
   await new Promise((resolve) => setImmediate(resolve));
   expect(calls).toHaveLength(2);
   await end();
   await end();
-  await Promise.all([reading, told]);
+  await Promise.all([reading, announced]);
   expect(record.account.firstContactsHeldUntil).toBe(nowMs + hour);
 });
 
 it('a timelock without an end holds for a day, one that is over not at all', async () => {
   const { contacts, nowMs, end } = item();
-  const told = contacts.told(Number.NaN);
+  const announced = contacts.announced(Number.NaN);
   await end();
-  await told;
+  await announced;
   expect(contacts.untilMs).toBe(nowMs + 24 * hour);
-  const over = contacts.told(nowMs - 1);
+  const over = contacts.announced(nowMs - 1);
   await end();
   await over;
   expect(contacts.untilMs).toBeUndefined();

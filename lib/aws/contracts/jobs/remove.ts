@@ -4,8 +4,8 @@ import { pagesLeft } from '../page-lists.ts';
 import { type HeldJob, type JobDeps, sameJob } from './held.ts';
 
 /**
- * Removes what a settled contract leaves: its pages, then its page lists, its counter and all else under its key, then the tombstone together
- * with the job. Until that last write the sweep finds the job, which begins anew.
+ * Removes what is left of a contract whose messages are all final: its pages, its page lists, its counter and all else under its key. The
+ * tombstone goes last, together with the job. Until that last write the sweep finds the job, which begins anew.
  */
 export async function removeContract(deps: JobDeps, contract: Contract, held: HeldJob): Promise<void> {
   const { tenantId, id } = contract;
