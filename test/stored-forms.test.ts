@@ -23,7 +23,7 @@ import { connectionEventKinds, decodeEvents, encodeEvents } from '../lib/domain/
 import { textContent } from '../lib/domain/content.ts';
 import { contractStates, openRangesOf } from '../lib/domain/contracts/contract.ts';
 import { type PageEntry, type PageRow, readStoredRow, rowsOf, storedRow } from '../lib/domain/contracts/pages.ts';
-import { eventTypes, lineRank, unbuiltTypes } from '../lib/domain/events/events.ts';
+import { eventTypes, sequenceRank, unbuiltTypes } from '../lib/domain/events/events.ts';
 import {
   contractIdKey,
   derivedId,
@@ -87,7 +87,7 @@ it('keys of items', () => {
     endpointName: ['T#ten_1', 'WN#orders'],
     endpointHealth: ['T#ten_1#W#whk_1', 'H'],
     delivery: ['T#ten_1#W#whk_1', 'D#1795176000000#dlv_1'],
-    deliveryLine: ['T#ten_1#W#whk_1', 'L#79991000001#1795176000000#09#dlv_1'],
+    deliverySequence: ['T#ten_1#W#whk_1', 'L#79991000001#1795176000000#09#dlv_1'],
     event: ['T#ten_1#EV#2026-11-20', '1795176000000#evt_1'],
     host: ['HOSTS', 'hst_1'],
     clientVersion: ['CLIENT', 'VERSION'],
@@ -129,7 +129,7 @@ it('keys of items', () => {
       endpointName: keys.endpointName('ten_1', 'orders'),
       endpointHealth: keys.endpointHealth('ten_1', 'whk_1'),
       delivery: keys.delivery('ten_1', 'whk_1', noon, 'dlv_1'),
-      deliveryLine: keys.deliveryLine('ten_1', 'whk_1', '79991000001', { at: noon, rank: 9, id: 'dlv_1' }),
+      deliverySequence: keys.deliverySequence('ten_1', 'whk_1', '79991000001', { at: noon, rank: 9, id: 'dlv_1' }),
       event: keys.event('ten_1', noon, 'evt_1'),
       host: keys.host('hst_1'),
       clientVersion: keys.clientVersion(),
@@ -165,7 +165,7 @@ it('values of the index, and names of counts', () => {
 });
 
 it('ranks of event types in the line of a chat: a new type takes an unused number and changes no other', () => {
-  expect(Object.fromEntries(eventTypes.map((type) => [type, lineRank(type)]))).toEqual({
+  expect(Object.fromEntries(eventTypes.map((type) => [type, sequenceRank(type)]))).toEqual({
     'account.created': 0,
     'account.connected': 1,
     'account.disconnected': 2,
@@ -198,7 +198,7 @@ it('ranks of event types in the line of a chat: a new type takes an unused numbe
     'webhook.test': 39,
   });
   // Hosts of earlier versions told it.
-  expect(lineRank('message.expired')).toBe(17);
+  expect(sequenceRank('message.expired')).toBe(17);
   expect(unbuiltTypes).toEqual({
     'message.expired': 17,
     'proxy.assigned': 29,

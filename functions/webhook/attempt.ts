@@ -12,7 +12,7 @@ import { signedHeaders } from '../../lib/domain/webhooks/signature.ts';
 import { EgressFailed, EgressRefused } from '../../lib/runtime/egress/errors.ts';
 import type { WebhookDeps } from './deps.ts';
 
-/** One signed POST of an event to its endpoint, and what the answer means. Redirects are not followed. */
+/** Makes one signed POST of an event to its endpoint and classifies the answer. Redirects are not followed. */
 export async function attempt(
   deps: Pick<WebhookDeps, 'egress' | 'clock' | 'timeoutMs' | 'userAgent'>,
   endpoint: Endpoint,
@@ -49,7 +49,7 @@ export async function attempt(
   }
 }
 
-/** Undefined for what is no fault of the endpoint. */
+/** Returns undefined for an error that is not the endpoint's fault. */
 function errorOf(cause: unknown): AttemptError | undefined {
   if (cause instanceof EgressRefused) return 'refused';
   return cause instanceof EgressFailed ? cause.kind : undefined;

@@ -9,7 +9,7 @@ import type { Delivery } from '../../lib/domain/webhooks/delivery.ts';
 import type { Endpoint } from '../../lib/domain/webhooks/endpoint.ts';
 import { deliver, type Work } from './deliver.ts';
 import type { WebhookDeps } from './deps.ts';
-import { Turns } from './turns.ts';
+import { RateLimiter } from './rate-limiter.ts';
 
 /** A message as the queue gave it. */
 export interface Received {
@@ -22,14 +22,14 @@ export interface Received {
 const mostTries = 8;
 /** Wait before a delivery is tried again after a failure of our own. */
 const repeatAfter = { baseMs: 4_000 };
-/** How long a finished message of a mixed batch waits for company before it is taken off the queue. */
+/** Finished messages of a mixed batch are taken off the queue together, so often. */
 const releaseEveryMs = 50;
 
 /**
- * One batch of the delivery queue, all of its endpoints side by side. Deliveries of one chat, and all of a limited endpoint, go one after the
- * other. A message whose handling fails is tried again a little later, so that it does not hold up its group. While a slow endpoint, or
- * `beside` (replays of the same invocation), keeps the batch, what others have finished is taken off the queue: their groups go on in other
- * invocations. Answers the ids of messages that must come again.
+ * Handles one batch of the delivery queue, all of its endpoints side by side. Deliveries of one chat go one after the other, as do all of an
+ * endpoint with a rate limit. A message whose handling fails is tried again a little later, so that it does not hold up its group. A slow
+ * endpoint, or a replay of the same invocation (`beside`), keeps the batch. Meanwhile finished messages are taken off the queue, so that their
+ * groups go on in other invocations. Returns the ids of messages that must come again.
  */
 export async function deliverBatch(
   deps: WebhookDeps,
@@ -37,20 +37,20 @@ export async function deliverBatch(
   lastStartMs: number,
   beside: readonly Promise<void>[] = [],
 ): Promise<string[]> {
-  const turns = new Turns(deps.clock, lastStartMs);
+  const limiter = new RateLimiter(deps.clock, lastStartMs);
   const failed: string[] = [];
   const finished: Received[] = [];
   // The same delivery twice: sent twice within a batch. One of them does for both.
   const distinct = [...new Map(received.map((one) => [one.message.id, one])).values()];
   finished.push(...received.filter((one) => !distinct.includes(one)));
   const works = await load(deps, distinct);
-  const lanes = [...Map.groupBy(works, ({ one, work }) => laneOf(one, work)).values()];
+  const allSeries = [...Map.groupBy(works, ({ one, work }) => seriesOf(one, work)).values()];
   const ended = new AbortController();
-  const releasing = releaseFinished(deps, finished, lanes.length + beside.length > 1, ended.signal);
+  const releasing = releaseFinished(deps, finished, allSeries.length + beside.length > 1, ended.signal);
   await Promise.all(
-    lanes.map(async (lane) => {
-      for (const { one, work } of lane) {
-        if (await handled(deps, one, work, turns)) finished.push(one);
+    allSeries.map(async (series) => {
+      for (const { one, work } of series) {
+        if (await handled(deps, one, work, limiter)) finished.push(one);
         else failed.push(one.messageId);
       }
     }),
@@ -61,7 +61,7 @@ export async function deliverBatch(
   return failed;
 }
 
-/** Two reads, whatever the number of messages. */
+/** Reads what the messages name, in two reads whatever their number. */
 async function load(deps: WebhookDeps, received: Received[]): Promise<{ one: Received; work: Work }[]> {
   const wanted = received.map(({ message: { t, w, at, id, e, ea } }) => [
     keys.delivery(t, w, at, id),
@@ -72,11 +72,11 @@ async function load(deps: WebhookDeps, received: Received[]): Promise<{ one: Rec
   const distinct = new Map(wanted.flat().map((key) => [nameOf(key), key]));
   const items = await deps.table.getMany<Item>([...distinct.values()]);
   const found = new Map([...distinct.keys()].map((name, index) => [name, items[index]]));
-  const told = await withContent(
+  const events = await withContent(
     deps.table,
     items.filter((item) => item?.type === 'event').map((item) => eventOf(item as Item)),
   );
-  const events = new Map(told.map((event) => [event.id, event]));
+  const eventOfId = new Map(events.map((event) => [event.id, event]));
   return received.map((one, index) => {
     const [delivery, endpoint, health] = (wanted[index] ?? []).map((key) => found.get(nameOf(key)));
     const work = {
@@ -84,7 +84,7 @@ async function load(deps: WebhookDeps, received: Received[]): Promise<{ one: Rec
       delivery: delivery as Delivery | undefined,
       endpoint: endpoint as Endpoint | undefined,
       health: health as Health | undefined,
-      event: events.get(one.message.e),
+      event: eventOfId.get(one.message.e),
     };
     return { one, work };
   });
@@ -92,24 +92,24 @@ async function load(deps: WebhookDeps, received: Received[]): Promise<{ one: Rec
 
 const nameOf = ({ pk, sk }: Key): string => `${pk}\n${sk}`;
 
-/** What must not run side by side shares a lane. */
-function laneOf({ message }: Received, { delivery, endpoint }: Work): string {
+/** Returns the series of a delivery. Deliveries of one series run one after the other. */
+function seriesOf({ message }: Received, { delivery, endpoint }: Work): string {
   if (endpoint?.rateLimitPerSec !== undefined) return message.w;
   return delivery?.line === undefined ? message.id : `${message.w} ${delivery.line}`;
 }
 
-/** Whatever becomes of it, the way from the event to here is behind it. One of a chat's line counts again when its turn comes. */
+/** Counts inbound messages that have reached this function, whatever the outcome. One in the sequence of a chat counts again when it is first. */
 function countTaken(deps: WebhookDeps, { delivery, event }: Work): void {
   const isFirst = delivery === undefined || (delivery.slot === 0 && delivery.replay !== true);
   if (isFirst && event !== undefined) deps.count('InboundTaken', inboundIn(event));
 }
 
-/** False when the message must come again as it is. */
-async function handled(deps: WebhookDeps, { message }: Received, work: Work, turns: Turns): Promise<boolean> {
+/** Returns false when the message must come again as it is. */
+async function handled(deps: WebhookDeps, { message }: Received, work: Work, limiter: RateLimiter): Promise<boolean> {
   try {
-    await deliver(deps, work, turns);
+    await deliver(deps, work, limiter);
     countTaken(deps, work);
-    if (work.endpoint?.rateLimitPerSec !== undefined) await turns.settled(message.w);
+    if (work.endpoint?.rateLimitPerSec !== undefined) await limiter.gapPassed(message.w);
     return true;
   } catch (error) {
     deps.failed('a delivery could not be handled and will be tried again', {
@@ -127,7 +127,7 @@ async function handled(deps: WebhookDeps, { message }: Received, work: Work, tur
   }
 }
 
-/** Takes finished messages off the queue while others of the batch go on; what is left at the end goes with the batch itself. */
+/** Takes finished messages off the queue while others of the batch go on. Those that are left at the end go with the batch itself. */
 async function releaseFinished(
   deps: WebhookDeps,
   finished: Received[],
@@ -140,7 +140,7 @@ async function releaseFinished(
     if (ended.aborted || finished.length === released) continue;
     const handles = finished.slice(released).map(({ receiptHandle }) => receiptHandle);
     released += handles.length;
-    // It goes with the batch then.
+    // They go with the batch then.
     await deps.deliveries.release(handles).catch(() => undefined);
   }
 }

@@ -5,8 +5,8 @@ import type { Egress } from '../../lib/runtime/egress/egress.ts';
 import type { Count } from '../../lib/runtime/metrics.ts';
 
 /**
- * What the function counts. Attempts are requests that were sent; a delivery ends delivered or given up. `InboundTaken` and `InboundDelivered`:
- * inbound messages in deliveries that were taken in hand for the first time, and that arrived; replays do not count.
+ * The metrics of the function. Attempts are requests that were sent; a delivery ends delivered or given up. `InboundTaken` counts inbound
+ * messages in deliveries that are handled for the first time, `InboundDelivered` those that arrived. Replays do not count.
  */
 export type WebhookCount =
   | 'DeliveryAttempts'
@@ -19,7 +19,7 @@ export type WebhookCount =
   | 'InboundTaken'
   | 'InboundDelivered';
 
-/** What delivering needs of the outside world. */
+/** Everything that delivering needs from outside. */
 export interface WebhookDeps {
   table: Table;
   deliveries: DeliveryQueue;
@@ -32,6 +32,6 @@ export interface WebhookDeps {
   /** `Paceline/<version>`. */
   userAgent: string;
   count: Count<WebhookCount>;
-  /** Ids and errors only. */
+  /** Logs a failure. Pass ids and errors only. */
   failed(what: string, fields: { endpointId?: string; deliveryId?: string; error: unknown }): void;
 }

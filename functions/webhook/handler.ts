@@ -37,10 +37,10 @@ const replayRequest = z.object({
   after: z.string().optional(),
 });
 
-/** What an attempt leaves for storing its outcome. */
+/** The time that is left after the last attempt to store its outcome. */
 const reserveMs = 10_000;
 
-/** Consumes the delivery queue, and the queue of those that wait for their time. */
+/** Consumes the delivery queue, and the queue of deliveries that wait for their time. */
 export const handler = lambda<SQSEvent, ReturnType<typeof setUp>, SQSBatchResponse>(
   'webhook',
   setUp,
@@ -73,7 +73,7 @@ function setUp(env: NodeJS.ProcessEnv): Omit<WebhookDeps, 'count' | 'failed'> {
   };
 }
 
-/** One batch of either queue. No request begins after `lastStartMs`. */
+/** Handles one batch of either queue. No request begins after `lastStartMs`. */
 export async function serveDeliveries(
   event: SQSEvent,
   deps: WebhookDeps,
@@ -103,14 +103,14 @@ export async function serveDeliveries(
   return { batchItemFailures: failed.map((itemIdentifier) => ({ itemIdentifier })) };
 }
 
-/** From the queue that holds back to the one that is worked off, or once more around. */
+/** Moves a message from the waiting queue to the due one. A message whose time is still to come waits again. */
 async function forward(deps: WebhookDeps, message: DeliveryMessage): Promise<void> {
   const waitMs = message.due - deps.clock.nowMs();
   if (waitMs > 1_000) await deps.deliveries.later(message, waitMs);
   else await deps.deliveries.send([{ message, key: sendingKey(message) }]);
 }
 
-/** What is none of ours is dropped: repeated, it would hold up its group. */
+/** Returns undefined for a message of unknown form. It is dropped, because a repeat would hold up its group. */
 function parse(record: SQSRecord, deps: WebhookDeps): DeliveryMessage | ReplayMessage | undefined {
   try {
     const body: unknown = JSON.parse(record.body);

@@ -8,23 +8,24 @@ import type { PacelineEvent } from '../../lib/domain/event-types.ts';
 import { type Endpoint, wants } from '../../lib/domain/webhooks/endpoint.ts';
 import type { WebhookDeps } from './deps.ts';
 
-const perPage = 100;
+/** The events of one step. */
+const perStep = 100;
 
 /**
- * Sends a range again: deliveries that failed, or every event of the log that the endpoint wants. Page by page, oldest first, which keeps the
- * order of each chat; what does not fit into the invocation goes on in a message of its own. Repeating a page makes nothing twice.
+ * Sends a range again: deliveries that failed, or every event of the log that the endpoint wants. It goes step by step, oldest first, which
+ * keeps the order of each chat. A range that outlasts the invocation goes on in a message of its own. A repeated step delivers nothing twice.
  */
 export async function replay(deps: WebhookDeps, asked: ReplayMessage, lastStartMs: number): Promise<void> {
   let after = asked.after;
   for (let first = true; first || deps.clock.nowMs() < lastStartMs; first = false) {
     const endpoint = await readEndpoint(deps.table, asked.t, asked.w);
     if (endpoint === undefined || !endpoint.active) return;
-    const page = asked.onlyFailed
+    const step = asked.onlyFailed
       ? await failedEvents(deps, asked, after)
       : await loggedEvents(deps, asked, endpoint, after);
-    await planDeliveriesTo(deps, endpoint, page.events, { at: asked.at, replayId: asked.replay });
-    deps.count('EventsReplayed', page.events.length);
-    after = page.next;
+    await planDeliveriesTo(deps, endpoint, step.events, { at: asked.at, replayId: asked.replay });
+    deps.count('EventsReplayed', step.events.length);
+    after = step.next;
     if (after === undefined) return;
   }
   await deps.deliveries.send([
@@ -32,18 +33,18 @@ export async function replay(deps: WebhookDeps, asked: ReplayMessage, lastStartM
   ]);
 }
 
-interface Page {
+interface Step {
   events: PacelineEvent[];
   next: string | undefined;
 }
 
-async function failedEvents(deps: WebhookDeps, asked: ReplayMessage, after: string | undefined): Promise<Page> {
+async function failedEvents(deps: WebhookDeps, asked: ReplayMessage, after: string | undefined): Promise<Step> {
   const { t: tenantId, w: id, since: sinceMs, until: untilMs } = asked;
   const { items, next } = await listDeliveries(
     deps.table,
     { tenantId, id },
     {
-      limit: perPage,
+      limit: perStep,
       status: 'failed',
       sinceMs,
       untilMs,
@@ -61,12 +62,12 @@ async function loggedEvents(
   asked: ReplayMessage,
   endpoint: Endpoint,
   after: string | undefined,
-): Promise<Page> {
+): Promise<Step> {
   const place = after === undefined ? undefined : eventPlace.read(after);
   const position = place === undefined ? {} : { after: place };
-  // Before that the log keeps nothing, and each day is a query.
+  // The log keeps nothing older, and each day costs a query.
   const sinceMs = Math.max(asked.since, asked.at - eventsKeptMs);
-  const range = { sinceMs, untilMs: asked.until, limit: perPage, ...position };
+  const range = { sinceMs, untilMs: asked.until, limit: perStep, ...position };
   const { items, next } = await eventsFrom(deps.table, asked.t, range);
   const events = items.filter((event) => wants(endpoint, event));
   return { events, next: next === undefined ? undefined : eventPlace.of(next) };

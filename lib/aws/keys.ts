@@ -91,10 +91,10 @@ export const keys = {
     pk: endpointPk(t, w),
     sk: `D#${String(at).padStart(13, '0')}#${id}`,
   }),
-  /** A delivery's place in the line of its chat: by time, then by rank within the millisecond. */
-  deliveryLine: (t: string, w: string, line: string, place: { at: number; rank: number; id: string }): Key => ({
+  /** The place of a delivery in the sequence of its chat: by time, then by rank within the millisecond. Stored as `deliveryLine`. */
+  deliverySequence: (t: string, w: string, chat: string, place: { at: number; rank: number; id: string }): Key => ({
     pk: endpointPk(t, w),
-    sk: `L#${line}#${String(place.at).padStart(13, '0')}#${String(place.rank).padStart(2, '0')}#${place.id}`,
+    sk: `L#${chat}#${String(place.at).padStart(13, '0')}#${String(place.rank).padStart(2, '0')}#${place.id}`,
   }),
   /** `atMs` names the day (UTC) too; an empty id is below all of its millisecond. */
   event: (t: string, atMs: number, id: string): Key => ({
@@ -137,7 +137,7 @@ export const ranges = {
     const bound = (ms: number): string => `D#${String(ms).padStart(13, '0')}`;
     return { pk: endpointPk(t, w), skBetween: [bound(fromMs), bound(untilMs)] as [string, string] };
   },
-  deliveryLine: (t: string, w: string, line: string) => ({ pk: endpointPk(t, w), skPrefix: `L#${line}#` }),
+  deliverySequence: (t: string, w: string, chat: string) => ({ pk: endpointPk(t, w), skPrefix: `L#${chat}#` }),
 };
 
 /** Reads keys: the reverse of `keys`, where an item holds its parts nowhere else. */

@@ -59,7 +59,7 @@ const types = {
 export type EventType = keyof typeof types;
 
 /** The type's place among the events of its chat in the same millisecond: the order in which a message lives. Stored; see `types`. */
-export const lineRank = (type: EventType): number => types[type].rank;
+export const sequenceRank = (type: EventType): number => types[type].rank;
 
 /** Whether the log keeps events of this type. */
 export const isLogged = (type: EventType): boolean => (types[type] as EventTypeRow).logged !== false;

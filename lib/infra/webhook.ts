@@ -41,7 +41,7 @@ export class Webhook extends Construct {
   #allow(data: DataStack, queues: WorkQueues, handler: Worker): void {
     data.table.allowItemsBelow(handler, {
       read: ['T#*'],
-      // Deliveries, places in line, health; and the endpoint, in its tenant's partition, to disable it.
+      // Deliveries, their sequences, health; and the endpoint, in its tenant's partition, to disable it.
       write: ['T#*#W#*'],
       update: [`T#ten_${'?'.repeat(26)}`],
     });

@@ -30,8 +30,8 @@ describe('keys', () => {
       within(keys.counter('ten_1', 'con_1', 'acc_1'), ranges.contract('ten_1', 'con_1')),
       within(keys.delivery('ten_1', 'whk_1', noon, 'dlv_1'), ranges.deliveries('ten_1', 'whk_1')),
       within(
-        keys.deliveryLine('ten_1', 'whk_1', '7', { at: noon, rank: 1, id: 'dlv_1' }),
-        ranges.deliveryLine('ten_1', 'whk_1', '7'),
+        keys.deliverySequence('ten_1', 'whk_1', '7', { at: noon, rank: 1, id: 'dlv_1' }),
+        ranges.deliverySequence('ten_1', 'whk_1', '7'),
       ),
     ]).toEqual(Array(10).fill(true));
   });

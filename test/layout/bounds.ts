@@ -8,8 +8,8 @@ import { codeOf, nameOf, productLayers, sources } from './sources.ts';
 const bounds: Readonly<Record<string, string>> = {
   'functions/feed/broken.ts errors': 'contracts of one account in one feed request',
   'functions/sweep/unchanged.ts seen': 'replaced by each sweep with what that sweep found',
-  'functions/webhook/turns.ts #nextStartMs': 'endpoints of one batch of ten messages',
-  'functions/webhook/turns.ts #gapEndMs': 'endpoints of one batch of ten messages',
+  'functions/webhook/rate-limiter.ts #nextStartMs': 'endpoints of one batch of ten messages',
+  'functions/webhook/rate-limiter.ts #gapEndMs': 'endpoints of one batch of ten messages',
   'lib/accept/imports.ts #uploads': 'uploads under way; each leaves when it ends, and the reader waits for them',
   'lib/accept/warnings.ts #odd': 'rows of one request or file, of which there are 100,000 at most',
   'lib/domain/people/number-doubts.ts #found': 'one entry for each code of doubt, a closed list',

@@ -1,5 +1,5 @@
 import type { PacelineEvent } from '../../domain/event-types.ts';
-import { lineRank } from '../../domain/event-types.ts';
+import { sequenceRank } from '../../domain/event-types.ts';
 import { createdAt } from '../../domain/ids.ts';
 import { type Delivery, deliveryDays, deliveryId } from '../../domain/webhooks/delivery.ts';
 import { type Endpoint, groupOf, wants } from '../../domain/webhooks/endpoint.ts';
@@ -108,8 +108,8 @@ async function putIfAbsent(table: Table, delivery: Delivery): Promise<Delivery> 
     return refused.old<Delivery>() ?? raise(refused);
   }
   const { tenantId, endpointId, ttl } = put;
-  const place = { ...lineKey(delivery, delivery.line), type: 'deliveryLine', tenantId, endpointId, ttl };
-  // In one transaction: a place in the line without a delivery would hold up its chat.
+  const place = { ...sequenceKey(delivery, delivery.line), type: 'deliveryLine', tenantId, endpointId, ttl };
+  // In one transaction: a place in the sequence without a delivery would hold up its chat.
   const refused = await table.tryTransact({
     delivery: { put, condition },
     place: { put: { ...place, id: delivery.id, at: delivery.at } },
@@ -148,8 +148,8 @@ const keyOf = ({ tenantId, endpointId, at, id }: Pick<Delivery, 'tenantId' | 'en
   keys.delivery(tenantId, endpointId, at, id);
 
 /** By the time of the event: a replay comes before what happened later. */
-const lineKey = ({ tenantId, endpointId, eventAt, id, eventType }: Delivery, line: string) =>
-  keys.deliveryLine(tenantId, endpointId, line, { at: eventAt, rank: lineRank(eventType), id });
+const sequenceKey = ({ tenantId, endpointId, eventAt, id, eventType }: Delivery, chat: string) =>
+  keys.deliverySequence(tenantId, endpointId, chat, { at: eventAt, rank: sequenceRank(eventType), id });
 
 /** Returns the delivery of this id and its endpoint, one of those that the tenant has: a deleted endpoint took its deliveries along. */
 export async function findDelivery(
@@ -170,23 +170,23 @@ export async function readDelivery(table: Table, delivery: Delivery): Promise<De
   return await table.get<Delivery>(keyOf(delivery));
 }
 
-/** The delivery at the head of a chat's line: the only one that may be attempted. */
-export async function headOfLine(
+/** Returns the first delivery in the sequence of a chat: the only one that may be attempted. */
+export async function headOfSequence(
   table: Table,
   ref: { tenantId: string; endpointId: string },
-  line: string,
+  chat: string,
 ): Promise<{ id: string; at: number } | undefined> {
-  const range = ranges.deliveryLine(ref.tenantId, ref.endpointId, line);
+  const range = ranges.deliverySequence(ref.tenantId, ref.endpointId, chat);
   const { items } = await table.query<{ id: string; at: number }>({ ...range, limit: 1 });
   return items[0];
 }
 
-/** Takes a delivery that is final out of the line of its chat, and sends the next one. Repeating it changes nothing. */
-export async function leaveLine(deps: Planner, delivery: Delivery, endpoint: Endpoint | undefined): Promise<void> {
+/** Takes a delivery that is final out of the sequence of its chat, and sends the next one. A repeat changes nothing. */
+export async function leaveSequence(deps: Planner, delivery: Delivery, endpoint: Endpoint | undefined): Promise<void> {
   const { line, tenantId, endpointId } = delivery;
   if (line === undefined) return;
-  await deps.table.delete(lineKey(delivery, line));
-  const head = await headOfLine(deps.table, delivery, line);
+  await deps.table.delete(sequenceKey(delivery, line));
+  const head = await headOfSequence(deps.table, delivery, line);
   if (head === undefined) return;
   const next = await deps.table.get<Delivery>(keys.delivery(tenantId, endpointId, head.at, head.id));
   // A place whose delivery has gone by its retention.

@@ -1,37 +1,37 @@
 import type { Attempt } from '../../domain/webhooks/answer.ts';
-import type { Delivery, Settlement } from '../../domain/webhooks/delivery.ts';
+import type { Delivery, DeliveryOutcome } from '../../domain/webhooks/delivery.ts';
 import { appended, patch } from '../client/patch.ts';
 import type { Table } from '../client/table.ts';
 import { finder, keys, places } from '../keys.ts';
 import { longestDelayMs } from './delivery-queue.ts';
 
 /**
- * Writes what became of a delivery, with the attempt where one was made. A wait longer than a queue can delay is kept in the index, where the
+ * Writes the outcome of a delivery, with the attempt where one was made. A wait longer than a queue can delay is kept in the index, where the
  * sweep finds it. Returns the delivery as it stands; undefined when it has gone.
  */
-export async function storeSettlement(
+export async function storeOutcome(
   table: Table,
   delivery: Delivery,
-  settlement: Settlement,
+  outcome: DeliveryOutcome,
   nowMs: number,
   attempt?: Attempt,
 ): Promise<Delivery | undefined> {
   const key = keys.delivery(delivery.tenantId, delivery.endpointId, delivery.at, delivery.id);
   const { item, refused } = await table.tryUpdate<Delivery>(key, {
     ...patch({
-      status: settlement.status,
-      slot: settlement.slot,
-      reason: settlement.reason,
-      nextAttemptAt: settlement.nextAttemptAt,
-      ...place(delivery, settlement.nextAttemptAt, nowMs),
-      ...(settlement.status === 'pending' ? {} : { data: undefined }),
+      status: outcome.status,
+      slot: outcome.slot,
+      reason: outcome.reason,
+      nextAttemptAt: outcome.nextAttemptAt,
+      ...place(delivery, outcome.nextAttemptAt, nowMs),
+      ...(outcome.status === 'pending' ? {} : { data: undefined }),
       ...(attempt === undefined ? {} : { attempts: appended([attempt]) }),
     }),
     condition: {
       isPending: { is: '#status = :pending', values: { ':pending': 'pending' } },
       // Nobody attempted it meanwhile. An answer of 2xx stands against any failure.
       isInSlotRead:
-        settlement.status === 'delivered' ? undefined : { is: '#slot = :read', values: { ':read': delivery.slot } },
+        outcome.status === 'delivered' ? undefined : { is: '#slot = :read', values: { ':read': delivery.slot } },
     },
   });
   return refused === undefined ? item : refused.old<Delivery>();

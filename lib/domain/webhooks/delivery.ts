@@ -30,7 +30,7 @@ export interface Delivery {
   attempts: Attempt[];
   slot: number;
   nextAttemptAt?: number;
-  /** The chat whose order it keeps; only for endpoints that ask for order. */
+  /** The chat in whose sequence it stands; only for endpoints that ask for order. The attribute of the item has this name, so it stays. */
   line?: string;
   /** A test: one attempt, whatever state the endpoint is in. */
   once?: boolean;
@@ -51,8 +51,8 @@ export function deliveryId(at: number, eventId: string, endpointId: string, repl
   return newId('dlv', at, (n) => digest.subarray(0, n));
 }
 
-/** What an attempt, or an open breaker, leaves of a delivery. */
-export interface Settlement {
+/** The state of a delivery after an attempt, or after an open breaker postponed it. */
+export interface DeliveryOutcome {
   status: Delivery['status'];
   reason?: FailedReason;
   slot: number;
@@ -66,8 +66,8 @@ interface Moment {
   scheduleSec: readonly number[];
 }
 
-/** After an attempt: delivered, failed for good, or the next place in the schedule, not before what the endpoint asked for. */
-export function settle(delivery: Delivery, verdict: Verdict, moment: Moment): Settlement {
+/** Returns the state after an attempt: delivered, failed for good, or pending. The next attempt is not before the time the endpoint asked for. */
+export function outcomeOf(delivery: Delivery, verdict: Verdict, moment: Moment): DeliveryOutcome {
   const slot = delivery.slot + 1;
   switch (verdict.kind) {
     case 'delivered':
@@ -90,7 +90,7 @@ export function settle(delivery: Delivery, verdict: Verdict, moment: Moment): Se
 const shortWaitMs = 30_000;
 
 /** While the breaker is open: the same place a little later, or the next one; the last one is never given away without an attempt. */
-export function postpone(delivery: Delivery, untilMs: number, moment: Moment): Settlement {
+export function postpone(delivery: Delivery, untilMs: number, moment: Moment): DeliveryOutcome {
   const spread = Math.round(2_000 * moment.random);
   const next = waitMs(moment.scheduleSec, delivery.slot + 1, moment.random);
   if (untilMs - moment.nowMs <= shortWaitMs || next === undefined) {
@@ -104,7 +104,7 @@ export function postpone(delivery: Delivery, untilMs: number, moment: Moment): S
 const unloggedMs = 600_000;
 
 /** What is not in the log is not worth telling later, nor to be kept for it. */
-function unlessStale(delivery: Delivery, next: Settlement): Settlement {
+function unlessStale(delivery: Delivery, next: DeliveryOutcome): DeliveryOutcome {
   const stale = delivery.data !== undefined && (next.nextAttemptAt ?? 0) - delivery.eventAt > unloggedMs;
   return stale ? { status: 'failed', reason: 'given_up', slot: next.slot } : next;
 }

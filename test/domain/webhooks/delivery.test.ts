@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { Webhook } from 'standardwebhooks';
 import { describe, expect, it } from 'vitest';
-import { lineRank } from '../../../lib/domain/events/events.ts';
-import { type Delivery, deliveryId, postpone, settle } from '../../../lib/domain/webhooks/delivery.ts';
+import { sequenceRank } from '../../../lib/domain/events/events.ts';
+import { type Delivery, deliveryId, outcomeOf, postpone } from '../../../lib/domain/webhooks/delivery.ts';
 import { standardScheduleSec } from '../../../lib/domain/webhooks/schedule.ts';
 import { newSigningSecret, secretProblem, signedHeaders } from '../../../lib/domain/webhooks/signature.ts';
 
@@ -25,42 +25,45 @@ const delivery = (more: Partial<Delivery> = {}): Delivery => ({
 
 describe('after an attempt', () => {
   it('2xx is delivered, 410 the end', () => {
-    expect(settle(delivery(), { kind: 'delivered' }, moment)).toEqual({ status: 'delivered', slot: 1 });
-    expect(settle(delivery(), { kind: 'gone' }, moment)).toEqual({ status: 'failed', reason: 'gone', slot: 1 });
+    expect(outcomeOf(delivery(), { kind: 'delivered' }, moment)).toEqual({ status: 'delivered', slot: 1 });
+    expect(outcomeOf(delivery(), { kind: 'gone' }, moment)).toEqual({ status: 'failed', reason: 'gone', slot: 1 });
   });
 
   it('a failure takes the next place of the schedule, the last one ends it', () => {
-    expect(settle(delivery(), { kind: 'failed' }, moment)).toEqual({
+    expect(outcomeOf(delivery(), { kind: 'failed' }, moment)).toEqual({
       status: 'pending',
       slot: 1,
       nextAttemptAt: now + 5_000,
     });
-    expect(settle(delivery({ slot: 8 }), { kind: 'failed' }, moment)).toEqual({
+    expect(outcomeOf(delivery({ slot: 8 }), { kind: 'failed' }, moment)).toEqual({
       status: 'pending',
       slot: 9,
       nextAttemptAt: now + 86_400_000,
     });
-    expect(settle(delivery({ slot: 9 }), { kind: 'failed' }, moment)).toEqual({
+    expect(outcomeOf(delivery({ slot: 9 }), { kind: 'failed' }, moment)).toEqual({
       status: 'failed',
       reason: 'given_up',
       slot: 10,
     });
-    expect(settle(delivery({ once: true }), { kind: 'failed' }, moment)).toMatchObject({ status: 'failed' });
+    expect(outcomeOf(delivery({ once: true }), { kind: 'failed' }, moment)).toMatchObject({ status: 'failed' });
   });
 
   it('a linking code, which is not in the log, is tried for ten minutes', () => {
     const code = delivery({ data: '{"code":"x"}', slot: 1 });
-    expect(settle(code, { kind: 'failed' }, moment)).toMatchObject({ status: 'pending', nextAttemptAt: now + 300_000 });
+    expect(outcomeOf(code, { kind: 'failed' }, moment)).toMatchObject({
+      status: 'pending',
+      nextAttemptAt: now + 300_000,
+    });
     const later = { ...moment, nowMs: now + 305_000 };
     const over = { status: 'failed', reason: 'given_up', slot: 3 };
-    expect(settle({ ...code, slot: 2 }, { kind: 'failed' }, later)).toEqual(over);
+    expect(outcomeOf({ ...code, slot: 2 }, { kind: 'failed' }, later)).toEqual(over);
     expect(postpone({ ...code, slot: 2 }, now + 700_000, later)).toEqual(over);
   });
 
   it('keeps Retry-After where it asks for more than the schedule', () => {
     const asked = { kind: 'slow_down', retryAfterMs: 60_000 } as const;
-    expect(settle(delivery(), asked, moment)).toMatchObject({ slot: 1, nextAttemptAt: now + 60_000 });
-    expect(settle(delivery({ slot: 3 }), asked, moment)).toMatchObject({ slot: 4, nextAttemptAt: now + 7_200_000 });
+    expect(outcomeOf(delivery(), asked, moment)).toMatchObject({ slot: 1, nextAttemptAt: now + 60_000 });
+    expect(outcomeOf(delivery({ slot: 3 }), asked, moment)).toMatchObject({ slot: 4, nextAttemptAt: now + 7_200_000 });
   });
 });
 
@@ -122,7 +125,7 @@ describe('ids', () => {
 
   it('rank the steps of a message as it lives', () => {
     const steps = ['message.queued', 'message.sent', 'message.delivered', 'message.read'] as const;
-    expect(steps.map(lineRank)).toEqual(steps.map(lineRank).toSorted((a, b) => a - b));
+    expect(steps.map(sequenceRank)).toEqual(steps.map(sequenceRank).toSorted((a, b) => a - b));
   });
 });
 
