@@ -4,14 +4,14 @@ import { parkRecord } from '../../lib/aws/events/parked-records.ts';
 import { type EventDraft, eventsOf } from '../../lib/domain/events/events.ts';
 import type { Logger } from '../../lib/runtime/logger.ts';
 import type { Count } from '../../lib/runtime/metrics.ts';
-import { type TellCount, type Telling, tell } from './tell.ts';
+import { type PublishCount, type Publishing, publish } from './publish.ts';
 
 interface Reading {
-  telling: Telling;
+  publishing: Publishing;
   /** The pages bucket, where poison records are parked. */
   objects: Pick<ObjectStore, 'put'>;
   logger: Pick<Logger, 'error' | 'warn'>;
-  count: Count<TellCount | 'RecordsParked' | 'RecordsFailed'>;
+  count: Count<PublishCount | 'RecordsParked' | 'RecordsFailed'>;
 }
 
 /** A record and the events drafted from it. `poison` is the error when its images cannot be read. */
@@ -30,15 +30,15 @@ export async function readChanges(reading: Reading, records: StreamRecord[]): Pr
   const all = drafted.flatMap(({ drafts }) => drafts);
   if (!poisoned) {
     try {
-      await tell(reading.telling, all, reading.count);
+      await publish(reading.publishing, all, reading.count);
       return undefined;
     } catch (error) {
-      reading.logger.warn('a batch of changes was not told at once', { error: error as Error });
+      reading.logger.warn('a batch of changes was not published at once', { error: error as Error });
     }
   }
   for (const one of drafted) {
     try {
-      await tellOrPark(reading, one);
+      await publishOrPark(reading, one);
     } catch (error) {
       reading.count('RecordsFailed');
       reading.logger.error('a change was not told and will be repeated', { error: error as Error });
@@ -63,7 +63,7 @@ async function tellOrPark({ telling, objects, logger, count }: Reading, one: Dra
   let reason = one.poison;
   if (reason === undefined) {
     try {
-      return await tell(telling, one.drafts, count);
+      return await publish(publishing, one.drafts, count);
     } catch (error) {
       if (!isLasting(error)) throw error;
       reason = error;
@@ -71,5 +71,5 @@ async function tellOrPark({ telling, objects, logger, count }: Reading, one: Dra
   }
   const key = await parkRecord(objects, one.record, reason);
   count('RecordsParked');
-  logger.error('a change cannot be told; it is parked in the pages bucket', { key, error: reason as Error });
+  logger.error('a change cannot be published; it is parked in the pages bucket', { key, error: reason as Error });
 }

@@ -65,9 +65,9 @@ export const sequenceRank = (type: EventType): number => types[type].rank;
 export const isLogged = (type: EventType): boolean => (types[type] as EventTypeRow).logged !== false;
 
 /**
- * Types of parts that are not built; this version tells none of them. Earlier versions accepted them for endpoints, which keep them. New
+ * Types of parts that are not built; this version publishes none of them. Earlier versions accepted them for endpoints, which keep them. New
  * requests that name them are refused. The number is the rank that earlier versions gave the type. `message.expired` is also in `types`:
- * hosts of earlier versions told it, so the log, deliveries and changes may hold it.
+ * hosts of earlier versions caused it, so the log, deliveries and changes may hold it.
  */
 export const unbuiltTypes: Readonly<Record<string, number>> = {
   'message.expired': 17,
@@ -87,7 +87,7 @@ export const unbuiltTypes: Readonly<Record<string, number>> = {
   'system.error': 44,
 };
 
-/** The published, closed list: the types that this version can tell. */
+/** The closed list that the API documents: the types that this version publishes. */
 export const eventTypes = Object.keys(types).filter((type) => !Object.hasOwn(unbuiltTypes, type)) as [
   EventType,
   ...EventType[],
@@ -108,9 +108,9 @@ const groupOf = (type: EventType): EventGroup => type.replace(/\..*$/, '') as Ev
 export const eventGroups: readonly EventGroup[] = [...new Set(eventTypes.map(groupOf))];
 
 /** Returns a sentence that says why the selector of an unbuilt type or group is refused; undefined for any other text. */
-export function notToldYet(selector: string): string | undefined {
+export function notPublishedYet(selector: string): string | undefined {
   const planned = Object.keys(unbuiltTypes).some((type) => type === selector || type.startsWith(`${selector}.`));
-  return planned ? `Nothing tells ${selector} yet: the part it belongs to is not built. Leave it out.` : undefined;
+  return planned ? `${selector} is not published yet: the part it belongs to is not built. Leave it out.` : undefined;
 }
 
 /** Returns whether the selector, a group or an exact type, covers this type. */
@@ -119,7 +119,7 @@ export function matchesType(selector: string, type: EventType): boolean {
 }
 
 /**
- * A fact that a tenant is told. `data` is the view of the thing as GET shows it, without contents. Texts live as long as their message, so
+ * A fact that is published to a tenant. `data` is the view of the thing as GET shows it, without contents. Texts live as long as their message, so
  * they are filled in whenever the event is shown or sent; `content` is the id of the message or inbound batch that has them. `chat` is the
  * other party's digits, for endpoints that ask for order. `logged` says whether the log keeps the event. `at` is epoch milliseconds.
  */

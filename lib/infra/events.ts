@@ -3,7 +3,7 @@ import type { ITable } from 'aws-cdk-lib/aws-dynamodb';
 import { FilterCriteria, FilterRule, StartingPosition } from 'aws-cdk-lib/aws-lambda';
 import { DynamoEventSource, SqsDlq } from 'aws-cdk-lib/aws-lambda-event-sources';
 import { Construct } from 'constructs';
-import { toldItems } from '../domain/events/events.ts';
+import { publishedItems } from '../domain/events/events.ts';
 import type { Alarms } from './alarms.ts';
 import type { DataStack } from './data-stack.ts';
 import { functionMetric, type SharedEnvironment, StageFunction } from './function.ts';
@@ -19,18 +19,18 @@ interface EventsProps {
 
 /**
  * Tries of a batch that fails as a whole; with Lambda's growing pauses they last through an outage of hours. The function itself parks a
- * change that can never be told at its first try.
+ * change that can never be published at its first try.
  */
 const batchTries = 100;
 
-/** Filters that pass only changes of items that are told (lib/domain/events/events.ts). */
-function toldChanges(): Record<string, unknown>[] {
-  const told = Object.entries(toldItems);
+/** Returns filters that pass only changes of items that have events (lib/domain/events/events.ts). */
+function publishedChanges(): Record<string, unknown>[] {
+  const published = Object.entries(publishedItems);
   const written = FilterRule.or('INSERT', 'MODIFY');
   const typeOf = (types: string[]) => ({ type: { S: FilterRule.or(...types) } });
-  const inAnyState = told.filter(([, { states }]) => states === undefined).map(([type]) => type);
-  const inStates = told.flatMap(([type, { states }]) => (states === undefined ? [] : [{ type, states }]));
-  const removed = told.filter(([, { removal }]) => removal === true).map(([type]) => type);
+  const inAnyState = published.filter(([, { states }]) => states === undefined).map(([type]) => type);
+  const inStates = published.flatMap(([type, { states }]) => (states === undefined ? [] : [{ type, states }]));
+  const removed = published.filter(([, { removal }]) => removal === true).map(([type]) => type);
   return [
     { eventName: written, dynamodb: { NewImage: typeOf(inAnyState) } },
     ...inStates.map(({ type, states }) => ({
@@ -62,11 +62,11 @@ export class Events extends Construct {
     const deadLetters = createStreamDeadLetters(this, settings, 'events');
     this.handler.function.addEventSource(
       new DynamoEventSource(data.table.table as ITable, {
-        // From the oldest record on: changes made while the mapping was being created are told too.
+        // From the oldest record on: changes made while the mapping was being created are published too.
         startingPosition: StartingPosition.TRIM_HORIZON,
         batchSize: 200,
         // Heartbeats, counts, texts, events and deliveries do not even invoke the function.
-        filters: toldChanges().map((filter) => FilterCriteria.filter(filter)),
+        filters: publishedChanges().map((filter) => FilterCriteria.filter(filter)),
         bisectBatchOnError: true,
         reportBatchItemFailures: true,
         retryAttempts: batchTries,
@@ -78,13 +78,18 @@ export class Events extends Construct {
       'AwsSolutions-IAM5[Resource::*]',
       'dynamodb:ListStreams, which the event source needs, takes no resource; it shows names only.',
     );
-    alarms.addDeadLetters('events-dead-letters', 'events', deadLetters, 'Changes were given up, their events untold.');
+    alarms.addDeadLetters(
+      'events-dead-letters',
+      'events',
+      deadLetters,
+      'Changes were given up, their events not published.',
+    );
     alarms.add('events-iterator-age', 'events', 'Changes become events more than a minute late.', {
       metric: this.handler.function.metric('IteratorAge', { period: Duration.minutes(1), statistic: 'Maximum' }),
       threshold: 60_000,
       evaluationPeriods: 5,
     });
-    alarms.add('events-parked', 'events', 'A change could not be told and was parked.', {
+    alarms.add('events-parked', 'events', 'A change could not be published and was parked.', {
       metric: functionMetric(settings, 'events', 'RecordsParked', { period: Duration.minutes(5), statistic: 'Sum' }),
       threshold: 1,
       evaluationPeriods: 1,

@@ -1,6 +1,6 @@
 import { marshall } from '@aws-sdk/util-dynamodb';
+import { PublishedProgress, type Publishing } from '../../functions/events/publish.ts';
 import { readChanges } from '../../functions/events/read-changes.ts';
-import { type Telling, ToldProgress } from '../../functions/events/tell.ts';
 import type { Item } from '../../lib/aws/client/table.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import type { StreamRecord } from '../../lib/aws/events/change-stream.ts';
@@ -87,12 +87,12 @@ export function changed(before: Item | undefined, after: Item | undefined, atMs 
 }
 
 /** One process of the function, over these dependencies; `deliver` notes what it is given. */
-export function reader(deps: Deps, deliver: Telling['deliver'] = async () => []) {
+export function reader(deps: Deps, deliver: Publishing['deliver'] = async () => []) {
   const delivered: PacelineEvent[] = [];
   const counts: Record<string, number> = {};
   const logged: unknown[] = [];
   const note = (...args: unknown[]) => void logged.push(args);
-  const telling: Telling = {
+  const publishing: Publishing = {
     table: deps.table,
     nowMs: () => noon,
     deliver: async (events) => {
@@ -100,7 +100,7 @@ export function reader(deps: Deps, deliver: Telling['deliver'] = async () => [])
       delivered.push(...events);
       return planned;
     },
-    told: new ToldProgress(),
+    progress: new PublishedProgress(),
   };
   const count = (name: string, times = 1) => {
     if (times > 0) counts[name] = (counts[name] ?? 0) + times;
@@ -110,6 +110,6 @@ export function reader(deps: Deps, deliver: Telling['deliver'] = async () => [])
     counts,
     logged,
     read: (...records: StreamRecord[]) =>
-      readChanges({ telling, objects: deps.pages, logger: { error: note, warn: note }, count }, records),
+      readChanges({ publishing, objects: deps.pages, logger: { error: note, warn: note }, count }, records),
   };
 }

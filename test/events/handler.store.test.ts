@@ -53,9 +53,9 @@ function emitted(): Record<string, unknown> {
   const [line = '{}', ...others] = lines.filter((one) => one.includes('"_aws"'));
   expect(others).toEqual([]);
   expect(line).not.toMatch(/(ten|acc|con|msg|evt)_|7999\d/);
-  const { _aws, ...told } = JSON.parse(line);
+  const { _aws, ...metrics } = JSON.parse(line);
   expect(_aws.CloudWatchMetrics).toMatchObject([{ Namespace: 'Paceline/test', Dimensions: [['service']] }]);
-  return told;
+  return metrics;
 }
 
 describe('the events function', () => {

@@ -1,5 +1,5 @@
 import { z } from '@hono/zod-openapi';
-import { type EventSelector, eventGroups, eventTypes, notToldYet } from '../../../lib/domain/event-types.ts';
+import { type EventSelector, eventGroups, eventTypes, notPublishedYet } from '../../../lib/domain/event-types.ts';
 
 /** Returns the schema of a display name: 1 to `max` characters without control characters. */
 export function nameOf(max: number) {
@@ -28,7 +28,7 @@ export const eventSelector = z
   .string()
   .superRefine((value, context) => {
     if (selectors.includes(value)) return;
-    const notYet = notToldYet(value);
+    const notYet = notPublishedYet(value);
     const choices = selectors.map((selector) => `"${selector}"`).join(', ');
     context.addIssue({
       code: 'custom',

@@ -91,7 +91,7 @@ export const webhookSchema = z
     name: z.string(),
     url: z.string(),
     events: z.array(z.string()).openapi({
-      description: 'As given. Webhooks of earlier versions may name types that nothing tells yet.',
+      description: 'As given. Webhooks of earlier versions may name types that are not published yet.',
     }),
     accountIds: z.array(z.string()).nullable(),
     headers: z.record(z.string(), z.string()).openapi({ description: 'Names; the values are hidden.' }),

@@ -9,8 +9,8 @@ import { keys } from '../keys.ts';
 import { readEvents } from './events.ts';
 
 /**
- * Fills in what images do not hold: the counts of contracts, the totals of accounts, which account is the primary. Progress of a contract
- * that is gone, or has nothing left to do, is left out: its end is told by another event.
+ * Fills in data that images do not hold: the counts of contracts, the totals of accounts, which account is the primary. Progress is left out
+ * for a contract that is gone or has nothing left to do: another event says how it ended.
  */
 export async function completeEvents(table: Table, drafts: EventDraft[], nowMs: number): Promise<PacelineEvent[]> {
   const [contracts, accounts] = await Promise.all([contractData(table, drafts, nowMs), accountData(table, drafts)]);
@@ -29,9 +29,9 @@ export async function completeEvents(table: Table, drafts: EventDraft[], nowMs: 
     ended.push(progress);
     return [];
   });
-  // Of those an earlier try has told already, deliveries may be missing.
-  const told = await readEvents(table, ended);
-  return [...events, ...told.filter((event) => event !== undefined)];
+  // An earlier try may have stored the event and died before its deliveries were planned.
+  const stored = await readEvents(table, ended);
+  return [...events, ...stored.filter((event) => event !== undefined)];
 }
 
 /** The data of a contract's events: `image` where the change was the contract's own, else as it is now. */

@@ -12,7 +12,7 @@ const dayMs = 24 * 3_600_000;
 /** The same in milliseconds. */
 export const eventsKeptMs = eventDays * dayMs;
 
-/** Where an event stands in the log. */
+/** The place of an event in the log. */
 export interface EventRef {
   tenantId: string;
   /** Epoch ms. */
@@ -21,8 +21,8 @@ export interface EventRef {
 }
 
 /**
- * Stores the events that are kept. Events that follow from an image alone are the same in every replay and are put again, 25 in a request. Of
- * contracts and accounts the first telling stands.
+ * Stores the events that are kept. Events that follow from an image alone are the same in every repeat and are put again, 25 in a request.
+ * Events of contracts and accounts hold counts of their moment, so the one stored first stays.
  */
 export async function putEvents(table: Table, events: PacelineEvent[]): Promise<void> {
   const kept = events.filter(({ logged }) => logged);
@@ -30,7 +30,7 @@ export async function putEvents(table: Table, events: PacelineEvent[]): Promise<
   const first = kept.filter(({ content }) => content === undefined);
   await table.writeMany(same.map((event) => ({ put: itemOf(event) })));
   await inParallel(8, first, async (event) => {
-    await table.tryPut(itemOf(event), { condition: { isUntold: absent } });
+    await table.tryPut(itemOf(event), { condition: { isNew: absent } });
   });
 }
 

@@ -6,8 +6,8 @@ type StreamImage = NonNullable<NonNullable<StreamRecord['dynamodb']>['NewImage']
 
 /**
  * Keeps a record that no event can be made of, with both images, below `parked/<yyyy-mm-dd>/`. Returns its key; parking it again overwrites it.
- * The object is a batch of one: given to the function as it is, it is tried again (docs/runbook.md, events). Secrets are left out: no event
- * tells them.
+ * The object is a batch of one record. To try it again, invoke the function with it as it is (docs/runbook.md, events). Secrets are left out,
+ * because no event needs them.
  */
 export async function parkRecord(
   objects: Pick<ObjectStore, 'put'>,

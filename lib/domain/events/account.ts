@@ -4,8 +4,8 @@ import { isoOf } from '../times.ts';
 import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText, type Subject } from './draft.ts';
 
 /**
- * What a tenant knows of an account's connection. Whoever was told `connected` is told when that ends, whatever comes in its place; tries
- * that fail while it is down anyway are nothing new.
+ * The connection of an account as its tenant knows it. After `connected` an event says when that ended, whatever state follows. Tries that fail
+ * while the account is down anyway give no event.
  */
 type Standing =
   | 'up'
@@ -53,7 +53,7 @@ function standingOf({ status, statusReason }: { status: AccountStatus; statusRea
   }
 }
 
-/** Pure: what a change of an account tells. QR and pairing codes are told and not kept. */
+/** Pure: returns the events of a change of an account. QR and pairing codes are delivered and not kept in the log. */
 export function accountEvents(before: Image | undefined, after: Image, record: ChangeRecord): EventDraft[] {
   const account = after as unknown as Account;
   const was = before as unknown as Account | undefined;
@@ -64,7 +64,7 @@ export function accountEvents(before: Image | undefined, after: Image, record: C
     ...draftOf(record, { type, tenantId, of: id, version: record.version, about, ownMs }),
     accountId: id,
   });
-  // What a host still does to a deleted account is nobody's business any more.
+  // A host may still work on a deleted account. That gives no event.
   if (was?.deletedAt !== undefined) return [];
   if (account.deletedAt !== undefined) return [draft('account.deleted', account.deletedAt)];
   if (was === undefined) return [draft('account.created', account.createdAt)];

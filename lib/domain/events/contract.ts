@@ -2,7 +2,7 @@ import { accountsOf, type Contract, type ContractState, isFinished } from '../co
 import type { EventType } from '../event-types.ts';
 import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText } from './draft.ts';
 
-/** Pure: what a change of a contract tells: the end of an import, and moves of its status. Its progress is told by its messages. */
+/** Pure: returns the events of a change of a contract: the end of an import, and moves of its status. Messages draft its progress. */
 export function contractEvents(before: Image | undefined, after: Image, record: ChangeRecord): EventDraft[] {
   const contract = after as unknown as Contract;
   const was = before as unknown as Contract | undefined;
@@ -35,12 +35,12 @@ function endedImport(was: Contract | undefined, now: Contract): EventType | unde
   return status === 'failed' ? 'import.failed' : undefined;
 }
 
-/** Undefined for moves nobody is told of. */
+/** Returns undefined for moves that have no event. */
 function moveEvent(from: ContractState | undefined, to: ContractState): EventType | undefined {
   if (from === to) return undefined;
   switch (to) {
     case 'IN_PROGRESS':
-      // After an end it goes on because failed messages are tried again.
+      // A contract that has ended goes on when failed messages are tried again.
       return from === undefined || from === 'PENDING' ? 'contract.started' : 'contract.resumed';
     case 'PAUSED':
       return 'contract.paused';

@@ -7,25 +7,25 @@ import { derivedId } from '../ids.ts';
 export type Image = Record<string, unknown>;
 
 /**
- * The change a pair of images comes from. `at`: when, epoch ms (DynamoDB tells whole seconds). `version`: what no other change of the item
- * has, and every replay of this one has again (the stream's sequence number).
+ * The change that a pair of images comes from. `at`: its time, epoch ms (whole seconds, as DynamoDB has them). `version`: the sequence number of
+ * the stream. No other change of the item has it, and every repeat of this one has it again.
  */
 export interface ChangeRecord {
   at: number;
   version: string;
 }
 
-/** An event before what its image does not hold (counters, the hot item) is read: lib/aws/events/event-data.ts does that. */
+/** An event without the data that its image does not hold (counters, the hot item). lib/aws/events/event-data.ts reads those. */
 export type EventDraft = Omit<PacelineEvent, 'data'> & { about: Subject };
 export type Subject =
   | { kind: 'data'; data: unknown }
   | { kind: 'account'; account: Account }
-  /** Without `contract`: as it is when the event is told. */
+  /** Without `contract`: the event shows the contract as it is when the event is completed. */
   | { kind: 'contract'; contractId: string; contract?: Contract };
 
 /**
- * A draft with its id. `of` names the thing, `version` this change of it. `ownMs` is when the item says it happened, `rank` (ms) puts what
- * has the same time in order.
+ * Returns a draft with its id. `of` names the thing, `version` this change of it. `ownMs` is the time in the item. `rank` (ms) orders events of
+ * the same time.
  */
 export function draftOf(
   record: ChangeRecord,
@@ -51,15 +51,15 @@ export function draftOf(
 }
 
 /**
- * When an event is said to have been: the second in which its change was written, since whoever polls the log must find what is new behind
- * what is old; within that second the item's own time, so that events of one thing stand in their order. A receipt that waited for hours
- * tells its own time in the data.
+ * Returns the time of an event: within the second in which its change was written, because a client that polls the log must find new events
+ * behind old ones. Within that second it is the item's own time, so that events of one thing stand in order. A receipt that waited for hours
+ * has its own time in the data.
  */
 function timeOf({ at }: ChangeRecord, ownMs: number, rank: number): number {
   return Math.min(Math.max(ownMs, at), at + 999) + rank;
 }
 
-/** Throws on anything but text with something in it. */
+/** Returns the value if it is a text that is not empty. Throws on any other value. */
 export function mustBeText(value: unknown): string {
   if (typeof value !== 'string' || value === '') throw new TypeError('an image lacks one of its ids');
   return value;

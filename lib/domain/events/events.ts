@@ -6,7 +6,7 @@ import { endpointView } from '../webhooks/endpoint-view.ts';
 import { accountEvents } from './account.ts';
 import { contractEvents } from './contract.ts';
 import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText } from './draft.ts';
-import { messageEvents, toldStates } from './message.ts';
+import { messageEvents, publishedStates } from './message.ts';
 
 export * from '../event-types.ts';
 export type { ChangeRecord, EventDraft, Image, Subject } from './draft.ts';
@@ -15,11 +15,11 @@ export { progressEveryMs } from './message.ts';
 /** Drafts the events of one changed item. `before` is undefined for a new item, `after` for a removed one. */
 type Draft = (before: Image | undefined, after: Image | undefined, record: ChangeRecord) => EventDraft[];
 
-interface ToldItem {
+interface PublishedItem {
   draft: Draft;
-  /** Only changes into these states tell something; default: any change may. */
+  /** Only changes into these states give events; default: any change may. */
   states?: readonly string[];
-  /** True: the item's removal is told too. Other items go by their retention, or with their contract or account, which has been told. */
+  /** True: the removal of the item gives an event too. Other items go by their retention, or with a contract or account that has such an event. */
   removal?: true;
 }
 
@@ -29,29 +29,29 @@ const withoutRemoval =
     after === undefined ? [] : draft(before, after, record);
 
 /**
- * The item types whose changes are told. The filters of the stream that feeds functions/events derive from this list (lib/infra/events.ts), so
- * that other items do not even invoke it.
+ * The item types whose changes are published. The filters of the stream that feeds functions/events derive from this list
+ * (lib/infra/events.ts), so that other items do not even invoke it.
  */
-export const toldItems: Readonly<Record<string, ToldItem>> = {
+export const publishedItems: Readonly<Record<string, PublishedItem>> = {
   account: { draft: withoutRemoval(accountEvents) },
   contract: { draft: withoutRemoval(contractEvents) },
   inboundBatch: { draft: withoutRemoval(inboundEvents) },
   suppression: { draft: suppressionEvents, removal: true },
   endpoint: { draft: withoutRemoval(endpointEvents) },
-  message: { draft: withoutRemoval(messageEvents), states: toldStates },
+  message: { draft: withoutRemoval(messageEvents), states: publishedStates },
 };
 
 /**
- * Pure: returns what a change of an item tells its tenant, in order. The same record gives the same events with the same ids; a record that
- * changes nothing worth telling gives none. Throws on an image that no version of ours can have written.
+ * Pure: returns the events of a change of an item, in order. The same record gives the same events with the same ids. Many records give none.
+ * Throws on an image that no version of Paceline can have written.
  */
 export function eventsOf(before: Image | undefined, after: Image | undefined, record: ChangeRecord): EventDraft[] {
   const { type } = after ?? before ?? {};
-  const told = typeof type === 'string' && Object.hasOwn(toldItems, type) ? toldItems[type] : undefined;
-  return told === undefined ? [] : told.draft(before, after, record);
+  const item = typeof type === 'string' && Object.hasOwn(publishedItems, type) ? publishedItems[type] : undefined;
+  return item === undefined ? [] : item.draft(before, after, record);
 }
 
-/** A batch is told once, when its window has closed. The texts of its messages are filled in later. */
+/** A batch gives one event, when it is closed. The texts of its messages are filled in later. */
 function inboundEvents(before: Image | undefined, after: Image, record: ChangeRecord): EventDraft[] {
   if (after.closedAt === undefined || before?.closedAt !== undefined) return [];
   const batch = after as unknown as InboundBatch;
@@ -84,7 +84,7 @@ function suppressionEvents(before: Image | undefined, after: Image | undefined, 
   ];
 }
 
-/** An endpoint that the product disabled. One that its tenant disables has no reason, and tells nothing. */
+/** An endpoint that Paceline disabled. One that its tenant disables has no reason, and gives no event. */
 function endpointEvents(before: Image | undefined, after: Image, record: ChangeRecord): EventDraft[] {
   if (after.disabledReason === undefined || before?.disabledReason !== undefined) return [];
   return [

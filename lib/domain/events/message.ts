@@ -11,10 +11,10 @@ import {
 import { messageView } from '../messages/view.ts';
 import { type ChangeRecord, draftOf, type EventDraft, type Image, mustBeText } from './draft.ts';
 
-/** A contract's progress is told at most once in each of these (docs/events.md). */
+/** Progress of a contract is published at most once in each of these periods (docs/events.md). */
 export const progressEveryMs = 30_000;
 
-/** The event of each state that is told. A claim, and a return to PENDING, tell nothing. */
+/** The event of each state that has one. A claim, and a return to PENDING, give no event. */
 const stateEvents = {
   QUEUED: 'message.queued',
   SENT: 'message.sent',
@@ -25,17 +25,17 @@ const stateEvents = {
   SUPPRESSED: 'message.suppressed',
   EXPIRED: 'message.expired',
 } as const satisfies Partial<Record<MessageState, EventType>>;
-type ToldState = keyof typeof stateEvents;
+type PublishedState = keyof typeof stateEvents;
 
-/** The states of a message whose changes tell something. */
-export const toldStates = Object.keys(stateEvents) as ToldState[];
+/** The states of a message that have an event. */
+export const publishedStates = Object.keys(stateEvents) as PublishedState[];
 
 /** The states of a message that WhatsApp has taken, in order. */
-const steps: readonly ToldState[] = ['SENT', 'DELIVERED', 'READ'];
+const steps: readonly PublishedState[] = ['SENT', 'DELIVERED', 'READ'];
 
 /**
- * Pure: returns what a change of a message tells. A step that was skipped is told with the step that came; a step that was passed is never
- * told again. QUEUED and FAILED can come again.
+ * Pure: returns the events of a change of a message. A step that was skipped is published with the step that came. A step that was passed is
+ * never published again. QUEUED and FAILED can come again.
  */
 export function messageEvents(before: Image | undefined, after: Image, record: ChangeRecord): EventDraft[] {
   const message = imageOf(after);
@@ -45,7 +45,7 @@ export function messageEvents(before: Image | undefined, after: Image, record: C
   const was = before?.state as MessageState | undefined;
   if (was === state) return [];
   const data = { message: messageView(message, undefined) };
-  // Clocks differ by milliseconds, receipts tell whole seconds: no step comes before the one it follows.
+  // Clocks differ by milliseconds and receipts have whole seconds. No step may come before the one it follows.
   const [queuedAt = message.createdAt, ...stepsAt] = [
     message.queuedAt,
     message.sentAt,
@@ -60,7 +60,7 @@ export function messageEvents(before: Image | undefined, after: Image, record: C
     content: id,
   });
   const drafts: EventDraft[] = [];
-  if (isTold(state) && stepsOf(state) === 0) {
+  if (isPublished(state) && stepsOf(state) === 0) {
     drafts.push(draft(stateEvents[state], record.version, queuedAt, state === 'QUEUED' ? 0 : 1));
   }
   for (let step = stepsOf(was); step < stepsOf(state); step++) {
@@ -73,7 +73,7 @@ export function messageEvents(before: Image | undefined, after: Image, record: C
 
 const imageOf = (image: Image): ContractMessage => ofContract(readStoredMessage(image as unknown as StoredMessage));
 
-const isTold = (state: MessageState): state is ToldState => Object.hasOwn(stateEvents, state);
+const isPublished = (state: MessageState): state is PublishedState => Object.hasOwn(stateEvents, state);
 
 /** How many steps a message in this state has made: 0 until WhatsApp has taken it. */
 const stepsOf = (state: MessageState | undefined): number =>

@@ -53,9 +53,9 @@ const unbuilt = [
   'system.error',
 ];
 
-describe('types that nothing tells yet', () => {
+describe('types that are not published yet', () => {
   it.each([...unbuilt, 'proxy', 'health', 'system'])('%s is refused by a sentence', async (type) => {
-    const sentence = `Nothing tells ${type} yet: the part it belongs to is not built. Leave it out.`;
+    const sentence = `${type} is not published yet: the part it belongs to is not built. Leave it out.`;
     const { id } = await make();
     for (const [method, path] of [
       ['POST', '/v1/webhooks'],

@@ -59,25 +59,25 @@ describe('the life of a message', () => {
     );
   });
 
-  it('tells sent, delivered and read at most once, in this order, up to the step it reached', () => {
+  it('publishes sent, delivered and read at most once, in this order, up to the step it reached', () => {
     fc.assert(
       fc.property(choices, (picks) => {
         const steps = lifeOf(picks);
         const way = ['message.sent', 'message.delivered', 'message.read'];
-        const told = drafts(steps).flatMap(({ type }) => (way.includes(type) ? [type] : []));
+        const published = drafts(steps).flatMap(({ type }) => (way.includes(type) ? [type] : []));
         const reached = { SENT: 1, DELIVERED: 2, READ: 3 } as Partial<Record<MessageState, number>>;
-        expect(told).toEqual(way.slice(0, Math.max(...steps.map(({ state }) => reached[state] ?? 0))));
+        expect(published).toEqual(way.slice(0, Math.max(...steps.map(({ state }) => reached[state] ?? 0))));
       }),
     );
   });
 
-  it('tells nothing where the state stays, and something of every state that has an event', () => {
+  it('publishes nothing where the state stays, and something of every state that has an event', () => {
     fc.assert(
       fc.property(choices, (picks) => {
         for (const { before, after, at, version } of lifeOf(picks)) {
-          const told = eventsOf(before, after, { at, version }).filter(({ type }) => type !== 'contract.progress');
+          const published = eventsOf(before, after, { at, version }).filter(({ type }) => type !== 'contract.progress');
           const silent = before?.state === after.state || ['PENDING', 'SENDING'].includes(String(after.state));
-          expect(told.length === 0).toBe(silent);
+          expect(published.length === 0).toBe(silent);
         }
       }),
     );
@@ -96,7 +96,7 @@ describe('the life of a message', () => {
 });
 
 describe('the life of an account', () => {
-  it('tells connected and its end in turns', () => {
+  it('publishes connected and its end in turns', () => {
     const statuses = fc.array(fc.constantFrom(...accountStatuses), { minLength: 1, maxLength: 30 });
     fc.assert(
       fc.property(statuses, (list) => {
@@ -112,10 +112,10 @@ describe('the life of an account', () => {
         let up = false;
         for (const [index, status] of list.entries()) {
           const after = image(status);
-          const told = eventsOf(before, after, { at: startMs, version: String(index) }).map(({ type }) => type);
-          expect(told.length).toBeLessThanOrEqual(1);
-          if (status === 'connected') expect(told).toEqual(up ? [] : ['account.connected']);
-          else if (up) expect(told).not.toEqual([]);
+          const published = eventsOf(before, after, { at: startMs, version: String(index) }).map(({ type }) => type);
+          expect(published.length).toBeLessThanOrEqual(1);
+          if (status === 'connected') expect(published).toEqual(up ? [] : ['account.connected']);
+          else if (up) expect(published).not.toEqual([]);
           up = status === 'connected';
           before = after;
         }

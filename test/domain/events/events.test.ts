@@ -52,7 +52,7 @@ const contract = (status: string, more: Image = {}): Image => ({
 });
 
 const types = (drafts: EventDraft[]) => drafts.map(({ type }) => type);
-const told = (before: Image | undefined, after: Image | undefined) => types(eventsOf(before, after, record));
+const publishedBy = (before: Image | undefined, after: Image | undefined) => types(eventsOf(before, after, record));
 
 describe('messages', () => {
   it.each([
@@ -71,8 +71,8 @@ describe('messages', () => {
     ['SENT', 'DELIVERED', ['message.delivered']],
     ['DELIVERED', 'READ', ['message.read']],
     ['FAILED', 'PENDING', []],
-  ])('%s -> %s tells %j', (from, to, expected) => {
-    expect(told(from === undefined ? undefined : message(from), message(to))).toEqual(expected);
+  ])('%s -> %s publishes %j', (from, to, expected) => {
+    expect(publishedBy(from === undefined ? undefined : message(from), message(to))).toEqual(expected);
   });
 
   it.each([
@@ -80,15 +80,15 @@ describe('messages', () => {
     ['SENDING', 'READ', ['message.sent', 'message.delivered', 'message.read', 'contract.progress']],
     ['QUEUED', 'DELIVERED', ['message.sent', 'message.delivered', 'contract.progress']],
     ['SENT', 'READ', ['message.delivered', 'message.read']],
-  ])('%s -> %s tells the steps it skipped', (from, to, expected) => {
-    expect(told(message(from), message(to))).toEqual(expected);
+  ])('%s -> %s publishes the steps it skipped', (from, to, expected) => {
+    expect(publishedBy(message(from), message(to))).toEqual(expected);
   });
 
-  it('tells nothing of a change within a state, of an older receipt, or of its removal', () => {
-    expect(told(message('QUEUED'), message('QUEUED', { feedSeq: 2 }))).toEqual([]);
-    expect(told(message('READ'), message('DELIVERED'))).toEqual([]);
-    expect(told(message('FAILED'), message('FAILED', { cleared: true }))).toEqual([]);
-    expect(told(message('READ'), undefined)).toEqual([]);
+  it('publishes nothing of a change within a state, of an older receipt, or of its removal', () => {
+    expect(publishedBy(message('QUEUED'), message('QUEUED', { feedSeq: 2 }))).toEqual([]);
+    expect(publishedBy(message('READ'), message('DELIVERED'))).toEqual([]);
+    expect(publishedBy(message('FAILED'), message('FAILED', { cleared: true }))).toEqual([]);
+    expect(publishedBy(message('READ'), undefined)).toEqual([]);
   });
 
   it('shows the message as GET does, its text left out, in the second it was written and at its own time within', () => {
@@ -139,7 +139,7 @@ describe('messages', () => {
     expect(eventsOf(message('SENT'), read, record).map(({ at }) => at)).toEqual([noon + 2, noon + 3]);
   });
 
-  it('tells failures of later feedings apart, and a sending only once', () => {
+  it('keeps failures of later feedings apart, and publishes a sending only once', () => {
     const first = eventsOf(message('SENDING'), message('FAILED', { attempts: 3 }), record);
     const again = message('FAILED', { feedSeq: 2, attempts: 3 });
     const second = eventsOf(message('SENDING', { feedSeq: 2 }), again, { at: noon, version: '000000005' });
@@ -187,30 +187,30 @@ describe('accounts', () => {
     ['connecting', 'banned', ['account.banned']],
     ['connecting', 'failed', ['account.disconnected']],
     ['restricted', 'connecting', []],
-  ])('%s -> %s tells %j', (from, to, expected) => {
-    expect(told(account(from), account(to))).toEqual(expected);
+  ])('%s -> %s publishes %j', (from, to, expected) => {
+    expect(publishedBy(account(from), account(to))).toEqual(expected);
   });
 
-  it('tells that nobody linked it in time, and that it rests at its tenant’s wish', () => {
+  it('publishes that nobody linked it in time, and that it rests at its tenant’s wish', () => {
     const unlinked = account('disconnected', { statusReason: 'link_timeout' });
     const resting = account('disconnected', { statusReason: 'by_request' });
-    expect(told(account('awaiting_link'), unlinked)).toEqual(['account.disconnected']);
+    expect(publishedBy(account('awaiting_link'), unlinked)).toEqual(['account.disconnected']);
     const otherNumber = account('disconnected', { statusReason: 'number_changed', linkedNumber: '79990000002' });
-    expect(told(account('awaiting_link'), otherNumber)).toEqual(['account.disconnected']);
-    expect(told(otherNumber, account('connecting'))).toEqual([]);
-    expect(told(account('connecting'), resting)).toEqual(['account.disconnected']);
-    expect(told(resting, resting)).toEqual([]);
+    expect(publishedBy(account('awaiting_link'), otherNumber)).toEqual(['account.disconnected']);
+    expect(publishedBy(otherNumber, account('connecting'))).toEqual([]);
+    expect(publishedBy(account('connecting'), resting)).toEqual(['account.disconnected']);
+    expect(publishedBy(resting, resting)).toEqual([]);
   });
 
-  it('tells creation and deletion, and nothing more of one that is deleted', () => {
-    expect(told(undefined, account('created'))).toEqual(['account.created']);
+  it('publishes creation and deletion, and nothing more of one that is deleted', () => {
+    expect(publishedBy(undefined, account('created'))).toEqual(['account.created']);
     const deleted = account('connected', { deletedAt: noon });
-    expect(told(account('connected'), deleted)).toEqual(['account.deleted']);
-    expect(told(deleted, account('logged_out', { deletedAt: noon }))).toEqual([]);
-    expect(told(deleted, undefined)).toEqual([]);
+    expect(publishedBy(account('connected'), deleted)).toEqual(['account.deleted']);
+    expect(publishedBy(deleted, account('logged_out', { deletedAt: noon }))).toEqual([]);
+    expect(publishedBy(deleted, undefined)).toEqual([]);
   });
 
-  it('tells each code once, to be kept nowhere', () => {
+  it('publishes each code once, to be kept nowhere', () => {
     const waiting = account('awaiting_link', { link });
     const [qr] = eventsOf(account('connecting'), waiting, record);
     expect(qr).toMatchObject({
@@ -221,12 +221,12 @@ describe('accounts', () => {
         data: { accountId, code: 'https://wa.me/x#1', attempt: 1, expiresAt: '2026-11-20T12:01:00.000Z' },
       },
     });
-    expect(told(waiting, account('awaiting_link', { link, warnings: ['slow'] }))).toEqual([]);
+    expect(publishedBy(waiting, account('awaiting_link', { link, warnings: ['slow'] }))).toEqual([]);
     const pairing = { ...link, method: 'pairing_code', code: 'ABCD1234' };
-    expect(told(waiting, account('awaiting_link', { link: pairing }))).toEqual(['account.pairing_code']);
+    expect(publishedBy(waiting, account('awaiting_link', { link: pairing }))).toEqual(['account.pairing_code']);
   });
 
-  it('tells two disconnects of the same account apart', () => {
+  it('keeps two disconnects of the same account apart', () => {
     const ids = ['1', '2'].map((version) =>
       eventsOf(account('connected'), account('disconnected'), { at: noon, version }).map(({ id }) => id),
     );
@@ -248,18 +248,18 @@ describe('contracts', () => {
     ['IN_PROGRESS', 'DELETED', ['contract.canceled']],
     ['COMPLETED', 'DELETED', []],
     ['IN_PROGRESS', 'IN_PROGRESS', []],
-  ])('%s -> %s tells %j', (from, to, expected) => {
-    expect(told(from === undefined ? undefined : contract(from), contract(to))).toEqual(expected);
+  ])('%s -> %s publishes %j', (from, to, expected) => {
+    expect(publishedBy(from === undefined ? undefined : contract(from), contract(to))).toEqual(expected);
   });
 
-  it('tells how an import ended, once', () => {
+  it('publishes how an import ended, once', () => {
     const importing = (status: string, id = 'imp_1') => ({ import: { id, status } });
     const reading = contract('IMPORTING', importing('reading'));
-    expect(told(reading, contract('PENDING', importing('completed')))).toEqual(['import.completed']);
-    expect(told(reading, contract('PENDING', importing('failed')))).toEqual(['import.failed']);
+    expect(publishedBy(reading, contract('PENDING', importing('completed')))).toEqual(['import.completed']);
+    expect(publishedBy(reading, contract('PENDING', importing('failed')))).toEqual(['import.failed']);
     const failed = contract('PENDING', importing('failed'));
-    expect(told(failed, contract('PENDING', { ...importing('failed'), name: 'Other' }))).toEqual([]);
-    expect(told(failed, contract('IMPORTING', importing('awaiting_upload', 'imp_2')))).toEqual([]);
+    expect(publishedBy(failed, contract('PENDING', { ...importing('failed'), name: 'Other' }))).toEqual([]);
+    expect(publishedBy(failed, contract('IMPORTING', importing('awaiting_upload', 'imp_2')))).toEqual([]);
   });
 });
 
@@ -278,11 +278,11 @@ describe('inbound batches, opt-outs, endpoints', () => {
     ...more,
   });
 
-  it('tells a batch when it closes, what was said left out', () => {
-    expect(told(undefined, batch())).toEqual([]);
-    expect(told(batch(), batch({ closedAt: noon, ttl: 1 }))).toEqual(['message.received']);
-    expect(told(undefined, batch({ closedAt: noon }))).toEqual(['message.received']);
-    expect(told(batch({ closedAt: noon }), batch({ closedAt: noon, ttl: 2 }))).toEqual([]);
+  it('publishes a batch when it closes, what was said left out', () => {
+    expect(publishedBy(undefined, batch())).toEqual([]);
+    expect(publishedBy(batch(), batch({ closedAt: noon, ttl: 1 }))).toEqual(['message.received']);
+    expect(publishedBy(undefined, batch({ closedAt: noon }))).toEqual(['message.received']);
+    expect(publishedBy(batch({ closedAt: noon }), batch({ closedAt: noon, ttl: 2 }))).toEqual([]);
     const [event] = eventsOf(batch(), batch({ closedAt: noon }), record);
     expect(event).toMatchObject({ chat: '79991234567', accountId, content: 'inb_01KAFXR2M6B8V4N3T7Q9Z5W1HC' });
     expect(JSON.stringify(event)).not.toContain('Sunday');
@@ -291,7 +291,7 @@ describe('inbound batches, opt-outs, endpoints', () => {
     });
   });
 
-  it('tells somebody known by LID alone by an address that nobody takes for a number', () => {
+  it('publishes somebody known by LID alone by an address that nobody takes for a number', () => {
     const lid = '555000000000001';
     const [received] = eventsOf(
       batch(),
@@ -308,7 +308,7 @@ describe('inbound batches, opt-outs, endpoints', () => {
     expect(receivedAsPrinted({ ...data, from: '79991234567' })).toEqual({ ...data, from: '79991234567' });
   });
 
-  it('tells an opt-out and its end', () => {
+  it('publishes an opt-out and its end', () => {
     const suppression = {
       type: 'suppression',
       pk: `T#${tenantId}`,
@@ -322,11 +322,11 @@ describe('inbound batches, opt-outs, endpoints', () => {
     expect(eventsOf(undefined, suppression, record)).toMatchObject([
       { type: 'suppression.created', about: { data: { suppression: { phoneNumber: '79991234567' } } } },
     ]);
-    expect(told(suppression, { ...suppression, lid: '555000000000001' })).toEqual([]);
-    expect(told(suppression, undefined)).toEqual(['suppression.deleted']);
+    expect(publishedBy(suppression, { ...suppression, lid: '555000000000001' })).toEqual([]);
+    expect(publishedBy(suppression, undefined)).toEqual(['suppression.deleted']);
   });
 
-  it('tells that an endpoint was switched off by us, without its secrets', () => {
+  it('publishes that an endpoint was switched off by us, without its secrets', () => {
     const endpoint = (more: Image = {}): Image => ({
       type: 'endpoint',
       id: 'whk_01KAFXR2M6B8V4N3T7Q9Z5W1HC',
@@ -341,21 +341,21 @@ describe('inbound batches, opt-outs, endpoints', () => {
       ...more,
     });
     const off = endpoint({ active: false, disabledReason: 'failing', disabledAt: noon });
-    expect(told(endpoint(), endpoint({ active: false }))).toEqual([]);
+    expect(publishedBy(endpoint(), endpoint({ active: false }))).toEqual([]);
     const [event] = eventsOf(endpoint(), off, record);
     expect(event).toMatchObject({
       type: 'webhook.disabled',
       about: { data: { webhook: { name: 'Shop', disabledReason: 'failing' } } },
     });
     expect(JSON.stringify(event)).not.toContain('c2VjcmV0');
-    expect(told(off, endpoint({ active: true }))).toEqual([]);
+    expect(publishedBy(off, endpoint({ active: true }))).toEqual([]);
   });
 
   it.each(['accountHot', 'host', 'counter', 'event', 'delivery', 'endpointHealth', 'text', 'recipient', 'audit'])(
-    'tells nothing of the item %s',
+    'publishes nothing of the item %s',
     (type) => {
-      expect(told({ type, n: 1 }, { type, n: 2 })).toEqual([]);
-      expect(told(undefined, { type })).toEqual([]);
+      expect(publishedBy({ type, n: 1 }, { type, n: 2 })).toEqual([]);
+      expect(publishedBy(undefined, { type })).toEqual([]);
     },
   );
 });

@@ -8,30 +8,30 @@ import { type BoundedCache, boundedCache } from '../../lib/runtime/bounded-cache
 import type { Count } from '../../lib/runtime/metrics.ts';
 
 /**
- * `EventsTold`: events stored and passed on, replays included. `InboundEvented`: inbound messages in them. `InboundPlanned`: the same, once for
- * each endpoint that wants them and has not been tried yet.
+ * The metrics of publishing; dashboards have their names, so they stay. `EventsTold` counts events that are stored and have their deliveries,
+ * repeats included. `InboundEvented` counts the inbound messages in them, `InboundPlanned` the same once for each delivery that is not tried yet.
  */
-export type TellCount = 'EventsTold' | 'InboundEvented' | 'InboundPlanned';
+export type PublishCount = 'EventsTold' | 'InboundEvented' | 'InboundPlanned';
 
 export type Planned = Pick<Delivery, 'eventId' | 'status' | 'slot'>;
 
-export interface Telling {
+export interface Publishing {
   table: Table;
   nowMs(): number;
   /** Plans and returns the deliveries of events that are in the log. The same events may be passed again. */
   deliver(events: PacelineEvent[]): Promise<readonly Planned[]>;
-  /** Progress that this process has told already. */
-  told: ToldProgress;
+  /** Progress that this process has published already. */
+  progress: PublishedProgress;
 }
 
-/** Drafts become events: completed, stored, passed on, in this order, so that what is delivered can be read in the log. */
-export async function tell(deps: Telling, drafts: EventDraft[], count: Count<TellCount>): Promise<void> {
-  const fresh = withoutRepeats(drafts).filter(({ id }) => !deps.told.has(id));
+/** Completes drafts, stores them as events and plans their deliveries, in this order: every event that is delivered can be read in the log. */
+export async function publish(deps: Publishing, drafts: EventDraft[], count: Count<PublishCount>): Promise<void> {
+  const fresh = withoutRepeats(drafts).filter(({ id }) => !deps.progress.has(id));
   if (fresh.length === 0) return;
   const events = await completeEvents(deps.table, fresh, deps.nowMs());
   await putEvents(deps.table, events);
   const planned = await deps.deliver(events);
-  for (const { id, about } of fresh) if (isProgress(about)) deps.told.add(id);
+  for (const { id, about } of fresh) if (isProgress(about)) deps.progress.add(id);
   count('EventsTold', events.length);
   const inbound = new Map(events.map((event) => [event.id, inboundIn(event)]));
   count('InboundEvented', sumOf([...inbound.values()]));
@@ -41,16 +41,16 @@ export async function tell(deps: Telling, drafts: EventDraft[], count: Count<Tel
 
 const sumOf = (numbers: number[]): number => numbers.reduce((sum, one) => sum + one, 0);
 
-/** The messages of a contract that end within the same half minute all draft the same progress. */
+/** Returns each draft once: messages of a contract that end within the same half minute all draft the same progress. */
 function withoutRepeats(drafts: EventDraft[]): EventDraft[] {
   return [...new Map(drafts.map((draft) => [draft.id, draft])).values()];
 }
 
-/** Only progress is drafted by many records. */
+/** Returns true for progress, the only event that many records draft. */
 const isProgress = (about: EventDraft['about']): boolean => about.kind === 'contract' && about.contract === undefined;
 
-/** The last ids of progress told by this process, so that only one message in a thousand pays for it. */
-export class ToldProgress {
+/** The ids of progress that this process published last. Most messages of a contract then cost no read of its progress. */
+export class PublishedProgress {
   readonly #ids: BoundedCache<true>;
 
   constructor(most = 10_000) {

@@ -63,17 +63,17 @@ describe('changes become events', () => {
   it('newest first, those of one message in their order', async () => {
     const read = message(2, 'READ', { sentAt: noon + 20, deliveredAt: noon + 20, readAt: noon + 20, attempts: 1 });
     await reader(deps()).read(changed(message(2, 'SENDING'), read));
-    const told = (await log()).filter(({ chat }) => chat === '79991000002');
-    expect(told.map(({ type }) => type)).toEqual(['message.read', 'message.delivered', 'message.sent']);
+    const logged = (await log()).filter(({ chat }) => chat === '79991000002');
+    expect(logged.map(({ type }) => type)).toEqual(['message.read', 'message.delivered', 'message.sent']);
   });
 
   it('of a contract with its counts, of an account with its totals', async () => {
-    const told = reader(deps());
-    await told.read(
+    const reading = reader(deps());
+    await reading.read(
       changed(contract('PENDING'), contract('IN_PROGRESS')),
       changed(account('connecting'), account('connected')),
     );
-    const [started, connected] = told.delivered;
+    const [started, connected] = reading.delivered;
     expect(started).toMatchObject({
       type: 'contract.started',
       accountId,
@@ -87,17 +87,19 @@ describe('changes become events', () => {
 
   it('keeps no code, but delivers it', async () => {
     const link = { method: 'qr', code: 'https://wa.me/x#1', attempt: 1, expiresAt: noon + 60_000 };
-    const told = reader(deps());
-    await told.read(changed(account('connecting'), account('awaiting_link', { link })));
-    expect(told.delivered).toMatchObject([{ type: 'account.qr', data: { code: 'https://wa.me/x#1' }, logged: false }]);
+    const reading = reader(deps());
+    await reading.read(changed(account('connecting'), account('awaiting_link', { link })));
+    expect(reading.delivered).toMatchObject([
+      { type: 'account.qr', data: { code: 'https://wa.me/x#1' }, logged: false },
+    ]);
     expect(await log()).toEqual([]);
   });
 
   it('takes one write unit a message event', async () => {
     const sent = message(3, 'SENT', { sentAt: noon, queuedAt: noon, attempts: 1, externalId: 'invoice-2026-000123' });
-    const told = reader(deps());
-    await told.read(changed(message(3, 'SENDING'), sent));
-    const [event] = told.delivered;
+    const reading = reader(deps());
+    await reading.read(changed(message(3, 'SENDING'), sent));
+    const [event] = reading.delivered;
     const item = await deps().table.get<Item>(keys.event(tenantId, noon + 1, event?.id ?? ''));
     expect(item?.ttl).toBe((noon + 30 * 86_400_000) / 1000 + 1);
     // A little more than what DynamoDB counts: names, values, and the envelope of types.
@@ -110,7 +112,7 @@ describe('the progress of a contract', () => {
   const ended = (n: number, atMs: number) => changed(message(n, 'SENDING'), message(n, 'SENT', { attempts: 1 }), atMs);
   const progress = async () => (await log()).filter(({ type }) => type === 'contract.progress');
 
-  it('is told once in half a minute, however many messages end and processes read', async () => {
+  it('is published once in half a minute, however many messages end and processes read', async () => {
     const one = reader(deps());
     await one.read(...Array.from({ length: 20 }, (_, i) => ended(i, noon + i * 100)));
     await one.read(ended(30, noon + 5000), ended(31, noon + 29_999));
@@ -121,7 +123,7 @@ describe('the progress of a contract', () => {
     expect((await progress())[0]).toMatchObject({ data: { contract: { counts: { sent: 1 } } }, accountId });
   });
 
-  it('is not told of a contract that has ended, has nothing left, or is gone', async () => {
+  it('is not published of a contract that has ended, has nothing left, or is gone', async () => {
     await putContract(deps(), 'COMPLETED', 10);
     await reader(deps()).read(ended(1, noon));
     await putContract(deps(), 'IN_PROGRESS', 10);
@@ -173,7 +175,7 @@ describe('contents', () => {
   });
 
   it('count for each endpoint that wants them and has not been tried yet', async () => {
-    const told = reader(deps(), async (events) =>
+    const reading = reader(deps(), async (events) =>
       events.flatMap(({ id: eventId }) => [
         { eventId, status: 'pending', slot: 0 },
         { eventId, status: 'pending', slot: 0 },
@@ -181,8 +183,8 @@ describe('contents', () => {
         { eventId, status: 'delivered', slot: 0 },
       ]),
     );
-    await told.read(changed(batch(), batch({ closedAt: noon })), changed(undefined, message(1, 'QUEUED')));
-    expect(told.counts).toEqual({ EventsTold: 2, InboundEvented: 2, InboundPlanned: 4 });
+    await reading.read(changed(batch(), batch({ closedAt: noon })), changed(undefined, message(1, 'QUEUED')));
+    expect(reading.counts).toEqual({ EventsTold: 2, InboundEvented: 2, InboundPlanned: 4 });
   });
 
   it('are filled in for as long as their message has them, and are nowhere in the log', async () => {
@@ -190,13 +192,13 @@ describe('contents', () => {
     const textKey = keys.text(tenantId, messageId(1));
     await deps().table.put({ ...textKey, type: 'text', text: 'Your order has been shipped.' });
     await deps().table.put({ ...keys.inboundBatch(tenantId, accountId, 'inb_01KAFXR2M6B8V4N3T7Q9Z5W1HC'), ...closed });
-    const told = reader(deps());
-    await told.read(
+    const reading = reader(deps());
+    await reading.read(
       changed(undefined, message(1, 'QUEUED')),
       changed(batch(), closed),
       changed(undefined, message(2, 'QUEUED')),
     );
-    expect(told.counts).toEqual({ EventsTold: 3, InboundEvented: 2 });
+    expect(reading.counts).toEqual({ EventsTold: 3, InboundEvented: 2 });
     expect(JSON.stringify(await log())).not.toMatch(/shipped|open|Sunday/);
     const shown = async () => {
       const events = await withContent(deps().table, await log());
@@ -212,15 +214,15 @@ describe('contents', () => {
   });
 
   it('finds single events by time and id', async () => {
-    const told = reader(deps());
-    await told.read(changed(undefined, message(7, 'QUEUED')));
-    const [{ id = '', at = 0 } = {}] = told.delivered;
+    const reading = reader(deps());
+    await reading.read(changed(undefined, message(7, 'QUEUED')));
+    const [{ id = '', at = 0 } = {}] = reading.delivered;
     const found = await readEvents(deps().table, [
       { tenantId, at, id: 'evt_00000000000000000000000000' },
       { tenantId, at, id },
     ]);
     expect(found[0]).toBeUndefined();
-    expect(found[1]).toEqual(told.delivered[0]);
+    expect(found[1]).toEqual(reading.delivered[0]);
   });
 });
 
