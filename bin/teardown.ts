@@ -1,9 +1,9 @@
 import { parseArgs } from 'node:util';
 import { createClients, destroyClients } from '../lib/aws/client/clients.ts';
 import { queueExists, removeQueuesByPrefix } from '../lib/aws/teardown.ts';
-import { inboxPrefix, lanePrefix, physicalName } from '../lib/infra/settings.ts';
+import { lanePrefix, physicalName, wakeQueuePrefix } from '../lib/infra/settings.ts';
 
-/** Removes what `cdk destroy` does not know: the lanes and inboxes of a stage whose service stack is gone. */
+/** Removes what `cdk destroy` does not know: the lanes and wake queues of a stage whose service stack is gone. */
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { stage: { type: 'string' } } });
   const { stage } = values;
@@ -18,8 +18,8 @@ async function main(): Promise<void> {
       );
     }
     const lanes = await removeQueuesByPrefix(clients.sqs, lanePrefix(stage));
-    const inboxes = await removeQueuesByPrefix(clients.sqs, inboxPrefix(stage));
-    console.log(`Removed ${lanes} lanes and ${inboxes} inboxes of stage ${stage}.`);
+    const wakeQueues = await removeQueuesByPrefix(clients.sqs, wakeQueuePrefix(stage));
+    console.log(`Removed ${lanes} lanes and ${wakeQueues} wake queues of stage ${stage}.`);
   } finally {
     destroyClients(clients);
   }

@@ -128,7 +128,7 @@ describe('cuts', () => {
     'lib/aws/webhooks/delivery-queue.ts': ['messages', 'receiptHandles'],
     'lib/aws/client/direct-calls.ts': ['commandName'],
     'lib/aws/contracts/feed-rows.ts': ['sk'],
-    'lib/aws/hosts/hosts.ts': ['inboxUrl'],
+    'lib/aws/hosts/hosts.ts': ['wakeQueueUrl'],
     'lib/aws/keys.ts': [')', 'sk'],
     'lib/aws/accounts/lanes.ts': ['messages', 'receipts'],
     'lib/aws/messages/messages.ts': ['items', 'ofContracts'],

@@ -342,11 +342,11 @@ it('bodies of the feed queue', async () => {
   expect(bodies.map((body) => toRequest(JSON.parse(body)))).toEqual(requests);
 });
 
-it('bodies of a host’s inbox', async () => {
+it('bodies of a host’s wake queue', async () => {
   const { sqs, sent } = queueWith('{"t":"ten_1","a":"acc_1"}');
-  await sendNote(sqs, 'inbox', { t: 'ten_1', a: 'acc_1' });
-  expect(sent).toEqual([{ QueueUrl: 'inbox', MessageBody: '{"t":"ten_1","a":"acc_1"}' }]);
-  expect(await takeNotes(sqs, 'inbox', new AbortController().signal)).toEqual([{ t: 'ten_1', a: 'acc_1' }]);
+  await sendNote(sqs, 'wake', { t: 'ten_1', a: 'acc_1' });
+  expect(sent).toEqual([{ QueueUrl: 'wake', MessageBody: '{"t":"ten_1","a":"acc_1"}' }]);
+  expect(await takeNotes(sqs, 'wake', new AbortController().signal)).toEqual([{ t: 'ten_1', a: 'acc_1' }]);
 });
 
 it('bodies of the two queues of deliveries', async () => {

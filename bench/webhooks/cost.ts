@@ -16,7 +16,7 @@ export interface Usage {
 /** A GB to the internet, US dollars: list price of us-east-1, first 10 TB a month. */
 const transferGb = 0.09;
 const functions = ['events', 'webhook'];
-/** Nothing but these two and the sweep runs meanwhile: a caller that could not be told is one of them. */
+/** Nothing but these two and the sweep runs meanwhile: a caller that could not be woken is one of them. */
 const callers = [...functions, 'unknown'];
 
 /** Returns the cost between two moments, of the two functions alone. */

@@ -1,5 +1,12 @@
 import type { Deps } from '../../lib/aws/deps.ts';
-import { hostOf, listHosts, listInboxes, removeHost, removeInbox, retireHost } from '../../lib/aws/hosts/hosts.ts';
+import {
+  hostOf,
+  listHosts,
+  listWakeQueues,
+  removeHost,
+  removeWakeQueue,
+  retireHost,
+} from '../../lib/aws/hosts/hosts.ts';
 import { findAccounts, orphanAccounts } from '../../lib/aws/hosts/ownership.ts';
 import { finder } from '../../lib/aws/keys.ts';
 import { fleetOf } from './fleet.ts';
@@ -8,16 +15,16 @@ import type { Unchanged } from './unchanged.ts';
 
 /** A host whose own clock last beat longer ago is gone; much more than any clock skew, and hosts adopt each other's accounts long before. */
 const hostGoneMs = 120_000;
-/** The index that tells whose an account is lags; after so long it knows all a retired host ever claimed. */
+/** The index of owners lags. After so long it shows every account that a retired host has claimed. */
 const retiredKeptMs = 60_000;
-/** An inbox younger than this may belong to a host that is just starting. */
-const inboxYoungMs = 10 * 60_000;
+/** A wake queue younger than this may belong to a host that is just starting. */
+const queueYoungMs = 10 * 60_000;
 /** Found without an owner by two sweeps in a row, which come every minute: a handover takes seconds. */
 const unownedTooLongMs = 50_000;
 
 /**
- * Hosts that ended without a word are retired, and the accounts of retired ones become unowned, for whoever lives. The item goes a minute
- * later, when no account can name it any more.
+ * Retires hosts that died. Accounts of retired hosts become unowned, so that other hosts take them. The item goes a minute later, when no account
+ * can name the host any more.
  */
 export async function sweepHosts(deps: Deps, swept: Swept): Promise<void> {
   const hosts = await listHosts(deps.table);
@@ -45,13 +52,13 @@ export async function sweepUnowned(deps: Deps, swept: Swept, seen: Unchanged): P
   for (const sinceMs of since.values()) if (nowMs - sinceMs >= unownedTooLongMs) swept.accountsWithoutOwner += 1;
 }
 
-export async function sweepInboxes(deps: Deps, swept: Swept): Promise<void> {
-  const hosts = new Set((await listHosts(deps.table)).map((host) => host.inboxUrl));
-  for (const { url, createdMs } of await listInboxes(deps.sqs, deps.config.INBOX_PREFIX)) {
-    if (hosts.has(url) || deps.nowMs() - createdMs < inboxYoungMs) continue;
-    // Its item went without the sweep's help: accounts may still name the host, and nobody else would ask for them.
+export async function sweepWakeQueues(deps: Deps, swept: Swept): Promise<void> {
+  const hosts = new Set((await listHosts(deps.table)).map((host) => host.wakeQueueUrl));
+  for (const { url, createdMs } of await listWakeQueues(deps.sqs, deps.config.WAKE_QUEUE_PREFIX)) {
+    if (hosts.has(url) || deps.nowMs() - createdMs < queueYoungMs) continue;
+    // The host's item went without the sweep: accounts may still name the host, and nothing else would find them.
     swept.accountsOrphaned += await orphanAccounts(deps.table, hostOf(url));
-    await removeInbox(deps.sqs, url);
+    await removeWakeQueue(deps.sqs, url);
     swept.inboxesRemoved += 1;
   }
 }

@@ -1,7 +1,7 @@
 import type { Deps } from '../../lib/aws/deps.ts';
 import { sweepDeliveries } from './deliveries.ts';
-import { sweepHosts, sweepInboxes, sweepUnowned } from './hosts.ts';
-import { sweepInbox } from './inbox.ts';
+import { sweepHosts, sweepUnowned, sweepWakeQueues } from './hosts.ts';
+import { closeInboundBatches } from './inbound-batches.ts';
 import { sweepRunning } from './running.ts';
 import { type Failed, nothingSwept, type Swept } from './swept.ts';
 import { Unchanged } from './unchanged.ts';
@@ -16,22 +16,22 @@ export interface Memory {
 export const emptyMemory = (): Memory => ({ unowned: new Unchanged(), running: new Unchanged() });
 
 /** Repairs, every minute, what a crash or a lost message left undone. One part that fails does not stop the others. */
-export async function sweep(deps: Deps, tell: Failed, memory: Memory = emptyMemory()): Promise<Swept> {
+export async function sweep(deps: Deps, report: Failed, memory: Memory = emptyMemory()): Promise<Swept> {
   const swept = nothingSwept();
   const failed: Failed = (part, error) => {
     swept.failures += 1;
-    tell(part, error);
+    report(part, error);
   };
   const parts: [string, () => Promise<void>][] = [
     ['hosts', () => sweepHosts(deps, swept)],
-    ['inboxes', () => sweepInboxes(deps, swept)],
+    ['wake queues', () => sweepWakeQueues(deps, swept)],
     ['unowned', () => sweepUnowned(deps, swept, memory.unowned)],
     ['imports', () => sweepImports(deps, swept, failed)],
     ['starts', () => sweepStarts(deps, swept, failed)],
     ['jobs', () => sweepJobs(deps, swept)],
     ['deleted', () => sweepDeleted(deps, swept)],
     ['deliveries', () => sweepDeliveries(deps, swept)],
-    ['inbox', () => sweepInbox(deps, swept)],
+    ['inbound batches', () => closeInboundBatches(deps, swept)],
     ['running', () => sweepRunning(deps, swept, failed, memory.running)],
   ];
   for (const [part, run] of parts) {

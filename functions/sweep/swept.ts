@@ -6,6 +6,7 @@ export interface Swept {
   hostsLost: number;
   hostsRemoved: number;
   accountsOrphaned: number;
+  /** Wake queues of hosts that are gone. The name is a metric, so it stays. */
   inboxesRemoved: number;
   contractsStarted: number;
   jobsAsked: number;
@@ -35,7 +36,7 @@ export interface Swept {
   fleet?: Fleet;
 }
 
-/** Tells of a part of the sweep that failed; the other parts go on. */
+/** Reports a part of the sweep that failed; the other parts go on. */
 export type Failed = (part: string, error: unknown) => void;
 
 export const nothingSwept = (): Swept => ({

@@ -1,30 +1,30 @@
 import { Aws } from 'aws-cdk-lib';
-import { inboxPrefix, lanePrefix, type Settings } from './settings.ts';
+import { lanePrefix, type Settings, wakeQueuePrefix } from './settings.ts';
 import { allowPattern, type Worker } from './worker.ts';
 
 const laneReason =
   'Lanes are made with an account at run time; the prefix carries the stage, so other stages stay out of reach.';
-const inboxReason =
-  'A host makes its inbox when it starts; the prefix carries the stage, so other stages stay out of reach.';
+const wakeQueueReason =
+  'A host makes its wake queue when it starts; the prefix carries the stage, so other stages stay out of reach.';
 
-/** Rights on the queues that exist only at run time: two lanes an account, one inbox a host. */
+/** Rights on the queues that exist only at run time: two lanes an account, one wake queue a host. */
 export class RunTimeQueues {
   readonly #lanes: string;
-  readonly #inboxes: string;
+  readonly #wakeQueues: string;
 
   constructor(settings: Settings) {
     const arn = (prefix: string) => `arn:${Aws.PARTITION}:sqs:${Aws.REGION}:${Aws.ACCOUNT_ID}:${prefix}*`;
     this.#lanes = arn(lanePrefix(settings.stage));
-    this.#inboxes = arn(inboxPrefix(settings.stage));
+    this.#wakeQueues = arn(wakeQueuePrefix(settings.stage));
   }
 
-  /** Lanes come with their account. */
+  /** Lanes are created with their account. */
   allowLaneCreation(worker: Worker): void {
     const actions = ['CreateQueue', 'GetQueueAttributes', 'GetQueueUrl', 'TagQueue'];
     allowPattern(worker, actions.map(sqs), this.#lanes, laneReason);
   }
 
-  /** And go with it, once its host has let go of it. */
+  /** Lanes are removed with their account, once its host has released it. */
   allowLaneRemoval(worker: Worker): void {
     allowPattern(worker, ['sqs:DeleteQueue', 'sqs:GetQueueUrl'], this.#lanes, laneReason);
   }
@@ -38,26 +38,26 @@ export class RunTimeQueues {
     allowPattern(worker, actions.map(sqs), this.#lanes, laneReason);
   }
 
-  /** "Look at account X." */
+  /** A note "look at account X" to any host. */
   allowWake(worker: Worker): void {
-    allowPattern(worker, ['sqs:SendMessage'], this.#inboxes, inboxReason);
+    allowPattern(worker, ['sqs:SendMessage'], this.#wakeQueues, wakeQueueReason);
   }
 
-  /** A host's own inbox, and waking the others when it hands accounts over. */
-  allowInboxLife(worker: Worker): void {
+  /** A host creates and reads its own wake queue. It wakes other hosts when it hands accounts over. */
+  allowWakeQueueLife(worker: Worker): void {
     const actions = ['CreateQueue', 'DeleteMessage', 'DeleteQueue', 'ReceiveMessage', 'SendMessage', 'TagQueue'];
-    allowPattern(worker, actions.map(sqs), this.#inboxes, inboxReason);
+    allowPattern(worker, actions.map(sqs), this.#wakeQueues, wakeQueueReason);
   }
 
-  /** Inboxes of hosts that are gone. */
-  allowInboxRemoval(worker: Worker): void {
+  /** Wake queues of hosts that are gone. */
+  allowWakeQueueRemoval(worker: Worker): void {
     allowPattern(
       worker,
       ['sqs:ListQueues'],
       '*',
       'SQS lists queues of the whole account or none; only names are seen.',
     );
-    allowPattern(worker, ['sqs:DeleteQueue'], this.#inboxes, inboxReason);
+    allowPattern(worker, ['sqs:DeleteQueue'], this.#wakeQueues, wakeQueueReason);
   }
 }
 

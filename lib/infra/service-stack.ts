@@ -11,7 +11,7 @@ import { InboundWatch } from './inbound.ts';
 import { RunTimeQueues } from './lanes.ts';
 import { Network } from './network.ts';
 import { createWorkQueues, queueUrls, type WorkQueues } from './queues.ts';
-import { inboxPrefix, lanePrefix, type Settings } from './settings.ts';
+import { lanePrefix, type Settings, wakeQueuePrefix } from './settings.ts';
 import { SocketHost } from './socket-host.ts';
 import { Sweep } from './sweep.ts';
 import { Webhook } from './webhook.ts';
@@ -58,7 +58,7 @@ function sharedEnvironment(settings: Settings, data: DataStack, workQueues: Work
     AUTH_BUCKET: data.auth.bucket.bucketName,
     ...queueUrls(workQueues),
     LANE_PREFIX: lanePrefix(settings.stage),
-    INBOX_PREFIX: inboxPrefix(settings.stage),
+    WAKE_QUEUE_PREFIX: wakeQueuePrefix(settings.stage),
     LANE_DLQ_ARN: data.laneDeadLetters.queueArn,
     LOG_LEVEL: settings.logLevel,
   };

@@ -100,5 +100,5 @@ export const metricNamespace = (stage: string): string => `Paceline/${stage}`;
 /** Name prefix of the lanes, two FIFO queues an account, made at run time. */
 export const lanePrefix = (stage: string): string => physicalName(stage, 'lane-');
 
-/** Name prefix of the inboxes, one queue a host, made at run time. */
-export const inboxPrefix = (stage: string): string => physicalName(stage, 'inbox-');
+/** Name prefix of the wake queues, one a host, made at run time. The queues of deployed stages are named `inbox-`, so the prefix stays. */
+export const wakeQueuePrefix = (stage: string): string => physicalName(stage, 'inbox-');

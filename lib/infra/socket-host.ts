@@ -90,7 +90,7 @@ export class SocketHost extends Construct implements Worker {
     data.auth.allowHost(this);
     workQueues.feed.allowSend(this);
     runTimeQueues.allowLaneWork(this);
-    runTimeQueues.allowInboxLife(this);
+    runTimeQueues.allowWakeQueueLife(this);
 
     this.cluster = new Cluster(this, 'Cluster', {
       clusterName: physicalName(settings.stage, 'hosts'),

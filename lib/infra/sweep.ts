@@ -37,7 +37,7 @@ export class Sweep extends Construct {
     data.table.allowFinder(handler);
     workQueues.feed.allowSend(handler);
     workQueues.webhookDue.allowSend(handler);
-    runTimeQueues.allowInboxRemoval(handler);
+    runTimeQueues.allowWakeQueueRemoval(handler);
     runTimeQueues.allowWake(handler);
     // The next minute repeats it anyway.
     handler.function.configureAsyncInvoke({ retryAttempts: 0 });

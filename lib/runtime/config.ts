@@ -10,7 +10,7 @@ const shared = {
   AUTH_BUCKET: z.string().min(3),
   FEED_QUEUE_URL: z.url(),
   LANE_PREFIX: z.string().min(1),
-  INBOX_PREFIX: z.string().min(1),
+  WAKE_QUEUE_PREFIX: z.string().min(1),
   LANE_DLQ_ARN: z.string().startsWith('arn:'),
   LOG_LEVEL: z.enum(['debug', 'info', 'warn', 'error']).default('info'),
 };

@@ -161,7 +161,7 @@ export class Handover {
       await account.stop();
       this.deps.metrics.handovers.inc({ kind });
       // A hint: without it the target finds the account within two seconds.
-      await sendNote(this.deps.sqs, target.inboxUrl, { t: tenantId, a: accountId });
+      await sendNote(this.deps.sqs, target.wakeQueueUrl, { t: tenantId, a: accountId });
     } catch (error) {
       this.deps.failed('handover', error);
     } finally {

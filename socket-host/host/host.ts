@@ -1,7 +1,14 @@
 import { type Clients, destroyClients, onCall } from '../../lib/aws/client/clients.ts';
 import { Table } from '../../lib/aws/client/table.ts';
 import { readClientVersion, saveClientVersion } from '../../lib/aws/hosts/client-version.ts';
-import { beat, createInbox, type InboxNote, putHost, removeInbox, retireHost } from '../../lib/aws/hosts/hosts.ts';
+import {
+  beat,
+  createWakeQueue,
+  putHost,
+  removeWakeQueue,
+  retireHost,
+  type WakeNote,
+} from '../../lib/aws/hosts/hosts.ts';
 import { orphanAccounts } from '../../lib/aws/hosts/ownership.ts';
 import type { Account, AccountHot, AccountStatus } from '../../lib/domain/accounts/account.ts';
 import { newId } from '../../lib/domain/ids.ts';
@@ -31,7 +38,7 @@ export interface HostOptions extends OutsideWorld {
 export interface RunningHost {
   id: string;
   metricsUrl: string | undefined;
-  /** Finishes sends in hand, gives all accounts up, removes heartbeat and inbox. Takes at most `DRAIN_SEC`. */
+  /** Finishes sends in hand, gives all accounts up, removes heartbeat and wake queue. Takes at most `DRAIN_SEC`. */
   stop(): Promise<void>;
 }
 
@@ -45,11 +52,11 @@ export async function startHost(options: HostOptions): Promise<RunningHost> {
     logger.warn({ error: describe(error) }, 'the client version that was learnt before could not be read');
     return undefined;
   });
-  const inboxUrl = await createInbox(clients.sqs, config.INBOX_PREFIX, id);
+  const wakeQueueUrl = await createWakeQueue(clients.sqs, config.WAKE_QUEUE_PREFIX, id);
   const deps = hostDeps(options, id, metrics);
   const transports = options.transports(deps);
   if (version !== undefined) transports.clientVersion?.use(version);
-  const host = new Host(deps, clients, transports, inboxUrl, options.onFenced);
+  const host = new Host(deps, clients, transports, wakeQueueUrl, options.onFenced);
   await host.start();
   return host;
 }
@@ -65,7 +72,7 @@ const moves: Record<State, readonly State[]> = {
 };
 
 /**
- * One heartbeat, one inbox, many accounts.
+ * One heartbeat, one wake queue, many accounts.
  *
  *   starting -> running    its item stands: others see it
  *   running  -> draining   told to stop: takes no further account and gives its own to others
@@ -78,7 +85,7 @@ class Host implements RunningHost {
   private readonly deps: HostDeps;
   private readonly clients: Clients;
   private readonly transports: TransportFactory;
-  private readonly inboxUrl: string;
+  private readonly wakeQueueUrl: string;
   private readonly onFenced: HostOptions['onFenced'];
   private readonly accounts = new Map<string, AccountRunner>();
   private readonly checks = new ConnectionChecks();
@@ -97,13 +104,13 @@ class Host implements RunningHost {
     deps: HostDeps,
     clients: Clients,
     transports: TransportFactory,
-    inboxUrl: string,
+    wakeQueueUrl: string,
     onFenced: HostOptions['onFenced'],
   ) {
     this.deps = deps;
     this.clients = clients;
     this.transports = transports;
-    this.inboxUrl = inboxUrl;
+    this.wakeQueueUrl = wakeQueueUrl;
     this.onFenced = onFenced;
     const slots = new ConnectSlots(deps.clock, deps.random, deps.config.CONNECTS_PER_SEC);
     this.forAccounts = {
@@ -131,8 +138,8 @@ class Host implements RunningHost {
     const { clock, config, lease, metrics, table } = this.deps;
     const moment = lease.moment();
     const nowMs = clock.nowMs();
-    const { id, inboxUrl, room } = this;
-    await putHost(table, { id, beat: 0, beatAt: nowMs, inboxUrl, startedAt: nowMs, accounts: 0, room });
+    const { id, wakeQueueUrl, room } = this;
+    await putHost(table, { id, beat: 0, beatAt: nowMs, wakeQueueUrl, startedAt: nowMs, accounts: 0, room });
     lease.renew(moment);
     this.become('running');
     this.run();
@@ -164,7 +171,7 @@ class Host implements RunningHost {
       heartbeats(deps, () => this.told, fence, ended.signal),
       watchLease(deps, fence, ended.signal),
       this.checks.run(deps.clock, ended.signal),
-      notes(deps, this.inboxUrl, ended.signal, (note) => this.take(note)),
+      notes(deps, this.wakeQueueUrl, ended.signal, (note) => this.take(note)),
       looks(deps, ended.signal, () => this.look()),
       inboundLines(deps, ended.signal),
     ];
@@ -182,7 +189,7 @@ class Host implements RunningHost {
     return { accounts: accounts.size, room, ...(state === 'draining' ? { draining: true } : {}) };
   }
 
-  private async take({ t, a }: InboxNote): Promise<void> {
+  private async take({ t, a }: WakeNote): Promise<void> {
     const runner = this.accounts.get(a);
     if (runner !== undefined) runner.look();
     else await this.placement.consider({ tenantId: t, accountId: a });
@@ -265,7 +272,7 @@ class Host implements RunningHost {
       // The item stays, retired, until the sweep has seen once more that no account names this host: the index lags that it is asked through.
       await retireHost(table, this.id, clock.nowMs());
     }
-    await removeInbox(sqs, this.inboxUrl);
+    await removeWakeQueue(sqs, this.wakeQueueUrl);
   }
 
   private statusCounts(): Map<AccountStatus, number> {

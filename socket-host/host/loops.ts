@@ -1,4 +1,11 @@
-import { beat, createInbox, type Host, type InboxNote, isInboxGone, takeNotes } from '../../lib/aws/hosts/hosts.ts';
+import {
+  beat,
+  createWakeQueue,
+  type Host,
+  isWakeQueueGone,
+  takeNotes,
+  type WakeNote,
+} from '../../lib/aws/hosts/hosts.ts';
 import { heartbeatMs } from '../../lib/domain/hosts/ownership.ts';
 import type { HostDeps } from '../deps.ts';
 import type { FenceCause } from '../metrics.ts';
@@ -43,7 +50,7 @@ export async function heartbeats(
     }
   };
   while (!signal.aborted) {
-    // After a freeze a beat would tell others that this host lives.
+    // A beat after a freeze would show others that this host lives.
     if (!lease.valid()) return fence('the heartbeat stood still for too long', 'lease_lost');
     const waitMs = await Promise.race([send(), fleetClock.sleep(beatHangsMs, signal).then(() => 0)]);
     await fleetClock.sleep(waitMs, signal);
@@ -58,21 +65,22 @@ export async function watchLease(deps: HostDeps, fence: Fence, signal: AbortSign
   }
 }
 
-/** Handles the notes of this host's inbox until the signal fires. */
+/** Handles the notes of this host's wake queue until the signal fires. */
 export async function notes(
   deps: HostDeps,
-  inboxUrl: string,
+  wakeQueueUrl: string,
   signal: AbortSignal,
-  handle: (note: InboxNote) => Promise<void>,
+  handle: (note: WakeNote) => Promise<void>,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      await Promise.all((await takeNotes(deps.sqs, inboxUrl, signal)).map(handle));
+      await Promise.all((await takeNotes(deps.sqs, wakeQueueUrl, signal)).map(handle));
     } catch (error) {
       if (signal.aborted) return;
-      deps.failed('inbox', error);
+      deps.failed('wake queue', error);
       // It was removed: SQS allows a queue of the same name a minute later.
-      if (isInboxGone(error)) await createInbox(deps.sqs, deps.config.INBOX_PREFIX, deps.hostId).catch(() => undefined);
+      if (isWakeQueueGone(error))
+        await createWakeQueue(deps.sqs, deps.config.WAKE_QUEUE_PREFIX, deps.hostId).catch(() => undefined);
       await deps.clock.sleep(1000, signal);
     }
   }

@@ -46,7 +46,7 @@ export interface Consequence {
  * Open batches are in the table with every message, so a crash loses none: the next owner closes those that it finds open, the sweep those
  * that no owner closes. Owner and sweep may both try; only one succeeds.
  */
-export class Inbox {
+export class InboundBatches {
   private readonly deps: HostDeps;
   private readonly hold: Hold;
   private readonly quietMs: number;
@@ -156,7 +156,7 @@ export class Inbox {
       if (await closeBatch(table, { tenantId, accountId, id: batch.id }, clock.nowMs()))
         metrics.batches.inc({ kind: 'owner' });
     } catch (error) {
-      this.deps.failed('inbox', error);
+      this.deps.failed('inbound', error);
     }
   }
 

@@ -5,7 +5,7 @@ import type { InboundMessage } from '../../lib/domain/inbound/inbound.ts';
 import type { Person } from '../../lib/domain/people/person.ts';
 import type { HostDeps } from '../deps.ts';
 import type { TransportSession } from '../transport.ts';
-import { Inbox } from './batches.ts';
+import { InboundBatches } from './batches.ts';
 import { Confirmations } from './confirmations.ts';
 import { OptOuts } from './opt-outs.ts';
 
@@ -13,7 +13,7 @@ import { OptOuts } from './opt-outs.ts';
 export class Inbound {
   private readonly deps: HostDeps;
   private readonly hold: Hold;
-  private readonly inbox: Inbox;
+  private readonly batches: InboundBatches;
   private readonly confirmations: Confirmations;
   private readonly optOuts: OptOuts;
   /** Whether nothing is left to take over: it was taken over, or the account had no owner before. */
@@ -22,7 +22,7 @@ export class Inbound {
   constructor(deps: HostDeps, hold: Hold, account: () => Account, mayAct: () => boolean) {
     this.deps = deps;
     this.hold = hold;
-    this.inbox = new Inbox(deps, hold);
+    this.batches = new InboundBatches(deps, hold);
     this.confirmations = new Confirmations(deps, hold, mayAct);
     this.optOuts = new OptOuts(deps, hold, this.confirmations, () => account().optOutReply !== false);
     this.adopted = hold.epoch === 1;
@@ -32,8 +32,8 @@ export class Inbound {
   async adopt(): Promise<void> {
     if (this.adopted) return;
     this.adopted = true;
-    await Promise.all([this.inbox.adopt(), this.confirmations.adopt()]).catch((error: unknown) =>
-      this.deps.failed('inbox', error),
+    await Promise.all([this.batches.adopt(), this.confirmations.adopt()]).catch((error: unknown) =>
+      this.deps.failed('inbound', error),
     );
   }
 
@@ -43,7 +43,7 @@ export class Inbound {
     metrics.inbound.inc({ result: 'received' });
     const word = this.optOuts.wordIn(message);
     const plan = async () => (word === undefined ? undefined : await this.optOuts.plan(word, message));
-    const stored = await this.inbox.keep(message, plan, secret);
+    const stored = await this.batches.keep(message, plan, secret);
     metrics.inbound.inc({ result: stored });
     if (word !== undefined && stored === 'repeated') await this.optOuts.repeated(word, message);
   }
@@ -56,7 +56,7 @@ export class Inbound {
     }
     isStored(this.deps.table, this.hold, id)
       .then((stored) => this.deps.metrics.inbound.inc({ result: stored ? 'repeated' : 'undecryptable' }))
-      .catch((error: unknown) => this.deps.failed('inbox', error));
+      .catch((error: unknown) => this.deps.failed('inbound', error));
   }
 
   async mayWriteTo(person: Person & { phoneNumber: string }): Promise<boolean> {
@@ -73,12 +73,12 @@ export class Inbound {
 
   /** Ends what is under way and closes open batches, before the account is given up. */
   async stop(): Promise<void> {
-    await Promise.all([this.inbox.close(), this.confirmations.stop()]);
+    await Promise.all([this.batches.close(), this.confirmations.stop()]);
   }
 
   /** The account belongs to another host: nothing is done for it any more. */
   abandon(): void {
-    this.inbox.abandon();
+    this.batches.abandon();
     this.confirmations.closed();
   }
 }

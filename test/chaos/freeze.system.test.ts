@@ -76,7 +76,7 @@ describe('hosts that are frozen for longer than their lease', () => {
     frozen = await placeAccounts();
     await Promise.all(frozen.map(bringToItsPoint));
     frozenAtMs = Date.now();
-    // Each of them has a note in its inbox when it wakes.
+    // Each of them has a note in its wake queue when it wakes.
     await Promise.all(
       frozen.map(({ accountId }) => world.api('PATCH', `/v1/accounts/${accountId}`, { name: 'Frozen' })),
     );
@@ -125,7 +125,7 @@ describe('hosts that are frozen for longer than their lease', () => {
     await sleep(500);
     expect(await world.totals()).toMatchObject({ received: before.received, distinct: before.distinct });
     for (const { point, life, host } of frozen) {
-      // Notes it takes from its own inbox are hints that are nobody's business after it.
+      // Notes it takes from its own wake queue are hints that are nobody's business after it.
       const written = life
         .log()
         .filter((entry) => isAcceptedWrite(entry) && entry.queue?.endsWith(host.id) !== true)

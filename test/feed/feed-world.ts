@@ -16,7 +16,7 @@ import { PageReader } from '../../lib/aws/contracts/feed-rows.ts';
 import { readCounter } from '../../lib/aws/contracts/jobs.ts';
 import { putPages } from '../../lib/aws/contracts/pages.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
-import { createInbox, putHost } from '../../lib/aws/hosts/hosts.ts';
+import { createWakeQueue, putHost } from '../../lib/aws/hosts/hosts.ts';
 import { claimAccount } from '../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { type ClaimResult, claim } from '../../lib/aws/messages/claims.ts';
@@ -42,7 +42,7 @@ export async function startFeedWorld() {
   const { table } = deps;
   const QueueUrl = deps.config.FEED_QUEUE_URL;
   const hostId = newId('hst', Date.now(), randomBytes);
-  const inboxUrl = await createInbox(sqs, deps.config.INBOX_PREFIX, hostId);
+  const wakeQueueUrl = await createWakeQueue(sqs, deps.config.WAKE_QUEUE_PREFIX, hostId);
   await ensureTenant(deps, tenantId, { name: 'Test' });
   const origin = () => ({ tenantId, keyId: 'key_test', ip: '-', requestId: '-', at: deps.nowMs() });
 
@@ -68,7 +68,7 @@ export async function startFeedWorld() {
         id: hostId,
         beat: 1,
         beatAt: deps.nowMs(),
-        inboxUrl,
+        wakeQueueUrl,
         startedAt: 0,
         accounts: 0,
         room: 100,
@@ -208,11 +208,11 @@ export async function startFeedWorld() {
     async notes(): Promise<string[]> {
       const found: string[] = [];
       for (;;) {
-        const answer = await sqs.send(new ReceiveMessageCommand({ QueueUrl: inboxUrl, MaxNumberOfMessages: 10 }));
+        const answer = await sqs.send(new ReceiveMessageCommand({ QueueUrl: wakeQueueUrl, MaxNumberOfMessages: 10 }));
         if (answer.Messages === undefined || answer.Messages.length === 0) return found;
         for (const { Body = '', ReceiptHandle } of answer.Messages) {
           found.push((JSON.parse(Body) as { a: string }).a);
-          await sqs.send(new DeleteMessageCommand({ QueueUrl: inboxUrl, ReceiptHandle }));
+          await sqs.send(new DeleteMessageCommand({ QueueUrl: wakeQueueUrl, ReceiptHandle }));
         }
       }
     },

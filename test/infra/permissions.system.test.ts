@@ -14,7 +14,7 @@ const roles = {
   host: statementsOf(service, 'SocketHostTaskTaskRole'),
 };
 const lanes = 'arn:<AWS::Partition>:sqs:<AWS::Region>:<AWS::AccountId>:paceline-qa-lane-*';
-const inboxes = 'arn:<AWS::Partition>:sqs:<AWS::Region>:<AWS::AccountId>:paceline-qa-inbox-*';
+const wakeQueues = 'arn:<AWS::Partition>:sqs:<AWS::Region>:<AWS::AccountId>:paceline-qa-inbox-*';
 const pages = 'arn:<AWS::Partition>:s3:::paceline-qa-pages-<AWS::AccountId>-<AWS::Region>/pages/*';
 const imports = 'arn:<AWS::Partition>:s3:::paceline-qa-pages-<AWS::AccountId>-<AWS::Region>/imports/*';
 const exported = 'arn:<AWS::Partition>:s3:::paceline-qa-pages-<AWS::AccountId>-<AWS::Region>/exports/*';
@@ -34,7 +34,7 @@ describe.each(Object.entries(roles))('%s', (_name, statements) => {
     expect(statements.length).toBeGreaterThan(1);
     const actions = statements.flatMap((one) => one.actions);
     expect(actions.filter((action) => action.includes('*'))).toEqual([]);
-    const allowed = new Set([lanes, inboxes, pages, imports, exported, parked, auth]);
+    const allowed = new Set([lanes, wakeQueues, pages, imports, exported, parked, auth]);
     const open = statements.flatMap((one) => one.resources.filter((arn) => arn.includes('*') && !allowed.has(arn)));
     const withoutResource = new Set(['sqs:ListQueues', 'dynamodb:ListStreams']);
     const unexplained = statements.filter(
@@ -66,11 +66,11 @@ test('lanes: the API makes them, the feed fills and removes them, the host empti
   expect(on(roles.changes, lanes)).toEqual([]);
 });
 
-test('inboxes: only a host receives, only the sweep cleans up after others', () => {
-  expect(on(roles.host, inboxes)).toContain('sqs:ReceiveMessage');
-  expect(on(roles.feed, inboxes)).toEqual(['sqs:SendMessage']);
-  expect(on(roles.sweep, inboxes)).toEqual(['sqs:DeleteQueue', 'sqs:SendMessage']);
-  expect(on(roles.import, inboxes)).toEqual([]);
+test('wake queues: only a host receives, only the sweep cleans up after others', () => {
+  expect(on(roles.host, wakeQueues)).toContain('sqs:ReceiveMessage');
+  expect(on(roles.feed, wakeQueues)).toEqual(['sqs:SendMessage']);
+  expect(on(roles.sweep, wakeQueues)).toEqual(['sqs:DeleteQueue', 'sqs:SendMessage']);
+  expect(on(roles.import, wakeQueues)).toEqual([]);
 });
 
 test('objects: only the host reaches the auth bucket, and it reaches no other', () => {

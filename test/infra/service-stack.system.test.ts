@@ -59,7 +59,7 @@ describe('functions', () => {
       expect(resource.Properties.Environment.Variables).toMatchObject({
         STAGE: 'qa',
         LANE_PREFIX: 'paceline-qa-lane-',
-        INBOX_PREFIX: 'paceline-qa-inbox-',
+        WAKE_QUEUE_PREFIX: 'paceline-qa-inbox-',
         LOG_LEVEL: 'info',
         POWERTOOLS_METRICS_NAMESPACE: 'Paceline/qa',
       });

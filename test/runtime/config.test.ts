@@ -11,7 +11,7 @@ const env = {
   AUTH_BUCKET: 'auth',
   FEED_QUEUE_URL: 'https://sqs.eu-central-1.amazonaws.com/000000000000/feed',
   LANE_PREFIX: 'lane-',
-  INBOX_PREFIX: 'inbox-',
+  WAKE_QUEUE_PREFIX: 'inbox-',
   LANE_DLQ_ARN: 'arn:aws:sqs:eu-central-1:000000000000:dlq',
 };
 
@@ -24,7 +24,7 @@ describe('the environment of a host', () => {
   });
 
   test.each([
-    // ECS kills the task after 110 s, and the heartbeat and the inbox have to go before that.
+    // ECS kills the task after 110 s, and the heartbeat and the wake queue have to go before that.
     ['DRAIN_SEC', '106'],
     ['DRAIN_SEC', '0'],
     ['MAX_ACCOUNTS', '0'],

@@ -208,7 +208,7 @@ describe('the sweep', () => {
         id,
         beat: 1,
         beatAt: Date.now(),
-        inboxUrl: '',
+        wakeQueueUrl: '',
         startedAt: 0,
         room: 10,
         accounts,

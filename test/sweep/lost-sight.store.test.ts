@@ -4,7 +4,7 @@ import { createClients, destroyClients, onCall } from '../../lib/aws/client/clie
 import { deleteAccount } from '../../lib/aws/contracts/account-contracts.ts';
 import { beginImport, completeImport, reportImport } from '../../lib/aws/contracts/imports.ts';
 import { createDeps } from '../../lib/aws/deps.ts';
-import { hostExists, listHosts, listInboxes, removeHost } from '../../lib/aws/hosts/hosts.ts';
+import { hostExists, listHosts, listWakeQueues, removeHost } from '../../lib/aws/hosts/hosts.ts';
 import { releaseAccount } from '../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
@@ -145,7 +145,7 @@ describe('the sweep looks after', () => {
       expect((await world.hot(account))?.ix).toBeUndefined();
     });
 
-    it('idle ones too, when the inbox of a host without an item tells of it', async () => {
+    it('idle ones too, when the wake queue of a host without an item shows it', async () => {
       const account = await world.account();
       const contract = await world.contract(account, rowsTo(1));
       await world.drain();
@@ -162,7 +162,7 @@ describe('the sweep looks after', () => {
       world.pass(6 * minuteMs);
       expect(await world.sweep()).toMatchObject({ inboxesRemoved: 1, accountsOrphaned: 1 });
       expect(await world.hot(account)).toMatchObject({ ix: 'unowned' });
-      expect(await listInboxes(world.deps.sqs, world.deps.config.INBOX_PREFIX)).toEqual([]);
+      expect(await listWakeQueues(world.deps.sqs, world.deps.config.WAKE_QUEUE_PREFIX)).toEqual([]);
     });
 
     it('deleted ones whose owner is gone are given to another, which wipes their keys', async () => {
@@ -177,7 +177,7 @@ describe('the sweep looks after', () => {
   });
 
   describe('hosts', () => {
-    it('that fell silent: their accounts become unowned, then their item goes, then their inbox', async () => {
+    it('that fell silent: their accounts become unowned, then their item goes, then their wake queue', async () => {
       const { account, contract } = await fed(1);
       await world.claim(account, await first(contract));
       world.pass(119_000);

@@ -136,7 +136,7 @@ export type AccountChanges = Partial<
   Pick<Account, 'name' | 'priority' | 'weight' | 'useLimits' | 'pacing' | 'linkMethod' | 'phoneNumber' | 'optOutReply'>
 >;
 
-/** Changes what the tenant set and tells the owner. Returns undefined when the account is gone. */
+/** Changes the settings of the tenant and wakes the owner. Returns undefined when the account is gone. */
 export async function updateAccount(
   deps: Deps,
   origin: Origin,
@@ -158,9 +158,9 @@ export async function updateAccount(
 }
 
 /**
- * Stores what the tenant wants of the account; a host makes it so. The index entry makes hosts find the account while it should connect, or has
+ * Stores the wish of the tenant; a host acts on it. The index entry makes hosts find the account while it should connect, or has
  * a device to log out; the entry of an account that no host owns and that should rest is taken back. Throws NOT_FOUND; UNAVAILABLE when the
- * wish is stored but the owner could not be told: doing it again does no harm.
+ * wish is stored but the owner could not be woken: doing it again does no harm.
  */
 export async function setDesired(
   deps: Deps,
@@ -195,17 +195,17 @@ export async function setDesired(
     // A host took the account between the read and the write; now the host lets it rest.
     hot = now.hot;
   }
-  const untold = await wakeAccount(deps, tenantId, id);
+  const notWoken = await wakeAccount(deps, tenantId, id);
   const now = await readAccount(deps.table, tenantId, id);
   if (now === undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
   // Its messages need not wait for a host to find out that they wait.
   if (desired !== 'connected' && (now.hot.queuedExpress > 0 || now.hot.queuedBulk > 0)) {
     await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind: 'feed', tenantId, accountId: id });
   }
-  // Nothing repeats it: a connection that is well stays as it is until its owner is told.
-  if (untold !== undefined) {
-    const detail = 'This is noted, but the host that has the account could not be told; send the call again.';
-    throw new PacelineError('UNAVAILABLE', detail, untold);
+  // Nothing repeats it: a connection that is well stays as it is until its owner is woken.
+  if (notWoken !== undefined) {
+    const detail = 'This is noted, but the host that has the account could not be woken; send the call again.';
+    throw new PacelineError('UNAVAILABLE', detail, notWoken);
   }
   return now;
 }
@@ -263,7 +263,7 @@ export async function confirmNumber(deps: Deps, origin: Origin, pair: AccountPai
     audit: auditWrite(origin, { action: 'account.number_confirmed', target: id }, deps.randomBytes),
   });
   if (refused !== undefined) throw nothingToConfirm();
-  // An owner that cannot be told is about to give the account up, and sees at its release that something was asked.
+  // An owner that cannot be woken is about to give the account up, and sees at its release that something was asked.
   await wakeAccount(deps, tenantId, id);
   const now = await readAccount(deps.table, tenantId, id);
   if (now === undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');

@@ -13,88 +13,90 @@ import { listQueues } from '../client/queue-list.ts';
 import { type Clauses, present, type Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 
-/** A socket host as others see it. `beat` only grows while it lives; observers judge by their own clock whether it has moved. */
+/** A socket host as others see it. `beat` only grows while the host lives; observers judge by their own clock whether it has moved. */
 export interface Host {
   id: string;
   beat: number;
   /** The host's own clock, epoch milliseconds: a hint for those who cannot observe, never a proof. */
   beatAt: number;
-  inboxUrl: string;
+  /** Stored as `inboxUrl`: hosts and functions of two versions read each other's items during a deployment. */
+  wakeQueueUrl: string;
   startedAt: number;
   accounts: number;
   /** How many more accounts it would take; 0 while it is full or gives its accounts up. */
   room: number;
-  /** It has been told to stop and gives its accounts to others. */
+  /** It is stopping and gives its accounts to others. */
   draining?: true;
   /** Removed as dead: it may beat and claim no more, and its accounts are being given to others. */
   retired?: true;
   retiredAt?: number;
 }
 
-/** Clauses of the host's item for what only a host in good standing may do. */
+/** Clauses of the host's item. Add them to each write that only a host in good standing may do. */
 export const inGoodStanding: Clauses = { exists: present, isNotRetired: 'attribute_not_exists(retired)' };
 
 /** A host whose own clock last beat longer ago may be gone. */
 const freshMs = 20_000;
 
-/** Whether a host seems to be there: a hint for those who cannot watch its beat, so clock skew of a few seconds does no harm. */
+/** Returns whether a host seems to live: a hint for callers that cannot watch its beat, so clock skew of a few seconds does no harm. */
 export function seemsLive(host: Pick<Host, 'beatAt' | 'retired'>, nowMs: number): boolean {
   return host.retired !== true && nowMs - host.beatAt < freshMs;
 }
 
-/** "Look at this account": the only thing an inbox carries. */
-export interface InboxNote {
+/** "Look at this account": the only message of a wake queue. */
+export interface WakeNote {
   t: string;
   a: string;
 }
 
-export async function createInbox(sqs: SQSClient, inboxPrefix: string, hostId: string): Promise<string> {
+/** Creates the queue that wakes this host, or finds the one that exists. Returns its URL. */
+export async function createWakeQueue(sqs: SQSClient, wakeQueuePrefix: string, hostId: string): Promise<string> {
   const answer = await sqs.send(
     new CreateQueueCommand({
-      QueueName: `${inboxPrefix}${hostId}`,
+      QueueName: `${wakeQueuePrefix}${hostId}`,
       Attributes: { MessageRetentionPeriod: '3600', VisibilityTimeout: '30', SqsManagedSseEnabled: 'true' },
     }),
   );
-  if (answer.QueueUrl === undefined) throw new Error('SQS made an inbox without telling its URL.');
+  if (answer.QueueUrl === undefined) throw new Error('SQS created a wake queue and returned no URL.');
   return answer.QueueUrl;
 }
 
-export async function removeInbox(sqs: SQSClient, inboxUrl: string): Promise<void> {
-  await sqs.send(new DeleteQueueCommand({ QueueUrl: inboxUrl }));
+export async function removeWakeQueue(sqs: SQSClient, wakeQueueUrl: string): Promise<void> {
+  await sqs.send(new DeleteQueueCommand({ QueueUrl: wakeQueueUrl }));
 }
 
-export async function sendNote(sqs: SQSClient, inboxUrl: string, note: InboxNote): Promise<void> {
-  await sqs.send(new SendMessageCommand({ QueueUrl: inboxUrl, MessageBody: JSON.stringify(note) }));
+export async function sendNote(sqs: SQSClient, wakeQueueUrl: string, note: WakeNote): Promise<void> {
+  await sqs.send(new SendMessageCommand({ QueueUrl: wakeQueueUrl, MessageBody: JSON.stringify(note) }));
 }
 
-/** Whether an inbox has been removed under its host, which then makes it anew. */
-export function isInboxGone(error: unknown): boolean {
+/** Returns whether the error says that the wake queue is gone. Its host must then create it again. */
+export function isWakeQueueGone(error: unknown): boolean {
   return error instanceof QueueDoesNotExist;
 }
 
-/** Waits up to 20 s for notes and takes them off at once: they are hints, the table is the truth. */
-export async function takeNotes(sqs: SQSClient, inboxUrl: string, signal: AbortSignal): Promise<InboxNote[]> {
+/** Waits up to 20 s for notes, removes them from the queue and returns them. They are hints; the table is the truth. */
+export async function takeNotes(sqs: SQSClient, wakeQueueUrl: string, signal: AbortSignal): Promise<WakeNote[]> {
   const answer = await sqs.send(
-    new ReceiveMessageCommand({ QueueUrl: inboxUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 20 }),
+    new ReceiveMessageCommand({ QueueUrl: wakeQueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 20 }),
     { abortSignal: signal },
   );
   const messages = answer.Messages ?? [];
   if (messages.length > 0) {
     await sqs.send(
       new DeleteMessageBatchCommand({
-        QueueUrl: inboxUrl,
+        QueueUrl: wakeQueueUrl,
         Entries: messages.map((message, index) => ({ Id: String(index), ReceiptHandle: message.ReceiptHandle })),
       }),
     );
   }
-  return messages.flatMap((message) => (message.Body === undefined ? [] : [JSON.parse(message.Body) as InboxNote]));
+  return messages.flatMap((message) => (message.Body === undefined ? [] : [JSON.parse(message.Body) as WakeNote]));
 }
 
-export async function putHost(table: Table, host: Host): Promise<void> {
-  await table.put({ ...keys.host(host.id), type: 'host', ...host });
+export async function putHost(table: Table, { wakeQueueUrl, ...host }: Host): Promise<void> {
+  await table.put({ ...keys.host(host.id), type: 'host', ...host, inboxUrl: wakeQueueUrl });
 }
 
-/** Tells the fleet that the host lives. Returns false when the host has been retired as dead: it must not act any more. */
+/** Shows the fleet that the host lives. Returns false when the host has been retired as dead: it must not act any more. */
 export async function beat(
   table: Table,
   host: Pick<Host, 'id' | 'beatAt' | 'accounts' | 'room' | 'draining'>,
@@ -107,7 +109,7 @@ export async function beat(
   return refused === undefined;
 }
 
-/** Whether new accounts may go to this host: neither retired, nor stopping, nor full. */
+/** Returns whether new accounts may go to this host: neither retired, nor stopping, nor full. */
 export function takesAccounts({ retired, draining, room }: Host): boolean {
   return retired !== true && draining !== true && room > 0;
 }
@@ -132,14 +134,18 @@ export async function removeHost(table: Table, hostId: string): Promise<void> {
 }
 
 export async function listHosts(table: Table): Promise<Host[]> {
-  return await table.queryAll<Host>({ pk: 'HOSTS' });
+  const items = await table.queryAll<Omit<Host, 'wakeQueueUrl'> & { inboxUrl: string }>({ pk: 'HOSTS' });
+  return items.map(({ inboxUrl, ...host }) => ({ ...host, wakeQueueUrl: inboxUrl }));
 }
 
-/** All inboxes there are; when they were made is in the host's id. */
-export async function listInboxes(sqs: SQSClient, inboxPrefix: string): Promise<{ url: string; createdMs: number }[]> {
-  const urls = await listQueues(sqs, inboxPrefix);
+/** Returns all wake queues of the stage. The id of its host says when each was created. */
+export async function listWakeQueues(
+  sqs: SQSClient,
+  wakeQueuePrefix: string,
+): Promise<{ url: string; createdMs: number }[]> {
+  const urls = await listQueues(sqs, wakeQueuePrefix);
   return urls.map((url) => ({ url, createdMs: createdAt(hostOf(url)) }));
 }
 
-/** The id of the host an inbox belongs to. */
-export const hostOf = (inboxUrl: string): string => inboxUrl.slice(inboxUrl.lastIndexOf('hst_'));
+/** Returns the id of the host that has this wake queue. */
+export const hostOf = (wakeQueueUrl: string): string => wakeQueueUrl.slice(wakeQueueUrl.lastIndexOf('hst_'));

@@ -6,9 +6,9 @@ import { keys } from '../keys.ts';
 import { type Host, listHosts, seemsLive, sendNote, takesAccounts } from './hosts.ts';
 
 /**
- * Tells the owner to look at the account, or, where there is none, the two hosts that should claim it first. To those it is only a hint: they
- * also find unowned accounts by themselves. Answers why an owner could not be told, undefined where it was or there is none: it may not look
- * for as long as its connection lasts, so whoever tells what nobody says again must pass that on.
+ * Wakes the owner, so that it looks at the account. Without an owner it wakes the two hosts that should claim the account first. To those the
+ * note is only a hint: they also find unowned accounts by themselves. Returns why an owner could not be woken; undefined where it was, or there
+ * is none. An owner that was not woken may not look for as long as its connection lasts. A caller whose wish is not repeated must report that.
  */
 export async function wakeAccount(
   deps: { table: Table; sqs: SQSClient; nowMs(): number },
@@ -19,11 +19,11 @@ export async function wakeAccount(
     deps.table.get<AccountHot>(keys.accountHot(tenantId, accountId)),
     listHosts(deps.table),
   ]);
-  // Other hosts go by its counter, not its clock: one whose clock is behind keeps what it has, and must hear.
+  // Other hosts go by its counter, not its clock. A host whose clock is behind keeps its accounts, so it must be woken.
   const owner = all.find(({ id, retired }) => id === hot?.owner && retired !== true);
-  // The host may be gone between the two steps; whoever adopts its accounts looks at them anyway.
-  const tell = (host: Host): Promise<{ cause: unknown } | undefined> =>
-    sendNote(deps.sqs, host.inboxUrl, { t: tenantId, a: accountId }).then(
+  // The host may be gone between the two steps. The next owner looks at its accounts anyway.
+  const wake = (host: Host): Promise<{ cause: unknown } | undefined> =>
+    sendNote(deps.sqs, host.wakeQueueUrl, { t: tenantId, a: accountId }).then(
       () => undefined,
       (cause: unknown) => ({ cause }),
     );
@@ -36,6 +36,6 @@ export async function wakeAccount(
     ).slice(0, 2);
     others.push(...takers.filter((host) => ranked.includes(host.id)));
   }
-  const [untold] = await Promise.all([owner === undefined ? undefined : tell(owner), ...others.map(tell)]);
-  return untold;
+  const [notWoken] = await Promise.all([owner === undefined ? undefined : wake(owner), ...others.map(wake)]);
+  return notWoken;
 }

@@ -15,7 +15,7 @@ export const mostAccounts = 2_000;
 
 /** Seconds between SIGTERM and SIGKILL of a host: its task's stopTimeout, of which Fargate allows 120. */
 export const killedAfterSec = 110;
-/** Seconds of them in which a host gives its accounts up, DRAIN_SEC; the rest is for removing its heartbeat and inbox. */
+/** Seconds of them in which a host gives its accounts up, DRAIN_SEC; the rest is for removing its heartbeat and wake queue. */
 export const drainSec = killedAfterSec - 5;
 
 /** Hosts by their claim to an account, best first; the same on every host, and a lost host moves only its own accounts. */

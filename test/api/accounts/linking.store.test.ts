@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readAccount } from '../../../lib/aws/accounts/accounts.ts';
-import { createInbox, putHost } from '../../../lib/aws/hosts/hosts.ts';
+import { createWakeQueue, putHost } from '../../../lib/aws/hosts/hosts.ts';
 import { claimAccount } from '../../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../../lib/aws/keys.ts';
 import type { AccountLink } from '../../../lib/domain/accounts/account.ts';
@@ -219,14 +219,14 @@ describe('logout', () => {
 
 describe('what the tenant desires', () => {
   it.each(['connect', 'disconnect', 'logout'])(
-    'is 503 on %s while the host that has the account cannot be told',
+    'is 503 on %s while the host that has the account cannot be woken',
     async (name) => {
       const { table, sqs, config } = api.deps;
       const id = await api.account({}, { connected: true });
       const hostId = newId('hst', Date.now(), randomBytes);
-      const inboxUrl = await createInbox(sqs, config.INBOX_PREFIX, hostId);
+      const wakeQueueUrl = await createWakeQueue(sqs, config.WAKE_QUEUE_PREFIX, hostId);
       const host = { id: hostId, beat: 1, beatAt: Date.now(), startedAt: 0, accounts: 1, room: 100 };
-      await putHost(table, { ...host, inboxUrl: `${inboxUrl}-gone` });
+      await putHost(table, { ...host, wakeQueueUrl: `${wakeQueueUrl}-gone` });
       const hot = (await readAccount(table, tenantA, id))?.hot;
       if (hot !== undefined) await claimAccount(table, hot, hostId);
       const ask = () =>
@@ -235,13 +235,13 @@ describe('what the tenant desires', () => {
       expect([refused.status, refused.json.code, refused.json.detail]).toEqual([
         503,
         'UNAVAILABLE',
-        'This is noted, but the host that has the account could not be told; send the call again.',
+        'This is noted, but the host that has the account could not be woken; send the call again.',
       ]);
       expect(api.logged.at(-1)).toMatchObject(['a call failed', { error: { cause: { name: 'QueueDoesNotExist' } } }]);
-      await putHost(table, { ...host, inboxUrl });
+      await putHost(table, { ...host, wakeQueueUrl });
       const answer = await ask();
       expect(answer.status).toBe(202);
-      const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl: inboxUrl }));
+      const { Messages = [] } = await sqs.send(new ReceiveMessageCommand({ QueueUrl: wakeQueueUrl }));
       expect(Messages.map(({ Body = '' }) => JSON.parse(Body))).toEqual([{ t: tenantA, a: id }]);
     },
   );

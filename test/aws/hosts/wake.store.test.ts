@@ -1,6 +1,6 @@
 import { ReceiveMessageCommand } from '@aws-sdk/client-sqs';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { createInbox, type Host, putHost, removeHost } from '../../../lib/aws/hosts/hosts.ts';
+import { createWakeQueue, type Host, putHost, removeHost } from '../../../lib/aws/hosts/hosts.ts';
 import { wakeAccount } from '../../../lib/aws/hosts/wake.ts';
 import { keys } from '../../../lib/aws/keys.ts';
 import { type Emulators, startEmulators } from '../../harness/emulators.ts';
@@ -17,12 +17,12 @@ const [owner, second, third, fourth] = [1, 2, 3, 4].map((n) => `hst_000000000000
 
 describe('waking an account', () => {
   let emulators: Emulators;
-  const inboxes = new Map<string, string>();
+  const wakeQueues = new Map<string, string>();
   beforeAll(async () => {
     emulators = await startEmulators();
     const { clients, config } = emulators;
     for (const id of [owner, second, third, fourth]) {
-      inboxes.set(id, await createInbox(clients.sqs, config.INBOX_PREFIX, id));
+      wakeQueues.set(id, await createWakeQueue(clients.sqs, config.WAKE_QUEUE_PREFIX, id));
     }
   });
   afterAll(() => emulators.stop());
@@ -33,45 +33,45 @@ describe('waking an account', () => {
 
   const host = (id: string, more: Partial<Host> = {}) =>
     putHost(emulators.deps.table, {
-      ...{ id, beat: 1, beatAt: nowMs, inboxUrl: inboxes.get(id) ?? '', startedAt: 0, accounts: 1, room: 100 },
+      ...{ id, beat: 1, beatAt: nowMs, wakeQueueUrl: wakeQueues.get(id) ?? '', startedAt: 0, accounts: 1, room: 100 },
       ...more,
     });
 
-  /** Who has been told, once each. */
-  async function wake(): Promise<{ untold: { cause: unknown } | undefined; told: string[] }> {
-    const untold = await wakeAccount({ ...emulators.deps, nowMs: () => nowMs }, tenantId, accountId);
-    const told: string[] = [];
-    for (const [id, QueueUrl] of inboxes) {
+  /** The hosts that have been woken, once each. */
+  async function wake(): Promise<{ notWoken: { cause: unknown } | undefined; woken: string[] }> {
+    const notWoken = await wakeAccount({ ...emulators.deps, nowMs: () => nowMs }, tenantId, accountId);
+    const woken: string[] = [];
+    for (const [id, QueueUrl] of wakeQueues) {
       const { Messages = [] } = await emulators.clients.sqs.send(
         new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10 }),
       );
-      told.push(...Messages.map(() => id));
+      woken.push(...Messages.map(() => id));
     }
-    return { untold, told };
+    return { notWoken, woken };
   }
 
-  it('tells its owner alone', async () => {
-    expect(await wake()).toEqual({ untold: undefined, told: [owner] });
+  it('wakes its owner alone', async () => {
+    expect(await wake()).toEqual({ notWoken: undefined, woken: [owner] });
   });
 
-  it('tells an owner whose clock is behind all the same, since others leave it what it has; and the two who would take it', async () => {
+  it('wakes an owner whose clock is behind all the same, since others leave it what it has; and the two who would take it', async () => {
     await host(owner, { beatAt: nowMs - 30_000 });
-    const { told } = await wake();
-    expect([told[0], told.length]).toEqual([owner, 3]);
+    const { woken } = await wake();
+    expect([woken[0], woken.length]).toEqual([owner, 3]);
   });
 
-  it('tells the two who would take it where its owner has been retired or is gone', async () => {
+  it('wakes the two who would take it where its owner has been retired or is gone', async () => {
     await host(owner, { beatAt: nowMs - 30_000, retired: true });
     const retired = await wake();
     await removeHost(emulators.deps.table, owner);
     const gone = await wake();
     expect(retired).toEqual(gone);
-    expect(gone.told).toHaveLength(2);
-    expect(gone.told).not.toContain(owner);
+    expect(gone.woken).toHaveLength(2);
+    expect(gone.woken).not.toContain(owner);
   });
 
-  it('answers why its owner could not be told', async () => {
-    await host(owner, { inboxUrl: `${inboxes.get(owner)}-gone` });
-    expect(await wake()).toMatchObject({ untold: { cause: { name: 'QueueDoesNotExist' } }, told: [] });
+  it('answers why its owner could not be woken', async () => {
+    await host(owner, { wakeQueueUrl: `${wakeQueues.get(owner)}-gone` });
+    expect(await wake()).toMatchObject({ notWoken: { cause: { name: 'QueueDoesNotExist' } }, woken: [] });
   });
 });

@@ -71,7 +71,7 @@ it('is ten a second unless CONNECTS_PER_SEC says otherwise', () => {
     AUTH_BUCKET: 'auth',
     FEED_QUEUE_URL: 'http://127.0.0.1/feed',
     LANE_PREFIX: 'lane-',
-    INBOX_PREFIX: 'inbox-',
+    WAKE_QUEUE_PREFIX: 'inbox-',
     LANE_DLQ_ARN: 'arn:aws:sqs:us-east-1:000000000000:dlq',
   };
   expect(hostConfig(env).CONNECTS_PER_SEC).toBe(10);

@@ -8,7 +8,7 @@ const other: Host = {
   id: 'hst_other',
   beat: 1,
   beatAt: 0,
-  inboxUrl: 'http://127.0.0.1/inbox',
+  wakeQueueUrl: 'http://127.0.0.1/wake',
   startedAt: 0,
   accounts: 0,
   room: 10,

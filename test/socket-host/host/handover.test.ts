@@ -28,7 +28,7 @@ beforeEach(() => {
 });
 
 function put(id: string, state: Partial<Host> = {}): void {
-  const host = { id, beat: 0, beatAt: 0, inboxUrl: id, startedAt: 0, accounts: 0, room: 1_000 };
+  const host = { id, beat: 0, beatAt: 0, wakeQueueUrl: id, startedAt: 0, accounts: 0, room: 1_000 };
   hosts.set(id, { ...host, ...hosts.get(id), ...state });
 }
 

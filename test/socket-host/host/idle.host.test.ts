@@ -22,7 +22,7 @@ it('makes no AWS call for an idle account: what a host does while all is quiet d
     // A minute and a half for the accounts, four and a half seconds for the host.
     await new Promise((resolve) => setTimeout(resolve, 4_500));
     faults.before = undefined;
-    // Heartbeats, looks for accounts without an owner, and the host's own inbox.
+    // Heartbeats, looks for accounts without an owner, and the host's own wake queue.
     expect([...calls.keys()].sort()).toEqual(['Query', 'UpdateItem']);
     expect(calls.get('UpdateItem')).toBeLessThanOrEqual(3);
     expect(calls.get('Query')).toBeLessThanOrEqual(8);

@@ -59,7 +59,7 @@ describe('claiming accounts', () => {
       index: finder.index,
     });
     await table.writeMany([...found, ...owned].map(({ pk, sk }) => ({ delete: { pk, sk } })));
-    await putHost(table, { id: hostId, beat: 1, beatAt: 0, inboxUrl: '', startedAt: 0, accounts: 0, room: 100 });
+    await putHost(table, { id: hostId, beat: 1, beatAt: 0, wakeQueueUrl: '', startedAt: 0, accounts: 0, room: 100 });
     const ids = Array.from({ length: count }, (_, i) => `acc_${String(i).padStart(3, '0')}`);
     for (const accountId of ids) {
       await table.put({ ...keys.account(tenantId, accountId), type: 'account', tenantId, id: accountId });
@@ -127,7 +127,7 @@ describe('claiming accounts', () => {
     const placement = await placementWith(8);
     const table = new Table(emulators.clients.dynamodb, emulators.config.TABLE_NAME);
     const other = 'hst_00000000000000000000000002';
-    await putHost(table, { id: other, beat: 1, beatAt: 0, inboxUrl: '', startedAt: 0, accounts: 0, room: 100 });
+    await putHost(table, { id: other, beat: 1, beatAt: 0, wakeQueueUrl: '', startedAt: 0, accounts: 0, room: 100 });
     const ids = Array.from({ length: 8 }, (_, i) => `acc_00${i}`);
     for (const id of ids) await inOurName(id);
     await placement.look();

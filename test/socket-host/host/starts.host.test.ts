@@ -4,7 +4,7 @@ import { type Faults, startGateway } from '../../harness/gateway.ts';
 import { manualClock } from '../../harness/manual-clock.ts';
 import { until } from '../../harness/until.ts';
 
-it('a host whose inbox was long in the making serves accounts all the same', async () => {
+it('a host whose wake queue was long in the making serves accounts all the same', async () => {
   const fleetClock = manualClock();
   const gateway = await startGateway(systemClock, fleetClock);
   try {

@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { sweepInbox } from '../../../functions/sweep/inbox.ts';
+import { closeInboundBatches } from '../../../functions/sweep/inbound-batches.ts';
 import { orphanAccounts } from '../../../lib/aws/hosts/ownership.ts';
 import { closeBatch, listBatches, overdueBatches } from '../../../lib/aws/inbound/inbound.ts';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
@@ -178,12 +178,12 @@ describe('batches whose owner is gone', () => {
     await wait(1500);
     faults.before = undefined;
     expect(await told(account)).toEqual([]);
-    const swept = { batchesClosed: 0 } as Parameters<typeof sweepInbox>[1];
+    const swept = { batchesClosed: 0 } as Parameters<typeof closeInboundBatches>[1];
     const later = { ...gateway.deps, nowMs: () => Date.now() + 60_000 };
-    await sweepInbox({ ...gateway.deps }, swept);
+    await closeInboundBatches({ ...gateway.deps }, swept);
     expect(swept.batchesClosed).toBe(0);
-    await sweepInbox(later, swept);
-    await sweepInbox(later, swept);
+    await closeInboundBatches(later, swept);
+    await closeInboundBatches(later, swept);
     expect(swept.batchesClosed).toBe(1);
     expect(await told(account)).toEqual([['one']]);
   });
