@@ -12,7 +12,7 @@ import { median, verdict } from './verdict.ts';
  *   node bench/fleet.ts [--kill] [--roll] [--at-once] [--accounts 300] [--hosts 3] [--pause 5]
  * `--kill`: SIGKILL to one host, which is not started again; the others take its accounts over. `--roll`: all hosts are replaced twice. First
  * one after the other: a new one is started, and once it is ready, and `--pause` seconds later, an old one gets SIGTERM; when that has ended
- * it is the next one's turn. Then at once: all new ones are started, then all old ones get SIGTERM together, as in a deployment (at least
+ * the next one follows. Then at once: all new ones are started, then all old ones get SIGTERM together, as in a deployment (at least
  * 100 % healthy, up to 200 % running). `--at-once`: only the latter. Default: `--kill` and `--roll`.
  */
 const { values: options } = parseArgs({

@@ -118,11 +118,11 @@ async function measure(accounts: number, profileDir: string | undefined): Promis
       const toTheirs = dealt(take(messages), accounts);
       const toUntuned = withUntuned ? take(messages) : [];
       for (const name of roundNames) {
-        const turns = [
+        const sends = [
           async () => void done.host.push({ name, ...(await sendByHost(world, host, toOurs)) }),
           async () => void done.tuned.push({ name, ...(await sendByTuned(tuned, toTheirs)) }),
         ];
-        for (const turn of round % 2 === 0 ? turns : turns.reverse()) await turn();
+        for (const send of round % 2 === 0 ? sends : sends.reverse()) await send();
         if (untuned !== undefined) done.untuned.push({ name, ...(await untuned.send(toUntuned, text)) });
       }
       console.error(`Round ${round + 1} of ${rounds} is done.`);

@@ -3,7 +3,7 @@ import type { ObjectStore } from '../lib/aws/client/objects.ts';
 import type { Table } from '../lib/aws/client/table.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
 import type { HostConfig } from '../lib/runtime/config.ts';
-import type { TakeTurn } from '../lib/runtime/turns.ts';
+import type { RunExclusive } from '../lib/runtime/mutex.ts';
 import type { SendingCounts } from '../lib/sending/deps.ts';
 import type { SentMessages } from '../lib/sending/sent-messages.ts';
 import type { Lease } from './lease.ts';
@@ -38,8 +38,8 @@ export interface HostDeps {
   /** Metrics of the send core. */
   counts: SendingCounts;
   sent: SentMessages;
-  /** One at a time in this host: messages that hosts have died over, so that another death tells which it was. */
-  suspects: TakeTurn;
+  /** Runs one at a time in this host: messages that hosts have died over. Another death then shows which message caused it. */
+  suspects: RunExclusive;
   /** An unexpected error that must not take anything else down: counted and logged. */
   failed(where: string, error: unknown): void;
 }

@@ -7,7 +7,7 @@ import type { WebhookDeps } from '../functions/webhook/deps.ts';
 import { serveDeliveries } from '../functions/webhook/handler.ts';
 import { requestFeed } from '../lib/aws/accounts/feed-queue.ts';
 import { receiveFromLane, sendToLane } from '../lib/aws/accounts/lanes.ts';
-import { putBack } from '../lib/aws/contracts/import-turns.ts';
+import { putBack } from '../lib/aws/contracts/import-lock.ts';
 import { addPages } from '../lib/aws/contracts/page-lists.ts';
 import { batchName, exportKey, pageKey, uploadKey } from '../lib/aws/contracts/pages.ts';
 import type { Deps } from '../lib/aws/deps.ts';
@@ -70,7 +70,7 @@ it('keys of items', () => {
     startAt: ['T#ten_1#C#con_1', 'START'],
     job: ['T#ten_1#C#con_1', 'JOB'],
     importDue: ['T#ten_1#C#con_1', 'IMPORT'],
-    importTurn: ['T#ten_1#IMPORTS', 'TURN'],
+    importLock: ['T#ten_1#IMPORTS', 'TURN'],
     pageList: ['T#ten_1#C#con_1', 'PAGES#00007'],
     counter: ['T#ten_1#C#con_1', 'CNT#acc_1'],
     backlog: ['T#ten_1#C#con_1', 'DUE#001795176000000#msg_1'],
@@ -112,7 +112,7 @@ it('keys of items', () => {
       startAt: keys.startAt('ten_1', 'con_1'),
       job: keys.job('ten_1', 'con_1'),
       importDue: keys.importDue('ten_1', 'con_1'),
-      importTurn: keys.importTurn('ten_1'),
+      importLock: keys.importLock('ten_1'),
       pageList: keys.pageList('ten_1', 'con_1', 7),
       counter: keys.counter('ten_1', 'con_1', 'acc_1'),
       backlog: keys.backlog('ten_1', 'con_1', noon, 'msg_1'),

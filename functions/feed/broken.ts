@@ -4,7 +4,7 @@ import type { Contract } from '../../lib/domain/contracts/contract.ts';
 export class Broken {
   private readonly errors = new Map<string, unknown>();
 
-  /** Does a step for the contract; what it throws is kept. */
+  /** Runs a step for the contract. Keeps an error of the step instead of throwing it. */
   async keep(contract: Contract, step: () => Promise<void>): Promise<void> {
     try {
       await step();
@@ -13,18 +13,18 @@ export class Broken {
     }
   }
 
-  /** Whether any contract could not be served. */
+  /** True when a contract could not be served. */
   get some(): boolean {
     return this.errors.size > 0;
   }
 
-  /** Returns those that could be served so far. */
+  /** Returns the contracts that could be served so far. */
   without<T extends Contract>(contracts: T[]): T[] {
     return contracts.filter(({ id }) => !this.errors.has(id));
   }
 
-  /** Throws when there are any. */
-  tell(): void {
+  /** Throws one error that names all of them, if there are any. Its cause is the first error. */
+  throwFirst(): void {
     if (this.errors.size === 0) return;
     const [cause] = this.errors.values();
     throw new Error(`Some contracts could not be fed: ${[...this.errors.keys()].join(', ')}.`, { cause });

@@ -9,7 +9,7 @@ import { lanes } from '../../lib/domain/messages/message.ts';
 import type { Count } from '../../lib/runtime/metrics.ts';
 import { Broken } from './broken.ts';
 import { completeIfFinal } from './complete.ts';
-import { type FeedCount, fillLanes, type Turn } from './fill-lanes.ts';
+import { type FeedCount, type FeedRun, fillLanes } from './fill-lanes.ts';
 import { recall } from './recall.ts';
 import { removeAccount } from './remove-account.ts';
 
@@ -19,14 +19,14 @@ import { removeAccount } from './remove-account.ts';
  *   1 finish rows an interrupted feed had reserved
  *   2 refeed only: what is QUEUED goes into the lanes again, and the counts are put right
  *   3 messages that are PENDING again and due -> QUEUED
- *   4 new rows, as many as the window leaves, turn by turn among the running contracts -> reserved -> made -> in the lane
+ *   4 new rows, as many as the window leaves, shared among the running contracts -> reserved -> made -> in the lane
  *   5 contracts whose messages are all final -> COMPLETED or FAILED
- *   6 the owner is told, after the lane holds them
+ *   6 the owner is woken, after the lane holds them
  *
  * While the account is halted nothing is fed; what is QUEUED becomes PENDING again in place of 1 to 4.
  *
  * A contract that cannot be served (a page is missing) does not stop the others; it is thrown at the end, so that the request is repeated.
- * `rowReader` keeps pages between invocations. A refeed or a recall asks for another turn at `deadlineMs`.
+ * `rowReader` keeps pages between invocations. A refeed or a recall asks for another run at `deadlineMs`.
  */
 export async function feedAccount(
   deps: Deps,
@@ -45,20 +45,20 @@ export async function feedAccount(
   if (account === undefined || found === undefined) return;
   const running = await runningContracts(table, tenantId, accountId);
   const broken = new Broken();
-  const turn = { request, account, hot: found, running, broken, reader: rowReader, deadlineMs, count };
-  if (isHalted(account, deps.nowMs())) await emptyLanes(deps, turn);
-  else await fillLanes(deps, turn);
+  const run = { request, account, hot: found, running, broken, reader: rowReader, deadlineMs, count };
+  if (isHalted(account, deps.nowMs())) await emptyLanes(deps, run);
+  else await fillLanes(deps, run);
   for (const contract of running) {
     await broken.keep(contract, async () => {
       if (await completeIfFinal(deps, contract, accountId)) count('ContractsCompleted');
     });
   }
-  broken.tell();
+  broken.throwFirst();
 }
 
 /** Takes the messages of a halted account out of its lanes. Does nothing where the lanes hold none, unless a recall was asked for. */
-async function emptyLanes(deps: Deps, turn: Turn): Promise<void> {
-  const { request, account, hot, reader, broken, deadlineMs, count } = turn;
+async function emptyLanes(deps: Deps, run: FeedRun): Promise<void> {
+  const { request, account, hot, reader, broken, deadlineMs, count } = run;
   if (request.kind === 'feed' && lanes.every((lane) => hot[queuedAttribute[lane]] === 0)) return;
   const cursor = request.kind === 'recall' ? request.cursor : undefined;
   const options = { reader, broken, deadlineMs, ...(cursor === undefined ? {} : { cursor }) };
@@ -68,7 +68,7 @@ async function emptyLanes(deps: Deps, turn: Turn): Promise<void> {
   if (next !== undefined) await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, next);
 }
 
-/** Goes on with a contract's job; asks for another turn when the time is up. What waits for messages being sent, the sweep asks for. */
+/** Goes on with the job of a contract, and asks for another run when the time is up. The sweep asks again for a job that waits for messages. */
 export async function continueJob(
   deps: Deps,
   request: FeedRequest,

@@ -32,8 +32,8 @@ export type FeedCount =
   | 'JobsDone'
   | 'RequestsFailed';
 
-/** One feed of one account: what was asked, and what was read at its beginning. */
-export interface Turn {
+/** One feed of one account: its request, and the items that were read at its beginning. */
+export interface FeedRun {
   request: FeedRequest;
   account: Account;
   hot: AccountHot;
@@ -47,11 +47,11 @@ export interface Turn {
 /** An owner that has claimed nothing for so long may not know what the lanes hold (ms). */
 const ownerIdleMs = 60_000;
 
-/** Steps 1 to 4 and 6 of `feedAccount`. */
-export async function fillLanes(deps: Deps, turn: Turn): Promise<void> {
-  const { request, account, running, broken, reader: rowReader, deadlineMs, count } = turn;
+/** Runs steps 1 to 4 and 6 of `feedAccount`. */
+export async function fillLanes(deps: Deps, run: FeedRun): Promise<void> {
+  const { request, account, running, broken, reader: rowReader, deadlineMs, count } = run;
   const { tenantId, id: accountId } = account;
-  let { hot } = turn;
+  let { hot } = run;
   let sent = 0;
   for (const contract of running) {
     await broken.keep(contract, async () => {
@@ -85,8 +85,8 @@ export async function fillLanes(deps: Deps, turn: Turn): Promise<void> {
 }
 
 /**
- * Returns whether the owner may not know what its lanes hold: an earlier feed may have died before it told the owner. An owner that works its way
- * through half a window or less asks for more with each message, and is not told each time that it has some.
+ * Returns whether the owner may not know what its lanes hold: an earlier feed may have died before it woke the owner. An owner that works its way
+ * through half a window or less asks for more with each message, and is not woken each time.
  */
 function mayNotKnow(account: Account, hot: AccountHot, queued: Record<Lane, number>, nowMs: number): boolean {
   const idle = nowMs - (hot.lastActivity ?? 0) > ownerIdleMs;

@@ -20,7 +20,7 @@ import { finishOpenRows } from './open-rows.ts';
 /** Rows looked at per step: eight batch reads side by side. */
 const stepRows = 800;
 
-/** What every walk is given; `cursor` where an earlier turn stopped for its deadline. */
+/** The options of every walk; `cursor` where an earlier run stopped for its deadline. */
 export interface WalkOptions {
   reader: PageReader;
   broken: Broken;

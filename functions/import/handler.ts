@@ -1,6 +1,6 @@
 import type { SQSBatchResponse, SQSEvent } from 'aws-lambda';
 import { createClients } from '../../lib/aws/client/clients.ts';
-import { putBack, type UploadNote } from '../../lib/aws/contracts/import-turns.ts';
+import { putBack, type UploadNote } from '../../lib/aws/contracts/import-lock.ts';
 import { createDeps, type Deps } from '../../lib/aws/deps.ts';
 import { functionConfig } from '../../lib/runtime/config.ts';
 import { lambda } from '../../lib/runtime/lambda.ts';

@@ -1,7 +1,7 @@
 import type { Readable } from 'node:stream';
 import { acceptImport, type ImportRow } from '../../lib/accept/imports.ts';
 import { readContract } from '../../lib/aws/contracts/contracts.ts';
-import { giveTurnBack, takeTurn } from '../../lib/aws/contracts/import-turns.ts';
+import { lockImports, unlockImports } from '../../lib/aws/contracts/import-lock.ts';
 import { reportImport } from '../../lib/aws/contracts/imports.ts';
 import { openStream, parseUploadKey } from '../../lib/aws/contracts/pages.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
@@ -47,11 +47,11 @@ export async function importFile(
   const tenant = await readTenant(deps.table, tenantId);
   if (contract === undefined || tenant === undefined) return 'ignored';
   if (contract.status !== 'IMPORTING' || contract.import?.id !== importId) return 'ignored';
-  if (!(await takeTurn(deps, tenantId, importId))) return 'waiting';
+  if (!(await lockImports(deps, tenantId, importId))) return 'waiting';
   try {
-    return await importInTurn(deps, { key, importId, format, contract, tenant }, count);
+    return await importLocked(deps, { key, importId, format, contract, tenant }, count);
   } finally {
-    await giveTurnBack(deps, tenantId, importId);
+    await unlockImports(deps, tenantId, importId);
   }
 }
 
@@ -63,7 +63,7 @@ interface Upload {
   tenant: Tenant;
 }
 
-async function importInTurn(
+async function importLocked(
   deps: Deps,
   { key, importId, format, contract, tenant }: Upload,
   count: Count<ImportCount>,

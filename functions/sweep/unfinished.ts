@@ -42,7 +42,7 @@ async function start(deps: Deps, tenantId: string, contractId: string): Promise<
       if (!(error instanceof PacelineError)) throw error;
       const now = await readContract(deps.table, tenantId, contractId);
       if (now !== undefined && now.status !== contract?.status) continue;
-      // Started, canceled or deleted meanwhile, or without rows: the schedule has had its turn.
+      // Started, canceled or deleted meanwhile, or without rows: the schedule is done.
       await deps.table.delete(keys.startAt(tenantId, contractId));
       return false;
     }

@@ -17,7 +17,7 @@ import type { Lane } from '../domain/messages/message.ts';
  *   host               own accounts and unowned ones                       finder: host#<id>, unowned
  *   host starts        clientVersion                                       read by key
  *   event log          events by tenant and day, newest first              one query a day, texts in one batch read
- *   import             the tenant's turn                                  one conditional write by key
+ *   import             the tenant's import lock                           one conditional write by key
  *   inbox              batches of inbound messages by account, newest first one query an account
  *   opt-out            recipients by number or LID, list by time           reads by key, one query
  *   known person       recipient and wrote of both readings of a number    one batch read
@@ -58,7 +58,7 @@ export const keys = {
   startAt: (t: string, c: string): Key => ({ pk: contractPk(t, c), sk: 'START' }),
   job: (t: string, c: string): Key => ({ pk: contractPk(t, c), sk: 'JOB' }),
   importDue: (t: string, c: string): Key => ({ pk: contractPk(t, c), sk: 'IMPORT' }),
-  importTurn: (t: string): Key => ({ pk: `${tenantPk(t)}#IMPORTS`, sk: 'TURN' }),
+  importLock: (t: string): Key => ({ pk: `${tenantPk(t)}#IMPORTS`, sk: 'TURN' }),
   /** Lists count from 0. */
   pageList: (t: string, c: string, n: number): Key => ({
     pk: contractPk(t, c),

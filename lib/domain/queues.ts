@@ -73,7 +73,7 @@ export const workQueues = {
     path: ['WebhookQueues', 'Later'],
     consumer: { timeoutSec: webhookTimeoutSec, batchSize: 10, maxConcurrency: 2 },
   },
-  /** S3's notes of uploads. They wait here for their tenant's turn. The pages bucket notifies the queue, so both are in one stack. */
+  /** S3's notes of uploads. They wait here for the import lock of their tenant. The pages bucket notifies the queue, so both are in one stack. */
   import: {
     name: 'import',
     fifo: false,

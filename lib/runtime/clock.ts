@@ -77,7 +77,7 @@ export function afterUnlessEnded(ms: number, work: () => void): () => void {
   return () => clearTimeout(timer);
 }
 
-/** Resolves once other work of the process has had its turn: reads that have come in, timers that are due. */
+/** Resolves after other work of the process has run: reads that have come in, timers that are due. */
 export function yieldToOthers(): Promise<void> {
   return new Promise((resolve) => setImmediate(resolve));
 }

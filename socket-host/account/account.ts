@@ -52,14 +52,14 @@ export class AccountRunner implements Machine {
 
   /** Begins. Call it again whenever the account may have changed. */
   look(): void {
-    this.parts.turns.post('look', () => this.reconcile());
+    this.parts.tasks.post('look', () => this.reconcile());
   }
 
   /** Ends sends in hand, writes what is left, and gives the account up for others to take. Resolves when it is gone. */
   async stop(): Promise<void> {
     this.connection?.abort();
     this.halting.abort();
-    this.parts.turns.post('stop', async () => {
+    this.parts.tasks.post('stop', async () => {
       try {
         await this.parts.record.writeHalt();
         await this.giveUp({ wanted: this.wantsHost() });
@@ -68,7 +68,7 @@ export class AccountRunner implements Machine {
         this.finish({ released: false });
       }
     });
-    await this.parts.turns.handled();
+    await this.parts.tasks.handled();
   }
 
   /** This host may not act for the account any more: the connection is closed, and nothing is written. */
@@ -97,7 +97,7 @@ export class AccountRunner implements Machine {
   }
 
   handle(connection: () => object, where: string, task: () => Promise<void>): void {
-    this.parts.turns.post(where, async () => {
+    this.parts.tasks.post(where, async () => {
       if (this.connection === connection()) await task();
     });
   }
@@ -164,8 +164,8 @@ export class AccountRunner implements Machine {
 
   private async connect(): Promise<void> {
     if (this.mode === 'gone') return;
-    const { events, history, inbound, links, record, transport, turns } = this.parts;
-    turns.cancel();
+    const { events, history, inbound, links, record, transport, tasks } = this.parts;
+    tasks.cancel();
     this.become('connecting');
     await record.save({ status: 'connecting', statusReason: undefined });
     await this.host.connectSlot(this.halting.signal);
@@ -209,8 +209,8 @@ export class AccountRunner implements Machine {
 
   warn(warning: string, holds: boolean): void {
     if (this.mode !== 'open' || this.account.warnings.includes(warning) === holds) return;
-    const { record, turns } = this.parts;
-    turns.post('warning', () =>
+    const { record, tasks } = this.parts;
+    tasks.post('warning', () =>
       record.warn(warning, holds).catch((error: unknown) => this.deps.failed('warning', error)),
     );
   }
@@ -317,7 +317,7 @@ export class AccountRunner implements Machine {
     // A write on the way here may have shown that the account is not ours any more.
     if (this.mode === 'gone') return;
     this.become('waiting');
-    this.parts.turns.after(ms, async () => {
+    this.parts.tasks.after(ms, async () => {
       if (this.mode !== 'waiting') return;
       this.become('held');
       await this.reconcile();
@@ -370,13 +370,13 @@ export class AccountRunner implements Machine {
   private finish({ released }: { released: boolean }): void {
     if (this.mode === 'gone') return;
     this.become('gone');
-    const { hand, inbound, links, turns } = this.parts;
+    const { hand, inbound, links, tasks } = this.parts;
     links.end();
     inbound.abandon();
     // Receipts that wait for an outcome which is never written are given back.
     hand.giveReceiptsBack();
     this.connection?.abort();
-    turns.cancel();
+    tasks.cancel();
     this.halting.abort();
     this.host.gone(this, released);
   }

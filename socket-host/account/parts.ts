@@ -15,7 +15,7 @@ import type { FenceCause } from '../metrics.ts';
 import type { SessionEnd, Transport, TransportFactory } from '../transport.ts';
 import { LinkSeries } from './link-series.ts';
 import { AccountRecord } from './record.ts';
-import { AccountTurns } from './turns.ts';
+import { AccountTasks } from './tasks.ts';
 
 /** What an account needs of its host beside HostDeps. */
 export interface AccountHost {
@@ -38,9 +38,9 @@ export interface Machine extends ConnectionMachine {
   /** A write has shown that this host does not own the account any more. */
   fence(why: string, by?: FenceCause): void;
 
-  // All that follows must be called in turn, by `handle` or `turns`.
+  // All that follows must be called by a task: by `handle` or `tasks`.
 
-  /** A task in `turns` has failed. Damaged keys are reported, never used; any other error leads to a new connection. */
+  /** A task has failed. Damaged keys are reported, never used; any other error leads to a new connection. */
   recover(error: unknown): Promise<void>;
   /** The connection is logged in. */
   opened(phoneNumber: string): Promise<void>;
@@ -52,7 +52,7 @@ export interface Machine extends ConnectionMachine {
 
 /** What an account consists of, beside the machine that moves it. */
 export interface AccountParts {
-  turns: AccountTurns;
+  tasks: AccountTasks;
   record: AccountRecord;
   transport: Transport;
   history: ConnectionHistory;
@@ -76,7 +76,7 @@ export function accountParts(
 ): AccountParts {
   const { clock, config } = deps;
   const mayAct = () => machine.mayAct();
-  const turns = new AccountTurns({
+  const tasks = new AccountTasks({
     deps,
     gone: () => machine.isGone(),
     leaseLost: () => machine.fence('lease lost'),
@@ -109,7 +109,7 @@ export function accountParts(
   const loop: SendLoop = new SendLoop(deps, hold, current, hot, sender, firstContacts);
 
   return {
-    turns,
+    tasks,
     record,
     transport,
     history: new ConnectionHistory(deps, hold.accountId, config.RECONNECT_BASE_MS),
@@ -117,7 +117,7 @@ export function accountParts(
     links: new LinkSeries({
       clock,
       record,
-      timedOut: () => turns.post('link', () => machine.halt({ kind: 'link_timeout' })),
+      timedOut: () => tasks.post('link', () => machine.halt({ kind: 'link_timeout' })),
     }),
     inbound: new Inbound(deps, hold, current, mayAct),
     firstContacts,

@@ -6,7 +6,7 @@ const quietMs = 5000;
 /**
  * Tells once when everything that waited at the server has been dealt with: the session is open, the server has sent its marker (or has
  * been quiet), and every message that waited is handled. No time limit ends the wait for a message: nothing may be sent before it is read.
- * MessageLine ends the connection when a message gets stuck.
+ * StanzaQueue ends the connection when a message gets stuck.
  */
 export class Drain {
   private readonly drained: () => void;

@@ -7,9 +7,9 @@ import { noteChat } from './chats.ts';
 import { contentOf, editOf } from './content.ts';
 import { Drain } from './drain.ts';
 import { knownNumber } from './lookups.ts';
-import { MessageLine } from './message-line.ts';
 import type { TransportLogger } from './redaction.ts';
 import { openEdit, sealedEditIn, secretIn } from './sealed-edit.ts';
+import { StanzaQueue } from './stanza-queue.ts';
 import {
   addressesOf,
   ciphertextsOf,
@@ -45,19 +45,19 @@ export interface IncomingNeeds {
 /**
  * The messages that come on one connection:
  *
- *   stanza -> in its turn -> decrypted by Baileys -> stored by the listener -> receipt
+ *   stanza -> after those before it -> decrypted by Baileys -> stored by the listener -> receipt
  *                            cannot be read       -> counted, asked for again while the sender's share lasts
  */
 export class Incoming {
   private readonly needs: IncomingNeeds;
   private readonly drain: Drain;
-  private readonly line: MessageLine;
+  private readonly queue: StanzaQueue;
   private readonly stanzas = new WeakMap<Uint8Array, BinaryNode>();
 
   constructor(needs: IncomingNeeds) {
     this.needs = needs;
     this.drain = new Drain(() => needs.tell(() => needs.listener.onDrained()));
-    this.line = new MessageLine((stanza) => this.stuckAt(stanza));
+    this.queue = new StanzaQueue((stanza) => this.stuckAt(stanza));
   }
 
   /** The session is open. */
@@ -73,7 +73,7 @@ export class Incoming {
   /** The session has ended. */
   end(): void {
     this.drain.end();
-    this.line.end();
+    this.queue.end();
   }
 
   /** Any stanza has come; called before Baileys handles it. */
@@ -90,7 +90,7 @@ export class Incoming {
     const waited = offline !== undefined;
     if (waited) this.drain.arrived();
     try {
-      await this.line.take(stanza, () => this.handle(stanza, handle));
+      await this.queue.take(stanza, () => this.handle(stanza, handle));
     } finally {
       if (waited) this.drain.handled();
     }
@@ -98,7 +98,7 @@ export class Incoming {
 
   /** Runs our own part of handling the present message, which has time limits of its own. */
   own<T>(work: () => Promise<T>): Promise<T> {
-    return this.line.own(work);
+    return this.queue.own(work);
   }
 
   /** Counts a ciphertext that could not be read. False: its sender is not to be asked for it again. */
@@ -162,7 +162,7 @@ export class Incoming {
   private async withoutCiphertext(stanza: BinaryNode): Promise<void> {
     if (!isForPhoneOnly(stanza)) return this.count(stanza, false);
     try {
-      await this.line.own(() => this.tellOf(stanza, { type: 'other' }));
+      await this.queue.own(() => this.tellOf(stanza, { type: 'other' }));
     } catch (error) {
       this.needs.fail('an inbound message could not be stored');
       throw error;

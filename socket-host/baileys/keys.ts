@@ -1,7 +1,7 @@
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Hold } from '../../lib/aws/hosts/ownership.ts';
-import { turnsAbreast } from '../../lib/runtime/turns.ts';
+import { semaphore } from '../../lib/runtime/mutex.ts';
 import { openCache } from '../auth/cache.ts';
 import type { Writer } from '../auth/object-writer.ts';
 import { type AuthStore, openAuthStore } from '../auth/store.ts';
@@ -28,7 +28,7 @@ export function hostKeys(deps: HostDeps): HostKeys {
   const cache = openCache(join(config.HOST_DATA_DIR, `auth-${hostId}.sqlite`), {
     maxBytes: config.AUTH_CACHE_MB * 2 ** 20,
   });
-  const loading = turnsAbreast(loadsAtOnce);
+  const loading = semaphore(loadsAtOnce);
   const writer = (hold: Hold): Writer & { prefix: string } => ({
     objects: auth,
     prefix: `${hold.tenantId}/${hold.accountId}/`,

@@ -11,7 +11,7 @@ import { whatsappId } from '../../lib/domain/ids.ts';
 import { firstContactRefused } from '../../lib/domain/messages/send-outcome.ts';
 import type { Person } from '../../lib/domain/people/person.ts';
 import { yieldToOthers } from '../../lib/runtime/clock.ts';
-import { turns } from '../../lib/runtime/turns.ts';
+import { mutex } from '../../lib/runtime/mutex.ts';
 import {
   type Ack,
   NotSent,
@@ -67,7 +67,7 @@ export class BaileysSession implements TransportSession {
   private readonly incoming: Incoming;
   private readonly timelock: Timelock;
   private readonly watchdog: Watchdog;
-  private readonly sendInTurn = turns();
+  private readonly sendAlone = mutex();
   private readonly recipients: Recipients;
   private readonly retryAnswers: RetryAnswers;
   private readonly interrupts = new Interrupts();
@@ -121,7 +121,7 @@ export class BaileysSession implements TransportSession {
 
   async send(message: Outgoing, ackTimeoutMs: number): Promise<Ack> {
     const ack = this.acks.expect(whatsappId(message.id));
-    await this.sendInTurn(async () => {
+    await this.sendAlone(async () => {
       await this.put(message, ack);
       // A tight loop of sends would starve what comes in.
       await yieldToOthers();

@@ -6,7 +6,7 @@ import {
   type SignalKeyStoreWithTransaction,
   type SocketConfig,
 } from '@whiskeysockets/baileys';
-import { turns, turnsByKey } from '../../lib/runtime/turns.ts';
+import { keyedMutex, mutex } from '../../lib/runtime/mutex.ts';
 import type { AuthStore, KeyChanges } from '../auth/store.ts';
 
 const tokenIndex = '__index';
@@ -41,7 +41,7 @@ export interface SignalHooks {
  *   stored before receipt   decrypt, aside -> listener stores the message -> keys taken over and in S3 -> receipt
  *
  * Baileys gathers key changes in transactions and commits them after the stanza has gone; sends and receipts of the same session use
- * different locks and overwrite each other. So its transactions are replaced: reads and writes go straight to the store, and one turn
+ * different locks and overwrite each other. So its transactions are replaced: reads and writes go straight to the store, and one lock
  * for each account covers encryption and decryption. An inbound message's key changes stay aside until it is stored, because a
  * commit by a send at the same time must not make them durable: WhatsApp's second delivery could not be decrypted then.
  */
@@ -56,13 +56,13 @@ export function durableRepository(store: AuthStore, hooks: SignalHooks): MakeRep
     const make = DEFAULT_CONNECTION_CONFIG.makeSignalRepository;
     const live = make({ creds: auth.creds, keys: inner }, logger, pnToLid);
     const reading = make({ creds: auth.creds, keys: aside.keys }, logger, pnToLid);
-    const turn = turns();
+    const locked = mutex();
 
     return {
       ...live,
       async encryptMessage(message) {
         mustAct();
-        const ciphertext = await turn(() => live.encryptMessage(message));
+        const ciphertext = await locked(() => live.encryptMessage(message));
         try {
           await store.commit();
         } catch (error) {
@@ -76,7 +76,7 @@ export function durableRepository(store: AuthStore, hooks: SignalHooks): MakeRep
       },
       decryptMessage: (message) =>
         hooks.own(() =>
-          turn(async () => {
+          locked(async () => {
             mustAct();
             const plaintext = await decryptAside(message);
             if ((await storeThenCommit(message.ciphertext, plaintext)) === 'unreadable')
@@ -86,9 +86,9 @@ export function durableRepository(store: AuthStore, hooks: SignalHooks): MakeRep
         ),
       // Groups are not read. A stranger could fill the account's keys with those of any number of groups.
       processSenderKeyDistributionMessage: async () => {},
-      injectE2ESession: (session) => turn(() => live.injectE2ESession(session)),
-      migrateSession: (from, to) => turn(() => live.migrateSession(from, to)),
-      deleteSession: (jids) => turn(() => live.deleteSession(jids)),
+      injectE2ESession: (session) => locked(() => live.injectE2ESession(session)),
+      migrateSession: (from, to) => locked(() => live.migrateSession(from, to)),
+      deleteSession: (jids) => locked(() => live.deleteSession(jids)),
       close() {
         live.close?.();
         reading.close?.();
@@ -136,7 +136,7 @@ export function durableRepository(store: AuthStore, hooks: SignalHooks): MakeRep
 
 /** The store as Baileys wants to see it. */
 function directKeys(store: AuthStore, hooks: SignalHooks): SignalKeyStoreWithTransaction {
-  const turn = turnsByKey();
+  const locked = keyedMutex();
   return {
     async get(type, ids) {
       const found: Record<string, unknown> = {};
@@ -151,7 +151,7 @@ function directKeys(store: AuthStore, hooks: SignalHooks): SignalKeyStoreWithTra
     set: (data) => store.set(withoutTokenIndex(data as KeyChanges)),
     isInTransaction: () => false,
     transaction: (work, key) =>
-      turn(key, async () => {
+      locked(key, async () => {
         const result = await work();
         // New pre-keys are uploaded next: their numbers must not be given out a second time after a crash.
         await hooks.credsSaved();

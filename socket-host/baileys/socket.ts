@@ -35,7 +35,7 @@ export interface SocketOptions {
    * A retry request that it resolves with is answered by Baileys, anything else only acked.
    */
   receiptTaken(node: BinaryNode): Promise<BinaryNode | undefined>;
-  /** A `<message>` has come. Call `handle` in its turn: it hands the given stanza to Baileys and settles when Baileys is done with it. */
+  /** A `<message>` has come. Call `handle` when those before it are done: it hands the stanza to Baileys, and settles when Baileys is done. */
   messageTaken(node: BinaryNode, handle: (node: BinaryNode) => Promise<void>): Promise<void>;
   /** A handler of Baileys has failed. `event` is `message` when a frame could not be read, after which nothing can be. */
   onHandlerFailed(event: string, error: unknown): void;

@@ -6,7 +6,7 @@ export class ConnectSlots {
   private readonly random: () => number;
   private readonly everyMs: number;
   private nextMs = 0;
-  /** Turns still to come of those that did not wait for them, earliest first. */
+  /** Slots still to come of connections that did not wait for them, earliest first. */
   private freeMs: number[] = [];
 
   constructor(clock: Clock, random: () => number, perSecond: number) {
@@ -15,16 +15,16 @@ export class ConnectSlots {
     this.everyMs = 1000 / perSecond;
   }
 
-  /** Resolves when this connection may open, the first of a quiet time at once; or when the signal fires, without having taken a turn. */
+  /** Resolves when this connection may open, the first of a quiet time at once; or when the signal fires, without having taken a slot. */
   async take(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     const now = this.clock.monotonicMs();
-    const at = this.turn(now);
+    const at = this.slotAt(now);
     if (at > now) await this.clock.sleep(at - now + this.random() * this.everyMs, signal);
     if (signal.aborted && this.clock.monotonicMs() < at) this.freeMs = [...this.freeMs, at].sort((a, b) => a - b);
   }
 
-  private turn(now: number): number {
+  private slotAt(now: number): number {
     this.freeMs = this.freeMs.filter((at) => at >= now);
     const free = this.freeMs.shift();
     if (free !== undefined) return free;

@@ -4,8 +4,8 @@ import { Table } from '../../lib/aws/client/table.ts';
 import { cut } from '../../lib/domain/well-formed.ts';
 import type { Clock } from '../../lib/runtime/clock.ts';
 import type { HostConfig } from '../../lib/runtime/config.ts';
+import { mutex } from '../../lib/runtime/mutex.ts';
 import { systemRandom } from '../../lib/runtime/random.ts';
-import { turns } from '../../lib/runtime/turns.ts';
 import { SentMessages } from '../../lib/sending/sent-messages.ts';
 import type { HostDeps, HostLogger } from '../deps.ts';
 import { Lease } from '../lease.ts';
@@ -40,7 +40,7 @@ export function hostDeps(outside: OutsideWorld, hostId: string, metrics: HostMet
     metrics,
     counts: sendingCounts(metrics),
     sent: new SentMessages(),
-    suspects: turns(),
+    suspects: mutex(),
     failed: (where, error) => {
       metrics.failures.inc({ where });
       logger.error({ where, error: describe(error) }, 'an unexpected error was caught');

@@ -11,7 +11,7 @@ import {
 import { newId } from '../../lib/domain/ids.ts';
 import { hasRoom, type InboundMessage, personOf, sizeOf } from '../../lib/domain/inbound/inbound.ts';
 import { addressOf } from '../../lib/domain/people/person.ts';
-import { turnsByKey } from '../../lib/runtime/turns.ts';
+import { keyedMutex } from '../../lib/runtime/mutex.ts';
 import type { HostDeps } from '../deps.ts';
 
 /** Batches of one account open at the same time; a message of one more chat is a batch of its own at once. */
@@ -51,7 +51,7 @@ export class InboundBatches {
   private readonly hold: Hold;
   private readonly quietMs: number;
   private readonly open = new Map<string, Open>();
-  private readonly turn = turnsByKey();
+  private readonly locked = keyedMutex();
   private readonly ended = new AbortController();
 
   constructor(deps: HostDeps, hold: Hold) {
@@ -67,7 +67,7 @@ export class InboundBatches {
     secret?: Uint8Array,
   ): Promise<Exclude<Stored, 'closed' | 'refused'>> {
     const chat = addressOf(personOf(message));
-    return await this.turn(chat, async () => {
+    return await this.locked(chat, async () => {
       for (let attempt = 1; attempt <= maxAttempts; attempt++) {
         const consequence = await plan();
         const stored = await this.store(chat, message, consequence?.writes ?? [], secret);
@@ -91,7 +91,7 @@ export class InboundBatches {
   /** Closes all that is open: the account goes to another owner. What fails is left to that one. */
   async close(): Promise<void> {
     this.ended.abort();
-    await Promise.all([...this.open.keys()].map((chat) => this.turn(chat, () => this.closeNow(chat))));
+    await Promise.all([...this.open.keys()].map((chat) => this.locked(chat, () => this.closeNow(chat))));
   }
 
   /** The account is another's: nothing is closed any more. */
@@ -138,13 +138,13 @@ export class InboundBatches {
       await clock.sleep(waitMs, signal);
       if (signal.aborted) return;
     }
-    await this.turn(batch.chat, async () => {
+    await this.locked(batch.chat, async () => {
       if (this.open.get(batch.chat) !== batch) return;
       await this.closeNow(batch.chat);
     });
   }
 
-  /** Closes the chat's batch; to be called in the chat's turn. A batch that cannot be closed now is left to the sweep. */
+  /** Closes the batch of a chat. Call this under the lock of the chat. The sweep closes a batch that cannot be closed now. */
   private async closeNow(chat: string): Promise<void> {
     const batch = this.open.get(chat);
     if (batch === undefined) return;

@@ -55,7 +55,7 @@ export class OptOuts {
   }
 
   /**
-   * A number turns out to belong to further addresses: a LID, or another number that WhatsApp answers with. False: the person opted out under
+   * A number is found to belong to further addresses: a LID, or another number that WhatsApp answers with. False: the person opted out under
    * one of them, and the number is not written to either.
    */
   async mayWriteTo(person: Person & { phoneNumber: string }): Promise<boolean> {

@@ -25,7 +25,7 @@ export class FirstContacts {
   /** What must be written to the account's item; `untilMs` undefined: no hold. */
   private unwritten: { untilMs: number | undefined } | undefined;
   /** The send loop and the connection both write: the newest word must be the last one in the table. */
-  private readonly turn = turns();
+  private readonly locked = mutex();
 
   constructor(deps: FirstContacts['deps'], record: FirstContacts['record']) {
     this.deps = deps;
@@ -73,7 +73,7 @@ export class FirstContacts {
 
   private async write(): Promise<void> {
     if (this.unwritten === undefined) return;
-    await this.turn(async () => {
+    await this.locked(async () => {
       const { unwritten } = this;
       if (unwritten === undefined) return;
       try {

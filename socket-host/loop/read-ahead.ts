@@ -12,8 +12,8 @@ const atOnce = 10;
 export type Read = ForSend & { stops: number };
 
 /**
- * Messages, contents and contracts of lane entries, read together for those that were taken together. What has changed by the time an entry's
- * turn comes refuses its claim.
+ * Messages, contents and contracts of lane entries, read together for those that were taken together. What has changed by the time an entry
+ * is sent refuses its claim.
  */
 export class ReadAhead {
   private readonly table: Table;

@@ -5,7 +5,7 @@ import { stepRetryWaitMs } from '../../lib/domain/backoff.ts';
 import type { Content } from '../../lib/domain/content.ts';
 import type { Message } from '../../lib/domain/messages/message.ts';
 import { Bell } from '../../lib/runtime/clock.ts';
-import { turnUnless } from '../../lib/runtime/turns.ts';
+import { exclusiveUnless } from '../../lib/runtime/mutex.ts';
 import { Admission, type Admitted, type Recipients } from '../../lib/sending/admission.ts';
 import type { InHand } from '../../lib/sending/in-hand.ts';
 import { Pacer } from '../../lib/sending/pacer.ts';
@@ -357,7 +357,7 @@ export class SendLoop {
       return (await this.hand.layAside(again.message, heldUntil)).kind === 'fenced' ? 'fenced' : undefined;
     }
     const { clock } = this.deps;
-    // Pacing is waited for before a suspect's turn, which others wait for; so courtesies are left out.
+    // Pacing is waited for before the lock of suspects, which others wait for; so courtesies are left out.
     const waitMs = again.suspect ? this.pacer.nextWireAt() - clock.nowMs() : this.pacer.waitMs;
     if (waitMs > 0) {
       // Up to a day, in which the tenant may change the pace, a receipt resolve it, or its own day be over.
@@ -366,7 +366,7 @@ export class SendLoop {
     }
     const send = () => this.sendAgain(again, session, signal);
     if (!again.suspect) return await send();
-    const end = await turnUnless(this.deps.suspects, signal, send);
+    const end = await exclusiveUnless(this.deps.suspects, signal, send);
     return end ?? (signal.aborted ? 'stopped' : undefined);
   }
 

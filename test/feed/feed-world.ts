@@ -33,7 +33,7 @@ import { startEmulators } from '../harness/emulators.ts';
 
 export const tenantId = 'ten_00000000000000000000000001';
 
-/** Feed and sweep over empty emulators, each turn when a test says so, by a clock that the test moves. */
+/** Feed and sweep over empty emulators, each run when a test says so, by a clock that the test moves. */
 export async function startFeedWorld() {
   const emulators = await startEmulators();
   const { sqs } = emulators.clients;

@@ -222,7 +222,7 @@ describe('an account that cannot send', () => {
     expect(await world.hot(account)).toMatchObject({ queuedBulk: 0 });
   });
 
-  it('with very many rows is served in several turns', async () => {
+  it('with very many rows is served in several runs', async () => {
     const account = await world.account();
     const contract = await world.contract(account, rowsTo(1700), { nextRow: 1700, openFrom: 1700, fedCount: 1700 });
     await world.giveUpRequests();
@@ -251,7 +251,7 @@ describe('an account that cannot send', () => {
     expect(await world.states(fed)).toEqual(['PENDING', 'PENDING']);
   });
 
-  it('goes on where the turn before stopped', async () => {
+  it('goes on where the run before stopped', async () => {
     const account = await world.account();
     const contract = await world.contract(account, rowsTo(20), { nextRow: 20, openFrom: 20, fedCount: 20 });
     const { id } = await world.contract(account, rowsTo(1));
@@ -271,7 +271,7 @@ describe('an account that cannot send', () => {
     expect(await world.states(contract)).toEqual(['QUEUED', 'PENDING']);
   });
 
-  it('and came back between two turns is fed, the second turn takes nothing away', async () => {
+  it('and came back between two runs is fed, the second run takes nothing away', async () => {
     const account = await world.account();
     const contract = await world.contract(account, rowsTo(2));
     await world.drain();

@@ -3,7 +3,7 @@ import type { Context, SQSEvent } from 'aws-lambda';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { handler } from '../../functions/import/handler.ts';
 import { importFile } from '../../functions/import/import-file.ts';
-import { putBack } from '../../lib/aws/contracts/import-turns.ts';
+import { putBack } from '../../lib/aws/contracts/import-lock.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { type Api, startApi, tenantA } from '../api/api.ts';
@@ -316,13 +316,13 @@ describe('events', () => {
 });
 
 describe('the readers of all tenants', () => {
-  const turn = keys.importTurn(tenantA);
+  const lock = keys.importLock(tenantA);
 
   it('read one file of a tenant at a time; the next ones go back into the queue, later each time', async () => {
     const { id, key } = await waiting();
     await put(key, 'to,text\n79991234567,a\n');
     const until = Date.now() + 60_000;
-    await api.deps.table.put({ ...turn, type: 'importTurn', importId: 'imp_OTHER', until });
+    await api.deps.table.put({ ...lock, type: 'importTurn', importId: 'imp_OTHER', until });
     expect(await importFile(api.deps, key)).toBe('waiting');
     expect(await show(id)).toMatchObject({ status: 'IMPORTING', import: { status: 'awaiting_upload' } });
     const sent: unknown[] = [];
@@ -357,14 +357,14 @@ describe('the readers of all tenants', () => {
     const keyOfB = keyIn(String(asked.json.uploadUrl));
     await put(keyOfB, 'to,text\n79991234567,a\n');
     expect(await importFile(api.deps, keyOfB)).toBe('imported');
-    await api.deps.table.delete(turn);
+    await api.deps.table.delete(lock);
     const back = { Records: [{ messageId: 'back-1', body: body(1) }] } as SQSEvent;
     expect(await handler(back, context)).toEqual({ batchItemFailures: [] });
     expect(await show(id)).toMatchObject({ status: 'PENDING', totalCount: 1 });
-    expect(await api.deps.table.get(turn)).toBeUndefined();
+    expect(await api.deps.table.get(lock)).toBeUndefined();
   });
 
-  it('take over the turn of a reader that was killed, and their own', async () => {
+  it('take over the lock of a reader that was killed, and their own', async () => {
     for (const held of [
       { importId: 'imp_OTHER', until: Date.now() - 1 },
       { importId: '', until: Date.now() + 60_000 },
@@ -372,18 +372,18 @@ describe('the readers of all tenants', () => {
       const { key } = await waiting();
       await put(key, 'to,text\n79991234567,a\n');
       const own = /imp_[0-9A-Z]{26}/.exec(key)?.[0] ?? '';
-      await api.deps.table.put({ ...turn, type: 'importTurn', ...held, importId: held.importId || own });
+      await api.deps.table.put({ ...lock, type: 'importTurn', ...held, importId: held.importId || own });
       expect(await importFile(api.deps, key)).toBe('imported');
-      expect(await api.deps.table.get(turn)).toBeUndefined();
+      expect(await api.deps.table.get(lock)).toBeUndefined();
     }
   });
 
-  it('give the turn back when reading fails', async () => {
+  it('unlock when reading fails', async () => {
     const { key } = await waiting();
     await put(key, 'to,text\n79991234567,a\n');
     const broken = { ...api.deps.pages, put: () => Promise.reject(new Error('connection lost')) };
     await expect(importFile({ ...api.deps, pages: broken }, key)).rejects.toThrow('connection lost');
-    expect(await api.deps.table.get(turn)).toBeUndefined();
+    expect(await api.deps.table.get(lock)).toBeUndefined();
   });
 
   it('are free again after two minutes, and say what to do', async () => {

@@ -22,7 +22,7 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'functions/api/messages',
     'functions/api/suppressions',
   ],
-  'lib/runtime/egress': ['lib/runtime/clock.ts', 'lib/runtime/turns.ts'],
+  'lib/runtime/egress': ['lib/runtime/clock.ts', 'lib/runtime/mutex.ts'],
   // Its errors are those of the transport.
   'socket-host/auth': ['socket-host/transport.ts'],
   'socket-host/baileys': [...hostFiles, 'socket-host/auth'],

@@ -89,7 +89,7 @@ it('what the sweep has sent is left to the queue for ten minutes, so that a back
   expect(await sentAt(dueAt)).toBe(1);
   expect(await sentAt(dueAt + 60_000)).toBe(0);
   expect(await sentAt(dueAt + 9 * 60_000)).toBe(0);
-  // It was not worked off: the message is lost, or waits for its turn.
+  // It was not worked off: the message is lost, or waits for its permit.
   expect(await sentAt(dueAt + 10 * 60_000)).toBe(1);
   receiver.behave(() => ({ status: 200 }));
   await world.runOut();

@@ -88,7 +88,7 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       tags,
       summary: 'Write to a person no more',
       description:
-        'Messages that wait are suppressed when their turn comes, under whichever spelling of the number they were accepted. A person who is on the list already stays as it is (200). ' +
+        'Messages that wait are suppressed when they would be sent, under whichever spelling of the number they were accepted. A person who is on the list already stays as it is (200). ' +
         'A number in doubt is warned of.',
       ...securedPost(scope, ['send', 'manage']),
       request: { headers: idempotencyHeader, ...jsonBody(suppressionInput) },

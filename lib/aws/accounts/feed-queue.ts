@@ -14,7 +14,7 @@ export interface FeedRequest {
   cursor?: WalkCursor;
 }
 
-/** Where a refeed or a recall that needs several turns goes on, and what it has seen so far. */
+/** Where a refeed or a recall that needs several runs goes on, and what it has seen so far. */
 export interface WalkCursor {
   contractId: string;
   row: number;

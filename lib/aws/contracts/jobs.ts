@@ -11,7 +11,7 @@ import { settleAll } from './jobs/settle.ts';
 export { type HeldJob, jobWrite } from './jobs/held.ts';
 
 /**
- * `none`: there was nothing to do, or another job took over. `more`: the time came first, ask for another turn. `waiting`: for messages
+ * `none`: there was nothing to do, or another job took over. `more`: the time came first, ask for another run. `waiting`: for messages
  * being sent; the sweep asks again.
  */
 export type JobEnd = 'none' | 'done' | 'more' | 'waiting';

@@ -64,7 +64,7 @@ export interface Contract {
   requirePlus?: boolean;
   /** Where it stands is in the item `job`, which exists as long as this does. */
   job?: ContractJob;
-  /** When the feed last gave it a turn. */
+  /** When a feed last took rows of it (epoch ms). */
   fedAt?: number;
   import?: ContractImport;
   startAt?: number;

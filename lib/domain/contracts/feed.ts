@@ -5,7 +5,7 @@ const bulkWindow = 50;
 const expressWindow = 5;
 const windowMs = 10_000;
 
-/** A running contract as the feed sees it; `remaining` are its rows not fed yet, `fedAt` epoch ms of its last turn. */
+/** A running contract as the feed sees it; `remaining` are its rows not fed yet, `fedAt` epoch ms of the last feed that took rows of it. */
 export interface FeedCandidate {
   id: string;
   lane: Lane;
@@ -35,20 +35,20 @@ export function planFeed(input: {
 }
 
 function share(room: number, candidates: readonly FeedCandidate[]): { contractId: string; rows: number }[] {
-  const turns = candidates.map(({ id, remaining }) => ({ contractId: id, rows: 0, remaining }));
+  const shares = candidates.map(({ id, remaining }) => ({ contractId: id, rows: 0, remaining }));
   let left = Math.max(0, Math.floor(room));
   while (left > 0) {
-    const hungry = turns.filter((turn) => turn.remaining > 0);
+    const hungry = shares.filter(({ remaining }) => remaining > 0);
     if (hungry.length === 0) break;
     const portion = Math.max(1, Math.floor(left / hungry.length));
-    for (const turn of hungry) {
-      const rows = Math.min(portion, turn.remaining, left);
-      turn.rows += rows;
-      turn.remaining -= rows;
+    for (const one of hungry) {
+      const rows = Math.min(portion, one.remaining, left);
+      one.rows += rows;
+      one.remaining -= rows;
       left -= rows;
     }
   }
-  return turns.filter((turn) => turn.rows > 0).map(({ contractId, rows }) => ({ contractId, rows }));
+  return shares.filter(({ rows }) => rows > 0).map(({ contractId, rows }) => ({ contractId, rows }));
 }
 
 function longestWaiting(a: FeedCandidate, b: FeedCandidate): number {

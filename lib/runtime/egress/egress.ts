@@ -1,4 +1,4 @@
-import { setImmediate as eventLoopTurn } from 'node:timers/promises';
+import { setImmediate as yieldToEventLoop } from 'node:timers/promises';
 import type { Dispatcher } from 'undici';
 import { isSendableHeader } from '../../domain/egress/headers.ts';
 import { isPublicAddress } from '../../domain/egress/public-address.ts';
@@ -102,7 +102,7 @@ export function createEgress(options: EgressOptions): Egress {
     for (const address of addresses) {
       for (let used = idle.take(target.origin, address); used !== undefined; used = idle.take(target.origin, address)) {
         // That the other side hung up may have reached the machine and not yet us: then the client learns it before it writes.
-        await eventLoopTurn();
+        await yieldToEventLoop();
         const answer = await send(used, address, target, wanted, signal);
         if (answer !== 'stale') return answer;
       }

@@ -112,13 +112,15 @@ describe('planFeed', () => {
     );
   });
 
-  test('turn by turn every running contract is served, however narrow the window', () => {
+  test('one after the other every running contract is served, however narrow the window', () => {
     let contracts = Array.from({ length: 12 }, (_, i) => bulk(`con_${i}`, 1000));
     const served = new Set<string>();
-    for (let turn = 0; turn < 12; turn += 1) {
+    for (let round = 0; round < 12; round += 1) {
       for (const { contractId } of planFeed({ queued: { express: 0, bulk: 49 }, contracts, policy: defaultPolicy })) {
         served.add(contractId);
-        contracts = contracts.map((contract) => (contract.id === contractId ? { ...contract, fedAt: turn } : contract));
+        contracts = contracts.map((contract) =>
+          contract.id === contractId ? { ...contract, fedAt: round } : contract,
+        );
       }
     }
     expect(served.size).toBe(12);

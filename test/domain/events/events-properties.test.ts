@@ -96,7 +96,7 @@ describe('the life of a message', () => {
 });
 
 describe('the life of an account', () => {
-  it('publishes connected and its end in turns', () => {
+  it('publishes connected and its end alternately', () => {
     const statuses = fc.array(fc.constantFrom(...accountStatuses), { minLength: 1, maxLength: 30 });
     fc.assert(
       fc.property(statuses, (list) => {

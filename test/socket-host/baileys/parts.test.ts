@@ -7,11 +7,11 @@ import { hasChat, noteChat, noteRefusal } from '../../../socket-host/baileys/cha
 import { participantHashes } from '../../../socket-host/baileys/device-lists.ts';
 import { Drain } from '../../../socket-host/baileys/drain.ts';
 import { ourEnd, sessionEnd } from '../../../socket-host/baileys/ending.ts';
-import { MessageLine } from '../../../socket-host/baileys/message-line.ts';
 import { ParticipantHashes } from '../../../socket-host/baileys/participant-hashes.ts';
 import { receiptsOf, retryRequestIn } from '../../../socket-host/baileys/receipts.ts';
 import { redact } from '../../../socket-host/baileys/redaction.ts';
 import { trustRootKey } from '../../../socket-host/baileys/root-key.ts';
+import { StanzaQueue } from '../../../socket-host/baileys/stanza-queue.ts';
 import { Timelock } from '../../../socket-host/baileys/timelock.ts';
 import { ClientVersion } from '../../../socket-host/baileys/version.ts';
 
@@ -384,11 +384,11 @@ describe('drain', () => {
 describe('the line of messages', () => {
   const message = (id: string) => ({ tag: 'message', attrs: { id } });
   let stuck: (string | undefined)[];
-  let line: MessageLine;
+  let line: StanzaQueue;
   beforeEach(() => {
     vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
     stuck = [];
-    line = new MessageLine(({ attrs }) => stuck.push(attrs.id));
+    line = new StanzaQueue(({ attrs }) => stuck.push(attrs.id));
   });
   afterEach(() => {
     line.end();

@@ -33,7 +33,7 @@ it('saves nothing up in a quiet time', async () => {
   expect(openedAtMs).toEqual([0, 60_000, 60_100, 60_200]);
 });
 
-it('lets each that waits open up to a tenth of a second later than its turn, without holding up those behind it', async () => {
+it('lets each that waits open up to a tenth of a second later than its slot, without holding up those behind it', async () => {
   const randoms = [0.5, 0, 0.99, 0.25];
   const { clock, take, openedAtMs } = slotsWith(() => randoms.shift() ?? 0);
   for (let i = 0; i < 5; i++) void take();
@@ -41,7 +41,7 @@ it('lets each that waits open up to a tenth of a second later than its turn, wit
   expect(openedAtMs).toEqual([0, 150, 200, 399, 425]);
 });
 
-it('gives the turn of one that does not wait for it to the next who asks', async () => {
+it('gives the slot of one that does not wait for it to the next who asks', async () => {
   const { clock, take, openedAtMs } = slotsWith(() => 0);
   const leaving = new AbortController();
   void take();
@@ -55,7 +55,7 @@ it('gives the turn of one that does not wait for it to the next who asks', async
   expect(openedAtMs).toEqual([0, 100, 200, 300, 400]);
 });
 
-it('keeps no turn for one that had gone before it asked', async () => {
+it('keeps no slot for one that had gone before it asked', async () => {
   const { clock, take, openedAtMs } = slotsWith(() => 0);
   await take(AbortSignal.abort());
   void take();

@@ -61,7 +61,7 @@ describe('messages over which two hosts have died', () => {
     expect(gateway.wire.map(({ to }) => to).slice(4)).toEqual([toSecond?.to]);
   });
 
-  it('are sent one after the other, and an account that waits for its turn is not held by it', async () => {
+  it('are sent one after the other, and an account that waits for another suspect is not held by it', async () => {
     await gateway.host();
     await until('the first is on the wire', async () => gateway.wire.length === 5);
     const before = gateway.sessions.get(second.id);
@@ -72,7 +72,7 @@ describe('messages over which two hosts have died', () => {
     waiting.end({ code: 428, detail: 'the line was lost' });
     await connected(second.id, waiting);
     gateway.answerWith(() => ({}));
-    // Ends its turn.
+    // Lets the next suspect go.
     gateway.sessions.get(first.id)?.end({ code: 428, detail: 'the line was lost' });
     await until('sent', async () => (await gateway.messages(contract))[0]?.state === 'SENT', 6_000);
   });

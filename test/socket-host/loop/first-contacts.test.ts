@@ -15,7 +15,7 @@ function item(settings: Partial<Account> = {}) {
   let held = { id: 'acc_1', status: 'connected', warnings: [], ...settings } as unknown as Account;
   const calls: (() => void)[] = [];
   const clock = manualClock();
-  const turn = async () => {
+  const called = async () => {
     const { promise, resolve } = Promise.withResolvers<void>();
     calls.push(resolve);
     await promise;
@@ -23,11 +23,11 @@ function item(settings: Partial<Account> = {}) {
   const table = {
     async get() {
       const read = held;
-      await turn();
+      await called();
       return read;
     },
     async tryTransact({ account }: { account: { values: Record<string, unknown> } }) {
-      await turn();
+      await called();
       held = { ...held, firstContactsHeldUntil: account.values[':firstContactsHeldUntil'] as never };
     },
   } as unknown as Table;

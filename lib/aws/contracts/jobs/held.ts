@@ -15,13 +15,13 @@ export interface JobDeps {
 
 /** Rows looked at per step: one batch read. */
 const stepRows = 100;
-/** A runner that has used up its time asks for another turn; one that has not come so much later is taken for lost. */
-const nextTurnMs = 60_000;
+/** A runner that has used up its time asks for another run; one that has not come so much later is taken for lost. */
+const nextRunMs = 60_000;
 
 /** The item `job` of a contract, written whenever `contract.job` is: small, so that each row's step can check it. */
 export interface HeldJob {
   job: ContractJob;
-  /** When it was asked for (epoch ms). With `job` it tells this job from one that took its place. */
+  /** When it was asked for (epoch ms). With `job` it distinguishes this job from one that took its place. */
   begunAt: number;
   /** The next row to look at. */
   nextRow?: number;
@@ -52,7 +52,7 @@ export async function takeJob(
   deadlineMs: number,
 ): Promise<HeldJob | undefined> {
   const { item } = await table.tryUpdate<HeldJob>(keys.job(of.tenantId, of.id), {
-    ...patch({ busyUntil: deadlineMs + nextTurnMs }),
+    ...patch({ busyUntil: deadlineMs + nextRunMs }),
     condition: { exists: present },
   });
   return item;

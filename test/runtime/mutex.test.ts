@@ -1,8 +1,8 @@
 import { expect, it } from 'vitest';
-import { turnsAbreast } from '../../lib/runtime/turns.ts';
+import { semaphore } from '../../lib/runtime/mutex.ts';
 
-it('turns abreast: so many at a time, in the order asked for, failures or not', async () => {
-  const take = turnsAbreast(2);
+it('a semaphore: so many at a time, in the order asked for, failures or not', async () => {
+  const take = semaphore(2);
   const begun: number[] = [];
   const ends: (() => void)[] = [];
   let under = 0;

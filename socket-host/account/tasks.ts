@@ -2,16 +2,16 @@ import type { HostDeps } from '../deps.ts';
 
 interface Needs {
   deps: Pick<HostDeps, 'clock' | 'lease' | 'failed'>;
-  /** Whether the account is not held any more: nothing is handled then. */
+  /** Returns true when the account is not held any more. Nothing is handled then. */
   gone(): boolean;
   /** Called in place of a task when the host has no lease any more. */
   leaseLost(): void;
-  /** After an error in a task, in the same turn. */
+  /** Called after an error in a task, before the next task. */
   recover(error: unknown): Promise<void>;
 }
 
 /** The tasks of an account, handled one after the other, and the one timer that may run. */
-export class AccountTurns {
+export class AccountTasks {
   private readonly needs: Needs;
   private tail: Promise<void> = Promise.resolve();
   private timer = new AbortController();
@@ -20,7 +20,7 @@ export class AccountTurns {
     this.needs = needs;
   }
 
-  /** Handles the task when its turn comes. An error in it is counted, recovered from, and goes no further. */
+  /** Handles the task after those posted before it. An error in it is counted and handed to `recover`; it does not reach the caller. */
   post(where: string, task: () => Promise<void>): void {
     const { deps, gone, leaseLost, recover } = this.needs;
     this.tail = this.tail.then(async () => {
@@ -35,7 +35,7 @@ export class AccountTurns {
     });
   }
 
-  /** Posts the task after so many ms, in place of one that still waits. */
+  /** Posts the task after so many ms. It replaces a task that still waits for its time. */
   after(ms: number, task: () => Promise<void>): void {
     this.cancel();
     const { signal } = this.timer;

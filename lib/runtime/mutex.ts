@@ -1,7 +1,8 @@
-export type TakeTurn = <T>(work: () => Promise<T>) => Promise<T>;
+/** Runs the work when it may, and resolves with its result or rejects with its error. */
+export type RunExclusive = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** One piece of work at a time, in the order asked for; a failure does not stop those behind it. */
-export function turns(): TakeTurn {
+/** Returns a mutex: one piece of work at a time, in the order asked for. A failure does not stop those behind it. */
+export function mutex(): RunExclusive {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
     const result = last.then(work);
@@ -10,8 +11,8 @@ export function turns(): TakeTurn {
   };
 }
 
-/** As `turns`, with up to `count` pieces of work at a time. */
-export function turnsAbreast(count: number): TakeTurn {
+/** Returns a semaphore: as `mutex`, with up to `count` pieces of work at a time. */
+export function semaphore(count: number): RunExclusive {
   const waiting: (() => void)[] = [];
   let free = count;
   return async (work) => {
@@ -27,30 +28,34 @@ export function turnsAbreast(count: number): TakeTurn {
   };
 }
 
-/** Takes a turn unless the signal fires before it has come: undefined then, at once. Work that has begun goes on. */
-export function turnUnless<T>(take: TakeTurn, signal: AbortSignal, work: () => Promise<T>): Promise<T | undefined> {
+/** Runs the work by `run`, unless the signal fires before the work begins: resolves with undefined then, at once. Work that has begun goes on. */
+export function exclusiveUnless<T>(
+  run: RunExclusive,
+  signal: AbortSignal,
+  work: () => Promise<T>,
+): Promise<T | undefined> {
   if (signal.aborted) return Promise.resolve(undefined);
   return new Promise((resolve, reject) => {
     const leave = () => resolve(undefined);
     signal.addEventListener('abort', leave, { once: true });
-    take(async () => {
+    run(async () => {
       signal.removeEventListener('abort', leave);
       return signal.aborted ? undefined : await work();
     }).then(resolve, reject);
   });
 }
 
-/** One piece of work at a time for each key; keys nobody uses are forgotten. */
-export function turnsByKey(): <T>(key: string, work: () => Promise<T>) => Promise<T> {
+/** Returns a mutex for each key. Keys without work are forgotten. */
+export function keyedMutex(): <T>(key: string, work: () => Promise<T>) => Promise<T> {
   const lasts = new Map<string, Promise<unknown>>();
   return (key, work) => {
     const result = (lasts.get(key) ?? Promise.resolve()).then(work);
-    const settled = result
+    const ended = result
       .catch(() => {})
       .finally(() => {
-        if (lasts.get(key) === settled) lasts.delete(key);
+        if (lasts.get(key) === ended) lasts.delete(key);
       });
-    lasts.set(key, settled);
+    lasts.set(key, ended);
     return result;
   };
 }

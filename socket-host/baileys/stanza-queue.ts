@@ -1,20 +1,20 @@
 import type { BinaryNode } from '@whiskeysockets/baileys';
 import { after, yieldToOthers } from '../../lib/runtime/clock.ts';
-import { turns } from '../../lib/runtime/turns.ts';
+import { mutex } from '../../lib/runtime/mutex.ts';
 
 /** The longest time Baileys may take for one message without progress: twice the limit of a query of its own. */
 const stuckMs = 60_000;
 
 /**
- * The messages of one connection. Each is handled after the one that came before it, waiting or live: a START must not go past a STOP.
+ * The messages of one connection, handled in the order in which they came, waiting or live: a START must not pass a STOP.
  *
- *   taken -> in its turn: handled by Baileys -> done
- *                         no progress for a minute -> `stuck`, which ends the connection
+ *   taken -> when it is first: handled by Baileys -> done
+ *                              no progress for a minute -> `stuck`, which ends the connection
  *
- * Our own part (`own`: decrypting, storing) is not timed here, because the table and S3 have limits of their own.
+ * The part of Paceline (`own`: decrypting, storing) is not timed here, because the table and S3 have limits of their own.
  */
-export class MessageLine {
-  private readonly turn = turns();
+export class StanzaQueue {
+  private readonly locked = mutex();
   private readonly stuck: (stanza: BinaryNode) => void;
   private current: BinaryNode | undefined;
   private cancelWatch: () => void = () => {};
@@ -24,9 +24,9 @@ export class MessageLine {
     this.stuck = stuck;
   }
 
-  /** Resolves when the message is dealt with, whatever came of it, or is left because the connection has ended. */
+  /** Resolves when the message is handled, or dropped because the connection has ended. Rejects when `handle` fails. */
   async take(stanza: BinaryNode, handle: () => Promise<void>): Promise<void> {
-    await this.turn(async () => {
+    await this.locked(async () => {
       if (this.ended) return;
       this.current = stanza;
       this.watch();
@@ -41,7 +41,7 @@ export class MessageLine {
     });
   }
 
-  /** Our own part of handling the present message. */
+  /** Runs Paceline's own part of handling the present message, without the time limit. */
   async own<T>(work: () => Promise<T>): Promise<T> {
     this.cancelWatch();
     try {
@@ -51,7 +51,7 @@ export class MessageLine {
     }
   }
 
-  /** The connection has ended: what is still in the line comes again on the next one. */
+  /** Call this when the connection has ended. Messages that still wait come again on the next one. */
   end(): void {
     this.ended = true;
     this.cancelWatch();
