@@ -20,7 +20,7 @@ function fleetOf(hosts: () => Host[], read: () => Promise<void> = async () => {}
   const queryAll = async () => {
     const found = hosts();
     await read();
-    return found;
+    return found.map(({ wakeQueueUrl, ...host }) => ({ ...host, inboxUrl: wakeQueueUrl }));
   };
   const deps = { hostId: 'hst_self', fleetClock: clock, table: { queryAll } };
   return { clock, fleet: new Fleet(deps as unknown as HostDeps) };

@@ -15,16 +15,16 @@ let clock: ManualClock;
 /** The hosts of the table; the living ones beat. */
 let hosts: Map<string, Host>;
 let frozen: Set<string>;
-/** Accounts given up, in their order, and whom others were told to look at. */
+/** Accounts given up, in their order, and whom others were woken to look at. */
 let released: Move[];
-let told: (Move & { target: string })[];
+let woken: (Move & { target: string })[];
 
 beforeEach(() => {
   clock = manualClock();
   hosts = new Map();
   frozen = new Set();
   released = [];
-  told = [];
+  woken = [];
 });
 
 function put(id: string, state: Partial<Host> = {}): void {
@@ -57,13 +57,13 @@ function hostWith(id: string, loads: Movable['load'][]) {
       queryAll: async () => {
         const beat = Math.floor(clock.monotonicMs() / 3_000);
         for (const host of hosts.values()) if (!frozen.has(host.id)) host.beat = beat;
-        return [...hosts.values()].map((host) => ({ ...host }));
+        return [...hosts.values()].map(({ wakeQueueUrl, ...host }) => ({ ...host, inboxUrl: wakeQueueUrl }));
       },
     },
     sqs: {
       send: async ({ input }: { input: { QueueUrl: string; MessageBody: string } }) => {
         const accountId: string = JSON.parse(input.MessageBody).a;
-        told.push({ atMs: clock.monotonicMs(), accountId, target: input.QueueUrl });
+        woken.push({ atMs: clock.monotonicMs(), accountId, target: input.QueueUrl });
       },
     },
     failed: (_where: string, error: unknown) => {
@@ -92,9 +92,9 @@ function drain(ending: ReturnType<typeof hostWith>[], budgetMs = 105_000): void 
 }
 
 const idle = (count: number): Movable['load'][] => Array(count).fill('idle');
-/** The most that was told to anybody within any second. */
+/** The most that was woken to anybody within any second. */
 const mostInASecond = (): number =>
-  Math.max(...told.map(({ atMs }) => told.filter((one) => one.atMs >= atMs && one.atMs < atMs + 1_000).length));
+  Math.max(...woken.map(({ atMs }) => woken.filter((one) => one.atMs >= atMs && one.atMs < atMs + 1_000).length));
 
 describe('hosts that end together', () => {
   it('share the rate at which the one that stays opens connections', async () => {
@@ -102,22 +102,22 @@ describe('hosts that end together', () => {
     put('hst_new');
     drain(ending);
     await clock.advance(10_900);
-    expect(told.length).toBeLessThan(115);
+    expect(woken.length).toBeLessThan(115);
     expect(mostInASecond()).toBeLessThanOrEqual(14);
     await clock.advance(1_600);
-    expect(told).toHaveLength(120);
+    expect(woken).toHaveLength(120);
     expect(released).toHaveLength(120);
   });
 
-  it('give next to nothing to each other, though one is told a moment after the other', async () => {
+  it('give next to nothing to each other, though one is woken a moment after the other', async () => {
     const [first, second] = [hostWith('hst_a', idle(60)), hostWith('hst_b', idle(60))];
     put('hst_new');
     drain([first]);
     await clock.advance(100);
     drain([second]);
     await clock.advance(14_000);
-    expect(told).toHaveLength(120);
-    expect(told.filter(({ target }) => target !== 'hst_new').length).toBeLessThanOrEqual(3);
+    expect(woken).toHaveLength(120);
+    expect(woken.filter(({ target }) => target !== 'hst_new').length).toBeLessThanOrEqual(3);
   });
 
   it('leave their part of it to the others once they are done', async () => {
@@ -138,7 +138,7 @@ describe('hosts that end together', () => {
     put('hst_new');
     drain(ending, 10_000);
     await clock.advance(7_500);
-    expect(told).toHaveLength(300);
+    expect(woken).toHaveLength(300);
   });
 
   it('do not wait for one that has died over it', async () => {
@@ -149,9 +149,9 @@ describe('hosts that end together', () => {
     drain([host]);
     // Ten seconds for two, then it is known to be dead.
     await clock.advance(9_000);
-    expect(told.length).toBeLessThan(50);
+    expect(woken.length).toBeLessThan(50);
     await clock.advance(6_500);
-    expect(told).toHaveLength(100);
+    expect(woken).toHaveLength(100);
   });
 });
 
@@ -161,7 +161,7 @@ describe('a host that ends', () => {
     put('hst_new');
     drain([host]);
     await clock.advance(1_000);
-    expect(told.map(({ accountId }) => accountId).toSorted()).toEqual([
+    expect(woken.map(({ accountId }) => accountId).toSorted()).toEqual([
       'acc_hst_a_000',
       'acc_hst_a_001',
       'acc_hst_a_002',
@@ -175,7 +175,7 @@ describe('a host that ends', () => {
     put('hst_new');
     drain([host]);
     await clock.advance(3_000);
-    expect(told.map(({ target }) => target)).toEqual(Array(20).fill('hst_new'));
+    expect(woken.map(({ target }) => target)).toEqual(Array(20).fill('hst_new'));
   });
 
   it('gives nothing more to one that has become full, and the rest to the other', async () => {
@@ -186,8 +186,8 @@ describe('a host that ends', () => {
     await clock.advance(1_000);
     put('hst_one', { room: 0 });
     await clock.advance(12_000);
-    const toOne = told.filter(({ target }) => target === 'hst_one');
-    expect(told).toHaveLength(80);
+    const toOne = woken.filter(({ target }) => target === 'hst_one');
+    expect(woken).toHaveLength(80);
     expect(toOne.length).toBeLessThan(22);
     expect(toOne.at(-1)?.atMs).toBeLessThan(2_100);
   });
@@ -200,9 +200,9 @@ describe('a host that ends', () => {
     await clock.advance(1_000);
     frozen.add('hst_two');
     await clock.advance(34_000);
-    const toTwo = told.filter(({ target }) => target === 'hst_two');
-    expect(told).toHaveLength(300);
-    expect(new Set(told.map(({ accountId }) => accountId)).size).toBe(300);
+    const toTwo = woken.filter(({ target }) => target === 'hst_two');
+    expect(woken).toHaveLength(300);
+    expect(new Set(woken.map(({ accountId }) => accountId)).size).toBe(300);
     expect(toTwo.at(-1)?.atMs).toBeLessThan(11_200);
   });
 });
@@ -215,9 +215,9 @@ describe('a host that ends with nobody to take its accounts', () => {
     expect(released).toEqual([]);
     put('hst_new');
     await clock.advance(5_000);
-    expect(told.map(({ target }) => target)).toEqual(Array(30).fill('hst_new'));
-    expect(told[0]?.atMs).toBeLessThan(41_100);
-    expect(told.at(-1)?.atMs).toBeGreaterThan(42_500);
+    expect(woken.map(({ target }) => target)).toEqual(Array(30).fill('hst_new'));
+    expect(woken[0]?.atMs).toBeLessThan(41_100);
+    expect(woken.at(-1)?.atMs).toBeGreaterThan(42_500);
   });
 
   it('gives them up at once when seven tenths of its time are over', async () => {
@@ -227,7 +227,7 @@ describe('a host that ends with nobody to take its accounts', () => {
     expect(released).toEqual([]);
     await clock.advance(1_000);
     expect(released).toHaveLength(30);
-    expect(told).toEqual([]);
+    expect(woken).toEqual([]);
     expect(hosts.get('hst_a')?.retired).toBe(true);
   });
 
@@ -245,11 +245,11 @@ describe('a host that ends with nobody to take its accounts', () => {
     await clock.advance(1_000);
     frozen.add('hst_one');
     await clock.advance(49_000);
-    expect(told.at(-1)?.atMs).toBeLessThan(11_200);
+    expect(woken.at(-1)?.atMs).toBeLessThan(11_200);
     expect(host.held.size).toBeGreaterThan(180);
     put('hst_two');
     await clock.advance(24_000);
-    expect(told).toHaveLength(300);
+    expect(woken).toHaveLength(300);
   });
 
   it('waits for nobody when all its accounts have gone meanwhile', async () => {
@@ -270,7 +270,7 @@ describe('a host that ends with nobody to take its accounts', () => {
     if (first !== undefined) host.held.delete(first);
     put('hst_new');
     await clock.advance(3_000);
-    expect(told.map(({ accountId }) => accountId)).toEqual(['acc_hst_a_001', 'acc_hst_a_002']);
+    expect(woken.map(({ accountId }) => accountId)).toEqual(['acc_hst_a_001', 'acc_hst_a_002']);
   });
 });
 
@@ -287,7 +287,7 @@ describe('a host that joins', () => {
       host.handover.rebalance();
     }
     await clock.advance(0);
-    const given = told.map(({ accountId }) => loadOf.get(accountId));
+    const given = woken.map(({ accountId }) => loadOf.get(accountId));
     const firstBusy = given.indexOf('busy');
     expect(firstBusy).toBeGreaterThan(3);
     expect(given.slice(0, firstBusy)).toEqual(Array(firstBusy).fill('idle'));
