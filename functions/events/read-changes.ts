@@ -41,7 +41,7 @@ export async function readChanges(reading: Reading, records: StreamRecord[]): Pr
       await publishOrPark(reading, one);
     } catch (error) {
       reading.count('RecordsFailed');
-      reading.logger.error('a change was not told and will be repeated', { error: error as Error });
+      reading.logger.error('a change was not published and will be repeated', { error: error as Error });
       // A record without a number cannot be named; '' makes Lambda retry the whole batch.
       return one.record.dynamodb?.SequenceNumber ?? '';
     }
@@ -59,7 +59,7 @@ function draft(record: StreamRecord): Drafted {
 }
 
 /** Stores and delivers the events of one record, or parks it. Throws an error that a retry may solve. */
-async function tellOrPark({ telling, objects, logger, count }: Reading, one: Drafted): Promise<void> {
+async function publishOrPark({ publishing, objects, logger, count }: Reading, one: Drafted): Promise<void> {
   let reason = one.poison;
   if (reason === undefined) {
     try {

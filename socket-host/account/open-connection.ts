@@ -17,24 +17,24 @@ export function openConnection(
   return connection;
 }
 
-/** Takes what one connection says: changes of its state in turn, receipts and inbound messages at once. */
+/** Takes what one connection says: changes of its state one after the other, receipts and inbound messages at once. */
 function listenTo(
   connection: () => Connection,
   deps: HostDeps,
   { events, firstContacts, hand, inbound, links, loop, record }: AccountParts,
   machine: Machine,
 ): TransportListener {
-  const inTurn = (where: string, task: () => Promise<void>) => machine.handle(connection, where, task);
+  const posted = (where: string, task: () => Promise<void>) => machine.handle(connection, where, task);
   return {
-    onLink: (link) => inTurn('link', () => links.offered(connection().session, link)),
+    onLink: (link) => posted('link', () => links.offered(connection().session, link)),
     // The connection goes on until the network asks for the restart: closed earlier, the phone would say that linking failed.
     onLinked: ({ phoneNumber }) =>
-      inTurn('linked', async () => {
+      posted('linked', async () => {
         links.end();
         await record.linked(phoneNumber);
       }),
-    onPasskeyDemanded: () => inTurn('passkey', () => machine.halt({ kind: 'passkey_required' })),
-    onOpen: ({ phoneNumber }) => inTurn('open', () => machine.opened(phoneNumber)),
+    onPasskeyDemanded: () => posted('passkey', () => machine.halt({ kind: 'passkey_required' })),
+    onOpen: ({ phoneNumber }) => posted('open', () => machine.opened(phoneNumber)),
     onDrained: () => connection().drained(),
     onReceipt: (receipt) => {
       deps.metrics.receipts.inc({ kind: receipt.kind });
@@ -49,14 +49,14 @@ function listenTo(
     onUndecryptable: (id, askedAgain) => inbound.undecryptable(id, askedAgain),
     onAddressesLearnt: (person) => inbound.mayWriteTo(person),
     onFirstContacts: (refusedUntil) =>
-      inTurn('first contacts', async () => {
-        await firstContacts.told(refusedUntil);
+      posted('first contacts', async () => {
+        await firstContacts.announced(refusedUntil);
         loop.look();
       }),
     onQueryFailed: () => connection().check.queryFailed(),
     onClosed: (end) => {
       connection().end = end;
-      inTurn('closed', () => machine.closed(end));
+      posted('closed', () => machine.closed(end));
     },
   };
 }

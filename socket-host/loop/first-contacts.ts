@@ -1,6 +1,6 @@
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import { heldUntil, withHoldWarning } from '../../lib/domain/accounts/first-contacts.ts';
-import { turns } from '../../lib/runtime/turns.ts';
+import { mutex } from '../../lib/runtime/mutex.ts';
 import type { HostDeps } from '../deps.ts';
 import type { TransportSession } from '../transport.ts';
 
