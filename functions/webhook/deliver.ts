@@ -44,10 +44,8 @@ export async function deliver(deps: WebhookDeps, work: Work, limiter: RateLimite
   if (endpoint === undefined) return await endWithEndpoint(deps, delivery);
   // Sent twice, or stored by a worker that died before it sent the next one of the chat.
   if (delivery.status !== 'pending') return await leaveSequence(deps, delivery, endpoint);
-  if ((delivery.nextAttemptAt ?? 0) > deps.clock.nowMs() + earlyMs) {
-    // Under a new try number: the queue would drop a second message for the same time.
-    return await schedule(deps, delivery, endpoint, tries(work));
-  }
+  const isEarly = (delivery.nextAttemptAt ?? 0) > deps.clock.nowMs() + earlyMs;
+  if (isEarly) return await putBack(deps, work, delivery, endpoint);
   if (!endpoint.active && delivery.once !== true) {
     return await fail(deps, delivery, endpoint, 'endpoint_disabled');
   }
@@ -138,7 +136,18 @@ async function follow(deps: WebhookDeps, delivery: Delivery, endpoint: Endpoint)
   }
 }
 
-/** Puts the delivery on the queue for its time. The sweep finds those whose time is further away than the queue can delay. */
+/** Puts a delivery that came before its time, planned or sent by a clock that is ahead, where it is found again when it is due. */
+async function putBack(deps: WebhookDeps, work: Work, delivery: Delivery, endpoint: Endpoint): Promise<void> {
+  const { slot, nextAttemptAt = 0 } = delivery;
+  if (nextAttemptAt - deps.clock.nowMs() > longestDelayMs) {
+    // A delivery that was planned as due is not in the index yet.
+    return await storeAndFollow(deps, delivery, endpoint, { status: 'pending', slot, nextAttemptAt });
+  }
+  // Under a new try number: the queue would drop a second message for the same time.
+  await schedule(deps, delivery, endpoint, tries(work));
+}
+
+/** Puts the delivery on the queue for its time. One that is due later than the queue can delay is in the index, where the sweep finds it. */
 async function schedule(deps: WebhookDeps, delivery: Delivery, endpoint: Endpoint, tries?: number): Promise<void> {
   const delayMs = (delivery.nextAttemptAt ?? 0) - deps.clock.nowMs();
   if (delayMs > longestDelayMs) return;

@@ -40,6 +40,17 @@ it('a delivery whose time is two seconds off by the clock of who takes it waits,
   expect(await world.deliveries(endpoint)).toMatchObject([{ status: 'delivered' }]);
 });
 
+it('a delivery whose time is hours off by that clock waits in the index, and is found by the sweep', async () => {
+  const receiver = await world.receiver();
+  const endpoint = await world.endpoint(receiver.url);
+  const at = world.clock.nowMs() + 2 * 3_600_000;
+  await world.tell([world.event('from a clock that is hours ahead', { at })]);
+  await world.runOut();
+  expect(receiver.requests).toHaveLength(1);
+  expect(receiver.requests[0]?.at).toBeGreaterThanOrEqual(at - 1_000);
+  expect(await world.deliveries(endpoint)).toMatchObject([{ status: 'delivered', attempts: [{ status: 200 }] }]);
+});
+
 it('a replay in the same batch does not hold up the group of a delivery', async () => {
   const receiver = await world.receiver();
   const endpoint = await world.endpoint(receiver.url);
