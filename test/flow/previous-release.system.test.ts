@@ -35,8 +35,8 @@ beforeAll(async () => {
   await unpack(await readFile(fixture), dataDir);
   made = JSON.parse(await readFile(join(dataDir, 'orders.json'), 'utf8'));
   receiver = await startReceiver(systemClock, { secret: made.webhookSecret });
-  adapt(join(dataDir, 'dynamodb', 'dynoxide.sqlite'));
   const offsetMs = made.madeAtMs + downForMs - Date.now();
+  adapt(join(dataDir, 'dynamodb', 'dynoxide.sqlite'), offsetMs);
   shiftClock(offsetMs);
   world = await startWorld({
     dataDir,
@@ -54,15 +54,20 @@ afterAll(async () => {
   await world?.stop();
 });
 
-/** Puts the receiver of this run where the folder has one, and makes stream records as old as dynoxide, which has no other clock, keeps them. */
-function adapt(file: string): void {
+/**
+ * Puts the receiver of this run where the folder has one. Dynoxide dates stream records by the machine's clock and takes no other, so a trigger
+ * dates them by the clock of all other processes: events are as old as their records, and their deliveries are due at that time.
+ */
+function adapt(file: string, offsetMs: number): void {
   const database = new DatabaseSync(file);
   const tables = database.prepare('SELECT table_name FROM _tables').all();
   for (const { table_name: name } of tables) {
     const sql = `UPDATE "${name}" SET item_json = replace(item_json, ?, ?)`;
     database.prepare(sql).run(made.receiverUrl, receiver.url);
   }
-  database.prepare('UPDATE _stream_records SET created_at = ?').run(Math.floor(Date.now() / 1000));
+  database.exec(`CREATE TRIGGER clock AFTER INSERT ON _stream_records BEGIN
+    UPDATE _stream_records SET created_at = created_at + (${Math.floor(offsetMs / 1000)}) WHERE id = NEW.id;
+  END`);
   database.close();
 }
 
@@ -83,8 +88,33 @@ async function shown(phone: string): Promise<Map<string, number>> {
   return found;
 }
 
+/** Deliveries of an endpoint in a state, all pages. */
+async function deliveries(endpointId: string, status: string): Promise<object[]> {
+  const found: object[] = [];
+  for (let cursor: string | null = ''; cursor !== null; ) {
+    const query = new URLSearchParams({ status, ...(cursor === '' ? {} : { cursor }) });
+    const page: { items: object[]; nextCursor: string | null } = await world.api(
+      'GET',
+      `/v1/webhooks/${endpointId}/deliveries?${query}`,
+    );
+    found.push(...page.items);
+    cursor = page.nextCursor;
+  }
+  return found;
+}
+
 const stopped = ['canceled', 'deleted'];
 const neverSent = [...stopped, 'opted out', 'awaited'];
+/** The moves that are told of each order; by default its start and its completion. Its progress depends on the time and is left out. */
+const moves: Record<string, string[]> = {
+  canceled: ['contract.canceled', 'contract.started'],
+  deleted: ['contract.canceled', 'contract.paused', 'contract.started'],
+  failed: ['contract.completed', 'contract.failed', 'contract.resumed', 'contract.started'],
+  // Its one recipient was not written to.
+  'opted out': ['contract.failed', 'contract.started'],
+  paused: ['contract.completed', 'contract.paused', 'contract.resumed', 'contract.started'],
+  'paused in hand': ['contract.completed', 'contract.paused', 'contract.resumed', 'contract.started'],
+};
 
 it('goes on with every order of the previous release and sends each message once', async () => {
   // The previous release's own words for what they are.
@@ -183,6 +213,39 @@ it('answers a repeated call as it did, and orders nothing again', async () => {
   expect([response.status, ((await response.json()) as ContractView).id]).toEqual([201, made.repeat.id]);
   expect((await world.totals()).distinct).toBe(before.distinct);
 });
+
+it('tells what was to be told, each once and signed', async () => {
+  const { requests } = receiver;
+  const containing = (type: string, text: string) =>
+    requests.filter(({ body }) => body.type === type && JSON.stringify(body.data).includes(text)).length;
+  const movesOf = ({ id }: MadeOrder) =>
+    requests
+      .filter(({ body }) => (body.data.contract as ContractView | undefined)?.id === id)
+      .map(({ body }) => body.type)
+      .filter((type) => type !== 'contract.progress')
+      .toSorted();
+  const expected = made.orders.map((order) => ({
+    order,
+    types: moves[order.name] ?? ['contract.completed', 'contract.started'],
+  }));
+
+  for (const { order, types } of expected) {
+    await until(`${order.name}: its moves`, async () => movesOf(order).length >= types.length, endsWithinMs);
+  }
+  await until('the last word', async () => containing('message.received', 'The last word') > 0, endsWithinMs);
+  const { items: webhooks } = await world.api<{ items: { id: string }[] }>('GET', '/v1/webhooks');
+  expect(webhooks).toHaveLength(2);
+  for (const { id } of webhooks) {
+    await until(`${id}: nothing waits`, async () => (await deliveries(id, 'pending')).length === 0, endsWithinMs);
+    expect(await deliveries(id, 'failed')).toEqual([]);
+  }
+
+  for (const { order, types } of expected) expect([order.name, movesOf(order)]).toEqual([order.name, types]);
+  expect(containing('message.received', 'The last word')).toBe(1);
+  expect(containing('suppression.created', made.silentPhone)).toBe(1);
+  expect(new Set(requests.map(({ id }) => id)).size).toBe(requests.length);
+  expect(requests.filter(({ verified }) => !verified)).toEqual([]);
+}, 250_000);
 
 it('leaves nothing in hand or counted as in a lane', async () => {
   const { table, close } = await productTable(endpoints);
