@@ -162,6 +162,7 @@ describe('cuts', () => {
     'socket-host/auth/versions.ts': ['keys'],
     'socket-host/host/host-deps.ts': [')'],
     'socket-host/loop/read-ahead.ts': [']'],
+    'lib/sending/in-hand.ts': ['others'],
     'lib/sending/receipts.ts': [']'],
     'socket-host/baileys/content.ts': ['cards'],
     'socket-host/baileys/redaction.ts': ['digits'],

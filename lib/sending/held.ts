@@ -1,7 +1,7 @@
 import type { Totals } from '../aws/hosts/ownership.ts';
 import type { Claimable } from '../aws/messages/claims.ts';
 import { afterStep, type Step } from '../aws/messages/messages.ts';
-import type { InHand, Named } from '../domain/accounts/in-hand.ts';
+import type { Named } from '../domain/accounts/in-hand.ts';
 import { isSuccess, type Message, type MessageState } from '../domain/messages/message.ts';
 import { afterReceipts, isRecipient, type TimedReceipt } from '../domain/messages/receipts.ts';
 
@@ -13,9 +13,7 @@ const outcomeHoldMs = 1_000;
 
 /** `mayHaveLeft`: a try of this sending may have arrived; false only as long as this process knows that none has left it. */
 export type HeldState =
-  | { kind: 'claiming' | 'claimed'; mayHaveLeft: boolean }
-  /** If the claim stands, it has taken these out of the account's item, and `inHand` is what the item says now. */
-  | { kind: 'unsure'; mayHaveLeft: boolean; takesOut: readonly Held[]; inHand: InHand }
+  | { kind: 'claiming' | 'unsure' | 'claimed'; mayHaveLeft: boolean }
   /** `hadLeft`: an earlier try may have arrived. */
   | { kind: 'on_wire'; hadLeft: boolean }
   /** `orphaned`: the last owner ended without a word, which the claim in the table does not count yet. */
@@ -23,7 +21,7 @@ export type HeldState =
   /** `joined`: receipts that are part of the outcome. */
   | { kind: 'kept'; outcome: Step; sinceMs: number; writing: boolean; joined: PromiseWithResolvers<boolean>[] }
   /** `as`: the outcome, for the account's totals; undefined: nothing to count. */
-  | { kind: 'written' | 'leaving'; as: MessageState | undefined }
+  | { kind: 'written'; as: MessageState | undefined }
   | { kind: 'gone' };
 type Kind = HeldState['kind'];
 
@@ -35,8 +33,7 @@ const moves: Record<Kind, readonly Kind[]> = {
   on_wire: ['kept', 'left_over'],
   left_over: ['written', 'gone'],
   kept: ['kept', 'written', 'gone'],
-  written: ['leaving', 'gone'],
-  leaving: ['written', 'gone'],
+  written: ['gone'],
   gone: [],
 };
 
@@ -79,7 +76,6 @@ export class Held implements Named {
         return true;
       case 'kept':
       case 'written':
-      case 'leaving':
       case 'gone':
         return false;
       default:
@@ -150,11 +146,6 @@ export class Held implements Named {
   offWire(left: boolean): void {
     if (this.now.kind === 'on_wire')
       this.to({ kind: 'left_over', mayHaveLeft: left || this.now.hadLeft, orphaned: false });
-  }
-
-  /** A flush is taking it out of the account's item, or has not done so. */
-  leaving(leaving: boolean): void {
-    if ('as' in this.now) this.to({ kind: leaving ? 'leaving' : 'written', as: this.now.as });
   }
 
   /** Out of hand. Receipts that have joined an outcome nobody writes any more are given back. */

@@ -1,7 +1,7 @@
 import { goesOn } from '../aws/contracts/contracts.ts';
 import { flushTotals, type Hold } from '../aws/hosts/ownership.ts';
-import { type ClaimResult, claim, stepsBeside } from '../aws/messages/claims.ts';
-import { afterStep, maxSteps, readHot, readMessage, type Step, takeSteps, tryMove } from '../aws/messages/messages.ts';
+import { type ClaimResult, claim, stepsBeside, voidClaims } from '../aws/messages/claims.ts';
+import { afterStep, maxSteps, readMessage, type Step, takeSteps, tryMove } from '../aws/messages/messages.ts';
 import { outcomeUnknown } from '../aws/messages/outcome-unknown.ts';
 import { inHandOf, type InHand as StoredInHand, storedInHand } from '../domain/accounts/in-hand.ts';
 import type { PaceState } from '../domain/accounts/pacing.ts';
@@ -14,7 +14,10 @@ import { type ReceiptOptions, Receipts } from './receipts.ts';
 /** `retryAtMs`: the message is PENDING until then. `fenced`: the account or the message belongs to another owner by now. */
 export type Resolved = { kind: 'resolved'; retryAtMs?: number } | { kind: 'fenced' };
 
-export type Claimed = Exclude<ClaimResult, { kind: 'apart' }>;
+export type Claimed = Exclude<ClaimResult, { kind: 'apart' | 'changed' }>;
+
+/** How often (times) a write of what is in hand is tried when the account's item turns out to name something else. */
+const mostTries = 4;
 
 export interface InHandOptions extends Pick<ReceiptOptions, 'mayAct' | 'failed' | 'holdMs'> {
   deps: SendingDeps;
@@ -36,15 +39,17 @@ export interface InHandOptions extends Pick<ReceiptOptions, 'mayAct' | 'failed' 
  *   state      what is true of a message                                next
  *   ---------  -------------------------------------------------------  ----------------------------------------------------------------
  *   claiming   its claim is on the way to the table                     claimed; unsure: no answer came; gone: the claim was refused
- *   unsure     the claim may stand; nothing has been sent under it      claimed; gone: the message in the table does not have the nonce
+ *   unsure     the claim may stand; nothing has been sent under it      claimed; gone: the hot item does not name it
  *   claimed    SENDING in the table, under our claim                    on_wire; written: not on WhatsApp; left_over: the line was lost
  *   on_wire    the transport has it                                     kept: acked; left_over: no answer, or a refusal to be written
  *   left_over  its fate is open: a dead owner, or a lost line, left it  gone: claimed again to be sent again; written: a receipt had
  *                                                                       resolved it, or it is laid aside, refused, abandoned or given up
  *   kept       acked; the outcome waits for company (see Receipts)      written: with the next claim, or by `writeOutcomes`
- *   written    its outcome stands; the hot item still names it          gone: the next claim has taken it out; leaving
- *   leaving    a flush is taking it out of the hot item                 gone; written: the flush had no answer and did not stand
+ *   written    its outcome stands; the hot item still names it          gone: the next claim or a flush has taken it out
  *   gone       not in hand
+ *
+ * The hot item is the truth of what is in hand. Each write of it stands only while it names what we last heard of (`stored`), and a refusal
+ * tells what it names instead: an earlier write has stood although its answer was lost. `learn` brings what is held in line with it.
  *
  * The claim or flush that takes a message out of the hot item adds its outcome to the account's totals: each is counted once, because
  * a new owner that finds a resolved message in hand knows that it was not counted yet.
@@ -85,9 +90,9 @@ export class InHand {
     });
   }
 
-  /** How many messages may be claimed now. */
+  /** How many messages may be claimed now, beside those that are left over. An owner may inherit more of these than it may have in hand. */
   get room(): number {
-    return this.options.capacity - this.held.filter(({ isOpen }) => isOpen).length;
+    return Math.max(0, this.options.capacity - this.held.filter(({ isOpen }) => isOpen).length);
   }
 
   /** Whether the fate of a message is open. */
@@ -102,7 +107,7 @@ export class InHand {
 
   /** Whether the account's item lacks something: call `flush` when no claim follows. */
   get dirty(): boolean {
-    return this.in('kept', 'written', 'leaving').length > 0;
+    return this.in('kept', 'written').length > 0;
   }
 
   /** Whether an outcome is kept back. */
@@ -123,20 +128,23 @@ export class InHand {
 
   /**
    * Takes messages in hand and advances pacing; outcomes that are kept are written by the same transaction. `stops`: see ClaimRequest. When
-   * this throws, nobody knows whether the claim stands: call `stillOpen` before anything else.
+   * this throws, the claim may stand or not: call `stillOpen` before anything else.
    */
   async claim(messages: readonly Message[], pace: PaceState, stops: number): Promise<Claimed> {
     if (!this.deps.lease.valid()) return { kind: 'fenced' };
-    // A lane may hold a message twice; one transaction cannot. Nor can it take more outcomes than it has room for.
-    const apart =
-      messages.some(({ id }) => this.keptOf(id) !== undefined) || this.in('kept').length > stepsBeside(messages.length);
-    if (apart && !(await this.writeOutcomes())) return { kind: 'fenced' };
-    await this.learnOfFlush();
     const by = { nonce: this.deps.nonce(), pace, stops };
-    const together = await this.tryToClaim(messages, by, this.in('kept'));
-    if (together.kind !== 'apart') return together;
-    if (!(await this.writeOutcomes())) return { kind: 'fenced' };
-    return (await this.tryToClaim(messages, by, [])) as Claimed;
+    let apart = false;
+    for (let left = mostTries; left > 0; left -= 1) {
+      const room = stepsBeside(messages.length);
+      if ((apart || this.in('kept').length > room) && !(await this.writeOutcomes())) return { kind: 'fenced' };
+      // A lane may hold a message twice; one transaction cannot.
+      const others = this.in('kept').filter(({ messageId }) => !messages.some(({ id }) => id === messageId));
+      const result = await this.tryToClaim(messages, by, apart ? [] : others.slice(0, room));
+      if (result.kind === 'apart') apart = true;
+      else if (result.kind !== 'changed') return result;
+      else if (!this.learn(result.inHand)) return { kind: 'fenced' };
+    }
+    return { kind: 'fenced' };
   }
 
   private async tryToClaim(
@@ -147,15 +155,15 @@ export class InHand {
     const again = this.in('left_over').filter(({ messageId }) => messages.some(({ id }) => id === messageId));
     const takesOut = [...kept, ...this.in('written'), ...again];
     if (messages.length - again.length > this.room) throw new Error('more messages in hand than there may be');
-    const stays = this.held.filter((held) => !takesOut.includes(held));
     const claims = messages.map((message) => newClaim(message, by.nonce, again));
     const claiming = claims.map(({ held }) => held);
-    const inHand = storedInHand([...stays, ...claiming], () => this.deps.nonce());
+    const inHand = this.without(takesOut, claiming);
     if (inHand === undefined) throw new RangeError('a claim needs a message');
     this.held.push(...claiming);
     const request = {
       ...by,
       inHand,
+      replaces: this.stored,
       messages: claims,
       host: this.hold.hostId,
       epoch: this.hold.epoch,
@@ -166,7 +174,7 @@ export class InHand {
     const outcomes = kept.flatMap(({ keptOutcome }) => keptOutcome ?? []);
     const take = (steps: Step[]) =>
       claim(this.deps.table, request, steps).catch((error: unknown) => {
-        for (const held of claiming) held.to({ kind: 'unsure', mayHaveLeft: held.mayHaveLeft, takesOut, inHand });
+        for (const held of claiming) held.to({ kind: 'unsure', mayHaveLeft: held.mayHaveLeft });
         throw error;
       });
     const result =
@@ -177,25 +185,38 @@ export class InHand {
             (riders) => whileWriting(kept, () => take([...outcomes, ...riders])),
             ({ kind }) => kind === 'claimed',
           );
-    if (result.kind === 'claimed') {
-      for (const outcome of outcomes) this.wrote(afterStep(outcome), outcome);
-      this.stood(claiming, takesOut, inHand);
-    } else this.drop(claiming);
     this.count(result, messages);
-    return result;
+    if (result.kind !== 'claimed') this.drop(claiming);
+    else for (const outcome of outcomes) this.wrote(afterStep(outcome), outcome);
+    return result.kind !== 'claimed' || this.learn(inHand) ? result : { kind: 'fenced' };
+  }
+
+  /** Returns what the hot item names in hand when these are taken out of it, and those are put in. */
+  private without(out: readonly Held[], added: readonly Held[] = []): StoredInHand | undefined {
+    const stays = this.held.filter((held) => !out.includes(held));
+    return storedInHand([...stays, ...added], () => this.deps.nonce());
   }
 
   private count(result: ClaimResult, messages: readonly Message[]): void {
-    if (result.kind === 'apart') return;
+    if (result.kind === 'apart' || result.kind === 'changed') return;
     if (result.kind === 'refused') for (const why of result.messages.values()) this.deps.counts.claim(why);
     else for (let left = messages.length; left > 0; left -= 1) this.deps.counts.claim(result.kind);
   }
 
-  /** A claim stands: its messages are in hand, and those whose place they have taken are not any more. */
-  private stood(claimed: readonly Held[], takesOut: readonly Held[], inHand: StoredInHand): void {
-    for (const held of claimed) held.to({ kind: 'claimed', mayHaveLeft: held.mayHaveLeft });
-    this.drop(takesOut);
+  /**
+   * The hot item names `inHand`: what it names is held, and nothing else is. Returns false when it names a message that we do not hold, or does
+   * not name one that is on its way to the wire. That is no work of ours: the account must be given up, and its next owner resolves what is named.
+   */
+  private learn(inHand: StoredInHand | undefined): boolean {
+    const named = inHandOf({ inHand });
+    const isNamed = (held: Held) => named.some((one) => one.messageId === held.messageId && one.nonce === held.nonce);
+    if (this.held.filter(isNamed).length < named.length) return false;
+    if (!this.in('claimed', 'on_wire').every(isNamed)) return false;
+    for (const held of this.in('claiming', 'unsure').filter(isNamed))
+      held.to({ kind: 'claimed', mayHaveLeft: held.mayHaveLeft });
+    this.drop(this.held.filter((held) => !isNamed(held)));
     this.stored = inHand;
+    return true;
   }
 
   private drop(out: readonly Held[]): void {
@@ -296,8 +317,7 @@ export class InHand {
     // A receipt was faster than the ack, or our own first try stood although its answer was lost.
     const isOurs = moved !== undefined || now?.claim?.nonce === message.claim?.nonce || now?.state === 'PENDING';
     if (!isOurs) return { kind: 'fenced' };
-    const as = now?.state;
-    this.heldBy(message).to({ kind: 'written', as });
+    this.heldBy(message).to({ kind: 'written', as: now?.state });
     this.outcomeCount += 1;
     return { kind: 'resolved' };
   }
@@ -315,8 +335,7 @@ export class InHand {
    * be on the wire, or on its way there. Call this once receipts that waited at the server have been written: they resolve messages too.
    */
   async stillOpen(): Promise<Message[] | undefined> {
-    if (!(await this.writeOutcomes())) return undefined;
-    await this.learnOfClaim();
+    if (!(await this.writeOutcomes()) || !(await this.learnOfClaim())) return undefined;
     for (const held of this.in('claimed'))
       held.to({ kind: 'left_over', mayHaveLeft: held.mayHaveLeft, orphaned: false });
     const open: Message[] = [];
@@ -329,48 +348,26 @@ export class InHand {
     return open;
   }
 
-  /** A claim without an answer stood if its messages have its nonce: all of them or none. */
-  private async learnOfClaim(): Promise<void> {
-    const unsure = this.in('unsure');
-    const [first] = unsure;
-    if (first?.state.kind !== 'unsure') return;
-    const { takesOut, inHand } = first.state;
-    const message = await readMessage(this.deps.table, this.hold.tenantId, first.messageId);
-    if (message?.claim?.nonce === first.nonce) this.stood(unsure, takesOut, inHand);
-    else this.drop(unsure);
+  /** A claim without an answer stood if the hot item names its messages. Returns false when the account is another owner's by now. */
+  private async learnOfClaim(): Promise<boolean> {
+    if (!this.claimIsUnsure) return true;
+    const hot = await voidClaims(this.deps.table, this.hold);
+    return hot !== undefined && this.learn(hot.inHand);
   }
 
   /** Brings the account's item up to date without waiting for the next claim. Returns false when the account is another owner's by now. */
   async flush(): Promise<boolean> {
-    if (!this.dirty) return true;
-    if (!(await this.writeOutcomes())) return false;
-    await this.learnOfClaim();
-    await this.learnOfFlush();
-    const leaving = this.in('written');
-    const { stored } = this;
-    if (leaving.length === 0 || stored === undefined) return true;
-    const stays = this.held.filter((held) => !leaving.includes(held));
-    const left = storedInHand(stays, () => this.deps.nonce());
-    for (const held of leaving) held.leaving(true);
-    const { table } = this.deps;
-    const taken = { nonce: stored.nonce, left };
-    if (!(await flushTotals(table, this.hold, totalsOf(leaving), taken, this.options.authHead()))) return false;
-    this.drop(leaving);
-    this.stored = left;
-    return true;
-  }
-
-  /** A flush without an answer stood if the account's item names other messages by now. */
-  private async learnOfFlush(): Promise<void> {
-    const leaving = this.in('leaving');
-    if (leaving.length === 0) return;
-    const hot = await readHot(this.deps.table, this.hold.tenantId, this.hold.accountId);
-    if (hot?.inHand !== undefined && hot.inHand.nonce === this.stored?.nonce) {
-      for (const held of leaving) held.leaving(false);
-      return;
+    for (let left = mostTries; left > 0; left -= 1) {
+      if (!this.dirty) return true;
+      if (!(await this.writeOutcomes()) || !(await this.learnOfClaim())) return false;
+      const leaving = this.in('written');
+      if (leaving.length === 0) return true;
+      const change = { from: this.stored, left: this.without(leaving) };
+      const result = await flushTotals(this.deps.table, this.hold, totalsOf(leaving), change, this.options.authHead());
+      if (result.kind === 'flushed') return this.learn(change.left);
+      if (result.kind === 'fenced' || !this.learn(result.inHand)) return false;
     }
-    this.drop(leaving);
-    this.stored = hot?.inHand;
+    return false;
   }
 
   /** The account is not ours any more: receipts that wait for an outcome nobody writes are given back. */

@@ -156,12 +156,15 @@ export class Sender {
     return await hand.layAside(message, nowMs + asideMs(asides), { asides });
   }
 
-  /** Nothing in hand is to be sent again: what may have left ends with an outcome that can no longer be learned, all else waits as PENDING. */
-  async abandon(): Promise<void> {
+  /** Nothing in hand is to be sent again: each message is abandoned. */
+  async abandonAll(): Promise<void> {
+    for (const message of (await this.hand.stillOpen()) ?? []) await this.abandon(message);
+  }
+
+  /** A message that is left over ends with an outcome that can no longer be learned if it may have left, or else waits as PENDING. */
+  async abandon(message: Message): Promise<Resolved> {
     const { hand } = this;
-    for (const message of (await hand.stillOpen()) ?? []) {
-      if (hand.mayHaveLeft(message)) await hand.resolve(message, 'FAILED', { error: outcomeUnknown });
-      else await hand.layAside(message, this.deps.clock.nowMs());
-    }
+    if (!hand.mayHaveLeft(message)) return await hand.layAside(message, this.deps.clock.nowMs());
+    return await hand.resolve(message, 'FAILED', { error: outcomeUnknown });
   }
 }

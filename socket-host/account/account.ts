@@ -5,7 +5,7 @@ import type { Halt } from '../../lib/domain/accounts/halt.ts';
 import type { Useless } from '../connection/check.ts';
 import type { Connection } from '../connection/connection.ts';
 import type { HostDeps } from '../deps.ts';
-import type { SendEnd } from '../loop/send-loop.ts';
+import type { SendEnd } from '../loop/send-end.ts';
 import type { FenceCause } from '../metrics.ts';
 import { NoRoomForState, type SessionEnd, StateDamaged } from '../transport.ts';
 import { cleanUp, release, tellFeed } from './leaving.ts';
@@ -152,7 +152,7 @@ export class AccountRunner implements Machine {
     }
     if (this.account.status === 'logged_out') {
       // The owner before may have died over these: the next device takes over neither the keys nor what was in hand.
-      await sender.abandon();
+      await sender.abandonAll();
       await transport.forget();
     }
     const restrictedMs = (this.account.restrictedUntil ?? 0) - this.deps.clock.nowMs();

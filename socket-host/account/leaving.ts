@@ -41,7 +41,7 @@ export async function release(
 export async function cleanUp({ record, sender, transport }: AccountParts): Promise<void> {
   const { status, linkedNumber } = record.account;
   // What one number had in hand is not sent by another.
-  if (status === 'logged_out' || status === 'banned' || linkedNumber !== undefined) await sender.abandon();
+  if (status === 'logged_out' || status === 'banned' || linkedNumber !== undefined) await sender.abandonAll();
   if (status === 'logged_out') await transport.forget();
 }
 

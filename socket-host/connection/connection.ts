@@ -1,6 +1,7 @@
 import type { Receipts } from '../../lib/sending/receipts.ts';
 import type { HostDeps } from '../deps.ts';
-import type { SendEnd, SendLoop } from '../loop/send-loop.ts';
+import type { SendEnd } from '../loop/send-end.ts';
+import type { SendLoop } from '../loop/send-loop.ts';
 import { type SessionEnd, type TransportSession, Unanswered } from '../transport.ts';
 import { ConnectionCheck, type ConnectionChecks, type Useless } from './check.ts';
 import type { ConnectionEvents } from './events.ts';

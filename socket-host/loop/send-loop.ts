@@ -5,11 +5,10 @@ import { stepRetryWaitMs } from '../../lib/domain/backoff.ts';
 import type { Content } from '../../lib/domain/content.ts';
 import type { Message } from '../../lib/domain/messages/message.ts';
 import { Bell } from '../../lib/runtime/clock.ts';
-import { exclusiveUnless } from '../../lib/runtime/mutex.ts';
-import { Admission, type Admitted, type Recipients } from '../../lib/sending/admission.ts';
+import { Admission, type Recipients } from '../../lib/sending/admission.ts';
 import type { InHand } from '../../lib/sending/in-hand.ts';
 import { Pacer } from '../../lib/sending/pacer.ts';
-import type { Again, Sender } from '../../lib/sending/sender.ts';
+import type { Sender } from '../../lib/sending/sender.ts';
 import type { HostDeps } from '../deps.ts';
 import type { TransportSession } from '../transport.ts';
 import { EndingContracts } from './ending-contracts.ts';
@@ -17,7 +16,9 @@ import { FeedTimes } from './feed-times.ts';
 import type { FirstContacts } from './first-contacts.ts';
 import { LaneReader, type Taken } from './lane-reader.ts';
 import { LaneStock } from './lane-stock.ts';
+import { LeftOvers } from './left-over.ts';
 import { ReadAhead } from './read-ahead.ts';
+import type { SendEnd } from './send-end.ts';
 import { Withdrawal } from './withdrawal.ts';
 
 /** Lanes that give nothing for longer (ms) than an entry can stay hidden, though the table counts some, are fed again. */
@@ -30,9 +31,6 @@ const writeMs = 100;
 const receiptHoldMs = 5_000;
 /** After so long (ms) without work the totals are written without waiting for the next claim. */
 const flushAfterMs = 1_000;
-
-/** Why the loop ended: told to, the connection must be renewed, or the account is not ours any more. */
-export type SendEnd = 'stopped' | 'reconnect' | 'fenced';
 
 /**
  * Sends one account's messages, one at a time, while its connection is open; `run` is called anew for each connection.
@@ -58,6 +56,7 @@ export class SendLoop {
   private readonly ahead: ReadAhead;
   private readonly admission: Admission;
   private readonly withdrawal: Withdrawal;
+  private readonly leftOvers: LeftOvers;
   private readonly ending: EndingContracts;
 
   constructor(
@@ -86,6 +85,17 @@ export class SendLoop {
       stock: this.stock,
       lanes: this.lanes,
       feed: this.feed,
+    });
+    this.leftOvers = new LeftOvers({
+      deps,
+      sender,
+      admission: this.admission,
+      pacer: this.pacer,
+      firstContacts,
+      feed: this.feed,
+      bell: this.bell,
+      recipients: (message, session) => this.recipients(message, session),
+      sendOne: (session, message, content, planned) => this.sendOne(session, message, content, planned),
     });
   }
 
@@ -334,62 +344,10 @@ export class SendLoop {
 
   /** Comes first on a connection, and after a claim without an answer. */
   private async resolveOpen(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
-    const end = await this.sendLeftOver(session, signal);
+    const end = await this.leftOvers.resolve(session, signal);
     if (end !== undefined) return end;
     if (this.openEntry !== undefined) await this.lanes.finish(this.openEntry);
     this.openEntry = undefined;
     return undefined;
-  }
-
-  /** Resolves what was in hand, or sends it again with the same id and content under pacing. */
-  private async sendLeftOver(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
-    const wasOpen = this.hand.hasOpen;
-    const left = await this.sender.leftOver();
-    // Resolved without a send: its contract may be complete now.
-    if (left === undefined) return 'fenced';
-    const [again] = left.again;
-    if (left.retryAtMs !== undefined) this.feed.at(left.retryAtMs);
-    else if (again === undefined) this.feed.worked ||= wasOpen;
-    if (again === undefined) return undefined;
-    const heldUntil = this.firstContacts.heldFor(again.message.to, session);
-    if (heldUntil !== undefined) {
-      this.feed.at(heldUntil);
-      return (await this.hand.layAside(again.message, heldUntil)).kind === 'fenced' ? 'fenced' : undefined;
-    }
-    const { clock } = this.deps;
-    // Pacing is waited for before the lock of suspects, which others wait for; so courtesies are left out.
-    const waitMs = again.suspect ? this.pacer.nextWireAt() - clock.nowMs() : this.pacer.waitMs;
-    if (waitMs > 0) {
-      // Up to a day, in which the tenant may change the pace, a receipt resolve it, or its own day be over.
-      await this.bell.wait(clock, waitMs, signal);
-      return signal.aborted ? 'stopped' : await this.sendLeftOver(session, signal);
-    }
-    const send = () => this.sendAgain(again, session, signal);
-    if (!again.suspect) return await send();
-    const end = await exclusiveUnless(this.deps.suspects, signal, send);
-    return end ?? (signal.aborted ? 'stopped' : undefined);
-  }
-
-  private async sendAgain(left: Again, session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
-    const { message, content, suspect } = left;
-    const planned = this.pacer.plan(content);
-    await this.deps.clock.sleep(planned.startAt - this.deps.clock.nowMs(), signal);
-    if (signal.aborted) return 'stopped';
-    const seen = await this.admission.look(message);
-    const claimed = await this.admission.claim(message, planned.next, seen, this.recipients(message, session));
-    if (claimed.kind === 'fenced') return 'fenced';
-    // A receipt that came meanwhile has resolved it, which the totals lack.
-    if (claimed.kind === 'stale') await this.sender.leftOver();
-    if (claimed.kind === 'instead') await this.notAgain(message, claimed.to);
-    if (claimed.kind !== 'claimed') return undefined;
-    this.pacer.claimed(planned);
-    return await this.sendOne(session, claimed.message, content, suspect ? { ...planned, wireAt: 0 } : planned);
-  }
-
-  /** The contract was stopped since, or the person has opted out. Whether the first try arrived can perhaps not be learned. */
-  private async notAgain(message: Message, to: Extract<Admitted, { kind: 'instead' }>['to']): Promise<void> {
-    if (to === 'SUPPRESSED') await this.sender.abandon();
-    else await this.hand.layAside(message, this.deps.clock.nowMs());
-    this.feed.worked = true;
   }
 }

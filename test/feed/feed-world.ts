@@ -137,6 +137,7 @@ export async function startFeedWorld() {
       const totals = { messages: 0, errors: 0 };
       return await claim(table, {
         messages: [{ message, crashes: 0 }],
+        replaces: hot.inHand,
         inHand: { messageId: message.id, contractId: message.contractId, nonce },
         host: hostId,
         epoch,

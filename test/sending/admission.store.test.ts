@@ -29,7 +29,7 @@ function ownerOf(account: Account) {
       if (message === undefined) throw new Error('nothing to claim');
       tried.push(stops);
       const result = await world.tryClaim(account, message, stops);
-      if (result.kind === 'apart') throw new Error('nothing goes together here');
+      if (result.kind === 'apart' || result.kind === 'changed') throw new Error(result.kind);
       return result;
     },
   };

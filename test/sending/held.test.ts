@@ -40,8 +40,6 @@ describe('a message in hand', () => {
     one.to(kept());
     expect(one.isOpen).toBe(false);
     one.wrote('SENT', one.keptOutcome);
-    one.leaving(true);
-    one.leaving(false);
     one.leave();
     one.leave();
     expect(one.state).toEqual({ kind: 'gone' });

@@ -1,122 +1,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import type { Table } from '../../lib/aws/client/table.ts';
-import { claimAccount } from '../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { messageItem, readForSend } from '../../lib/aws/messages/messages.ts';
-import type { Account } from '../../lib/domain/accounts/account.ts';
 import { inHandOf } from '../../lib/domain/accounts/in-hand.ts';
-import { textContent } from '../../lib/domain/content.ts';
-import type { Contract } from '../../lib/domain/contracts/contract.ts';
-import type { PageRow } from '../../lib/domain/contracts/pages.ts';
-import type { Message } from '../../lib/domain/messages/message.ts';
-import { systemClock } from '../../lib/runtime/clock.ts';
-import { Admission, type Wanted } from '../../lib/sending/admission.ts';
-import { InHand } from '../../lib/sending/in-hand.ts';
-import { Sender } from '../../lib/sending/sender.ts';
-import { SentMessages } from '../../lib/sending/sent-messages.ts';
-import { type Ack, NotSent, Unanswered, type Wire } from '../../lib/sending/wire.ts';
-import { startFeedWorld, tenantId } from '../feed/feed-world.ts';
+import { numberOf, rowsTo } from '../factories.ts';
+import { tenantId } from '../feed/feed-world.ts';
+import { type OwnerWorld, startOwnerWorld, wireThat } from './owner-world.ts';
 
-let world: Awaited<ReturnType<typeof startFeedWorld>>;
+let world: OwnerWorld;
 beforeAll(async () => {
-  world = await startFeedWorld();
+  world = await startOwnerWorld();
 });
 afterAll(() => world.stop());
-
-const numberOf = (row: number): string => `7999${1_000_001 + row}`;
-const rowsTo = (count: number, from = 0): PageRow[] =>
-  Array.from({ length: count }, (_, i) => ({ to: numberOf(from + i), content: textContent(`Text ${from + i}`) }));
-
-const wireThat = (answer: (id: string) => Ack | 'silence' | 'not_sent'): Wire => ({
-  lookup: async () => true,
-  send: async ({ id }) => {
-    const ack = answer(id);
-    if (ack === 'silence') throw new Unanswered('no ack');
-    if (ack === 'not_sent') throw new NotSent('the line broke');
-    return ack;
-  },
-});
-const steps = { courtesy: async () => {}, onWire() {}, firstContactsRefused: async () => {} };
-
-/** A new owner of the account, which sends up to 25 messages at once; it finds what the last one left in hand. */
-async function ownerOf(account: Account, table: Table = world.table) {
-  await world.beat();
-  const seen = await world.hot(account);
-  const hot = seen === undefined ? undefined : await claimAccount(world.table, seen, world.hostId);
-  if (hot === undefined) throw new Error('not claimed');
-  let nonces = 0;
-  const counted: string[] = [];
-  const deps = {
-    table,
-    clock: systemClock,
-    random: () => 0.5,
-    nonce: () => `nonce-${hot.epoch}-${++nonces}`,
-    lease: { valid: () => true },
-    logger: { info() {} },
-    counts: { claim: (result: string) => counted.push(result), send() {}, ack() {}, acceptToAck() {}, poisoned() {} },
-    sent: new SentMessages(),
-  };
-  const hand = new InHand({
-    deps,
-    hold: { tenantId, accountId: account.id, hostId: world.hostId, epoch: hot.epoch },
-    capacity: 25,
-    inherited: hot.inHand,
-    authHead: () => undefined,
-    mayAct: () => true,
-    failed: () => {},
-    holdMs: () => 0,
-    receiptJoined: () => {},
-  });
-  const sender = new Sender(deps, hand, () => ({}));
-  const admission = new Admission(deps, hand, hot);
-  const claimAll = (messages: Message[]) =>
-    admission.claimAll(
-      messages.map((message): Wanted => {
-        const recipients = { own: { phoneNumber: message.to }, next: () => [] };
-        return { message, seen: { running: true, stops: hot.stops ?? 0 }, recipients };
-      }),
-      hot.pace,
-    );
-  return {
-    hand,
-    sender,
-    counted,
-    claimAll,
-    /** Claims all of them, without exception. */
-    async claim(messages: Message[]): Promise<Message[]> {
-      const admitted = [...(await claimAll(messages)).values()];
-      return admitted.map((one) => {
-        if (one.kind !== 'claimed') throw new Error(one.kind);
-        return one.message;
-      });
-    },
-    send: (messages: Message[], wire = wireThat(() => ({}))) =>
-      Promise.all(messages.map((message) => sender.send(wire, message, textContent('x'), steps))),
-  };
-}
-
-/** A contract of the account whose rows are in the lane. */
-async function fed(account: Account, count: number, from = 0): Promise<{ contract: Contract; messages: Message[] }> {
-  const contract = await world.contract(account, rowsTo(count, from));
-  await world.drain();
-  return { contract, messages: await world.messages(contract) };
-}
-
-/** The world's table, with a count of its transactions and with one call that fails before or after it stood. */
-function watchedTable(fault?: { at: number; when: 'before' | 'after' }) {
-  let transactions = 0;
-  const { table } = world.through((real) => ({
-    tryTransact: async (...args: Parameters<Table['tryTransact']>) => {
-      transactions += 1;
-      const fails = transactions === fault?.at ? fault.when : undefined;
-      if (fails === 'before') throw new Error('no answer');
-      const result = await real.tryTransact(...args);
-      if (fails === 'after') throw new Error('no answer');
-      return result as never;
-    },
-  }));
-  return { table, count: () => transactions };
-}
 
 const tally = (values: readonly string[]): Record<string, number> => {
   const counts: Record<string, number> = {};
@@ -127,10 +21,10 @@ const tally = (values: readonly string[]): Record<string, number> => {
 describe('25 messages', () => {
   it('are claimed in one transaction, and their outcomes go with the next claim', async () => {
     const account = await world.account();
-    const { contract, messages } = await fed(account, 25);
-    const more = await fed(account, 5, 25);
-    const { table, count } = watchedTable();
-    const owner = await ownerOf(account, table);
+    const { contract, messages } = await world.fed(account, 25);
+    const more = await world.fed(account, 5, 25);
+    const { table, count } = world.watchedTable();
+    const owner = await world.ownerOf(account, table);
     const claimed = await owner.claim(messages);
     expect(count()).toBe(1);
     expect(owner.hand.room).toBe(0);
@@ -153,9 +47,9 @@ describe('25 messages', () => {
 
   it('are written before a claim that has no room for so many outcomes', async () => {
     const account = await world.account();
-    const { contract, messages } = await fed(account, 25);
-    const more = await fed(account, 25, 25);
-    const owner = await ownerOf(account);
+    const { contract, messages } = await world.fed(account, 25);
+    const more = await world.fed(account, 25, 25);
+    const owner = await world.ownerOf(account);
     await owner.send(await owner.claim(messages));
     await owner.send(await owner.claim(more.messages));
     expect(await owner.hand.flush()).toBe(true);
@@ -168,9 +62,9 @@ describe('25 messages', () => {
 
   it('of which one has opted out, one was fed again and two are of a contract that was stopped: the others go', async () => {
     const account = await world.account();
-    const first = await fed(account, 23);
-    const paused = await fed(account, 2, 23);
-    const owner = await ownerOf(account);
+    const first = await world.fed(account, 23);
+    const paused = await world.fed(account, 2, 23);
+    const owner = await world.ownerOf(account);
     await world.table.put({ ...keys.recipient(tenantId, numberOf(3)), type: 'recipient', suppressedAt: 1 });
     const again = first.messages[7];
     if (again === undefined) throw new Error('not fed');
@@ -193,7 +87,7 @@ describe('25 messages', () => {
     if (row === undefined) throw new Error('no row');
     const contract = await world.contract(account, [row, { ...row }]);
     await world.drain();
-    const owner = await ownerOf(account);
+    const owner = await world.ownerOf(account);
     expect(await owner.claim(await world.messages(contract))).toHaveLength(2);
   });
 });
@@ -201,8 +95,8 @@ describe('25 messages', () => {
 describe('25 messages in hand of an owner that died', () => {
   it('are each resolved by its receipt, sent again, or given up where it cannot be', async () => {
     const account = await world.account();
-    const { contract, messages } = await fed(account, 25);
-    const dead = await ownerOf(account);
+    const { contract, messages } = await world.fed(account, 25);
+    const dead = await world.ownerOf(account);
     await dead.send(
       await dead.claim(messages),
       wireThat(() => 'silence'),
@@ -210,7 +104,7 @@ describe('25 messages in hand of an owner that died', () => {
     // Its content is gone, so it cannot be sent again.
     for (const { id } of messages.slice(20)) await world.table.delete(keys.text(tenantId, id));
 
-    const owner = await ownerOf(account);
+    const owner = await world.ownerOf(account);
     expect(owner.hand.hasOpen).toBe(true);
     const delivered = messages.slice(0, 10).map(({ id, to }) => {
       return owner.hand.receipts.add({ messageId: id, kind: 'delivered', at: Date.now(), from: [to] });
@@ -234,14 +128,14 @@ describe('25 messages in hand of an owner that died', () => {
 
   it('are not blamed on an owner that gave the account up in good order', async () => {
     const account = await world.account();
-    const { messages } = await fed(account, 3);
-    const first = await ownerOf(account);
+    const { messages } = await world.fed(account, 3);
+    const first = await world.ownerOf(account);
     await first.claim(messages);
     await world.table.update(keys.accountHot(tenantId, account.id), {
       update: 'SET inHand.released = :yes',
       values: { ':yes': true },
     });
-    const owner = await ownerOf(account);
+    const owner = await world.ownerOf(account);
     const left = await owner.sender.leftOver();
     const again = await owner.claim(left?.again.map(({ message }) => message) ?? []);
     expect(again.map(({ claim }) => claim?.crashes)).toEqual([undefined, undefined, undefined]);
@@ -254,14 +148,14 @@ describe('a claim of several without an answer', () => {
     ['after', 25],
   ] as const)('that failed %s it stood leaves %i in hand', async (when, count) => {
     const account = await world.account();
-    const { contract, messages } = await fed(account, 25);
-    const owner = await ownerOf(account, watchedTable({ at: 1, when }).table);
+    const { contract, messages } = await world.fed(account, 25);
+    const owner = await world.ownerOf(account, world.watchedTable({ 1: when }).table);
     await expect(owner.claim(messages)).rejects.toThrow('no answer');
     expect(owner.hand.claimIsUnsure).toBe(true);
     expect(await owner.hand.stillOpen()).toHaveLength(count);
     expect(owner.hand.claimIsUnsure).toBe(false);
     // None has left this process, so none need be given up.
-    await owner.sender.abandon();
+    await owner.sender.abandonAll();
     expect(tally(await world.states(contract))).toEqual({ [count === 0 ? 'QUEUED' : 'PENDING']: 25 });
     expect(await owner.hand.flush()).toBe(true);
     expect((await world.hot(account))?.inHand).toBeUndefined();
@@ -271,8 +165,8 @@ describe('a claim of several without an answer', () => {
 describe('the account item', () => {
   it('names one message as every version reads it, also when it is the last of several', async () => {
     const account = await world.account();
-    const { contract, messages } = await fed(account, 2);
-    const owner = await ownerOf(account);
+    const { contract, messages } = await world.fed(account, 2);
+    const owner = await world.ownerOf(account);
     const [first, second] = await owner.claim(messages);
     if (first === undefined || second === undefined) throw new Error('not claimed');
     expect((await world.hot(account))?.inHand).toMatchObject({ messages: [{ m: first.id }, { m: second.id }] });
@@ -284,15 +178,15 @@ describe('the account item', () => {
     expect(await owner.hand.flush()).toBe(true);
     const nonce = second.claim?.nonce;
     expect((await world.hot(account))?.inHand).toEqual({ messageId: second.id, contractId: contract.id, nonce });
-    const next = await ownerOf(account);
+    const next = await world.ownerOf(account);
     expect((await next.sender.leftOver())?.again.map(({ message }) => message.id)).toEqual([second.id]);
   });
 
   it.each(['before', 'after'] as const)('counts each outcome once when the flush fails %s it stood', async (when) => {
     const account = await world.account();
-    const { messages } = await fed(account, 4);
+    const { messages } = await world.fed(account, 4);
     // The claim, three outcomes in one, the flush.
-    const owner = await ownerOf(account, watchedTable({ at: 3, when }).table);
+    const owner = await world.ownerOf(account, world.watchedTable({ 3: when }).table);
     const claimed = await owner.claim(messages);
     await owner.send(claimed.slice(0, 3));
     await expect(owner.hand.flush()).rejects.toThrow('no answer');
@@ -304,9 +198,9 @@ describe('the account item', () => {
 
   it('takes receipts of several outcomes that are kept in the write of these', async () => {
     const account = await world.account();
-    const { contract, messages } = await fed(account, 3);
-    const { table, count } = watchedTable();
-    const owner = await ownerOf(account, table);
+    const { contract, messages } = await world.fed(account, 3);
+    const { table, count } = world.watchedTable();
+    const owner = await world.ownerOf(account, table);
     await owner.send(await owner.claim(messages));
     const told = messages.map(({ id, to }) =>
       owner.hand.receipts.add({ messageId: id, kind: 'delivered', at: Date.now() + 1000, from: [to] }),

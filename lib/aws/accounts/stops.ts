@@ -8,6 +8,8 @@ import { keys } from '../keys.ts';
  *
  *   host    stops = 4 -> contract runs ................. claim if stops = 4: refused, stops = 5 -> contract does not run
  *   pause                      { PAUSED, stops = 5 }
+ *
+ * An owner raises the number as well, to make a claim of its own void that had no answer (`voidClaims`).
  */
 
 /**

@@ -28,6 +28,19 @@ export const heldBy = (hold: Pick<Hold, 'hostId' | 'epoch'>) =>
   }) satisfies Clause;
 
 /**
+ * Clause of the hot item: it names in hand what its owner has last heard of. Every write of what is in hand has this clause, so that one without
+ * an answer cannot stand any more once the next one does. The nonce is enough: several messages get a new one with each writing; one that is alone
+ * has that of its claim, and does not come back into the item once it has left.
+ */
+export const sameInHand = (known: InHand | undefined) =>
+  ({
+    ...(known === undefined
+      ? { is: 'attribute_not_exists(inHand)' }
+      : { is: 'inHand.nonce = :known', values: { ':known': known.nonce } }),
+    held: (hot: Item | undefined): boolean => (hot as Partial<AccountHot> | undefined)?.inHand?.nonce === known?.nonce,
+  }) satisfies Clause;
+
+/**
  * Takes the account over: the epoch rises, so that every write of the last owner under the old one fails. Returns undefined when another host
  * was faster, or when this host has been retired as dead. A host must have one claim of an account under way at a time.
  */
@@ -104,31 +117,32 @@ export interface Totals {
   errors: number;
 }
 
+/** `changed`: the account's item names other messages in hand than was thought, and nothing was written. `fenced`: it is another owner's. */
+export type FlushResult = { kind: 'flushed' } | { kind: 'changed'; inHand: InHand | undefined } | { kind: 'fenced' };
+
 /**
- * Adds outcomes to the totals and takes their messages out of hand: both or neither, so that none is counted twice. `taken`: `nonce` is that of
- * what is in hand by the account's item, `left` what stays in hand. Notes `authHead` (see AccountHot). Returns false when the account is not the host's any more.
+ * Adds outcomes to the totals and takes their messages out of hand: both or neither, so that none is counted twice. `from`: what the item names
+ * in hand, as last heard of; `left`: what stays in hand. Notes `authHead` (see AccountHot).
  */
 export async function flushTotals(
   table: Table,
   hold: Hold,
   totals: Totals,
-  taken: { nonce: string; left: InHand | undefined },
+  { from, left }: { from: InHand | undefined; left: InHand | undefined },
   authHead: number | undefined,
-): Promise<boolean> {
+): Promise<FlushResult> {
   const refused = await asOwner(table, hold, {
     change: patch({
       ...(authHead === undefined ? {} : { authHead }),
       messageCount: added(totals.messages),
       errorCount: added(totals.errors),
-      inHand: taken.left,
+      inHand: left,
     }),
-    // A flush that arrives late must not take the next message out of hand.
-    andIf: { sameInHand: { is: 'inHand.nonce = :taken', values: { ':taken': taken.nonce } } },
+    andIf: { sameInHand: sameInHand(from) },
   });
-  if (refused === undefined) return true;
-  const now = await table.get<AccountHot>(keys.accountHot(hold.tenantId, hold.accountId));
-  // Still ours: then an earlier try of these very totals stood, and only its answer was lost.
-  return now?.owner === hold.hostId && now.epoch === hold.epoch && now.inHand?.nonce !== taken.nonce;
+  if (refused === undefined) return { kind: 'flushed' };
+  if (refused.by('account', 'isHeld')) return { kind: 'fenced' };
+  return { kind: 'changed', inHand: refused.old<AccountHot>('account')?.inHand };
 }
 
 async function changeAsOwner(table: Table, hold: Hold, fields: Item): Promise<boolean> {

@@ -4,7 +4,9 @@ import type { PaceState } from '../../domain/accounts/pacing.ts';
 import { type Lane, lanes, type Message, type MessageState } from '../../domain/messages/message.ts';
 import { keptAfterMove } from '../../domain/messages/retention.ts';
 import { nothingStopped } from '../accounts/stops.ts';
+import { added, patch } from '../client/patch.ts';
 import type { Clauses, Table, Write } from '../client/table.ts';
+import { type Hold, heldBy, sameInHand } from '../hosts/ownership.ts';
 import { keys, queuedAttribute } from '../keys.ts';
 import { messageWrite, type Step, stepWrites } from './messages.ts';
 
@@ -20,6 +22,8 @@ export type ClaimResult =
   | { kind: 'refused'; messages: Map<string, 'stale' | 'suppressed'> }
   /** Another host owns the account now. */
   | { kind: 'fenced' }
+  /** The account's item names other messages in hand than was thought: an earlier write without an answer stood. Nothing is claimed. */
+  | { kind: 'changed'; inHand: InHand | undefined }
   /** A contract of the account was stopped since `stops` was read. Read again which contracts run; `stops` is the new count. */
   | { kind: 'stopped'; stops: number }
   /** The claim with its steps was refused, and nothing has changed. Write them separately, the claim with the same nonce. */
@@ -38,6 +42,8 @@ export interface ClaimRequest {
   epoch: number;
   nonce: string;
   pace: PaceState;
+  /** What the account's item names in hand, as last heard of. The claim is refused when it names anything else. */
+  replaces: InHand | undefined;
   /** What is in hand once the claim stands: these messages, and those that stay. */
   inHand: InHand;
   /** Outcomes of the messages that are in hand no more, added to the account's totals for free. */
@@ -56,7 +62,8 @@ export const stepsBeside = (count: number): number => Math.floor((mostWrites - 2
  * QUEUED (or SENDING under an older claim, when it is to be sent again) -> SENDING, in one transaction:
  *
  *   each message    as it was read (state, feedSeq, old claim's nonce)
- *   account         owner and epoch are ours; no contract of it stopped since the messages' were read; pacing advanced; inHand
+ *   account         owner and epoch are ours; no contract of it stopped since the messages' were read; inHand as last
+ *                   heard of, and replaced; pacing advanced
  *   each recipient  has not opted out
  *
  * Pacing advances here, before the send, so that a crash can only slow the account down. `together`: outcomes of messages that were in hand, and
@@ -78,16 +85,17 @@ export async function claim(table: Table, request: ClaimRequest, together: Step[
   }
   const refused = await table.tryTransact<string>({ ...writes, ...stepWrites(together) });
   if (refused === undefined) return { kind: 'claimed', messages: claimed };
-  const now = (id: string) => refused.old<Message>(`message ${id}`);
-  // The answer of the first try was lost and the second found our own work.
-  if (messages.some(({ message: { id } }) => isHeldBy(now(id), request.nonce))) {
-    return { kind: 'claimed', messages: claimed };
-  }
-  if (together.length > 0) return { kind: 'apart' };
   if (refused.by('account', 'ours')) return { kind: 'fenced' };
+  // The answer of the first try was lost and the second found our own work.
+  const isHeld = ({ message: { id } }: Claimable) => isHeldBy(refused.old<Message>(`message ${id}`), request.nonce);
+  const hot = refused.old<AccountHot>('account');
+  if (hot?.inHand?.nonce === request.inHand.nonce || messages.some(isHeld))
+    return { kind: 'claimed', messages: claimed };
+  if (refused.by('account', 'sameInHand')) return { kind: 'changed', inHand: hot?.inHand };
+  if (together.length > 0) return { kind: 'apart' };
   const stale = messages.filter(({ message: { id } }) => refused.by(`message ${id}`));
   if (stale.length === 0 && refused.by('account', 'nothingStopped')) {
-    return { kind: 'stopped', stops: refused.old<AccountHot>('account')?.stops ?? 0 };
+    return { kind: 'stopped', stops: hot?.stops ?? 0 };
   }
   const suppressed = messages.filter(({ message: { to } }) => refused.by(`recipient ${to}`));
   return {
@@ -97,6 +105,19 @@ export async function claim(table: Table, request: ClaimRequest, together: Step[
       ...stale.map(({ message: { id } }) => [id, 'stale'] as const),
     ]),
   };
+}
+
+/**
+ * Makes void what claims of this owner are still on their way: the number of stops that they name is not the account's any more. Returns the
+ * account's item as it stands then, undefined when another host owns the account. Call this after a claim without an answer, to learn whether
+ * it stood: what the item does not name has not been claimed, and will not be.
+ */
+export async function voidClaims(table: Table, hold: Hold): Promise<AccountHot | undefined> {
+  const { item } = await table.tryUpdate<AccountHot>(keys.accountHot(hold.tenantId, hold.accountId), {
+    ...patch({ stops: added(1) }),
+    condition: { isHeld: heldBy(hold) },
+  });
+  return item;
 }
 
 function isHeldBy(message: { state: MessageState; claim?: { nonce: string } } | undefined, nonce: string): boolean {
@@ -134,12 +155,8 @@ function accountWrite(request: ClaimRequest): Write {
     update: `SET pace = :pace, inHand = :hand, lastActivity = :now${authHead === undefined ? '' : ', authHead = :head'} ADD ${added.join(', ')}`,
     key: keys.accountHot(first.message.tenantId, first.message.accountId),
     condition: {
-      ours: {
-        is: '#o = :host AND epoch = :epoch',
-        names: { '#o': 'owner' },
-        values: { ':host': host, ':epoch': epoch },
-        held: (hot) => hot?.owner === host && hot.epoch === epoch,
-      },
+      ours: heldBy({ hostId: host, epoch }),
+      sameInHand: sameInHand(request.replaces),
       nothingStopped: nothingStopped(request.stops),
     } satisfies Clauses,
     values: {

@@ -86,7 +86,7 @@ export interface AccountHot {
   messageCount: number;
   errorCount: number;
   lastActivity?: number;
-  /** How often a running contract of the account was paused, canceled or deleted. */
+  /** How often a running contract of the account was paused, canceled or deleted, or a claim of it had no answer. */
   stops?: number;
   /** The highest segment of the account's keys that its owner knew to be durable: a log that ends before it has lost what is newest. */
   authHead?: number;

@@ -19,22 +19,16 @@ it('totals are added with the end of the message in hand, once, and never take a
   const hot = await world.hot(account);
   const hold = { tenantId, accountId: account.id, hostId: world.hostId, epoch: hot?.epoch ?? 0 };
   const flush = (by = hold) =>
-    flushTotals(
-      world.table,
-      by,
-      { messages: 1, errors: 0 },
-      { nonce: hot?.inHand?.nonce ?? '', left: undefined },
-      undefined,
-    );
+    flushTotals(world.table, by, { messages: 1, errors: 0 }, { from: hot?.inHand, left: undefined }, undefined);
 
-  expect(await flush()).toBe(true);
+  expect(await flush()).toEqual({ kind: 'flushed' });
   expect(await world.hot(account)).toMatchObject({ messageCount: 1 });
   expect((await world.hot(account))?.inHand).toBeUndefined();
 
-  expect(await flush()).toBe(true);
+  expect(await flush()).toEqual({ kind: 'changed', inHand: undefined });
   await world.claim(account, second);
-  expect(await flush()).toBe(true);
+  expect(await flush()).toMatchObject({ kind: 'changed', inHand: { messageId: second.id } });
   expect(await world.hot(account)).toMatchObject({ messageCount: 1, inHand: { messageId: second.id } });
 
-  expect(await flush({ ...hold, epoch: hold.epoch + 1 })).toBe(false);
+  expect(await flush({ ...hold, epoch: hold.epoch + 1 })).toEqual({ kind: 'fenced' });
 });
