@@ -35,7 +35,7 @@ const restShare = process.execArgv
 // Baileys' Signal library prints sessions, private keys included, when it closes them.
 console.info = () => undefined;
 
-const tell = (message: FromBare): void => void process.send?.(message);
+const report = (message: FromBare): void => void process.send?.(message);
 const cpuMs = (): number => {
   const { user, system } = process.cpuUsage();
   return (user + system) / 1000;
@@ -53,8 +53,8 @@ function connect(): WASocket {
   sock.ws.on('CB:ack,class:message', ({ attrs }: { attrs: { id: string } }) => acked.add(attrs.id));
   sock.ev.on('creds.update', (update) => Object.assign(creds, update));
   sock.ev.on('connection.update', ({ connection, qr }) => {
-    if (qr !== undefined) tell({ kind: 'qr', code: qr });
-    if (connection === 'open') tell({ kind: 'open' });
+    if (qr !== undefined) report({ kind: 'qr', code: qr });
+    if (connection === 'open') report({ kind: 'open' });
     // The restart after linking is the only end that is expected here.
     if (connection === 'close') current = connect();
   });
@@ -98,7 +98,7 @@ async function send({ to, text }: ToBare): Promise<void> {
   }
   const seconds = (performance.now() - startMs) / 1000;
   await atRest();
-  tell({ kind: 'sent', seconds, cpuMs: cpuMs() - cpuBeforeMs });
+  report({ kind: 'sent', seconds, cpuMs: cpuMs() - cpuBeforeMs });
 }
 
 Buffer.from(process.env.WHATSAPP_ROOT_KEY ?? '', 'hex').copy(WA_CERT_DETAILS.PUBLIC_KEY);

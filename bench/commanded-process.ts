@@ -2,12 +2,12 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { join } from 'node:path';
 
-/** A process of this folder that is commanded over IPC, and tells `From`. */
+/** A process of this folder that is commanded over IPC, and sends `From`. */
 export interface CommandedProcess<From extends { kind: string }> {
   readonly pid: number;
   say(message: object): void;
   /** The next message of that kind; rejects when the process ends before. */
-  told<K extends From['kind']>(kind: K): Promise<Extract<From, { kind: K }>>;
+  received<K extends From['kind']>(kind: K): Promise<Extract<From, { kind: K }>>;
   /** SIGTERM, unless it has ended; resolves when it has. */
   stop(): Promise<void>;
 }
@@ -25,7 +25,7 @@ export function startCommanded<From extends { kind: string }>(
   return {
     pid: child.pid ?? 0,
     say: (message) => void child.send(message),
-    told: <K extends From['kind']>(kind: K) =>
+    received: <K extends From['kind']>(kind: K) =>
       new Promise<Extract<From, { kind: K }>>((resolve, reject) => {
         const gone = (): void => reject(new Error(`Bare Baileys ended before it said ${kind}.`));
         child.once('exit', gone);

@@ -9,7 +9,7 @@ export interface HostUse {
 export async function readHost(metricsUrl: string): Promise<HostUse> {
   const text = await metricsOf(metricsUrl);
   const cpuSec = /^process_cpu_seconds_total (\S+)/m.exec(text)?.[1];
-  if (cpuSec === undefined) throw new Error('The host tells nothing of its CPU time.');
+  if (cpuSec === undefined) throw new Error('The host says nothing of its CPU time.');
   const calls = new Map<string, number>();
   for (const [, labels = '', count] of text.matchAll(/^paceline_aws_calls_total\{(.*)\} (\d+)$/gm)) {
     const label = Object.fromEntries([...labels.matchAll(/(\w+)="(\w*)"/g)].map(([, name, value]) => [name, value]));

@@ -1,10 +1,10 @@
 import { loadavg } from 'node:os';
 import { parseArgs } from 'node:util';
-import { tellInbound } from './inbound/telling.ts';
+import { deliverInbound } from './inbound/delivery.ts';
 
 /**
  * What people write to many accounts arrives at a webhook receiver exactly once, though the only host is killed in between and the receiver
- * refuses some: local stack, simulated WhatsApp, signatures checked by the official library, repeats told by their webhook-id.
+ * refuses some: local stack, simulated WhatsApp, signatures checked by the official library, repeats known by their webhook-id.
  *   node bench/inbound.ts [--messages 10000] [--accounts 50] [--people 20] [--burst 4] [--per-sec 150] [--kills 2] [--within 180]
  * Ends with 0 only if nothing is missing, double, or late.
  */
@@ -30,7 +30,7 @@ const deadline = setTimeout(
   },
   withinSec * 1000 + besidesMs,
 );
-const result = await tellInbound({
+const result = await deliverInbound({
   messages: Number(values.messages),
   accounts: Number(values.accounts),
   people: Number(values.people),
@@ -47,14 +47,14 @@ console.table([
   {
     ...counts,
     'written in s': writtenSec.toFixed(1),
-    'told in s': seconds.toFixed(1),
-    'messages/s': (counts.told / seconds).toFixed(0),
+    'delivered in s': seconds.toFixed(1),
+    'messages/s': (counts.delivered / seconds).toFixed(0),
     'connected again after s': backSec.map((sec) => sec.toFixed(1)).join(', '),
   },
 ]);
 for (const failure of failures) console.log(`FAILED  ${failure}`);
 if (failures.length === 0)
   console.log(
-    `PASS  ${counts.told} messages, each told exactly once, in ${seconds.toFixed(0)} s (limit ${withinSec} s)`,
+    `PASS  ${counts.delivered} messages, each delivered exactly once, in ${seconds.toFixed(0)} s (limit ${withinSec} s)`,
   );
 process.exitCode = failures.length === 0 ? 0 : 1;

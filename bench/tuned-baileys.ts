@@ -34,7 +34,7 @@ const reconnectMs = 2_000;
 // Baileys' Signal library prints sessions, private keys included, when it closes them.
 console.info = () => undefined;
 
-const tell = (message: FromTuned): void => void process.send?.(message);
+const report = (message: FromTuned): void => void process.send?.(message);
 const caches = sharedCaches(() => Date.now());
 const acked = new Set<string>();
 const accounts: { sock: WASocket }[] = [];
@@ -106,7 +106,7 @@ async function connectAll(file: string, ratePerSec: number): Promise<void> {
     opening.push(open(JSON.parse(line, BufferJSON.reviver)));
   }
   await Promise.all(opening);
-  tell({ kind: 'connected' });
+  report({ kind: 'connected' });
 }
 
 async function sendAll(to: string[][], text: string): Promise<void> {
@@ -126,7 +126,7 @@ async function sendAll(to: string[][], text: string): Promise<void> {
     await sleep(5);
   }
   acked.clear();
-  tell({ kind: 'sent', seconds: (performance.now() - startMs) / 1000 });
+  report({ kind: 'sent', seconds: (performance.now() - startMs) / 1000 });
 }
 
 Buffer.from(process.env.WHATSAPP_ROOT_KEY ?? '', 'hex').copy(WA_CERT_DETAILS.PUBLIC_KEY);
@@ -136,4 +136,4 @@ process.on('message', (message: ToTuned) => {
 });
 process.on('SIGTERM', () => process.exit(0));
 process.on('disconnect', () => process.exit(0));
-tell({ kind: 'ready' });
+report({ kind: 'ready' });

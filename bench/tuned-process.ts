@@ -21,11 +21,11 @@ export async function startTuned(
   folder: string,
   nodeOptions: string[] = [],
 ): Promise<TunedProcess> {
-  const { pid, told, say, stop } = startCommanded<FromTuned>('tuned-baileys.ts', hostEnv, [
+  const { pid, received, say, stop } = startCommanded<FromTuned>('tuned-baileys.ts', hostEnv, [
     '--max-semi-space-size=2',
     ...nodeOptions,
   ]);
-  await told('ready');
+  await received('ready');
   return {
     pid,
     async connect(devices, ratePerSec) {
@@ -33,12 +33,12 @@ export async function startTuned(
       writeFileSync(file, devices.map((device) => `${JSON.stringify(device, BufferJSON.replacer)}\n`).join(''), {
         mode: 0o600,
       });
-      const connected = told('connected');
+      const connected = received('connected');
       say({ kind: 'connect', file, ratePerSec } satisfies ToTuned);
       await connected;
     },
     async send(to, text) {
-      const sent = told('sent');
+      const sent = received('sent');
       say({ kind: 'send', to, text } satisfies ToTuned);
       return (await sent).seconds;
     },

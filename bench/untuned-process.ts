@@ -16,16 +16,16 @@ export async function startUntuned(
   hostEnv: Record<string, string>,
   number: string,
 ): Promise<UntunedProcess> {
-  const { pid, told, say, stop } = startCommanded<FromBare>('bare-baileys.ts', hostEnv);
+  const { pid, received, say, stop } = startCommanded<FromBare>('bare-baileys.ts', hostEnv);
   await world.simulator('POST', '/phones', { number });
-  const { code } = await told('qr');
-  const open = told('open');
+  const { code } = await received('qr');
+  const open = received('open');
   await world.simulator('POST', `/phones/${number}/scan`, { code });
   await open;
   return {
     pid,
     async send(to, text) {
-      const sent = told('sent');
+      const sent = received('sent');
       say({ kind: 'send', to, text } satisfies ToBare);
       return await sent;
     },

@@ -16,12 +16,12 @@ import { startCountingProxy } from './cost/counting-proxy.ts';
 import { watchInvocations } from './cost/invocations.ts';
 import { fictionalNumbers } from './fictional-numbers.ts';
 import { environmentOf } from './process-use.ts';
-import { changeMessages, eventsPerMessage, eventTypesTold, type Writes } from './webhooks/changes.ts';
+import { changeMessages, eventsPerMessage, eventTypesPublished, type Writes } from './webhooks/changes.ts';
 import { between, reportCost, type Usage } from './webhooks/cost.ts';
 import { type Receiver, startReceiver } from './webhooks/receiver.ts';
 
 /**
- * How fast changes are told, and what that costs: stream -> event -> delivery -> signed POST -> attempt log, in the local stack, to one
+ * How fast changes are published, and what that costs: stream -> event -> delivery -> signed POST -> attempt log, in the local stack, to one
  * endpoint that answers at once. Messages change straight in the table (three events each), past the API and the hosts.
  *   node bench/webhooks.ts [--messages 500] [--paced 300] [--per-sec 20]
  * First without counting: a burst, and `--paced` messages at a steady rate; beside them what one process can sign and POST with nothing
@@ -39,7 +39,7 @@ const paced = Number(options.paced);
 const perSec = Number(options['per-sec']);
 const numbers = fictionalNumbers(Math.max(messages, paced));
 const aimedP95Ms = 1000;
-const toldWithinMs = 120_000;
+const publishedWithinMs = 120_000;
 /** As many requests at a time as one endpoint is given (lib/domain/webhooks/endpoint.ts: four groups of ten). */
 const postsAtOnce = 40;
 const secret = `whsec_${Buffer.alloc(32, 7).toString('base64')}`;
@@ -73,7 +73,7 @@ async function startBench(env: Record<string, string>, onEndpoints: (endpoints: 
   const { id } = await world.api<{ id: string }>('POST', '/v1/webhooks', {
     name: 'bench',
     url: receiver.url,
-    events: eventTypesTold,
+    events: eventTypesPublished,
     secret,
   });
   return {
@@ -92,7 +92,7 @@ async function startBench(env: Record<string, string>, onEndpoints: (endpoints: 
 
 const pidOf = ({ stack }: World, name: string): number => stack.functions.find((one) => one.name === name)?.pid ?? 0;
 
-interface Told {
+interface Published {
   events: number;
   /** From the first change to the last attempt in the log. */
   seconds: number;
@@ -101,7 +101,7 @@ interface Told {
 }
 
 /** Changes so many messages and waits until the attempt of each of their events is in the log. */
-async function tell(bench: Bench, count: number, rate: number | undefined): Promise<Told> {
+async function publish(bench: Bench, count: number, rate: number | undefined): Promise<Published> {
   const { receiver, table } = bench;
   bench.runs += 1;
   const contractId = `con_${String(bench.runs).padStart(26, '0')}`;
@@ -114,9 +114,9 @@ async function tell(bench: Bench, count: number, rate: number | undefined): Prom
 }
 
 async function within(what: string, ask: () => boolean | Promise<boolean>): Promise<void> {
-  const endMs = performance.now() + toldWithinMs;
+  const endMs = performance.now() + publishedWithinMs;
   while (!(await ask())) {
-    if (performance.now() > endMs) throw new Error(`Waited ${toldWithinMs / 1000} s for ${what}.`);
+    if (performance.now() > endMs) throw new Error(`Waited ${publishedWithinMs / 1000} s for ${what}.`);
     await sleep(100);
   }
 }
@@ -131,7 +131,7 @@ async function deliveredIn({ table, endpointId }: Bench): Promise<number> {
 
 function delaysOf(writes: Writes, { arrivals }: Receiver): number[] {
   const delays = [...writes].map(([about, writtenMs]) => (arrivals.get(about) ?? Number.NaN) - writtenMs);
-  // A change is told while the write of its batch is still being answered.
+  // A change is published while the write of its batch is still being answered.
   return delays.map((delay) => Math.max(0, delay)).sort((a, b) => a - b);
 }
 
@@ -166,19 +166,19 @@ async function baseline(receiver: Receiver, count: number): Promise<number> {
 
 /** A few, so that processes, connections and caches are there. */
 async function warmUp(bench: Bench): Promise<void> {
-  await tell(bench, 50, undefined);
+  await publish(bench, 50, undefined);
 }
 
 async function measureSpeed(): Promise<boolean> {
   const bench = await startBench({}, () => undefined);
   try {
     await warmUp(bench);
-    console.error(`Telling ${messages * eventsPerMessage} events at once`);
-    const burst = await tell(bench, messages, undefined);
-    console.error(`Telling ${paced} messages, ${perSec} a second`);
-    const steady = await tell(bench, paced, perSec);
+    console.error(`DeliveryResult ${messages * eventsPerMessage} events at once`);
+    const burst = await publish(bench, messages, undefined);
+    console.error(`DeliveryResult ${paced} messages, ${perSec} a second`);
+    const steady = await publish(bench, paced, perSec);
     const alone = await baseline(bench.receiver, messages * eventsPerMessage);
-    const row = (name: string, { events, seconds, delaysMs }: Told) => ({
+    const row = (name: string, { events, seconds, delaysMs }: Published) => ({
       run: name,
       events,
       'events/s': (events / seconds).toFixed(0),
@@ -232,8 +232,8 @@ async function measureCost(): Promise<void> {
         [`${perSec} messages a second`, paced, perSec],
       ] as const) {
         const before = usage();
-        const { events } = await tell(bench, count, rate);
-        // The queue is told that the last batch is done after its attempts are logged.
+        const { events } = await publish(bench, count, rate);
+        // The queue learns that the last batch is done after its attempts are logged.
         await sleep(1000);
         reportCost(name, events, between(before, usage()), memoryOf);
       }

@@ -200,7 +200,7 @@ function isAlive(lock: Lock): boolean {
   return lock.startedAt === processStart(lock.pid);
 }
 
-/** Tells two processes of the same number apart, where the system says when they started; else empty. */
+/** Returns a text that distinguishes two processes of the same number by their start; empty where the system does not say it. */
 function processStart(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

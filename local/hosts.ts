@@ -6,7 +6,7 @@ export interface LocalHost {
   /** 1, 2, .. */
   readonly index: number;
   readonly child: Child;
-  /** The facts that the host told at its last start. */
+  /** The facts that the host printed at its last start. */
   readonly ready: { hostId: string; metricsUrl: string | undefined };
 }
 

@@ -32,7 +32,7 @@ export async function showLinkCodes(
         );
       }
     } catch {
-      // The API is being restarted, or we are ending; the next look will tell.
+      // The API is being restarted, or we are ending; the next look finds out.
     }
     await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
   }

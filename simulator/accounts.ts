@@ -9,7 +9,7 @@ import { lidJid, numberJid } from './wire/jid.ts';
  */
 export type AccountState = 'linked' | 'unlinked' | 'banned';
 
-/** The facts that a device told when it was linked, or uploaded later; keys are 32 bytes. */
+/** The facts that a device sent when it was linked, or uploaded later; keys are 32 bytes. */
 export type DeviceKeys = {
   readonly noiseKey: Buffer;
   readonly identityKey: Buffer;
@@ -37,7 +37,7 @@ export class Account {
   state: AccountState;
   /** Whether the phone has shared its history, as it does after the first login. */
   historyShared: boolean;
-  /** Whether the device has been told that its prekeys run out. It is told once until it uploads more. */
+  /** True when the device has been notified that its prekeys run out. One notice is sent until it uploads more. */
   warnedOfFewPreKeys = false;
   /** Uploaded one-time prekeys, 3 bytes of id and 32 of key each; the first `#used` are gone. */
   #preKeys: Buffer;

@@ -6,7 +6,7 @@ import { DatabaseSync, type SQLInputValue, type StatementSync } from 'node:sqlit
 /**
  * The memory of the simulator: one SQLite file, or RAM when there is no data folder.
  *
- * All changes of one turn of the event loop are one transaction. An action that tells the outside about a change waits in
+ * All changes of one turn of the event loop are one transaction. An action that shows a change to the outside waits in
  * `whenDurable`: no ack, answer or receipt leaves the process before its change survives a SIGKILL.
  * The file is not synced, so a power loss may take the last changes.
  */

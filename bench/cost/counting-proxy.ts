@@ -14,9 +14,9 @@ export interface CountingProxy {
 
 type Service = keyof Endpoints;
 
-/** Commands of DynamoDB that tell what they took when asked to. */
-const tellUnits = /^(GetItem|PutItem|UpdateItem|DeleteItem|Query|Scan|Batch(Get|Write)Item|Transact(Get|Write)Items)$/;
-/** Of each write that was refused, or in a transaction that was, at least; the answer does not tell. */
+/** Commands of DynamoDB that say what they took when asked to. */
+const namesUnits = /^(GetItem|PutItem|UpdateItem|DeleteItem|Query|Scan|Batch(Get|Write)Item|Transact(Get|Write)Items)$/;
+/** Of each write that was refused, or in a transaction that was, at least; the answer does not say. */
 const refusedUnits = 1;
 
 /** `target` is asked for at each call: the emulators may start later than this. */
@@ -64,7 +64,7 @@ async function pass(way: Way, incoming: IncomingMessage, outgoing: ServerRespons
   try {
     const body = await bytesOf(incoming);
     const command = commandOf(way.service, incoming);
-    const asks = way.service === 'dynamodb' && tellUnits.test(command);
+    const asks = way.service === 'dynamodb' && namesUnits.test(command);
     const sent = asks
       ? Buffer.from(JSON.stringify({ ...JSON.parse(body.toString()), ReturnConsumedCapacity: 'TOTAL' }))
       : body;
@@ -113,13 +113,13 @@ interface Capacity {
   CapacityUnits?: number;
 }
 
-/** Units that the answer tells. Refused writes are charged too, and tell none. */
+/** Returns the units that the answer names. Refused writes are charged too, and name none. */
 function unitsOf(command: string, status: number, sent: Buffer, answered: Buffer) {
   const writes = /Put|Update|Delete|Write/.test(command);
   let units = 0;
   if (status === 200) {
-    const { ConsumedCapacity: told } = JSON.parse(answered.toString()) as { ConsumedCapacity?: Capacity | Capacity[] };
-    units = [told ?? []].flat().reduce((sum, { CapacityUnits = 0 }) => sum + CapacityUnits, 0);
+    const { ConsumedCapacity: taken } = JSON.parse(answered.toString()) as { ConsumedCapacity?: Capacity | Capacity[] };
+    units = [taken ?? []].flat().reduce((sum, { CapacityUnits = 0 }) => sum + CapacityUnits, 0);
   } else if (writes) {
     const { TransactItems } = JSON.parse(sent.toString()) as { TransactItems?: unknown[] };
     units = (TransactItems === undefined ? 1 : 2 * TransactItems.length) * refusedUnits;

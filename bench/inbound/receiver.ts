@@ -2,8 +2,8 @@ import { createServer, type IncomingMessage } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Webhook } from 'standardwebhooks';
 
-/** One message of a person as an event told it. */
-export interface ToldMessage {
+/** One message of a person as an event delivers it. */
+export interface DeliveredMessage {
   id: string;
   text: string | null;
 }
@@ -12,9 +12,9 @@ export interface ToldMessage {
 export interface InboundReceiver {
   url: string;
   /** Messages of each event, by webhook-id. */
-  events: Map<string, ToldMessage[]>;
+  events: Map<string, DeliveredMessage[]>;
   /** Messages in these events, repeats of an id included. */
-  told(): number;
+  delivered(): number;
   requests(): number;
   refused(): number;
   /** Requests whose signature the official library does not take. */
@@ -31,7 +31,7 @@ export async function startInboundReceiver(secret: string, refuseEvery: number):
   const webhook = new Webhook(secret);
   const events: InboundReceiver['events'] = new Map();
   const changed: string[] = [];
-  let [told, requests, refused, unverified, lastAt] = [0, 0, 0, 0, 0];
+  let [delivered, requests, refused, unverified, lastAt] = [0, 0, 0, 0, 0];
   const server = createServer(async (incoming, outgoing) => {
     const body = await textOf(incoming);
     const id = String(incoming.headers['webhook-id']);
@@ -43,11 +43,11 @@ export async function startInboundReceiver(secret: string, refuseEvery: number):
       outgoing.writeHead(401).end();
       return;
     }
-    const { messages } = (JSON.parse(body) as { data: { messages: ToldMessage[] } }).data;
+    const { messages } = (JSON.parse(body) as { data: { messages: DeliveredMessage[] } }).data;
     const known = events.get(id);
     if (known === undefined) {
       events.set(id, messages);
-      told += messages.length;
+      delivered += messages.length;
       lastAt = performance.now();
     } else if (JSON.stringify(known) !== JSON.stringify(messages)) changed.push(id);
     const refuse = known === undefined && events.size % refuseEvery === 0;
@@ -59,7 +59,7 @@ export async function startInboundReceiver(secret: string, refuseEvery: number):
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/hook`,
     events,
     changed,
-    told: () => told,
+    delivered: () => delivered,
     requests: () => requests,
     refused: () => refused,
     unverified: () => unverified,

@@ -26,7 +26,7 @@ const asPeopleDo = { deliver: true, read: true, delayMs: 400, readDelayMs: 10_00
 /**
  * Phones and devices linked with them, written straight into the simulator's store while it is not running: what pairing would have left
  * on both sides, for a thousandth of its time (no handshakes, and signatures by native code). The other numbers
- * become phones that answer nothing, or that tell of arrival and reading.
+ * become phones that answer nothing, or that confirm arrival and reading.
  */
 export function linkDevices(
   simulatorDir: string,

@@ -19,7 +19,7 @@ export interface LinkedWorldOptions {
   bare?: string[];
   /** Numbers of phones that receive and answer nothing. */
   silent?: string[];
-  /** Numbers of phones that tell that a message has arrived and was read. */
+  /** Numbers of phones that confirm that a message has arrived and was read. */
   reading?: string[];
   /** Of the n-th account. */
   settings?: (index: number) => AccountSettings;
@@ -96,7 +96,7 @@ async function fill(
       return host;
     },
     async stop() {
-      // Told to end, a host would wait for another one to take its accounts.
+      // Published to end, a host would wait for another one to take its accounts.
       for (const host of hosts) host.kill('SIGKILL');
       await Promise.all(hosts.map((host) => host.stop()));
       end();
@@ -106,7 +106,7 @@ async function fill(
   };
 }
 
-/** The emulators themselves, whatever the stack was told to use instead. */
+/** The emulators themselves, whatever the stack was configured to use instead. */
 export function emulatorsOf(dataDir: string): Endpoints {
   const ports: Ports = JSON.parse(readFileSync(join(dataDir, 'ports.json'), 'utf8'));
   const address = (port: number | undefined): string => `http://127.0.0.1:${port}`;

@@ -6,19 +6,19 @@ import type { Message } from '../../lib/domain/messages/message.ts';
 import { LOCAL_TENANT } from '../../local/bootstrap.ts';
 
 const text = 'Your parcel is on its way and will be with you tomorrow. Parcel';
-/** The way of a message that is told, a step an event. */
+/** The way of a message that is published, a step an event. */
 const steps = [
   { state: 'SENT', type: 'message.sent' },
   { state: 'DELIVERED', type: 'message.delivered' },
   { state: 'READ', type: 'message.read' },
 ] as const;
-export const eventTypesTold = steps.map(({ type }) => type);
+export const eventTypesPublished = steps.map(({ type }) => type);
 export const eventsPerMessage = steps.length;
 
 /** When a change was in the table, monotonic ms, by what its event says: `msg_.. message.sent`. */
 export type Writes = Map<string, number>;
 
-/** Changes messages the way hosts do, straight in the table, so that nothing but the telling is measured. `contractId` tells runs apart. */
+/** Changes messages the way hosts do, straight in the table, so that nothing but publishing is measured. `contractId` distinguishes runs. */
 export async function changeMessages(
   table: Table,
   contractId: string,

@@ -29,10 +29,10 @@ export async function startReceiver(): Promise<Receiver> {
     requests += 1;
     const body = await textOf(incoming);
     try {
-      const told = webhook?.verify(body, incoming.headers as Record<string, string>) as Told | undefined;
-      const about = `${told?.data.message?.id} ${told?.type}`;
-      if (told !== undefined && !arrivals.has(about)) arrivals.set(about, performance.now());
-      outgoing.writeHead(told === undefined ? 404 : 200).end();
+      const event = webhook?.verify(body, incoming.headers as Record<string, string>) as Published | undefined;
+      const about = `${event?.data.message?.id} ${event?.type}`;
+      if (event !== undefined && !arrivals.has(about)) arrivals.set(about, performance.now());
+      outgoing.writeHead(event === undefined ? 404 : 200).end();
     } catch {
       outgoing.writeHead(401).end();
     }
@@ -61,7 +61,7 @@ export async function startReceiver(): Promise<Receiver> {
   };
 }
 
-interface Told {
+interface Published {
   type: string;
   data: { message?: { id: string } };
 }

@@ -47,7 +47,7 @@ export async function removeAccount(deps: Deps, tenantId: string, accountId: str
 async function letGo(deps: Deps, account: Account, hot: AccountHot & { ix?: string }): Promise<boolean> {
   const { tenantId, id } = account;
   if (hot.owner !== undefined) {
-    // No note says whether the call that deleted the account could tell the owner.
+    // The call that deleted the account may not have woken the owner.
     await wakeAccount(deps, tenantId, id);
     return false;
   }

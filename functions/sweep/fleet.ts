@@ -1,6 +1,6 @@
 import { type Host, seemsLive } from '../../lib/aws/hosts/hosts.ts';
 
-/** The hosts as a sweep finds them; CloudWatch is told, and the service scales on it. */
+/** The hosts as a sweep finds them. They are metrics of CloudWatch, and the service scales on them. */
 export interface Fleet {
   /** Alive and not on their way out. */
   hosts: number;

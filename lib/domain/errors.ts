@@ -54,7 +54,7 @@ export interface FieldError {
   message: string;
 }
 
-/** An error a caller may be told: `detail` says what to do, `errors` names the fields, `cause` stays inside. */
+/** An error for callers: `detail` says what to do, `errors` names the fields, `cause` stays inside. */
 export class PacelineError extends Error {
   readonly code: ErrorCode;
   readonly detail: string;

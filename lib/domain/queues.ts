@@ -4,7 +4,7 @@ interface WorkQueueRow {
   name: string;
   /** FIFO: order within a message group, and as many groups at once as there are. */
   fifo: boolean;
-  /** Environment variable that tells every function the queue's URL. */
+  /** The environment variable with the URL of the queue, the same in every function. */
   urlVariable: `${string}_QUEUE_URL`;
   /** `data` for a queue that outlives the service stack. `path` names its constructs: another path makes a new queue and loses the old one. */
   stack: 'data' | 'service';

@@ -50,7 +50,7 @@ export const hostSettings = {
   ),
   /** Wait before an account's second try to connect again; it doubles with each further one, up to 60 s. The first comes within half a second. */
   reconnectBaseMs: same('RECONNECT_BASE_MS', whole.min(100).max(60_000).default(2000)),
-  /** Messages of one chat that come within so many ms of each other are told as one event, after five times that at most; 0: each by itself. */
+  /** Messages of one chat that come within so many ms of each other are one event, after five times that at most; 0: each by itself. */
   inboundBatchMs: same('INBOUND_BATCH_MS', whole.min(0).max(60_000).default(2000)),
 };
 
@@ -88,7 +88,7 @@ export function processShape<S extends Settings>(settings: S): ProcessShape<S> {
   ) as ProcessShape<S>;
 }
 
-/** Returns the environment that tells a process what the deployment chose; a setting without a value is left out. */
+/** Returns the environment of a process with the settings of the deployment; a setting without a value is left out. */
 export function environmentOf<S extends Settings>(
   settings: S,
   chosen: { readonly [Name in keyof S]?: unknown },

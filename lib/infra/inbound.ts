@@ -28,7 +28,7 @@ export class InboundWatch extends Construct {
     super(scope, 'InboundWatch');
     // Long beside what is on its way at the end of a period, so that this seldom is a tenth of a period's messages, and never is thrice.
     const sums = { period: Duration.minutes(15), statistic: 'Sum' };
-    const told = (name: string, field: string): Metric =>
+    const logMetric = (name: string, field: string): Metric =>
       new MetricFilter(this, name, {
         filterName: physicalName(settings.stage, `inbound-${field}`),
         logGroup: hostLogs,
@@ -42,8 +42,8 @@ export class InboundWatch extends Construct {
         label: 'A step let a tenth or more behind',
         expression: steps.map(([before, after]) => parted(before, after)).join(' OR '),
         usingMetrics: {
-          received: told('InboundReceived', 'received'),
-          stored: told('InboundStored', 'stored'),
+          received: logMetric('InboundReceived', 'received'),
+          stored: logMetric('InboundStored', 'stored'),
           evented: functionMetric(settings, 'events', 'InboundEvented', sums),
           planned: functionMetric(settings, 'events', 'InboundPlanned', sums),
           taken: functionMetric(settings, 'webhook', 'InboundTaken', sums),

@@ -11,13 +11,13 @@ export function createMetrics(service: string): Metrics {
   return new Metrics({ serviceName: service });
 }
 
-/** Tells how often something happened, once unless `times` says otherwise. Names are the function's own and hold no id. */
+/** Counts an occurrence, or as many as `times` says. Each function has names of its own. A name holds no id. */
 export type Count<Name extends string> = (name: Name, times?: number) => void;
 
 /** For callers that do not count. */
 export const countNothing: Count<string> = () => undefined;
 
-/** Counts into the metrics of an invocation. Nothing told is none, and a metric nobody tells costs nothing: zeros are left out. */
+/** Returns a count into the metrics of an invocation. Zeros are left out: a missing metric reads as zero and costs nothing. */
 export function countInto<Name extends string>(metrics: Metrics): Count<Name> {
   return (name, times = 1) => {
     if (times > 0) metrics.addMetric(name, MetricUnit.Count, times);
@@ -30,7 +30,7 @@ export function countFields(metrics: Metrics, fields: object): void {
   for (const [name, value] of Object.entries(fields)) if (typeof value === 'number') count(metricName(name), value);
 }
 
-/** Tells how much there is, zeros too; what is undefined is not known and left out. */
+/** Writes every field that is a number as a gauge, zeros too. A field that is undefined is not known, and left out. */
 export function gaugeFields(metrics: Metrics, fields: object): void {
   for (const [name, value] of Object.entries(fields)) {
     if (typeof value === 'number') metrics.addMetric(metricName(name), MetricUnit.Count, value);

@@ -17,7 +17,7 @@ export interface SendingDeps {
   sent: SentMessages;
 }
 
-/** What the send core tells of its work, for metrics. */
+/** The events of the send core that a host counts in its metrics. */
 export interface SendingCounts {
   /** What became of the claim of one message. */
   claim(result: 'claimed' | 'stale' | 'suppressed' | 'stopped' | 'fenced'): void;

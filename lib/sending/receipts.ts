@@ -58,7 +58,7 @@ const waitsMs = [500, 2000, 8000];
  *       \-> any other: waits a quarter of a second for others -> all in one transaction -> [one was not as thought: each by itself]
  *                     \-> meanwhile a claim or an outcome of the account is written: rides along in that transaction (`along`)
  *
- * `add` resolves when a receipt is in the table, or changes nothing. Only then may the network be told that we have it.
+ * `add` resolves when a receipt is in the table, or changes nothing. Only then may the network hear that Paceline has the receipt.
  */
 export class Receipts {
   private readonly table: Table;

@@ -39,7 +39,7 @@ interface TableRow {
 const MAX_EXPIRED_A_SWEEP = 5000;
 
 /**
- * Deletes items whose TTL has passed, through the API so that the stream tells it; an item whose TTL was moved meanwhile stays. Returns how many.
+ * Deletes items whose TTL has passed, through the API so that the stream has it; an item whose TTL was moved meanwhile stays. Returns how many.
  */
 export async function expireItems(file: string, endpoint: string, nowMs: number): Promise<number> {
   if (!existsSync(file)) return 0;

@@ -56,7 +56,7 @@ export async function startS3(options: S3Options): Promise<S3Emulator> {
     server.listen(options.port, '127.0.0.1', resolve);
   });
 
-  // Events are stored with the object they tell of, so that a crash between the two cannot lose one.
+  // Events are stored with their object, so that a crash between the two cannot lose one.
   const deliver = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       work = Promise.withResolvers();

@@ -20,7 +20,7 @@ export async function objectStoreGaps(s3: S3Client, buckets: BucketPlan[]): Prom
   const notifying = buckets.filter(({ notifications }) => notifications.length > 0);
   const kept = await Promise.all(notifying.map(({ name }) => hasNotifications(s3, name)));
   if (kept.includes(false)) {
-    gaps.push('Your S3 does not tell queues of new objects: contracts that wait for an upload stay IMPORTING.');
+    gaps.push('Your S3 does not notify queues of new objects: contracts that wait for an upload stay IMPORTING.');
   }
   return gaps;
 }

@@ -25,7 +25,7 @@ export interface StreamPollerOptions {
   maxRetries: number;
   filters: string[];
   checkpoints: Checkpoints;
-  /** Records given up: told once, with the reason. */
+  /** Called once for records that were given up, with the reason. */
   park: (records: StreamRecord[], reason: string) => void;
   log: (line: string) => void;
 }

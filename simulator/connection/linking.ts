@@ -8,7 +8,7 @@ import { bytesIn, child, SERVER, stanza } from '../wire/stanza.ts';
 import type { World } from '../world.ts';
 import type { Connection } from './connection.ts';
 import { restartRequired } from './ending.ts';
-import { passkeyNotice, tellOfDevice } from './notices.ts';
+import { notifyOfDevice, passkeyNotice } from './notices.ts';
 import type { PairingHello } from './pairing-code.ts';
 
 /** A device that waits to be linked: what its QR code is made of, and where its pairing code has got to. */
@@ -96,7 +96,7 @@ export async function linkOrDemand(
 export function unlink(world: World, account: Account): void {
   world.accounts.move(account, 'unlinked');
   world.outbox.clear(account.jid);
-  tellOfDevice(world, account, 'remove');
+  notifyOfDevice(world, account, 'remove');
 }
 
 /** Makes the device one of the phone's: pair-success, its signature, and 515. */
@@ -146,7 +146,7 @@ export async function link(connection: Connection, phone: Phone, advSecret: Buff
     throw new LinkRefused('The device did not confirm the link.', { cause: error });
   }
   connection.offer = undefined;
-  tellOfDevice(world, account, 'add');
+  notifyOfDevice(world, account, 'add');
   connection.close(restartRequired());
   return account;
 }

@@ -12,8 +12,8 @@ const notice = (connection: Connection, type: string, content: Stanza, about: Re
   return stanza('notification', { from: SERVER, id: connection.newId(), type, t, ...about }, [content]);
 };
 
-/** A phone has another device, or one fewer: told to its other devices and to the accounts that know it, as far as they are connected. */
-export function tellOfDevice(
+/** A phone has another device, or one fewer: notifies its other devices and to the accounts that know it, as far as they are connected. */
+export function notifyOfDevice(
   world: World,
   { number, device, jid, lidJid: hidden }: Account,
   change: 'add' | 'remove',
@@ -36,7 +36,7 @@ export function tellOfDevice(
 }
 
 /** A phone was set up anew, with new keys: told to the accounts that know it, as far as they are connected. */
-export function tellOfIdentity(world: World, phone: Phone, peers: readonly string[]): void {
+export function notifyOfIdentity(world: World, phone: Phone, peers: readonly string[]): void {
   const about = { from: numberJid(phone.address), lid: lidJid(phone.facts.lid) };
   for (const connection of world.connections.loggedIn()) {
     if (connection.state !== 'live' || !peers.includes(connection.account?.lidJid ?? '')) continue;

@@ -7,7 +7,7 @@ import { stanzaTime, type World } from '../world.ts';
 
 const KEY_TYPE = Buffer.of(5);
 
-/** Tells the client the number of its prekeys that are left; 0 makes it upload its first ones. */
+/** Sends the client the number of its prekeys that are left; 0 makes it upload its first ones. */
 export const countPreKeys = (account: Account): Stanza[] => [stanza('count', { value: String(account.preKeysLeft) })];
 
 /**

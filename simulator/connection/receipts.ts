@@ -117,13 +117,13 @@ export function takeReceipt(connection: Connection, received: Stanza): void {
     if (!owed) continue;
     if (attrs.type !== 'retry') world.outbox.acknowledge(owed);
     if (!owed.written) continue;
-    if ('account' in owed.written) tellSender(world, account, owed, owed.written.account, received);
+    if ('account' in owed.written) notifySender(world, account, owed, owed.written.account, received);
     else if (attrs.type === 'retry') writeAgain(world, account, owed, owed.written, received);
   }
 }
 
 /** Passes a receipt or retry request on to the account that has sent the message. */
-function tellSender(
+function notifySender(
   world: World,
   account: Account,
   { id, stanza: message }: Owed,

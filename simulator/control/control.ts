@@ -2,7 +2,7 @@ import { randomBytes } from 'node:crypto';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import * as z from 'zod';
 import { LinkRefused, type PasskeyDemanded, scan } from '../connection/linking.ts';
-import { tellOfIdentity, tokenNotice } from '../connection/notices.ts';
+import { notifyOfIdentity, tokenNotice } from '../connection/notices.ts';
 import { enterCode } from '../connection/pairing-code.ts';
 import { oweOrdered } from '../connection/receipts.ts';
 import { FAULT_KINDS } from '../faults.ts';
@@ -131,7 +131,7 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
       path: /^\/phones\/([^/]+)\/reinstall$/,
       handle(_request, parameter) {
         const phone = phoneOf(parameter);
-        tellOfIdentity(world, phone, phone.reinstall());
+        notifyOfIdentity(world, phone, phone.reinstall());
         return { status: 200, body: shown(phone) };
       },
     },

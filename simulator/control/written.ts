@@ -14,7 +14,7 @@ const number = z.string().regex(/^\d{5,15}$/, 'A number has 5 to 15 digits and n
 const receiptKinds = ['retryFor', 'deliveredFor', 'readFor'] as const;
 
 /**
- * What a phone may be told to send: one of the kinds. `addressing`: by its number (`pn`) or its hidden id (`lid`), the other one beside it;
+ * A message that a phone may be asked to send: one of the kinds. `addressing`: by its number (`pn`) or its hidden id (`lid`), the other one beside it;
  * `hidden`: by its hidden id alone. `corrupt`: it cannot be decrypted. `delete` is the same as `revoke`; `image` says what a picture is like,
  * without one. `token`: the account gets the phone's privacy token.
  * `retryFor`, `deliveredFor` and `readFor` are receipts of messages, true or not, for which alone `group`, `participant` and `recipient` are.

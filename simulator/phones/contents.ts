@@ -145,7 +145,7 @@ const at = (key: proto.IMessageKey | null | undefined) => (key?.id ? { replyTo: 
 const answering = (context: proto.IContextInfo | null | undefined) =>
   context?.stanzaId ? { replyTo: context.stanzaId } : {};
 
-/** The facts that a message's stanza tells outside the encryption. */
+/** The facts that the stanza of a message has outside the encryption. */
 export type Shape = {
   readonly type: 'text' | 'media' | 'reaction' | 'poll' | 'event';
   readonly edit?: '1' | '7';

@@ -111,7 +111,7 @@ export class Inbox {
     const kept: Kept = { ...keptIn(row.content), ...(type === 'edit' ? { edited: true } : { revoked: true }) };
     this.#storage.change(
       'UPDATE messages SET text = ?, content = ? WHERE phone = ? AND id = ?',
-      // An edit that is encrypted once more tells no text.
+      // An edit that is encrypted once more has no readable text.
       type === 'edit' && text !== '' ? text : String(row.text),
       JSON.stringify(kept),
       phone,

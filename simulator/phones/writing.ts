@@ -8,7 +8,7 @@ import { stanzaTime, type World } from '../world.ts';
 import { padded, type Shape, shapeOf } from './contents.ts';
 import type { DeviceBundle, Phone } from './phone.ts';
 
-/** Further attributes of a message's stanza. `addressing_mode` `lid`: it comes from the hidden id; `sender_pn`: the number is told too. */
+/** Further attributes of a message's stanza. `addressing_mode` `lid`: it comes from the hidden id; `sender_pn`: the number is given too. */
 type StanzaAttributes = { category?: string; addressing_mode?: string; sender_pn?: string };
 
 type Sealed = { readonly type: 'pkmsg' | 'msg'; readonly body: Buffer };
@@ -82,7 +82,7 @@ export function writeMessage(
   return id;
 }
 
-/** Tells a device once that the keys it left are running out; it uploads new ones. */
+/** Notifies a device once that the keys it left are running out; it uploads new ones. */
 function warnOfFewPreKeys(world: World, account: Account): void {
   if (account.preKeysLeft >= FEW_PRE_KEYS || account.warnedOfFewPreKeys) return;
   const connection = world.connections.of(account.jid);

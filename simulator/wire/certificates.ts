@@ -3,7 +3,7 @@ import { derive, identity, type KeyPair } from '../signal/keys.ts';
 
 /** The certificates of the server: leaf <- intermediate <- root, made anew for each data folder. */
 export type ServerIdentity = {
-  /** 32 bytes, hex: clients are told to trust this key instead of WhatsApp's. */
+  /** 32 bytes, hex: clients are configured to trust this key instead of WhatsApp's. */
   readonly rootKeyHex: string;
   readonly staticKey: KeyPair;
   /** The chain as the handshake carries it. */

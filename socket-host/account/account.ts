@@ -8,7 +8,7 @@ import type { HostDeps } from '../deps.ts';
 import type { SendEnd } from '../loop/send-end.ts';
 import type { FenceCause } from '../metrics.ts';
 import { NoRoomForState, type SessionEnd, StateDamaged } from '../transport.ts';
-import { cleanUp, release, tellFeed } from './leaving.ts';
+import { askFeed, cleanUp, release } from './leaving.ts';
 import { isConnected, type Mode, move } from './mode.ts';
 import { openConnection } from './open-connection.ts';
 import { type AccountHost, type AccountParts, accountParts, type Machine } from './parts.ts';
@@ -347,7 +347,7 @@ export class AccountRunner implements Machine {
     const stood = await this.parts.record.halt(halt);
     if (halt.kind === 'restricted') {
       // What is in hand stays so, and is resolved on the next connection. What waits in the lanes goes back to its contracts.
-      await tellFeed(this.deps, this.parts, 'feed');
+      await askFeed(this.deps, this.parts, 'feed');
       this.wait(halt.untilMs - this.deps.clock.nowMs());
     } else if (stood) await this.rest();
   }
@@ -357,7 +357,7 @@ export class AccountRunner implements Machine {
     const { deletedAt } = this.account;
     await cleanUp(this.parts);
     await this.giveUp({ wanted: false });
-    await tellFeed(this.deps, this.parts, deletedAt === undefined ? 'feed' : 'remove');
+    await askFeed(this.deps, this.parts, deletedAt === undefined ? 'feed' : 'remove');
   }
 
   private async giveUp({ wanted }: { wanted: boolean }): Promise<void> {

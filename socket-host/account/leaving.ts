@@ -45,8 +45,8 @@ export async function cleanUp({ record, sender, transport }: AccountParts): Prom
   if (status === 'logged_out') await transport.forget();
 }
 
-/** Tells the feed that an account has stopped. A failure is left to the sweep, which asks the feed about queued messages again. */
-export async function tellFeed(deps: HostDeps, { record }: AccountParts, kind: FeedRequest['kind']): Promise<void> {
+/** Asks the feed to look at an account that has stopped. A failure is left to the sweep, which asks the feed about queued messages again. */
+export async function askFeed(deps: HostDeps, { record }: AccountParts, kind: FeedRequest['kind']): Promise<void> {
   const { tenantId, accountId } = record.hold;
   try {
     await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind, tenantId, accountId });

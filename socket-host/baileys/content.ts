@@ -123,20 +123,20 @@ function mediaOf(message: proto.IMessage): InboundContent | undefined {
   const { imageMessage, videoMessage, ptvMessage, audioMessage, documentMessage, stickerMessage } = message;
   const video = videoMessage ?? ptvMessage;
   const caption = captionOf(message);
-  const told = (type: InboundContent['type'], file: MediaFacts, more: InboundMedia = {}): InboundContent => ({
+  const media = (type: InboundContent['type'], file: MediaFacts, more: InboundMedia = {}): InboundContent => ({
     type,
     ...(caption === undefined ? {} : { text: cut(caption, longestText) }),
     media: { ...factsOf(file), ...more },
     ...quotedBy(file.contextInfo),
   });
-  if (imageMessage) return told('image', imageMessage);
-  if (video) return told('video', video);
-  if (audioMessage) return told('audio', audioMessage, audioMessage.ptt === true ? { voice: true } : {});
+  if (imageMessage) return media('image', imageMessage);
+  if (video) return media('video', video);
+  if (audioMessage) return media('audio', audioMessage, audioMessage.ptt === true ? { voice: true } : {});
   if (documentMessage) {
     const fileName = documentMessage.fileName || documentMessage.title || undefined;
-    return told('document', documentMessage, fileName === undefined ? {} : { fileName: cut(fileName, longestName) });
+    return media('document', documentMessage, fileName === undefined ? {} : { fileName: cut(fileName, longestName) });
   }
-  return stickerMessage ? told('sticker', stickerMessage) : undefined;
+  return stickerMessage ? media('sticker', stickerMessage) : undefined;
 }
 
 interface MediaFacts {

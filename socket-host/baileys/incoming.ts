@@ -39,7 +39,7 @@ export interface IncomingNeeds {
   /** Ends the session. */
   fail(why: string): void;
   /** Calls the listener; its failure stays here. */
-  tell(say: () => void): void;
+  notify(call: () => void): void;
 }
 
 /**
@@ -56,7 +56,7 @@ export class Incoming {
 
   constructor(needs: IncomingNeeds) {
     this.needs = needs;
-    this.drain = new Drain(() => needs.tell(() => needs.listener.onDrained()));
+    this.drain = new Drain(() => needs.notify(() => needs.listener.onDrained()));
     this.queue = new StanzaQueue((stanza) => this.stuckAt(stanza));
   }
 
@@ -119,11 +119,11 @@ export class Incoming {
     if (message === 'unreadable') return message;
     if (!isFromOthers(stanza, this.needs.identity())) return undefined;
     const content = await this.contentIn(stanza, message);
-    if (content !== undefined) await this.tellOf(stanza, content, secretIn(message));
+    if (content !== undefined) await this.deliver(stanza, content, secretIn(message));
     return undefined;
   }
 
-  private async tellOf(stanza: BinaryNode, content: InboundContent, secret?: Uint8Array): Promise<void> {
+  private async deliver(stanza: BinaryNode, content: InboundContent, secret?: Uint8Array): Promise<void> {
     const inbound = inboundOf(stanza, content, this.needs.identity(), (lid) => knownNumber(this.needs.store, lid));
     if (inbound === undefined) return;
     await this.needs.listener.onInbound(inbound, secret);
@@ -162,7 +162,7 @@ export class Incoming {
   private async withoutCiphertext(stanza: BinaryNode): Promise<void> {
     if (!isForPhoneOnly(stanza)) return this.count(stanza, false);
     try {
-      await this.queue.own(() => this.tellOf(stanza, { type: 'other' }));
+      await this.queue.own(() => this.deliver(stanza, { type: 'other' }));
     } catch (error) {
       this.needs.fail('an inbound message could not be stored');
       throw error;
@@ -172,7 +172,7 @@ export class Incoming {
   private count(stanza: BinaryNode, askedAgain: boolean): void {
     const { id } = stanza.attrs;
     if (id === undefined || !isFromOthers(stanza, this.needs.identity())) return;
-    this.needs.tell(() => this.needs.listener.onUndecryptable(inboundId(id), askedAgain));
+    this.needs.notify(() => this.needs.listener.onUndecryptable(inboundId(id), askedAgain));
   }
 
   private stuckAt({ attrs }: BinaryNode): void {

@@ -61,7 +61,7 @@ export class LinkCodes {
     this.offered.resolve();
     this.count += 1;
     this.current = { code, expiresAt: this.needs.nowMs() + this.qrTimeoutMs };
-    this.tell();
+    this.announce();
   }
 
   /**
@@ -72,7 +72,7 @@ export class LinkCodes {
     const { creds } = this.needs;
     if (creds.registered) return;
     creds.advSecretKey = systemRandom.bytes(32).toString('base64');
-    if (this.current !== undefined) this.tell();
+    if (this.current !== undefined) this.announce();
   }
 
   /**
@@ -97,7 +97,7 @@ export class LinkCodes {
     }
   }
 
-  private tell(): void {
+  private announce(): void {
     if (this.current === undefined) return;
     const { code, expiresAt } = this.current;
     const link = { method: 'qr' as const, code: withSecret(code, this.needs.creds.advSecretKey), attempt: this.count };

@@ -96,7 +96,7 @@ export class BaileysSession implements TransportSession {
       mayAct: () => this.mayAct(),
       ack: async (stanza) => await this.sock?.sendMessageAck(stanza),
       fail: (why) => this.fail(why),
-      tell: (say) => this.tell(say),
+      notify: (call) => this.notify(call),
     });
     this.recipients = new Recipients({
       ...options,
@@ -105,7 +105,7 @@ export class BaileysSession implements TransportSession {
       own: () => this.ownDevice(),
       orEnd: (work) => this.interrupts.orEnd(work),
     });
-    this.timelock = new Timelock((until) => this.tell(() => listener.onFirstContacts(until)));
+    this.timelock = new Timelock((until) => this.notify(() => listener.onFirstContacts(until)));
     this.watchdog = new Watchdog(options.connectTimeoutMs, (stage) => this.fail(`WhatsApp did not answer: ${stage}`));
   }
 
@@ -149,7 +149,7 @@ export class BaileysSession implements TransportSession {
     if (known !== undefined || sock === undefined || this.state !== 'open' || !this.mayAct()) return known;
     const asked = this.recipients.learning(to, () => this.interrupts.orEnd(askLookup(sock, store, this.caches, to)));
     const answer = await asked.catch(() => undefined);
-    if (answer === undefined && this.mayAct()) this.tell(() => this.listener.onQueryFailed());
+    if (answer === undefined && this.mayAct()) this.notify(() => this.listener.onQueryFailed());
     // Before anything is shown to the person. Where it fails, it is asked again before the message leaves.
     await this.recipients.mayWriteTo(to).catch(() => undefined);
     return answer;
@@ -195,7 +195,7 @@ export class BaileysSession implements TransportSession {
     const creds = store.registered() ? (store.creds() as AuthenticationCreds) : initAuthCreds();
     this.creds = creds;
     const { qrTimeoutMs, nowMs } = this.options;
-    const shown = (link: AccountLink) => this.tell(() => this.listener.onLink(link));
+    const shown = (link: AccountLink) => this.notify(() => this.listener.onLink(link));
     const codes = new LinkCodes({ creds, qrTimeoutMs, nowMs, shown });
     this.codes = codes;
     this.state = 'connecting';
@@ -235,7 +235,7 @@ export class BaileysSession implements TransportSession {
     });
     sock.ws.on('CB:notification,type:companion_reg_refresh', () => this.whileLinking(() => this.codes?.renew()));
     sock.ws.on('CB:notification,type:passkey_prologue_request', () =>
-      this.whileLinking(() => this.tell(() => this.listener.onPasskeyDemanded())),
+      this.whileLinking(() => this.notify(() => this.listener.onPasskeyDemanded())),
     );
   }
 
@@ -245,7 +245,7 @@ export class BaileysSession implements TransportSession {
     if (update.connection === 'open' && this.state === 'connecting') {
       this.state = 'open';
       this.watchdog.stop();
-      this.tell(() => this.listener.onOpen({ phoneNumber: this.phoneNumber() }));
+      this.notify(() => this.listener.onOpen({ phoneNumber: this.phoneNumber() }));
       this.incoming.open();
     }
     if (update.receivedPendingNotifications === true) this.incoming.mark();
@@ -271,7 +271,7 @@ export class BaileysSession implements TransportSession {
     this.watchdog.expect('restart after linking');
     try {
       await this.saveCreds();
-      this.tell(() => this.listener.onLinked({ phoneNumber: this.phoneNumber() }));
+      this.notify(() => this.listener.onLinked({ phoneNumber: this.phoneNumber() }));
     } catch {
       this.fail('the credentials of the new link could not be made durable');
     }
@@ -383,14 +383,14 @@ export class BaileysSession implements TransportSession {
     this.codes?.end();
     await this.linking;
     await this.options.store.commit().catch(() => {});
-    this.tell(() => this.listener.onClosed(end));
+    this.notify(() => this.listener.onClosed(end));
     this.ended.resolve();
   }
 
   /** A listener's failure is its own: it must not reach Baileys. */
-  private tell(say: () => void): void {
+  private notify(call: () => void): void {
     try {
-      say();
+      call();
     } catch (error) {
       this.options.logger.warn({ reason: redact(String(error)) }, 'a listener has failed');
     }

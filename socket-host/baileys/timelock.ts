@@ -8,20 +8,20 @@ const answerMs = 10_000;
 
 /** Until when WhatsApp refuses an account's first contacts, as it answers and as it tells unasked. */
 export class Timelock {
-  private readonly told: (refusedUntil: number | undefined) => void;
+  private readonly changed: (refusedUntil: number | undefined) => void;
   private asking = 0;
   /** What has come while a question of ours is open. Baileys tells the answer like what comes unasked. */
   private meanwhile: State[] = [];
 
   /** `told` hears what comes unasked: until when (epoch ms), NaN where no time is named, undefined for no longer. */
-  constructor(told: Timelock['told']) {
-    this.told = told;
+  constructor(changed: Timelock['changed']) {
+    this.changed = changed;
   }
 
   take(state: State | undefined): void {
     if (state === undefined) return;
     if (this.asking > 0) this.meanwhile.push(state);
-    else this.told(state.isActive === true ? (endOf(state) ?? Number.NaN) : undefined);
+    else this.changed(state.isActive === true ? (endOf(state) ?? Number.NaN) : undefined);
   }
 
   /**
@@ -35,7 +35,7 @@ export class Timelock {
       (answer) => {
         const end = endOf(answer);
         this.answered(answer);
-        if (late && end !== undefined) this.told(end);
+        if (late && end !== undefined) this.changed(end);
         return end;
       },
       () => this.answered(undefined),

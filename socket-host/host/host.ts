@@ -75,7 +75,7 @@ const moves: Record<State, readonly State[]> = {
  * One heartbeat, one wake queue, many accounts.
  *
  *   starting -> running    its item stands: others see it
- *   running  -> draining   told to stop: takes no further account and gives its own to others
+ *   running  -> draining   asked to stop: takes no further account and gives its own to others
  *   draining -> stopped    it has given them all, or its time for that is over
  *   running, draining -> fenced   its heartbeat stood still for too long, or others have removed it: it may not act any more
  */
@@ -168,7 +168,7 @@ class Host implements RunningHost {
     const { deps, ended } = this;
     const fence = (why: string, cause: FenceCause) => this.fence(why, cause);
     this.loops = [
-      heartbeats(deps, () => this.told, fence, ended.signal),
+      heartbeats(deps, () => this.beatState, fence, ended.signal),
       watchLease(deps, fence, ended.signal),
       this.checks.run(deps.clock, ended.signal),
       notes(deps, this.wakeQueueUrl, ended.signal, (note) => this.take(note)),
@@ -183,8 +183,8 @@ class Host implements RunningHost {
     return Math.max(0, this.deps.config.MAX_ACCOUNTS - this.accounts.size);
   }
 
-  /** What a heartbeat tells of this host. */
-  private get told(): HostState {
+  /** The part of this host that each heartbeat writes. */
+  private get beatState(): HostState {
     const { accounts, room, state } = this;
     return { accounts: accounts.size, room, ...(state === 'draining' ? { draining: true } : {}) };
   }
@@ -252,7 +252,9 @@ class Host implements RunningHost {
     // Claim no more, but keep the heartbeat until the accounts are given up.
     await this.placement.idle();
     const { id } = this;
-    await beat(table, { id, beatAt: clock.nowMs(), ...this.told }).catch((error: unknown) => failed('drain', error));
+    await beat(table, { id, beatAt: clock.nowMs(), ...this.beatState }).catch((error: unknown) =>
+      failed('drain', error),
+    );
     const drained = this.handover.drain(drainMs, this.ended.signal);
     await Promise.race([drained, clock.sleep(drainMs, this.ended.signal)]);
     this.ended.abort();

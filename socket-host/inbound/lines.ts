@@ -11,16 +11,16 @@ export async function inboundLines(
   { metrics, logger, clock }: Pick<HostDeps, 'metrics' | 'logger' | 'clock'>,
   signal: AbortSignal,
 ): Promise<void> {
-  let told = await countsOf(metrics);
+  let logged = await countsOf(metrics);
   for (let ended = false; !ended; ) {
     await clock.sleep(everyMs, signal);
     ended = signal.aborted;
     const now = await countsOf(metrics);
     // One that could not be read counts as repeated although it was not received.
-    const received = Math.max(0, now.received - told.received);
-    const stored = now.stored - told.stored;
+    const received = Math.max(0, now.received - logged.received);
+    const stored = now.stored - logged.stored;
     if (received > 0 || stored > 0) logger.info({ inbound: { received, stored } }, 'messages of people');
-    told = now;
+    logged = now;
   }
 }
 

@@ -75,7 +75,7 @@ export async function startApi(overrides: Partial<Deps> = {}) {
   const keyB = await makeKey(['read', 'send', 'manage'], tenantB);
   const adminKey = await makeKey(['admin']);
 
-  /** A call with tenant A's key unless told otherwise; `key: undefined` sends none. */
+  /** A call with tenant A's key unless stated otherwise; `key: undefined` sends none. */
   async function call(method: string, path: string, body?: unknown, options: CallOptions = {}): Promise<Answer> {
     const key = 'key' in options ? options.key : keyA;
     const sent = options.raw ?? (body === undefined ? undefined : JSON.stringify(body));

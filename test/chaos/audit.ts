@@ -70,11 +70,11 @@ function countersRight(results: { rows: Row[]; contract: ContractView; stats: Re
   let wrong = 0;
   for (const { rows, contract, stats } of results) {
     const count = (...states: string[]) => rows.filter(({ status }) => states.includes(status)).length;
-    const told = final.map((state) => contract.counts[state.toLowerCase()] ?? 0);
+    const shown = final.map((state) => contract.counts[state.toLowerCase()] ?? 0);
     const counted = final.map((state) => count(state));
     const statsTold = [stats.total, stats.success, stats.failed, stats.pending];
     const statsCounted = [rows.length, count(...sentOrBetter), count('FAILED'), 0];
-    if (String(told) !== String(counted) || String(statsTold) !== String(statsCounted)) wrong += 1;
+    if (String(shown) !== String(counted) || String(statsTold) !== String(statsCounted)) wrong += 1;
   }
   return {
     ok: wrong === 0,
@@ -154,7 +154,7 @@ function pausesKept({ pauses }: Orders, shown: Map<string, Shown[]>): Finding {
   };
 }
 
-/** A stranger gets nothing, and no message goes further than its own recipient's phone tells. */
+/** A stranger gets nothing, and no message goes further than its own recipient's phone reports. */
 async function strangersLeftOut(fleet: Fleet, rows: Row[]): Promise<Finding> {
   const steps = ['SENT', 'DELIVERED', 'READ'];
   const advanced = rows.filter(
@@ -180,7 +180,7 @@ async function accountsRight(fleet: Fleet, rows: Row[]): Promise<Finding[]> {
     if (status === 'connected' && hot?.queuedBulk === 0 && hot.queuedExpress === 0) return;
     wrong.push(`${status} (${statusReason}) with ${hot?.queuedExpress} and ${hot?.queuedBulk} in the lanes`);
   });
-  const told = [...hots.values()].reduce((sum, { messageCount }) => sum + messageCount, 0);
+  const shown = [...hots.values()].reduce((sum, { messageCount }) => sum + messageCount, 0);
   const sent = rows.filter(({ status }) => sentOrBetter.includes(status)).length;
   const accounts = fleet.accounts.length;
   return [
@@ -188,6 +188,6 @@ async function accountsRight(fleet: Fleet, rows: Row[]): Promise<Finding[]> {
       ok: wrong.length === 0,
       sentence: `${accounts} accounts: ${wrong.length} not connected or with wrong lane counts ${wrong.slice(0, 3).join('; ')}`,
     },
-    { ok: told === sent, sentence: `the accounts count ${told} messages, ${sent} are SENT or better` },
+    { ok: shown === sent, sentence: `the accounts count ${shown} messages, ${sent} are SENT or better` },
   ];
 }

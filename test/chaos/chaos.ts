@@ -80,7 +80,7 @@ async function disturbed(fleet: Fleet, options: ChaosOptions): Promise<ChaosRepo
   };
 
   const working = new AbortController();
-  const progress = setInterval(() => void tell(fleet, work, note), progressEveryMs);
+  const progress = setInterval(() => void print(fleet, work, note), progressEveryMs);
   try {
     const coming = work.keepComing(working.signal);
     coming.catch(() => undefined);
@@ -127,7 +127,7 @@ async function finish(work: Orders, withinMs: number): Promise<{ left: number; a
   }
 }
 
-async function tell(fleet: Fleet, work: Orders, note: (line: string) => void): Promise<void> {
+async function print(fleet: Fleet, work: Orders, note: (line: string) => void): Promise<void> {
   try {
     const { distinct, connections } = await fleet.world.totals();
     const hosts = fleet.world.stack.hosts.length;
@@ -135,7 +135,7 @@ async function tell(fleet: Fleet, work: Orders, note: (line: string) => void): P
       `${distinct} messages at the phones, ${work.ended.size} of ${work.all.length} contracts ended, ${connections} of ${fleet.accounts.length} connected, ${hosts} hosts`,
     );
   } catch {
-    // The next line tells more.
+    // The next line has more.
   }
 }
 

@@ -29,7 +29,7 @@ export interface Fleet {
   phones: string[];
   /** Numbers of people whom no order is for. */
   strangers: string[];
-  /** What one of `phones` tells of a message that it gets: the furthest state of a message to it. */
+  /** The report of one of `phones` on a message that it gets: the furthest state of a message to it. */
   furthest(phone: string): 'SENT' | 'DELIVERED' | 'READ';
   /** The API, asked again while things break. */
   ask<T>(method: string, path: string, body?: unknown): Promise<T>;
@@ -61,7 +61,7 @@ export interface FleetOptions {
   more?: Partial<LocalOptions>;
 }
 
-/** Phones that tell nothing make the host find out for itself what became of a message. */
+/** Phones that report nothing make the host find out for itself what became of a message. */
 const behaviours = [
   { behaviour: {}, furthest: 'READ' },
   { behaviour: { read: false }, furthest: 'DELIVERED' },
@@ -95,7 +95,7 @@ export async function startFleet(options: FleetOptions): Promise<Fleet> {
     await proxies.close();
     throw error;
   }
-  if (endpoints === undefined) throw new Error('The stack has not told where its emulators are.');
+  if (endpoints === undefined) throw new Error('The stack has not said where its emulators are.');
   const { table, close } = await productTable(endpoints);
   options.say(`the stack is up, ${options.hosts} hosts`);
 

@@ -71,7 +71,7 @@ describe('hosts that are frozen for longer than their lease', () => {
       },
       onRestart: (sentence) => restarts.push(sentence),
     });
-    if (endpoints === undefined) throw new Error('The stack has not told where its emulators are.');
+    if (endpoints === undefined) throw new Error('The stack has not said where its emulators are.');
     product = await productTable(endpoints);
     frozen = await placeAccounts();
     await Promise.all(frozen.map(bringToItsPoint));

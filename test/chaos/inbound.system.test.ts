@@ -1,10 +1,10 @@
 import { expect, it } from 'vitest';
-import { tellInbound } from '../../bench/inbound/telling.ts';
+import { deliverInbound } from '../../bench/inbound/delivery.ts';
 
 /** Short; `node bench/inbound.ts` does the same with 10,000 messages, 50 accounts and two kills. */
-it('tells what people write exactly once, though the host is killed while they write', async () => {
+it('delivers what people write exactly once, though the host is killed while they write', async () => {
   const lines: string[] = [];
-  const { failures, ...counts } = await tellInbound({
+  const { failures, ...counts } = await deliverInbound({
     messages: 500,
     accounts: 5,
     people: 10,
@@ -15,7 +15,7 @@ it('tells what people write exactly once, though the host is killed while they w
     say: (line) => lines.push(line),
   });
   expect(failures, lines.join('\n')).toEqual([]);
-  expect(counts).toMatchObject({ written: 500, told: 500 });
+  expect(counts).toMatchObject({ written: 500, delivered: 500 });
   // Batched, and some came again.
   expect(counts.events).toBeLessThan(400);
   expect(counts.refused).toBeGreaterThan(0);

@@ -25,7 +25,7 @@ beforeAll(async () => {
       proxies.setTargets(found);
     },
   });
-  if (endpoints === undefined) throw new Error('The stack has not told where its emulators are.');
+  if (endpoints === undefined) throw new Error('The stack has not said where its emulators are.');
   product = await productTable(endpoints);
 });
 

@@ -14,7 +14,7 @@ export interface Recovery {
 
 export interface Recoveries {
   readonly done: readonly Recovery[];
-  /** Hosts that were told to end, or are frozen. */
+  /** Hosts that were asked to end, or are frozen. */
   readonly gone: Set<string>;
   /** Call right before the signal. */
   begin(what: string, hostId: string): Promise<void>;

@@ -48,12 +48,12 @@ const report = await runChaos({
   process.exit(1);
 });
 clearTimeout(deadline);
-tell(report);
+print(report);
 const passed = report.failures.length === 0;
 console.log(`CHAOS ${passed ? 'PASSED' : 'FAILED'} seed=${seed}`);
 process.exitCode = passed ? 0 : 1;
 
-function tell({ failures, findings, done, recoveries, requests }: ChaosReport): void {
+function print({ failures, findings, done, recoveries, requests }: ChaosReport): void {
   console.log('\nwhat was done');
   for (const [what, count] of [...done].sort((a, b) => b[1] - a[1])) console.log(`  ${count} x ${what}`);
   console.log(`  requests to AWS that met a fault: ${requests.join(', ')}`);

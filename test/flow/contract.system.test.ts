@@ -63,7 +63,7 @@ describe('a contract from the HTTP call to the simulated phones', () => {
       world.simulator('POST', `/phones/${stranger}/send`, { to: '12025550199', ...order });
     for (const order of [{ readFor: id }, { retryFor: id }, { retryFor: id, participant: to }]) await forge(order);
     await forge({ text: 'Done' });
-    await until('told', async () => (await world.api<Shown>('GET', `/v1/inbox?from=${stranger}`)).items.length === 1);
+    await until('stored', async () => (await world.api<Shown>('GET', `/v1/inbox?from=${stranger}`)).items.length === 1);
     expect(await shown()).toMatchObject({ status: 'DELIVERED', readAt: null });
     await world.simulator('POST', `/phones/${to}/send`, { to: '12025550199', readFor: id, hidden: true });
     await until('read', async () => (await shown())?.status === 'READ');

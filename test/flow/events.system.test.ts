@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { numbers, startWorld, type World } from '../harness/local-stack.ts';
 import { until } from '../harness/until.ts';
 
-interface Told {
+interface LoggedEvent {
   id: string;
   type: string;
   timestamp: string;
@@ -13,7 +13,7 @@ interface Told {
   };
 }
 
-describe('what a contract does is told', () => {
+describe('what a contract does is published', () => {
   let world: World;
   let accountId: string;
   beforeAll(async () => {
@@ -23,12 +23,12 @@ describe('what a contract does is told', () => {
   afterAll(() => world?.stop());
 
   /** The whole log of a type or group, newest first, page by page. */
-  async function told(type: string, limit = 100): Promise<Told[]> {
-    const found: Told[] = [];
+  async function logged(type: string, limit = 100): Promise<LoggedEvent[]> {
+    const found: LoggedEvent[] = [];
     let cursor: string | null = '';
     while (cursor !== null) {
       const more: string = cursor === '' ? '' : `&cursor=${cursor}`;
-      const page = await world.api<{ items: Told[]; nextCursor: string | null }>(
+      const page = await world.api<{ items: LoggedEvent[]; nextCursor: string | null }>(
         'GET',
         `/v1/events?type=${type}&limit=${limit}${more}`,
       );
@@ -37,11 +37,11 @@ describe('what a contract does is told', () => {
     }
     return found;
   }
-  const typesOf = (events: Told[]) => events.map(({ type }) => type);
+  const typesOf = (events: LoggedEvent[]) => events.map(({ type }) => type);
 
   it('of the account: made and connected; the codes are not kept', async () => {
     const events = await until('connected', async () => {
-      const events = await told('account');
+      const events = await logged('account');
       return typesOf(events).includes('account.connected') ? events : undefined;
     });
     expect(typesOf(events).reverse()).toEqual(['account.created', 'account.connected']);
@@ -58,21 +58,21 @@ describe('what a contract does is told', () => {
     const contract = await world.contract(accountId, recipients);
     await until('all are read', async () => (await world.read(contract.id)).counts.read === 25, 60_000);
     await world.ended(contract.id);
-    const read = await until('the last is told', async () => {
-      const events = await told('message.read', 10);
+    const read = await until('the last is logged', async () => {
+      const events = await logged('message.read', 10);
       return events.length >= 25 ? events : undefined;
     });
     for (const step of ['queued', 'sent', 'delivered', 'read']) {
-      const events = step === 'read' ? read : await told(`message.${step}`);
+      const events = step === 'read' ? read : await logged(`message.${step}`);
       const expected = step === 'queued' ? recipients : recipients.slice(0, 25);
       const said = events.map(({ data: { message } }) => `${message?.to} ${message?.text}`).sort();
       expect([step, said]).toEqual([step, expected.map((one) => `${one.phoneNumber} ${one.message}`).sort()]);
     }
-    const failed = await told('message.failed');
+    const failed = await logged('message.failed');
     expect(failed.map(({ data: { message } }) => [message?.to, message?.error?.code])).toEqual([
       ['12015550000', 'NOT_ON_WHATSAPP'],
     ]);
-    const all = await told('message', 7);
+    const all = await logged('message', 7);
     expect(new Set(all.map(({ id }) => id)).size).toBe(25 * 4 + 2);
     for (const phone of phones) {
       const steps = all
@@ -81,8 +81,8 @@ describe('what a contract does is told', () => {
       expect([phone, ...steps.reverse()]).toEqual([phone, 'queued', 'sent', 'delivered', 'read']);
     }
 
-    const events = await until('its end is told', async () => {
-      const events = (await told('contract')).filter(({ data }) => data.contract?.id === contract.id);
+    const events = await until('its end is logged', async () => {
+      const events = (await logged('contract')).filter(({ data }) => data.contract?.id === contract.id);
       return typesOf(events).includes('contract.completed') ? events : undefined;
     });
     expect(typesOf(events).filter((type) => type !== 'contract.progress')).toEqual([
@@ -97,7 +97,7 @@ describe('what a contract does is told', () => {
     expect(events[0]?.data.contract).toMatchObject({ status: 'COMPLETED', counts: { failed: 1, pending: 0 } });
   });
 
-  it('of a pause, a resume and a cancel, each once; nothing is told twice after a restart', async () => {
+  it('of a pause, a resume and a cancel, each once; nothing is published twice after a restart', async () => {
     const recipients = numbers(200).map((phoneNumber) => ({ phoneNumber, message: 'Once more' }));
     const { id } = await world.contract(accountId, recipients);
     await world.api('POST', `/v1/contracts/${id}/pause`);
@@ -105,10 +105,10 @@ describe('what a contract does is told', () => {
     await world.api('POST', `/v1/contracts/${id}/pause`);
     await world.api('POST', `/v1/contracts/${id}/cancel`);
     const own = async () => {
-      const events = await told('contract');
+      const events = await logged('contract');
       return events.filter(({ type, data }) => data.contract?.id === id && type !== 'contract.progress').reverse();
     };
-    await until('all is told', async () => (await own()).length >= 5);
+    await until('all is logged', async () => (await own()).length >= 5);
     expect(typesOf(await own())).toEqual([
       'contract.started',
       'contract.paused',
@@ -116,9 +116,9 @@ describe('what a contract does is told', () => {
       'contract.paused',
       'contract.canceled',
     ]);
-    const before = (await told('message')).map((event) => event.id);
+    const before = (await logged('message')).map((event) => event.id);
     await world.restart();
-    const after = (await told('message')).map((event) => event.id);
+    const after = (await logged('message')).map((event) => event.id);
     expect(new Set(after).size).toBe(after.length);
     expect(after.filter((one) => before.includes(one))).toHaveLength(before.length);
     expect(await own()).toHaveLength(5);

@@ -57,11 +57,11 @@ it('a contract to a thousand phones: every event arrives, each verifiable, none 
   // Looked at twice a second only: what else asks takes from the machine.
   await until('each phone has read it', async () => (await world.read(contract.id)).counts.read === 1000, 300_000, 500);
   const distinct = (type: string) => new Set(ofType(type).map(({ id }) => id)).size;
-  await until('the last is told', async () => distinct('message.read') === 1000, 180_000, 100);
-  await until('the end is told', async () => distinct('contract.completed') === 1, 180_000, 100);
+  await until('the last has come', async () => distinct('message.read') === 1000, 180_000, 100);
+  await until('the end has come', async () => distinct('contract.completed') === 1, 180_000, 100);
   const log = await logged();
-  const told = () => new Set(receiver.requests.map(({ id }) => id));
-  await until('all of the log', async () => log.every((id) => told().has(id)), 180_000, 100);
+  const received = () => new Set(receiver.requests.map(({ id }) => id));
+  await until('all of the log', async () => log.every((id) => received().has(id)), 180_000, 100);
 
   for (const step of steps) {
     const messages = new Map(ofType(step).map((request) => [request.id, messageOf(request)]));

@@ -66,7 +66,7 @@ describe('an account whose keys are restored to what they were before it sent mo
     });
 
   async function restoreAuth(...args: string[]): Promise<string> {
-    if (endpoints === undefined) throw new Error('the stack has told no endpoints');
+    if (endpoints === undefined) throw new Error('the stack has no endpoints');
     const command = ['bin/restore-auth.ts', '--stage', 'local', '--account', accountId, ...args];
     const env = childEnvironment(endpoints, project);
     return (await promisify(execFile)(process.execPath, command, { cwd: project, env })).stdout;

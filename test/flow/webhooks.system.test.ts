@@ -21,7 +21,7 @@ afterAll(async () => {
 
 const countOf = (type: string) => receiver.requests.filter(({ body }) => body.type === type).length;
 
-it('a receiver is told of everything that happens to a contract, each once, each verifiable', async () => {
+it('a receiver gets every event of a contract, each once, each verifiable', async () => {
   const hook = { name: 'all', url: receiver.url, events: ['account', 'contract', 'message'], secret };
   await world.api('POST', '/v1/webhooks', hook);
   const test = await world.api<DeliveryView>('POST', '/v1/webhooks/all/test', {});
@@ -38,9 +38,9 @@ it('a receiver is told of everything that happens to a contract, each once, each
   await until('the end of the contract', async () => countOf('contract.completed') >= 1);
 
   for (const type of steps) {
-    const told = receiver.requests.filter(({ body }) => body.type === type);
-    expect([type, new Set(told.map(({ id }) => id)).size]).toEqual([type, phones]);
-    const texts = told.map(({ body }) => (body.data.message as { text: string }).text);
+    const received = receiver.requests.filter(({ body }) => body.type === type);
+    expect([type, new Set(received.map(({ id }) => id)).size]).toEqual([type, phones]);
+    const texts = received.map(({ body }) => (body.data.message as { text: string }).text);
     expect(texts.toSorted()).toEqual(recipients.map(({ message }) => message).toSorted());
   }
   expect(countOf('account.connected')).toBe(1);

@@ -36,7 +36,7 @@ export type End = Omit<SessionEnd, 'reason'>;
 export type PingAnswer = number | 'refused' | 'silence';
 
 /**
- * A messaging network in memory, for tests of the host itself: it links and opens at once, acks what it is told to ack, and keeps what was on
+ * A messaging network in memory, for tests of the host itself: it links and opens at once, acks what it is asked to ack, and keeps what was on
  * the wire. Numbers ending in 0000 are not on it.
  */
 export function fakeNetwork(clock: Clock) {
@@ -66,7 +66,7 @@ export function fakeNetwork(clock: Clock) {
     /** Raise it for whatever else comes from the server. */
     heard = 0;
     pings = 0;
-    private told: Promise<void> | undefined;
+    private closing: Promise<void> | undefined;
     private withholding: ((to: string) => Promise<boolean>) | undefined;
 
     constructor(account: Account, listener: TransportListener) {
@@ -90,7 +90,7 @@ export function fakeNetwork(clock: Clock) {
       const end = { ...said, reason: closeReason(said.code) };
       this.shut();
       if (flushMs === 0) this.listener.onClosed(end);
-      else this.told = clock.sleep(flushMs).then(() => this.listener.onClosed(end));
+      else this.closing = clock.sleep(flushMs).then(() => this.listener.onClosed(end));
     }
 
     /** Shows the next QR code, 60 s of the clock each, up to six. */
@@ -173,7 +173,7 @@ export function fakeNetwork(clock: Clock) {
 
     async close(): Promise<void> {
       this.shut();
-      await this.told;
+      await this.closing;
     }
 
     private shut(): void {

@@ -10,7 +10,7 @@ import { type LocalStack, startLocal } from '../../local/stack.ts';
 import { summary } from '../../local/summary.ts';
 import { orderByUpload } from './order-by-upload.ts';
 
-/** An S3 that the stack did not start, which tells the stack's queues of new objects; everything else is embedded. */
+/** An S3 that the stack did not start, which notifies the stack's queues of new objects; everything else is embedded. */
 describe('an S3 of the user, set with AWS_ENDPOINT_URL_S3', () => {
   let s3: S3Emulator;
   let client: S3Client;
@@ -21,7 +21,7 @@ describe('an S3 of the user, set with AWS_ENDPOINT_URL_S3', () => {
   const before = process.env.AWS_ENDPOINT_URL_S3;
   const own = { region: LOCAL_REGION, credentials: LOCAL_CREDENTIALS };
 
-  async function tellQueue(queueArn: string, MessageBody: string): Promise<boolean> {
+  async function notifyQueue(queueArn: string, MessageBody: string): Promise<boolean> {
     if (sqs === undefined) return false;
     const { QueueUrl } = await sqs.send(new GetQueueUrlCommand({ QueueName: queueArn.split(':').at(-1) }));
     await sqs.send(new SendMessageCommand({ QueueUrl, MessageBody }));
@@ -29,7 +29,7 @@ describe('an S3 of the user, set with AWS_ENDPOINT_URL_S3', () => {
   }
 
   beforeAll(async () => {
-    s3 = await startS3({ port: 0, dataDir: join(folder, 'objects'), deliver: tellQueue });
+    s3 = await startS3({ port: 0, dataDir: join(folder, 'objects'), deliver: notifyQueue });
     client = new S3Client({ ...own, endpoint: s3.url, forcePathStyle: true });
     process.env.AWS_ENDPOINT_URL_S3 = s3.url;
     const onEndpoints = (endpoints: Endpoints): void => {
@@ -47,7 +47,7 @@ describe('an S3 of the user, set with AWS_ENDPOINT_URL_S3', () => {
     rmSync(folder, { recursive: true, force: true });
   });
 
-  it('is used instead of the embedded one, and named; nothing it lacks is told of', async () => {
+  it('is used instead of the embedded one, and named; nothing it lacks is reported', async () => {
     expect(stack.elsewhere).toEqual({ S3: s3.url });
     expect(summary(stack)).toContain(`S3           ${s3.url}    (yours)\n`);
     expect(readdirSync(dataDir)).not.toContain('s3');
@@ -56,7 +56,7 @@ describe('an S3 of the user, set with AWS_ENDPOINT_URL_S3', () => {
     expect(Buckets.map(({ Name = '' }) => Name.split('-')[2]).sort()).toEqual(['auth', 'pages']);
   });
 
-  it('takes an upload, of which the queue is told, and the keys of an account that sends', async () => {
+  it('takes an upload, of which the queue is notified, and the keys of an account that sends', async () => {
     await orderByUpload(stack, stack.simulatorUrl ?? '');
     const { Buckets = [] } = await client.send(new ListBucketsCommand({}));
     const auth = Buckets.find(({ Name }) => Name?.startsWith('paceline-local-auth-'))?.Name;

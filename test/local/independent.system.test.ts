@@ -84,7 +84,7 @@ describe('an S3 of the user', () => {
     s3.destroy();
   });
 
-  it('that overwrites in spite of If-None-Match is told of', async () => {
+  it('that overwrites in spite of If-None-Match is reported', async () => {
     const overwriting = buildApp({ logger: false });
     const s3 = s3At(await overwriting.listen({ host: '127.0.0.1', port: 0 }));
     const buckets = [{ name: 'paceline-gaps', cors: [], notifications: [] }];

@@ -182,13 +182,13 @@ test('a preflight follows the CORS rules of the bucket', async () => {
   expect((await preflight('https://elsewhere.test', 'PUT')).status).toBe(403);
 });
 
-test('a put is told to the queue even when the queue is away for a while', async () => {
-  const told: { queueArn: string; body: string }[] = [];
+test('the queue is notified of a put even when the queue is away for a while', async () => {
+  const notified: { queueArn: string; body: string }[] = [];
   let away = true;
   const { s3 } = await prepare({
     deliver: (queueArn, body) => {
       if (away) return false;
-      told.push({ queueArn, body });
+      notified.push({ queueArn, body });
       return true;
     },
   });
@@ -204,10 +204,10 @@ test('a put is told to the queue even when the queue is away for a while', async
   await put(s3, 'up/ä b.csv', 'abc');
   await put(s3, 'elsewhere', 'abc');
   away = false;
-  await eventually(() => (told.length === 2 ? true : undefined));
-  expect(told.map((one) => one.queueArn)).toEqual(Array(2).fill('arn:aws:sqs:us-east-1:000000000000:q'));
-  expect(JSON.parse(told[0]?.body ?? '')).toMatchObject({ Event: 's3:TestEvent', Bucket });
-  expect(JSON.parse(told[1]?.body ?? '').Records).toMatchObject([
+  await eventually(() => (notified.length === 2 ? true : undefined));
+  expect(notified.map((one) => one.queueArn)).toEqual(Array(2).fill('arn:aws:sqs:us-east-1:000000000000:q'));
+  expect(JSON.parse(notified[0]?.body ?? '')).toMatchObject({ Event: 's3:TestEvent', Bucket });
+  expect(JSON.parse(notified[1]?.body ?? '').Records).toMatchObject([
     {
       eventName: 'ObjectCreated:Put',
       s3: {

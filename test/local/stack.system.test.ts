@@ -73,7 +73,7 @@ describe('what the template says', () => {
     expect(await seen('twice')).toBe('g 2');
   });
 
-  test('an object that matches the notification is told to its queue', async () => {
+  test('an object that matches the notification is notified to its queue', async () => {
     await call('/upload/a.txt', 'nothing');
     await call('/upload/b.csv', '12345');
     expect(await seen('b.csv')).toBe('5');
@@ -86,7 +86,7 @@ describe('what the template says', () => {
     ]);
   });
 
-  test('the state file tells what runs', () => {
+  test('the state file says what runs', () => {
     expect(state()).toMatchObject({
       pid: process.pid,
       apiUrl: stack.apiUrl,

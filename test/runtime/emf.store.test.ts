@@ -46,8 +46,8 @@ interface Emitted {
   [name: string]: unknown;
 }
 
-/** The metrics told since the last time, by name, checked to be of this stage and of nothing but a service. */
-function told(service: string): Record<string, unknown> {
+/** The metrics written since the last time, by name, checked to be of this stage and of nothing but a service. */
+function metricsOf(service: string): Record<string, unknown> {
   const found: Record<string, unknown> = {};
   for (const line of lines.splice(0)) {
     if (!line.includes('"_aws"')) continue;
@@ -88,41 +88,41 @@ describe('the api', () => {
   it('counts orders with their rows, and those of them that will be sent', async () => {
     const order = { ...orderOf('79991234567', '79991234568', '12'), skipInvalid: true };
     expect((await call('POST', '/v1/contracts', order)).status).toBe(201);
-    expect(told('api')).toEqual({ ContractsCreated: 1, RecipientsAccepted: 3, MessagesAccepted: 2 });
+    expect(metricsOf('api')).toEqual({ ContractsCreated: 1, RecipientsAccepted: 3, MessagesAccepted: 2 });
   });
 
   it('counts rows added later', async () => {
     const { json } = await call('POST', '/v1/contracts', orderOf('79991234567'));
-    told('api');
+    metricsOf('api');
     await call('POST', `/v1/contracts/${json.id}/recipients`, { recipients: orderOf('79991234560').recipients });
-    expect(told('api')).toEqual({ RecipientsAccepted: 1, MessagesAccepted: 1 });
+    expect(metricsOf('api')).toEqual({ RecipientsAccepted: 1, MessagesAccepted: 1 });
   });
 
   it('counts refused rows once each, and the refusal', async () => {
     const order = orderOf('79991234567', '12', '13');
     order.recipients.push({ phoneNumber: '14', message: '' });
     expect((await call('POST', '/v1/contracts', order)).status).toBe(422);
-    expect(told('api')).toEqual({ RecipientsRefused: 3, Answers4xx: 1 });
+    expect(metricsOf('api')).toEqual({ RecipientsRefused: 3, Answers4xx: 1 });
   });
 
   it('counts an answer given again for its key, and creates nothing twice', async () => {
     const key = { 'idempotency-key': 'once' };
     await call('POST', '/v1/contracts', orderOf('79991234567'), key);
-    told('api');
+    metricsOf('api');
     await call('POST', '/v1/contracts', orderOf('79991234567'), key);
-    expect(told('api')).toEqual({ Replays: 1 });
+    expect(metricsOf('api')).toEqual({ Replays: 1 });
   });
 
   it('counts failures', async () => {
     const getItem = vi.spyOn(Object.getPrototypeOf(api.deps.table), 'get').mockRejectedValue(new Error('no table'));
     expect((await call('GET', '/v1/accounts')).status).toBe(500);
     getItem.mockRestore();
-    expect(told('api')).toEqual({ Answers5xx: 1 });
+    expect(metricsOf('api')).toEqual({ Answers5xx: 1 });
   });
 
-  it('tells nothing of a call that leaves nothing to count', async () => {
+  it('writes nothing for a call that leaves nothing to count', async () => {
     expect((await call('GET', '/health')).status).toBe(200);
-    expect(told('api')).toEqual({});
+    expect(metricsOf('api')).toEqual({});
   });
 });
 
@@ -130,7 +130,7 @@ describe('the feed', () => {
   it('counts the messages it puts into lanes, and what it could not do', async () => {
     const { json } = await call('POST', '/v1/contracts', orderOf('79991234561', '79991234562'));
     await call('POST', `/v1/contracts/${json.id}/start`);
-    told('api');
+    metricsOf('api');
     const QueueUrl = api.deps.config.FEED_QUEUE_URL;
     const { Messages = [] } = await api.deps.sqs.send(
       new ReceiveMessageCommand({ QueueUrl, MaxNumberOfMessages: 10, MessageSystemAttributeNames: ['All'] }),
@@ -142,13 +142,13 @@ describe('the feed', () => {
       attributes: { MessageGroupId: index < Messages.length ? 'one' : 'other' },
     }));
     await feedHandler({ Records } as unknown as SQSEvent, context);
-    expect(told('feed')).toEqual({ MessagesFed: 2, RequestsFailed: 1 });
+    expect(metricsOf('feed')).toEqual({ MessagesFed: 2, RequestsFailed: 1 });
   });
 
   it('counts refeeds and the steps of jobs', async () => {
     const { json } = await call('POST', '/v1/contracts', orderOf('79991234561', '79991234562'));
     await call('DELETE', `/v1/contracts/${json.id}`);
-    told('api');
+    metricsOf('api');
     const tenantId = 'ten_0000000000000000000000000A';
     const bodies = [
       { kind: 'refeed', tenantId, accountId },
@@ -160,7 +160,7 @@ describe('the feed', () => {
       attributes: { MessageGroupId: 'one' },
     }));
     await feedHandler({ Records } as unknown as SQSEvent, context);
-    expect(told('feed')).toEqual({ Refeeds: 1, MessagesRefed: 2, JobSteps: 1, JobsDone: 1 });
+    expect(metricsOf('feed')).toEqual({ Refeeds: 1, MessagesRefed: 2, JobSteps: 1, JobsDone: 1 });
   });
 });
 
@@ -173,12 +173,12 @@ describe('the import', () => {
       skipInvalid: true,
     });
     const { json: to } = await call('POST', `/v1/contracts/${json.id}/import`, { format: 'csv' });
-    told('api');
+    metricsOf('api');
     const key = new URL(to.uploadUrl).pathname.replace(`/${api.emulators.config.PAGES_BUCKET}/`, '');
     await api.deps.pages.put(key, Buffer.from(text));
     const body = JSON.stringify({ Records: [{ s3: { object: { key } } }] });
     await importHandler({ Records: [{ messageId: '1', body }] } as SQSEvent, context);
-    return told('import');
+    return metricsOf('import');
   }
 
   it('counts the rows of a taken file and times it', async () => {
@@ -197,12 +197,12 @@ describe('the import', () => {
 
   it('counts a file it could not read', async () => {
     await importHandler({ Records: [{ messageId: '1', body: 'not a note' }] } as SQSEvent, context);
-    expect(told('import')).toEqual({ FilesFailed: 1 });
+    expect(metricsOf('import')).toEqual({ FilesFailed: 1 });
   });
 });
 
 describe('the sweep', () => {
-  it('tells of the fleet each minute, and of what it did only where it did something', async () => {
+  it('writes the fleet each minute, and of what it did only where it did something', async () => {
     const host = (id: string, accounts: number, more: object = {}) =>
       putHost(api.deps.table, {
         id,
@@ -219,9 +219,9 @@ describe('the sweep', () => {
     await host('hst_3', 8, { draining: true });
     await host('hst_4', 99, { beatAt: Date.now() - 125_000 });
     await sweepHandler({} as ScheduledEvent, context);
-    expect(told('sweep')).toMatchObject({ Hosts: 2, Accounts: 48, AccountsPerHost: 24, HostsLost: 1 });
+    expect(metricsOf('sweep')).toMatchObject({ Hosts: 2, Accounts: 48, AccountsPerHost: 24, HostsLost: 1 });
     await sweepHandler({} as ScheduledEvent, context);
-    const { Hosts, Accounts, AccountsPerHost, ...rest } = told('sweep');
+    const { Hosts, Accounts, AccountsPerHost, ...rest } = metricsOf('sweep');
     expect([Hosts, Accounts, AccountsPerHost]).toEqual([2, 48, 24]);
     expect(rest).not.toHaveProperty('HostsLost');
     expect(rest).not.toHaveProperty('Failures');
@@ -231,7 +231,7 @@ describe('the sweep', () => {
     const query = vi.spyOn(Object.getPrototypeOf(api.deps.table), 'queryAll').mockRejectedValue(new Error('no table'));
     await sweepHandler({} as ScheduledEvent, context);
     query.mockRestore();
-    const { Failures, ...rest } = told('sweep');
+    const { Failures, ...rest } = metricsOf('sweep');
     expect(Failures).toBeGreaterThan(4);
     // Nothing is known of the fleet: a zero would let the service scale in.
     expect(rest).toEqual({});

@@ -27,9 +27,9 @@ describe('an outcome that no next message takes along', () => {
     const contract = await gateway.contract(account, rowsTo(count));
     const listener = gateway.sessions.get(account.id)?.listener;
     if (listener === undefined) throw new Error('no connection');
-    const tell = (kind: 'delivered' | 'read', row = 0) =>
+    const receive = (kind: 'delivered' | 'read', row = 0) =>
       listener.onReceipt({ messageId: messageId(contract.id, row), kind, at: Date.now(), from: [numberOf(row)] });
-    return { account, contract, tell };
+    return { account, contract, receive };
   }
   const first = async (contract: Contract) => (await gateway.messages(contract))[0];
   const becomes = (contract: Contract, state: MessageState) =>
@@ -49,11 +49,11 @@ describe('an outcome that no next message takes along', () => {
   }
 
   it('waits a moment for the first receipt, and both are one write', async () => {
-    const { contract, tell, account } = await ordered();
+    const { contract, receive, account } = await ordered();
     await onWire(1);
     const transactions = countTransactions();
-    const told = tell('delivered');
-    await told;
+    const received = receive('delivered');
+    await received;
     expect(transactions()).toBe(1);
     const message = await first(contract);
     expect(message).toMatchObject({ state: 'DELIVERED', attempts: 1 });
@@ -64,11 +64,11 @@ describe('an outcome that no next message takes along', () => {
   });
 
   it("leaves its first receipt among the connection's events, once", async () => {
-    const { tell, account } = await ordered();
+    const { receive, account } = await ordered();
     await onWire(1);
     // Until the ack has come.
     await systemClock.sleep(100);
-    await Promise.all([tell('delivered'), tell('read')]);
+    await Promise.all([receive('delivered'), receive('read')]);
     gateway.sessions.get(account.id)?.end({ code: 428, detail: 'gone' });
     const kinds = async () => {
       const item = await readConnectionEvents(gateway.deps.table, { tenantId, accountId: account.id });
@@ -88,7 +88,7 @@ describe('an outcome that no next message takes along', () => {
   });
 
   it('goes with the next message of a paced account where its gap is shorter than the wait', async () => {
-    const { contract, tell } = await ordered(
+    const { contract, receive } = await ordered(
       {
         useLimits: true,
         pacing: { gapMs: [300, 300], restEvery: null, perMinute: null, delayMs: [0, 0], warmUp: false },
@@ -96,7 +96,7 @@ describe('an outcome that no next message takes along', () => {
       3,
     );
     await onWire(1);
-    await tell('read');
+    await receive('read');
     await completed(contract);
     expect((await gateway.messages(contract)).map(({ state }) => state)).toEqual(['READ', 'SENT', 'SENT']);
     const [one, two, three] = gateway.wire.map(({ at }) => at);
@@ -108,13 +108,13 @@ describe('an outcome that no next message takes along', () => {
   it.each(['before', 'after'] as const)(
     'is right when the write it shares with a receipt fails %s it stood',
     async (when) => {
-      const { contract, tell, account } = await ordered();
+      const { contract, receive, account } = await ordered();
       await onWire(1);
       let left = 1;
       faults[when] = (command) => {
         if (command === 'TransactWriteItems' && left-- > 0) throw new Error('no answer');
       };
-      await tell('delivered');
+      await receive('delivered');
       expect(await first(contract)).toMatchObject({ state: 'DELIVERED', attempts: 1 });
       await completed(contract);
       expect(await numbersOf(contract, account.id)).toMatchObject({ sent: 0, delivered: 1 });
@@ -124,48 +124,48 @@ describe('an outcome that no next message takes along', () => {
   );
 
   it('does not swallow a receipt when the outcome turns out to be written without it', async () => {
-    const { contract, tell, account } = await ordered();
-    // The outcome stands although nobody was told, and a receipt joins what is believed to be open.
+    const { contract, receive, account } = await ordered();
+    // The outcome stands although the host was not answered, and a receipt joins what is believed to be open.
     let left = 2;
     await onWire(1);
     faults.after = (command) => {
       if (command === 'TransactWriteItems' && left-- > 0) throw new Error('no answer');
     };
     await becomes(contract, 'SENT');
-    await tell('read');
+    await receive('read');
     expect(await first(contract)).toMatchObject({ state: 'READ', attempts: 1 });
     await completed(contract);
     expect(await numbersOf(contract, account.id)).toMatchObject({ sent: 0, delivered: 0, read: 1 });
   });
 
   it('does not swallow a receipt that comes while it is read whether the outcome stands', async () => {
-    const { contract, tell, account } = await ordered();
+    const { contract, receive, account } = await ordered();
     await onWire(1);
     let transactions = 0;
-    let told: Promise<void> | undefined;
+    let received: Promise<void> | undefined;
     faults.after = (command) => {
-      // The outcome stands, though nobody is told.
+      // The outcome stands, though the host is not answered.
       if (command === 'TransactWriteItems' && transactions === 1) throw new Error('no answer');
     };
     faults.before = (command) => {
       if (command === 'TransactWriteItems') transactions += 1;
       // After the second try has found it to be so.
-      else if (command === 'GetItem' && transactions === 2) told ??= tell('read');
+      else if (command === 'GetItem' && transactions === 2) received ??= receive('read');
     };
-    await until('a receipt comes', async () => told !== undefined);
-    await told;
+    await until('a receipt comes', async () => received !== undefined);
+    await received;
     expect(await first(contract)).toMatchObject({ state: 'READ', attempts: 1 });
     await completed(contract);
     expect(await numbersOf(contract, account.id)).toMatchObject({ sent: 0, delivered: 0, read: 1 });
   });
 
   it("gives the receipt back, unacked, when the account is another host's before it is written", async () => {
-    const { contract, tell, account } = await ordered();
+    const { contract, receive, account } = await ordered();
     await onWire(1);
     faults.before = (command) => {
       if (command === 'TransactWriteItems') throw new Error('the table is away');
     };
-    const told = expect(tell('delivered')).rejects.toThrow('not ours any more');
+    const received = expect(receive('delivered')).rejects.toThrow('not ours any more');
     const hot = await gateway.readHot(account.id);
     await gateway.deps.table.update(keys.accountHot(tenantId, account.id), {
       update: 'SET epoch = :e, #o = :o',
@@ -178,7 +178,7 @@ describe('an outcome that no next message takes along', () => {
       values: { ':n': 'another' },
     });
     faults.before = undefined;
-    await told;
+    await received;
     expect(await first(contract)).toMatchObject({ state: 'SENDING', claim: { nonce: 'another' } });
   });
 });

@@ -130,14 +130,14 @@ describe('a receipt', () => {
     const listener = gateway.sessions.get(account.id)?.listener;
     if (listener === undefined) throw new Error('no connection');
     const at = Date.now() + 1000;
-    const tell = (row: number, kind: 'delivered' | 'read') =>
+    const receive = (row: number, kind: 'delivered' | 'read') =>
       listener.onReceipt({ messageId: messageId(contract.id, row), kind, at, from: [numberOf(from + row)] });
     const states = async () => (await gateway.messages(contract)).map(({ state }) => state);
-    return { contract, tell, states };
+    return { contract, receive, states };
   }
 
   it('is written with the others that come at the same time, the counter once for all', async () => {
-    const { contract, tell, states } = await sentMany(60, 500);
+    const { contract, receive, states } = await sentMany(60, 500);
     const [account = ''] = contract.accountIds;
     await until('totals', async () => (await gateway.readHot(account))?.messageCount === 60);
     let transactions = 0;
@@ -145,7 +145,7 @@ describe('a receipt', () => {
       if (command === 'TransactWriteItems') transactions += 1;
     };
     const rows = Array.from({ length: 60 }, (_, row) => row);
-    await Promise.all(rows.flatMap((row) => [tell(row, 'delivered'), tell(row, 'read')]));
+    await Promise.all(rows.flatMap((row) => [receive(row, 'delivered'), receive(row, 'read')]));
     // Forty messages at most in one.
     expect(transactions).toBe(2);
     expect(await states()).toEqual(Array(60).fill('READ'));
@@ -153,12 +153,12 @@ describe('a receipt', () => {
   });
 
   it('does not hold up the others when its message is not as this host knew it', async () => {
-    const { contract, tell, states } = await sentMany(3, 600);
+    const { contract, receive, states } = await sentMany(3, 600);
     // Somebody else has written the receipt of the second one.
     const [, second] = await gateway.messages(contract);
     if (second === undefined) throw new Error('no message');
     await moveMessage(gateway.deps.table, second, 'READ', Date.now(), { deliveredAt: 1, readAt: 2 });
-    await Promise.all([tell(0, 'delivered'), tell(1, 'delivered'), tell(2, 'read')]);
+    await Promise.all([receive(0, 'delivered'), receive(1, 'delivered'), receive(2, 'read')]);
     expect(await states()).toEqual(['DELIVERED', 'READ', 'READ']);
     expect(await numbersOf(contract)).toMatchObject({ sent: 0, delivered: 1, read: 2 });
     const [, now] = await gateway.messages(contract);
@@ -166,21 +166,21 @@ describe('a receipt', () => {
   });
 
   it('is counted once when the answer to its transaction is lost', async () => {
-    const { contract, tell, states } = await sentMany(3, 700);
+    const { contract, receive, states } = await sentMany(3, 700);
     let lost = 1;
     faults.after = (command) => {
       if (command === 'TransactWriteItems' && lost-- > 0) throw new Error('no answer');
     };
-    await Promise.all([tell(0, 'delivered'), tell(1, 'delivered'), tell(2, 'read')]);
+    await Promise.all([receive(0, 'delivered'), receive(1, 'delivered'), receive(2, 'read')]);
     expect(await states()).toEqual(['DELIVERED', 'DELIVERED', 'READ']);
     expect(await numbersOf(contract)).toMatchObject({ sent: 0, delivered: 2, read: 1 });
   });
 
   it('is written although the counter has gone with its contract', async () => {
-    const { contract, tell, states } = await sentMany(2, 800);
+    const { contract, receive, states } = await sentMany(2, 800);
     const [account = ''] = contract.accountIds;
     await gateway.deps.table.delete(keys.counter(tenantId, contract.id, account));
-    await Promise.all([tell(0, 'delivered'), tell(1, 'read')]);
+    await Promise.all([receive(0, 'delivered'), receive(1, 'read')]);
     expect(await states()).toEqual(['DELIVERED', 'READ']);
     expect(await numbersOf(contract)).toBeUndefined();
   });

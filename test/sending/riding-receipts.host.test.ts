@@ -33,13 +33,13 @@ describe('a receipt of an account that is paced and has more to send', () => {
     const contract = await gateway.contract(account, rowsTo(count));
     const listener = gateway.sessions.get(account.id)?.listener;
     if (listener === undefined) throw new Error('no connection');
-    const tell = (kind: 'delivered' | 'read', row: number) =>
+    const receive = (kind: 'delivered' | 'read', row: number) =>
       listener.onReceipt({ messageId: messageId(contract.id, row), kind, at: Date.now(), from: [numberOf(row)] });
     const states = async () => (await gateway.messages(contract)).map(({ state }) => state);
     await until('on the wire', async () => gateway.wire.length === 1, 15_000, 1);
-    await tell('delivered', 0);
+    await receive('delivered', 0);
     expect((await states())[0]).toBe('DELIVERED');
-    return { account, contract, tell, states };
+    return { account, contract, receive, states };
   }
   const numbersOf = (contract: Contract) =>
     gateway.deps.table.get<Counter>(keys.counter(tenantId, contract.id, contract.accountIds[0] ?? ''));
@@ -47,13 +47,13 @@ describe('a receipt of an account that is paced and has more to send', () => {
     until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED');
 
   it('is written with the outcome of the next message', async () => {
-    const { contract, tell, states } = await underWay(3);
+    const { contract, receive, states } = await underWay(3);
     await until('the second is on the wire', async () => gateway.wire.length === 2, 15_000, 1);
     let transactions = 0;
     faults.before = (command) => {
       if (command === 'TransactWriteItems') transactions += 1;
     };
-    await tell('read', 0);
+    await receive('read', 0);
     expect(transactions).toBe(1);
     expect((await states()).slice(0, 2)).toEqual(['READ', 'SENT']);
     expect(await numbersOf(contract)).toMatchObject({ read: 1, delivered: 0, sent: 1 });
@@ -62,11 +62,11 @@ describe('a receipt of an account that is paced and has more to send', () => {
   });
 
   it('lets the outcome go alone when its message is not as this host knew it', async () => {
-    const { contract, tell } = await underWay(3);
+    const { contract, receive } = await underWay(3);
     const [first] = await gateway.messages(contract);
     if (first === undefined) throw new Error('no message');
     await moveMessage(gateway.deps.table, first, 'READ', Date.now(), { readAt: first.deliveredAt ?? 0 });
-    await tell('read', 0);
+    await receive('read', 0);
     await completed(contract);
     expect(await gateway.messages(contract)).toMatchObject([
       { state: 'READ', readAt: first.deliveredAt },
@@ -79,13 +79,13 @@ describe('a receipt of an account that is paced and has more to send', () => {
   it.each(['before', 'after'] as const)(
     'is counted once, and so is the outcome, when the call that carries both fails %s it stood',
     async (when) => {
-      const { contract, tell, states } = await underWay(3);
+      const { contract, receive, states } = await underWay(3);
       await until('the second is on the wire', async () => gateway.wire.length === 2, 15_000, 1);
       let transactions = 0;
       faults[when] = (command) => {
         if (command === 'TransactWriteItems' && ++transactions === 1) throw new Error('no answer');
       };
-      await tell('read', 0);
+      await receive('read', 0);
       await completed(contract);
       expect(await states()).toEqual(['READ', 'SENT', 'SENT']);
       expect(await numbersOf(contract)).toMatchObject({ read: 1, delivered: 0, sent: 2, failed: 0 });
@@ -95,9 +95,9 @@ describe('a receipt of an account that is paced and has more to send', () => {
   );
 
   it('is not held back once nothing is left to send', async () => {
-    const { contract, tell, states } = await underWay(1);
+    const { contract, receive, states } = await underWay(1);
     const atMs = performance.now();
-    await tell('read', 0);
+    await receive('read', 0);
     expect(performance.now() - atMs).toBeLessThan(2_000);
     expect(await states()).toEqual(['READ']);
     expect(await numbersOf(contract)).toMatchObject({ read: 1, delivered: 0, sent: 0 });

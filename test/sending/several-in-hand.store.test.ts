@@ -202,11 +202,11 @@ describe('the account item', () => {
     const { table, count } = world.watchedTable();
     const owner = await world.ownerOf(account, table);
     await owner.send(await owner.claim(messages));
-    const told = messages.map(({ id, to }) =>
+    const receipts = messages.map(({ id, to }) =>
       owner.hand.receipts.add({ messageId: id, kind: 'delivered', at: Date.now() + 1000, from: [to] }),
     );
     expect(await owner.hand.writeOutcomes()).toBe(true);
-    await Promise.all(told);
+    await Promise.all(receipts);
     expect(count()).toBe(2);
     expect(await world.states(contract)).toEqual(Array(3).fill('DELIVERED'));
     const [read] = await readForSend(world.table, [

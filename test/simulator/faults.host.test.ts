@@ -183,12 +183,12 @@ test('a timelock is told at once and whenever it is asked for, and so is its end
 
   await post(simulator, '/faults', { kind: 'timelock', account: ACCOUNT, ms: 3_600_000 });
 
-  const { reachoutTimeLock: told } = await on('connection.update', (update) => update.reachoutTimeLock !== undefined);
-  expect(told?.isActive).toBe(true);
-  expect(Math.abs(Number(told?.timeEnforcementEnds) - before - 3_600_000)).toBeLessThan(10_000);
+  const { reachoutTimeLock: notice } = await on('connection.update', (update) => update.reachoutTimeLock !== undefined);
+  expect(notice?.isActive).toBe(true);
+  expect(Math.abs(Number(notice?.timeEnforcementEnds) - before - 3_600_000)).toBeLessThan(10_000);
   expect(await sock.fetchAccountReachoutTimelock()).toMatchObject({
     isActive: true,
-    timeEnforcementEnds: told?.timeEnforcementEnds,
+    timeEnforcementEnds: notice?.timeEnforcementEnds,
   });
   await post(simulator, '/faults', { kind: 'timelock', account: ACCOUNT, ms: 0 });
   await on('connection.update', (update) => update.reachoutTimeLock?.isActive === false);

@@ -19,8 +19,8 @@ describe('an endpoint that answers', () => {
     receiver = await world.receiver();
     const endpoint = await world.endpoint(receiver.url, { headers: { 'X-Env': 'prod' } });
     const event = world.event('first');
-    await world.tell([event]);
-    await world.tell([event]);
+    await world.publish([event]);
+    await world.publish([event]);
     await world.runOut();
 
     expect(receiver.requests).toHaveLength(1);
@@ -45,7 +45,7 @@ describe('an endpoint that answers', () => {
   it('is asked for its groups, its types and its accounts only, and never for another tenant', async () => {
     receiver = await world.receiver();
     await world.endpoint(receiver.url, { events: ['account', 'message.read'], accountIds: ['acc_1'] });
-    await world.tell([
+    await world.publish([
       world.event('a', { type: 'account.connected', accountId: 'acc_1' }),
       world.event('b', { type: 'account.connected', accountId: 'acc_2' }),
       world.event('c', { type: 'message.sent', accountId: 'acc_1' }),
@@ -72,7 +72,7 @@ describe('an endpoint that answers', () => {
     await world.endpoint(expired.url, {
       secrets: [{ secret: ascii }, { secret: signingSecret, until: world.clock.nowMs() - 1 }],
     });
-    await world.tell([world.event('rotating')]);
+    await world.publish([world.event('rotating')]);
     await world.runOut();
     expect(old.requests.map(({ verified }) => verified)).toEqual([true]);
     expect(old.requests[0]?.headers['webhook-signature']?.split(' ')).toHaveLength(2);
@@ -88,7 +88,7 @@ describe('an endpoint that fails', () => {
     receiver.behave(() => ({ status: 500, body: 'x'.repeat(5000) }));
     const endpoint = await world.endpoint(receiver.url);
     const event = world.event('500');
-    await world.tell([event]);
+    await world.publish([event]);
     await world.runOut();
 
     const [delivery] = await world.deliveries(endpoint);
@@ -110,7 +110,7 @@ describe('an endpoint that fails', () => {
     const backAt = world.clock.nowMs() + 20_000;
     receiver.behave(() => (world.clock.nowMs() < backAt ? 'reset' : { status: 204 }));
     const endpoint = await world.endpoint(receiver.url);
-    await world.tell(Array.from({ length: 30 }, (_, i) => world.event(`down ${i}`)));
+    await world.publish(Array.from({ length: 30 }, (_, i) => world.event(`down ${i}`)));
     await world.runOut(backAt + 10 * 60_000);
     const deliveries = await world.deliveries(endpoint);
     expect(deliveries.map(({ status }) => status)).toEqual(Array(30).fill('delivered'));
@@ -126,7 +126,7 @@ describe('an endpoint that fails', () => {
     receiver = await world.receiver();
     receiver.behave(() => ({ status: 302, headers: { location: private_.url } }));
     const endpoint = await world.endpoint(receiver.url);
-    await world.tell([world.event('302')]);
+    await world.publish([world.event('302')]);
     await world.runOut(world.clock.nowMs() + 1000);
     expect(receiver.requests).toHaveLength(1);
     expect(private_.requests).toHaveLength(0);
@@ -139,9 +139,9 @@ describe('an endpoint that fails', () => {
     receiver = await world.receiver();
     receiver.behave((_, count) => ({ status: count === 1 ? 500 : 410 }));
     const endpoint = await world.endpoint(receiver.url);
-    await world.tell([world.event('before')]);
+    await world.publish([world.event('before')]);
     await world.runOut(world.clock.nowMs());
-    await world.tell([world.event('gone')]);
+    await world.publish([world.event('gone')]);
     await world.runOut();
     expect(await world.read(endpoint)).toMatchObject({ active: false, disabledReason: 'gone' });
     const deliveries = await world.deliveries(endpoint);
@@ -150,7 +150,7 @@ describe('an endpoint that fails', () => {
       ['failed', 'endpoint_disabled'],
     ]);
     expect(receiver.requests).toHaveLength(2);
-    await world.tell([world.event('after')]);
+    await world.publish([world.event('after')]);
     expect(await world.deliveries(endpoint)).toHaveLength(2);
   });
 
@@ -159,9 +159,9 @@ describe('an endpoint that fails', () => {
     const startMs = world.clock.nowMs();
     receiver.behave((_, count) => (count === 1 ? { status: 429, headers: { 'retry-after': '120' } } : { status: 200 }));
     const endpoint = await world.endpoint(receiver.url);
-    await world.tell([world.event('limited')]);
+    await world.publish([world.event('limited')]);
     await world.runOut(startMs + 1_000);
-    await world.tell([world.event('limited too')]);
+    await world.publish([world.event('limited too')]);
     await world.runOut(startMs + 110_000);
     expect(receiver.requests).toHaveLength(1);
     await world.runOut();
@@ -179,7 +179,7 @@ describe('an endpoint that fails', () => {
     const endpoint = await world.endpoint(receiver.url);
     const startMs = world.clock.nowMs();
     for (let day = 1; day <= 6; day++) {
-      await world.tell([world.event(`day ${day}`)]);
+      await world.publish([world.event(`day ${day}`)]);
       await world.runOut(startMs + day * 24 * hour);
       world.clock.jumpTo(startMs + day * 24 * hour);
       if (day === 4) expect(await world.read(endpoint)).toMatchObject({ active: true });
@@ -192,7 +192,7 @@ describe('an endpoint that fails', () => {
     receiver = await world.receiver();
     receiver.behave(() => ({ status: 500 }));
     const endpoint = await world.endpoint(receiver.url);
-    await world.tell([world.event('then disabled')]);
+    await world.publish([world.event('then disabled')]);
     await world.runOut(world.clock.nowMs());
     await disableEndpoint(world.table, endpoint, 'failing', world.clock.nowMs());
     await world.runOut();

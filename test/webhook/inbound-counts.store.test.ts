@@ -26,7 +26,7 @@ it('inbound messages count once for each endpoint, when taken in hand and when t
   const receiver = await world.receiver();
   await world.endpoint(receiver.url);
   await world.endpoint(receiver.url, { ordered: true });
-  await world.tell([received(2), { ...received(3), chat: '79997654321' }, world.event('another kind')]);
+  await world.publish([received(2), { ...received(3), chat: '79997654321' }, world.event('another kind')]);
   await world.runOut();
   expect(counts()).toEqual([10, 10]);
 });
@@ -35,7 +35,7 @@ it('a receiver that fails lets only the second count behind, and tries again do 
   const receiver = await world.receiver();
   receiver.behave(() => ({ status: 500 }));
   await world.endpoint(receiver.url);
-  await world.tell([received(4)]);
+  await world.publish([received(4)]);
   await world.runOut(world.clock.nowMs() + 600_000);
   expect(receiver.requests.length).toBeGreaterThan(1);
   expect(counts()).toEqual([4, 0]);
@@ -48,7 +48,7 @@ it('a replay does not count', async () => {
   const receiver = await world.receiver();
   const endpoint = await world.endpoint(receiver.url);
   const event = received(2);
-  await world.tell([event]);
+  await world.publish([event]);
   await world.runOut();
   await planDeliveriesTo(world.deps, endpoint, [event], { at: world.clock.nowMs(), replayId: 'again' });
   await world.runOut();

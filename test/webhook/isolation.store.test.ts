@@ -14,7 +14,7 @@ beforeAll(async () => {
 afterAll(() => world.stop());
 beforeEach(() => world.newTenant());
 
-/** 80 events, one each 10 ms of real time, to a good endpoint and one that behaves as told; the good one's 95th percentile from event to arrival. */
+/** 80 events, one each 10 ms of real time, to a good endpoint and one that behaves as asked; the good one's 95th percentile from event to arrival. */
 async function p95Beside(how: () => Behaviour): Promise<{ p95Ms: number; asked: number; bad: Receiver }> {
   world.newTenant();
   const good = await world.receiver();
@@ -26,7 +26,7 @@ async function p95Beside(how: () => Behaviour): Promise<{ p95Ms: number; asked: 
   for (let i = 0; i < 80; i++) {
     const event = world.event(`${bad.url} ${i}`);
     publishedAt.set(event.id, world.clock.nowMs());
-    await world.tell([event]);
+    await world.publish([event]);
     await world.clock.sleep(10 * factor);
   }
   await world.runUntil(() => good.requests.length === 80);
@@ -62,7 +62,7 @@ it('a slow answer is a timeout after 15 s, and tried again', async () => {
   const slow = await world.receiver();
   slow.behave((_, count) => ({ status: 200, delayMs: count === 1 ? 20_000 : 0 }));
   const endpoint = await world.endpoint(slow.url);
-  await world.tell([world.event('slow')]);
+  await world.publish([world.event('slow')]);
   await world.runUntil(() => slow.requests.length === 2);
   await world.queues.idle();
   const [delivery] = await world.deliveries(endpoint);
@@ -76,7 +76,7 @@ it('a slow answer is a timeout after 15 s, and tried again', async () => {
 it('a rate limit holds, however many events there are', async () => {
   const limited = await world.receiver();
   await world.endpoint(limited.url, { rateLimitPerSec: 2 });
-  await world.tell(Array.from({ length: 25 }, (_, i) => world.event(`limited ${i}`)));
+  await world.publish(Array.from({ length: 25 }, (_, i) => world.event(`limited ${i}`)));
   await world.runUntil(() => limited.requests.length === 25);
   const times = limited.requests.map(({ at }) => at).sort((a, b) => a - b);
   expect((times.at(-1) ?? 0) - (times[0] ?? 0)).toBeGreaterThanOrEqual(11_500);

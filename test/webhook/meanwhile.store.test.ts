@@ -33,7 +33,7 @@ it('a delivery whose time is two seconds off by the clock of who takes it waits,
   const receiver = await world.receiver();
   const endpoint = await world.endpoint(receiver.url);
   const at = world.clock.nowMs() + 2_000;
-  await world.tell([world.event('from a clock that is ahead', { at })]);
+  await world.publish([world.event('from a clock that is ahead', { at })]);
   await world.runOut();
   expect(receiver.requests).toHaveLength(1);
   expect(receiver.requests[0]?.at).toBeGreaterThanOrEqual(at - 1_000);
@@ -44,7 +44,7 @@ it('a delivery whose time is hours off by that clock waits in the index, and is 
   const receiver = await world.receiver();
   const endpoint = await world.endpoint(receiver.url);
   const at = world.clock.nowMs() + 2 * 3_600_000;
-  await world.tell([world.event('from a clock that is hours ahead', { at })]);
+  await world.publish([world.event('from a clock that is hours ahead', { at })]);
   await world.runOut();
   expect(receiver.requests).toHaveLength(1);
   expect(receiver.requests[0]?.at).toBeGreaterThanOrEqual(at - 1_000);
@@ -54,7 +54,7 @@ it('a delivery whose time is hours off by that clock waits in the index, and is 
 it('a replay in the same batch does not hold up the group of a delivery', async () => {
   const receiver = await world.receiver();
   const endpoint = await world.endpoint(receiver.url);
-  await world.tell([world.event('told before')]);
+  await world.publish([world.event('published before')]);
   await world.runOut();
   const event = world.event('beside a replay');
   const [planned] = await planDeliveriesTo({ ...world.deps, deliveries: silent }, endpoint, [event], { at: event.at });
@@ -89,7 +89,7 @@ it('what the sweep has sent is left to the queue for ten minutes, so that a back
   receiver.behave(() => ({ status: 500 }));
   await world.endpoint(receiver.url);
   const startMs = world.clock.nowMs();
-  await world.tell([world.event('waits too')]);
+  await world.publish([world.event('waits too')]);
   await world.runOut(startMs + 15 * 60_000);
   const dueAt = startMs + 50 * 60_000;
   const sentAt = async (nowMs: number) => {
@@ -113,7 +113,7 @@ describe('an endpoint that is deleted', () => {
     receiver.behave(() => ({ status: 500 }));
     const endpoint = await world.endpoint(receiver.url);
     const startMs = world.clock.nowMs();
-    await world.tell([world.event('waits for half an hour')]);
+    await world.publish([world.event('waits for half an hour')]);
     // Three attempts: the fourth is too far away for a queue.
     await world.runOut(startMs + 15 * 60_000);
     expect(receiver.requests).toHaveLength(3);
@@ -135,7 +135,7 @@ describe('an answer to a request that began before', () => {
     const receiver = await world.receiver();
     receiver.behave(() => ({ status: 500, delayMs: 400 }));
     const endpoint = await world.endpoint(receiver.url);
-    await world.tell([world.event('deleted under way')]);
+    await world.publish([world.event('deleted under way')]);
     await until('the request', async () => receiver.requests.length === 1);
     await deleteEndpoint(world.writer, world.origin(), endpoint);
     await world.runOut();
@@ -148,12 +148,12 @@ describe('an answer to a request that began before', () => {
     const fresh = await world.receiver();
     old.behave(() => ({ status: 410, delayMs: 400 }));
     const endpoint = await world.endpoint(old.url);
-    await world.tell([world.event('to the old URL')]);
+    await world.publish([world.event('to the old URL')]);
     await until('the request', async () => old.requests.length === 1);
     await updateEndpoint(world.writer, world.origin(), endpoint, { url: fresh.url });
     await world.runOut();
     expect(await world.read(endpoint)).toMatchObject({ active: true, url: fresh.url });
-    await world.tell([world.event('to the new URL')]);
+    await world.publish([world.event('to the new URL')]);
     await world.runOut();
     expect(fresh.requests).toHaveLength(1);
   });
@@ -168,11 +168,11 @@ describe('an answer to a request that began before', () => {
     });
     const endpoint = await world.endpoint(receiver.url);
     // One failure, so that a success has something to forget.
-    await world.tell([world.event('fails')]);
+    await world.publish([world.event('fails')]);
     await until('the failure', async () => (await healthOf(endpoint)) !== undefined);
-    await world.tell([world.event('slow and good')]);
+    await world.publish([world.event('slow and good')]);
     await until('the slow one', async () => receiver.requests.length === 2);
-    await world.tell([world.event('too much')]);
+    await world.publish([world.event('too much')]);
     await world.runOut(world.clock.nowMs());
     expect((await healthOf(endpoint))?.openUntil).toBeGreaterThanOrEqual(startMs + 600_000);
     await world.runOut(startMs + 500_000);

@@ -21,10 +21,10 @@ it('events of a chat arrive in their order, a failure holds back its own chat on
   const endpoint = await world.endpoint(receiver.url, { ordered: true });
   const at = world.clock.nowMs();
   const events = ['a', 'b', 'c'].flatMap((chat) =>
-    // All in the same millisecond, told backwards.
+    // All in the same millisecond, published backwards.
     life.toReversed().map((type) => world.event(`${chat} ${type}`, { type, at, chat, data: { chat } })),
   );
-  await world.tell(events);
+  await world.publish(events);
   await world.runOut(at + 2_000);
   const soFar = receiver.requests.map(({ body }) => `${body.data.chat} ${body.type}`);
   for (const chat of ['b', 'c']) {
@@ -33,8 +33,8 @@ it('events of a chat arrive in their order, a failure holds back its own chat on
   expect(soFar.filter((line) => line.startsWith('a'))).toEqual(['a message.queued']);
 
   await world.runOut();
-  const told = receiver.requests.map(({ body }) => `${body.data.chat} ${body.type}`);
-  expect(told.filter((line, i) => line.startsWith('a') && told.lastIndexOf(line) === i)).toEqual(
+  const arrived = receiver.requests.map(({ body }) => `${body.data.chat} ${body.type}`);
+  expect(arrived.filter((line, i) => line.startsWith('a') && arrived.lastIndexOf(line) === i)).toEqual(
     life.map((type) => `a ${type}`),
   );
   const deliveries = await world.deliveries(endpoint);
@@ -46,7 +46,7 @@ it('one that is given up lets the next go', async () => {
   receiver.behave(({ body }) => ({ status: body.type === 'message.queued' ? 400 : 200 }));
   const endpoint = await world.endpoint(receiver.url, { ordered: true });
   const at = world.clock.nowMs();
-  await world.tell(life.map((type) => world.event(`given up ${type}`, { type, at, chat: 'x' })));
+  await world.publish(life.map((type) => world.event(`given up ${type}`, { type, at, chat: 'x' })));
   await world.runOut();
   const statuses = (await world.deliveries(endpoint)).map(({ eventType, status }) => `${eventType} ${status}`).sort();
   expect(statuses).toEqual([
@@ -87,7 +87,7 @@ it.each([false, true])(
       world.event(`${onlyFailed} other ${i}`, { at: startMs + 10 * i, chat: `other ${i}`, data: {} }),
     );
     receiver.behave(() => ({ status: 410 }));
-    await world.tell([...steps, ...others]);
+    await world.publish([...steps, ...others]);
     await world.runOut();
     await updateEndpoint(world.writer, world.origin(), endpoint, { active: true });
     receiver.behave(() => ({ status: 200 }));
@@ -97,7 +97,7 @@ it.each([false, true])(
     const message = { replay: `rep_${onlyFailed}`, t: endpoint.tenantId, w: endpoint.id, ...range };
     await pageByPage(message);
     expect(receiver.requests).toHaveLength(124);
-    const told = receiver.requests.map(({ id }) => id).filter((id) => steps.some((step) => step.id === id));
-    expect(told).toEqual(steps.map(({ id }) => id));
+    const arrived = receiver.requests.map(({ id }) => id).filter((id) => steps.some((step) => step.id === id));
+    expect(arrived).toEqual(steps.map(({ id }) => id));
   },
 );

@@ -17,7 +17,7 @@ export type Behaviour =
   | 'hang'
   | 'reset';
 
-/** A webhook receiver as a customer would write it, on 127.0.0.1, that verifies with the official package and behaves as told. */
+/** A webhook receiver as a customer would write it, on 127.0.0.1, that verifies with the official package and behaves as asked. */
 export async function startReceiver(clock: Clock, verifier: { secret: string; raw?: boolean }) {
   const requests: ReceivedRequest[] = [];
   let behave: (request: ReceivedRequest, count: number) => Behaviour = () => ({ status: 200, body: 'thanks' });
@@ -46,16 +46,16 @@ export async function startReceiver(clock: Clock, verifier: { secret: string; ra
       verified: verifies(text, headers, verifier, clock),
     };
     requests.push(received);
-    const told = behave(received, requests.length);
-    if (told === 'hang') return;
-    if (told === 'reset') {
+    const reply = behave(received, requests.length);
+    if (reply === 'hang') return;
+    if (reply === 'reset') {
       request.socket.destroy();
       return;
     }
-    await clock.sleep(told.delayMs ?? 0, ended.signal);
+    await clock.sleep(reply.delayMs ?? 0, ended.signal);
     if (response.destroyed) return;
-    response.writeHead(told.status, told.headers);
-    response.end(told.body);
+    response.writeHead(reply.status, reply.headers);
+    response.end(reply.body);
   }
 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));

@@ -27,7 +27,7 @@ describe('a worker that fails', () => {
       if (broken >= 0) throw new Error('the table is away');
       return await update(...args);
     }) as typeof update;
-    await world.tell([world.event('away')]);
+    await world.publish([world.event('away')]);
     await world.runOut();
     table.tryUpdate = update;
     const [delivery] = await world.deliveries(endpoint);
@@ -49,7 +49,7 @@ describe('a worker that fails', () => {
       if (lost >= 0) throw new Error('the queue is away');
       await later(message, delayMs);
     };
-    await world.tell([world.event('between')]);
+    await world.publish([world.event('between')]);
     await world.runOut();
     queue.later = later;
     expect(await world.deliveries(endpoint)).toMatchObject([
@@ -62,7 +62,7 @@ it('a message that is none of ours, or of a deleted endpoint, is dropped', async
   const receiver = await world.receiver();
   const endpoint = await world.endpoint(receiver.url);
   receiver.behave(() => ({ status: 500 }));
-  await world.tell([world.event('deleted')]);
+  await world.publish([world.event('deleted')]);
   await world.runOut(world.clock.nowMs());
   const writer = { table: world.table, nowMs: world.clock.nowMs, randomBytes: (n: number) => new Uint8Array(n) };
   const origin = { tenantId: endpoint.tenantId, keyId: 'k', ip: '-', requestId: '-', at: world.clock.nowMs() };
@@ -84,7 +84,7 @@ it('what is not in the log travels with its delivery, and is gone afterwards', a
   const receiver = await world.receiver();
   const endpoint = await world.endpoint(receiver.url, { events: ['account.qr'] });
   const event = world.event('qr', { type: 'account.qr', logged: false, data: { code: 'secret-code' } });
-  await world.tell([event]);
+  await world.publish([event]);
   await world.runOut();
   expect(receiver.requests[0]?.body.data).toEqual({ code: 'secret-code' });
   expect(JSON.stringify(await world.deliveries(endpoint))).not.toContain('secret-code');
@@ -121,7 +121,7 @@ describe('a replay', () => {
     receiver.behave(({ body }) => ({ status: JSON.stringify(body).includes('bad') ? 422 : 200 }));
     const endpoint = await world.endpoint(receiver.url);
     const events = ['good', 'bad 1', 'bad 2'].map((name) => world.event(`replay ${name}`));
-    await world.tell(events);
+    await world.publish(events);
     await world.runOut();
     receiver.behave(() => ({ status: 200 }));
     receiver.requests.length = 0;
@@ -138,10 +138,10 @@ describe('a replay', () => {
     expect(replays.map(({ status }) => status)).toEqual(['delivered', 'delivered']);
   });
 
-  it('of everything sends what the endpoint wants of the log, told before it existed or not', async () => {
+  it('of everything sends what the endpoint wants of the log, published before it existed or not', async () => {
     const receiver = await world.receiver();
     const early = Array.from({ length: 130 }, (_, i) => world.event(`early ${i}`));
-    await world.tell([...early, world.event('unwanted', { type: 'contract.started' })]);
+    await world.publish([...early, world.event('unwanted', { type: 'contract.started' })]);
     const endpoint = await world.endpoint(receiver.url);
     await ask(endpoint, false, 'rep_2');
     await world.runOut();

@@ -107,7 +107,7 @@ export async function startWorld(options: { factor: number; invocations?: number
       return result;
     },
     /** Events as functions/events would store them and pass them on. */
-    async tell(events: PacelineEvent[]) {
+    async publish(events: PacelineEvent[]) {
       await putEvents(table, events);
       await planDeliveries(deps, events);
     },

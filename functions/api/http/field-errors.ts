@@ -6,7 +6,7 @@ import { cut, type IllFormed } from '../../../lib/domain/well-formed.ts';
 /** More wrong fields than these are counted in `detail` and not listed. */
 export const maxListedErrors = 1000;
 
-/** VALIDATION that lists the wrong fields, up to 1,000; `detail` tells how many there are and names the first. */
+/** VALIDATION that lists the wrong fields, up to 1,000; `detail` says how many there are and names the first. */
 export function invalid(errors: FieldError[]): PacelineError {
   const [first] = errors;
   const count = errors.length === 1 ? 'One field is' : `${errors.length} fields are`;

@@ -16,7 +16,7 @@ export const maxBodyBytes = 5 * 1024 * 1024;
 
 type Middleware = MiddlewareHandler<ApiEnv>;
 
-/** Every answer tells its id, the one of the gateway's request where there is one. */
+/** Every answer has its id, the one of the gateway's request where there is one. */
 export function requestIds({ deps }: ApiScope): Middleware {
   return async (c, next) => {
     const given = c.env?.requestContext?.requestId;

@@ -29,14 +29,14 @@ const headers = z
   .record(z.string(), z.string().max(1024))
   .superRefine((given, context) => {
     const names = Object.keys(given);
-    const tell = (header: string, message: string) => context.addIssue({ code: 'custom', path: [header], message });
+    const refuse = (header: string, message: string) => context.addIssue({ code: 'custom', path: [header], message });
     if (names.length > 20) context.addIssue({ code: 'custom', message: 'Must have at most 20 headers.' });
     if (new Set(names.map((header) => header.toLowerCase())).size < names.length) {
       context.addIssue({ code: 'custom', message: 'Each header once, upper and lower case being the same.' });
     }
     for (const [header, value] of Object.entries(given)) {
       if (ownHeaders.test(header) || !isSendableHeader(header, value)) {
-        tell(header, 'This header, or its value, cannot be sent.');
+        refuse(header, 'This header, or its value, cannot be sent.');
       }
     }
   })

@@ -146,10 +146,10 @@ export async function updateAccount(
 ): Promise<AccountPair | undefined> {
   const fields = given(changes);
   if (Object.keys(fields).length > 0) {
-    const { phoneNumber: _number, ...told } = changes;
+    const { phoneNumber: _number, ...shown } = changes;
     const refused = await deps.table.tryTransact({
       account: { key: keys.account(tenantId, id), ...patch(fields), condition: isThere },
-      audit: auditWrite(origin, { action: 'account.updated', target: id, changes: { ...told } }, deps.randomBytes),
+      audit: auditWrite(origin, { action: 'account.updated', target: id, changes: { ...shown } }, deps.randomBytes),
     });
     if (refused !== undefined) return undefined;
     await wakeAccount(deps, tenantId, id);

@@ -55,7 +55,7 @@ export async function createLanes(
         },
       }),
     );
-    if (answer.QueueUrl === undefined) throw new Error('SQS made a lane without telling its URL.');
+    if (answer.QueueUrl === undefined) throw new Error('SQS created a lane and returned no URL.');
     return answer.QueueUrl;
   };
   const [express, bulk] = await Promise.all([create('express'), create('bulk')]);

@@ -86,21 +86,21 @@ function timeRequests({ config }: S3Client | SQSClient, timeoutMs: (request: Out
 }
 
 /**
- * Tells of every call made through the clients from now on: `dynamodb`, `sqs` or `s3`, and the command without "Command". Tries again are
- * not told. Must be asked for before the first call.
+ * Calls `call` for each call of the clients from now on, with `dynamodb`, `sqs` or `s3` and the command without "Command". Retries are not
+ * reported. Use this before the first call.
  */
 export function onCall(clients: Clients, call: (service: keyof Clients, command: string) => void): void {
-  const place = { step: 'initialize', priority: 'high', name: 'tellOfCall', override: true } as const;
-  const telling =
+  const place = { step: 'initialize', priority: 'high', name: 'noteCall', override: true } as const;
+  const noting =
     (service: keyof Clients) =>
     <Args, Result>(next: (args: Args) => Result, context: { commandName?: string }) =>
     (args: Args): Result => {
       call(service, context.commandName?.replace(/Command$/, '') ?? 'unknown');
       return next(args);
     };
-  clients.dynamodb.middlewareStack.add(telling('dynamodb'), place);
-  clients.sqs.middlewareStack.add(telling('sqs'), place);
-  clients.s3.middlewareStack.add(telling('s3'), place);
+  clients.dynamodb.middlewareStack.add(noting('dynamodb'), place);
+  clients.sqs.middlewareStack.add(noting('sqs'), place);
+  clients.s3.middlewareStack.add(noting('s3'), place);
 }
 
 export function destroyClients(clients: Clients): void {

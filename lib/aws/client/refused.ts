@@ -1,6 +1,6 @@
 import type { Clause, Clauses, Conditional, Item, NamedWrites, Write } from './writes.ts';
 
-/** A conditional write that DynamoDB did not do: `failed[i]` tells it for each write, `olds[i]` the item as it stood. */
+/** A conditional write that DynamoDB did not do: `failed[i]` is true for each write that failed, `olds[i]` is its item at that time. */
 export class ConditionFailed extends Error {
   override name = 'ConditionFailed';
   readonly failed: boolean[];

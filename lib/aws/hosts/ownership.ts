@@ -60,7 +60,7 @@ export async function claimAccount(table: Table, seen: AccountHot, hostId: strin
     },
     host: { check: keys.host(hostId), condition: inGoodStanding },
   });
-  // A refusal tells nothing: a first try whose answer was lost has raised the epoch. The item tells.
+  // A refusal proves nothing: a first try whose answer was lost has raised the epoch. The item shows who owns the account.
   const now = await table.get<AccountHot>(key);
   return now?.owner === hostId && now.epoch === epoch ? now : undefined;
 }
@@ -79,7 +79,7 @@ export async function raiseEpoch(table: Table, hold: Hold): Promise<boolean> {
 }
 
 /**
- * Gives the account up. `open`: a message in hand has no outcome yet; the mark tells the next owner that no host died over it. With
+ * Gives the account up. `open`: a message in hand has no outcome yet; the mark shows the next owner that no host died over it. With
  * `wanted` other hosts find the account at once. Without, it rests, unless the tenant has asked for something since `asked`: the tenant saw
  * an owner and counted on it. `authHead` is noted (see AccountHot). Returns false when the account was not the host's any more.
  */

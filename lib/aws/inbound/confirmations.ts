@@ -6,7 +6,7 @@ import type { AccountRefs } from '../hosts/ownership.ts';
 import { keys, ranges } from '../keys.ts';
 import { contentWrite } from '../messages/contents.ts';
 
-/** The text that tells a person once that the opt-out is done. The item exists until it is sent. Times are epoch milliseconds. */
+/** The text that confirms an opt-out to a person, once. The item exists until it is sent. Times are epoch milliseconds. */
 export interface Confirmation {
   id: string;
   to: string;

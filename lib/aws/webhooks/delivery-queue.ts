@@ -6,7 +6,7 @@ import {
   type SQSClient,
 } from '@aws-sdk/client-sqs';
 
-/** "Look at this delivery": its key, its queue group, and what tells one sending of it from another. */
+/** "Look at this delivery": its key, its queue group, and `due` and `tries`, which distinguish one sending of it from another. */
 export interface DeliveryMessage {
   t: string;
   w: string;
@@ -42,7 +42,7 @@ export const longestDelayMs = 900_000;
 
 /**
  * The two queues of deliveries: the FIFO queue of what is due now, grouped by endpoint, and the one that holds back what is due within 15
- * minutes, because a FIFO queue cannot. A FIFO queue swallows what it has seen within five minutes: `key` tells sendings apart.
+ * minutes, because a FIFO queue cannot. A FIFO queue drops a message whose `key` it has seen within five minutes.
  */
 export interface DeliveryQueue {
   send(messages: { message: DeliveryMessage | ReplayMessage; key: string }[]): Promise<void>;

@@ -153,7 +153,7 @@ export async function rotateSecret(
 }
 
 /**
- * Disables an endpoint that is active; the change stream tells webhook.disabled. Returns false when the endpoint was not active any more, or
+ * Disables an endpoint that is active; the change stream gives webhook.disabled. Returns false when the endpoint was not active any more, or
  * has another URL than the one that failed.
  */
 export async function disableEndpoint(
@@ -165,7 +165,7 @@ export async function disableEndpoint(
   const { refused } = await table.tryUpdate(keys.endpoint(ref.tenantId, ref.id), {
     ...patch({ active: false, disabledReason: reason, disabledAt: nowMs }),
     condition: {
-      // So that it is told once.
+      // The event must come once.
       isActive: { is: 'active = :yes', values: { ':yes': true } },
       hasUrlThatFailed: { is: '#url = :url', names: { '#url': 'url' }, values: { ':url': ref.url } },
     },

@@ -1,7 +1,7 @@
 import type { Account } from './account.ts';
 import { passkeySentence, withLinkingWarning } from './linking.ts';
 
-/** Why an account stops: it sends nothing until its tenant acts, or until its restriction is over. `hasStopped` tells it by the status. */
+/** Why an account stops: it sends nothing until its tenant acts, or until its restriction is over. `hasStopped` reads it from the status. */
 export type Halt =
   /** The codes were not used. */
   | { kind: 'link_timeout' }
@@ -44,8 +44,8 @@ export function haltFields(halt: Halt, { warnings }: Pick<Account, 'warnings'>, 
     case 'link_timeout':
       return { status: 'disconnected', statusReason: 'link_timeout', ...noCode };
     case 'passkey_required': {
-      const told = withLinkingWarning(warnings, passkeySentence);
-      return { status: 'disconnected', statusReason: 'passkey_required', ...noCode, warnings: told };
+      const noted = withLinkingWarning(warnings, passkeySentence);
+      return { status: 'disconnected', statusReason: 'passkey_required', ...noCode, warnings: noted };
     }
     case 'number_changed': {
       const { linkedNumber } = halt;

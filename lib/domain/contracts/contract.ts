@@ -249,7 +249,7 @@ export function countsOf(
   return { ...unsent, sent, delivered, read, failed, canceled, suppressed, expired };
 }
 
-/** Messages that are QUEUED or SENDING, as contract and counter tell it. */
+/** Returns the number of messages that are QUEUED or SENDING, by contract and counter. */
 export function inFlightOf(contract: Pick<Contract, 'fedCount' | 'atOnce'>, counter: Counter): number {
   return contract.fedCount - (finalCount(counter) - contract.atOnce) - counter.backlog;
 }

@@ -51,7 +51,7 @@ const kinds: { starts: number[][]; sentence: string }[] = [
 /** Bytes of a file's beginning that are enough to know its kind. */
 export const kindBytes = 512;
 
-/** What to tell the caller of a file that is no text, by its first bytes; undefined where the file may be text. */
+/** Returns a sentence for the caller about a file that is no text, by its first bytes; undefined where the file may be text. */
 export function otherKind(bytes: Uint8Array): string | undefined {
   const kind = kinds.find(({ starts }) => starts.some((start) => start.every((byte, at) => bytes[at] === byte)));
   return kind?.sentence ?? unmarkedUtf16(bytes);
@@ -71,7 +71,7 @@ function unmarkedUtf16(bytes: Uint8Array): string | undefined {
   return 'The file is UTF-16 without a byte order mark; save it as UTF-8, or as UTF-16 with the mark, and upload it again.';
 }
 
-/** What to tell the caller of a web page or of XML, which spreadsheet programs also save under other names, and of vCards, as phones export them. */
+/** Returns a sentence for the caller about a web page, XML (spreadsheet programs save it under other names) or vCards, as phones export them. */
 export function markupKind(start: string): string | undefined {
   const head = cut(start, kindBytes).trimStart().toLowerCase();
   if (head.startsWith('<?xml')) return `The file is XML; open it in the spreadsheet program, ${csvAdvice}.`;

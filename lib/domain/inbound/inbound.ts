@@ -56,7 +56,7 @@ export interface InboundContent {
 }
 
 /**
- * A message as it came. `from` is the sender's number as digits, or the digits of the LID where WhatsApp tells no number: then it equals
+ * A message as it came. `from` is the sender's number as digits, or the digits of the LID where WhatsApp gives no number: then it equals
  * `fromLid`. `at` is epoch milliseconds, whole seconds.
  */
 export interface InboundMessage extends InboundContent {
@@ -66,7 +66,7 @@ export interface InboundMessage extends InboundContent {
   at: number;
 }
 
-/** Messages of one chat that came in quick succession, told as one event. Times are epoch milliseconds. */
+/** Messages of one chat that came in quick succession, published as one event. Times are epoch milliseconds. */
 export interface InboundBatch {
   id: string;
   tenantId: string;
@@ -90,7 +90,7 @@ export function personOf({ from, fromLid }: Pick<InboundMessage, 'from' | 'fromL
   };
 }
 
-/** The sender as answers print it: digits of the number, or `lid:` and the LID where WhatsApp tells no number. Empty where it tells neither. */
+/** Returns the sender as answers print it: digits of the number, or `lid:` and the LID where WhatsApp gives no number. Empty without either. */
 export function senderOf(message: Pick<InboundMessage, 'from' | 'fromLid'>): string {
   return message.from === '' ? '' : addressOf(personOf(message));
 }
@@ -114,7 +114,7 @@ export function sizeOf(message: InboundMessage): number {
   return JSON.stringify(message).length;
 }
 
-/** How many inbound messages an event tells. */
+/** Returns the number of inbound messages in an event. */
 export function inboundIn({ type, data }: Pick<PacelineEvent, 'type' | 'data'>): number {
   return type === 'message.received' ? (data as { messages: unknown[] }).messages.length : 0;
 }

@@ -59,7 +59,7 @@ export function inboundView({
   };
 }
 
-/** Pure: what a closed batch tells. */
+/** Pure: returns `data` of the event of a closed batch. */
 export function receivedView({ accountId, from, fromLid, messages }: InboundBatch): ReceivedView {
   return {
     accountId,
@@ -69,7 +69,7 @@ export function receivedView({ accountId, from, fromLid, messages }: InboundBatc
   };
 }
 
-/** Pure: `data` of an event that may have been told by an earlier version, which showed the bare digits of a LID as `from`. */
+/** Pure: returns `data` of an event of any version. Earlier versions showed the bare digits of a LID as `from`. */
 export function receivedAsPrinted(data: ReceivedView): ReceivedView {
   return data.from === data.fromLid ? { ...data, from: senderOf({ from: data.from, fromLid: data.fromLid }) } : data;
 }

@@ -125,7 +125,7 @@ export interface OwnMessage extends MessageFields {
 export type Message = ContractMessage | OwnMessage;
 
 /**
- * The stored form of a message, and its image in the table's stream. A message of a contract is told by its `contractId` and has neither
+ * The stored form of a message, and its image in the table's stream. A message of a contract is known by its `contractId` and has neither
  * `source` nor `sourceId`, in items of every release; any other message has both.
  */
 export type StoredMessage =

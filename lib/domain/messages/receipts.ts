@@ -57,7 +57,7 @@ export function afterReceipts(message: Message, receipts: readonly TimedReceipt[
 function timesOf(message: Message, receipt: TimedReceipt) {
   const sentAt = message.sentAt ?? receipt.at;
   const deliveredAt = message.deliveredAt ?? Math.max(receipt.at, sentAt);
-  // No ack has told where it went: the giver's own number is where it came from.
+  // No ack has said where the message went. The receipt comes from the number of its giver.
   const [giver] = receipt.from.filter((address) => !lidForm.test(address));
   const unknown = message.sentAt === undefined && giver !== undefined && giver !== message.to;
   return {

@@ -20,11 +20,11 @@ export class NumberDoubts {
   }
 
   sentences(): string[] {
-    const told: string[] = [];
+    const warnings: string[] = [];
     const where = this.#unit === 'row' ? 'is row' : 'is in line';
     const ambiguous = this.#found.get('AMBIGUOUS_NUMBER');
     if (ambiguous !== undefined) {
-      told.push(
+      warnings.push(
         'AMBIGUOUS_NUMBER: numbers without + that can be national or foreign are read as national. ' +
           `The foreign readings: ${listed(ambiguous.countries)}. Write + and the country code. ` +
           `Rows: ${ambiguous.count}, the first ${where} ${ambiguous.first}.`,
@@ -32,12 +32,12 @@ export class NumberDoubts {
     }
     const foreign = this.#found.get('FOREIGN_NUMBER');
     if (foreign !== undefined) {
-      told.push(
+      warnings.push(
         `FOREIGN_NUMBER: numbers without + are read as international: ${listed(foreign.countries)}. ` +
           `Write + and the country code to be sure. Rows: ${foreign.count}, the first ${where} ${foreign.first}.`,
       );
     }
-    return told;
+    return warnings;
   }
 }
 

@@ -250,7 +250,7 @@ interface ValidNumber {
   digits: string;
   country: string;
   callingCode: string;
-  /** The number can be a mobile one. Some numbering plans do not tell mobile and fixed numbers apart. */
+  /** The number can be a mobile one. Some numbering plans do not separate mobile and fixed numbers. */
   isMobile: boolean;
 }
 

@@ -36,7 +36,7 @@ export interface Delivery {
   once?: boolean;
   /** Sent again on request. */
   replay?: boolean;
-  /** What is told of an event that is not kept in the log, as JSON; gone once the delivery is final. */
+  /** `data` of an event that is not kept in the log, as JSON; gone once the delivery is final. */
   data?: string;
 }
 
@@ -103,7 +103,7 @@ export function postpone(delivery: Delivery, untilMs: number, moment: Moment): D
 /** Codes for linking are good for a minute or a few, and must not lie about for days. */
 const unloggedMs = 600_000;
 
-/** What is not in the log is not worth telling later, nor to be kept for it. */
+/** Returns the outcome, or a failure where an event that is not in the log would be delivered too late to be of use. */
 function unlessStale(delivery: Delivery, next: DeliveryOutcome): DeliveryOutcome {
   const stale = delivery.data !== undefined && (next.nextAttemptAt ?? 0) - delivery.eventAt > unloggedMs;
   return stale ? { status: 'failed', reason: 'given_up', slot: next.slot } : next;

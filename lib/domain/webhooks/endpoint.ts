@@ -24,7 +24,7 @@ export interface EndpointSettings {
   active: boolean;
 }
 
-/** Where a tenant is told of events. Times are epoch ms. */
+/** A URL to which events of a tenant are delivered. Times are epoch ms. */
 export interface Endpoint extends EndpointSettings {
   id: string;
   tenantId: string;

@@ -100,7 +100,7 @@ function listObjects({ bucket, query }: S3Request, response: ServerResponse, { d
   const prefixes: string[] = [];
   let more = maxKeys > 0;
   while (more && contents.length + prefixes.length < maxKeys) {
-    // One more than wanted tells whether there is a next page.
+    // One more than wanted shows whether there is a next page.
     const page = database.list(bucket, prefix, after, maxKeys + 1 - contents.length - prefixes.length);
     more = false;
     for (const object of page) {

@@ -3,7 +3,7 @@ import { keys } from '../../../lib/aws/keys.ts';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { type Api, startApi, tenantA } from '../api.ts';
 
-describe('a running contract tells why it waits when its account', () => {
+describe('a running contract says why it waits when its account', () => {
   let api: Api;
   beforeAll(async () => {
     api = await startApi();

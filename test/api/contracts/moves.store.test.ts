@@ -203,7 +203,7 @@ describe('after the end', () => {
 });
 
 describe('an account that cannot send', () => {
-  it('does not hold a start up, and is told as reason', async () => {
+  it('does not hold a start up, and is named as reason', async () => {
     const waiting = await api.account();
     const id = await contract({ accountId: waiting });
     await api.deps.table.update(keys.account(tenantA, waiting), {
@@ -227,7 +227,7 @@ describe('an account that cannot send', () => {
     );
   });
 
-  it('because it was deleted is told before the start too', async () => {
+  it('because it was deleted is named before the start too', async () => {
     const gone = await api.account();
     const id = await contract({ accountId: gone });
     await api.deps.table.update(keys.account(tenantA, gone), { update: 'SET deletedAt = :now', values: { ':now': 1 } });

@@ -58,7 +58,7 @@ function made(row: number): Message {
 }
 
 describe('stats', () => {
-  it('tell counts, rate and both lists, in order of rows, below 300 ms', async () => {
+  it('give counts, rate and both lists, in order of rows, below 300 ms', async () => {
     let stats = await api.call('GET', `/v1/contracts/${id}/stats`);
     // The best of three, of this thread's processor: other work on the machine is not what is measured.
     let bestMs = Number.POSITIVE_INFINITY;

@@ -58,7 +58,7 @@ const contents: InboundContent[] = [
   { type: 'reaction', emoji: null, target: '3A00' },
 ];
 
-/** Two batches of messages, one of them told; the sender of the other has a LID alone. */
+/** Two batches of messages, one of them published; the sender of the other has a LID alone. */
 async function people(): Promise<void> {
   const at = Date.now() - 60_000;
   const { table } = api.deps;
@@ -82,11 +82,11 @@ async function webhook(): Promise<void> {
   await api.call('POST', '/v1/webhooks', { name: 'bare', url: 'https://hooks.example.com/', events: ['account.qr'] });
   const endpoint = await readEndpoint(table, tenantA, webhookId);
   if (endpoint === undefined) throw new Error('no webhook');
-  const [told] = await putEventsOf(keys.account(tenantA, accountId));
+  const [shown] = await putEventsOf(keys.account(tenantA, accountId));
   const [queued] = await putEventsOf(await fedMessage());
   await putEventsOf(keys.contract(tenantA, contractId));
   const [received] = await putEventsOf(keys.inboundBatch(tenantA, accountId, 'inb_a'));
-  const events = [told, queued, received].filter((event) => event !== undefined);
+  const events = [shown, queued, received].filter((event) => event !== undefined);
   expect(events).toHaveLength(3);
   const [first, second] = await planDeliveriesTo(api.deps, endpoint, events, { at: Date.now() });
   if (first === undefined || second === undefined) throw new Error('not planned');
@@ -115,7 +115,7 @@ async function fedMessage(): Promise<{ pk: string; sk: string }> {
   return key;
 }
 
-/** What the item tells as if it had just been put. */
+/** The item as if it had just been put. */
 async function putEventsOf({ pk, sk }: { pk: string; sk: string }): Promise<PacelineEvent[]> {
   const item = await api.deps.table.get<Item>({ pk, sk });
   const drafts = eventsOf(undefined, item, { at: Date.now(), version: '1' });
@@ -181,11 +181,11 @@ describe('every GET answers what the document says, and no field more', () => {
     ];
     const wrong = await Promise.all(cases.map(([path, query, values]) => check(path, query, values)));
     expect(wrong.flat()).toEqual([]);
-    const told = Object.entries(document.paths as Json).flatMap(([path, methods]) =>
+    const shown = Object.entries(document.paths as Json).flatMap(([path, methods]) =>
       'get' in (methods as Json) && !path.startsWith('/v1/admin/') ? [path] : [],
     );
     const others = ['/v1/contracts/{id}/results.csv', '/v1/suppressions.csv'];
-    expect([...new Set([...cases.map(([path]) => path), ...others])].sort()).toEqual(told.sort());
+    expect([...new Set([...cases.map(([path]) => path), ...others])].sort()).toEqual(shown.sort());
   });
 
   it('with something to show: each shape of event, inbound messages, deliveries in each state', async () => {

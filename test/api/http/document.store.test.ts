@@ -209,7 +209,7 @@ describe('/docs', () => {
 });
 
 describe('/health', () => {
-  it('needs no key and tells the version', async () => {
+  it('needs no key and says the version', async () => {
     const health = await api.call('GET', '/health', undefined, { key: undefined });
     expect([health.status, health.json]).toEqual([200, { status: 'ok', version: '1.2.3' }]);
   });

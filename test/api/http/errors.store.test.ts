@@ -19,7 +19,7 @@ describe('keys', () => {
     }
   });
 
-  it('need the scope of the route, told in the answer', async () => {
+  it('need the scope of the route, which the answer names', async () => {
     const reader = await api.makeKey(['read'], tenantA);
     const sender = await api.makeKey(['send'], tenantA);
     expect((await api.call('GET', '/v1/accounts', undefined, { key: reader })).status).toBe(200);
@@ -140,11 +140,11 @@ describe('bodies', () => {
     const refused = await api.call('POST', '/v1/contracts', undefined, { raw });
     expect([refused.status, refused.json.code]).toEqual([413, 'PAYLOAD_TOO_LARGE']);
     expect(refused.json.detail).toContain('/import');
-    const told = await api.call('POST', '/v1/contracts', undefined, {
+    const answer = await api.call('POST', '/v1/contracts', undefined, {
       raw: '{}',
       headers: { 'content-length': '6000000' },
     });
-    expect(told.status).toBe(413);
+    expect(answer.status).toBe(413);
   });
 });
 

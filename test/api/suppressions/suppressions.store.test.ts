@@ -118,7 +118,7 @@ describe('the list of suppressions', () => {
 });
 
 describe('suppressions in and out as CSV', () => {
-  it('takes a file, tells what is wrong in it, and takes its own export again', async () => {
+  it('takes a file, says what is wrong in it, and takes its own export again', async () => {
     const file = 'Phone;Reason;Other\n+4915112340001;"Said; so";x\n12;;\n0151 12340002;;\n+49 151 12340001;;\n';
     const first = await importFile(file, { key: api.keyB });
     expect([first.status, first.json]).toEqual([

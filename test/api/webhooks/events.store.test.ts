@@ -121,7 +121,7 @@ describe('GET /v1/events', () => {
     expect(await ids('?type=webhook')).toEqual([]);
   });
 
-  it('refuses a group of which nothing can be told yet', async () => {
+  it('refuses a group of which nothing is published yet', async () => {
     const { status, json } = await api.call('GET', '/v1/events?type=proxy');
     expect(status).toBe(422);
     expect(json.errors).toEqual([expect.objectContaining({ path: '/type', code: 'NOT_SUPPORTED' })]);

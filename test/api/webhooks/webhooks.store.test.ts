@@ -30,7 +30,7 @@ const event = (name: string, more: Partial<PacelineEvent> = {}): PacelineEvent =
   ...more,
 });
 
-async function told(event: PacelineEvent): Promise<void> {
+async function publish(event: PacelineEvent): Promise<void> {
   await putEvents(api.deps.table, [event]);
   await planDeliveries(api.deps, [event]);
 }
@@ -99,9 +99,9 @@ describe('types that are not published yet', () => {
     expect(shown.json.events).toEqual(['message.sent', 'message.expired', 'health.degraded', 'proxy']);
     const changed = await api.call('PATCH', `/v1/webhooks/${id}`, { ordered: true });
     expect([changed.status, changed.json.events]).toEqual([200, shown.json.events]);
-    await told(event('old selector'));
-    // A host of an earlier version, while both run, still tells this one.
-    await told(event('old type', { type: 'message.expired' }));
+    await publish(event('old selector'));
+    // A host of an earlier version, while both run, still causes this one.
+    await publish(event('old type', { type: 'message.expired' }));
     const deliveries = await api.call('GET', `/v1/webhooks/${id}/deliveries`);
     expect(deliveries.json.items.map(({ type }) => type).sort()).toEqual(['message.expired', 'message.sent']);
   });
@@ -280,7 +280,7 @@ describe('deliveries', () => {
   it('are listed newest first, by status, page by page', async () => {
     const { id } = await make();
     const events = ['one', 'two', 'three'].map((name, i) => event(`list ${name}`, { at: Date.now() - 3000 + i }));
-    for (const one of events) await told(one);
+    for (const one of events) await publish(one);
     const list = await api.call('GET', `/v1/webhooks/${id}/deliveries`);
     expect(list.json.items.map(({ eventId }) => eventId)).toEqual(events.map((one) => one.id).reverse());
     expect(list.json.items[0]).toEqual({
@@ -306,7 +306,7 @@ describe('deliveries', () => {
     const { id } = await make();
     const at = Date.parse('2026-11-20T12:00:00Z');
     const events = [0, 1000, 2000].map((later) => event(`range ${later}`, { at: at + later }));
-    for (const one of events) await told(one);
+    for (const one of events) await publish(one);
     const path = `/v1/webhooks/${id}/deliveries`;
     const found = async (query: string) => {
       const { status, json } = await api.call('GET', `${path}?${query}`);
@@ -327,7 +327,7 @@ describe('deliveries', () => {
   it('are sent again one by one under the id of their event', async () => {
     const { id } = await make();
     const one = event('again');
-    await told(one);
+    await publish(one);
     const [delivery] = (await api.call('GET', `/v1/webhooks/${id}/deliveries`)).json.items;
     const replayed = await api.call('POST', `/v1/deliveries/${delivery?.id}/replay`);
     expect(replayed.status).toBe(202);
@@ -345,7 +345,7 @@ describe('deliveries', () => {
 
   it('cannot be sent again without what they said', async () => {
     const { id } = await make({ events: ['account.qr'] });
-    await told(event('a qr code', { type: 'account.qr', logged: false, data: { code: 'hush' } }));
+    await publish(event('a qr code', { type: 'account.qr', logged: false, data: { code: 'hush' } }));
     const list = await api.call('GET', `/v1/webhooks/${id}/deliveries`);
     expect(list.text).not.toContain('hush');
     const refused = await api.call('POST', `/v1/deliveries/${list.json.items[0]?.id}/replay`);

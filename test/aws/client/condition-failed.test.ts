@@ -7,7 +7,7 @@ afterEach(() => {
   vi.restoreAllMocks();
 });
 
-it('a condition that did not hold can be logged: the item it tells of, texts and secrets in it, stays out', () => {
+it('a condition that did not hold can be logged: the item it names, texts and secrets in it, stays out', () => {
   const lines: string[] = [];
   for (const stream of [process.stdout, process.stderr]) {
     vi.spyOn(stream, 'write').mockImplementation((chunk) => {

@@ -77,7 +77,7 @@ describe('requests under a task role', () => {
     expect(service.received[0]?.headers['x-amz-security-token']).toBe('first//token==');
   });
 
-  it('are the same both ways but for what the SDK tells of its attempts', async () => {
+  it('are the same both ways but for what the SDK says of its attempts', async () => {
     for (let call = 0; call < 2; call++) await clients.dynamodb.send(getItem);
     for (let call = 0; call < 2; call++) await clients.s3.send(put({ IfNoneMatch: '*' }));
     const [sdkGet, directGet, sdkPut, directPut] = service.received.map(withoutSignature);

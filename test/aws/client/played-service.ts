@@ -28,7 +28,7 @@ export async function playService(
 ): Promise<PlayedService> {
   const sockets = new Set<Socket>();
   const received: PlayedService['received'] = [];
-  let told = 0;
+  let shown = 0;
   const server = createServer(async (incoming, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of incoming) chunks.push(chunk);
@@ -48,8 +48,8 @@ export async function playService(
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     received,
     ways() {
-      const since = received.slice(told).map(({ way }) => way);
-      told = received.length;
+      const since = received.slice(shown).map(({ way }) => way);
+      shown = received.length;
       return since;
     },
     openSockets: () => sockets.size,

@@ -94,7 +94,7 @@ describe('a transaction under names', () => {
     ]);
   });
 
-  it('that is refused tells which names did it, by which clauses, and the items as they stood', async () => {
+  it('that is refused says which names did it, by which clauses, and the items as they stood', async () => {
     const stood = { owner: { S: 'hst_1' }, stops: { N: '3' } };
     const refused = await tableWith(cancelled(false, stood)).table.tryTransact({ message, owner });
     expect(refused?.by('message')).toBe(false);
@@ -109,7 +109,7 @@ describe('a transaction under names', () => {
     expect(() => refused?.by('owner', 'runing')).toThrow('the condition has no clause runing');
   });
 
-  it('tells of a clause whose item is not there', async () => {
+  it('names a clause whose item is not there', async () => {
     const refused = await tableWith(cancelled(true, true)).table.tryTransact({ message, owner });
     expect([refused?.by('owner', 'exists'), refused?.by('owner', 'ours')]).toEqual([true, true]);
     expect(refused?.message).toBe(
@@ -117,7 +117,7 @@ describe('a transaction under names', () => {
     );
   });
 
-  it('with several writes of one name tells which of them did it', async () => {
+  it('with several writes of one name says which of them did it', async () => {
     const { table } = tableWith(cancelled(false, true, false));
     const refused = await table.tryTransact({ owner, rows: [message, { ...message, key: { pk: 'b', sk: 'M' } }] });
     expect(refused?.by('rows')).toBe(true);

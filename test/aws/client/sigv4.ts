@@ -24,7 +24,7 @@ const encode = (text: string): string =>
 /**
  * What AWS would find wrong with a request, `right` when nothing, after the public rules of Signature Version 4
  * (docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html). Temporary credentials must send their token, S3 must
- * be told the payload's hash, and whatever names itself x-amz must be signed. Clocks may differ by 5 minutes, as with DynamoDB.
+ * be given the payload's hash, and whatever names itself x-amz must be signed. Clocks may differ by 5 minutes, as with DynamoDB.
  */
 export function judgeSignature(
   request: Received,
@@ -46,9 +46,9 @@ export function judgeSignature(
   if (headers['x-amz-security-token'] !== secret.sessionToken) return 'x-amz-security-token';
 
   const payloadHash = sha256(request.body);
-  const toldHash = headers['x-amz-content-sha256'];
-  if (toldHash !== payloadHash && (service === 's3' || toldHash !== undefined))
-    return `x-amz-content-sha256: ${toldHash}`;
+  const givenHash = headers['x-amz-content-sha256'];
+  if (givenHash !== payloadHash && (service === 's3' || givenHash !== undefined))
+    return `x-amz-content-sha256: ${givenHash}`;
   const names = signedNames.split(';');
   const mustBeSigned = Object.keys(headers).filter((name) => /^(host|content-type|if-none-match|x-amz-.*)$/.test(name));
   const left = mustBeSigned.filter((name) => !names.includes(name));

@@ -5,7 +5,7 @@ import type { HostProcess } from '../linked/host-process.ts';
 import { type LinkedWorld, startLinkedWorld, whenConnected } from '../linked/world.ts';
 import { type InboundReceiver, startInboundReceiver } from './receiver.ts';
 
-export interface TellingOptions {
+export interface DeliveryOptions {
   messages: number;
   accounts: number;
   /** People who write to each account. */
@@ -14,18 +14,18 @@ export interface TellingOptions {
   burst: number;
   /** Messages a second at most, over all. */
   perSec: number;
-  /** So often the only host is killed without warning, when as many parts of the messages are told, and another one started. */
+  /** So often the only host is killed without warning, when as many parts of the messages are delivered, and another one started. */
   kills: number;
-  /** From the first message written to the last one told. */
+  /** From the first message written to the last one delivered. */
   withinMs: number;
   say(line: string): void;
 }
 
-export interface Telling {
-  /** A sentence for each fault; empty: every message was told exactly once. */
+export interface DeliveryResult {
+  /** A sentence for each fault; empty: every message was delivered exactly once. */
   failures: string[];
   written: number;
-  told: number;
+  delivered: number;
   events: number;
   requests: number;
   refused: number;
@@ -41,7 +41,7 @@ const secret = `whsec_${Buffer.alloc(32, 11).toString('base64')}`;
 const refuseEvery = 25;
 const writersAtOnce = 6;
 const connectedWithinMs = 120_000;
-/** After the last one: what is told twice has time to show. */
+/** After the last one: what is delivered twice has time to show. */
 const quietMs = 2000;
 /** A refused event comes again 5 s later (lib/domain/webhooks/schedule.ts). */
 const againWithinMs = 20_000;
@@ -50,7 +50,7 @@ const againWithinMs = 20_000;
 type Chat = { person: string; account: string; ids: string[] };
 
 /** People write to accounts whose host dies in between; everything is to arrive at a webhook receiver exactly once. */
-export async function tellInbound(options: TellingOptions): Promise<Telling> {
+export async function deliverInbound(options: DeliveryOptions): Promise<DeliveryResult> {
   const { accounts, people, say } = options;
   const numbers = fictionalNumbers(accounts + people);
   const receiver = await startInboundReceiver(secret, refuseEvery);
@@ -59,7 +59,7 @@ export async function tellInbound(options: TellingOptions): Promise<Telling> {
     try {
       const host = await ready(linked, receiver, numbers.slice(accounts));
       say(`${accounts} accounts are connected, ${people} people have phones`);
-      return await told(linked, host, receiver, numbers, options);
+      return await delivered(linked, host, receiver, numbers, options);
     } finally {
       await linked.stop();
     }
@@ -83,13 +83,13 @@ async function ready(linked: LinkedWorld, receiver: InboundReceiver, people: str
   return host;
 }
 
-async function told(
+async function delivered(
   linked: LinkedWorld,
   first: HostProcess,
   receiver: InboundReceiver,
   numbers: string[],
-  options: TellingOptions,
-): Promise<Telling> {
+  options: DeliveryOptions,
+): Promise<DeliveryResult> {
   const { messages, accounts, kills, withinMs, say } = options;
   const startMs = performance.now();
   const sinceStart = () => (performance.now() - startMs) / 1000;
@@ -104,11 +104,13 @@ async function told(
   let host = first;
   const backSec: number[] = [];
   for (let kill = 1; kill <= kills; kill++) {
-    await reached(() => broken || receiver.told() >= (messages * kill) / (kills + 1), withinMs);
+    await reached(() => broken || receiver.delivered() >= (messages * kill) / (kills + 1), withinMs);
     if (broken) await writing;
     await killed(host);
     const killedAt = sinceStart();
-    say(`${killedAt.toFixed(0)} s: the host is killed, ${written()} messages written, ${receiver.told()} told`);
+    say(
+      `${killedAt.toFixed(0)} s: the host is killed, ${written()} messages written, ${receiver.delivered()} delivered`,
+    );
     host = await linked.startHost();
     await whenConnected(linked, [host], accounts, connectedWithinMs).catch((error: unknown) => {
       throw new Error(`${error instanceof Error ? error.message : error} The host says: ${host.lastWords()}`);
@@ -118,16 +120,16 @@ async function told(
   }
   await writing;
   const writtenSec = sinceStart();
-  say(`${writtenSec.toFixed(0)} s: all ${written()} messages are written, ${receiver.told()} told`);
-  const inTime = await reached(() => receiver.told() >= messages, withinMs - (performance.now() - startMs));
+  say(`${writtenSec.toFixed(0)} s: all ${written()} messages are written, ${receiver.delivered()} delivered`);
+  const inTime = await reached(() => receiver.delivered() >= messages, withinMs - (performance.now() - startMs));
   await reached(() => receiver.requests() >= receiver.events.size + receiver.refused(), againWithinMs);
   await sleep(quietMs);
   const failures = wrong(chats, receiver);
-  if (!inTime) failures.push(`not all were told within ${withinMs / 1000} s`);
+  if (!inTime) failures.push(`not all were delivered within ${withinMs / 1000} s`);
   return {
     failures,
     written: written(),
-    told: receiver.told(),
+    delivered: receiver.delivered(),
     events: receiver.events.size,
     requests: receiver.requests(),
     refused: receiver.refused(),
@@ -138,7 +140,7 @@ async function told(
 }
 
 /** Bursts, chat by chat in turn, at the rate given; each phone waits until its message is at the server. */
-async function write(linked: LinkedWorld, chats: Chat[], numbers: string[], options: TellingOptions): Promise<void> {
+async function write(linked: LinkedWorld, chats: Chat[], numbers: string[], options: DeliveryOptions): Promise<void> {
   const { messages, accounts, burst, perSec } = options;
   const people = numbers.slice(accounts);
   const byName = new Map<string, Chat>();
@@ -188,9 +190,9 @@ function wrong(chats: Chat[], { events, unverified, changed }: InboundReceiver):
   const missing = [...placeOf.keys()].filter((id) => !times.has(id));
   const twice = [...times].filter(([, count]) => count > 1);
   const found: [number, string][] = [
-    [missing.length, `messages were never told, the first is ${missing[0]}`],
-    [twice.length, `messages were told more than once, the first is ${twice[0]?.[0]}`],
-    [unknown, 'messages were told that no person has written'],
+    [missing.length, `messages were never delivered, the first is ${missing[0]}`],
+    [twice.length, `messages were delivered more than once, the first is ${twice[0]?.[0]}`],
+    [unknown, 'messages were delivered that no person has written'],
     [mixed, 'events had messages of several chats'],
     [disordered, 'events had their messages in another order'],
     [changed.length, 'events came again with other messages'],
