@@ -1,7 +1,8 @@
 import type { Table } from '../../lib/aws/client/table.ts';
 import { readCounter } from '../../lib/aws/contracts/jobs.ts';
-import { type Contract, finalCount, finalStatusOf } from '../../lib/domain/contracts/contract.ts';
+import { type Contract, finalStatusOf } from '../../lib/domain/contracts/contract.ts';
 import { rowsOf } from '../../lib/domain/contracts/pages.ts';
+import { finalCount } from '../../lib/domain/messages/counter.ts';
 import type { Clock } from '../../lib/runtime/clock.ts';
 
 /** The shortest time (ms) between two looks. */

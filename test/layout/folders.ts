@@ -22,6 +22,14 @@ const neighbours: Readonly<Record<string, readonly string[]>> = {
     'functions/api/messages',
     'functions/api/suppressions',
   ],
+  // Messages know nothing of what orders them.
+  'lib/domain/messages': [
+    'lib/domain/backoff.ts',
+    'lib/domain/content.ts',
+    'lib/domain/ids.ts',
+    'lib/domain/people',
+    'lib/domain/times.ts',
+  ],
   'lib/runtime/egress': ['lib/runtime/clock.ts', 'lib/runtime/mutex.ts'],
   // Its errors are those of the transport.
   'socket-host/auth': ['socket-host/transport.ts'],

@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
 import { moveMessage, readSent } from '../../lib/aws/messages/messages.ts';
-import type { Contract, Counter } from '../../lib/domain/contracts/contract.ts';
+import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
+import type { Counter } from '../../lib/domain/messages/counter.ts';
 import { scaledClock } from '../../lib/runtime/clock.ts';
 import { Receipts } from '../../lib/sending/receipts.ts';
 import { SentMessages } from '../../lib/sending/sent-messages.ts';

@@ -2,15 +2,10 @@ import { type AccountPair, readAccounts } from '../../../lib/aws/accounts/accoun
 import { readContract } from '../../../lib/aws/contracts/contracts.ts';
 import { readCounter } from '../../../lib/aws/contracts/jobs.ts';
 import { keys } from '../../../lib/aws/keys.ts';
-import {
-  accountOf,
-  accountsOf,
-  type Contract,
-  type Counter,
-  emptyCounter,
-} from '../../../lib/domain/contracts/contract.ts';
+import { accountOf, accountsOf, type Contract } from '../../../lib/domain/contracts/contract.ts';
 import { type ContractView, contractView } from '../../../lib/domain/contracts/view.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
+import { type Counter, emptyCounter } from '../../../lib/domain/messages/counter.ts';
 import { type ApiScope, type Call, pathId, tenantOf } from '../http/context.ts';
 
 /** Returns the contract that the path names. Throws NOT_FOUND, also for a contract of another tenant. */

@@ -1,5 +1,5 @@
 import type { ContractAction, ContractState } from '../../domain/contracts/contract.ts';
-import { accountOf, type Contract, emptyCounter, move } from '../../domain/contracts/contract.ts';
+import { accountOf, type Contract, move } from '../../domain/contracts/contract.ts';
 import {
   inlinePagesOf,
   maxPages,
@@ -9,6 +9,7 @@ import {
   rowsOf,
 } from '../../domain/contracts/pages.ts';
 import { PacelineError } from '../../domain/errors.ts';
+import { emptyCounter } from '../../domain/messages/counter.ts';
 import type { Message } from '../../domain/messages/message.ts';
 import { resultDays, ttlAfter } from '../../domain/messages/retention.ts';
 import { requestFeed } from '../accounts/feed-queue.ts';

@@ -1,5 +1,6 @@
-import { accountsOf, addCounter, type Contract, type Counter, emptyCounter } from '../../domain/contracts/contract.ts';
+import { accountsOf, type Contract } from '../../domain/contracts/contract.ts';
 import { rowsOf } from '../../domain/contracts/pages.ts';
+import { addCounter, type Counter, emptyCounter } from '../../domain/messages/counter.ts';
 import type { Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 import { clearRows } from './jobs/clear.ts';

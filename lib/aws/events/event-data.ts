@@ -1,8 +1,9 @@
 import type { Account } from '../../domain/accounts/account.ts';
 import { accountView } from '../../domain/accounts/view.ts';
-import { type Contract, type Counter, emptyCounter } from '../../domain/contracts/contract.ts';
+import type { Contract } from '../../domain/contracts/contract.ts';
 import { contractView } from '../../domain/contracts/view.ts';
 import type { EventDraft, PacelineEvent } from '../../domain/events/events.ts';
+import { type Counter, emptyCounter } from '../../domain/messages/counter.ts';
 import { type AccountPair, type HotItem, primaryOf, readAccounts } from '../accounts/accounts.ts';
 import { inParallel, type Table } from '../client/table.ts';
 import { keys } from '../keys.ts';

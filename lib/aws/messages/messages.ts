@@ -1,6 +1,7 @@
 import type { AccountHot } from '../../domain/accounts/account.ts';
 import type { Content } from '../../domain/content.ts';
-import { addCounter, type Contract, type Counter, emptyCounter } from '../../domain/contracts/contract.ts';
+import type { Contract } from '../../domain/contracts/contract.ts';
+import { addCounter, type Counter, emptyCounter } from '../../domain/messages/counter.ts';
 import {
   counterDelta,
   isSuccess,

@@ -1,4 +1,5 @@
 import { dayCapOn, dayOf, meanIntervalMs, type PaceState, type PacingPolicy } from '../accounts/pacing.ts';
+import { type Counter, finalCount } from '../messages/counter.ts';
 import type { Lane } from '../messages/message.ts';
 import type { PageEntry } from './pages.ts';
 
@@ -81,18 +82,6 @@ export const accountsOf = ({ accountIds }: Pick<Contract, 'accountIds'>): readon
 /** Returns the account that sends the contract's messages; a contract has one, for now. */
 export const accountOf = (contract: Pick<Contract, 'accountIds'>): string => accountsOf(contract)[0] ?? '';
 
-/** Messages of one contract on one account by their present state; `backlog` counts those that are PENDING again. */
-export interface Counter {
-  sent: number;
-  delivered: number;
-  read: number;
-  failed: number;
-  canceled: number;
-  suppressed: number;
-  expired: number;
-  backlog: number;
-}
-
 /**
  * The counter item of one contract and account. Beside the counts it has the rows that passed to the account and were not skipped (`fed`), and
  * the range of rows that the feed has reserved for the account and not finished. Counters of earlier releases have neither.
@@ -138,17 +127,6 @@ export const rangeAt = (open: readonly OpenRange[], row: number): OpenRange | un
 export const maxRows = 100_000;
 /** Rows one request may carry; more come by import or by further requests. */
 export const maxInlineRows = 5_000;
-
-export const emptyCounter: Readonly<Counter> = Object.freeze({
-  sent: 0,
-  delivered: 0,
-  read: 0,
-  failed: 0,
-  canceled: 0,
-  suppressed: 0,
-  expired: 0,
-  backlog: 0,
-});
 
 /** What a caller asks of a contract, and the two ends of an import. */
 export type ContractAction = 'start' | 'pause' | 'cancel' | 'delete' | 'retry' | 'clear' | 'import' | 'imported';
@@ -300,26 +278,6 @@ export function finalStatusOf(
   if (contract.status !== 'IN_PROGRESS' && contract.status !== 'PAUSED') return undefined;
   if (contract.job !== undefined || counter.backlog > 0 || finalCount(counter) < contract.totalCount) return undefined;
   return counter.sent + counter.delivered + counter.read > 0 ? 'COMPLETED' : 'FAILED';
-}
-
-/** Messages of the counter that are final. */
-export function finalCount(counter: Counter): number {
-  const { sent, delivered, read, failed, canceled, suppressed, expired } = counter;
-  return sent + delivered + read + failed + canceled + suppressed + expired;
-}
-
-/** The sum of two counters, or of a counter and a delta (`counterDelta`); for contracts on several accounts. */
-export function addCounter(counter: Readonly<Counter>, other: Partial<Counter>): Counter {
-  return {
-    sent: counter.sent + (other.sent ?? 0),
-    delivered: counter.delivered + (other.delivered ?? 0),
-    read: counter.read + (other.read ?? 0),
-    failed: counter.failed + (other.failed ?? 0),
-    canceled: counter.canceled + (other.canceled ?? 0),
-    suppressed: counter.suppressed + (other.suppressed ?? 0),
-    expired: counter.expired + (other.expired ?? 0),
-    backlog: counter.backlog + (other.backlog ?? 0),
-  };
 }
 
 /**

@@ -1,13 +1,13 @@
 import { type Account, type AccountHot, isHalted } from '../accounts/account.ts';
 import { inHandOfContract } from '../accounts/in-hand.ts';
 import { policyOf } from '../accounts/pacing.ts';
+import type { Counter } from '../messages/counter.ts';
 import type { Lane } from '../messages/message.ts';
 import { isoOf, toIso } from '../times.ts';
 import {
   type Contract,
   type ContractImport,
   type ContractState,
-  type Counter,
   type Counts,
   countsOf,
   estimatedEndAt,

@@ -1,4 +1,4 @@
-import type { Counter } from '../contracts/contract.ts';
+import type { Counter } from './counter.ts';
 
 /** One outbound message to one recipient. States and moves: docs/architecture.md, Message states. */
 export const messageStates = [

@@ -2,8 +2,9 @@ import { describe, expect, it } from 'vitest';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { heldUntil, isDue, withHoldWarning } from '../../../lib/domain/accounts/first-contacts.ts';
 import { initialPace } from '../../../lib/domain/accounts/pacing.ts';
-import { type ContractState, emptyCounter } from '../../../lib/domain/contracts/contract.ts';
+import type { ContractState } from '../../../lib/domain/contracts/contract.ts';
 import { contractView } from '../../../lib/domain/contracts/view.ts';
+import { emptyCounter } from '../../../lib/domain/messages/counter.ts';
 import { asideMs, classifyAck, longestRetryMs } from '../../../lib/domain/messages/send-outcome.ts';
 import { accountId, newContract, tenantId } from '../../factories.ts';
 

@@ -1,12 +1,7 @@
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
-import {
-  addCounter,
-  type Counter,
-  countsOf,
-  emptyCounter,
-  finalStatusOf,
-} from '../../../lib/domain/contracts/contract.ts';
+import { countsOf, finalStatusOf } from '../../../lib/domain/contracts/contract.ts';
+import { addCounter, type Counter, emptyCounter } from '../../../lib/domain/messages/counter.ts';
 import { canMove, counterDelta, type MessageState, messageStates } from '../../../lib/domain/messages/message.ts';
 
 /** A contract kept row by row, beside the numbers the table keeps of it. */

@@ -3,10 +3,8 @@ import { defaultPolicy } from '../../../lib/domain/accounts/pacing.ts';
 import {
   type ContractAction,
   type ContractState,
-  type Counter,
   contractStates,
   countsOf,
-  emptyCounter,
   estimatedEndAt,
   finalStatusOf,
   maxInlineRows,
@@ -16,6 +14,7 @@ import {
   successRate,
 } from '../../../lib/domain/contracts/contract.ts';
 import { locateRow, pageSize } from '../../../lib/domain/contracts/pages.ts';
+import { type Counter, emptyCounter } from '../../../lib/domain/messages/counter.ts';
 
 const hour = 3_600_000;
 const day = 24 * hour;
