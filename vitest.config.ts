@@ -10,15 +10,14 @@ const layer = (name: 'store' | 'host' | 'system') => ({ name, include: [`test/**
 export default defineConfig({
   test: {
     pool: 'forks',
-    // Most tests wait for something: two at a time leave a machine with two cores a third idle.
-    maxWorkers: 3,
+    // Most tests wait for something: with three workers a machine with two cores is idle for a third of the time.
+    maxWorkers: 4,
     // Generous: a test that hangs takes its time, a test that passes never depends on it.
     hookTimeout: 180_000,
     setupFiles: ['test/harness/layer.ts'],
     sequence: { sequencer: LongestFirst },
     reporters: ['default', './test/closing-line.ts'],
-    // `isolate: false`: the files that a worker serves share what it has loaded. Loading the SDKs takes longer than most tests. Host tests do not
-    // share: Baileys' console is silenced for a whole process.
+    // `isolate: false`: the files that a worker serves share what it has loaded. Loading the SDKs, Baileys or the CDK takes longer than most tests.
     projects: [
       {
         extends: true,
@@ -31,8 +30,12 @@ export default defineConfig({
         },
       },
       { extends: true, test: { ...layer('store'), testTimeout: 120_000, isolate: false } },
-      { extends: true, test: { ...layer('host'), testTimeout: 180_000 } },
-      { extends: true, test: { ...layer('system'), testTimeout: 240_000 } },
+      { extends: true, test: { ...layer('host'), testTimeout: 180_000, isolate: false } },
+      { extends: true, test: { ...layer('system'), exclude: ['test/infra/**'], testTimeout: 300_000 } },
+      {
+        extends: true,
+        test: { name: 'infra', include: ['test/infra/**/*.system.test.ts'], testTimeout: 300_000, isolate: false },
+      },
     ],
     coverage: {
       provider: 'v8',

@@ -1,7 +1,7 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** Layers in this order, so that the run does not end with a worker busy with the longest file and the others idle. */
-const order = ['system', 'host', 'store', 'unit'];
+const order = ['system', 'infra', 'host', 'store', 'unit'];
 
 /** Starts the layers whose files take longest first; within a layer, the order is that of vitest: failed and long files first. */
 export class LongestFirst extends BaseSequencer {

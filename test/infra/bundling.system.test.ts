@@ -1,10 +1,9 @@
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { buildApp } from '../../lib/infra/app.ts';
 
 const names = ['api', 'feed', 'feed-changes', 'events', 'webhook', 'import', 'sweep'];
 
@@ -12,9 +11,13 @@ const outdir = mkdtempSync(join(tmpdir(), 'paceline-bundles-'));
 const bundles: Record<string, string> = {};
 afterAll(() => rmSync(outdir, { recursive: true, force: true }));
 
+// By the command of docs/deploy.md, which reads cdk.json and runs cdk-nag.
 beforeAll(() => {
-  const { app, serviceStack } = buildApp({ stage: 'qa', outdir });
-  const { template } = app.synth().getStackByName(serviceStack.stackName);
+  const cdk = join(process.cwd(), 'node_modules', '.bin', 'cdk');
+  execFileSync(cdk, ['synth', '-c', 'stage=qa', '--quiet', '--output', outdir], {
+    stdio: ['ignore', 'ignore', 'pipe'],
+  });
+  const template = JSON.parse(readFileSync(join(outdir, 'Paceline-qa-Service.template.json'), 'utf8'));
   for (const { Metadata, Properties } of Object.values<Resource>(template.Resources)) {
     const name = Metadata?.['paceline:name'];
     const key = Properties?.Code?.S3Key;

@@ -9,8 +9,17 @@ export interface Templates {
   service: Template;
 }
 
-/** Synthesizes without bundling, cdk-nag included, and leaves nothing behind. */
+const kept = new Map<string, Templates>();
+
+/** Synthesizes without bundling, cdk-nag included, and leaves nothing behind. Equal settings are synthesized once a worker. */
 export function synthesize(settings: Record<string, unknown> = {}): Templates {
+  const key = JSON.stringify(settings);
+  const templates = kept.get(key) ?? synthesizeAnew(settings);
+  kept.set(key, templates);
+  return templates;
+}
+
+function synthesizeAnew(settings: Record<string, unknown>): Templates {
   const outdir = mkdtempSync(join(tmpdir(), 'paceline-synth-'));
   try {
     const { dataStack, serviceStack } = buildApp({
