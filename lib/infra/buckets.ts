@@ -83,8 +83,8 @@ export class PagesBucket extends StageBucket {
   constructor(scope: Construct, settings: Settings, key: IKey) {
     super(scope, 'Pages', settings, key, 'pages');
     this.bucket.addLifecycleRule({ id: 'exports', prefix: 'exports/', expiration: Duration.days(1) });
-    // Read within minutes, at worst within the import queue's four days; its rows are pages then.
-    this.bucket.addLifecycleRule({ id: 'imports', prefix: 'imports/', expiration: Duration.days(7) });
+    // Read within minutes, at worst within the 14 days of the import queue. Its rows are pages then.
+    this.bucket.addLifecycleRule({ id: 'imports', prefix: 'imports/', expiration: Duration.days(15) });
     this.bucket.addLifecycleRule({ id: 'parked', prefix: 'parked/', expiration: Duration.days(30) });
     this.bucket.addCorsRule({
       // The presigned URL is the permission; which page holds it is not ours to say.

@@ -23,6 +23,7 @@ const fifo: QueueProps = {
   deduplicationScope: DeduplicationScope.MESSAGE_GROUP,
   fifoThroughputLimit: FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
 };
+/** As long as SQS allows. Nothing may vanish while a function is down, or while a slow endpoint works off what waits for it. */
 const longest = Duration.days(14);
 
 /** A queue that feeds a function, with its dead-letter queue: one row of lib/domain/queues.ts. */
@@ -47,7 +48,7 @@ export class WorkQueue extends Construct {
       ...secure,
       ...kind,
       visibilityTimeout: Duration.seconds(this.#row.visibilitySec),
-      retentionPeriod: Duration.days(4),
+      retentionPeriod: longest,
       deadLetterQueue: { queue: this.#deadLetters, maxReceiveCount: this.#row.maxReceives },
     });
   }

@@ -79,14 +79,14 @@ describe('the buckets', () => {
     });
   });
 
-  test('forget exports after a day and uploads after a week, never pages', () => {
+  test('forget exports after a day and uploads after 15 days, never pages', () => {
     data.hasResourceProperties('AWS::S3::Bucket', {
       BucketName: { 'Fn::Join': ['', Match.arrayWith(['paceline-qa-pages-'])] },
       LifecycleConfiguration: {
         Rules: [
           Match.objectLike({ Id: 'old-versions', ExpirationInDays: Match.absent() }),
           { Id: 'exports', Prefix: 'exports/', ExpirationInDays: 1, Status: 'Enabled' },
-          { Id: 'imports', Prefix: 'imports/', ExpirationInDays: 7, Status: 'Enabled' },
+          { Id: 'imports', Prefix: 'imports/', ExpirationInDays: 15, Status: 'Enabled' },
           { Id: 'parked', Prefix: 'parked/', ExpirationInDays: 30, Status: 'Enabled' },
         ],
       },

@@ -168,6 +168,13 @@ describe('sources', () => {
     }
   });
 
+  test('no queue but that of a host forgets anything before 14 days', () => {
+    const queues = [data, service].flatMap((stack) => Object.values(stack.findResources('AWS::SQS::Queue')));
+    expect(queues.length).toBeGreaterThan(10);
+    const shorter = queues.filter(({ Properties }) => Properties.MessageRetentionPeriod !== 1_209_600);
+    expect(shorter.map(({ Properties }) => Properties.QueueName)).toEqual([]);
+  });
+
   test('webhook takes ten deliveries at a time, twenty batches at once, and those that waited beside them', () => {
     const queueOf = (source: { EventSourceArn: { 'Fn::GetAtt': [string, string] } }) =>
       service.toJSON().Resources[source.EventSourceArn['Fn::GetAtt'][0]].Properties.QueueName;
