@@ -26,11 +26,11 @@ import { eventRoutes } from './webhooks/events.ts';
 import { webhookRoutes } from './webhooks/webhooks.ts';
 
 /**
- * The HTTP surface. A call passes: request id -> key -> body (size) -> scope -> Idempotency-Key -> schema -> handler. Whatever throws on the way
- * becomes problem+json in one place.
+ * Creates the HTTP API. A call passes: request id -> key -> body (size) -> scope -> Idempotency-Key -> schema -> handler. Any error on the way
+ * becomes problem+json in one place (http/problem.ts).
  */
 export function createApp(scope: ApiScope): Api {
-  // What schemas say where they have no words of their own; there is one setting for all of zod.
+  // The default messages of schemas. zod has one setting for the whole process.
   z.config({ customError: sentenceOf });
   const app: Api = new OpenAPIHono<ApiEnv>({
     defaultHook: (result) => {
@@ -77,9 +77,9 @@ export function createApp(scope: ApiScope): Api {
         title: 'Paceline',
         version: scope.version,
         description:
-          'WhatsApp notifications from your own AWS account. Errors are problem+json with a `code` of a closed list. A path asked with another ' +
-          'method answers 405 with `Allow`, one that does not exist 404. Above the rate of the gateway in AWS (200 a second) its own 429 comes, ' +
-          'without our fields.',
+          'WhatsApp notifications from your own AWS account. Errors are problem+json with a `code` of a closed list. A path called with another ' +
+          'method answers 405 with `Allow`, an unknown path 404. Above 200 requests a second the gateway in AWS answers 429 itself, without ' +
+          'the fields of a problem.',
         license: { name: 'Apache-2.0', url: 'https://www.apache.org/licenses/LICENSE-2.0' },
       },
       servers: [{ url: '/' }],
@@ -89,14 +89,14 @@ export function createApp(scope: ApiScope): Api {
   return app;
 }
 
-/** 405 where the path has other methods, else 404. */
+/** Returns 405 when the path has other methods, else 404. */
 function notFound(methods: string[], path: string): PacelineError {
   if (methods.length > 0) return new PacelineError('METHOD_NOT_ALLOWED', `This path takes ${methods.join(', ')}.`);
   const slash = path.length > 1 && path.endsWith('/') ? ' It ends with a slash; try it without.' : '';
   return new PacelineError('NOT_FOUND', `There is nothing at this path.${slash} GET /openapi.json lists all.`);
 }
 
-/** The methods the path takes, where it is not this one. */
+/** Returns the other methods of the path. */
 function otherMethods(app: Api, method: string, path: string): string[] {
   const others = app.routes.filter(
     (route) => route.method !== 'ALL' && route.method !== method && matches(route.path, path),
@@ -104,7 +104,7 @@ function otherMethods(app: Api, method: string, path: string): string[] {
   return [...new Set(others.map((route) => route.method))];
 }
 
-/** A parameter is at least one character. */
+/** Returns whether a path fits a route. A parameter has at least one character. */
 function matches(routePath: string, path: string): boolean {
   const wanted = routePath.split('/');
   const given = path.split('/');

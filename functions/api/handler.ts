@@ -11,7 +11,7 @@ import { createApp } from './app.ts';
 
 type Respond = (event: APIGatewayProxyEventV2, context: Context) => Promise<APIGatewayProxyStructuredResultV2>;
 
-/** The HTTP API: events of API Gateway (payload 2.0) to the Hono app and back. */
+/** The Lambda handler of the HTTP API: passes events of API Gateway (payload 2.0) to the Hono app. */
 export const handler = lambda<APIGatewayProxyEventV2, Respond, APIGatewayProxyStructuredResultV2>(
   'api',
   (env, logger, metrics) => {
@@ -23,7 +23,7 @@ export const handler = lambda<APIGatewayProxyEventV2, Respond, APIGatewayProxySt
     ) as unknown as Respond;
   },
   async (event, respond, { context }) => {
-    // A GET with a body is legal HTTP that fetch's Request refuses.
+    // HTTP allows a GET with a body, but fetch's Request refuses it.
     const bodyless = /^(GET|HEAD)$/i.test(event.requestContext.http.method);
     const { body: _body, ...rest } = event;
     return await respond(bodyless ? rest : event, context);

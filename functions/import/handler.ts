@@ -8,8 +8,8 @@ import { countInto, MetricUnit } from '../../lib/runtime/metrics.ts';
 import { type ImportCount, importFile } from './import-file.ts';
 
 /**
- * Reads the import queue, which holds S3's notes of uploaded files. A note whose file could not be read for a reason of ours comes again; a bad
- * file is refused for good. A note goes back into the queue while another file of its tenant is being read.
+ * The Lambda handler of the import queue, which has S3's notifications of uploaded files. A notification comes again when an error of ours stopped
+ * the reading; a bad file is refused for good. It goes back into the queue while another file of its tenant is being read.
  */
 export const handler = lambda<SQSEvent, Deps, SQSBatchResponse>(
   'import',
@@ -19,10 +19,10 @@ export const handler = lambda<SQSEvent, Deps, SQSBatchResponse>(
     const batchItemFailures: SQSBatchResponse['batchItemFailures'] = [];
     for (const message of event.Records) {
       try {
-        // S3 sends a test note without records when its notifications are set up.
+        // S3 sends a test notification without records when its notifications are set up.
         const { Records: records = [], waits = 0 } = JSON.parse(message.body) as UploadNote;
         for (const record of records) {
-          // S3 encodes keys like a form.
+          // S3 encodes keys as in a form: a space is `+`.
           const key = decodeURIComponent(record.s3.object.key.replaceAll('+', ' '));
           const startedMs = deps.nowMs();
           const result = await importFile(deps, key, count);
@@ -32,7 +32,7 @@ export const handler = lambda<SQSEvent, Deps, SQSBatchResponse>(
           } else if (result !== 'ignored') {
             metrics.addMetric('ImportTime', MetricUnit.Seconds, (deps.nowMs() - startedMs) / 1000);
           }
-          logger.info('an upload was looked at', { key, result });
+          logger.info('an upload was handled', { key, result });
         }
       } catch (error) {
         count('FilesFailed');

@@ -6,14 +6,14 @@ import { linesOf } from '../../lib/domain/files/file-text.ts';
 import { UnreadableFile } from '../../lib/domain/files/unreadable.ts';
 import { cut } from '../../lib/domain/well-formed.ts';
 
-/** One recipient as a file has it. */
+/** One recipient of a file, unchecked. */
 export interface FileRecipient {
   phoneNumber: string | undefined;
   text: string | undefined;
   externalId?: string | undefined;
 }
 
-/** One row of a file: its recipient, or why it cannot be read. `line` is where the row begins, counted from 1 as an editor does. */
+/** One row of a file: its recipient, or why it cannot be read. `line` is the line in which the row begins, counted from 1. */
 export type FileRow = { line: number; input: FileRecipient } | { line: number; problem: string };
 
 type Body = AsyncIterable<Uint8Array>;
@@ -21,7 +21,7 @@ type Body = AsyncIterable<Uint8Array>;
 /** Fields of later releases, by folded name, each with the sentence that refuses it. */
 const notBuilt = new Map([
   ['email', 'Email is not built yet; leave email out.'],
-  ['data', 'Templates are not built yet: leave data out and send the message as it is to be.'],
+  ['data', 'Templates are not built yet: leave data out and send the finished message.'],
 ]);
 
 const rowColumns = ['phoneNumber', 'text', 'externalId'] as const;
@@ -110,7 +110,7 @@ export async function* ndjsonRows(body: Body): AsyncGenerator<FileRow> {
   let isFirst = true;
   for await (const { line, text } of linesOf(body)) {
     if (text.trim() === '') continue;
-    // A CSV file under the wrong format is refused in one sentence instead of one a line.
+    // A CSV file with the format "ndjson" is refused with one sentence instead of one a line.
     if (isFirst && namesColumns(text)) {
       throw new UnreadableFile(line, 'The file is CSV, not NDJSON. Ask for the import again, with format "csv".');
     }

@@ -7,16 +7,16 @@ import type { Delivery } from '../../lib/domain/webhooks/delivery.ts';
 import type { Endpoint } from '../../lib/domain/webhooks/endpoint.ts';
 import type { Swept } from './swept.ts';
 
-/** Of each part of the index in a minute; the rest comes with the next. */
+/** Most deliveries of each part of the index in one sweep; the next sweep continues. */
 const mostAMinute = 1000;
 
-/** How long one that was sent is the queue's: longer than the five minutes in which the queue swallows a repetition. */
+/** A delivery that was sent belongs to the queue this long: more than the five minutes in which the queue drops a repeat. */
 const sentForMs = 600_000;
 const updatesAtOnce = 16;
 
 /**
- * Webhook deliveries whose next attempt was too far away for a queue. What was sent goes to the end of the index, so that a backlog of an
- * endpoint with a rate limit does not hide what others wait for; one that still waits after ten minutes is sent again.
+ * Sends webhook deliveries whose next attempt was too far away for a queue. Then moves them to the end of the index, so that a backlog of one
+ * endpoint with a rate limit does not hide others. A delivery that still waits after ten minutes is sent again.
  */
 export async function sweepDeliveries(
   deps: Pick<Deps, 'table' | 'deliveries' | 'nowMs'>,
@@ -37,7 +37,7 @@ export async function sweepDeliveries(
       .map((delivery) => messageOf(delivery, endpoints.get(delivery.endpointId)));
     await deps.deliveries.send(messages.map((message) => ({ message, key: sendingKey(message) })));
     swept.deliveriesSent += messages.length;
-    // After the sending: who dies in between sends again in a minute.
+    // Only after the sending: a crash in between leads to a second sending a minute later.
     await inParallel(updatesAtOnce, due, (one) => hideUntil(deps.table, one, deps.nowMs() + sentForMs));
   }
 }

@@ -6,25 +6,25 @@ import type { AccountRefs } from '../../lib/aws/hosts/ownership.ts';
 import { finder, keys, places } from '../../lib/aws/keys.ts';
 import { type Account, isHalted } from '../../lib/domain/accounts/account.ts';
 
-/** Pure: whether hosts find the account, unowned or through its owner; `hosts` are the ids of all there are. */
+/** Pure: returns whether hosts find the account, unowned or through its owner. `hosts` are the ids of all hosts. */
 export function isFindable({ owner, ix }: HotItem, hosts: ReadonlySet<string>): boolean {
   return owner === undefined ? ix === finder.unowned : ix === finder.ownedBy(owner) && hosts.has(owner);
 }
 
 /**
- * An account that should be connected and that no host would ever look at: it has no owner and is not offered, its owner's item is gone, or
- * the index does not have it under its owner. Owner and index entry are written together, so this takes a write from outside, such as a
- * host's item removed by hand. The account is offered, or put where its owner is. False: it is in order after all.
+ * Repairs an account that should be connected and that no host would find: it has no owner and is not offered, its owner's item is gone, or the index
+ * does not show it under its owner. Owner and index entry are written together. So only a write from outside causes this, such as deleting a host's
+ * item by hand. Offers the account, or shows it under its owner. Returns false when there was nothing to repair.
  */
 export async function makeFindable(deps: Deps, { tenantId, accountId }: AccountRefs): Promise<boolean> {
-  // The hot item first: whoever lets an account rest has written its status before.
+  // The hot item is read first, because a host that releases an account has written its status before.
   const hot = await deps.table.get<HotItem>(keys.accountHot(tenantId, accountId));
   const account = await deps.table.get<Account>(keys.account(tenantId, accountId));
   if (hot === undefined || account === undefined) return false;
   const { owner } = hot;
   const lives = owner !== undefined && (await hostExists(deps.table, owner));
   if (isFindable(hot, new Set(lives ? [owner] : []))) return false;
-  // Nobody's business until somebody acts.
+  // No host must look at it until its tenant or time changes that.
   if (owner === undefined && isHalted(account, deps.nowMs())) return false;
   const place = { ix: lives ? finder.ownedBy(owner) : finder.unowned, ixs: places.account.of(tenantId, accountId) };
   const { refused } = await deps.table.tryUpdate(keys.accountHot(tenantId, accountId), {

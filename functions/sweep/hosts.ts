@@ -13,13 +13,13 @@ import { fleetOf } from './fleet.ts';
 import type { Swept } from './swept.ts';
 import type { Unchanged } from './unchanged.ts';
 
-/** A host whose own clock last beat longer ago is gone; much more than any clock skew, and hosts adopt each other's accounts long before. */
+/** A host whose `beatAt` is older is gone. This is much more than any clock skew, and hosts take each other's accounts long before. */
 const hostGoneMs = 120_000;
 /** The index of owners lags. After so long it shows every account that a retired host has claimed. */
 const retiredKeptMs = 60_000;
 /** A wake queue younger than this may belong to a host that is just starting. */
 const queueYoungMs = 10 * 60_000;
-/** Found without an owner by two sweeps in a row, which come every minute: a handover takes seconds. */
+/** An account without an owner in two sweeps in a row, which come every minute. A handover takes seconds. */
 const unownedTooLongMs = 50_000;
 
 /**
@@ -43,7 +43,7 @@ export async function sweepHosts(deps: Deps, swept: Swept): Promise<void> {
   }
 }
 
-/** Accounts that want a host and that no host takes: none lives, all are full, or they fail at it. */
+/** Counts the accounts without an owner, and those among them that no host takes: none lives, all are full, or they fail at it. */
 export async function sweepUnowned(deps: Deps, swept: Swept, seen: Unchanged): Promise<void> {
   const unowned = await findAccounts(deps.table, finder.unowned);
   swept.accountsUnowned = unowned.length;

@@ -7,14 +7,14 @@ import { inHandOf } from '../../lib/domain/accounts/in-hand.ts';
 import { type Contract, inFlightOf } from '../../lib/domain/contracts/contract.ts';
 import { marksOf, type UnderWay } from './under-way.ts';
 
-/** Nothing claimed and nothing fed for so long although messages are under way: the count is wrong. */
+/** After this long without a claim or a feed, although messages are under way, the counts are wrong. */
 const lostMs = 120_000;
-/** Going through all QUEUED messages of an account, once it has changed nothing, is not asked for again before this. */
+/** A walk through all QUEUED messages of an account is not asked for again before this. */
 const walkEveryMs = 15 * 60_000;
 
 /**
- * Whether the account's contracts have more messages under way than its lanes count and its owner has in hand, though nothing has moved for
- * two minutes. Contracts with a job are left out: the job moves their messages.
+ * Returns whether messages are lost: the contracts have more under way than the lanes count and the owner has in hand, and nothing has moved for two
+ * minutes. Leaves out contracts with a job, because the job moves their messages.
  */
 export async function hasLostMessages(deps: Deps, account: UnderWay, hot: AccountHot): Promise<boolean> {
   const { tenantId, contractIds, paused } = account;
@@ -37,7 +37,7 @@ export async function hasLostMessages(deps: Deps, account: UnderWay, hot: Accoun
   return missing > 0 && missing > (await countInHand(deps, judged, hot));
 }
 
-/** Whether the feed went through the account's QUEUED messages a short while ago. */
+/** Returns whether the feed has walked through the account's QUEUED messages within 15 minutes. */
 export async function walkedLately(deps: Deps, account: UnderWay): Promise<boolean> {
   const nowMs = deps.nowMs();
   return (await marksOf(deps, account)).some((mark) => nowMs - (mark?.refedAt ?? 0) < walkEveryMs);

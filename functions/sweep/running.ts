@@ -17,17 +17,17 @@ import type { Failed, Swept } from './swept.ts';
 import type { Unchanged } from './unchanged.ts';
 import { accountsUnderWay, type UnderWay } from './under-way.ts';
 
-/** Nothing claimed for so long although the lanes hold something: the owner may not know. */
+/** After this long without a claim, although the lanes hold something, the owner may not know of it. */
 const idleMs = 60_000;
-/** Accounts with nothing to do but to wait are looked at closely once in so long, each at its own minute. */
+/** Accounts that only wait are checked closely this often, each at its own minute. */
 const closeLookEveryMs = 15 * 60_000;
 const sweepEveryMs = 60_000;
-/** Nothing has moved for so long, although woken every minute: somebody should look. */
+/** After this long without a move, although woken every minute, a contract counts as stuck. */
 const stuckMs = 10 * 60_000;
-/** With empty lanes a message may wait for its next try for half an hour (lib/sending/sender.ts, lib/domain/messages/send-outcome.ts). */
+/** The same with empty lanes: a message may wait half an hour for its next try (lib/sending/sender.ts, lib/domain/messages/send-outcome.ts). */
 const stuckEmptyMs = 45 * 60_000;
 
-/** An account with contracts under way that is not at work right now. */
+/** An account with contracts under way that takes nothing from its lanes at the moment. */
 interface Quiet {
   underWay: UnderWay;
   hot: HotItem;
@@ -35,13 +35,13 @@ interface Quiet {
 }
 
 /**
- * Accounts with contracts under way: running ones, and paused ones with messages that are not back yet. An account that takes from its
- * lanes is left alone. Of the others:
+ * Serves accounts with contracts under way: running ones, and paused ones with messages that are not back yet. Skips an account that takes from its
+ * lanes. Of the others:
  *
- *   halted, lanes not empty   recalled: whoever halted it may have died before it asked
- *   lanes empty               fed: a feed request may have been lost, or a retry is due
- *   lanes full                its owner is woken where it could send
- *   more under way than the lanes count   refed (recalled where halted)
+ *   halted, lanes not empty   recalled: the request after the halt may be lost
+ *   lanes empty               fed: a feed request may be lost, or a retry is due
+ *   lanes not empty           its owner is woken if the account could send
+ *   more under way than the lanes count   refed (recalled if halted)
  *   no host would find it     offered to the hosts
  *
  * A sending without an outcome ends after a day, whether its contract runs or is paused.
@@ -60,14 +60,14 @@ export async function sweepRunning(deps: Deps, swept: Swept, failed: Failed, see
     still.map(({ hot }) => keys.account(hot.tenantId, hot.accountId)),
     { eventually: true },
   );
-  // After the accounts: an owner's item was there before its claim.
+  // Read after the accounts, because an owner's item exists before its claim.
   const hosts = new Set((await listHosts(deps.table)).map(({ id }) => id));
   const quiets = still.flatMap((quiet, index) => {
     const account = items[index];
-    // What a deleted account leaves is removed, contracts and all.
+    // A deleted account is removed with its contracts; `sweepDeleted` asks for that.
     return account === undefined || account.deletedAt !== undefined ? [] : [{ ...quiet, account }];
   });
-  // Side by side: after an outage of all hosts every account is quiet, and a sweep has less than a minute.
+  // In parallel: after an outage of all hosts no account is at work, and a sweep has less than a minute.
   await inParallel(16, quiets, async (quiet) => {
     try {
       if (!isFindable(quiet.hot, hosts) && (await makeFindable(deps, quiet.hot))) swept.accountsFound += 1;
@@ -80,7 +80,7 @@ export async function sweepRunning(deps: Deps, swept: Swept, failed: Failed, see
   await findStuck(deps, accounts, hots, swept, seen);
 }
 
-/** Pure: whether it takes from its lanes. */
+/** Pure: returns whether the account takes from its lanes. */
 function isAtWork(hot: AccountHot, nowMs: number): boolean {
   return (hot.queuedExpress > 0 || hot.queuedBulk > 0) && nowMs - (hot.lastActivity ?? 0) <= idleMs;
 }
@@ -120,7 +120,7 @@ async function ask(
 
 const asked = { feed: 'accountsFed', refeed: 'accountsRefed', recall: 'accountsRecalled' } as const;
 
-/** Counts the running contracts of accounts that could send and have not, whatever the reason. */
+/** Counts the running contracts of accounts that could send and have not, for any reason. */
 async function findStuck(
   deps: Deps,
   running: UnderWay[],
@@ -152,7 +152,7 @@ async function findStuck(
   }
 }
 
-/** Pure. */
+/** Pure: returns whether the account is connected and its pace allows a send now. */
 function canSend(account: Account, hot: AccountHot, nowMs: number): boolean {
   if (account.deletedAt !== undefined || account.desired !== 'connected' || account.status !== 'connected')
     return false;
@@ -160,7 +160,10 @@ function canSend(account: Account, hot: AccountHot, nowMs: number): boolean {
   return nextWireAt(policyOf(account), hot.pace, { nowMs, linkedAtMs }) <= nowMs;
 }
 
-/** Pure: whether what is left may wait for the end of a hold of first contacts, or has waited for it until now; owners put it back from the lanes. */
+/**
+ * Pure: returns whether the messages left may wait for the end of a hold of first contacts, or have waited for it until now. Owners put such messages
+ * back from the lanes.
+ */
 function isHeld({ firstContactsHeldUntil = 0 }: Account, hot: AccountHot, nowMs: number): boolean {
   return firstContactsHeldUntil > nowMs - stuckEmptyMs && hot.queuedExpress <= 0 && hot.queuedBulk <= 0;
 }

@@ -7,7 +7,7 @@ import { type Failed, nothingSwept, type Swept } from './swept.ts';
 import { Unchanged } from './unchanged.ts';
 import { sweepDeleted, sweepImports, sweepJobs, sweepStarts } from './unfinished.ts';
 
-/** State that one sweep leaves for the next. */
+/** State that one sweep keeps for the next. */
 export interface Memory {
   unowned: Unchanged;
   running: Unchanged;
@@ -15,7 +15,7 @@ export interface Memory {
 
 export const emptyMemory = (): Memory => ({ unowned: new Unchanged(), running: new Unchanged() });
 
-/** Repairs, every minute, what a crash or a lost message left undone. One part that fails does not stop the others. */
+/** Repairs, every minute, the work that a crash or a lost message left undone. A part that fails does not stop the others. */
 export async function sweep(deps: Deps, report: Failed, memory: Memory = emptyMemory()): Promise<Swept> {
   const swept = nothingSwept();
   const failed: Failed = (part, error) => {

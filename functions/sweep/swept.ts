@@ -1,8 +1,8 @@
 import type { Fleet } from './fleet.ts';
 
-/** The counts of one sweep. Each number is a metric of its own name. */
+/** The counts of one sweep. Each is a metric with the name of its field. */
 export interface Swept {
-  /** Hosts found dead: they ended without a word. */
+  /** Hosts found dead. */
   hostsLost: number;
   hostsRemoved: number;
   accountsOrphaned: number;
@@ -16,19 +16,19 @@ export interface Swept {
   /** Halted accounts whose feed was asked to take their messages out of the lanes. */
   accountsRecalled: number;
   accountsWoken: number;
-  /** Accounts that no host would have found. */
+  /** Accounts that no host would have found without the sweep. */
   accountsFound: number;
   importsExpired: number;
-  /** Webhook deliveries that are due after a wait of more than 15 minutes. */
+  /** Webhook deliveries that are due after a wait of more than 15 minutes, and were sent to the queue. */
   deliveriesSent: number;
   outcomesUnknown: number;
   /** Batches of inbound messages that an owner left open when it died. */
   batchesClosed: number;
-  /** Accounts without an owner right now; most of them for a moment. */
+  /** Accounts without an owner in this sweep; most of them only for a moment. */
   accountsUnowned: number;
   /** Accounts that want a host and that no host has taken for a minute or more. */
   accountsWithoutOwner: number;
-  /** Running contracts whose accounts could send although nothing moves, and jobs that do not end. */
+  /** Running contracts that do not move although their account could send, and jobs that do not end. */
   contractsStuck: number;
   /** Parts of the sweep that failed; the next minute tries again. */
   failures: number;
@@ -36,7 +36,7 @@ export interface Swept {
   fleet?: Fleet;
 }
 
-/** Reports a part of the sweep that failed; the other parts go on. */
+/** Reports a part of the sweep that failed; the other parts still run. */
 export type Failed = (part: string, error: unknown) => void;
 
 export const nothingSwept = (): Swept => ({

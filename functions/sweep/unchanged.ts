@@ -1,11 +1,11 @@
 /**
- * Things the sweep finds again and again, and since when each has been the same. Kept in the function's memory: a new instance of it starts
- * anew, which at worst makes an alarm late.
+ * Remembers since when each item of the sweep has been in the same state. Only in the function's memory: a new instance starts empty, which at worst
+ * delays an alarm.
  */
 export class Unchanged {
   private seen = new Map<string, { state: string; sinceMs: number }>();
 
-  /** Takes what there is now, key by state, and forgets the rest; answers since when (epoch ms) each has been in its state. */
+  /** Stores the present items, key by state, and forgets all others. Returns since when (epoch ms) each has been in its state. */
   note(now: ReadonlyMap<string, string>, nowMs: number): Map<string, number> {
     const next = new Map<string, { state: string; sinceMs: number }>();
     for (const [key, state] of now) {

@@ -2,7 +2,7 @@ import type { Deps } from '../../lib/aws/deps.ts';
 import type { AccountRefs } from '../../lib/aws/hosts/ownership.ts';
 import { finder, keys, places } from '../../lib/aws/keys.ts';
 
-/** An account with contracts that run, or that are paused and may have messages under way. */
+/** An account with running contracts, or paused ones that may have messages under way. */
 export interface UnderWay extends AccountRefs {
   contractIds: string[];
   paused: string[];
@@ -10,13 +10,13 @@ export interface UnderWay extends AccountRefs {
 
 /** The item `running` or `paused` of a contract. Times are epoch milliseconds. */
 export interface Mark {
-  /** When the contract was paused. */
+  /** Time of the pause. */
   at?: number;
-  /** When the feed last went through its QUEUED messages. */
+  /** Time of the feed's last walk through its QUEUED messages. */
   refedAt?: number;
 }
 
-/** Two queries of the index, whatever the number of idle accounts. */
+/** Returns the accounts with contracts under way. Makes two queries of the index, whatever the number of idle accounts. */
 export async function accountsUnderWay(deps: Deps): Promise<UnderWay[]> {
   const accounts = new Map<string, UnderWay>();
   for (const [ix, kind] of [
@@ -35,7 +35,7 @@ export async function accountsUnderWay(deps: Deps): Promise<UnderWay[]> {
   return [...accounts.values()];
 }
 
-/** The marks of the account's contracts, running ones first; undefined where the index is behind. */
+/** Returns the marks of the account's contracts, running ones first. Undefined when the contract is no longer in that state, as the index lags. */
 export async function marksOf(
   deps: Deps,
   { tenantId, accountId, contractIds, paused }: UnderWay,

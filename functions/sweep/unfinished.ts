@@ -9,10 +9,10 @@ import { PacelineError } from '../../lib/domain/errors.ts';
 import { makeFindable } from './findable.ts';
 import type { Failed, Swept } from './swept.ts';
 
-/** A settle job may wait for a message being sent until its outcome is given up, after 24 h; no job waits longer. */
+/** A settle job may wait for a message being sent until it is given up after 24 h. No job waits longer. */
 const jobStuckMs = 25 * 3_600_000;
 
-/** Contracts whose `startAt` has come. One whose file is still being read starts when it has its rows. */
+/** Starts contracts whose `startAt` has come. A contract whose file is still being read starts once it has its rows. */
 export async function sweepStarts(deps: Deps, swept: Swept, failed: Failed): Promise<void> {
   const due = await deps.table.queryAll<{ ixs: string }>({
     pk: finder.start,
@@ -42,14 +42,14 @@ async function start(deps: Deps, tenantId: string, contractId: string): Promise<
       if (!(error instanceof PacelineError)) throw error;
       const now = await readContract(deps.table, tenantId, contractId);
       if (now !== undefined && now.status !== contract?.status) continue;
-      // Started, canceled or deleted meanwhile, or without rows: the schedule is done.
+      // The contract was started, canceled or deleted in the meantime, or has no rows: its schedule ends.
       await deps.table.delete(keys.startAt(tenantId, contractId));
       return false;
     }
   }
 }
 
-/** Jobs nobody works on: their request was given up, or they wait for a message being sent. */
+/** Asks the feed for jobs without a runner: their request was given up, or they wait for a message being sent. */
 export async function sweepJobs(deps: Deps, swept: Swept): Promise<void> {
   const found = await deps.table.queryAll<{ ixs: string }>({ pk: finder.job, index: finder.index });
   const refs = found.flatMap(({ ixs }) => places.contract.read(ixs) ?? []);
@@ -67,7 +67,7 @@ export async function sweepJobs(deps: Deps, swept: Swept): Promise<void> {
   }
 }
 
-/** Uploads that never came, or that could not be read: their contracts would be IMPORTING for ever. */
+/** Ends imports whose upload never came or could not be read. Their contracts would stay IMPORTING for ever. */
 export async function sweepImports(deps: Deps, swept: Swept, failed: Failed): Promise<void> {
   const due = await deps.table.queryAll<{ ixs: string }>({
     pk: finder.import,
@@ -85,7 +85,7 @@ export async function sweepImports(deps: Deps, swept: Swept, failed: Failed): Pr
   }
 }
 
-/** Deleted accounts that are not gone yet: whoever should have asked for it may have died. */
+/** Asks again for the removal of deleted accounts that still exist: the earlier request may be lost. */
 export async function sweepDeleted(deps: Deps, swept: Swept): Promise<void> {
   for (const refs of await findAccounts(deps.table, finder.deleted)) {
     if (await makeFindable(deps, refs)) swept.accountsFound += 1;

@@ -8,7 +8,7 @@ import { type ObjectStore, objectStore } from './client/objects.ts';
 import { Table } from './client/table.ts';
 import { type DeliveryQueue, deliveryQueue } from './webhooks/delivery-queue.ts';
 
-/** What a function needs of the outside world; tests replace the clock and the randomness. */
+/** The clients, clock and random bytes of a Lambda function. Tests replace the clock and the random bytes. */
 export interface Deps {
   table: Table;
   sqs: SQSClient;

@@ -73,7 +73,7 @@ export const keys = {
   text: (t: string, m: string): Key => ({ pk: `${tenantPk(t)}#M#${m}`, sk: 'X' }),
   /** `digits`: the number, or `lid:` and the LID. */
   recipient: (t: string, digits: string): Key => ({ pk: `${tenantPk(t)}#R#${digits}`, sk: 'R' }),
-  /** Beside `recipient`: a person who wrote to the tenant. */
+  /** In the partition of `recipient`: marks a person who has written to the tenant. */
   wrote: (t: string, digits: string): Key => ({ pk: `${tenantPk(t)}#R#${digits}`, sk: 'W' }),
   connectionEvents: (t: string, a: string): Key => ({ pk: accountPk(t, a), sk: 'EVENTS' }),
   inbound: (t: string, a: string, whatsappId: string): Key => ({ pk: accountPk(t, a), sk: `IN#${whatsappId}` }),
@@ -83,7 +83,7 @@ export const keys = {
   suppression: (t: string, atMs: number, person: string): Key =>
     suppressionAt(t, `${String(atMs).padStart(13, '0')}#${person}`),
   endpoint: (t: string, w: string): Key => ({ pk: tenantPk(t), sk: `W#${w}` }),
-  /** Keeps a name to one endpoint. */
+  /** Lets only one endpoint have a name. */
   endpointName: (t: string, name: string): Key => ({ pk: tenantPk(t), sk: `WN#${name}` }),
   endpointHealth: (t: string, w: string): Key => ({ pk: endpointPk(t, w), sk: 'H' }),
   /** `at` is the time in the id. */
@@ -96,7 +96,7 @@ export const keys = {
     pk: endpointPk(t, w),
     sk: `L#${chat}#${String(place.at).padStart(13, '0')}#${String(place.rank).padStart(2, '0')}#${place.id}`,
   }),
-  /** `atMs` names the day (UTC) too; an empty id is below all of its millisecond. */
+  /** `atMs` also gives the UTC day of the partition. An empty id sorts before all events of its millisecond. */
   event: (t: string, atMs: number, id: string): Key => ({
     pk: `${tenantPk(t)}#EV#${new Date(atMs).toISOString().slice(0, 10)}`,
     sk: `${String(atMs).padStart(13, '0')}#${id}`,
@@ -105,7 +105,7 @@ export const keys = {
   clientVersion: (): Key => ({ pk: 'CLIENT', sk: 'VERSION' }),
 };
 
-/** A suppression by its place in the list: when and who, as `partsOf.suppression` returns it. */
+/** Returns the key of a suppression. `place` is its time and person, as `partsOf.suppression` returns it. */
 export const suppressionAt = (t: string, place: string): Key => ({ pk: tenantPk(t), sk: `S#${place}` });
 
 /** Ranges of keys that one query reads. */
@@ -120,7 +120,7 @@ export const ranges = {
   confirmations: (t: string, a: string) => ({ pk: accountPk(t, a), skPrefix: 'CONFIRM#' }),
   /** The items about a contract: counters, backlog, job .. */
   contract: (t: string, c: string) => ({ pk: contractPk(t, c) }),
-  /** Messages that wait, those that may go first; only those that may go until `untilMs`, where it is given. */
+  /** Waiting messages, earliest `notBefore` first. With `untilMs` only those that may go by then, inclusive. */
   backlog: (t: string, c: string, untilMs?: number): { pk: string; skBetween: [string, string] } => ({
     pk: contractPk(t, c),
     skBetween: ['DUE#', untilMs === undefined ? 'DUE#~' : keys.backlog(t, c, untilMs, '~').sk],
@@ -133,14 +133,14 @@ export const ranges = {
   deliveries: (t: string, w: string) => ({ pk: endpointPk(t, w), skPrefix: 'D#' }),
   /** Deliveries of `[fromMs, untilMs)`, both within 0 and 9,999,999,999,999. */
   deliveriesBetween: (t: string, w: string, fromMs: number, untilMs: number) => {
-    // Without the `#` behind the time, so that both bounds stand before every delivery of their millisecond.
+    // A bound has no `#` after the time, so that it sorts before every delivery of its millisecond.
     const bound = (ms: number): string => `D#${String(ms).padStart(13, '0')}`;
     return { pk: endpointPk(t, w), skBetween: [bound(fromMs), bound(untilMs)] as [string, string] };
   },
   deliverySequence: (t: string, w: string, chat: string) => ({ pk: endpointPk(t, w), skPrefix: `L#${chat}#` }),
 };
 
-/** Reads keys: the reverse of `keys`, where an item holds its parts nowhere else. */
+/** Returns the parts of a key, the reverse of `keys`. Only for parts that no attribute of the item holds. */
 export const partsOf = {
   accountRef: ({ sk }: Pick<Key, 'sk'>) => ({ accountId: behind('A#', sk) }),
   running: ({ sk }: Pick<Key, 'sk'>) => ({ contractId: behind('RUN#', sk) }),
@@ -175,12 +175,9 @@ export const finder = {
   ownedBy: (hostId: string): string => `host#${hostId}`,
 };
 
-/**
- * The sort values `ixs` of the index, made from what they name and read again. Those with a time stand in its order. Reading returns
- * undefined for a value of another form.
- */
+/** Makes and reads the sort values `ixs` of the index. Values with a time sort by it. `read` returns undefined for a value of another form. */
 export const places = {
-  /** Of `unowned`, `ownedBy` and `deleted`. */
+  /** For `unowned`, `ownedBy` and `deleted`. */
   account: {
     of: (t: string, a: string): string => join(t, a),
     read(ixs: string): { tenantId: string; accountId: string } | undefined {
@@ -188,7 +185,7 @@ export const places = {
       return tenantId === undefined || accountId === undefined ? undefined : { tenantId, accountId };
     },
   },
-  /** Of `running`, `paused` and `job`. */
+  /** For `running`, `paused` and `job`. */
   contract: {
     of: (t: string, a: string, c: string): string => join(t, a, c),
     read(ixs: string): { tenantId: string; accountId: string; contractId: string } | undefined {
@@ -197,7 +194,7 @@ export const places = {
       return { tenantId, accountId, contractId };
     },
   },
-  /** Of `start` and `import`. */
+  /** For `start` and `import`. */
   dueContract: {
     of: (dueMs: number, t: string, c: string): string => join(timeOf(dueMs), t, c),
     read(ixs: string): { tenantId: string; contractId: string } | undefined {
@@ -205,7 +202,7 @@ export const places = {
       return tenantId === undefined || contractId === undefined ? undefined : { tenantId, contractId };
     },
   },
-  /** Of `inbox`. */
+  /** For `inbox`. */
   inboundBatch: {
     of: (dueMs: number, t: string, a: string, id: string): string => join(timeOf(dueMs), t, a, id),
     read(ixs: string): { tenantId: string; accountId: string; id: string } | undefined {
@@ -214,7 +211,7 @@ export const places = {
       return { tenantId, accountId, id };
     },
   },
-  /** Of `deliveries`. `at` is the time in the id, epoch ms. */
+  /** For `deliveries`. `at` is the time in the id, epoch ms. */
   delivery: {
     of: (dueMs: number, t: string, w: string, at: number, id: string): string => join(timeOf(dueMs), t, w, at, id),
     read(ixs: string): { tenantId: string; endpointId: string; at: number; id: string; due: number } | undefined {
@@ -223,15 +220,15 @@ export const places = {
       return { tenantId, endpointId, at: Number(at), id, due: Date.parse(due) };
     },
   },
-  /** The range of those whose time is before `ms`. */
+  /** Returns the range of the values with a time before `ms`. */
   before: (ms: number): [string, string] => ['0', timeOf(ms)],
-  /** The range of those whose time is `ms` or before. */
+  /** Returns the range of the values with a time of `ms` or before. */
   until: (ms: number): [string, string] => ['0', join(timeOf(ms), '~')],
 };
 
 const timeOf = (ms: number): string => new Date(ms).toISOString();
 
-/** Where a walk through the log of events goes on, as messages of the delivery queue carry it. */
+/** The place of an event in the log, as messages of the delivery queue carry it. */
 export const eventPlace = {
   of: ({ at, id }: { at: number; id: string }): string => join(at, id),
   read(place: string): { at: number; id: string } | undefined {

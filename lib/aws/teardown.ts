@@ -1,12 +1,12 @@
 import { DeleteQueueCommand, GetQueueUrlCommand, QueueDoesNotExist, type SQSClient } from '@aws-sdk/client-sqs';
 import { listQueues } from './client/queue-list.ts';
 
-/** Requests at once; deleting thousands of lanes one by one would take minutes. */
+/** Most requests at a time. Deleting thousands of lanes one by one would take minutes. */
 const parallel = 10;
 
 /**
- * Deletes every queue whose name starts with the prefix and answers how many there were. What is gone already is fine, so it can be
- * repeated; SQS itself needs up to 60 s before a deleted queue is no longer listed. Throws on a prefix that is not a stage's own.
+ * Deletes every queue whose name starts with `prefix`. Returns their number. Queues that are already gone are no error, so the call can be repeated.
+ * SQS may list a deleted queue for up to 60 s. Throws when `prefix` is not the prefix of a stage.
  */
 export async function removeQueuesByPrefix(sqs: SQSClient, prefix: string): Promise<number> {
   if (!/^paceline-[a-z][a-z0-9]*-[a-z]+-$/.test(prefix))
@@ -18,7 +18,7 @@ export async function removeQueuesByPrefix(sqs: SQSClient, prefix: string): Prom
   return urls.length;
 }
 
-/** True while a queue of that very name exists. */
+/** Returns whether a queue with exactly this name exists. */
 export async function queueExists(sqs: SQSClient, name: string): Promise<boolean> {
   try {
     await sqs.send(new GetQueueUrlCommand({ QueueName: name }));

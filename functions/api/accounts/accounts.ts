@@ -141,7 +141,7 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
       method: 'patch',
       path: '/v1/accounts/{id}',
       tags,
-      summary: 'Change what is set for an account',
+      summary: 'Change the settings of an account',
       ...secured('manage'),
       request: { params: idParam, ...jsonBody(accountPatch) },
       responses: { 200: answer(accountSchema, 'The account'), ...problems(400, 401, 403, 404, 409, 413, 422) },
@@ -200,7 +200,10 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
         summary,
         ...securedPost(scope, 'manage'),
         request: { params: idParam, headers: idempotencyHeader, ...noBody },
-        responses: { 202: answer(accountSchema, 'It will happen'), ...problems(400, 401, 403, 404, 409, 413, 422) },
+        responses: {
+          202: answer(accountSchema, 'The request is stored'),
+          ...problems(400, 401, 403, 404, 409, 413, 422),
+        },
       }),
       async (c) => {
         const pair = await setDesired(deps, originOf(c, deps), await accountOf(c, scope), desired);
@@ -210,7 +213,7 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
   }
 }
 
-/** The account the path names. Throws NOT_FOUND, for another tenant's too. */
+/** Returns the account that the path names. Throws NOT_FOUND, also for an account of another tenant. */
 export async function accountOf(c: Call, { deps }: ApiScope): Promise<AccountPair> {
   const id = pathId(c.req.param('id') ?? '', 'acc');
   const pair = await readAccount(deps.table, tenantOf(c).id, id);
@@ -226,7 +229,7 @@ function numberWanted(): PacelineError {
   ]);
 }
 
-/** The answer to a call that set a number; later answers do not repeat what was doubtful about it. */
+/** Adds the doubts about a number to the answer of the call that set it. Later answers do not repeat them. */
 function withDoubts(view: AccountView, number: NumberReading | undefined): AccountView {
   return number === undefined ? view : { ...view, warnings: [...view.warnings, ...doubtWarnings(number)] };
 }

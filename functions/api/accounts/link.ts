@@ -36,7 +36,9 @@ const tags = ['Linking'];
 const code = { code: z.string(), attempt: z.int(), expiresAt: isoTime };
 const linkSchema = z
   .object({ method: z.enum(['qr', 'pairing_code']), qr: z.string().optional(), ...code })
-  .openapi('AccountLink', { description: '`qr` is a PNG as data URL, `code` what the QR holds, or the pairing code.' });
+  .openapi('AccountLink', {
+    description: '`qr` is a PNG as data URL, `code` the content of the QR code, or the pairing code.',
+  });
 const qrSchema = z.object({ qr: z.string(), ...code }).openapi('AccountQr');
 const pairingSchema = z.object({ code: z.string(), expiresAt: isoTime }).openapi('PairingCode', {
   example: { code: 'ABCD1234', expiresAt: '2026-11-20T09:33:00.000Z' },
@@ -53,7 +55,7 @@ const pairingInput = z
   })
   .openapi('PairingCodeInput', { example: { phoneNumber: '79991234567' } });
 
-/** How long a call waits for the host's pairing code: below the 29 s of the gateway. */
+/** A call waits this long for the host's pairing code: less than the gateway's 29 s. */
 const pairingWaitMs = 20_000;
 const pairingPollMs = 250;
 
@@ -65,7 +67,7 @@ export function accountLinkRoutes(app: Api, scope: ApiScope): void {
       method: 'get',
       path: '/v1/accounts/{id}/link',
       tags,
-      summary: 'How to link the account now',
+      summary: 'The code that links the account now',
       ...secured('read'),
       request: { params: idParam },
       responses: { 200: answer(linkSchema, 'The current code'), ...problems(401, 403, 404, 409) },
@@ -122,7 +124,7 @@ export function accountLinkRoutes(app: Api, scope: ApiScope): void {
       tags,
       summary: 'Ask for a pairing code, to be typed on the phone with this number',
       description:
-        'Waits up to 20 s for WhatsApp to give one out. Where WhatsApp refuses that, the answer says why, and the QR code goes on to be good.',
+        'Waits up to 20 s for a code of WhatsApp. When WhatsApp refuses, the answer says why, and the QR code stays valid.',
       ...securedPost(scope, 'manage'),
       request: {
         params: idParam,
@@ -174,10 +176,10 @@ export function accountLinkRoutes(app: Api, scope: ApiScope): void {
       method: 'post',
       path: '/v1/accounts/{id}/confirm-number',
       tags,
-      summary: 'Go on with the number of the phone that was linked',
+      summary: 'Accept the number of the linked phone',
       description:
-        'Ends statusReason number_changed: phoneNumber becomes linkedNumber, the account connects where that is desired, and its contracts go on ' +
-        'from the new number, whose warm-up begins.',
+        'Ends statusReason number_changed: phoneNumber gets the value of linkedNumber. The account connects if that is desired. Its contracts ' +
+        'continue from the new number, whose warm-up begins.',
       ...securedPost(scope, 'manage'),
       request: { params: idParam, headers: idempotencyHeader, ...noBody },
       responses: {
@@ -205,12 +207,13 @@ function codeView(link: AccountLink) {
   return { code: link.code, attempt: link.attempt, expiresAt: new Date(link.expiresAt).toISOString() };
 }
 
-/** The code that can be used now. Throws NOT_AWAITING_LINK. */
+/** Returns the code that can be used now. Throws NOT_AWAITING_LINK. */
 function currentLink(account: Account, nowMs: number): AccountLink {
   if (account.status !== 'awaiting_link' || account.link === undefined) {
     throw notAwaiting(whyNoCode(account));
   }
-  if (account.link.expiresAt <= nowMs) throw notAwaiting('The last code has run out and the next is not there yet.');
+  if (account.link.expiresAt <= nowMs)
+    throw notAwaiting('The last code has expired and the next one is not there yet; ask again in a second.');
   return account.link;
 }
 

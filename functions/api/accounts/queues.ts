@@ -32,7 +32,7 @@ export function queueRoutes(app: Api, scope: ApiScope): void {
       method: 'get',
       path: '/v1/queues/status',
       tags: ['Results'],
-      summary: 'How much waits, runs and is done, over all contracts',
+      summary: 'Count waiting, active and finished contracts and messages',
       ...secured('read'),
       request: { query: z.strictObject({}) },
       responses: { 200: answer(queuesSchema, 'The sums'), ...problems(401, 403, 422) },

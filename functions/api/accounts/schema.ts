@@ -22,7 +22,7 @@ export const pacingSchema = z.object(policy).openapi('Pacing', {
   example: defaultPolicy,
 });
 
-/** Given numbers replace the defaults one by one; what was set before does not stay. */
+/** Each given field replaces its default; the rest of an earlier setting is dropped. */
 const pacingInput = z
   .strictObject({
     perMinute: policy.perMinute.optional(),
@@ -79,7 +79,7 @@ const settings = {
   optOutReply: z
     .boolean()
     .optional()
-    .openapi({ description: 'Whether who writes STOP to the account is told once that it is done; default true.' }),
+    .openapi({ description: 'Whether a person who writes STOP to the account gets one confirmation; default true.' }),
   proxy: proxyInput,
 };
 
@@ -98,7 +98,7 @@ export const accountSchema = z
     phoneNumber: z.string().nullable(),
     linkedNumber: z.string().nullable().openapi({
       description:
-        'The number of the linked phone, while it is another one than phoneNumber and waits for POST /v1/accounts/:id/confirm-number.',
+        'The number of the linked phone, while it differs from phoneNumber and waits for POST /v1/accounts/:id/confirm-number.',
     }),
     transport: z.literal('baileys'),
     status: z.enum(accountStatuses),
@@ -107,7 +107,7 @@ export const accountSchema = z
     restrictedUntil: maybeTime,
     firstContactsHeldUntil: maybeTime.openapi({
       description:
-        'WhatsApp refuses messages to people this account has no chat with until then (463); they wait as PENDING and are tried again.',
+        'Until then WhatsApp refuses messages to people without a chat with this account (463). They wait as PENDING and are tried again.',
     }),
     desired: z.enum(['connected', 'disconnected', 'logged_out']),
     isPrimary: z.boolean(),
@@ -124,7 +124,7 @@ export const accountSchema = z
     lanes: z.object({ express: z.int(), bulk: z.int() }).openapi({ description: 'Messages waiting in each lane.' }),
     warnings: z.array(z.string()).openapi({
       description:
-        'What the checks of the connection found and what still holds, each a sentence; it goes by itself and stops nothing: ' +
+        'Current findings of the connection checks, each a sentence. They disappear by themselves and stop nothing: ' +
         `"${slowWarning}", "${idleWarning}". ` +
         'The answer to a call that set phoneNumber adds AMBIGUOUS_NUMBER or FOREIGN_NUMBER, each with a sentence, when the number was in doubt.',
     }),

@@ -21,7 +21,7 @@ import { keyInput, keySchema, keyView, newKeySchema } from './schema.ts';
 
 const tags = ['Administration'];
 const pages = pagesOf('api-keys');
-/** Admins name the tenant whose keys they mean; without it they mean the admin keys. */
+/** Admins name the tenant of the keys; without it the call is about the admin keys. */
 const tenantQuery = z.strictObject({ tenantId: z.string().max(60).optional() });
 
 export function apiKeyRoutes(app: Api, scope: ApiScope): void {
@@ -50,7 +50,11 @@ export function apiKeyRoutes(app: Api, scope: ApiScope): void {
         errors.push({ path: '/scopes', code: 'INVALID', message: 'A key of a tenant cannot have the scope admin.' });
       }
       if (admin && body.scopes.length > 1) {
-        errors.push({ path: '/scopes', code: 'INVALID', message: 'The scope admin stands alone.' });
+        errors.push({
+          path: '/scopes',
+          code: 'INVALID',
+          message: 'The scope admin cannot be combined with other scopes.',
+        });
       }
       if (!admin && tenantId === undefined) {
         errors.push({
@@ -115,10 +119,10 @@ export function apiKeyRoutes(app: Api, scope: ApiScope): void {
       method: 'delete',
       path: '/v1/api-keys/{id}',
       tags,
-      summary: 'Take a key away; it opens nothing from now on',
+      summary: 'Delete a key; requests with it are refused from now on',
       ...secured('manage', 'admin'),
       request: { params: idParam, query: tenantQuery },
-      responses: { 204: { description: 'Gone' }, ...problems(401, 403, 404) },
+      responses: { 204: { description: 'Deleted' }, ...problems(401, 403, 404) },
     }),
     async (c) => {
       const owner = ownerOf(c, c.req.valid('query').tenantId);
@@ -129,7 +133,7 @@ export function apiKeyRoutes(app: Api, scope: ApiScope): void {
   );
 }
 
-/** Whose keys the call is about: a tenant's key sees its own tenant, whatever it asks for. */
+/** Returns the tenant whose keys the call is about. A key of a tenant always gets its own tenant. */
 function ownerOf(c: Call, asked: string | undefined): string {
   return c.get('actor')?.tenant?.id ?? asked ?? adminTenant;
 }

@@ -6,7 +6,7 @@ import { type Api, answer, pageOf, pageQuery, problems, secured } from '../http/
 import { auditSchema, auditView } from './schema.ts';
 
 const time = z.iso.datetime({ offset: true }).optional();
-/** Where the log of what admins do begins at the earliest. */
+/** The earliest possible start of the log of admins. */
 const beginning = Date.UTC(2026, 0, 1);
 
 const pages = pagesOf('audit');
@@ -18,8 +18,8 @@ export function auditRoutes(app: Api, scope: ApiScope): void {
       method: 'get',
       path: '/v1/audit',
       tags: ['Administration'],
-      summary: 'Who changed what, from where; newest first',
-      description: 'A tenant sees its own log, an admin what admins did.',
+      summary: 'List changes with key and IP address, newest first',
+      description: 'A tenant sees its own log, an admin the log of admins.',
       ...secured('read', 'manage', 'admin'),
       request: { query: pageQuery.extend({ since: time, until: time }) },
       responses: { 200: answer(pageOf('AuditPage', auditSchema), 'One page'), ...problems(400, 401, 403, 422) },
@@ -29,7 +29,7 @@ export function auditRoutes(app: Api, scope: ApiScope): void {
       const tenant = c.get('actor')?.tenant;
       const start = tenant?.createdAt ?? beginning;
       const sinceMs = Math.max(since === undefined ? start : Date.parse(since), start);
-      // One more millisecond: `until` is exclusive, and this very moment counts.
+      // Plus 1 ms: `until` is exclusive, and entries of this millisecond belong to the page.
       const nowMs = deps.nowMs() + 1;
       const untilMs = Math.min(until === undefined ? nowMs : Date.parse(until), nowMs);
       const range = { sinceMs, untilMs, ...pages.asked({ limit, cursor }) };

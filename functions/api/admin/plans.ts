@@ -115,7 +115,7 @@ export function planRoutes(app: Api, scope: ApiScope): void {
       method: 'delete',
       path: '/v1/admin/plans/{id}',
       tags,
-      summary: 'Remove a plan no tenant has',
+      summary: 'Delete a plan that no tenant has',
       ...secured('admin'),
       request: { params: idParam },
       responses: { 204: { description: 'Removed' }, ...problems(401, 403, 404, 409) },

@@ -105,7 +105,7 @@ export function planView(stored: Plan): z.infer<typeof planSchema> {
 const scopeList = z
   .array(z.enum(scopes))
   .min(1)
-  .refine((list) => new Set(list).size === list.length, 'Each scope once.');
+  .refine((list) => new Set(list).size === list.length, 'Name each scope once.');
 
 export const keyInput = z
   .strictObject({ tenantId: z.string().max(60).optional(), name, scopes: scopeList })

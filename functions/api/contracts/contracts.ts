@@ -27,7 +27,7 @@ import { contractInput, contractSchema, recipientsInput, visibleStates } from '.
 
 const tags = ['Contracts'];
 const pages = pagesOf('contracts');
-/** One request of a filtered list reads so many contracts at most. Its cursor goes on behind them. */
+/** Most contracts read for one request of a filtered list. The cursor continues after them. */
 const maxLookedAt = 1000;
 
 export function contractRoutes(app: Api, scope: ApiScope): void {
@@ -45,7 +45,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       path: '/v1/contracts',
       tags,
       summary: 'Order up to 5,000 messages',
-      description: 'All rows are checked first: either all are accepted, or none and the answer names each bad one.',
+      description: 'All rows are checked first. Either all are accepted, or none is and the answer names each bad one.',
       ...securedPost(scope, 'send'),
       request: { headers: idempotencyHeader, ...jsonBody(contractInput) },
       responses: { 201: answer(contractSchema, 'The contract'), ...problems(400, 401, 403, 409, 413, 422) },

@@ -31,7 +31,7 @@ const uploadSchema = z
   .object({
     uploadUrl: z.url(),
     method: z.literal('PUT'),
-    headers: z.record(z.string(), z.string()).openapi({ description: 'To be sent with the file, as they are.' }),
+    headers: z.record(z.string(), z.string()).openapi({ description: 'Send them unchanged with the file.' }),
     expiresAt: isoTime,
   })
   .openapi('ContractUpload');
@@ -42,11 +42,11 @@ export function contractMoveRoutes(app: Api, scope: ApiScope): void {
   const { deps } = scope;
 
   const moves = [
-    { name: 'start', action: 'start', summary: 'Start, or go on after a pause' },
+    { name: 'start', action: 'start', summary: 'Start, or resume after a pause' },
     { name: 'pause', action: 'pause', summary: 'Pause: at most the message in hand is still sent' },
     { name: 'cancel', action: 'cancel', summary: 'Cancel everything that is not sent' },
     { name: 'retry-failed', action: 'retry', summary: 'Send failed messages again, under the same ids' },
-    { name: 'clear-failed', action: 'clear', summary: 'Take failed messages off the contract' },
+    { name: 'clear-failed', action: 'clear', summary: 'Remove failed messages from the contract' },
   ] as const;
   for (const { name, action, summary } of moves) {
     app.openapi(
@@ -99,12 +99,12 @@ export function contractMoveRoutes(app: Api, scope: ApiScope): void {
       summary: 'A URL to upload up to 100,000 recipients to',
       description:
         'For a contract made with `recipients: []`. PUT the file to the URL; reading starts by itself, one file of a tenant at a time. The file is ' +
-        'UTF-8, or UTF-16 with a byte order mark, with any line ends. CSV has a header line with phoneNumber (or phone, mobile, to), message ' +
-        '(or text) and optionally externalId, and commas, semicolons, tabs or | between fields; blank rows are passed over. NDJSON has one ' +
+        'UTF-8, or UTF-16 with a byte order mark, with any line endings. CSV has a header line with phoneNumber (or phone, mobile, to), message ' +
+        '(or text) and optionally externalId, and commas, semicolons, tabs or | between fields; blank rows are skipped. NDJSON has one ' +
         'recipient a line.',
       ...securedPost(scope, 'send'),
       request: { params: idParam, headers: idempotencyHeader, ...jsonBody(importInput) },
-      responses: { 200: answer(uploadSchema, 'Where to put the file'), ...problems(400, 401, 403, 404, 409, 413, 422) },
+      responses: { 200: answer(uploadSchema, 'The URL for the file'), ...problems(400, 401, 403, 404, 409, 413, 422) },
     }),
     async (c) => {
       const contract = await contractOf(c, scope);
@@ -131,7 +131,7 @@ export function contractMoveRoutes(app: Api, scope: ApiScope): void {
 }
 
 const nothingToRetry =
-  'No failed message can be retried: there is none, or their numbers are not valid, or nobody knows whether they were sent.';
+  'No failed message can be retried: there is none, or their numbers are not valid, or it is unknown whether they were sent.';
 
 /** Returns whether the job would find a message. For `retry` it reads rows up to the first one. */
 async function hasFailed({ deps }: ApiScope, contract: Contract, job: 'retry' | 'clear'): Promise<boolean> {

@@ -59,7 +59,7 @@ function fieldError(recipients: RecipientInput[], { place, field, code, message 
   return { path: `/recipients/${index}/${isOther ? other : name}`, row: place, code, message };
 }
 
-/** Checks the message for recipients without one of their own. It is wrong even if no recipient needs it. */
+/** Checks the message for recipients without one of their own. A wrong one is refused even if no recipient needs it. */
 export function checkMessage(message: string | undefined): FieldError[] {
   const result = message === undefined ? undefined : checkContent(textContent(message));
   return result === undefined || result.ok ? [] : [{ path: '/message', code: result.code, message: result.message }];

@@ -40,7 +40,10 @@ const statsSchema = z
     note: z.string().nullable().openapi({ description: 'Why numbers may be missing from the lists; null: none is.' }),
     successPhoneNumbers: z.array(successItem),
     failedPhoneNumbers: z.array(failedItem),
-    nextCursor: z.string().nullable().openapi({ description: 'For ?list=success or ?list=failed: what follows here.' }),
+    nextCursor: z
+      .string()
+      .nullable()
+      .openapi({ description: 'For ?list=success or ?list=failed: the cursor of the next page.' }),
   })
   .openapi('ContractStats');
 const statsPage = z
@@ -48,7 +51,7 @@ const statsPage = z
   .openapi('ContractStatsPage');
 
 const inlineItems = 1000;
-/** Rows of one read, and of one request at most. A request that finds few of them ends early, and its cursor goes on. */
+/** Rows of one read, and most rows of one request. A request that finds few items ends early; its cursor continues. */
 const stepRows = 1000;
 const maxRowsARequest = 20_000;
 const csvStepRows = 5000;
@@ -61,7 +64,7 @@ export function contractResultRoutes(app: Api, scope: ApiScope): void {
       method: 'get',
       path: '/v1/contracts/{id}/stats',
       tags,
-      summary: 'What became of a contract',
+      summary: 'Statistics of a contract',
       description: 'With `list` only a page of that list; a page may be short, or empty, and still have a nextCursor.',
       ...secured('read'),
       request: {
@@ -109,7 +112,7 @@ export function contractResultRoutes(app: Api, scope: ApiScope): void {
       path: '/v1/contracts/{id}/results.csv',
       tags,
       summary: 'All rows as CSV',
-      description: `${notKept} Rows without one say UNKNOWN. Large results are answered with a redirect to a URL that holds for an hour.`,
+      description: `${notKept} Rows without one say UNKNOWN. Large results are answered with a redirect to a URL that is valid for an hour.`,
       ...secured('read'),
       request: { params: idParam },
       responses: {
@@ -132,7 +135,7 @@ export function contractResultRoutes(app: Api, scope: ApiScope): void {
   );
 }
 
-/** For each list the row with which it goes on; null when the list has ended. */
+/** The row at which each list continues; null when the list has ended. */
 interface Position {
   success: number | null;
   failed: number | null;

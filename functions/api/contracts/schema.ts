@@ -13,7 +13,7 @@ const recipientInput = z
     text: z.string().optional().openapi({ description: 'Another name of message.' }),
     externalId: z.string().optional(),
     email: notBuilt('Email is not built yet; leave email out.'),
-    data: notBuilt('Templates are not built yet: leave data out and send the message as it is to be.'),
+    data: notBuilt('Templates are not built yet: leave data out and send the finished message.'),
   })
   .openapi('Recipient', { example: { phoneNumber: '79991234567', message: 'Your order has been shipped.' } });
 
@@ -47,7 +47,7 @@ export const contractInput = z
     startAt: z.iso
       .datetime({ offset: true })
       .optional()
-      .openapi({ description: 'In the future; the contract starts by itself within a minute after it.' }),
+      .openapi({ description: 'A time in the future. The contract starts within a minute after it.' }),
     start: z.boolean().optional(),
   })
   .openapi('ContractInput', {
@@ -82,7 +82,7 @@ export const contractSchema = z
     accountIds: z.array(z.string()),
     lane: z.enum(['express', 'bulk']),
     status: z.enum(visibleStates),
-    reason: z.string().nullable().openapi({ description: 'Why it was stopped, or what a running one waits for.' }),
+    reason: z.string().nullable().openapi({ description: 'Why the contract was stopped, or why a running one waits.' }),
     totalCount: count,
     counts: z
       .object({
@@ -106,7 +106,7 @@ export const contractSchema = z
     estimatedEndAt: maybeTime,
     import: importSchema.optional(),
     warnings: z.array(z.string()).optional().openapi({
-      description: 'What is odd in the recipients: in the answer that added them, and after an import in every answer.',
+      description: 'Doubts about recipients. Only in the answer that added them; after an import in every answer.',
     }),
   })
   .openapi('Contract');

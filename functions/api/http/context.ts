@@ -10,16 +10,16 @@ import type { Egress } from '../../../lib/runtime/egress/egress.ts';
 import type { Logger } from '../../../lib/runtime/logger.ts';
 import type { Count } from '../../../lib/runtime/metrics.ts';
 
-/** The key a call came with, and whose it is: without a tenant it is an admin's. */
+/** The API key of a call, with its tenant. An admin key has no tenant. */
 export interface Actor {
   keyId: string;
   scopes: Scope[];
   tenant?: Tenant;
-  /** The key itself, for as long as the call lasts. */
+  /** The key itself, kept only during the call. */
   secret: string;
 }
 
-/** What the API counts. Recipients are rows of orders; messages those of them that are to be sent. */
+/** The metrics of the API. Recipients are rows of orders; messages are the rows that are to be sent. */
 export type ApiCount =
   | 'ContractsCreated'
   | 'RecipientsAccepted'
@@ -29,13 +29,13 @@ export type ApiCount =
   | 'Answers5xx'
   | 'Replays';
 
-/** What the app is made of; the same for each call. */
+/** The dependencies of the app, the same for each call. */
 export interface ApiScope {
   deps: Deps;
   logger: Pick<Logger, 'error' | 'info' | 'warn'>;
-  /** Judges URLs that callers give; no request goes out from here. */
+  /** Checks the URLs of callers; the API itself sends no requests to them. */
   egress: Pick<Egress, 'check'>;
-  /** Of package.json. */
+  /** The version in package.json. */
   version: string;
   count: Count<ApiCount>;
 }
@@ -54,14 +54,14 @@ export interface ApiEnv {
 
 export type Call = HonoContext<ApiEnv>;
 
-/** The tenant of the call; routes with a tenant scope have one. */
+/** Returns the tenant of the call. Throws FORBIDDEN for an admin key. */
 export function tenantOf(c: Call): Tenant {
   const tenant = c.get('actor')?.tenant;
   if (tenant === undefined) throw new PacelineError('FORBIDDEN', 'This call needs a key of a tenant.');
   return tenant;
 }
 
-/** Whom the audit log names for what this call changes. */
+/** Returns the origin of the call's changes for the audit log. Throws UNAUTHENTICATED. */
 export function originOf(c: Call, deps: Deps): Origin {
   const actor = c.get('actor');
   if (actor === undefined) throw new PacelineError('UNAUTHENTICATED', 'This call needs a key.');
@@ -75,8 +75,8 @@ export function originOf(c: Call, deps: Deps): Origin {
 }
 
 /**
- * The id of the one thing this call makes. With an Idempotency-Key it derives from the key's first use, so that a repeat after a crash
- * makes the same thing; use it once a call.
+ * Returns the id of the item that this call creates. With an Idempotency-Key it derives from the key's first use, so that a repeat after a crash
+ * creates the same item. Use it only once a call.
  */
 export function idFor(c: Call, deps: Deps, prefix: IdPrefix): string {
   const attempt = c.get('attempt');
@@ -85,12 +85,12 @@ export function idFor(c: Call, deps: Deps, prefix: IdPrefix): string {
   return newId(prefix, attempt.createdAt, (n) => new Uint8Array(seed.subarray(0, n)));
 }
 
-/** Whether an earlier attempt of this very call may have had its effect already. */
+/** Returns whether an earlier attempt of this call may already have had its effect. */
 export function isRepeated(c: Call): boolean {
   return c.get('attempt')?.repeated === true;
 }
 
-/** An id from a path: of another form than ours, it names nothing. */
+/** Returns an id from a path. Throws NOT_FOUND when it does not have the form of an id. */
 export function pathId(text: string, prefix: IdPrefix | 'msg'): string {
   const form = prefix === 'msg' ? /^msg_[0-9A-F]{18}$/ : new RegExp(`^${prefix}_[0-9A-Za-z]{1,40}$`);
   if (!form.test(text)) throw new PacelineError('NOT_FOUND', 'There is nothing with this id.');

@@ -4,19 +4,19 @@ import type { Deps } from '../../../lib/aws/deps.ts';
 import { newId } from '../../../lib/domain/ids.ts';
 import type { Call } from './context.ts';
 
-/** A larger file is fetched from S3. The answer of a function ends at 6 MB, escaped. */
+/** A larger file goes through S3. An answer of a Lambda function has at most 6 MB, escaped. */
 const maxInlineBytes = 3_000_000;
 
-/** The answers of a route that gives a CSV file. */
+/** The answers of a route that returns a CSV file. */
 export const csvFile = {
   200: { description: 'The file', content: { 'text/csv': { schema: z.string() } } },
   302: {
-    description: 'Above about 3 MB: where the file is, for an hour',
+    description: 'Above about 3 MB: the URL of the file, valid for an hour',
     headers: z.object({ Location: z.url() }),
   },
 } as const;
 
-/** Returns an answer with the file, or a redirect to where it is kept for an hour. `owner`: the contract, or the name of the list. */
+/** Returns an answer with the file, or a redirect to a URL that is valid for an hour. `owner`: the contract, or the name of the list. */
 export async function answerFile(
   c: Call,
   deps: Deps,

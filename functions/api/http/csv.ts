@@ -4,7 +4,7 @@ import { toIso } from '../../../lib/domain/times.ts';
 
 export const csvHead = 'phoneNumber,externalId,status,sentAt,deliveredAt,readAt,attempts,error\n';
 
-/** One line of results.csv; `error` is code and sentence. */
+/** Returns one line of results.csv. The column `error` has code and sentence. */
 export function csvLine(message: Message): string {
   const { error } = message;
   return `${[
@@ -19,27 +19,30 @@ export function csvLine(message: Message): string {
   ].join(',')}\n`;
 }
 
-/** The line of a row whose result is not kept any more; whom it was for is still in its page. */
+/** Returns the line of a row whose result is no longer kept. Its page still has the recipient. */
 export function goneLine({ to, externalId }: Pick<Message, 'to' | 'externalId'>): string {
   const why = field(`NOT_KEPT: ${notKept}`);
   return `${[numberField(to), field(externalId ?? ''), 'UNKNOWN', '', '', '', '', why].join(',')}\n`;
 }
 
-/** A text as a field: guarded, and quoted where CSV needs quotes. */
+/** Returns a text as a field: guarded, and quoted when CSV needs quotes. */
 export function field(text: string): string {
   return quoted(guarded(text));
 }
 
 /**
- * The text as a spreadsheet shows it and does not run it. A spreadsheet takes a field for a formula by its first visible character, also
- * the full-width one; a leading apostrophe prevents that. A text that has such apostrophes already gets one more, so that taking off one
- * apostrophe gives the text back.
+ * Returns the text in a form that a spreadsheet shows and does not run. A spreadsheet takes a field for a formula by its first visible character,
+ * also a full-width one; a leading apostrophe prevents that. A text that already has such apostrophes gets one more, so that removing one apostrophe
+ * restores it.
  */
 export function guarded(text: string): string {
   return /^'*(?:[\t\n\r\0]|[\s\p{Cc}\p{Cf}]*[=+\-@＝＋－＠﹦﹢﹣﹫])/u.test(text) ? `'${text}` : text;
 }
 
-/** A phone number, which is never guarded: programs read it. Rows with `skipInvalid` have anything here; what is no spelling of a number is guarded. */
+/**
+ * Returns a phone number as a field. It is not guarded, because programs read it. With `skipInvalid` it can be any text; a text that does not look
+ * like a number is guarded.
+ */
 function numberField(text: string): string {
   return /^\+?[\d\s()./-]*$/.test(text) ? quoted(text) : field(text);
 }

@@ -1,12 +1,12 @@
 import { z } from 'zod';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 
-/** Where a list goes on: opaque to callers, and never a partition key, so that it cannot name another tenant's things. */
+/** Returns the cursor of a list. It is opaque to callers and has no partition key, so it cannot refer to items of another tenant. */
 export function encodeCursor(list: string, position: Record<string, unknown>): string {
   return Buffer.from(JSON.stringify({ l: list, ...position })).toString('base64url');
 }
 
-/** Throws BAD_CURSOR for one that is not ours, of another list, or damaged. */
+/** Returns the position in a cursor. Throws BAD_CURSOR when the cursor is damaged, of another list, or not from this API. */
 export function decodeCursor<T extends z.ZodRawShape>(
   text: string | undefined,
   list: string,
@@ -17,16 +17,19 @@ export function decodeCursor<T extends z.ZodRawShape>(
     const parsed: unknown = JSON.parse(Buffer.from(text, 'base64url').toString('utf8'));
     return z.object({ l: z.literal(list), ...shape }).parse(parsed) as z.infer<z.ZodObject<T>>;
   } catch (cause) {
-    throw new PacelineError('BAD_CURSOR', 'The cursor is not one this list gave out; start again without it.', {
+    throw new PacelineError('BAD_CURSOR', 'The cursor does not belong to this list; start again without it.', {
       cause,
     });
   }
 }
 
-/** Positions by id: at most 60 characters of ours. */
+/** A position by id: a prefix of three letters and up to 40 characters. */
 export const idPosition = z.string().regex(/^[a-z]{3}_[0-9A-Za-z]{1,40}$/);
 
-/** A list that goes on behind a place, by default an id: what its cursor asks for, and the cursor behind `next`. */
+/**
+ * Returns the cursor functions of a list. `asked` gives the page that a cursor asks for, `cursorAt` the cursor behind `next`. The position is by
+ * default an id.
+ */
 export function pagesOf(list: string, position: z.ZodString = idPosition) {
   return {
     asked({ limit, cursor }: { limit: number; cursor?: string | undefined }): { limit: number; before?: string } {

@@ -22,7 +22,7 @@ export function filterAddresses(text: string, { defaultCountry }: Tenant, path: 
   return new Set(meant.addresses);
 }
 
-/** Reads the number of an account. Digits that can be read in two ways are the account's own number, if one is. Throws VALIDATION. */
+/** Reads the number of an account. Of two possible readings it takes the account's own number, if one is. Throws VALIDATION. */
 export function accountNumber(
   text: string,
   { defaultCountry }: Tenant,
@@ -51,7 +51,7 @@ export async function personNamed(
   return { person: { phoneNumber: number.digits }, warnings: doubtWarnings(number) };
 }
 
-/** Returns the warnings about a number for an answer; none where the number is certain. */
+/** Returns the warnings about a number for an answer; none when the number is certain. */
 export function doubtWarnings({ doubt }: NumberReading): string[] {
   return doubt === undefined ? [] : [doubtWarning(doubt)];
 }

@@ -111,7 +111,7 @@ export function secured(...scopes: Scope[]): {
   return { security: scopes.map((role) => ({ apiKey: [role] })), middleware: [allow(...scopes)] };
 }
 
-/** Like `secured`, for a POST: takes an Idempotency-Key. */
+/** Like `secured`, for a POST that accepts an Idempotency-Key. */
 export function securedPost(scope: ApiScope, role: Scope | Scope[], options: { secret?: boolean } = {}) {
   const base = secured(...[role].flat());
   return { ...base, middleware: [...base.middleware, idempotent(scope, options)] };
@@ -133,7 +133,7 @@ export const limitQuery = (max: number, standard: number) =>
 /** The query of a list. Unknown parameters are refused. */
 export const pageQuery = z.strictObject({
   limit: limitQuery(100, 50),
-  cursor: z.string().optional().openapi({ description: '`nextCursor` of the page before.' }),
+  cursor: z.string().optional().openapi({ description: '`nextCursor` of the previous page.' }),
 });
 
 /** Returns the schema of a list page. `nextCursor` is null on the last page. */

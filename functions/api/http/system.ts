@@ -9,7 +9,7 @@ import { type Api, answer } from './openapi.ts';
 
 const healthSchema = z.object({ status: z.literal('ok'), version: z.string() }).openapi('Health');
 
-/** The files of swagger-ui that are served, and what they are. */
+/** The served files of swagger-ui, with their content types. */
 const uiFiles: Record<string, string> = {
   'swagger-ui.css': 'text/css; charset=utf-8',
   'swagger-ui-bundle.js': 'text/javascript; charset=utf-8',
@@ -46,19 +46,19 @@ const page = `<!doctype html>
 </html>
 `;
 
-/** Scripts and styles from here alone; swagger-ui sets styles inline and shows pictures as data. */
+/** Allows scripts and styles only from this origin. swagger-ui also needs inline styles and pictures as data. */
 const pagePolicy =
   "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; frame-ancestors 'none'";
 
-/** Routes without a key: none of them asks AWS for anything. */
+/** Adds the routes without a key. None of them calls AWS. */
 export function systemRoutes(app: Api, scope: ApiScope): void {
   app.openapi(
     createRoute({
       method: 'get',
       path: '/health',
       tags: ['System'],
-      summary: 'Whether the API answers',
-      responses: { 200: answer(healthSchema, 'It does') },
+      summary: 'Check that the API answers',
+      responses: { 200: answer(healthSchema, 'The API answers') },
     }),
     (c) => c.json({ status: 'ok' as const, version: scope.version }, 200),
   );
@@ -75,7 +75,7 @@ export function systemRoutes(app: Api, scope: ApiScope): void {
   });
 }
 
-/** From `swagger-ui/` beside the bundle where there is one, else from the installed package. */
+/** Reads a file from `swagger-ui/` beside the bundle; without it, from the installed package. */
 async function readUiFile(file: string): Promise<Buffer> {
   try {
     return await readFile(join(dirname(fileURLToPath(import.meta.url)), 'swagger-ui', file));

@@ -15,10 +15,10 @@ import { inboundSchema } from './schema.ts';
 
 /** Most accounts that one request reads, each with its own query. A tenant with more must send `accountId`. */
 const maxAccounts = 100;
-/** Batches looked at for one page with a filter; the cursor goes on behind them. */
+/** Most batches read per account for one page with a filter; the cursor continues after them. */
 const maxLookedAt = 500;
 
-/** Where the list goes on: messages `[0, m)` of batch `b` and everything older. */
+/** The cursor of the list. Messages `[0, m)` of batch `b` and all older batches are still to come. */
 interface Position {
   b: string;
   m: number;
@@ -36,10 +36,10 @@ export function inboxRoutes(app: Api, scope: ApiScope): void {
       method: 'get',
       path: '/v1/inbox',
       tags: ['Messages'],
-      summary: 'What people wrote, newest first',
+      summary: 'List inbound messages, newest first',
       description:
-        'Messages of one chat in quick succession stand together, by the time of the first. Kept for 15 days. A filtered page may be short, or empty, and still ' +
-        `have a nextCursor. With more than ${maxAccounts} accounts accountId has to be given.`,
+        'Messages of one chat in quick succession are listed together, at the time of the first. Kept for 15 days. A filtered page may be ' +
+        `short, or empty, and still have a nextCursor. With more than ${maxAccounts} accounts, accountId is required.`,
       ...secured('read'),
       request: {
         query: pageQuery.extend({
@@ -78,7 +78,7 @@ async function accountsOf({ deps }: ApiScope, tenantId: string, wanted: string |
   throw invalid([{ path: '/accountId', code: 'REQUIRED', message }]);
 }
 
-/** The newest batches of each account, merged by their ids, which sort by time. */
+/** Returns a page of the newest batches of all accounts, merged by their ids, which sort by time. */
 async function readInbox(
   { deps }: ApiScope,
   tenantId: string,
@@ -87,7 +87,7 @@ async function readInbox(
 ): Promise<{ items: Found[]; next?: Position }> {
   const { limit, senders, position } = wanted;
   const batches: InboundBatch[] = [];
-  // Of an account with more than was read, nothing older than this is known yet.
+  // Some account has more batches than were read, so those older than this id are not complete yet.
   let knownFrom = '';
   const step = senders === undefined ? limit : maxLookedAt;
   await inParallel(8, accounts, async (accountId) => {

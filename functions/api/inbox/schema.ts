@@ -12,7 +12,7 @@ const media = z
     height: z.int().optional(),
     voice: z.boolean().optional(),
   })
-  .openapi('InboundMedia', { description: 'What WhatsApp says of the file; the file itself is not fetched.' });
+  .openapi('InboundMedia', { description: 'Metadata from WhatsApp; the file itself is not fetched.' });
 
 export const inboundSchema = z
   .object({
@@ -20,7 +20,7 @@ export const inboundSchema = z
     accountId: z.string(),
     from: z
       .string()
-      .openapi({ description: 'The number as digits, or `lid:` and the LID where WhatsApp tells no number.' }),
+      .openapi({ description: 'The number as digits, or `lid:` and the LID when WhatsApp gives no number.' }),
     fromLid: z.string().nullable(),
     type: z.enum(inboundTypes),
     text: z.string().nullable(),
@@ -35,10 +35,14 @@ export const inboundSchema = z
       })
       .optional(),
     contacts: z.array(z.object({ name: z.string(), vcard: z.string().optional() })).optional(),
-    emoji: z.string().nullable().optional().openapi({ description: 'Of a reaction; null takes one away.' }),
+    emoji: z
+      .string()
+      .nullable()
+      .optional()
+      .openapi({ description: 'The emoji of a reaction; null removes the reaction.' }),
     target: z
       .object({ id: z.string(), messageId: z.string().nullable() })
       .optional()
-      .openapi({ description: 'The message it is about; `messageId` where that is one of yours.' }),
+      .openapi({ description: 'The message that this one is about; `messageId` if you sent it.' }),
   })
   .openapi('InboundMessage');

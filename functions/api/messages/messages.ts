@@ -20,10 +20,10 @@ import { messageSchema } from './schema.ts';
 
 const tags = ['Messages'];
 
-/** Rows looked at for one page: what a filter leaves sparse goes on with the cursor. */
+/** Most rows read for one page. When the filter keeps few of them, the cursor continues the search. */
 const maxRowsAPage = 5000;
 const maxContractsAPage = 200;
-/** Ids tried for a message without an item: about 1 us each. */
+/** Most ids computed to find a message without an item; about 1 us each. */
 const maxIdsTried = 300_000;
 
 export function messageRoutes(app: Api, scope: ApiScope): void {
@@ -60,7 +60,7 @@ export function messageRoutes(app: Api, scope: ApiScope): void {
         (accountId === undefined || message.accountId === accountId) &&
         (numbers === undefined ||
           [message.to, message.sentTo].some((number) => number !== undefined && numbers.has(number)));
-      // `c`: the contract the list stands in; `r`: rows below this one are still to come (null: all).
+      // `c`: the contract in which the page begins; `r`: its rows below this one are still to come (null: all).
       const position = decodeCursor(cursor, 'messages', { c: idPosition, r: z.int().min(0).nullable() });
       const walk = contractsFrom(scope, tenant.id, position?.c, contractId);
       const found: Row[] = [];
@@ -126,7 +126,7 @@ export function messageRoutes(app: Api, scope: ApiScope): void {
   );
 }
 
-/** Contracts newest first, from (and with) the one the cursor stands in; with `only` just that one. */
+/** Yields contracts, newest first, from the one of the cursor on (included). With `only` it yields just that one. */
 async function* contractsFrom(
   { deps }: ApiScope,
   tenantId: string,
@@ -154,7 +154,7 @@ async function* contractsFrom(
   } while (before !== undefined);
 }
 
-/** By its item, unless its contract has been deleted. */
+/** Returns the row of a message that has an item, unless its contract is deleted. */
 async function madeRow({ deps }: ApiScope, tenantId: string, id: string): Promise<Row | undefined> {
   const message = await readMessage(deps.table, tenantId, id);
   if (message === undefined) return undefined;
@@ -163,7 +163,10 @@ async function madeRow({ deps }: ApiScope, tenantId: string, id: string): Promis
   return contract === undefined ? undefined : { message };
 }
 
-/** A row without an item yet: its id is a hash of contract and row, so the rows of unfinished contracts are tried. */
+/**
+ * Returns the row of a message without an item. The id is a hash of contract and row, so it tries the rows of unfinished, canceled and failed
+ * contracts.
+ */
 async function unfedRow({ deps }: ApiScope, tenantId: string, id: string): Promise<Row | undefined> {
   let left = maxIdsTried;
   let before: string | undefined;

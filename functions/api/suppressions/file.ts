@@ -9,25 +9,25 @@ import { cut } from '../../../lib/domain/well-formed.ts';
 import { field, guarded } from '../http/csv.ts';
 
 export interface SuppressionRow {
-  /** Where the row begins, counted from 1. */
+  /** The line in which the row begins, counted from 1. */
   line: number;
   person: Person;
-  /** How the number was read. Absent where the number cannot be in doubt. The caller decides a number that can be read in two ways. */
+  /** The reading of the number; absent when the number cannot be in doubt. The caller chooses between two readings. */
   number?: NumberReading;
   reason?: string;
 }
 
 export interface SuppressionFile {
-  /** Each row has an address that no row before it has. */
+  /** Each row has an address that no earlier row has. */
   rows: SuppressionRow[];
   repeated: number;
-  /** One for each row that is not taken. */
+  /** One for each row that is left out. */
   errors: { line: number; code: string; message: string }[];
 }
 
 /**
- * A file names so many people and has so many rows at most. Reading ends with the first one too many. A tenant's list is one partition, which
- * takes 1,000 write units a second; a person costs two, and a call has 29 s.
+ * Most people and rows of a file. Reading ends with the first one too many. A tenant's list is one partition, which takes 1,000 write units a second;
+ * a person costs two, and a call has 29 s.
  */
 export const maxPeople = 10_000;
 export const maxFileRows = 50_000;
@@ -37,7 +37,7 @@ const damagedLid = /^\d+(?:[.,]\d+(?:e\+?\d+)?|e\+?\d+)$/i;
 const exportTitles = ['phoneNumber', 'lid', 'reason', 'source', 'accountId', 'createdAt'];
 export const suppressionHead = `${exportTitles.join(',')}\n`;
 
-/** The place of each column in the file; -1 for a column that the file has not. */
+/** The place of each column in the file; -1 for a missing column. */
 interface Layout {
   numberAt: number;
   lidAt: number;
@@ -49,9 +49,9 @@ interface Layout {
 }
 
 /**
- * Reads the people of a CSV file. It has a column with the phone number (or `lid:` and the LID) under any of its names
- * (lib/domain/files/columns.ts), a column with the LID, or both, and optionally reason. Other columns are passed over, so that an export can be
- * imported. Without a header the first column is taken. Throws UnreadableFile for a file that is no CSV or has no such column.
+ * Reads the people of a CSV file. It has a column with the phone number (or `lid:` and the LID) under any of its names (lib/domain/files/columns.ts),
+ * a column with the LID, or both, and optionally reason. Other columns are skipped, so that an export can be imported. Without a header it reads the
+ * first column. Throws UnreadableFile for a file that is no CSV or has no such column.
  */
 export async function readSuppressions(
   body: Iterable<Uint8Array>,
@@ -80,7 +80,7 @@ export async function readSuppressions(
       file.errors.push({ line, code: 'INVALID_NUMBER', message: found });
       continue;
     }
-    // It is not decided yet who has a number that can be read in two ways.
+    // A number with two readings is not decided yet.
     const addresses = found.number?.foreign === undefined ? addressesOf(found.person) : [];
     if (addresses.length > 0 && addresses.every((address) => seen.has(address))) {
       file.repeated += 1;
@@ -101,7 +101,7 @@ export async function readSuppressions(
   return file;
 }
 
-/** Returns whether the only record of a file holds the later ones too: programs that send form data (curl -d) take line ends out. */
+/** Returns whether the only record of a file contains the later ones too. Programs that send form data (curl -d) remove line endings. */
 function isJoined({ fields }: CsvRecord, { hasHeader }: Layout): boolean {
   return fields.some((field, at) => (hasHeader ? /\d{7}/.test(field) : at > 0 && /\+\d{7}/.test(field)));
 }
@@ -131,7 +131,7 @@ function personIn(
     found.lid = reading.lid;
     if (written === '') return { person: found };
   }
-  // An exported number is taken as it is, because WhatsApp knows numbers that the numbering plans do not.
+  // An exported number is accepted as it is, because WhatsApp knows numbers that the numbering plans do not.
   const isPrinted = layout.isExport && /^\d{4}-\d\d-\d\dT/.test(cell(layout.createdAt));
   if (isPrinted && /^[1-9]\d{4,14}$/.test(written)) return { person: { ...found, phoneNumber: written } };
   const reading = readAddress(written, layout.isExport ? {} : { defaultCountry });

@@ -20,8 +20,8 @@ export const suppressionSchema = z
     phoneNumber: z.string().openapi({ description: 'Digits, or `lid:` and the LID of a person known by LID alone.' }),
     lid: z.string().nullable().openapi({ description: "WhatsApp's hidden id of the person, where it is known." }),
     reason: z.string(),
-    source: z.enum(suppressionSources).openapi({ description: "`inbound`: the person's own word." }),
-    accountId: z.string().nullable().openapi({ description: 'The account the word came to.' }),
+    source: z.enum(suppressionSources).openapi({ description: '`inbound`: the person has opted out.' }),
+    accountId: z.string().nullable().openapi({ description: 'The account that received the opt-out.' }),
     createdAt: isoTime,
     warnings: z.array(z.string()).optional().openapi({
       description:
@@ -34,7 +34,7 @@ export const suppressionImportSchema = z
   .object({
     added: z.int(),
     existing: z.int().openapi({ description: 'Numbers that were on the list, or came twice.' }),
-    invalid: z.int().openapi({ description: 'Lines without a valid number; they are left out.' }),
+    invalid: z.int().openapi({ description: 'Rows without a valid number; they are left out.' }),
     errors: z.array(z.object({ line: z.int(), code: z.string(), message: z.string() })).openapi({
       description: 'The first 1,000 of them.',
     }),

@@ -66,7 +66,7 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       method: 'get',
       path: '/v1/suppressions',
       tags,
-      summary: 'Who is not written to, newest first',
+      summary: 'List suppressed people, newest first',
       ...secured('read'),
       request: { query: pageQuery },
       responses: {
@@ -86,14 +86,14 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       method: 'post',
       path: '/v1/suppressions',
       tags,
-      summary: 'Write to a person no more',
+      summary: 'Suppress all messages to a person',
       description:
-        'Messages that wait are suppressed when they would be sent, under whichever spelling of the number they were accepted. A person who is on the list already stays as it is (200). ' +
-        'A number in doubt is warned of.',
+        'Waiting messages are suppressed when they would be sent, whatever spelling of the number they have. A person who is already on the list ' +
+        'stays unchanged (200). A number in doubt gets a warning.',
       ...securedPost(scope, ['send', 'manage']),
       request: { headers: idempotencyHeader, ...jsonBody(suppressionInput) },
       responses: {
-        200: answer(suppressionSchema, 'It was on the list'),
+        200: answer(suppressionSchema, 'The person was already on the list'),
         201: answer(suppressionSchema, 'The suppression'),
         ...problems(400, 401, 403, 409, 413, 422),
       },
@@ -127,15 +127,16 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       tags,
       summary: 'Put the numbers of a CSV file on the list',
       description:
-        `The body is the file: a column phoneNumber (phone, mobile, to), a column lid, or both, optionally reason; others are passed over, so that suppressions.csv can be imported; up to 5 MB and ${maxPeople} numbers. ` +
-        'Without a header the first column is taken. Rows without a valid number are told and left out; blank rows do not count.',
+        'The body is the file: a column phoneNumber (phone, mobile, to), a column lid, or both, optionally reason. Other columns are skipped, so ' +
+        `that suppressions.csv can be imported. Up to 5 MB and ${maxPeople} numbers. Without a header the first column is taken. Rows without a ` +
+        'valid number are left out and listed in errors; blank rows do not count.',
       ...securedPost(scope, ['send', 'manage']),
       request: {
         headers: idempotencyHeader,
         body: { required: true, content: { 'text/csv': { schema: z.string() } } },
       },
       responses: {
-        200: answer(suppressionImportSchema, 'What became of it'),
+        200: answer(suppressionImportSchema, 'The result'),
         ...problems(400, 401, 403, 409, 413, 422),
       },
     }),
@@ -172,7 +173,7 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       path: '/v1/suppressions.csv',
       tags,
       summary: 'The whole list as CSV',
-      description: 'Large lists are answered with a redirect to a URL that holds for an hour.',
+      description: 'Large lists are answered with a redirect to a URL that is valid for an hour.',
       ...secured('read'),
       responses: {
         ...csvFile,
@@ -199,10 +200,10 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       method: 'get',
       path: '/v1/suppressions/{phone}',
       tags,
-      summary: 'Whether a number is on the list',
+      summary: 'Find a number on the list',
       ...secured('read'),
       request: { params: phoneParam },
-      responses: { 200: answer(suppressionSchema, 'It is'), ...problems(401, 403, 404) },
+      responses: { 200: answer(suppressionSchema, 'The suppression'), ...problems(401, 403, 404) },
     }),
     async (c) => {
       const { found } = await listed(c, deps.table, c.req.valid('param').phone);
@@ -216,7 +217,7 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       path: '/v1/suppressions/{phone}',
       tags,
       summary: 'Allow messages to a number again',
-      description: 'Also to somebody whose own word it was: only do so when the person has asked for it.',
+      description: 'Also ends an opt-out by the person. Only do so when the person has asked for it.',
       ...secured('manage'),
       request: { params: phoneParam },
       responses: { 204: { description: 'Done' }, ...problems(401, 403, 404) },
@@ -257,7 +258,7 @@ async function decided(
   return { people, warnings: doubts.sentences() };
 }
 
-/** Returns the person on the list whom a path names: by the address as answers print it, else by another reading. Throws NOT_FOUND. */
+/** Returns the person on the list whom a path names. Tries the address as answers print it first, then other readings. Throws NOT_FOUND. */
 async function listed(c: Call, table: Table, text: string): Promise<{ person: Person; found: Suppression }> {
   const { id, defaultCountry } = tenantOf(c);
   const meant = addressesMeant(text, { defaultCountry });

@@ -29,7 +29,7 @@ const tags = ['Webhooks'];
 const testWaitMs = 24_000;
 const testLookMs = 150;
 
-/** What can be done with a webhook beyond changing it. */
+/** Adds the calls of a webhook other than create, read, change and delete. */
 export function webhookCallRoutes(app: Api, scope: ApiScope): void {
   const { deps } = scope;
 
@@ -38,7 +38,7 @@ export function webhookCallRoutes(app: Api, scope: ApiScope): void {
       method: 'post',
       path: '/v1/webhooks/{id}/test',
       tags,
-      summary: 'Send a webhook.test event, once, and see what came of it',
+      summary: 'Send a webhook.test event once and return its delivery',
       description:
         'Works for a disabled webhook too. Status `delivered` or `failed` with the one attempt; `pending` when there was no result within 24 s.',
       ...securedPost(scope, 'manage'),
@@ -54,7 +54,7 @@ export function webhookCallRoutes(app: Api, scope: ApiScope): void {
     },
   );
 
-  /** The delivery once its attempt was made, or as it is after 24 s. */
+  /** Returns the delivery after its attempt, or as it is after 24 s. */
   async function outcomeOf(planned: Delivery): Promise<Delivery> {
     const { monotonicMs, sleep } = systemClock;
     const untilMs = monotonicMs() + testWaitMs;
@@ -71,7 +71,7 @@ export function webhookCallRoutes(app: Api, scope: ApiScope): void {
       method: 'post',
       path: '/v1/webhooks/{id}/rotate-secret',
       tags,
-      summary: 'Replace the secret; the one before signs beside it for 24 hours',
+      summary: 'Replace the secret; the previous one also signs for 24 hours',
       ...securedPost(scope, 'manage', { secret: true }),
       request: { params: idParam, headers: idempotencyHeader, ...optionalBody(rotateInput) },
       responses: { 200: answer(rotatedSchema, 'The new secret'), ...problems(400, 401, 403, 404, 409, 413, 422) },
@@ -91,7 +91,7 @@ export function webhookCallRoutes(app: Api, scope: ApiScope): void {
       method: 'post',
       path: '/v1/webhooks/{id}/enable',
       tags,
-      summary: 'Make it active again; what failed meanwhile can be sent by /replay',
+      summary: 'Enable a webhook; send failed events again with /replay',
       ...securedPost(scope, 'manage'),
       request: { params: idParam, headers: idempotencyHeader, ...noBody },
       responses: { 200: answer(webhookSchema, 'The webhook'), ...problems(400, 401, 403, 404, 409, 413, 422) },
@@ -106,7 +106,7 @@ export function webhookCallRoutes(app: Api, scope: ApiScope): void {
   );
 }
 
-/** A fact about nothing but the webhook itself; it is not kept in the log. */
+/** Returns an event about the webhook itself. It is not stored in the log. */
 function testEvent(endpoint: Endpoint, callId: string, at: number): PacelineEvent {
   const { id, tenantId, name } = endpoint;
   return {

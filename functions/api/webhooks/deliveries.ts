@@ -38,7 +38,7 @@ export function deliveryRoutes(app: Api, scope: ApiScope): void {
       method: 'get',
       path: '/v1/webhooks/{id}/deliveries',
       tags,
-      summary: 'What was sent to a webhook, newest first, with each attempt',
+      summary: 'List the deliveries to a webhook with each attempt, newest first',
       description:
         'Kept 30 days. With a status a page may hold fewer than asked for, or none, and still have a nextCursor.',
       ...secured('read'),
@@ -91,7 +91,7 @@ export function deliveryRoutes(app: Api, scope: ApiScope): void {
       const { delivery, endpoint } = found;
       mustBeActive(endpoint);
       const [event] = await readEvents(deps.table, [{ tenantId, at: delivery.eventAt, id: delivery.eventId }]);
-      if (event === undefined) throw new PacelineError('ILLEGAL_STATE', 'What this event said is no longer kept.');
+      if (event === undefined) throw new PacelineError('ILLEGAL_STATE', 'The content of this event is no longer kept.');
       const replayId = idFor(c, deps, 'req');
       await audit(c, endpoint, { deliveryId: delivery.id });
       const [planned] = await planDeliveriesTo(deps, endpoint, [event], { at: deps.nowMs(), replayId });
@@ -107,7 +107,7 @@ export function deliveryRoutes(app: Api, scope: ApiScope): void {
       summary: 'Send a range again',
       description:
         'Every event of the log in the range that the webhook wants, also from before it existed or while it was disabled; with `onlyFailed` the ' +
-        'deliveries of the range that failed. Runs on after the answer, oldest first.',
+        'deliveries of the range that failed. Continues after the answer, oldest first.',
       ...securedPost(scope, 'manage'),
       request: { params: idParam, headers: idempotencyHeader, ...jsonBody(replayInput) },
       responses: { 202: answer(replaySchema, 'It will be sent'), ...problems(400, 401, 403, 404, 409, 413, 422) },

@@ -12,13 +12,15 @@ import { webhookSchema } from './schema.ts';
 const id = z.string().openapi({ example: 'evt_4H8QW2ZK6T0R9XN3B7M5JCDAFG' });
 const timestamp = isoTime.openapi({ description: 'When it was recorded.' });
 
-/** One kind of data as two schemas: an entry of the log, and the body of a delivery, whose header `webhook-id` is the id. */
+/**
+ * Returns two schemas for a kind of data: an entry of the log, and the body of a delivery. The id of a delivered event is in the header `webhook-id`.
+ */
 function kind<D extends z.ZodType>(name: string, data: D, of: EventDataKind) {
   const body = { type: z.enum(eventTypesWith(of)), timestamp, data };
   return { entry: z.object({ id, ...body }).openapi(name), sent: z.object(body).openapi(`${name}Body`) };
 }
 
-/** Of all of them `accountId` and `from` are said once. */
+/** `accountId` and `from` are equal for all messages of the event, so they are given once. */
 const receivedMessage = inboundSchema.omit({ accountId: true, from: true, fromLid: true }).openapi('ReceivedMessage');
 
 const accountCode = z.object({ accountId: z.string(), code: z.string(), attempt: z.int(), expiresAt: isoTime });
@@ -27,7 +29,7 @@ const received = z.object({
   accountId: z.string(),
   from: z
     .string()
-    .openapi({ description: 'The number as digits, or `lid:` and the LID where WhatsApp tells no number.' }),
+    .openapi({ description: 'The number as digits, or `lid:` and the LID when WhatsApp gives no number.' }),
   fromLid: z.string().nullable(),
   messages: z.array(receivedMessage),
 });
@@ -74,7 +76,7 @@ export const sentEventSchema = z
   ])
   .openapi('EventBody');
 
-/** Returns the entry of the log for an event with its content. Its `data` fits its `type`: eventsOf makes no other. */
+/** Returns the log entry of an event with its content. `data` fits `type`, because `eventsOf` makes only such events. */
 export function eventView({ id, type, at, data }: PacelineEvent): z.infer<typeof eventSchema> {
   return { id, type, timestamp: isoOf(at), data } as z.infer<typeof eventSchema>;
 }

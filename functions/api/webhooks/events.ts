@@ -26,14 +26,14 @@ export function eventRoutes(app: Api, scope: ApiScope): void {
       }),
       ...jsonBody(sentEventSchema),
     },
-    responses: { 204: { description: 'Taken' } },
+    responses: { 204: { description: 'Accepted' } },
   });
   app.openapi(
     createRoute({
       method: 'get',
       path: '/v1/events',
       tags: ['Events'],
-      summary: 'What happened, newest first',
+      summary: 'List events, newest first',
       description:
         `Events are kept ${eventDays} days, their texts as long as the message. QR and pairing codes are not kept. \`type\` is a type or a group ` +
         '(`message`). To poll, ask with `since` a minute before the last answer, follow `nextCursor`, and drop the ids already seen. ' +

@@ -42,7 +42,7 @@ export function webhookRoutes(app: Api, scope: ApiScope): void {
       method: 'post',
       path: '/v1/webhooks',
       tags,
-      summary: 'Be told of events; the secret is shown once',
+      summary: 'Create a webhook; the secret is shown once',
       description:
         'Deliveries are POSTs of `{type, timestamp, data}` signed by Standard Webhooks 1.0 (`webhook-id`, `webhook-timestamp`, ' +
         '`webhook-signature`). 2xx within 15 s is success; anything else is tried again, ten attempts in all over three days. 410 disables the webhook. ' +
@@ -136,10 +136,10 @@ export function webhookRoutes(app: Api, scope: ApiScope): void {
       method: 'delete',
       path: '/v1/webhooks/{id}',
       tags,
-      summary: 'Be told no more; what has not been delivered is dropped',
+      summary: 'Delete a webhook; undelivered events are dropped',
       ...secured('manage'),
       request: { params: idParam },
-      responses: { 204: { description: 'Gone' }, ...problems(401, 403, 404) },
+      responses: { 204: { description: 'Deleted' }, ...problems(401, 403, 404) },
     }),
     async (c) => {
       const endpoint = await endpointOf(scope, c, c.req.valid('param').id);
@@ -152,14 +152,14 @@ export function webhookRoutes(app: Api, scope: ApiScope): void {
 export const noWebhook = () => new PacelineError('NOT_FOUND', 'There is no such webhook.');
 const nameTaken = () => new PacelineError('CONFLICT', 'Another webhook has this name; names are unique.');
 
-/** By id or name; throws NOT_FOUND. */
+/** Returns the webhook with this id or name. Throws NOT_FOUND. */
 export async function endpointOf({ deps }: ApiScope, c: Call, idOrName: string): Promise<Endpoint> {
   const endpoint = await findEndpoint(deps.table, tenantOf(c).id, idOrName);
   if (endpoint === undefined) throw noWebhook();
   return endpoint;
 }
 
-/** What only the outside world, or the table, can tell of the settings. */
+/** Throws VALIDATION for a URL that is not allowed, or an account that does not exist. */
 async function refuseBad(
   { deps, egress }: ApiScope,
   tenantId: string,
@@ -167,7 +167,7 @@ async function refuseBad(
 ): Promise<void> {
   const errors: FieldError[] = [];
   if (url !== undefined && !(await isAllowed(egress, url))) {
-    // One answer for all: which rule refused it, or what a name resolves to, is not told.
+    // One message for all refusals: the caller must not learn which rule refused the URL, or the address of its name.
     errors.push({ path: '/url', code: 'INVALID', message: new EgressRefused().message });
   }
   const ids = accountIds ?? [];

@@ -2,13 +2,13 @@ import type { Table } from '../client/table.ts';
 import type { Hold } from '../hosts/ownership.ts';
 import { keys } from '../keys.ts';
 
-/** Dead sessions are kept this long, and what was remembered of their connections with them. */
+/** Connection events are kept as long as dead sessions. */
 const keptSec = 90 * 24 * 3600;
 
-/** An account's last events as its owner last stored them (lib/domain/accounts/connection-events.ts reads the bytes). */
+/** The last connection events of an account, as its owner stored them (lib/domain/accounts/connection-events.ts reads the bytes). */
 export interface StoredEvents {
   events: Uint8Array;
-  /** When something was last sent or received, epoch ms. */
+  /** Time of the last frame sent or received, epoch ms. */
   activeAt: number;
 }
 
@@ -19,7 +19,7 @@ export async function readConnectionEvents(
   return await table.get<StoredEvents>(keys.connectionEvents(tenantId, accountId));
 }
 
-/** Stores an account's last events in place of those before. An owner whose claim is over changes nothing. */
+/** Replaces an account's last connection events. Does nothing when a later owner has stored some. */
 export async function saveConnectionEvents(
   table: Table,
   hold: Hold,

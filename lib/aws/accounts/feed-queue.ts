@@ -3,8 +3,13 @@ import type { Lane } from '../../domain/messages/message.ts';
 import { systemRandom } from '../../runtime/random.ts';
 
 /**
- * feed: put the next rows into the account's lanes, or take everything out of them while the account is halted. refeed: the lanes lost what
- * the table says they hold. recall: go on taking out. job: go on with a contract's job. remove: take away what a deleted account leaves.
+ * The kinds of requests:
+ *
+ *   feed     put the next rows into the account's lanes; while the account is halted, take everything out of them
+ *   refeed   send again the messages that the table has as QUEUED and the lanes have lost
+ *   recall   continue to take messages out of the lanes
+ *   job      continue a contract's job
+ *   remove   remove the rest of a deleted account
  */
 export interface FeedRequest {
   kind: 'feed' | 'refeed' | 'recall' | 'job' | 'remove';
@@ -14,11 +19,11 @@ export interface FeedRequest {
   cursor?: WalkCursor;
 }
 
-/** Where a refeed or a recall that needs several runs goes on, and what it has seen so far. */
+/** The cursor of a refeed or a recall that needs several runs, with its counts so far. */
 export interface WalkCursor {
   contractId: string;
   row: number;
-  /** Messages that are QUEUED and were left so. */
+  /** Messages that are QUEUED and stay so. */
   found: Record<Lane, number>;
   /** The account's counts when the walk began, minus the messages that the walk took out. */
   counted: Record<Lane, number>;
@@ -26,7 +31,7 @@ export interface WalkCursor {
   lastActivity?: number;
 }
 
-/** One FIFO group per account: requests of an account never run side by side. Each request is its own (no deduplication). */
+/** Sends a request. One FIFO group per account, so that its requests never run in parallel. No two requests are deduplicated. */
 export async function requestFeed(sqs: SQSClient, feedQueueUrl: string, request: FeedRequest): Promise<void> {
   await sqs.send(
     new SendMessageCommand({

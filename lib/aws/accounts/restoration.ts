@@ -7,7 +7,7 @@ import { auditWrite } from '../tenants/audit.ts';
 import { listTenants } from '../tenants/tenants.ts';
 import { type AccountPair, readAccount } from './accounts.ts';
 
-/** Returns the account of this id, of any tenant; undefined when there is none. One read for every hundred tenants. */
+/** Returns the account with this id, of any tenant; undefined when there is none. One batch read for every 100 tenants. */
 export async function findAccount(table: Table, accountId: string): Promise<AccountPair | undefined> {
   let before: string | undefined;
   do {
@@ -21,9 +21,9 @@ export async function findAccount(table: Table, accountId: string): Promise<Acco
 }
 
 /**
- * Keeps hosts away while an account's keys are replaced: the account rests (`desired` disconnected), no host finds it through the index, and its
- * epoch rises, so that a claim begun before fails. Returns the epoch that is now the restore's own; undefined when a host owns the account,
- * has claimed it since it was read, or the account has been deleted.
+ * Keeps hosts away while an account's keys are replaced. `desired` becomes disconnected, the index no longer shows the account, and its epoch rises,
+ * so that a claim begun before fails. Returns the epoch of the restore. Returns undefined when a host owns the account or has claimed it since the
+ * read, or when the account is deleted.
  */
 export async function reserveAccount(table: Table, pair: AccountPair, nowMs: number): Promise<number | undefined> {
   const { tenantId, id } = pair.account;
@@ -46,7 +46,7 @@ export async function reserveAccount(table: Table, pair: AccountPair, nowMs: num
   return refused === undefined ? epoch : undefined;
 }
 
-/** Notes in the tenant's audit log that keys were restored, and ends `failed`: `POST /v1/accounts/:id/connect` does the rest. */
+/** Writes the restoration of keys to the tenant's audit log, and ends `failed`. The account then connects by `POST /v1/accounts/:id/connect`. */
 export async function markRestored(
   table: Table,
   account: Account,
@@ -61,7 +61,7 @@ export async function markRestored(
     account: {
       key: keys.account(tenantId, id),
       ...patch({ status: 'disconnected', statusReason: 'auth_state_restored', statusSince: nowMs }),
-      // A ban or a restriction is WhatsApp's word and stays.
+      // A ban or a restriction comes from WhatsApp and stays.
       condition: { isFailed: { is: '#status = :failed', values: { ':failed': 'failed' } } },
     },
     audit,

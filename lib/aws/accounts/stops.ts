@@ -3,8 +3,8 @@ import { type Item, type NamedWrites, present, type RefusedTransaction, type Tab
 import { keys } from '../keys.ts';
 
 /*
- * How a claim knows that its contract runs, without a read of its own: the account's hot item counts the contracts of the account that
- * were stopped (paused, canceled, deleted, or FAILED with the account), and a claim stands only while that number is what it was before the contract was read.
+ * A claim checks that its contract runs without a read. The account's hot item counts the stops of the account's contracts (paused, canceled,
+ * deleted, or FAILED with the account). A claim succeeds only if that count is the same as before the contract was read.
  *
  *   host    stops = 4 -> contract runs ................. claim if stops = 4: refused, stops = 5 -> contract does not run
  *   pause                      { PAUSED, stops = 5 }
@@ -13,15 +13,15 @@ import { keys } from '../keys.ts';
  */
 
 /**
- * Writes what stops a contract of the account, in one transaction with the count that its claims go by. An account that has been removed has no
- * count, and no host claims for it. Returns what refused the writes; undefined when they stand.
+ * Stops a contract of the account: runs the writes in one transaction with the count that claims check. An account that was removed has no count, and
+ * no host claims for it. Returns the refusal; undefined on success.
  */
 export async function tryTransactStop<Name extends string>(
   table: Table,
   { tenantId, accountId }: { tenantId: string; accountId: string },
   writes: NamedWrites<Name>,
 ): Promise<RefusedTransaction<string> | undefined> {
-  // Without the clause half an item would come back.
+  // Without this clause the write would create a removed item again, with only this count.
   const stops = {
     key: keys.accountHot(tenantId, accountId),
     ...patch({ stops: added(1) }),
@@ -31,7 +31,7 @@ export async function tryTransactStop<Name extends string>(
   return refused?.by('stops') ? await table.tryTransact<string>(writes) : refused;
 }
 
-/** Clause of a claim: nothing was stopped since the count was `stops`. */
+/** Clause of a claim: no contract was stopped since the count was `stops`. */
 export function nothingStopped(stops: number) {
   const held = (hot: Item | undefined): boolean => (hot?.stops ?? 0) === stops;
   return stops === 0

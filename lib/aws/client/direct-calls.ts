@@ -7,35 +7,35 @@ import { systemRandom } from '../../runtime/random.ts';
 import { RequestSigner } from './request-signer.ts';
 
 /**
- * The calls of the send path, made without the SDK's way from input to request and back, which takes half of a call's CPU time
- * (bench/send --profile; docs/adr/0006-calls-of-the-send-path.md). Credentials and clock are the SDK's; undici, which does with less than node:http, sends:
+ * Makes the calls of the send path without the SDK's serializers and middleware, which take half of a call's CPU time
+ * (bench/send --profile; docs/adr/0006-calls-of-the-send-path.md). Credentials and clock are the SDK's. undici sends, with less CPU than node:http:
  *
  *   command -> JSON or bytes -> request-signer.ts -> undici -> 200: the output
- *                                                           -> anything else, or no answer: the same command, the SDK's way
+ *                                                           -> any other or no answer: the same command through the SDK
  *
- * So retries, errors and clock skew remain the SDK's. The first call goes its way and shows where to and how signed; each later one that
- * goes its way shows it again. Not for calls with options of their own, such as a signal, nor for presigning with a body.
+ * So retries, errors and clock skew remain the SDK's. Each call through the SDK, the first one included, shows the address and the signing scope
+ * for the direct calls. Do not use it for calls with options, such as a signal, nor for presigning with a body.
  */
 
-/** Input and output of these are the wire's JSON as it stands, but for binary values. */
+/** Commands whose input and output are the JSON of the wire, except for binary values. */
 const directReadsAndWrites: ReadonlySet<string> = new Set([
   'GetItemCommand',
   'BatchGetItemCommand',
   'TransactWriteItemsCommand',
 ]);
-/** Binary values, and tables named by ARN, which may have an endpoint of their own. An attribute of the name B looks the same. */
+/** Binary values, and tables named by ARN, which may have another endpoint. An attribute named B also matches; its call goes through the SDK. */
 const notPlainInput = /"(?:BS?":|arn:)/;
 const notPlainOutput = /"BS?":\s*["[]/;
 
-/** A bucket that has no endpoint of its own, as those of S3 Express, and a key that needs no escaping in a path. */
+/** A bucket without an endpoint of its own (S3 Express has one), and a key that needs no escaping in a path. */
 const plainBucket = /^(?!.*--)[a-z0-9][a-z0-9.-]+$/;
 const plainKey = /^[\w-][\w.-]*(\/[\w-][\w.-]*)*$/;
-/** Before sending larger bodies the SDK asks for a go-ahead (its expectContinueHeader, 2 MiB). */
+/** Before larger bodies the SDK asks the server first (its expectContinueHeader, 2 MiB). */
 const maxBodyBytes = 1024 * 1024;
 
 export function callDynamoDirectly(client: DynamoDBClient, options: DirectOptions): void {
   const direct = new Direct(client, options);
-  /** What transactions were first sent as, by input: the SDK orders members its own way, and a token stands for one request. */
+  /** The body of each transaction as first sent, by input. The SDK orders members differently, and a token is valid for one body only. */
   const sent = new WeakMap<object, string>();
   client.middlewareStack.add(
     (next) => (args) => {
@@ -67,7 +67,7 @@ export function callDynamoDirectly(client: DynamoDBClient, options: DirectOption
     calling,
   );
 
-  /** Undefined: not answered 200, or not with plain values alone. */
+  /** Returns undefined when the answer is not 200, or when input or output has values that are not plain. */
   async function call(commandName: string, input: object): Promise<object | undefined> {
     try {
       const body = JSON.stringify(input);
@@ -76,13 +76,13 @@ export function callDynamoDirectly(client: DynamoDBClient, options: DirectOption
       const text = await direct.send(jsonRequest('DynamoDB_20120810', commandName, body));
       return text === undefined || notPlainOutput.test(text) ? undefined : JSON.parse(text);
     } catch {
-      // Not to be put in JSON, or the answer is none: the SDK says it better.
+      // The input has no JSON form, or the answer is not JSON. The SDK then gives the better error.
       return undefined;
     }
   }
 }
 
-/** One token for both ways, so that a transaction that stood is not made twice. */
+/** Both ways use one token, so that a transaction that has succeeded is not made twice. */
 function withToken<Input extends object>(input: Input): Input {
   const given = 'ClientRequestToken' in input ? input.ClientRequestToken : undefined;
   return { ...input, ClientRequestToken: given ?? systemRandom.uniqueId() };
@@ -98,7 +98,7 @@ const jsonRequest = (api: string, commandName: string, body: string): DirectRequ
   body,
 });
 
-/** Deleting from a queue, and receiving from it without waiting: a long poll can be cut short, which these calls cannot. */
+/** Sends deletes directly, and receives that do not wait. A long poll must be abortable, which direct calls are not. */
 export function callSqsDirectly(client: SQSClient, options: DirectOptions): void {
   const direct = new Direct(client, options);
   const isDirect = (commandName: string, input: object): boolean =>
@@ -123,7 +123,7 @@ export function callSqsDirectly(client: SQSClient, options: DirectOptions): void
   );
 }
 
-/** Undefined: no JSON, which the SDK says better. */
+/** Returns undefined when the text is not JSON; the SDK then gives the better error. */
 function parsed(text: string): object | undefined {
   try {
     return JSON.parse(text);
@@ -132,7 +132,7 @@ function parsed(text: string): object | undefined {
   }
 }
 
-/** PutObject of bytes, create-only or not, for a client with path-style buckets; the output is empty. */
+/** Sends PutObject of bytes directly, create-only or not, for a client with path-style buckets. The output is empty. */
 export function callS3Directly(client: S3Client, options: DirectOptions): void {
   const direct = new Direct(client, options);
   client.middlewareStack.add(
@@ -155,7 +155,7 @@ export function callS3Directly(client: S3Client, options: DirectOptions): void {
   );
 }
 
-/** Undefined for whatever needs more than path, condition and bytes. */
+/** Returns undefined for a put that needs more than path, condition and bytes. */
 function plainPut(input: Partial<Record<string, unknown>>): DirectRequest | undefined {
   const { Bucket, Key, Body, IfNoneMatch, ...others } = input;
   if (typeof Bucket !== 'string' || !plainBucket.test(Bucket)) return undefined;
@@ -173,7 +173,7 @@ function plainPut(input: Partial<Record<string, unknown>>): DirectRequest | unde
   };
 }
 
-/** After signing, for each attempt. */
+/** Position of the middleware: after signing, for each attempt. */
 const learning = { step: 'finalizeRequest', priority: 'low', name: 'learnPlace' } as const;
 const calling = { step: 'initialize', priority: 'low', name: 'callDirectly' } as const;
 
@@ -183,7 +183,7 @@ interface Place {
   port?: number;
   signingRegion: string;
   signingService: string;
-  /** Where the hostname is for this AWS account alone: `<account>.ddb.<region>.amazonaws.com`. */
+  /** Set when the hostname belongs to one AWS account: `<account>.ddb.<region>.amazonaws.com`. */
   accountId?: string;
 }
 
@@ -194,23 +194,23 @@ interface DirectRequest {
   body: string | Uint8Array;
 }
 
-/** What sends to one origin: undici's Pool, or what a test puts in its place. */
+/** Connections to one origin: undici's Pool, or a fake in tests. */
 export type Connections = Pick<Pool, 'dispatch' | 'close' | 'destroy'>;
 
-/** What its client allows as well. */
+/** Limits, equal to those of the SDK client. */
 export interface DirectOptions {
-  /** Until an answer must have begun, and between its parts. */
+  /** Longest wait for the start of an answer, and between its parts. */
   timeoutMs: number;
-  /** Connections at a time. */
+  /** Most connections at a time. */
   maxSockets: number;
   open?(origin: string): Connections;
 }
 
 const connectTimeoutMs = 3_000;
-/** Shorter than any service keeps a silent connection, so that a request does not meet one that is being closed. */
+/** Shorter than the idle timeout of any service, so that no request uses a connection that is being closed. */
 const keepAliveMs = 4_000;
 
-/** One service, spoken to with its client's credentials and clock, over connections of its own. */
+/** Sends to one service with the credentials and clock of its SDK client, over its own connections. */
 class Direct {
   private readonly client: DynamoDBClient | S3Client | SQSClient;
   private readonly options: DirectOptions;
@@ -229,17 +229,17 @@ class Direct {
     };
   }
 
-  /** The address is known. */
+  /** Whether an SDK call has shown the address. */
   get ready(): boolean {
     return this.place !== undefined;
   }
 
-  /** Takes over where the SDK sends a request to, and how it signs it, unless the path is not what a direct call would use. */
+  /** Takes the address and signing scope from an SDK request. Forgets them when its path is not that of a direct call. */
   learn(request: unknown, path: string): void {
     this.place = isRequest(request) && request.path === path ? placeOf(request) : undefined;
   }
 
-  /** The body of an answer 200; undefined for every other and when none came. */
+  /** Returns the body of an answer 200; undefined for any other answer, or none. */
   async send({ method, path, headers, body }: DirectRequest): Promise<string | undefined> {
     const { config } = this.client;
     if (this.place === undefined) return undefined;
@@ -265,7 +265,7 @@ class Direct {
     }
   }
 
-  /** Connections of its own, to the one place; they go with the client. */
+  /** Returns the connections to the one origin. They end with the client. */
   private connections(protocol: string, hostname: string, port: number | undefined): Connections {
     const origin = `${protocol}//${hostname}${port === undefined ? '' : `:${port}`}`;
     if (this.pool?.origin === origin) return this.pool.connections;
@@ -317,12 +317,12 @@ function isRequest(request: unknown): request is SignedRequest {
   return typeof request === 'object' && request !== null && 'hostname' in request && 'headers' in request;
 }
 
-/** Undefined when not signed as direct calls can be. */
+/** Returns undefined for a request that direct calls could not sign in the same way. */
 function placeOf({ protocol, hostname, port, headers }: SignedRequest): Place | undefined {
   const scope = /^AWS4-HMAC-SHA256 Credential=[^/]+\/\d{8}\/([^/]+)\/([^/]+)\/aws4_request,/;
   const [, signingRegion, signingService] = scope.exec(headers.authorization ?? '') ?? [];
   if (signingRegion === undefined || signingService === undefined) return undefined;
-  // In a Lambda function S3's events carry it on, and Lambda finds loops by it; it differs with each invocation.
+  // In a Lambda function each invocation has its own trace id. S3's events pass it on, and Lambda finds loops by it.
   const isTraced = Object.keys(headers).some((name) => name.toLowerCase() === 'x-amzn-trace-id');
   if (isTraced && signingService === 's3') return undefined;
   const accountId = /^(\d{12})\./.exec(hostname)?.[1];

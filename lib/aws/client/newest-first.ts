@@ -1,15 +1,15 @@
 import type { Key } from '../keys.ts';
 import type { Table } from './table.ts';
 
-/** `before` is the id of the last one of the page before. */
+/** `before` is the id of the last item of the previous page. */
 export interface Page {
   limit: number;
   before?: string;
 }
 
 /**
- * One page of what stands under `keyOf`, newest first: sort keys are what `keyOf` puts before an id, and the id. `last` is the last item
- * while more may follow.
+ * Returns a page of the items under `keyOf`, newest first. A sort key is the prefix that `keyOf` puts before an id, and the id. `last` is the last
+ * item, set while more may follow.
  */
 export async function newestFirst<T>(
   table: Table,
@@ -28,7 +28,7 @@ export async function newestFirst<T>(
   return found.next === undefined || last === undefined ? { items: found.items } : { items: found.items, last };
 }
 
-/** The same for items that carry their id; `next` is the `before` of the next page. */
+/** Like `newestFirst`, for items with an `id`. `next` is the `before` of the next page. */
 export async function newestById<T extends { id: string }>(
   table: Table,
   keyOf: (id: string) => Key,

@@ -8,13 +8,13 @@ import {
   S3ServiceException,
 } from '@aws-sdk/client-s3';
 
-/** One bucket, seen as the few things Paceline does with it. Bodies are whole objects in memory. */
+/** The operations of one bucket. Bodies are whole objects in memory. */
 export interface ObjectStore {
-  /** `exists` when another object stands at the key: the create-only write every fence rests on (S3 answers 412). */
+  /** Writes an object only if its key is new; every fence relies on that. Returns `exists` when the key has an object (S3 answers 412). */
   create(key: string, body: Uint8Array): Promise<'created' | 'exists'>;
   put(key: string, body: Uint8Array, contentType?: string): Promise<void>;
   get(key: string): Promise<Uint8Array | undefined>;
-  /** All keys below a prefix in UTF-8 order, after `startAfter` where given. */
+  /** Returns all keys with the prefix, in UTF-8 order; with `startAfter` only those after it. */
   list(prefix: string, startAfter?: string): Promise<string[]>;
   remove(keys: string[]): Promise<void>;
 }

@@ -1,6 +1,6 @@
 import { paginateListQueues, type SQSClient } from '@aws-sdk/client-sqs';
 
-/** URLs of all queues whose name starts with the prefix. */
+/** Returns the URLs of all queues whose name starts with the prefix. */
 export async function listQueues(sqs: SQSClient, prefix: string): Promise<string[]> {
   const urls: string[] = [];
   for await (const page of paginateListQueues({ client: sqs, pageSize: 1000 }, { QueueNamePrefix: prefix })) {

@@ -8,14 +8,14 @@ export interface SignedWith {
 
 export interface UnsignedRequest {
   method: string;
-  /** As it goes on the wire: needs no escaping, has no query. */
+  /** The path as sent. It must need no escaping and have no query. */
   path: string;
-  /** Names in lower case, values without spaces at their ends or two in a row; all are signed, so `host` is among them. */
+  /** Names in lower case; values without outer or double spaces. All are signed, so `host` must be among them. */
   headers: Record<string, string>;
   body: string | Uint8Array;
 }
 
-/** Where and when (UTC) a request is meant for. */
+/** The date (UTC), region and service that a signature holds for. */
 export interface SigningScope {
   date: Date;
   region: string;
@@ -23,13 +23,13 @@ export interface SigningScope {
 }
 
 /**
- * Signs whole requests without a query by AWS Signature Version 4, as the SDK's signer does, in a sixth of its time: the day's key is derived
- * once. One client's requests at a time: credentials, region and service hardly ever change.
+ * Signs requests without a query by AWS Signature Version 4, as the SDK's signer does, in a sixth of its time. It keeps the last key derived for a
+ * day, region, service and credentials, so one signer should serve one client.
  */
 export class RequestSigner {
   private known: { for: string; key: KeyObject } | undefined;
 
-  /** The headers to send. */
+  /** Returns the headers to send, with the signature. */
   sign({ method, path, headers, body }: UnsignedRequest, by: SignedWith, at: SigningScope): Record<string, string> {
     const time = `${at.date.toISOString().slice(0, 19).replaceAll(/[-:]/g, '')}Z`;
     const scope = `${time.slice(0, 8)}/${at.region}/${at.service}/aws4_request`;

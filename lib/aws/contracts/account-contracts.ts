@@ -9,15 +9,15 @@ import { keys, ranges } from '../keys.ts';
 import type { Origin } from '../tenants/audit.ts';
 import { jobWrite } from './jobs.ts';
 
-/** Returns all contracts of an account, tombstones too. Reads every contract of the tenant: for rare occasions. */
+/** Returns all contracts of an account, tombstones included. It reads every contract of the tenant, so use it rarely. */
 export async function contractsOf(table: Table, tenantId: string, accountId: string): Promise<Contract[]> {
   const all = await table.queryAll<Contract>(ranges.contracts(tenantId));
   return all.filter((contract) => accountsOf(contract).includes(accountId));
 }
 
 /**
- * Deletes an account: it answers 404 from now on and its unfinished contracts fail with a reason. A host logs the device out, then the feed's
- * `remove` takes lanes and items away. Returns undefined when there is no such account.
+ * Deletes an account: calls for it get 404 from now on, and its unfinished contracts fail with a reason. A host logs the device out, then the feed's
+ * `remove` deletes lanes and items. Returns undefined when there is no such account.
  */
 export async function deleteAccount(
   deps: Deps,
@@ -32,7 +32,7 @@ export async function deleteAccount(
   return pair;
 }
 
-/** Every unfinished contract of a deleted account becomes FAILED with a reason; what is not sent is ended by the feed. */
+/** Makes every unfinished contract of a deleted account FAILED with a reason. The feed then settles its unsent messages. */
 export async function failContracts(deps: Deps, tenantId: string, accountId: string): Promise<void> {
   for (const contract of await contractsOf(deps.table, tenantId, accountId)) {
     if (!(await fail(deps, contract, accountId))) continue;
@@ -41,7 +41,7 @@ export async function failContracts(deps: Deps, tenantId: string, accountId: str
   }
 }
 
-/** Returns false when the contract was finished already. */
+/** Makes one contract FAILED. Returns false when it was already finished. */
 async function fail(deps: Deps, read: Contract, accountId: string): Promise<boolean> {
   const { tenantId, id } = read;
   let contract: Contract | undefined = read;
@@ -63,7 +63,7 @@ async function fail(deps: Deps, read: Contract, accountId: string): Promise<bool
       },
     );
     if (refused === undefined) return true;
-    // Moved in the meantime: judge again from where it stands.
+    // The contract was moved in the meantime, so decide again.
     contract = await deps.table.get<Contract>(keys.contract(tenantId, id));
   }
   return false;

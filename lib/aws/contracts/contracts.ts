@@ -27,16 +27,16 @@ import { addPages, readPageRefs } from './page-lists.ts';
 import { isSameRequest } from './pages.ts';
 import { skippedMessage } from './rows.ts';
 
-/** How long a call works on the rows of a contract itself; the feed does the rest. */
+/** A call runs a job on rows for this long; the feed does the rest. */
 const inlineJobMs = 15_000;
 
-/** Returns the contract; undefined when there is none, or when it has been deleted. */
+/** Returns the contract; undefined when there is none, or when it was deleted. */
 export async function readContract(table: Table, tenantId: string, id: string): Promise<Contract | undefined> {
   const contract = await table.get<Contract>(keys.contract(tenantId, id));
   return contract?.status === 'DELETED' ? undefined : contract;
 }
 
-/** Returns one step through a tenant's contracts, newest first, deleted ones left out; `before` is the last id of the step before. */
+/** Returns one page of a tenant's contracts, newest first, without deleted ones. `step.before` is the `next` of the previous page. */
 export async function listContracts(
   table: Table,
   tenantId: string,
@@ -46,7 +46,7 @@ export async function listContracts(
   return { items: items.filter((contract) => contract.status !== 'DELETED'), ...next };
 }
 
-/** Makes the items of rows that are final at once; they are what lists, retry and clear look at. */
+/** Makes the items of rows that are final from the start. Lists, retry and clear read these items. */
 export async function putSkipped(
   deps: Pick<Deps, 'table' | 'nowMs'>,
   contract: Contract,
@@ -71,9 +71,9 @@ export function numbered(rows: PageRow[], firstRow: number): { row: number; data
 }
 
 /**
- * Makes the contract visible, after its pages and skipped rows are stored: one transaction with its page list, its counter, its place among the
- * running ones where it starts at once, and its scheduled start. One already there under this id (a repeat with the same
- * Idempotency-Key) is answered as it is. `suppressed`: how many of the rows that are final at once are people who opted out.
+ * Makes the contract visible, after its pages are stored: one transaction with its page list, its counter, its scheduled start, and its `running`
+ * item when it starts at once. Returns the existing contract when an earlier call with the same Idempotency-Key made it. `suppressed`: how many of
+ * the rows that are final from the start are people who opted out.
  */
 export async function createContract(deps: Deps, origin: Origin, order: Contract, suppressed = 0): Promise<Contract> {
   const { tenantId, id, name, lane, status, totalCount, skipInvalid, requirePlus } = order;
@@ -119,8 +119,8 @@ export async function createContract(deps: Deps, origin: Origin, order: Contract
 }
 
 /**
- * Adds the pages of one request behind the rows that are there. Throws ILLEGAL_STATE unless the contract is PENDING and has room for more pages.
- * Adding the same batch twice adds it once.
+ * Adds the pages of one request after the existing rows. Throws ILLEGAL_STATE unless the contract is PENDING, has no job, and has room for more
+ * pages. The same batch is added only once.
  */
 export async function appendRows(
   deps: Deps,
@@ -154,7 +154,7 @@ export async function appendRows(
         condition: {
           isPending: { is: '#status = :pending', names: { '#status': 'status' }, values: { ':pending': 'PENDING' } },
           isIdle: 'attribute_not_exists(job)',
-          // No other rows came in between, so that the row numbers below are right.
+          // No other rows were added since the read, so the row numbers below are right.
           hasPagesRead: {
             is: 'size(#pages) = :there AND #totalCount = :total',
             values: { ':there': contract.pages.length, ':total': contract.totalCount },
@@ -176,7 +176,7 @@ export async function appendRows(
       contract = await mustRead(deps.table, tenantId, id);
       continue;
     }
-    // After the rows have their numbers: until then these ids could become other rows'.
+    // Only now do the rows have their numbers; before, these ids could belong to other rows.
     await putSkipped(deps, contract, numbered(rows, firstRow));
     return await mustRead(deps.table, tenantId, id);
   }
@@ -185,7 +185,10 @@ export async function appendRows(
 /** Throws ILLEGAL_STATE unless rows can be added: the contract is PENDING and no job works on its rows. */
 export function mustTakeRows({ status, job }: Pick<Contract, 'status' | 'job'>): void {
   if (status === 'PENDING' && job === undefined) return;
-  throw new PacelineError('ILLEGAL_STATE', `Recipients are added while PENDING; the contract is ${status}.`);
+  throw new PacelineError(
+    'ILLEGAL_STATE',
+    `Recipients can be added while the contract is PENDING and has no job; it is ${status}.`,
+  );
 }
 
 const auditNames: Record<Exclude<ContractAction, 'import' | 'imported'>, string> = {
@@ -198,9 +201,9 @@ const auditNames: Record<Exclude<ContractAction, 'import' | 'imported'>, string>
 };
 
 /**
- * Carries out a move of the domain: status, job and the items `running` and `job` change in one transaction. Throws NOT_FOUND and ILLEGAL_STATE.
- * Jobs on rows run here for up to 15 s (`delete` leaves them to the feed), the feed goes on. `repeated`: an earlier
- * attempt of the same call may have moved it already; then the contract is answered as it is.
+ * Carries out a move of the domain: status, job and the items `running` and `job` change in one transaction. Throws NOT_FOUND and ILLEGAL_STATE. Runs
+ * a job on rows for up to 15 s; the feed does the rest, and all of `delete`. `repeated`: an earlier attempt of the same call may have moved the
+ * contract already; it is then returned as it is.
  */
 export async function moveContract(
   deps: Deps,
@@ -229,7 +232,7 @@ export async function moveContract(
     const refused = stops
       ? await tryTransactStop(deps.table, { tenantId, accountId }, writes)
       : await deps.table.tryTransact<string>(writes);
-    // Another call moved the contract in between: judge again from where it stands.
+    // Another call moved the contract since the read, so decide again.
     if (refused?.by('contract')) continue;
     if (refused !== undefined) throw new PacelineError('ILLEGAL_STATE', 'The account of this contract was deleted.');
     if (result.status === 'IN_PROGRESS' && result.job === undefined) await askFeed(deps, contract, 'feed');
@@ -268,7 +271,7 @@ function moveWrites(
   const moves = to !== from.status;
   const condition: Clauses = {
     isInStatusRead: { is: '#status = :from', values: { ':from': from.status } },
-    // A retry or a clear waits for the job before; cancel and delete replace it.
+    // A retry or a clear is refused while a job runs; cancel and delete replace the job.
     isIdle: action === 'retry' || action === 'clear' ? 'attribute_not_exists(job)' : undefined,
     hasRows: action === 'start' ? { is: 'totalCount > :none', values: { ':none': 0 } } : undefined,
   };
@@ -302,7 +305,7 @@ function moveWrites(
   };
 }
 
-/** Throws NOT_FOUND. */
+/** Returns the contract. Throws NOT_FOUND. */
 export async function mustRead(table: Table, tenantId: string, id: string): Promise<Contract> {
   const contract = await readContract(table, tenantId, id);
   if (contract === undefined) throw new PacelineError('NOT_FOUND', 'There is no such contract.');
@@ -327,13 +330,16 @@ function runningWrite(tenantId: string, accountId: string, id: string): Write {
   return { put: { ...keys.running(tenantId, accountId, id), type: 'running', ix: finder.running, ixs } };
 }
 
-/** While this item exists the sweep looks whether messages of the paused contract are still under way. */
+/** While this item exists, the sweep checks whether messages of the paused contract are still under way. */
 function pausedWrite(tenantId: string, accountId: string, id: string, nowMs: number): Write {
   const ixs = places.contract.of(tenantId, accountId, id);
   return { put: { ...keys.paused(tenantId, accountId, id), type: 'paused', at: nowMs, ix: finder.paused, ixs } };
 }
 
-/** Returns the check that a message which goes back to PENDING will be fed again: its contract has not ended. Without a contract there is none. */
+/**
+ * Returns the check for a message that goes back to PENDING: its contract runs or is paused, so the message will be fed again. Empty without a
+ * contract.
+ */
 export const goesOn = ({ tenantId, contractId }: Pick<Message, 'tenantId' | 'contractId'>): Write[] =>
   contractId === undefined
     ? []

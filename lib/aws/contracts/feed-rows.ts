@@ -19,7 +19,7 @@ import { messageItem, toMessage } from '../messages/messages.ts';
 import { readPageRefs } from './page-lists.ts';
 import { readPage } from './pages.ts';
 
-/** Reads rows of contracts; the last few pages stay in memory because the feed takes one page in many small bites. */
+/** Reads rows of contracts. It keeps the last few pages in memory, because the feed takes a page in many small parts. */
 export class PageReader {
   private readonly pages: BoundedCache<PageRow[]>;
   private readonly deps: { table: Table; pages: ObjectStore };
@@ -54,8 +54,8 @@ export class PageReader {
 }
 
 /**
- * Makes the message items of reserved rows. They have no TTL: open messages have no end. Returns the messages that belong into the lane: the
- * new ones, and those that an interrupted feed made and may not have sent. Doing this twice makes the same items, since their ids derive.
+ * Makes the message items of reserved rows. They have no TTL, because messages can be open without limit. Returns the messages that belong into the
+ * lane: the new ones, and those that an interrupted feed made and may not have sent. A repeat makes the same items, since their ids derive.
  */
 export async function putRows(
   table: Table,
@@ -74,7 +74,7 @@ export async function putRows(
     const refused = await table.tryPut(messageItem(message), { condition: { isNew: absent } });
     const item = refused?.old();
     const there = refused === undefined ? message : item === undefined ? undefined : ofContract(toMessage(item));
-    // One of another account is that account's.
+    // A message that moved to another account belongs to that account's feed.
     if (there?.state === 'QUEUED' && there.accountId === accountId) inLane.push(there);
   });
   return inLane.sort((a, b) => a.row - b.row);
@@ -95,8 +95,8 @@ const queuedMessage = (
 });
 
 /**
- * Writes contents anew from the pages where they are gone, or where an entry of the lane could outlive them. Call it before messages go into a
- * lane again: messages wait longer than contents live, and a lane keeps an entry for 14 days.
+ * Writes contents again from the pages when they are gone, or when an entry of the lane could outlive them. Call it before messages go into a lane
+ * again: messages can wait longer than contents live, and a lane keeps an entry for 14 days.
  */
 export async function renewTexts(
   table: Table,
@@ -116,8 +116,8 @@ export async function renewTexts(
 }
 
 /**
- * Returns messages of the contract that came back to PENDING and may be fed (`isDue`), oldest first. Without a hold of first contacts this looks at
- * `limit` entries whatever their time, and may leave some for the next feed.
+ * Returns messages of the contract that came back to PENDING and may be fed (`isDue`), oldest first. Without a hold of first contacts it reads the
+ * first `limit` entries, due or not. So it may leave due ones for the next feed.
  */
 export async function dueBacklog(
   table: Table,
@@ -132,7 +132,7 @@ export async function dueBacklog(
   return page.items.filter((item) => isDue(partsOf.backlog(item).notBefore, heldUntilMs, nowMs));
 }
 
-/** A contract that runs on the account whose feed asks, with what is open for that account. */
+/** A contract that runs, with its open ranges for the account that is fed. */
 export type RunningContract = Contract & { open: OpenRange[] };
 
 /** Returns the contracts that are IN_PROGRESS for the account. */

@@ -33,13 +33,13 @@ export async function unlockImports(deps: LockDeps, tenantId: string, importId: 
   await deps.table.tryDelete(keys.importLock(tenantId), { condition: { isOurs } }).catch(() => undefined);
 }
 
-/** A note in the import queue: S3's, or the same put back, which has waited `waits` times. */
+/** A message of the import queue: a notification of S3, or a copy of one that was put back and has waited `waits` times. */
 export interface UploadNote {
   Records?: { s3: { object: { key: string } } }[];
   waits?: number;
 }
 
-/** Puts the note of one file into the queue again, so that its reader is free for other tenants. `record` is the one from S3. */
+/** Puts the notification of one file into the queue again, so that its reader can serve other tenants. `record` is S3's. */
 export async function putBack(
   deps: Pick<Deps, 'sqs' | 'config'>,
   record: NonNullable<UploadNote['Records']>[number],

@@ -15,13 +15,10 @@ import { auditWrite, type Origin } from '../tenants/audit.ts';
 import { mustRead } from './contracts.ts';
 import { addPages } from './page-lists.ts';
 
-/**
- * So long after its URL has expired an import is given up: far more than an upload begun in time, S3's note of it and every try to read the
- * file take.
- */
+/** An import fails this long after its URL has expired. An upload begun in time, its notification and every try to read the file take far less. */
 const overdueAfterMs = 6 * 3_600_000;
 
-/** PENDING without rows (or still waiting for a file) -> IMPORTING, waiting for this upload; an earlier upload counts no more. */
+/** Moves a contract without rows, PENDING or still waiting for a file, to IMPORTING. It then waits for this upload; an earlier one is ignored. */
 export async function beginImport(
   deps: Deps,
   origin: Origin,
@@ -74,7 +71,7 @@ function dueWrite(contract: Contract, { expiresAt }: ContractImport): Write {
 const neverCame: ImportError = {
   line: 1,
   code: 'NOT_UPLOADED',
-  message: 'No file came before the URL expired. Ask for another URL and upload the file.',
+  message: 'No file was uploaded before the URL expired. Ask for another URL and upload the file.',
 };
 const neverRead: ImportError = {
   line: 1,
@@ -83,8 +80,8 @@ const neverRead: ImportError = {
 };
 
 /**
- * Ends an import that is overdue; `ixs` is where the index has it. False: it had ended by itself, or another has taken its place. Nothing
- * points to it any more then.
+ * Fails an overdue import; `ixs` is its place in the index. Returns false when it has ended otherwise, was replaced or has just changed. Deletes the
+ * `importDue` item unless the import has just changed.
  */
 export async function expireImport(
   deps: Pick<Deps, 'table' | 'nowMs'>,
@@ -97,7 +94,7 @@ export async function expireImport(
   if (contract !== undefined && wanted !== undefined && wanted.expiresAt + overdueAfterMs <= deps.nowMs()) {
     const errors = [wanted.status === 'reading' ? neverRead : neverCame];
     failed = await failImport(table, contract, wanted.id, { rowsRead: wanted.rowsRead, errorCount: 1, errors });
-    // It changed just now: the next sweep looks again.
+    // The import has just changed; the next sweep reads it again.
     if (!failed) return false;
   }
   // The item may be about a later import by now.
@@ -124,8 +121,8 @@ export async function reportImport(
 }
 
 /**
- * Ends an import: all rows appear at once. `skipped` are final at once, `suppressed` those of them who have opted out. Returns false when this
- * import counts no more; nothing has changed then.
+ * Completes an import: all rows appear at once. `skipped` rows are final from the start, `suppressed` of them have opted out. Returns false, and
+ * changes nothing, when this import is over.
  */
 export async function completeImport(
   table: Table,
@@ -161,7 +158,7 @@ export async function completeImport(
   return refused === undefined;
 }
 
-/** Ends an import that failed: the contract is PENDING again, without rows, with what was wrong in the file. Returns false as `completeImport`. */
+/** Fails an import: the contract is PENDING again, without rows, and has the errors of the file. Returns false as `completeImport` does. */
 export async function failImport(
   table: Table,
   contract: Contract,

@@ -10,16 +10,16 @@ import type { Item, Table } from '../client/table.ts';
 import { type Key, keys, ranges } from '../keys.ts';
 
 /*
- * Which pages a contract is made of. A page list is an item of its own (`PAGES#<n>`) with the pages of one batch in order; the contract says how
- * many lists there are and what they come to. At most one page, the last, stands on the contract itself: an order of up to 500 rows needs no list.
- * Contracts of earlier releases have all their pages on the contract. The next batch takes what stands there into its list.
+ * The pages of a contract. A page list is an item (`PAGES#<n>`) with the pages of one batch in order. The contract has the number of lists and
+ * their totals. At most one page, the last, is on the contract itself, so an order of up to 500 rows needs no list.
+ * Contracts of earlier releases have all their pages on the contract. The list of the next batch takes in the pages that are on the contract.
  */
 
 interface PageList {
   pages: PageRef[];
 }
 
-/** Returns what the contract says of its pages when these come behind those that are there, and the page list that must be put with it. */
+/** Returns the contract's `pages` after pages were added at the end, and the page list that must be put with it. */
 export function addPages(
   contract: Pick<Contract, 'tenantId' | 'id' | 'pages'>,
   added: PageRef[],
@@ -37,10 +37,10 @@ export function addPages(
   return { pages: [lists], list: { put: { ...keys.pageList(tenantId, id, there.lists), type: 'pageList', pages } } };
 }
 
-/** Page lists by the contract that they were read for. What a contract once read says of its pages never changes. */
+/** Page lists by the contract object for which they were read. They never change for the contract as it was read. */
 const known = new WeakMap<Contract, Promise<PageRef[]>>();
 
-/** Returns the pages of a contract in the order of their rows. One query for a contract with page lists, once for each read of the contract. */
+/** Returns the pages of a contract in the order of their rows. Page lists are read with one query, once for each contract object. */
 export async function readPageRefs(table: Table, contract: Contract): Promise<PageRef[]> {
   const before = known.get(contract);
   if (before !== undefined) return await before;
@@ -61,7 +61,7 @@ async function readAll(table: Table, contract: Contract): Promise<PageRef[]> {
   return [...listed, ...inlinePagesOf(contract)];
 }
 
-/** Returns the pages of a contract that is being removed: an earlier try may have removed some of its page lists. */
+/** Returns the remaining pages of a contract that is being removed. An earlier try may have removed some of its page lists. */
 export async function pagesLeft(table: Table, contract: Contract): Promise<PageRef[]> {
   const { lists } = pageListsOf(contract);
   const found =

@@ -14,22 +14,22 @@ import { mended } from '../../domain/well-formed.ts';
 import type { ObjectStore } from '../client/objects.ts';
 import { inParallel } from '../client/table.ts';
 
-/** How long a presigned URL for an upload or a download holds. */
+/** Life of a presigned URL for an upload or a download. */
 export const urlLifeSec = 3600;
 
-/** A request is named by a ULID. */
+/** Length of a request's name, a ULID. */
 const requestLength = 26;
 
 const folder = (kind: string, tenantId: string, contractId: string): string => `${kind}/${tenantId}/${contractId}`;
 
-/** `pages/<t>/<c>/<batch>-<nnnnn>.ndjson`; a batch is one request's or one import's rows. */
+/** Returns `pages/<t>/<c>/<batch>-<nnnnn>.ndjson`. A batch is the rows of one request or one import. */
 export function pageKey(tenantId: string, contractId: string, batch: string, number: number): string {
   return `${folder('pages', tenantId, contractId)}/${batch}-${String(number).padStart(5, '0')}.ndjson`;
 }
 
 /**
- * Returns a batch's name: its request, and a hash over the numbers and the rows that are skipped. A repeat of the request may find other people
- * who opted out, and may read an ambiguous number as another person by then; a page that a contract points to must not change.
+ * Returns the name of a batch: its request, and a hash over the numbers and the skipped rows. A repeat of the request may find other opt-outs, and
+ * may read an ambiguous number as another person. The pages of a contract must not change, so the repeat must get another name.
  */
 export function batchName(request: string, rows: PageRow[]): string {
   const hash = createHash('sha256');
@@ -37,23 +37,23 @@ export function batchName(request: string, rows: PageRow[]): string {
   return `${request}-${hash.digest('hex').slice(0, 16)}`;
 }
 
-/** Whether two pages' keys are of the same contract and request. */
+/** Returns whether two page keys are of the same contract and request. */
 export function isSameRequest(key: string, other: string): boolean {
   const request = (name: string) => name.slice(0, name.lastIndexOf('/') + 1 + requestLength);
   return request(key) === request(other);
 }
 
-/** `imports/<t>/<c>/<importId>.<ext>`: where a caller puts a file. */
+/** Returns `imports/<t>/<c>/<importId>.<ext>`, the key to which a caller uploads a file. */
 export function uploadKey(tenantId: string, contractId: string, importId: string, format: 'csv' | 'ndjson'): string {
   return `${folder('imports', tenantId, contractId)}/${importId}.${format}`;
 }
 
-/** `exports/<t>/<c>/<id>.csv`: results too large for one answer; a lifecycle rule removes them after a day. */
+/** Returns `exports/<t>/<c>/<id>.csv`, the key of results that are too large for one answer. A lifecycle rule deletes them after a day. */
 export function exportKey(tenantId: string, contractId: string, id: string): string {
   return `${folder('exports', tenantId, contractId)}/${id}.csv`;
 }
 
-/** The parts of an upload's key; undefined for any other object. */
+/** Returns the parts of an upload's key; undefined for any other key. */
 export function parseUploadKey(
   key: string,
 ): { tenantId: string; contractId: string; importId: string; format: 'csv' | 'ndjson' } | undefined {
@@ -89,7 +89,9 @@ export async function putPages(
   return refs;
 }
 
-/** The rows of one page; throws when the object is missing. Earlier versions took halves of characters into pages; they are mended here. */
+/**
+ * Returns the rows of one page. Throws when the object is missing. Pages of earlier versions may hold halves of surrogate pairs, which are mended.
+ */
 export async function readPage(store: ObjectStore, key: string): Promise<PageRow[]> {
   const body = await store.get(key);
   if (body === undefined) throw new Error(`Page ${key} is missing.`);
@@ -97,7 +99,7 @@ export async function readPage(store: ObjectStore, key: string): Promise<PageRow
   return lines.filter((line) => line !== '').map((line) => readStoredRow(mended(JSON.parse(line) as StoredRow)));
 }
 
-/** The numbers (digits) of these pages that are written to, repeated ones too; eight pages at a time. */
+/** Returns the numbers (digits) that these pages are to be sent to, with repeats. Reads eight pages at a time. */
 export async function readNumbers(store: ObjectStore, pages: PageRef[]): Promise<string[]> {
   const numbers: string[] = [];
   await inParallel(8, pages, async ({ key }) => {
@@ -106,7 +108,7 @@ export async function readNumbers(store: ObjectStore, pages: PageRef[]): Promise
   return numbers;
 }
 
-/** A URL that takes one PUT of an object with these headers. */
+/** Returns a URL for the upload of an object with these headers by PUT. */
 export async function presignUpload(
   s3: S3Client,
   bucket: string,
@@ -118,14 +120,14 @@ export async function presignUpload(
   return { url, headers: { 'Content-Type': contentType } };
 }
 
-/** A URL that gives the object, saved under `fileName` by a browser. */
+/** Returns a URL for the download of the object. A browser saves it as `fileName`. */
 export async function presignDownload(s3: S3Client, bucket: string, key: string, fileName: string): Promise<string> {
   const disposition = `attachment; filename="${fileName}"`;
   const command = new GetObjectCommand({ Bucket: bucket, Key: key, ResponseContentDisposition: disposition });
   return await getSignedUrl(s3, command, { expiresIn: urlLifeSec });
 }
 
-/** The bytes of an object as they come, and its entity tag (hex), which changes with its content; undefined when there is none. */
+/** Returns the bytes of an object as a stream, and its entity tag (hex), which changes with the content. Undefined when there is no object. */
 export async function openStream(
   s3: S3Client,
   bucket: string,
@@ -133,7 +135,7 @@ export async function openStream(
 ): Promise<{ body: Readable; etag: string } | undefined> {
   try {
     const answer = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
-    if (!(answer.Body instanceof Readable)) throw new Error(`S3 gave no stream for ${key}.`);
+    if (!(answer.Body instanceof Readable)) throw new Error(`S3 returned no stream for ${key}.`);
     return { body: answer.Body, etag: (answer.ETag ?? '').replace(/[^0-9a-f]/g, '') };
   } catch (error) {
     if (error instanceof NoSuchKey) return undefined;

@@ -9,25 +9,25 @@ import { type Clause, present, type Table } from '../client/table.ts';
 import { keys, queuedAttribute } from '../keys.ts';
 
 /*
- * How rows pass to an account. The contract says which rows have passed (`nextRow`), the account's counter which of them may still lack a message
- * or an entry in the lane (`openFrom`, `openTo`):
+ * Rows pass to an account in two steps. `nextRow` of the contract says which rows have passed. `openFrom` and `openTo` of the account's counter
+ * say which of them may still lack a message or an entry in the lane:
  *
  *   reserve   contract: nextRow moves on | counter: this range is open, fed rises | account: queued rises        one transaction
  *   close     counter: no range is open                                        when messages and lane entries are there
  *
- * A feed that finds a range of its account open finishes it first. Up to version 1 of this form the range stood on the contract, from
- * `openFrom` to `nextRow`; now `openFrom` follows `nextRow`, so that functions of that version see nothing open.
+ * A feed that finds a range of its account open finishes it first. In version 1 of this form the range was on the contract, from `openFrom` to
+ * `nextRow`. Now the contract's `openFrom` follows `nextRow`, so that functions of that version see nothing open.
  */
 
-/** Clause: the account has no range open. */
+/** Clause of the counter: no range of the account is open. */
 const nothingOpen: Clause = {
   is: 'attribute_not_exists(openFrom)',
   held: (counter) => counter?.openFrom === undefined,
 };
 
 /**
- * Reserves rows `[contract.nextRow, to)` for an account; `valid` of them become messages. Returns the range, or undefined when the contract does
- * not run any more or another feed took rows first. Nothing has changed then.
+ * Reserves rows `[contract.nextRow, to)` for an account; `valid` of them become messages. Returns the range. Returns undefined, and changes nothing,
+ * when the contract does not run any more or another feed took rows first.
  */
 export async function reserveRows(
   table: Table,
@@ -64,7 +64,7 @@ export async function reserveRows(
   return refused === undefined ? { accountId, from, to, on: 'counter' } : undefined;
 }
 
-/** The rows of the range are all in the table and in the lane. A job that ended the contract may have closed the range before. */
+/** Closes a range whose rows are all in the table and in the lane. Does nothing when a job that ended the contract has closed it. */
 export async function closeRows(
   table: Table,
   contract: Contract,

@@ -12,21 +12,21 @@ import { readPageRefs } from './page-lists.ts';
 import { readPage } from './pages.ts';
 import { readOpenRanges } from './reservations.ts';
 
-/** One row of a contract as it stands: the message item's truth, or what follows from the contract for a row without one. */
+/** The present state of one row: its message item or, without an item, the state that follows from the contract. */
 export interface Row {
   message: ContractMessage;
-  /** Known when the row came from its page; otherwise it is in the content item. */
+  /** Set when the row was read from its page; otherwise it is in the content item. */
   content?: Content;
 }
 
-/** A row whose message has ended and is not kept any more. How it ended is unknown; its page still says whom it was for. */
+/** A row whose message has ended and is deleted. Its outcome is unknown; its page still has its recipient. */
 export interface GoneRow {
   gone: Omit<ContractMessage, 'state'>;
 }
 
 type Reading = Pick<Deps, 'table' | 'pages' | 'nowMs'>;
 
-/** Rows `[from, to)` as `readResults` gives them, without those whose results are not kept any more. */
+/** Returns rows `[from, to)` as `readResults` does, without those whose results are no longer kept. */
 export async function readRows(
   deps: Reading,
   contract: Contract,
@@ -39,8 +39,8 @@ export async function readRows(
 }
 
 /**
- * Rows `[from, to)`, in order. Rows the feed has passed are read by their derived ids (strongly consistent unless `eventually`); pages are
- * read only for rows without an item, and with `madeOnly` those rows are left out. Cleared failures are left out.
+ * Returns rows `[from, to)`, in order. Rows that the feed has passed are read by their derived ids (strongly consistent unless `eventually`). Pages
+ * are read only for rows without an item; `madeOnly` leaves those rows out. Cleared failures are left out.
  */
 export async function readResults(
   deps: Reading,
@@ -69,7 +69,7 @@ export async function readResults(
     options.madeOnly === true ? [] : numbers.filter((row) => !found.has(row)),
   );
   const nowMs = deps.nowMs();
-  // Only after so long a row that has passed may lack its item for another reason than being open.
+  // Only after this time can a passed row without an item be other than open.
   const isAsked = pages.size > 0 && mayBeGone(contract.startedAt, nowMs);
   const [open = []] = isAsked ? await readOpenRanges(deps.table, [contract]) : [];
   return numbers.flatMap((row): (Row | GoneRow)[] => {
@@ -80,7 +80,7 @@ export async function readResults(
   });
 }
 
-/** The contents of these rows, read page by page, eight at a time. */
+/** Returns the page rows of these row numbers. Reads eight pages at a time. */
 async function pagesOf(deps: Reading, contract: Contract, rows: number[]): Promise<Map<number, PageRow>> {
   const wanted = new Set(rows);
   const found = new Map<number, PageRow>();
@@ -102,7 +102,7 @@ async function pagesOf(deps: Reading, contract: Contract, rows: number[]): Promi
   return found;
 }
 
-/** A row without an item: refused at creation, not fed (yet), canceled with its contract, or gone. */
+/** Returns a row without an item: refused at creation, not fed (yet), canceled with its contract, or gone. */
 function withoutItem(
   contract: Contract,
   row: number,
@@ -121,7 +121,7 @@ function skipped(skip: NonNullable<PageRow['skip']>): Pick<ContractMessage, 'sta
   return { state: 'FAILED', error: { code: 'INVALID_NUMBER', message: 'The phone number is not valid.' } };
 }
 
-/** The message of a row that is final the moment it is accepted. */
+/** Returns the message of a row that is final from the start. */
 export function skippedMessage(
   contract: Contract,
   row: number,

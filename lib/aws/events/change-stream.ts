@@ -2,7 +2,7 @@ import { type AttributeValue, DynamoDBServiceException } from '@aws-sdk/client-d
 import { unmarshall } from '@aws-sdk/util-dynamodb';
 import type { Item } from '../client/table.ts';
 
-/** What of a record of the table's stream is read; Lambda's `DynamoDBRecord` fits. */
+/** The fields of a stream record that are read. Lambda's `DynamoDBRecord` fits. */
 export interface StreamRecord {
   eventName?: string | undefined;
   dynamodb?:
@@ -33,7 +33,7 @@ export function changeOf({ dynamodb }: StreamRecord): Change {
     before: imageOf(OldImage),
     after: imageOf(NewImage),
     at: Math.floor(atSec) * 1000,
-    // With the time: an emulator that starts anew may number from the beginning.
+    // Includes the time, because an emulator may number from the beginning after a restart.
     version: `${atSec}.${sequence}`,
   };
 }

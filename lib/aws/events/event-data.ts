@@ -23,7 +23,7 @@ export async function completeEvents(table: Table, drafts: EventDraft[], nowMs: 
     const { data, contract } = contracts(draft.tenantId, about.contractId, about.contract);
     if (about.contract !== undefined) return [{ ...event, data }];
     if (data === undefined || contract === undefined) return [];
-    // Its half minute may have begun before the contract did. The start never changes, so the time is the same in each replay.
+    // The half minute of a progress event may begin before the contract. `startedAt` never changes, so each replay gets the same time.
     const progress = { ...event, at: Math.max(event.at, (contract.startedAt ?? 0) + 1), data };
     const { pending, queued, sending } = data.contract.counts;
     if (contract.status === 'IN_PROGRESS' && pending + queued + sending > 0) return [progress];
@@ -35,7 +35,7 @@ export async function completeEvents(table: Table, drafts: EventDraft[], nowMs: 
   return [...events, ...stored.filter((event) => event !== undefined)];
 }
 
-/** The data of a contract's events: `image` where the change was the contract's own, else as it is now. */
+/** Returns a lookup for the data of contract events: of `image` when the contract itself changed, else of the contract as it is now. */
 async function contractData(table: Table, drafts: EventDraft[], nowMs: number) {
   const wanted = new Map<string, { tenantId: string; contractId: string; accountId: string }>();
   for (const { tenantId, about, accountId } of drafts) {
@@ -62,7 +62,7 @@ async function contractData(table: Table, drafts: EventDraft[], nowMs: number) {
   };
 }
 
-/** The data of an account's events. */
+/** Returns a lookup for the data of account events. */
 async function accountData(table: Table, drafts: EventDraft[]) {
   const hot = new Map<string, HotItem>();
   const primaries = new Map<string, string | undefined>();
@@ -87,10 +87,10 @@ async function accountData(table: Table, drafts: EventDraft[]) {
 /** The hot item of an account that has been removed. */
 const unseen = { messageCount: 0, errorCount: 0, queuedExpress: 0, queuedBulk: 0 };
 
-/** Names something of a tenant, in maps over several tenants. */
+/** The key of a tenant's contract or account in maps over several tenants. */
 const idIn = (tenantId: string, id: string | undefined): string => `${tenantId} ${id}`;
 
-/** Returns both items of each account, by `idIn`; without those that are gone. */
+/** Returns both items of each account, by `idIn`. Accounts that are gone are left out. */
 async function readPairs(table: Table, list: { tenantId: string; accountId: string }[]) {
   const byTenant = new Map<string, Set<string>>();
   for (const { tenantId, accountId } of list) {

@@ -21,8 +21,8 @@ export interface EventRef {
 }
 
 /**
- * Stores the events that are kept. Events that follow from an image alone are the same in every repeat and are put again, 25 in a request.
- * Events of contracts and accounts hold counts of their moment, so the one stored first stays.
+ * Stores the events that are logged. Events with `content` come from an image alone, are equal in each replay, and are put again, 25 in a request.
+ * Events of contracts and accounts are put only if absent: the version stored first remains.
  */
 export async function putEvents(table: Table, events: PacelineEvent[]): Promise<void> {
   const kept = events.filter(({ logged }) => logged);
@@ -39,7 +39,7 @@ function itemOf({ type, logged: _logged, ...event }: PacelineEvent) {
   return { ...keys.event(event.tenantId, event.at, event.id), type: 'event', eventType: type, ...event, ttl };
 }
 
-/** An item of the log as the event it keeps, without its content. */
+/** Returns the event in an item of the log. Texts are not in it (`withContent`). */
 export function eventOf(item: Item): PacelineEvent {
   const { id, eventType, at, tenantId, accountId, chat, content, data } = item as unknown as PacelineEvent & {
     eventType: EventType;
@@ -57,18 +57,18 @@ export function eventOf(item: Item): PacelineEvent {
   };
 }
 
-/** Events of the log in the order of the references; undefined where there is none (any more). Without contents. */
+/** Returns the events at these places, in the order of `refs`; undefined for those that are not in the log. Without texts. */
 export async function readEvents(table: Table, refs: EventRef[]): Promise<(PacelineEvent | undefined)[]> {
   const items = await table.getMany<Item>(refs.map(({ tenantId, at, id }) => keys.event(tenantId, at, id)));
   return items.map((item) => (item === undefined ? undefined : eventOf(item)));
 }
 
-/** Items looked at for one page: a filter that leaves few goes on with the cursor. */
+/** Most items read for one page. When the filter keeps few of them, the cursor continues the search. */
 const maxLookedAt = 1000;
 
 /**
- * Events of a tenant in `[sinceMs, untilMs)`, newest first, walked day by day; `fits` filters. `before` is the `next` of the page before;
- * a page can be short, or empty, and still have one.
+ * Returns a page of a tenant's events in `[sinceMs, untilMs)` that pass the filter `fits`, newest first. `before` is the `next` of the previous page.
+ * A page can be short, or empty, and still have a `next`.
  */
 export async function listEvents(
   table: Table,
@@ -85,7 +85,7 @@ export async function listEvents(
     highest = keys.event(tenantId, before.at, before.id).sk;
     newestMs = before.at;
   }
-  // A cursor older than the range, as of somebody who polls with a later `since`; DynamoDB refuses such bounds.
+  // The cursor is older than the range: a client polls with a later `since`. DynamoDB refuses such bounds.
   if (highest < lowest) return { items };
   let left = maxLookedAt;
   for (let day = startOfDay(newestMs); day + dayMs > sinceMs; day -= dayMs) {
@@ -100,7 +100,7 @@ export async function listEvents(
       });
       for (const item of page.items) {
         const event = eventOf(item);
-        // The bound itself is where the page before ended.
+        // The item at the bound ended the previous page.
         const fitting = item.sk < highest && fits(event.type);
         const last = items.at(-1);
         if (fitting && last !== undefined && items.length === limit) return { items, next: refOf(last) };
@@ -115,8 +115,8 @@ export async function listEvents(
 }
 
 /**
- * All events of a tenant in `[sinceMs, untilMs)`, oldest first, as a replay sends them again. `after` is the `next` of the page before; only
- * the last page has none.
+ * Returns a page of all events of a tenant in `[sinceMs, untilMs)`, oldest first, for a replay. `after` is the `next` of the previous page; only the
+ * last page has no `next`.
  */
 export async function eventsFrom(
   table: Table,
@@ -151,10 +151,7 @@ export async function eventsFrom(
 const refOf = ({ at, id }: PacelineEvent) => ({ at, id });
 const startOfDay = (ms: number): number => Math.floor(ms / dayMs) * dayMs;
 
-/**
- * The same events with what their messages say, for as long as that is kept: texts of messages, whole batches of inbound ones. Two batch
- * reads, whatever their number.
- */
+/** Returns the events with their texts, as long as those are kept: texts of messages, whole batches of inbound ones. Reads 100 items in a request. */
 export async function withContent(table: Table, events: PacelineEvent[]): Promise<PacelineEvent[]> {
   const keyOf = ({ type, tenantId, accountId, content }: PacelineEvent) => {
     if (content === undefined) return undefined;

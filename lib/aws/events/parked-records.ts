@@ -5,9 +5,9 @@ import type { StreamRecord } from './change-stream.ts';
 type StreamImage = NonNullable<NonNullable<StreamRecord['dynamodb']>['NewImage']>;
 
 /**
- * Keeps a record that no event can be made of, with both images, below `parked/<yyyy-mm-dd>/`. Returns its key; parking it again overwrites it.
- * The object is a batch of one record. To try it again, invoke the function with it as it is (docs/runbook.md, events). Secrets are left out,
- * because no event needs them.
+ * Stores a record that cannot become an event, with both images, under `parked/<yyyy-mm-dd>/`. Returns its key; a repeat overwrites it. The object is
+ * a batch of one record. Passed to the function unchanged, it is tried again (docs/runbook.md, events). Secrets are left out, because no event
+ * contains them.
  */
 export async function parkRecord(
   objects: Pick<ObjectStore, 'put'>,
@@ -23,7 +23,7 @@ export async function parkRecord(
   return key;
 }
 
-/** Attributes of contracts and endpoints that stay in the table. */
+/** Attributes of contracts and endpoints that must not leave the table. */
 const secretAttributes = new Set(['idKey', 'secrets']);
 
 function withoutSecrets(record: StreamRecord): StreamRecord {

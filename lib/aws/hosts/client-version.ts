@@ -1,7 +1,7 @@
 import type { Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 
-/** The WhatsApp client version that a host learnt last, as `2.3000.1234567`, for hosts that start later; undefined: none ever asked. */
+/** Returns the WhatsApp client version that a host learned last, as `2.3000.1234567`; undefined when no host has learned one. */
 export async function readClientVersion(table: Table): Promise<string | undefined> {
   const item = await table.get<{ version?: unknown }>(keys.clientVersion());
   return typeof item?.version === 'string' ? item.version : undefined;

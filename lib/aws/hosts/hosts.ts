@@ -13,21 +13,21 @@ import { listQueues } from '../client/queue-list.ts';
 import { type Clauses, present, type Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 
-/** A socket host as others see it. `beat` only grows while the host lives; observers judge by their own clock whether it has moved. */
+/** A socket host as others see it. `beat` grows only while the host lives; observers measure by their own clock how long it has not grown. */
 export interface Host {
   id: string;
   beat: number;
-  /** The host's own clock, epoch milliseconds: a hint for those who cannot observe, never a proof. */
+  /** The time of the last beat by the host's own clock, epoch ms. Only a hint for callers that cannot observe `beat`. */
   beatAt: number;
   /** Stored as `inboxUrl`: hosts and functions of two versions read each other's items during a deployment. */
   wakeQueueUrl: string;
   startedAt: number;
   accounts: number;
-  /** How many more accounts it would take; 0 while it is full or gives its accounts up. */
+  /** The number of accounts that the host can still take; 0 while it is full or gives its accounts away. */
   room: number;
   /** It is stopping and gives its accounts to others. */
   draining?: true;
-  /** Removed as dead: it may beat and claim no more, and its accounts are being given to others. */
+  /** The host was removed as dead. It can no longer beat or claim, and its accounts go to others. */
   retired?: true;
   retiredAt?: number;
 }
@@ -35,7 +35,7 @@ export interface Host {
 /** Clauses of the host's item. Add them to each write that only a host in good standing may do. */
 export const inGoodStanding: Clauses = { exists: present, isNotRetired: 'attribute_not_exists(retired)' };
 
-/** A host whose own clock last beat longer ago may be gone. */
+/** A host whose `beatAt` is older may be gone. */
 const freshMs = 20_000;
 
 /** Returns whether a host seems to live: a hint for callers that cannot watch its beat, so clock skew of a few seconds does no harm. */
@@ -43,7 +43,7 @@ export function seemsLive(host: Pick<Host, 'beatAt' | 'retired'>, nowMs: number)
   return host.retired !== true && nowMs - host.beatAt < freshMs;
 }
 
-/** "Look at this account": the only message of a wake queue. */
+/** The request "look at this account", the only content of an inbox. `t` is the tenant id, `a` the account id. */
 export interface WakeNote {
   t: string;
   a: string;
@@ -74,7 +74,7 @@ export function isWakeQueueGone(error: unknown): boolean {
   return error instanceof QueueDoesNotExist;
 }
 
-/** Waits up to 20 s for notes, removes them from the queue and returns them. They are hints; the table is the truth. */
+/** Waits up to 20 s for notes and deletes them at once. They are only hints; the table has the truth. */
 export async function takeNotes(sqs: SQSClient, wakeQueueUrl: string, signal: AbortSignal): Promise<WakeNote[]> {
   const answer = await sqs.send(
     new ReceiveMessageCommand({ QueueUrl: wakeQueueUrl, MaxNumberOfMessages: 10, WaitTimeSeconds: 20 }),
@@ -115,8 +115,8 @@ export function takesAccounts({ retired, draining, room }: Host): boolean {
 }
 
 /**
- * Retires a host: its beats and claims fail from now on. The caller must orphan the accounts that the host still has, and then remove its
- * item. A host that has been removed stays so.
+ * Retires a host: its beats and claims fail from now on. The caller must orphan the accounts that the host still has, and then remove its item. A
+ * host that is already removed is not created again.
  */
 export async function retireHost(table: Table, hostId: string, nowMs: number): Promise<void> {
   await table.tryUpdate(keys.host(hostId), {

@@ -6,9 +6,9 @@ import { keys } from '../keys.ts';
 import { type Host, listHosts, seemsLive, sendNote, takesAccounts } from './hosts.ts';
 
 /**
- * Wakes the owner, so that it looks at the account. Without an owner it wakes the two hosts that should claim the account first. To those the
- * note is only a hint: they also find unowned accounts by themselves. Returns why an owner could not be woken; undefined where it was, or there
- * is none. An owner that was not woken may not look for as long as its connection lasts. A caller whose wish is not repeated must report that.
+ * Wakes the owner, so that it looks at the account. Without a live owner it also wakes the two hosts that should claim the account first. To those
+ * the note is only a hint: they also find unowned accounts by themselves. Returns the cause when the owner could not be woken; undefined otherwise.
+ * An owner that was not woken may not look for as long as its connection lasts. A caller whose request is not repeated must report that.
  */
 export async function wakeAccount(
   deps: { table: Table; sqs: SQSClient; nowMs(): number },
@@ -19,9 +19,9 @@ export async function wakeAccount(
     deps.table.get<AccountHot>(keys.accountHot(tenantId, accountId)),
     listHosts(deps.table),
   ]);
-  // Other hosts go by its counter, not its clock. A host whose clock is behind keeps its accounts, so it must be woken.
+  // Other hosts judge an owner by its beat counter. So an owner whose clock is behind keeps its accounts, and must get the note.
   const owner = all.find(({ id, retired }) => id === hot?.owner && retired !== true);
-  // The host may be gone between the two steps. The next owner looks at its accounts anyway.
+  // The host may be gone by now. The next owner of its accounts looks at them anyway.
   const wake = (host: Host): Promise<{ cause: unknown } | undefined> =>
     sendNote(deps.sqs, host.wakeQueueUrl, { t: tenantId, a: accountId }).then(
       () => undefined,

@@ -8,23 +8,23 @@ import { absent, present, type Table, type Write } from '../client/table.ts';
 import type { AccountRefs, Hold } from '../hosts/ownership.ts';
 import { finder, type Key, keys, places } from '../keys.ts';
 
-/** How long WhatsApp may still deliver a message that was not receipted. */
+/** Life of a marker. WhatsApp may redeliver a message that got no receipt for this long. */
 const markerSec = 30 * 24 * 3600;
-/** How far back a new owner looks for batches that the owner before left open; the sweep closes older ones. */
+/** A new owner looks this far back for batches that the previous owner left open. The sweep closes older ones. */
 const leftOpenMs = 15 * 60_000;
 
-/** Where a message goes: into an open batch, or into a new one that stays open until `dueAt`. Without `dueAt` it is closed at once. */
+/** The batch for a message: an open one, or a new one that stays open until `dueAt`. A new batch without `dueAt` is closed at once. */
 export type BatchTarget = { kind: 'open'; id: string } | { kind: 'new'; id: string; dueAt: number | undefined };
 
 /**
- * What became of a message. Nothing has changed unless it is `stored`. `repeated`: it was there already, this is a redelivery. `closed`: the
- * open batch has been closed meanwhile. `refused`: a condition of the caller's own writes did not hold.
+ * The result of storing a message. Only `stored` changes anything. `repeated`: the message is a redelivery and was stored before. `closed`: the open
+ * batch was closed in the meantime. `refused`: a condition in `others` did not hold.
  */
 export type Stored = 'stored' | 'repeated' | 'closed' | 'refused';
 
 /**
- * Stores an inbound message; the caller sends WhatsApp its receipt afterwards. One transaction writes the marker that keeps a redelivery out,
- * the batch, and `others` (an opt-out). The marker keeps the message's own `secret`, which opens encrypted edits of the message.
+ * Stores an inbound message; the caller sends WhatsApp its receipt afterwards. One transaction writes the marker that detects a redelivery, the
+ * batch, and `others` (an opt-out). The marker keeps the message's own `secret`, which opens encrypted edits of the message.
  */
 export async function storeInbound(
   table: Table,
@@ -72,7 +72,7 @@ export async function readSecret(
   return marker?.secret === undefined ? undefined : Buffer.from(marker.secret, 'base64');
 }
 
-/** Returns the write that makes the number of a new chat known to the tenant: requests may then name it as answers print it (phone.ts). */
+/** Returns the write that makes the sender's number known to the tenant, once a batch. Requests may then name it in digits alone (phone.ts). */
 function wroteWrites(tenantId: string, message: InboundMessage, target: BatchTarget, nowMs: number): Write[] {
   const { phoneNumber } = personOf(message);
   if (phoneNumber === undefined || target.kind === 'open') return [];
@@ -119,7 +119,7 @@ function newBatch(
   };
 }
 
-/** Closes a batch: from now on it is an event. Returns false when the batch was closed before, or is gone. */
+/** Closes a batch; the change stream makes its event. Returns false when the batch was closed before, or is gone. */
 export async function closeBatch(table: Table, batch: AccountRefs & { id: string }, nowMs: number): Promise<boolean> {
   const { refused } = await table.tryUpdate(keys.inboundBatch(batch.tenantId, batch.accountId, batch.id), {
     ...patch({ closedAt: nowMs, ix: undefined, ixs: undefined }),
@@ -128,7 +128,7 @@ export async function closeBatch(table: Table, batch: AccountRefs & { id: string
   return refused === undefined;
 }
 
-/** Returns the batches of an account that an owner left open within the last quarter of an hour. */
+/** Returns the account's open batches, of those opened within the last 15 minutes. */
 export async function leftOpenBatches(table: Table, refs: AccountRefs, nowMs: number): Promise<InboundBatch[]> {
   const key = (id: string): Key => keys.inboundBatch(refs.tenantId, refs.accountId, id);
   const from = key(`inb_${ulidTime(nowMs - leftOpenMs)}`);
@@ -146,7 +146,7 @@ export async function overdueBatches(table: Table, untilMs: number): Promise<(Ac
   return found.flatMap(({ ixs }) => places.inboundBatch.read(ixs) ?? []);
 }
 
-/** Returns one page of an account's batches, newest first; `before` is the id of the last batch of the page before. */
+/** Returns one page of an account's batches, newest first. `before` is the id of the last batch of the previous page. */
 export async function listBatches(
   table: Table,
   { tenantId, accountId }: AccountRefs,

@@ -5,11 +5,11 @@ import { absent, present, type Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 import { adminTenant, auditWrite, type Origin } from './audit.ts';
 
-/** `admin` stands alone, on keys of no tenant; the others are given to a tenant's keys. */
+/** `admin` is the only scope of an admin key, which has no tenant. Keys of tenants have the other scopes. */
 export const scopes = ['read', 'send', 'manage', 'admin'] as const;
 export type Scope = (typeof scopes)[number];
 
-/** A key as it is stored: not the key itself but `hash`, its sha256 in hex. Admin keys stand under tenant `-`. */
+/** A stored API key: `hash`, its sha256 in hex, instead of the key itself. Admin keys are stored under tenant `-`. */
 export interface ApiKey {
   id: string;
   tenantId?: string;
@@ -43,7 +43,7 @@ export async function findKey(
   return keyForm.test(secret) ? await table.get(keys.keyHash(hashKey(secret))) : undefined;
 }
 
-/** Stores a key. `exists`: this very key is stored already; `no_tenant`: its tenant does not exist. Nothing is written then. */
+/** Stores a key. Returns `exists` when the same key is already stored, `no_tenant` when its tenant does not exist; nothing is written then. */
 export async function createKey(
   deps: { table: Table } & Entropy,
   origin: Origin,
@@ -74,7 +74,7 @@ export async function readKey(table: Table, tenantId: string, id: string): Promi
   return await table.get<ApiKey>(keys.apiKey(tenantId, id));
 }
 
-/** Newest first; `before` is the id of the last one of the page before. */
+/** Returns a page of the tenant's keys, newest first. `page.before` is the last id of the previous page. */
 export async function listKeys(
   table: Table,
   tenantId: string,
@@ -83,7 +83,7 @@ export async function listKeys(
   return await newestById<ApiKey>(table, (id) => keys.apiKey(tenantId, id), page);
 }
 
-/** Deletes a key, which opens nothing from the next request on. Returns false when there was none. */
+/** Deletes a key, so that the next request with it is refused. Returns false when there was none. */
 export async function deleteKey(
   deps: { table: Table } & Entropy,
   origin: Origin,
@@ -93,7 +93,7 @@ export async function deleteKey(
   const key = await readKey(deps.table, tenantId, id);
   if (key === undefined) return false;
   const refused = await deps.table.tryTransact({
-    // Of two deletions at a time one stands in the audit log.
+    // When two deletions race, only one enters the audit log.
     key: { delete: keys.apiKey(tenantId, id), condition: { exists: present } },
     hash: { delete: keys.keyHash(key.hash) },
     audit: auditWrite(origin, { action: 'api_key.deleted', target: id, changes: { name: key.name } }, deps.randomBytes),
@@ -101,7 +101,7 @@ export async function deleteKey(
   return refused === undefined;
 }
 
-/** Stores this very key for the tenant, or without one for the admin routes. Repeating it changes nothing. */
+/** Stores the given key for the tenant, or as an admin key when there is no tenant. Repeating it changes nothing. */
 export async function ensureKey(
   deps: { table: Table } & Entropy,
   wanted: { tenantId?: string; name: string; scopes: Scope[]; secret: string },
@@ -109,5 +109,5 @@ export async function ensureKey(
   if (!keyForm.test(wanted.secret)) throw new Error('A key is plk_ or pla_ and 43 base64url characters.');
   const origin: Origin = { tenantId: adminTenant, keyId: 'setup', ip: '-', requestId: '-', at: deps.nowMs() };
   const made = await createKey(deps, origin, wanted);
-  if (made === 'no_tenant') throw new Error(`the key has no tenant ${wanted.tenantId}`);
+  if (made === 'no_tenant') throw new Error(`The tenant ${wanted.tenantId} of the key does not exist.`);
 }

@@ -2,7 +2,7 @@ import { newId, ulidTime } from '../../domain/ids.ts';
 import type { Item, Table, Write } from '../client/table.ts';
 import { keys } from '../keys.ts';
 
-/** Who asks: carried from the HTTP call into every change. `tenantId` is `-` for what admins do. */
+/** The origin of a change, passed on from its HTTP request. `tenantId` is `-` for changes by admins. */
 export interface Origin {
   tenantId: string;
   keyId: string;
@@ -27,7 +27,7 @@ export const adminTenant = '-';
 
 const monthOf = (ms: number): string => new Date(ms).toISOString().slice(0, 7);
 
-/** The entry as a write, so that it stands in the same transaction as the change. `changes` never holds secrets or texts. */
+/** Returns an audit entry as a write, for the transaction of the change itself. `changes` must not hold secrets or texts. */
 export function auditWrite(
   origin: Origin,
   change: { action: string; target: string; changes?: Item },
@@ -48,8 +48,8 @@ export function auditWrite(
 }
 
 /**
- * Entries of a tenant in `[sinceMs, untilMs)`, newest first, walked month by month. `before` is the id of the last entry of the page before;
- * `next` is there while more may follow.
+ * Returns a page of a tenant's entries in `[sinceMs, untilMs)`, newest first. `before` is the id of the last entry of the previous page; `next` is
+ * set while more may follow.
  */
 export async function listAudit(
   table: Table,
@@ -57,7 +57,7 @@ export async function listAudit(
   range: { sinceMs: number; untilMs: number; limit: number; before?: string },
 ): Promise<{ items: AuditEntry[]; next?: string }> {
   const items: AuditEntry[] = [];
-  // `!` sorts before every character of a ULID, so the bounds are exclusive at `until` and inclusive at `since`.
+  // An id cut off after its time sorts before every id of that millisecond. So `since` is inclusive and `until` exclusive.
   const lowest = `aud_${ulidTime(range.sinceMs)}`;
   let highest = `aud_${ulidTime(range.untilMs)}`;
   if (range.before !== undefined && range.before < highest) highest = range.before;
@@ -90,7 +90,7 @@ function monthEnd(startMs: number): number {
 
 const alphabet = '0123456789ABCDEFGHJKMNPQRSTVWXYZ';
 
-/** The time (ms) in the first ten characters behind the prefix of an id. */
+/** Returns the time in an id, epoch ms: the ten characters after the prefix. */
 function timeOfId(id: string): number {
   let ms = 0;
   for (const character of id.slice(4, 14)) ms = ms * 32 + alphabet.indexOf(character);

@@ -11,10 +11,10 @@ const leaseMs = 60_000;
 interface Record_ {
   requestHash: string;
   state: 'running' | 'open' | 'done';
-  /** Names this attempt; the next one takes over only from the attempt it saw. */
+  /** Identifies this attempt. The next one takes over only while the item still has the nonce that it read. */
   nonce: string;
   leaseUntil: number;
-  /** Ids made by the call derive from these two, so that a repeat after a crash makes the same things and not others. */
+  /** The ids that the call creates derive from `seed` and `createdAt`, so that a repeat after a crash creates the same ids. */
   seed: string;
   createdAt: number;
   status?: number;
@@ -37,7 +37,7 @@ export interface Attempt {
   nonce: string;
   seed: string;
   createdAt: number;
-  /** An earlier attempt began and did not end with an answer that is kept: its effect may or may not be there. */
+  /** An earlier attempt began but has no stored answer. Its effect may or may not exist. */
   repeated: boolean;
 }
 
@@ -51,7 +51,7 @@ const itemKey = (request: Pick<KeyedRequest, 'tenantId' | 'path' | 'key'>) =>
   keys.idempotency(request.tenantId, sha256(`${request.path}\n${request.key}`));
 
 /**
- * Takes the key for this call, or returns what became of the first call with it. Time line of a key:
+ * Reserves the key for this call, or returns the result of the first call with it. Time line of a key:
  *   (none) -> running -> done   a kept answer
  *                     -> open   a 5xx: not kept, the next call runs again with the same seed
  *             running, lease over: the process died; the next call runs with the same seed
@@ -91,7 +91,7 @@ export async function beginKeyed(table: Table, request: KeyedRequest): Promise<B
   if (old.state === 'running' && old.leaseUntil > request.nowMs) return { kind: 'running' };
   const { refused } = await table.tryUpdate(key, {
     ...patch({ state: 'running', nonce, leaseUntil: request.nowMs + leaseMs }),
-    // Of two calls that take over from the same attempt one wins.
+    // When two calls take over from the same attempt, one wins.
     condition: {
       isAttemptRead: { is: 'nonce = :old', values: { ':old': old.nonce } },
       isInStateRead: { is: '#state = :was', values: { ':was': old.state } },
@@ -101,10 +101,7 @@ export async function beginKeyed(table: Table, request: KeyedRequest): Promise<B
   return { kind: 'run', nonce, seed: old.seed, createdAt: old.createdAt, repeated: true };
 }
 
-/**
- * Keeps the answer of an attempt. `undefined` stands for a 5xx: the key stays open. Nothing happens when another attempt has taken over
- * since.
- */
+/** Stores the answer of an attempt. `undefined` means a 5xx: the key stays open. Does nothing when another attempt has taken over. */
 export async function endKeyed(
   table: Table,
   request: Pick<KeyedRequest, 'tenantId' | 'path' | 'key'>,
@@ -120,8 +117,8 @@ export async function endKeyed(
 }
 
 /**
- * Returns an answer as it is stored: packed, and encrypted with a key derived from the caller's API key, which is stored nowhere. The table
- * alone does not reveal answers, some of which show a key once.
+ * Returns an answer in its stored form: compressed, and encrypted with a key derived from the caller's API key. That key is stored nowhere, so the
+ * table alone does not reveal answers, some of which contain a new key.
  */
 export function sealAnswer(body: Uint8Array, callerKey: string, randomBytes: (n: number) => Uint8Array): Uint8Array {
   const iv = randomBytes(12);
@@ -130,7 +127,7 @@ export function sealAnswer(body: Uint8Array, callerKey: string, randomBytes: (n:
   return Buffer.concat([iv, cipher.getAuthTag(), sealed]);
 }
 
-/** Throws when `callerKey` is not the key it was sealed for. */
+/** Returns the answer that `sealAnswer` sealed. Throws when `callerKey` is another key. */
 export function openAnswer(sealed: Uint8Array, callerKey: string): Uint8Array {
   const bytes = Buffer.from(sealed);
   const decipher = createDecipheriv('aes-256-gcm', sealKey(callerKey), bytes.subarray(0, 12));

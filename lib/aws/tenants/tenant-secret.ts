@@ -4,8 +4,8 @@ import { keys } from '../keys.ts';
 const secretBytes = 32;
 
 /**
- * Returns the tenant's secret: 32 random bytes from which ids derive that outsiders must not compute. The first call makes it; it never
- * changes. It stands in an item of its own and must not appear in answers, events, the audit log or logs.
+ * Returns the tenant's secret: 32 random bytes, from which ids derive that outsiders must not compute. The first call creates it; it never changes.
+ * It has an item of its own, and must not appear in answers, events, the audit log or logs.
  */
 export async function tenantSecret(
   { table, randomBytes }: { table: Table; randomBytes(n: number): Uint8Array },
@@ -15,7 +15,7 @@ export async function tenantSecret(
   const there = await table.get<{ secret: Uint8Array }>(key);
   if (there !== undefined) return there.secret;
   const secret = Uint8Array.from(randomBytes(secretBytes));
-  // Of two calls the first one's secret stands.
+  // When two calls race, the secret stored first remains.
   const refused = await table.tryPut({ ...key, type: 'tenantSecret', secret }, { condition: { isFirst: absent } });
   if (refused === undefined) return secret;
   const first = refused.old<{ secret: Uint8Array }>();

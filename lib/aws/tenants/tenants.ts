@@ -4,11 +4,11 @@ import { absent, type Item, present, type Table, type Write } from '../client/ta
 import { keys, ranges } from '../keys.ts';
 import { adminTenant, auditWrite, type Origin } from './audit.ts';
 
-/** What an admin sets of a tenant. Items of earlier versions also hold `retention`, which nothing reads. */
+/** The settings of a tenant that admins make. Items of earlier versions also hold `retention`, which is not read. */
 export interface TenantSettings {
   name: string;
   planId?: string;
-  /** ISO 3166 alpha-2; numbers without a country are of this one. */
+  /** ISO 3166 alpha-2. Numbers without a country code belong to this country. */
   defaultCountry?: string;
   /** IANA name. */
   timeZone: string;
@@ -16,7 +16,7 @@ export interface TenantSettings {
   language: string;
 }
 
-/** `accountCount` moves with each account in its transaction, so that a plan's limit holds under races. */
+/** `accountCount` changes in the transaction that adds or removes an account, so that a plan's limit holds under races. */
 export interface Tenant extends TenantSettings {
   id: string;
   accountCount: number;
@@ -32,7 +32,7 @@ export interface PlanSettings {
   onExceeded: 'block' | 'warn' | 'disconnect';
 }
 
-/** `tenantCount` moves with each tenant, so that a plan in use is not deleted. */
+/** `tenantCount` changes in the same transaction as a tenant's plan, so that a plan in use cannot be deleted. */
 export interface Plan extends PlanSettings {
   id: string;
   tenantCount: number;
@@ -54,7 +54,7 @@ export async function readTenant(table: Table, id: string): Promise<Tenant | und
   return await table.get<Tenant>(keys.tenant(id));
 }
 
-/** `id_taken`: there is a tenant of this id; `no_plan`: there is no plan of the id in the settings. Nothing is written then. */
+/** Creates a tenant. Returns `id_taken` when there is a tenant with this id, `no_plan` when the plan does not exist; nothing is written then. */
 export async function createTenant(
   deps: Writer,
   origin: Origin,
@@ -73,8 +73,8 @@ export async function createTenant(
 }
 
 /**
- * Returns the tenant as it stands afterwards, or why nothing was written: `absent`; `no_plan`: there is no plan of the new id; `changed`: the
- * tenant was deleted or given another plan at the same time.
+ * Returns the changed tenant, or why nothing was written. `absent`: there is no such tenant. `no_plan`: there is no plan with the new id. `changed`:
+ * the tenant was deleted or got another plan at the same time.
  */
 export async function updateTenant(
   deps: Writer,
@@ -94,7 +94,7 @@ export async function updateTenant(
       ...settingsPatch('tenant', { ...changes }),
       condition: {
         exists: present,
-        // The plan is the one whose count goes down.
+        // The count of this plan goes down, so the tenant must still have it.
         hasSamePlan:
           old.planId === undefined
             ? 'attribute_not_exists(planId)'
@@ -135,7 +135,7 @@ export async function deleteTenant(deps: Writer, origin: Origin, id: string): Pr
   return 'deleted';
 }
 
-/** Newest first; `before` is the id of the last one of the page before. */
+/** Returns a page of tenants, newest first. `page.before` is the last id of the previous page. */
 export async function listTenants(table: Table, page: Page): Promise<{ items: Tenant[]; next?: string }> {
   const refs = await newestById<{ id: string }>(table, keys.tenantRef, page);
   const tenants = await table.getMany<Tenant>(refs.items.map((ref) => keys.tenant(ref.id)));
@@ -176,7 +176,7 @@ export async function updatePlan(
   return refused === undefined ? await readPlan(deps.table, id) : undefined;
 }
 
-/** `in_use` while tenants have the plan: it stays then. */
+/** Deletes a plan. Returns `in_use` while tenants have it; nothing is deleted then. */
 export async function deletePlan(deps: Writer, origin: Origin, id: string): Promise<'deleted' | 'absent' | 'in_use'> {
   const refused = await deps.table.tryTransact({
     plan: {
@@ -189,12 +189,12 @@ export async function deletePlan(deps: Writer, origin: Origin, id: string): Prom
   return refused.old('plan') === undefined ? 'absent' : 'in_use';
 }
 
-/** Newest first; `before` is the id of the last one of the page before. */
+/** Returns a page of plans, newest first. `page.before` is the last id of the previous page. */
 export async function listPlans(table: Table, page: Page): Promise<{ items: Plan[]; next?: string }> {
   return await newestById<Plan>(table, keys.plan, page);
 }
 
-/** Returns the tenant of this id, made with these settings if there was none. One that exists is left as it is. */
+/** Returns the tenant with this id. Creates it with these settings when there is none; an existing tenant is not changed. */
 export async function ensureTenant(
   deps: Writer,
   id: string,
@@ -211,7 +211,7 @@ export async function ensureTenant(
   return now;
 }
 
-/** Returns the writes that count a tenant out of its old plan and into the new one. */
+/** Returns the writes that move a tenant from the count of its old plan to that of the new one. */
 function planWrites(from: string | undefined, to: string | undefined): Write[] {
   if (from === to) return [];
   const move = (id: string, by: number): Write => ({
@@ -222,7 +222,7 @@ function planWrites(from: string | undefined, to: string | undefined): Write[] {
   return [...(to === undefined ? [] : [move(to, 1)]), ...(from === undefined ? [] : [move(from, -1)])];
 }
 
-/** Returns the update of what was given; null removes the plan or the country. `type` is set again, so that a change of nothing is legal. */
+/** Returns the update of the given settings; null removes the plan or the country. `type` is set again, because DynamoDB refuses an empty update. */
 function settingsPatch(type: string, changes: Item): Patch {
   return patch({ type, ...given(changes, (name) => name === 'planId' || name === 'defaultCountry') });
 }

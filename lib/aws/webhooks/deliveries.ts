@@ -13,13 +13,13 @@ export interface Planner {
   deliveries: DeliveryQueue;
 }
 
-/** Of one call, so that a large batch does not open a connection a delivery. */
+/** Most puts of one call at a time, so that a large batch does not open one connection for each delivery. */
 const putsAtOnce = 16;
 
 /**
- * Events become deliveries to the endpoints that want them, and each delivery a message of the delivery queue. Called again with the same events
- * it makes nothing twice, and sends again what is still waiting for its first attempt: a writer that died in between lost nothing.
- * Endpoints are read at each call, so that one made a moment ago misses nothing. Answers the deliveries as they are stored.
+ * Plans a delivery of each event to each endpoint that wants it, and sends it to the delivery queue. A repeat stores nothing twice, and sends again
+ * the deliveries that wait for their first attempt. So a crash in between loses nothing. Reads the endpoints at each call, so that a new one misses
+ * no event. Returns the stored deliveries.
  */
 export async function planDeliveries(deps: Planner, events: PacelineEvent[]): Promise<Delivery[]> {
   const planned: Delivery[] = [];
@@ -34,10 +34,7 @@ export async function planDeliveries(deps: Planner, events: PacelineEvent[]): Pr
   return await storeDeliveries(deps, planned, endpoints);
 }
 
-/**
- * Events to one endpoint, whether its filter wants them or not: a test (`once`), or a replay. `at` is now. Answers the deliveries as they are
- * stored.
- */
+/** Plans deliveries to one endpoint, without its filter: a test (`once`), or a replay. `at` is now. Returns the stored deliveries. */
 export async function planDeliveriesTo(
   deps: Planner,
   endpoint: Endpoint,
@@ -93,7 +90,7 @@ async function storeDeliveries(
   return stored;
 }
 
-/** Stores a delivery that is new; one that was delivered must not be pending again. Returns the delivery as it stands afterwards. */
+/** Stores a delivery if it is new, because a delivered one must not become pending again. Returns the stored delivery. */
 async function putIfAbsent(table: Table, delivery: Delivery): Promise<Delivery> {
   const put = {
     ...keyOf(delivery),
@@ -109,7 +106,7 @@ async function putIfAbsent(table: Table, delivery: Delivery): Promise<Delivery> 
   }
   const { tenantId, endpointId, ttl } = put;
   const place = { ...sequenceKey(delivery, delivery.line), type: 'deliveryLine', tenantId, endpointId, ttl };
-  // In one transaction: a place in the sequence without a delivery would hold up its chat.
+  // One transaction, because a place in the line without a delivery would block its chat.
   const refused = await table.tryTransact({
     delivery: { put, condition },
     place: { put: { ...place, id: delivery.id, at: delivery.at } },
@@ -122,7 +119,7 @@ function raise(error: Error): never {
   throw error;
 }
 
-/** The queue's message for the next attempt of a delivery. An endpoint that is not known any more has a group all the same. */
+/** Returns the queue message for the next attempt of a delivery. Without an endpoint, which may be deleted, it still has a group. */
 export function messageOf(
   delivery: Delivery,
   endpoint: Pick<Endpoint, 'rateLimitPerSec'> | undefined,
@@ -141,17 +138,17 @@ export function messageOf(
   };
 }
 
-/** Returns the name of one attempt: the queue delivers two messages of one name within five minutes once. */
+/** Returns the deduplication id of one attempt. Within five minutes the queue delivers only one of two equal ones. */
 export const sendingKey = ({ id, due, tries }: DeliveryMessage): string => `${id}#${due}#${tries ?? 0}`;
 
 const keyOf = ({ tenantId, endpointId, at, id }: Pick<Delivery, 'tenantId' | 'endpointId' | 'at' | 'id'>) =>
   keys.delivery(tenantId, endpointId, at, id);
 
-/** By the time of the event: a replay comes before what happened later. */
+/** Sorts by the time of the event, so that a replay comes before later events. */
 const sequenceKey = ({ tenantId, endpointId, eventAt, id, eventType }: Delivery, chat: string) =>
   keys.deliverySequence(tenantId, endpointId, chat, { at: eventAt, rank: sequenceRank(eventType), id });
 
-/** Returns the delivery of this id and its endpoint, one of those that the tenant has: a deleted endpoint took its deliveries along. */
+/** Returns the delivery with this id and its endpoint, if the endpoint still exists. */
 export async function findDelivery(
   table: Table,
   tenantId: string,
@@ -181,7 +178,7 @@ export async function headOfSequence(
   return items[0];
 }
 
-/** Takes a delivery that is final out of the sequence of its chat, and sends the next one. A repeat changes nothing. */
+/** Removes a final delivery from the line of its chat, and sends the next one. Repeating it changes nothing. */
 export async function leaveSequence(deps: Planner, delivery: Delivery, endpoint: Endpoint | undefined): Promise<void> {
   const { line, tenantId, endpointId } = delivery;
   if (line === undefined) return;
@@ -189,9 +186,9 @@ export async function leaveSequence(deps: Planner, delivery: Delivery, endpoint:
   const head = await headOfSequence(deps.table, delivery, line);
   if (head === undefined) return;
   const next = await deps.table.get<Delivery>(keys.delivery(tenantId, endpointId, head.at, head.id));
-  // A place whose delivery has gone by its retention.
+  // The delivery has expired, its place not yet.
   if (next === undefined) return;
   const message = messageOf(next, endpoint);
-  // It may have come and gone within the last five minutes, when this one was in front of it.
+  // The next delivery may have been received within the last five minutes, while this one blocked it. So its key must be new.
   await deps.deliveries.send([{ message, key: `${sendingKey(message)}#${delivery.id}` }]);
 }

@@ -3,14 +3,14 @@ import type { Delivery } from '../../domain/webhooks/delivery.ts';
 import type { Item, Table } from '../client/table.ts';
 import { keys, ranges } from '../keys.ts';
 
-/** Items looked at for one page that asks for a status. */
+/** Most items read for one page with a status filter. */
 const mostScanned = 1000;
-/** The last time a key can hold. */
+/** The highest time that fits into a key. */
 const endOfTime = 9_999_999_999_999;
 
 /**
- * Deliveries of an endpoint planned in `[sinceMs, untilMs)`, newest first unless asked otherwise. `after` is the id of the last one looked at;
- * with a status a page may be short, or empty, and still have a next one.
+ * Returns a page of the deliveries of an endpoint planned in `[sinceMs, untilMs)`, newest first unless `oldestFirst`. `after` is the `next` of the
+ * previous page. With a status a page may be short, or empty, and still have a `next`.
  */
 export async function listDeliveries(
   table: Table,
@@ -31,7 +31,7 @@ export async function listDeliveries(
   const items: Delivery[] = [];
   let start: Item | undefined;
   if (page.after !== undefined) {
-    // DynamoDB refuses a start outside the range: a cursor may come from another one.
+    // A cursor may come from another range, and DynamoDB refuses a start outside the range.
     const last = keys.delivery(ref.tenantId, ref.id, createdAt(page.after), page.after);
     const isOutside = { below: last.sk < lowest, above: last.sk > highest };
     if (page.oldestFirst === true ? isOutside.above : isOutside.below) return { items };

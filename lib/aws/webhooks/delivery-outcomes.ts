@@ -6,8 +6,8 @@ import { finder, keys, places } from '../keys.ts';
 import { longestDelayMs } from './delivery-queue.ts';
 
 /**
- * Writes the outcome of a delivery, with the attempt where one was made. A wait longer than a queue can delay is kept in the index, where the
- * sweep finds it. Returns the delivery as it stands; undefined when it has gone.
+ * Stores the outcome of a delivery, with the attempt when one was made. A wait longer than a queue's goes into the index, where the sweep finds it.
+ * Returns the stored delivery; undefined when it is gone.
  */
 export async function storeOutcome(
   table: Table,
@@ -29,7 +29,7 @@ export async function storeOutcome(
     }),
     condition: {
       isPending: { is: '#status = :pending', values: { ':pending': 'pending' } },
-      // Nobody attempted it meanwhile. An answer of 2xx stands against any failure.
+      // No other attempt was made since the read. A 2xx answer overrides any failure.
       isInSlotRead:
         outcome.status === 'delivered' ? undefined : { is: '#slot = :read', values: { ':read': delivery.slot } },
     },
@@ -37,7 +37,7 @@ export async function storeOutcome(
   return refused === undefined ? item : refused.old<Delivery>();
 }
 
-/** Returns where the index shows a delivery while its wait is longer than a queue's. */
+/** Returns the place of a delivery in the index; empty unless its wait is longer than a queue's. */
 function place(
   delivery: Delivery,
   nextAttemptAt: number | undefined,
@@ -48,7 +48,7 @@ function place(
   return { ix: finder.deliveries[part], ixs: placeOf(delivery, nextAttemptAt) };
 }
 
-/** Where the index shows a delivery: `due` is when it is to be sent, epoch ms, `ixs` the key that says so. */
+/** A delivery in the index. `due` is the time to send it, epoch ms; `ixs` is its sort value. */
 export interface DueDelivery {
   tenantId: string;
   endpointId: string;
@@ -58,7 +58,7 @@ export interface DueDelivery {
   ixs: string;
 }
 
-/** Deliveries of one part of the index whose time has come, oldest first. */
+/** Returns the deliveries of one part of the index that are due, oldest first. */
 export async function dueDeliveries(table: Table, part: string, nowMs: number, limit: number): Promise<DueDelivery[]> {
   const { items } = await table.query<{ ixs: string }>({
     pk: part,
@@ -72,12 +72,12 @@ export async function dueDeliveries(table: Table, part: string, nowMs: number, l
   });
 }
 
-/** Moves a delivery that has been sent behind those that have not: the index shows it again at `untilMs`, should it still wait then. */
+/** Hides a delivery that was sent to the queue, so that others come first. If it still waits at `untilMs`, the index shows it again. */
 export async function hideUntil(table: Table, delivery: DueDelivery, untilMs: number): Promise<void> {
   const { tenantId, endpointId, at, id, ixs } = delivery;
   await table.tryUpdate(keys.delivery(tenantId, endpointId, at, id), {
     ...patch({ ixs: placeOf(delivery, untilMs) }),
-    // An attempt meanwhile has moved it, or taken it out of the index.
+    // An attempt since the read has moved it, or removed it from the index.
     condition: { isWhereRead: { is: '#ixs = :read', values: { ':read': ixs } } },
   });
 }

@@ -9,14 +9,14 @@ interface EndpointRef {
   id: string;
 }
 
-/** Counts a failure and opens the breaker where that follows. Returns the health as it stands. */
+/** Counts a failure, and opens the breaker when `tripAfter` says so. Returns the stored health. */
 export async function recordFailure(
   table: Table,
   { tenantId, id }: EndpointRef,
   failure: { startedAt: number; nowMs: number; slowDown: boolean; retryAfterMs?: number; random: number },
 ): Promise<Health> {
   const key = keys.endpointHealth(tenantId, id);
-  // Its endpoint may have been deleted while the request was under way: then nobody else removes it.
+  // The endpoint may be deleted during the request. Then only the TTL removes this item.
   const ttl = Math.ceil(failure.nowMs / 1000) + deliveryDays * 86_400;
   const failing = { type: 'endpointHealth', ttl, failingSince: unlessSet(failure.nowMs), trips: unlessSet(0) };
   const health = await table.update<Health>(key, patch({ ...failing, failures: added(1) }));
@@ -26,7 +26,7 @@ export async function recordFailure(
     ...patch({ openUntil: trip.openUntil, trips: trip.trips, probeUntil: undefined }),
     condition: {
       stillFails: 'attribute_exists(failingSince)',
-      // No other failure opened the breaker meanwhile.
+      // No other failure has opened the breaker since the read.
       isOpenAsRead:
         health.openUntil === undefined
           ? 'attribute_not_exists(openUntil)'
@@ -37,9 +37,9 @@ export async function recordFailure(
 }
 
 /**
- * The endpoint answers again: nothing is kept of its failures. `startedAt` is when the request began, epoch ms.
+ * Deletes the record of failures, because the endpoint answers again. `startedAt` is the start of the request, epoch ms.
  *
- *   request A begins -> B: 429, Retry-After -> A: 200: the pause stands, the probe after it decides
+ *   request A begins -> B: 429, Retry-After -> A: 200: the pause remains, and the probe after it decides
  */
 export async function recordSuccess(table: Table, { tenantId, id }: EndpointRef, startedAt: number): Promise<void> {
   // A breaker that opened while the request was under way stays open.
@@ -50,7 +50,7 @@ export async function recordSuccess(table: Table, { tenantId, id }: EndpointRef,
   await table.tryDelete(keys.endpointHealth(tenantId, id), { condition: { isNotOpenedSince } });
 }
 
-/** Takes the one probe of an endpoint whose pause is over. Returns false when another delivery has taken it. */
+/** Claims the one probe of an endpoint whose pause is over. Returns false when another delivery has claimed it. */
 export async function claimProbe(table: Table, { tenantId, id }: EndpointRef, nowMs: number): Promise<boolean> {
   const now = { ':now': nowMs };
   const { refused } = await table.tryUpdate(keys.endpointHealth(tenantId, id), {
