@@ -5,20 +5,21 @@ import type { CheckedRow } from './rows.ts';
 import type { RecipientWarnings } from './warnings.ts';
 
 /**
- * The front door. Everything that is to be sent passes these steps, in this order, however it comes in:
+ * The only way in for recipients and contents. Everything that will be sent passes these steps, in this order:
  *
- *   check       rows.ts        number, content and externalId of each row; every problem is named
+ *   check       rows.ts        number, content and externalId of each row; every problem is reported
  *   normalise   rows.ts        the number becomes digits, the text its normal form
- *   decide      people.ts      a number that can be read in two ways is decided by the people whom the tenant knows
+ *   decide      people.ts      chooses between two readings of a number by the people whom the tenant knows
  *   suppress    people.ts      a row to a person who has opted out is skipped
- *   quota       none yet       no plan bounds messages so far; the step belongs here, because skipped rows must not count
- *   store       contracts.ts   one request: its pages, then the contract or the longer contract
+ *   quota       none yet       no plan limits messages so far; the step belongs here, because skipped rows must not count
+ *   store       contracts.ts   one request: its pages, then the new or extended contract
  *               imports.ts     one file, page by page
  *
- * Callers translate. A route turns its body into `InputRow`s, calls `checkRows`, answers the problems, and hands the checked rows to a function
- * that stores. An import does the same with the lines of a file. A caller without a contract uses `checkRows` and `acceptRows` as they are.
+ * Callers turn their input into `InputRow`s. A route does so with its body, calls `checkRows`, answers with the problems, and passes the checked
+ * rows to a function that stores them. An import does the same with the lines of a file. A caller without a contract calls `checkRows` and
+ * `acceptRows` directly.
  *
- * `acceptRows` takes rows from decide to quota and returns them in the same order. It adds them to `warnings`.
+ * `acceptRows` does the steps from decide to quota. It returns the rows in the same order and adds them to `warnings`.
  */
 export async function acceptRows(
   table: Table,

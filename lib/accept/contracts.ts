@@ -12,24 +12,24 @@ import { acceptRows } from './accept.ts';
 import type { CheckedRow } from './rows.ts';
 import { RecipientWarnings } from './warnings.ts';
 
-/** A contract as it is ordered. Times are epoch milliseconds. */
+/** The order of a contract. Times are epoch milliseconds. */
 export interface ContractOrder {
-  /** `con_` and a ULID. A repeat of the order comes with the same id. */
+  /** `con_` and a ULID. A repeated order must have the same id. */
   id: string;
   name: string;
   accountId: string;
   lane: Lane;
   skipInvalid: boolean;
   requirePlus: boolean;
-  /** The contract starts at once. */
+  /** True: the contract starts at once. */
   start: boolean;
-  /** The contract starts by itself then. */
+  /** The contract starts automatically at this time. */
   startAt?: number | undefined;
   createdAt: number;
   rows: CheckedRow[];
 }
 
-/** `contract` as it is stored, the rows that were accepted, and sentences about what is odd in them. */
+/** The stored contract, the accepted rows, and sentences about oddities in them. */
 export interface Accepted {
   contract: Contract;
   rows: PageRow[];
@@ -37,11 +37,11 @@ export interface Accepted {
 }
 
 /**
- * Accepts a contract with its rows. `origin` names its tenant. A contract that is there under this id is returned as it is. Throws CONFLICT when
- * its account is gone.
+ * Accepts a contract with its rows. `origin` names its tenant. If a contract with this id exists, it is returned unchanged. Throws CONFLICT when
+ * the account is gone.
  *
- * The order of writes: pages, items of wrong numbers, the contract, items of people who opted out. The contract makes everything visible. The
- * last items follow it, because a repeat may find other people opted out than the first try: only the rows that the contract has may get items.
+ * The order of writes: pages, items of wrong numbers, the contract, items of people who opted out. The contract makes everything visible. Items of
+ * people who opted out come last, because a repeat may find other people on the list. Only rows of the stored contract may get items.
  */
 export async function acceptContract(deps: Deps, origin: Origin, order: ContractOrder): Promise<Accepted> {
   const { tenantId } = origin;
@@ -86,8 +86,8 @@ export async function acceptContract(deps: Deps, origin: Origin, order: Contract
 }
 
 /**
- * Adds rows to a contract that is PENDING. `request` is the id of the request (`req_`); its repeat comes with the same id and adds nothing. Throws
- * ILLEGAL_STATE when the contract is not PENDING or has too many pages.
+ * Adds rows to a PENDING contract. `request` is the id of the request (`req_`). A repeat with the same id adds nothing. Throws ILLEGAL_STATE when the
+ * contract is not PENDING or has too many pages.
  */
 export async function acceptRecipients(
   deps: Deps,

@@ -9,13 +9,13 @@ import { acceptRows } from './accept.ts';
 import { type CheckedRow, checkRow, type InputRow, type RowSettings, tooManyRows } from './rows.ts';
 import { RecipientWarnings } from './warnings.ts';
 
-/** More bad lines than these are counted and not listed. */
+/** Most errors that are listed. Further ones are only counted. */
 const maxListedErrors = 1000;
 const progressEvery = 10_000;
-/** Pages on their way to S3 at once. */
+/** Most pages that are uploaded to S3 at once. */
 const pagesInFlight = 8;
 
-/** One thing that a reader finds in a file: a row, a row that cannot be read, or the reason why the rest of the file is not read. */
+/** One item of a file: a row, an unreadable row, or the reason why reading the file ends early. */
 export type ImportRow =
   | InputRow
   | { place: number; unreadable: string }
@@ -24,13 +24,13 @@ export type ImportRow =
 export interface ImportOrder {
   contract: Contract;
   importId: string;
-  /** Names the pages. A repeat for the same file comes with the same name, another file with another one. */
+  /** Part of the page names. A repeat for the same file has the same value, another file another one. */
   batch: string;
   settings: RowSettings;
   rows: AsyncIterable<ImportRow>;
 }
 
-/** `rows` of an imported file: all of them; `skipped`: those that are final from the start. Of a refused file: the wrong ones. */
+/** The result of an import. `rows`: all rows of an imported file, the wrong rows of a refused one. `skipped`: rows that are final from the start. */
 export type ImportEnd =
   | { result: 'imported'; rows: number; skipped: number }
   | { result: 'refused'; rows: number }
@@ -43,9 +43,9 @@ export type ImportEnd =
  *                                        -> some row is wrong           -> refused    PENDING without rows, errors by line
  *                                        -> it was canceled or replaced -> ignored    nothing has changed
  *
- * Each full page is written while the next rows are read. No reader sees a page before the last write: the order is pages, items of wrong
- * numbers, the contract, items of people who opted out. The last items follow the contract, because of two readers of one file only the one
- * whose rows the contract has may say who is suppressed.
+ * Each full page is written while the next rows are read. The order of writes: pages, items of wrong numbers, the contract, items of people who
+ * opted out. The contract makes everything visible. Items of people who opted out come last: if two invocations import the same file, only the
+ * one whose pages the contract has may write them.
  */
 export async function acceptImport(deps: Deps, order: ImportOrder): Promise<ImportEnd> {
   const { contract, importId } = order;
@@ -68,7 +68,7 @@ export async function acceptImport(deps: Deps, order: ImportOrder): Promise<Impo
   return end;
 }
 
-/** Removes pages that no reader needs, unless a repeat of the same event has just made them the contract's own. */
+/** Removes the pages of an import that was not accepted, except those that the contract has after a repeat of the same import. */
 async function discard(deps: Deps, contract: Contract, pages: PageRef[]): Promise<void> {
   const now = await readContract(deps.table, contract.tenantId, contract.id);
   const used = new Set(now === undefined ? [] : (await readPageRefs(deps.table, now)).map(({ key }) => key));
@@ -81,11 +81,11 @@ interface Read {
   refused: number;
   errorCount: number;
   errors: ImportError[];
-  /** Reading ended early, because the import was canceled or replaced. */
+  /** True: reading ended early, because the import was canceled or replaced. */
   stopped: boolean;
 }
 
-/** Checks row by row. Pages are written until a row is wrong; then rows are only checked. */
+/** Reads and checks all rows. Pages are written until a row is wrong; later rows are only checked. */
 async function readAll(deps: Deps, { contract, importId, batch, settings, rows }: ImportOrder): Promise<Read> {
   const pages = new ImportPages(deps, contract, batch);
   const read: Read = { pages, rowsRead: 0, refused: 0, errorCount: 0, errors: [], stopped: false };
@@ -114,7 +114,7 @@ async function readAll(deps: Deps, { contract, importId, batch, settings, rows }
     } else if (read.errorCount === 0) await pages.add(result);
   }
   if (read.rowsRead === 0 && read.errorCount === 0) fail(1, 'REQUIRED', 'The file has no recipients.');
-  // No partial page of an import that stopped or failed: another reader may have put the whole one under the same name.
+  // An import that stopped or failed does not need its last page.
   await pages.end(!read.stopped && read.errorCount === 0);
   return read;
 }
@@ -145,12 +145,12 @@ class ImportPages {
     this.#batch = batch;
   }
 
-  /** Sentences about what is odd in the rows of all pages. */
+  /** Returns sentences about oddities in the rows of all pages. */
   warnings(): string[] {
     return this.#odd.sentences();
   }
 
-  /** Adds the next row; waits while eight pages are on their way. */
+  /** Adds the next row. Waits while eight pages are being uploaded. */
   async add(row: CheckedRow): Promise<void> {
     this.#open.push(row);
     if (this.#open.length < pageSize) return;
@@ -158,7 +158,7 @@ class ImportPages {
     if (this.#uploads.size >= pagesInFlight) await Promise.race(this.#uploads);
   }
 
-  /** Waits until all pages are stored. `withRest`: the rows since the last full page are the last page. */
+  /** Waits until all pages are stored. `withRest`: stores the rows after the last full page, too. */
   async end(withRest: boolean): Promise<void> {
     if (withRest && this.#open.length > 0) this.#store();
     await Promise.all(this.#uploads);
@@ -168,7 +168,7 @@ class ImportPages {
     const number = this.refs.length;
     const rows = this.#open;
     this.#open = [];
-    // Keeps the place. The name follows from what is stored.
+    // Reserves the place of the page. Its name depends on the rows that are stored.
     this.refs.push({ key: '', rows: rows.length });
     const upload = this.#upload(number, rows).then(() => {
       this.#uploads.delete(upload);

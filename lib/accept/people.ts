@@ -5,7 +5,7 @@ import type { PageRow } from '../domain/contracts/pages.ts';
 import { addressesOf, personAt } from '../domain/people/person.ts';
 import type { CheckedRow } from './rows.ts';
 
-/** Returns the rows with their numbers decided, in one batched read for all of them. */
+/** Returns the rows with one reading for each number (`decideNumbers`). */
 export async function decideRows(table: Table, tenantId: string, rows: readonly CheckedRow[]): Promise<CheckedRow[]> {
   const readings = rows.flatMap(({ number }) => number ?? []);
   const decided = (await decideNumbers(table, tenantId, readings)).values();
@@ -16,8 +16,8 @@ export async function decideRows(table: Table, tenantId: string, rows: readonly 
 }
 
 /**
- * Returns the rows; those to people who opted out, under any address, are skipped: final from the start. The read is eventually consistent,
- * because the claim of each message checks again.
+ * Returns the rows. Rows to people who opted out, under any address, are marked with `skip`. The read is eventually consistent, because the
+ * claim of each message checks again.
  */
 export async function skipSuppressed(table: Table, tenantId: string, rows: PageRow[]): Promise<PageRow[]> {
   const open = rows.filter(({ skip }) => skip === undefined);

@@ -6,7 +6,7 @@ import { checkText } from '../domain/messages/text.ts';
 import { doubtSentence, type NumberReading, readNumber } from '../domain/people/phone.ts';
 import { cut } from '../domain/well-formed.ts';
 
-/** One recipient as the caller wrote it, translated from a body or from a line of a file. */
+/** One recipient as the caller wrote it, in a body or in a line of a file. */
 export interface InputRow {
   /** The place of the row in its list, or its line in its file, counted from 1. Problems and warnings name it. */
   place: number;
@@ -19,9 +19,9 @@ export interface InputRow {
 export interface RowSettings {
   /** ISO 3166 alpha-2. Without one, no number is national. */
   defaultCountry?: string | undefined;
-  /** A row with a wrong number is accepted as failed. */
+  /** True: a row with a wrong number is accepted, as failed. */
   skipInvalid: boolean;
-  /** A number that is in doubt without + is wrong. */
+  /** True: a number in doubt without + is wrong. */
   requirePlus?: boolean | undefined;
 }
 
@@ -33,25 +33,25 @@ export interface RowProblem {
   message: string;
 }
 
-/** A row that is right: its number as digits, its content normalised. */
+/** A valid row: its number as digits, its content normalised. Or a row that `skipInvalid` accepts with a wrong number. */
 export interface CheckedRow {
   place: number;
   row: PageRow;
   /** Sentences about the number and the content. */
   warnings: string[];
-  /** How the number was read. `acceptRows` decides numbers that can be read in two ways. Absent for a row that is skipped. */
+  /** The reading of the number. `acceptRows` chooses if there are two. Absent for a skipped row. */
   number?: NumberReading;
 }
 
 const maxExternalIdLength = 128;
 
-/** The error of a contract with more than `maxRows` rows. */
+/** The error for more than `maxRows` rows. */
 export const tooManyRows = {
   code: 'TOO_MANY_ROWS',
   message: `A contract has at most ${maxRows} recipients.`,
 } as const;
 
-/** Checks and normalises each row by itself. `problems` are of all rows, in their order. */
+/** Checks and normalises each row. Returns the problems of all rows, in their order. */
 export function checkRows(
   rows: Iterable<InputRow>,
   settings: RowSettings,
@@ -67,8 +67,8 @@ export function checkRows(
 }
 
 /**
- * Returns the row normalised, or everything that is wrong with it. With `skipInvalid`, a row with a wrong number is skipped: it is final from
- * the start, and `to` is the number as it was written.
+ * Returns the row normalised, or all its problems. With `skipInvalid`, a row with a wrong number is skipped: it is final from the start, and `to` is
+ * the number as written, at most 64 characters.
  */
 export function checkRow(input: InputRow, settings: RowSettings): CheckedRow | { problems: RowProblem[] } {
   const { place } = input;
@@ -118,7 +118,7 @@ export type ContentCheck =
   | { ok: true; content: Content; warnings: string[] }
   | { ok: false; code: FieldErrorCode; message: string };
 
-/** Returns the content as it will be sent, or what is wrong with it. */
+/** Returns the content as it will be sent, or its error. */
 export function checkContent(content: Content): ContentCheck {
   switch (content.type) {
     case 'text': {

@@ -2,7 +2,7 @@ import { NumberDoubts } from '../domain/people/number-doubts.ts';
 import { planNumber } from '../domain/people/person.ts';
 import type { CheckedRow } from './rows.ts';
 
-/** Collects oddities of the accepted rows of one request or file, and sums them up: 100,000 rows make a few sentences. */
+/** Collects oddities of the accepted rows of one request or file. Even 100,000 rows make only a few sentences. */
 export class RecipientWarnings {
   readonly #unit: 'row' | 'line';
   readonly #seen: Set<string>;
@@ -12,14 +12,14 @@ export class RecipientWarnings {
   #invalid = 0;
   #optedOut = 0;
 
-  /** `unit`: what `place` of a row counts. `known`: numbers (digits) that the contract has already. */
+  /** `unit`: whether `place` of a row counts rows or lines. `known`: numbers (digits) that the contract already has. */
   constructor(unit: 'row' | 'line', known: Iterable<string> = []) {
     this.#unit = unit;
     this.#seen = new Set([...known].map(planNumber));
     this.#doubts = new NumberDoubts(unit);
   }
 
-  /** Adds one accepted row, in any order. */
+  /** Adds one accepted row. The order of calls does not matter. */
   add({ row, warnings, place, number }: CheckedRow): void {
     for (const warning of warnings) {
       const { count, first } = this.#odd.get(warning) ?? { count: 0, first: place };
@@ -35,12 +35,12 @@ export class RecipientWarnings {
     else this.#seen.add(person);
   }
 
-  /** Adds so many of the accepted rows as opted out. */
+  /** Counts `count` of the added rows as rows to people who opted out. */
   optedOut(count: number): void {
     this.#optedOut += count;
   }
 
-  /** Returns one sentence for each kind of oddness. */
+  /** Returns one sentence for each kind of oddity. */
   sentences(): string[] {
     const where = this.#unit === 'row' ? 'is row' : 'is in line';
     return [

@@ -1,5 +1,5 @@
 /**
- * What a message says. A closed union: each kind has its `type`, and every `switch` over it ends in `never`. Page rows, messages, templates and
+ * The content of a message. A closed union: each kind has its `type`, and every `switch` over it ends in `never`. Page rows, messages, templates and
  * transports carry a `Content`, never a bare text.
  */
 export type Content = TextContent;
@@ -10,8 +10,8 @@ export interface TextContent {
 }
 
 /**
- * The stored form of a content, in page rows and content items. Version 1 has no version field and holds a text alone: pages and items of every
- * release so far are of that form. A kind that needs more gets a form with `v`, beside a reader for this one.
+ * The stored form of a content, in page rows and content items. Version 1 has no version field and holds only a text. All releases so far
+ * have written this form. A kind that needs more gets a form with a field `v`; the reader of version 1 stays.
  */
 export interface StoredContent {
   text: string;
@@ -34,7 +34,7 @@ export function readStoredContent(stored: StoredContent): Content {
   return textContent(stored.text);
 }
 
-/** Returns the words of a content, for lists, for files and for transports that carry text alone. */
+/** Returns the text of a content, for lists, for files and for transports that carry only text. */
 export function textOf(content: Content): string {
   switch (content.type) {
     case 'text':

@@ -1,4 +1,4 @@
-/** What the `data` of an event shows; functions/api/webhooks/event-schema.ts has the schema of each. */
+/** The kinds of `data` that events have. functions/api/webhooks/event-schema.ts has the schema of each. */
 export type EventDataKind =
   | 'account'
   | 'accountCode'
@@ -10,18 +10,18 @@ export type EventDataKind =
   | 'webhookTest';
 
 interface EventTypeRow {
-  /** Place among the events of one chat in one millisecond; see `types`. */
+  /** Order among the events of one chat in the same millisecond; see `types`. */
   rank: number;
   data: EventDataKind;
-  /** False: the event is delivered and not kept in the log. */
+  /** False: the event is delivered, but not kept in the log. */
   logged?: false;
 }
 
 /**
  * The one list of event types. Endpoints, the log, the OpenAPI document and the selectors of callers derive from it.
  *
- * To add a type: add its row here, and draft it in the file of its item beside this one. The rank is part of stored sort keys
- * (`deliveryLine`), so a rank never changes, and a new type takes a number that was never used. The numbers of `unbuiltTypes` are used.
+ * To add a type: add its row here, and draft its event in lib/domain/events, in the file of its item. The rank is part of stored sort keys
+ * (`deliveryLine`), so a rank never changes, and a new type gets a number that was never used. Those of `unbuiltTypes` count as used.
  */
 const types = {
   'account.created': { rank: 0, data: 'account' },
@@ -58,7 +58,7 @@ const types = {
 } as const satisfies Record<string, EventTypeRow>;
 export type EventType = keyof typeof types;
 
-/** The type's place among the events of its chat in the same millisecond: the order in which a message lives. Stored; see `types`. */
+/** Returns the order of a type among the events of a chat in the same millisecond: queued, sent, delivered and so on. Stored; see `types`. */
 export const sequenceRank = (type: EventType): number => types[type].rank;
 
 /** Whether the log keeps events of this type. */
@@ -93,7 +93,7 @@ export const eventTypes = Object.keys(types).filter((type) => !Object.hasOwn(unb
   ...EventType[],
 ];
 
-/** Returns the types of the published list whose data are of this kind, in its order. */
+/** Returns the published types with this kind of `data`, in the order of the list. */
 export function eventTypesWith(data: EventDataKind): [EventType, ...EventType[]] {
   return eventTypes.filter((type) => types[type].data === data) as [EventType, ...EventType[]];
 }
@@ -107,7 +107,7 @@ const groupOf = (type: EventType): EventGroup => type.replace(/\..*$/, '') as Ev
 /** Every group, in the order of `types`. */
 export const eventGroups: readonly EventGroup[] = [...new Set(eventTypes.map(groupOf))];
 
-/** Returns a sentence that says why the selector of an unbuilt type or group is refused; undefined for any other text. */
+/** Returns the sentence that refuses an unbuilt type or group; undefined for any other selector. */
 export function notPublishedYet(selector: string): string | undefined {
   const planned = Object.keys(unbuiltTypes).some((type) => type === selector || type.startsWith(`${selector}.`));
   return planned ? `${selector} is not published yet: the part it belongs to is not built. Leave it out.` : undefined;
@@ -119,9 +119,9 @@ export function matchesType(selector: string, type: EventType): boolean {
 }
 
 /**
- * A fact that is published to a tenant. `data` is the view of the thing as GET shows it, without contents. Texts live as long as their message, so
- * they are filled in whenever the event is shown or sent; `content` is the id of the message or inbound batch that has them. `chat` is the
- * other party's digits, for endpoints that ask for order. `logged` says whether the log keeps the event. `at` is epoch milliseconds.
+ * A fact that is published to a tenant. `data` is the view that GET shows, without texts. Texts are kept only as long as their message, so they are
+ * filled in each time the event is shown or sent. `content` is the id of the message or inbound batch that has them. `chat` is the address of the
+ * other party, for endpoints with `ordered`. `logged` says whether the log keeps the event. `at` is epoch milliseconds.
  */
 export interface PacelineEvent {
   id: string;

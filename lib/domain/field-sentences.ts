@@ -1,6 +1,6 @@
 import type { z } from 'zod';
 
-/** What is said of a field that is missing. */
+/** The sentence for a missing field. */
 export const requiredSentence = 'This field is required.';
 
 const kinds: Record<string, string> = {
@@ -16,19 +16,19 @@ const kinds: Record<string, string> = {
 };
 
 const formats: Record<string, string> = {
-  datetime: 'Must be a time as ISO 8601 has it, such as 2026-11-20T09:30:00Z.',
+  datetime: 'Must be an ISO 8601 time, such as 2026-11-20T09:30:00Z.',
   url: 'Must be a URL.',
 };
 
 /**
- * What schema checks say, as sentences for callers: an error map of zod. Undefined where the schema has its own words, or zod's own will do.
+ * The error map of zod: returns the sentence that callers of the API read. Undefined for issues whose message comes from the schema or from zod.
  */
 export function sentenceOf(issue: z.core.$ZodRawIssue): string | undefined {
   if (issue.code === 'unrecognized_keys' || issue.code === 'custom') return undefined;
   if (issue.input === undefined) return requiredSentence;
   switch (issue.code) {
     case 'invalid_type':
-      return kinds[issue.expected] ?? 'Is of the wrong kind.';
+      return kinds[issue.expected] ?? 'Has the wrong type.';
     case 'invalid_value':
       return issue.values.length === 1
         ? `Must be ${shown(issue.values[0])}.`
@@ -39,9 +39,9 @@ export function sentenceOf(issue: z.core.$ZodRawIssue): string | undefined {
       if (issue.origin === 'string' && issue.minimum === 1) return 'Must not be empty.';
       return `Must ${amount(issue.origin, 'at least', issue.minimum)}.`;
     case 'invalid_format':
-      return formats[issue.format] ?? 'Is not of the right form.';
+      return formats[issue.format] ?? 'Has the wrong format.';
     default:
-      return 'Is not of the right form.';
+      return 'Has the wrong format.';
   }
 }
 

@@ -1,15 +1,16 @@
-/** A queue that one function works off. Its dead-letter queue is `<name>-dlq`, and the alarm of that one `<name>-dead-letters`. */
+/** A queue with one function as its consumer. Its dead-letter queue is `<name>-dlq`, the alarm of that queue `<name>-dead-letters`. */
 interface WorkQueueRow {
-  /** Both queues are named `paceline-<stage>-<name>`, with `.fifo` behind it for a FIFO queue. */
+  /** The queue is named `paceline-<stage>-<name>`; a FIFO queue also ends with `.fifo`. */
   name: string;
-  /** FIFO: order within a message group, and as many groups at once as there are. */
+  /** True: messages of a group are handled in order, and different groups at the same time. */
   fifo: boolean;
   /** The environment variable with the URL of the queue, the same in every function. */
   urlVariable: `${string}_QUEUE_URL`;
-  /** `data` for a queue that outlives the service stack. `path` names its constructs: another path makes a new queue and loses the old one. */
+  /** The stack of the queue: `data` for a queue that must survive the deletion of the service stack. */
   stack: 'data' | 'service';
+  /** The path of its constructs. Never change it: CloudFormation would replace the queue by a new one, without its messages. */
   path: readonly string[];
-  /** How long a batch of a killed function stays away; above the function's timeout. */
+  /** The visibility timeout: after it, messages of a killed function come again. It is longer than the timeout of the function. */
   visibilitySec: number;
   /** Receives of one message before it goes to the dead-letter queue. */
   maxReceives: number;
@@ -17,30 +18,30 @@ interface WorkQueueRow {
     /** Timeout of the function. */
     timeoutSec: number;
     batchSize: number;
-    /** Batches worked off at once. Undefined: a setting of the deployment says how many. */
+    /** Most batches handled at the same time. Undefined: the deployment sets it. */
     maxConcurrency?: number;
   };
-  /** The sentence of the alarm, and the heading of docs/runbook.md that says what to do. */
+  /** The sentence of the alarm, and the section of docs/runbook.md that says what to do. */
   deadLetters: { means: string; section: string };
 }
 
-/** Seconds a batch of deliveries may take: an attempt of 15, and time for endpoints with a rate limit. */
+/** Longest time for a batch of deliveries: 15 s for an attempt, and time for endpoints with a rate limit. */
 const webhookTimeoutSec = 60;
 const webhook = {
   visibilitySec: 90,
-  // Half an hour of an outage. The function itself repeats attempts with growing pauses.
+  // Enough for an outage of half an hour (20 x 90 s). Failed attempts do not count here: the function schedules their retries itself.
   maxReceives: 20,
   deadLetters: { means: 'Webhook deliveries were given up by the queue.', section: 'webhooks' },
 };
 
 /**
- * The one list of queues that functions work off. The stacks make queues, event sources and alarms of it, functions get the URLs, and local
- * mode and the tests provision from those stacks.
+ * The one list of queues with a function as consumer. The stacks create queues, event sources and alarms from it, and functions get the URLs.
+ * Local mode and the tests create their queues from those stacks.
  *
  * To add a queue: add its row here, and a construct in lib/infra that gives it to its function.
  */
 export const workQueues = {
-  /** Requests to fill the lanes of an account, one group an account. */
+  /** Requests to fill the lanes of an account. Each account is a group. */
   feed: {
     name: 'feed',
     fifo: true,
@@ -49,7 +50,7 @@ export const workQueues = {
     path: ['FeedQueue'],
     visibilitySec: 90,
     maxReceives: 5,
-    // A new AWS account may have ten concurrent executions for everything. Bounded here, no throttled batch waits longer.
+    // A new AWS account may have only ten concurrent executions in all. This limit keeps batches from being throttled, which delays them more.
     consumer: { timeoutSec: 60, batchSize: 10, maxConcurrency: 4 },
     deadLetters: { means: 'Feed requests were given up.', section: 'feed' },
   },
@@ -73,7 +74,7 @@ export const workQueues = {
     path: ['WebhookQueues', 'Later'],
     consumer: { timeoutSec: webhookTimeoutSec, batchSize: 10, maxConcurrency: 2 },
   },
-  /** S3's notes of uploads. They wait here for the import lock of their tenant. The pages bucket notifies the queue, so both are in one stack. */
+  /** S3 notifications of uploads. They wait here for the import lock of their tenant. The pages bucket notifies the queue, so both share a stack. */
   import: {
     name: 'import',
     fifo: false,
@@ -90,5 +91,5 @@ export const workQueues = {
 
 export type WorkQueueName = keyof typeof workQueues;
 export type QueueUrlVariable = (typeof workQueues)[WorkQueueName]['urlVariable'];
-/** A row with every optional field, for code that takes any of them. */
+/** Returns a row as `WorkQueueRow`, for code that handles all queues alike. */
 export const workQueue = (name: WorkQueueName): WorkQueueRow => workQueues[name];

@@ -1,12 +1,12 @@
 /**
  * Well-formed text. A character beyond U+FFFF is two UTF-16 units (a surrogate pair). One unit without the other is ill-formed: DynamoDB
- * refuses it, and UTF-8 cannot hold it. Callers and WhatsApp clients can send such halves, and a cut in the middle of a pair makes one.
+ * refuses it, and UTF-8 cannot encode it. API callers and WhatsApp clients can send such half characters. A cut inside a pair makes one, too.
  */
 
-/** At most `maxUnits` UTF-16 units from the start of `text`, always well-formed. Use it for every cut of text that others wrote. */
+/** Returns at most `maxUnits` UTF-16 units from the start of `text`, always well-formed. Use it for every cut of text from outside. */
 export function cut(text: string, maxUnits: number): string {
   const kept = text.slice(0, maxUnits);
-  // The cut itself leaves nothing of a character that does not fit.
+  // A character that the cut splits is dropped, not replaced by U+FFFD.
   const splits = isFirstHalf(kept.charCodeAt(kept.length - 1)) && isSecondHalf(text.charCodeAt(maxUnits));
   return (splits ? kept.slice(0, -1) : kept).toWellFormed();
 }
@@ -14,16 +14,16 @@ export function cut(text: string, maxUnits: number): string {
 const isFirstHalf = (unit: number): boolean => unit >= 0xd800 && unit <= 0xdbff;
 const isSecondHalf = (unit: number): boolean => unit >= 0xdc00 && unit <= 0xdfff;
 
-/** One ill-formed string of a JSON value: where it is, and whether it is the name of a field or its content. */
+/** An ill-formed string in a JSON value: its path, and whether it is the name of a field or a value. */
 export interface IllFormed {
   path: (string | number)[];
   kind: 'name' | 'value';
 }
 
-/** All ill-formed strings in a value as JSON.parse makes it, names of fields included, in their order. Any depth. */
+/** Returns all ill-formed strings in a value of JSON.parse, in order, including names of fields. Works at any depth. */
 export function findIllFormed(value: unknown): IllFormed[] {
   const found: IllFormed[] = [];
-  // A list instead of recursion: the caller chooses how deep a body goes.
+  // A list instead of recursion: a deeply nested body must not overflow the stack.
   const open: Place[] = [{ value }];
   for (let at = open.pop(); at !== undefined; at = open.pop()) {
     if (typeof at.name === 'string' && !at.name.isWellFormed()) found.push({ path: pathOf(at), kind: 'name' });
@@ -42,7 +42,7 @@ export function findIllFormed(value: unknown): IllFormed[] {
 
 interface Place {
   value: unknown;
-  /** Absent at the root, which has no parent either. */
+  /** Absent for the root, like `parent`. */
   name?: string | number;
   parent?: Place;
 }
@@ -53,7 +53,7 @@ function pathOf(place: Place): (string | number)[] {
   return path.reverse();
 }
 
-/** The value with U+FFFD in place of each half of a character; the value itself where it has none. Lists and plain objects are searched. */
+/** Returns the value with U+FFFD for each half character; the same value if it has none. It looks into lists and plain objects. */
 export function mended<T>(value: T): T {
   if (typeof value === 'string') return value.toWellFormed() as T;
   if (!isContainer(value)) return value;
@@ -70,7 +70,7 @@ export function mended<T>(value: T): T {
   return changed ? (Object.fromEntries(entries) as T) : value;
 }
 
-/** A list or a plain object: no bytes, no sets. */
+/** Returns whether a value is a list or a plain object; bytes and sets are neither. */
 function isContainer(value: unknown): value is object {
   if (typeof value !== 'object' || value === null) return false;
   return Array.isArray(value) || Object.getPrototypeOf(value) === Object.prototype;

@@ -1,10 +1,10 @@
-/** Time as the product sees it. Tests may let it run faster; production uses `systemClock`. */
+/** The clock of all code that can run on simulated time. Tests can let it run faster; production uses `systemClock`. */
 export interface Clock {
   /** Epoch milliseconds. */
   nowMs(): number;
-  /** Milliseconds of a clock that never jumps. */
+  /** Milliseconds of a clock that never jumps, from any start. */
   monotonicMs(): number;
-  /** Resolves after `ms`, or at once when the signal fires; never rejects. */
+  /** Resolves after `ms` (at most 24.8 days), or at once when the signal fires. Never rejects. */
   sleep(ms: number, signal?: AbortSignal): Promise<void>;
 }
 
@@ -42,7 +42,7 @@ function sleepFor(ms: number, signal?: AbortSignal): Promise<void> {
   });
 }
 
-/** Something to wait on until somebody rings; a ring with nobody waiting is kept for the next who waits. */
+/** Lets one waiter wait until `ring` is called. A ring without a waiter ends the next wait at once. Only one may wait at a time. */
 export class Bell {
   private rung = false;
   private wake: (() => void) | undefined;
@@ -65,13 +65,13 @@ export class Bell {
   }
 }
 
-/** Runs `work` once after `ms` of real time. Returns a function that cancels it, and does nothing once the work has run. */
+/** Runs `work` once after `ms` of real time (at most 24.8 days). Returns a function that cancels it; after the work has run, it does nothing. */
 export function after(ms: number, work: () => void): () => void {
   const timer = setTimeout(work, Math.min(ms, longestTimerMs));
   return () => clearTimeout(timer);
 }
 
-/** As `after`, for work that a process need not wait for when it ends. */
+/** Like `after`, but a pending timer does not keep the process running. */
 export function afterUnlessEnded(ms: number, work: () => void): () => void {
   const timer = setTimeout(work, Math.min(ms, longestTimerMs)).unref();
   return () => clearTimeout(timer);

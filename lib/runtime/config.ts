@@ -18,7 +18,7 @@ const queueUrls = Object.fromEntries(
   Object.values(workQueues).map(({ urlVariable }) => [urlVariable, z.url()]),
 ) as Record<QueueUrlVariable, z.ZodURL>;
 
-/** Every function is given the URL of every queue; a host needs the feed queue alone. */
+/** Every function gets the URL of every queue; a host needs only the feed queue. */
 const functionSchema = z.object({ ...shared, ...queueUrls });
 const webhookSchema = z.object({ ...functionSchema.shape, ...processShape(webhookSettings) });
 const hostSchema = z.object({
@@ -32,7 +32,7 @@ const hostSchema = z.object({
     .regex(/^[0-9a-f]{64}$/i)
     .optional(),
   HOST_DATA_DIR: z.string().default('/tmp/paceline-host'),
-  /** With so many accounts the host claims no more; lib/infra/host-memory.ts says how many its memory bears. */
+  /** Most accounts that a host claims. lib/infra/host-memory.ts computes it from the memory. */
   MAX_ACCOUNTS: z.coerce.number().int().min(1).default(mostAccounts),
   METRICS_PORT: z.coerce.number().int().min(0).max(65535).optional(),
   DRAIN_SEC: z.coerce.number().int().min(1).max(drainSec).default(drainSec),
@@ -42,17 +42,17 @@ export type FunctionConfig = z.infer<typeof functionSchema>;
 export type WebhookConfig = z.infer<typeof webhookSchema>;
 export type HostConfig = z.infer<typeof hostSchema>;
 
-/** Parses the environment of a function, once in its entry point; throws one sentence that names each bad variable. */
+/** Parses the environment of a function. Call it once, in the entry point. Throws an Error that names each wrong variable. */
 export function functionConfig(env: NodeJS.ProcessEnv): FunctionConfig {
   return parse(functionSchema, env);
 }
 
-/** Parses the environment of functions/webhook, likewise. */
+/** Parses the environment of functions/webhook, like `functionConfig`. */
 export function webhookConfig(env: NodeJS.ProcessEnv): WebhookConfig {
   return parse(webhookSchema, env);
 }
 
-/** Parses the environment of a socket host, likewise; throws as well where a root key would have it trust a foreign server. */
+/** Parses the environment of a socket host, like `functionConfig`. Also throws for a root key outside stage `local`. */
 export function hostConfig(env: NodeJS.ProcessEnv): HostConfig {
   const config = parse(hostSchema, env);
   if (config.WHATSAPP_ROOT_KEY !== undefined && config.STAGE !== 'local') {

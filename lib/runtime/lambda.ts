@@ -4,7 +4,7 @@ import type { Context } from 'aws-lambda';
 import { createLogger, type Logger, type LogLevel } from './logger.ts';
 import { createMetrics, type Metrics } from './metrics.ts';
 
-/** What every invocation is given beside its event. */
+/** The arguments of every invocation in addition to its event. */
 export interface Invocation {
   logger: Logger;
   metrics: Metrics;
@@ -12,9 +12,9 @@ export interface Invocation {
 }
 
 /**
- * A Lambda handler with the plumbing all functions share: the request id in each log line, metrics flushed at the end, errors logged.
- * `setUp` runs once, at the first invocation, and makes what the function keeps (clients, parsed environment); when it throws,
- * the next invocation tries again.
+ * Returns a Lambda handler with what all functions share: the request id in each log line, and metrics written at the end, also after an error.
+ * `setUp` runs once, at the first invocation, and creates what the function keeps (clients, parsed environment). If it throws, the next
+ * invocation calls it again.
  */
 export function lambda<E, S, R>(
   service: string,
@@ -37,7 +37,7 @@ export function lambda<E, S, R>(
   };
 }
 
-/** Powertools' own middleware warns at each invocation that measured nothing. */
+/** Writes the metrics. Powertools' own middleware would log a warning at each invocation without metrics. */
 function flush(metrics: Metrics): void {
   if (metrics.hasStoredMetrics()) metrics.publishStoredMetrics();
 }

@@ -4,12 +4,11 @@ export type LogLevel = 'debug' | 'info' | 'warn' | 'error';
 export type { Logger };
 
 /**
- * Structured JSON lines on stdout, one logger a function. Callers pass ids only: message texts, secrets and whole phone numbers stay
- * out of every field.
+ * Returns a logger that writes JSON lines to stdout. Create one for each function. Log ids only, never message texts, secrets or whole phone
+ * numbers.
  */
 export function createLogger(service: string, level: LogLevel): Logger {
-  // Lambda's own filter lets everything pass (lib/infra/function.ts): it would take metrics away too, which have no level. Its level would
-  // overrule ours.
+  // Powertools would take its level from Lambda's filter. That is DEBUG (lib/infra/function.ts), because a higher one would drop metrics, too.
   delete process.env.AWS_LAMBDA_LOG_LEVEL;
   return new Logger({ serviceName: `paceline-${service}`, logLevel: toPowertools[level] });
 }

@@ -3,9 +3,9 @@ import { Metrics, MetricUnit } from '@aws-lambda-powertools/metrics';
 export { type Metrics, MetricUnit };
 
 /**
- * CloudWatch metrics as embedded log lines. Their namespace, `Paceline/<stage>`, comes with the function (POWERTOOLS_METRICS_NAMESPACE), so
- * that stages in one AWS account stay apart; the one dimension is `service`: with a tenant or an account a metric would cost by the
- * account. POWERTOOLS_METRICS_DISABLED=true silences them.
+ * Returns CloudWatch metrics that are written as log lines (embedded metric format). POWERTOOLS_METRICS_NAMESPACE sets their namespace,
+ * `Paceline/<stage>`, so that stages in one AWS account are separate. The only dimension is `service`: each tenant or account as a dimension
+ * would add to the cost. POWERTOOLS_METRICS_DISABLED=true turns them off.
  */
 export function createMetrics(service: string): Metrics {
   return new Metrics({ serviceName: service });
@@ -14,7 +14,7 @@ export function createMetrics(service: string): Metrics {
 /** Counts an occurrence, or as many as `times` says. Each function has names of its own. A name holds no id. */
 export type Count<Name extends string> = (name: Name, times?: number) => void;
 
-/** For callers that do not count. */
+/** A counter that does nothing. */
 export const countNothing: Count<string> = () => undefined;
 
 /** Returns a count into the metrics of an invocation. Zeros are left out: a missing metric reads as zero and costs nothing. */
@@ -24,7 +24,7 @@ export function countInto<Name extends string>(metrics: Metrics): Count<Name> {
   };
 }
 
-/** Counts every field that is a number, under its name with a capital first: `hostsRemoved` as `HostsRemoved`. */
+/** Counts every field that is a number, under its name with a capital first letter: `hostsRemoved` as `HostsRemoved`. Zeros are left out. */
 export function countFields(metrics: Metrics, fields: object): void {
   const count = countInto<string>(metrics);
   for (const [name, value] of Object.entries(fields)) if (typeof value === 'number') count(metricName(name), value);

@@ -1,7 +1,7 @@
 /** Runs the work when it may, and resolves with its result or rejects with its error. */
 export type RunExclusive = <T>(work: () => Promise<T>) => Promise<T>;
 
-/** Returns a mutex: one piece of work at a time, in the order asked for. A failure does not stop those behind it. */
+/** Returns a mutex: it runs one piece of work at a time, in the order of the calls. A failure does not stop the later ones. */
 export function mutex(): RunExclusive {
   let last: Promise<unknown> = Promise.resolve();
   return (work) => {
@@ -28,7 +28,7 @@ export function semaphore(count: number): RunExclusive {
   };
 }
 
-/** Runs the work by `run`, unless the signal fires before the work begins: resolves with undefined then, at once. Work that has begun goes on. */
+/** Runs the work with `run`. Resolves with undefined as soon as the signal fires before the work begins. Work that has begun is not stopped. */
 export function exclusiveUnless<T>(
   run: RunExclusive,
   signal: AbortSignal,

@@ -1,12 +1,12 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 
-/** Randomness as the product sees it. Tests give their own; production uses `systemRandom`. */
+/** The source of randomness. Tests pass their own; production uses `systemRandom`. */
 export interface Random {
-  /** In [0, 1). */
+  /** Returns a number in [0, 1). */
   number(): number;
-  /** Bytes that nobody can guess. */
+  /** Returns cryptographically random bytes. */
   bytes(count: number): Buffer;
-  /** An id that no other call returns, on any machine. */
+  /** Returns an id that is unique on all machines. */
   uniqueId(): string;
 }
 

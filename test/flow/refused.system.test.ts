@@ -101,7 +101,7 @@ describe('a contract whose account WhatsApp refuses in the middle of it', () => 
     const { status, reason } = await waits(contract.id, 0);
     expect(status).toBe('IN_PROGRESS');
     expect(reason).toBe(
-      'Waiting: WhatsApp has banned the account (refused_403); when its owner has had that lifted, POST /v1/accounts/:id/connect.',
+      'Waiting: WhatsApp has banned the account (refused_403); when WhatsApp has lifted the ban, POST /v1/accounts/:id/connect.',
     );
     expect(await account(accountId)).toMatchObject({ status: 'banned', statusReason: 'refused_403' });
     await world.simulator('DELETE', '/faults');

@@ -19,7 +19,7 @@ export const accountStatuses = [
 export type AccountStatus = (typeof accountStatuses)[number];
 export type Desired = 'connected' | 'disconnected' | 'logged_out';
 
-/** How the account can be linked right now; times are epoch milliseconds. */
+/** The code with which the account can be linked now. Times are epoch milliseconds. */
 export interface AccountLink {
   method: 'qr' | 'pairing_code';
   code: string;
@@ -27,74 +27,74 @@ export interface AccountLink {
   expiresAt: number;
 }
 
-/** What the tenant set, and the account's status (item `account`). Times are epoch milliseconds. */
+/** The settings and the status of an account (item `account`). Times are epoch milliseconds. */
 export interface Account {
   id: string;
   tenantId: string;
   name: string;
-  /** The number the tenant gave, linked first, or confirmed last. */
+  /** The account's own number: given by the tenant, taken from the first link, or confirmed by the tenant since. */
   phoneNumber?: string;
-  /** The number of the linked phone, while it is not the account's own and the tenant has not confirmed it. Until then nothing is sent. */
+  /** The number of the linked phone if it differs from the account's own. Nothing is sent until the tenant has confirmed it. */
   linkedNumber?: string;
   priority: number;
   weight: number;
   desired: Desired;
-  /** When the tenant last said what it desires. */
+  /** The time when the tenant last set `desired`. */
   asked?: number;
   status: AccountStatus;
   statusReason?: string;
   statusSince: number;
-  /** The tenant's wish (`asked`) that had been heard when the status was set. */
+  /** The value of `asked` that the owner knew when it set the status. */
   statusAsked?: number;
   restrictedUntil?: number;
-  /** Until then WhatsApp refuses messages to people the account has no chat with; they wait. */
+  /** Until then, messages to people without a chat with the account wait, because WhatsApp refuses them. */
   firstContactsHeldUntil?: number;
-  /** When it last took its connection back from another one of the same device. */
+  /** The time when the account last took its connection back after another one of the same device had replaced it. */
   replacedAt?: number;
   useLimits: boolean;
   pacing: Partial<PacingPolicy>;
   linkMethod: 'qr' | 'pairing_code';
-  /** False: who opts out gets no answer. */
+  /** False: no confirmation is sent after an opt-out. */
   optOutReply?: boolean;
-  /** A number for which the tenant asked a pairing code, until the host has answered. */
+  /** The number for which the tenant requested a pairing code. Present until the host has answered. */
   pairingFor?: string;
-  /** What became of the last such request, if WhatsApp gave no code. */
+  /** WhatsApp's refusal of the last request, if it gave no code. */
   pairingRefused?: PairingRefusal;
   link?: AccountLink;
   laneUrls: Record<Lane, string>;
   warnings: string[];
   linkedAt?: number;
-  /** Since when the number it was linked with last is paced: that number's first link. Linking it again does not start its warm-up anew. */
+  /** The time of the first link of the number `pacedFor`: the start of its warm-up. Linking the same number again does not restart the warm-up. */
   pacedSince?: number;
-  /** Which number that is: `phoneNumber` is the tenant's to change while no device is linked. */
+  /** The number that was linked last. The tenant can change `phoneNumber` while no device is linked, but not this. */
   pacedFor?: string;
   createdAt: number;
   deletedAt?: number;
 }
 
-/** What changes with each send (item `accountHot`), kept below 1 KB while one message is in hand. */
+/** The fields that change with each send (item `accountHot`). Kept below 1 KB while one message is in hand. */
 export interface AccountHot {
   tenantId: string;
   accountId: string;
   owner?: string;
   epoch: number;
   pace: PaceState;
-  /** Read it by `inHandOf`. */
+  /** Read it with `inHandOf`. */
   inHand?: InHand;
   queuedExpress: number;
   queuedBulk: number;
   messageCount: number;
   errorCount: number;
   lastActivity?: number;
-  /** How often a running contract of the account was paused, canceled or deleted, or a claim of it had no answer. */
+  /** Counts how often a running contract of the account was paused, canceled or deleted, or a claim of the account had no answer. */
   stops?: number;
-  /** The highest segment of the account's keys that its owner knew to be durable: a log that ends before it has lost what is newest. */
+  /** The highest segment of the account's key log that its owner knew to be durable. A log that ends before it has lost its newest keys. */
   authHead?: number;
 }
 
 /**
- * Pure: whether the account sends nothing until somebody acts or its restriction has ended; its messages wait in the table then, not in a
- * lane. A lost line and a first link are no such cases: they are over within seconds or minutes.
+ * Returns whether the account sends nothing until its tenant acts or its restriction ends. Its messages then wait in the table, not in a lane.
+ * A lost connection and a first link do not count: they last seconds or minutes. Pure.
  */
 export function isHalted(
   account: Pick<Account, 'desired' | 'status' | 'statusReason' | 'restrictedUntil' | 'deletedAt' | 'linkedNumber'>,
@@ -106,8 +106,8 @@ export function isHalted(
 }
 
 /**
- * Pure: whether no host may connect the account: its status waits for its tenant, who has not asked for a connection since. An account
- * that was linked with another number connects only to be logged out, whatever was asked, until that number is confirmed.
+ * Returns whether no host may connect the account: its status waits for its tenant, who has not requested a connection since. An account that
+ * was linked with another number connects only for its logout, until the tenant has confirmed that number. Pure.
  */
 export function hasStopped(
   account: Pick<Account, 'status' | 'statusReason' | 'asked' | 'statusAsked' | 'linkedNumber' | 'desired'>,
@@ -135,15 +135,15 @@ function waitsForUser({ status, statusReason }: Pick<Account, 'status' | 'status
   }
 }
 
-/** Pure: whether a phone with this number (digits) is another one than the account's; any spelling of the account's own number is not. */
+/** Returns whether a number (digits) differs from the account's own. Another spelling of the own number does not differ. Pure. */
 export function isOtherNumber(account: Pick<Account, 'phoneNumber' | 'pacedFor'>, phoneNumber: string): boolean {
   const own = account.phoneNumber ?? account.pacedFor;
   return own !== undefined && !isSameNumber(own, phoneNumber);
 }
 
 /**
- * Pure: what is noted when the account begins to send from this number. Another one than before starts the warm-up anew, and WhatsApp's
- * limits on the one before are not its own. A field that is undefined is to be removed.
+ * Returns the changes when the account begins to send from a number. A new number restarts the warm-up and ends the hold that WhatsApp's limit
+ * on the previous number caused. Remove fields that are undefined. Pure.
  */
 export function numberNotes(
   account: Pick<Account, 'pacedFor' | 'warnings'>,

@@ -1,17 +1,17 @@
 /**
- * What happened on an account's connection, as health looks at it. The number with each:
+ * The kinds of events on an account's connection that measure its health, and the value of each:
  *
  *   opened        logged in
- *   closed        the connection ended, or could not be opened: WhatsApp's code, 0 where it gave none
- *   released      we ended it on purpose, to give the account up: no disconnect
+ *   closed        the connection ended, or could not be opened: WhatsApp's code, 0 without one
+ *   released      we closed the connection on purpose, to hand the account over: not a disconnect
  *   check         a connection check was answered: round trip in ms; above `slowAfterMs` (connection-check.ts) it was slow
  *   check_failed  a connection check was refused, or not answered in time
- *   sent          the server took a message: ms from encrypting to its ack
+ *   sent          the server accepted a message: ms from encryption to its ack
  *   error_ack     the server refused a message: its code
  *   unanswered    a message on the wire was not answered
  *   not_sent      a message did not reach the wire
  *   delivered     the recipient's phone has a message: ms after it was sent
- *   query_failed  WhatsApp refused another question of ours, or did not answer it
+ *   query_failed  WhatsApp refused or did not answer another query of ours
  */
 export const connectionEventKinds = [
   'opened',
@@ -28,7 +28,7 @@ export const connectionEventKinds = [
 ] as const;
 export type ConnectionEventKind = (typeof connectionEventKinds)[number];
 
-/** `at` is epoch ms; `value` a whole number from 0 to `maxEventValue`, 0 where the kind has none. */
+/** `at` is epoch ms. `value` is a whole number from 0 to `maxEventValue`; 0 for kinds without a value. */
 export interface ConnectionEvent {
   at: number;
   kind: ConnectionEventKind;
@@ -58,7 +58,7 @@ export class EventRing {
     return this.count;
   }
 
-  /** Adds the newest event; the oldest goes when there is no room. */
+  /** Adds an event as the newest. A full ring drops its oldest. */
   add(kind: ConnectionEventKind, at: number, value = 0): void {
     if (this.count * 3 === this.words.length) this.grow();
     const full = this.count === keptEvents;
@@ -71,7 +71,7 @@ export class EventRing {
     else this.count += 1;
   }
 
-  /** All events, oldest first. */
+  /** Returns all events, oldest first. */
   list(): ConnectionEvent[] {
     return Array.from({ length: this.count }, (_, i) => {
       const place = ((this.oldest + i) % keptEvents) * 3;
@@ -84,7 +84,7 @@ export class EventRing {
     });
   }
 
-  /** Until it is full there is no oldest but the first, so growing keeps every place. */
+  /** Makes room up to `keptEvents`. Before the ring is full, the oldest event is at index 0, so that no event moves. */
   private grow(): void {
     if (this.count === keptEvents) return;
     const room = Math.min(keptEvents, Math.max(firstRoom, this.count * 2));
@@ -95,8 +95,8 @@ export class EventRing {
 }
 
 /**
- * Events as bytes to be stored, about five each: the version, then for every event its kind, the ms since the event before it (zigzag,
- * because clocks are set back) and its value, both as varints.
+ * Encodes events as bytes for storage, about five bytes each. The version comes first. Each event has its kind, the ms since the previous event
+ * (zigzag, because a clock can be set back) and its value, both as varints.
  */
 export function encodeEvents(events: readonly ConnectionEvent[]): Uint8Array {
   const bytes = [formatVersion];
@@ -111,7 +111,7 @@ export function encodeEvents(events: readonly ConnectionEvent[]): Uint8Array {
   return Uint8Array.from(bytes);
 }
 
-/** The events in these bytes, as far as they can be read; none if they are of another version. */
+/** Returns the events in these bytes, as far as they can be read; none for another version. */
 export function decodeEvents(bytes: Uint8Array): ConnectionEvent[] {
   if (bytes[0] !== formatVersion) return [];
   const events: ConnectionEvent[] = [];
@@ -132,14 +132,14 @@ function clip(value: number): number {
   return Math.min(maxEventValue, Math.max(0, Math.trunc(value)));
 }
 
-/** Seven bits a byte, lowest first; by arithmetic, because times need more than 32 bits. */
+/** Appends a varint: seven bits a byte, lowest first. No bit operators, because times need more than 32 bits. */
 function putVarint(bytes: number[], value: number): void {
   let left = value;
   for (; left >= 128; left = Math.floor(left / 128)) bytes.push((left % 128) + 128);
   bytes.push(left);
 }
 
-/** `next` is past the end of the bytes when they end within the number. */
+/** Reads a varint. `next` is past the end of the bytes if they end within the number. */
 function takeVarint(bytes: Uint8Array, from: number): { value: number; next: number } {
   let value = 0;
   let place = from;

@@ -3,10 +3,10 @@ import { type Account, hasStopped } from './account.ts';
 import type { FailedReason, Halt } from './halt.ts';
 
 /**
- * Why a network ended a connection, in words of our own:
+ * The reasons for which a connection ends, in our own terms:
  *
  *   restart               normal after linking: connect again with the same state
- *   timed_out             no answer in time; of an account that was never linked: its codes were not used
+ *   timed_out             no answer in time; for an account without a link: its codes were not used
  *   replaced              another connection of the same device took over
  *   logged_out            the device was unlinked
  *   restricted            a temporary ban
@@ -14,8 +14,8 @@ import type { FailedReason, Halt } from './halt.ts';
  *   client_outdated       the network refuses our version of the client
  *   multidevice_mismatch  the account cannot have linked devices
  *   client_error          the network says that the client is at fault
- *   lost                  the line was lost, or the network is in trouble
- *   unsaid                the network has said nothing: we closed the connection, or it could not be opened
+ *   lost                  the connection was lost, or the network has problems
+ *   unsaid                the network gave no reason: we closed the connection, or it could not be opened
  */
 export type CloseReason =
   | 'restart'
@@ -31,8 +31,8 @@ export type CloseReason =
   | 'unsaid';
 
 /**
- * The table of WhatsApp's closing codes. A code is Boom's `output.statusCode` of Baileys' close event, never the HTTP status of a refused
- * upgrade or CONNECT: those are undefined here. Unknown codes count as lost: credentials are never wiped on a guess.
+ * Returns the reason for WhatsApp's closing code. `code` is Boom's `output.statusCode` of Baileys' close event. Pass undefined for the HTTP status of
+ * a refused upgrade or CONNECT. Unknown codes count as `lost`, so that no credentials are deleted on a guess.
  */
 export function closeReason(code: number | undefined): CloseReason {
   switch (code) {
@@ -68,45 +68,45 @@ export function closeReason(code: number | undefined): CloseReason {
   }
 }
 
-/** What follows the end of a connection. */
+/** The next step of an owner after the end of a connection. */
 export type FollowUp =
-  /** Connect again at once, with the state that the session has left. */
+  /** Connect again at once, with the state of the ended session. */
   | { kind: 'connect' }
   /** Connect again after the backoff. */
   | { kind: 'retry' }
   /** Another connection took over: take it back, once, under a new epoch and after jitter. */
   | { kind: 'take_back' }
-  /** Learn the present version of the client, then connect at once. */
+  /** Fetch the present version of the client, then connect at once. */
   | { kind: 'renew_client' }
   /** Stop with this status. */
   | { kind: 'halt'; halt: Halt }
-  /** The status says already that the account has stopped: do what is left to do. */
+  /** The status already says that the account has stopped. Clean up, and give the account up. */
   | { kind: 'rest' };
 
-/** How a connection ended, as far as it matters here. `code` is the network's own; `expireSec` is how long a restriction lasts. */
+/** The end of a connection. `code` is the network's own code. `expireSec` is how long a restriction lasts. */
 export interface ConnectionEnd {
   reason: CloseReason;
   code?: number;
   expireSec?: number;
 }
 
-/** What an account remembers of the connections before, in this process. */
+/** The earlier connections of an account in this process. */
 export interface ConnectionPast {
   /** Ends in a row with `client_error`. */
   clientErrors: number;
-  /** When the network last asked for a restart (epoch ms). */
+  /** The time of the last `restart` (epoch ms). */
   restartedAtMs: number;
   /** The client's version was fetched since the last open connection. A further 405 fails the account. */
   clientRenewed: boolean;
 }
 
-/** A second restart within this time is no part of linking: a server that goes on saying it is answered like one in trouble. */
+/** A second restart within this time does not belong to linking. The account then waits for the backoff, as after a lost connection. */
 const restartWindowMs = 60_000;
 /** A second replacement within this time ends in `failed: replaced_elsewhere`. */
 const replacedWindowMs = 10 * 60_000;
 /** Client errors in a row after which an account fails. */
 const maxClientErrors = 3;
-/** How long a restriction lasts whose end is not named. */
+/** The length of a restriction for which WhatsApp names no end. */
 const defaultRestrictionMs = 24 * 3_600_000;
 
 type Owned = Pick<
@@ -122,9 +122,9 @@ type Owned = Pick<
   | 'statusAsked'
 >;
 
-/** Pure: what follows the end of a connection of this account. */
+/** Returns the next step of the owner after the end of a connection. Pure. */
 export function followUp(end: ConnectionEnd, account: Owned, past: ConnectionPast, nowMs: number): FollowUp {
-  // Its status was written when the phone was linked. The connection had to stay open until here.
+  // The status was written when a phone with another number was linked. The connection stayed open until now.
   if (account.linkedNumber !== undefined && hasStopped(account)) return { kind: 'rest' };
   const deleted = account.deletedAt !== undefined;
   const failed = (reason: FailedReason): FollowUp =>
@@ -169,12 +169,12 @@ function restrictionMs(expireSec: number | undefined): number {
   return isKnown ? expireSec * 1000 : defaultRestrictionMs;
 }
 
-/** Attempts before the slow rhythm begins (requirements C10). */
+/** After so many attempts the waits are 10 to 30 min. */
 export const quickAttempts = 10;
 const slowMinMs = 10 * 60_000;
 const slowMaxMs = 30 * 60_000;
 
-/** Returns the wait (ms) before reconnect attempt `attempt`, from 1: doubling to a minute, plus jitter; past the 10th, 10 to 30 min. */
+/** Returns the wait (ms) before a reconnect. `attempt` counts from 1: doubling up to a minute, plus jitter; after the 10th, 10 to 30 min. */
 export function reconnectWaitMs(attempt: number, options: { baseMs?: number; random: () => number }): number {
   const { baseMs = 2000, random } = options;
   if (attempt > quickAttempts) return slowMinMs + Math.floor(random() * (slowMaxMs - slowMinMs));

@@ -1,24 +1,24 @@
 import { longestRetryMs } from '../messages/send-outcome.ts';
 
 /**
- * WhatsApp refuses an account's messages to people it has no chat with (error ack 463, a "reach-out timelock"). Each further try makes that
- * worse, so such messages are held from the first refusal on; people with a chat are still written to.
+ * WhatsApp can refuse an account's messages to people without a chat with it (error ack 463, a "reach-out timelock"). Each further try makes that
+ * worse, so such messages are held from the first refusal on. Messages to people with a chat are still sent.
  */
 
-/** For so long first contacts are held where WhatsApp names no time: as long as a temporary ban without one (lib/domain/accounts/disconnect.ts). */
+/** The length of a hold for which WhatsApp names no time. A temporary ban without a time is as long (disconnect.ts). */
 export const unnamedHoldMs = 24 * 3_600_000;
-/** No longer than this at once, whatever WhatsApp names: then one message tries again. */
+/** The longest hold, whatever time WhatsApp names. After it, one message tries again. */
 export const longestHoldMs = 30 * 24 * 3_600_000;
 
-/** Pure: until when (epoch ms) first contacts are held. `namedMs` is what WhatsApp says, undefined where it names no time to come. */
+/** Returns until when (epoch ms) first contacts are held. `namedMs` is the time that WhatsApp names; undefined if it names none. Pure. */
 export function heldUntil(namedMs: number | undefined, nowMs: number): number {
   if (namedMs === undefined || !(namedMs > nowMs)) return nowMs + unnamedHoldMs;
   return Math.min(namedMs, nowMs + longestHoldMs);
 }
 
 /**
- * Pure: whether a message that waits until `notBefore` (epoch ms) may go into its lane. `heldUntilMs`: until when first contacts of its account
- * are held, if they are. A message that waits for longer than any retry was held; once the hold has ended, its time does not count.
+ * Returns whether a message that waits until `notBefore` (epoch ms) may go into its lane. `heldUntilMs`: until when first contacts of its account
+ * are held. A message that waits longer than any retry was held; when the hold has ended, it may go earlier than `notBefore`. Pure.
  */
 export function isDue(notBefore: number, heldUntilMs: number | undefined, nowMs: number): boolean {
   if (notBefore <= nowMs) return true;
@@ -27,7 +27,7 @@ export function isDue(notBefore: number, heldUntilMs: number | undefined, nowMs:
 
 const warningStart = 'WhatsApp refuses messages of this account to people it has no chat with (463)';
 
-/** Pure: the account's warnings with the one of a hold, or without it where `untilMs` is undefined. */
+/** Returns the account's warnings with the warning about a hold; without it if `untilMs` is undefined. Pure. */
 export function withHoldWarning(warnings: string[], untilMs: number | undefined): string[] {
   const others = warnings.filter((warning) => !warning.startsWith(warningStart));
   return untilMs === undefined ? others : [...others, holdWarning(untilMs)];

@@ -37,7 +37,7 @@ type HaltField =
   | 'pairingFor'
   | 'warnings';
 
-/** Pure: what an account's item says of a halt. */
+/** Returns the fields of an account's item for a halt. Pure. */
 export function haltFields(halt: Halt, { warnings }: Pick<Account, 'warnings'>, nowMs: number): HaltFields {
   const noCode = { link: undefined, pairingFor: undefined };
   switch (halt.kind) {

@@ -1,27 +1,27 @@
-/** A message that is in hand, as the account's hot item names it; `nonce` is that of its claim. */
+/** A message in hand, as the account's hot item names it. `nonce` is the nonce of its claim. */
 export interface Named {
   messageId: string;
-  /** Of a message of a contract only. */
+  /** Only for a message of a contract. */
   contractId?: string | undefined;
   nonce: string;
 }
 
 /**
- * The stored form of one message in hand. Every version reads and writes it, so that hosts of two versions can take an account over from each
- * other. `released`: the owner gave the account up in good order with the message still open; without it an owner that is gone died over it.
+ * The stored form of one message in hand. Every version reads and writes it, so that hosts of two versions can take accounts over from each
+ * other. `released`: the owner handed the account over while the message was open. Without it, an owner that is gone has died.
  */
 export interface OneInHand extends Named {
   released?: true;
 }
 
-/** The stored form of several. `nonce` is unique to each writing of it; `messages` has the id, contract (if any) and nonce of each. */
+/** The stored form of several messages. Each write has a new `nonce`. `messages` has the id, contract (if any) and nonce of each. */
 export interface SeveralInHand {
   nonce: string;
   messages: { m: string; c?: string; n: string }[];
   released?: true;
 }
 
-/** What claims cover (attribute `inHand` of the hot item). It stays until a claim or flush takes it out, so that a new owner can resolve it. */
+/** The messages in hand (attribute `inHand` of the hot item). They stay until a claim or flush removes them, so that a new owner can resolve them. */
 export type InHand = OneInHand | SeveralInHand;
 
 /** Returns the messages that a hot item names as in hand, in the order of their claims. */
@@ -31,7 +31,7 @@ export function inHandOf({ inHand }: { inHand?: InHand | undefined }): Named[] {
   return [named(inHand.messageId, inHand.contractId, inHand.nonce)];
 }
 
-/** Returns how these messages are stored; undefined: not at all. `unique` is used where there are several. */
+/** Returns the stored form of these messages; undefined for none. `unique` makes the nonce for several. */
 export function storedInHand(messages: readonly Named[], unique: () => string): InHand | undefined {
   const [first, ...others] = messages;
   if (first === undefined) return undefined;
@@ -50,7 +50,7 @@ function named(messageId: string, contractId: string | undefined, nonce: string)
   return { messageId, ...(contractId === undefined ? {} : { contractId }), nonce };
 }
 
-/** Returns how many messages of a contract its account has in hand. `hot`: undefined without an account. */
+/** Returns how many messages of a contract its account has in hand. `hot` is undefined if the account is deleted. */
 export function inHandOfContract(hot: { inHand?: InHand | undefined } | undefined, contractId: string): number {
   return hot === undefined ? 0 : inHandOf(hot).filter((named) => named.contractId === contractId).length;
 }

@@ -1,6 +1,6 @@
-/** What WhatsApp said to the last request for a pairing code; `asked` is the tenant's wish (`Account.asked`) that it answers. */
+/** WhatsApp's refusal of the last request for a pairing code. `asked` is `Account.asked` of that request. */
 export interface PairingRefusal {
-  /** WhatsApp's error code; absent: it did not answer. */
+  /** WhatsApp's error code. Absent: WhatsApp did not answer. */
   code?: number;
   asked?: number;
 }
@@ -8,11 +8,11 @@ export interface PairingRefusal {
 /** WhatsApp's code for too many requests. */
 export const tooManyCodes = 429;
 
-/** A phone demands a passkey, so the account cannot be linked with it. */
+/** The sentence for a phone that demands a passkey. Such a phone cannot be linked yet. */
 export const passkeySentence =
-  'WhatsApp demands a passkey for linking this phone, which this version of Paceline cannot give yet; the code was taken down.';
+  'WhatsApp demands a passkey for linking this phone, which this version of Paceline does not support; the code is no longer shown.';
 
-/** Pure: why there is no pairing code, and what to do. */
+/** Returns a sentence about why there is no pairing code, and what to do. Pure. */
 export function pairingRefusalSentence({ code }: PairingRefusal): string {
   if (code === undefined) return `${refusedStart} was not answered; ask again, or scan the QR code.`;
   if (code === tooManyCodes) {
@@ -22,10 +22,10 @@ export function pairingRefusalSentence({ code }: PairingRefusal): string {
 }
 
 const refusedStart = "Paceline's request for a pairing code";
-/** Those above, and one of an earlier version. */
+/** The beginnings of warnings about linking, of this and earlier versions. */
 const linkingStarts = [refusedStart, 'WhatsApp demands a passkey'];
 
-/** Pure: the account's warnings with this one about linking in place of earlier ones; undefined: without any. */
+/** Returns the account's warnings with `warning` as the only one about linking; without any if it is undefined. Pure. */
 export function withLinkingWarning(warnings: readonly string[], warning: string | undefined): string[] {
   const others = warnings.filter((one) => !linkingStarts.some((start) => one.startsWith(start)));
   return warning === undefined ? others : [...others, warning];

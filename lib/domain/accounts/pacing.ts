@@ -1,43 +1,44 @@
 /**
- * Pacing of one account: when the next send may be on the wire.
- * The state advances with the claim, before the send, so neither a crash nor a second delivery gains a send.
+ * Pacing of one account: when its next message may be sent (its wire time).
+ * The state advances with the claim, before the send. So neither a crash nor a repeated delivery of an entry allows an additional send.
  *
  *   last wire                        startAt    + delay      + typing = wireAt
  *   |<------------- gap drawn with the last send (+ rest) ----------->|
  *
- * The owner asks `nextWireAt`, receives from the lane `leadMs` before it, and plans with the text in hand.
+ * The owner calls `nextWireAt`, receives from the lane `leadMs` before that time, and calls `plan` when it knows the text.
  */
 
-/** A policy is the account's own numbers over `defaultPolicy`; `undefined` policy means unpaced (useLimits:false). */
+/** The limits of an account: its own numbers, and `defaultPolicy` for the others. An undefined policy means no pacing (`useLimits: false`). */
 export interface PacingPolicy {
-  /** At most so many sends in any 60 s; null: no such cap. */
+  /** Most sends in any 60 s. Null: no such limit. */
   perMinute: number | null;
-  /** Wire to wire, uniformly random between the two. */
+  /** Time from one wire time to the next, uniformly random between the two values. */
   gapMs: [number, number];
-  /** After so many sends a rest is added to the gap; null: never. */
+  /** After this many sends a rest is added to the gap. Null: no rests. */
   restEvery: number | null;
   restMs: [number, number];
-  /** The cap a warmed-up account ends with; null: no cap a day. */
+  /** Most sends per day after the warm-up, from day 90. Null: no limit per day, also during the warm-up. */
   dayCap: number | null;
-  /** false starts at 500 a day. */
+  /** False: an account starts at 500 a day. */
   warmUp: boolean;
-  /** Waiting before typing; falls inside the gap. */
+  /** Wait before typing, part of the gap. */
   delayMs: [number, number];
 }
 
-/** What pacing remembers of an account: part of its hot item, so each field is short. Times are epoch milliseconds. */
+/** The state of pacing, part of the account's hot item, so that it must be small. Times are epoch milliseconds. */
 export interface PaceState {
   /** The planned wire time of the last send. */
   lastAt?: number;
-  /** Earliest wire time of the next send: gap and rest already drawn. */
+  /** The earliest wire time of the next send, with its random gap and rest. */
   nextAt?: number;
   sinceRest: number;
-  /** Wire times of the last minute's sends, oldest first; empty where the gap already implies the cap. */
+  /** Wire times of the sends of the last minute, oldest first. Empty if the gap alone keeps `perMinute`. */
   minute: number[];
-  /** How many sends the last entry of `minute` stands for, where the cap is so high that entries stand for several. */
+  /** The number of sends in the last entry of `minute`. Only with a high `perMinute`, when an entry counts several sends. */
   minuteOpen?: number;
-  /** 24-hour periods since the account was linked, and the sends in the present one. */
+  /** The 24-hour period of the last send, counted from 0 since the account was linked. */
   day: number;
+  /** The number of sends in that period. */
   dayCount: number;
 }
 
@@ -51,7 +52,7 @@ export const defaultPolicy: PacingPolicy = {
   delayMs: [500, 2000],
 };
 
-/** Before the first send. */
+/** The state before the first send. */
 export const initialPace: PaceState = { sinceRest: 0, minute: [], day: 0, dayCount: 0 };
 
 const minuteMs = 60_000;
@@ -59,23 +60,23 @@ const hourMs = 3_600_000;
 const dayMs = 24 * hourMs;
 const typingMsPerCharacter = 40;
 const typingBoundsMs: [number, number] = [1000, 5000];
-/** Entries `minute` may have: 25 keep the account's hot item below 1 KB. */
+/** Most entries of `minute`. With 25 the account's hot item stays below 1 KB. */
 const maxMinuteEntries = 25;
-/** What an unpaced account is taken to need for a message, in estimates and windows. */
+/** The time for a message of an unpaced account, in estimates and windows. */
 const unpacedIntervalMs = 20;
 
-/** The policy of an account: its own numbers over `defaultPolicy`; undefined with `useLimits: false`. */
+/** Returns the policy of an account: its own numbers, and `defaultPolicy` for the others; undefined with `useLimits: false`. */
 export function policyOf(account: { useLimits: boolean; pacing: Partial<PacingPolicy> }): PacingPolicy | undefined {
   return account.useLimits ? { ...defaultPolicy, ...account.pacing } : undefined;
 }
 
-/** A number of a policy that cannot be used. */
+/** A field of a policy with an invalid value. `message` says what is allowed. */
 export interface PolicyProblem {
   field: keyof PacingPolicy;
   message: string;
 }
 
-/** What is wrong with an account's own numbers; fields left out are fine. Empty: nothing. */
+/** Returns the invalid fields of an account's own policy; empty if all are valid. Missing fields are valid. */
 export function checkPolicy(partial: Partial<PacingPolicy>): PolicyProblem[] {
   const problems: PolicyProblem[] = [];
   const check = (field: keyof PacingPolicy, ok: boolean, message: string) => {
@@ -98,7 +99,7 @@ export function checkPolicy(partial: Partial<PacingPolicy>): PolicyProblem[] {
   return problems;
 }
 
-/** Mean wire-to-wire time in ms, day caps aside; the default is 20.5 s, about 175 an hour. */
+/** Returns the mean time (ms) between two sends, without day caps. The default is 20.5 s, about 175 sends an hour. */
 export function meanIntervalMs(policy: PacingPolicy | undefined): number {
   if (policy === undefined) return unpacedIntervalMs;
   const rest = policy.restEvery === null ? 0 : mean(policy.restMs) / policy.restEvery;
@@ -106,7 +107,7 @@ export function meanIntervalMs(policy: PacingPolicy | undefined): number {
   return Math.max(mean(policy.gapMs) + rest, cap, unpacedIntervalMs);
 }
 
-/** Sends allowed in the 24-hour period `day` (0 is the first) since the account was linked. */
+/** Returns how many sends are allowed in a 24-hour period. `day` counts from 0 since the account was linked. */
 export function dayCapOn(policy: PacingPolicy, day: number): number {
   if (policy.dayCap === null) return Number.POSITIVE_INFINITY;
   if (day >= 90) return policy.dayCap;
@@ -116,8 +117,8 @@ export function dayCapOn(policy: PacingPolicy, day: number): number {
 }
 
 /**
- * How many messages to take from a lane at once: as many as can be on the wire within `withinMs` even when each gap is drawn long, and none from
- * behind a rest. At least one; unpaced, ten.
+ * Returns how many messages to take from a lane at once, 1 to 10. All of them can be sent within `withinMs` even with the longest gaps, and
+ * before the next rest. Without pacing, 10.
  */
 export function sendsAhead(policy: PacingPolicy | undefined, state: PaceState, withinMs: number): number {
   if (policy === undefined) return 10;
@@ -127,18 +128,18 @@ export function sendsAhead(policy: PacingPolicy | undefined, state: PaceState, w
   return Math.max(1, Math.min(10, untilRest, inTime));
 }
 
-/** The 24-hour period `atMs` falls in; before the linking it is the first. */
+/** Returns the 24-hour period of a time, counted from 0; 0 for times before the link. */
 export function dayOf(atMs: number, linkedAtMs: number): number {
   return Math.max(0, Math.floor((atMs - linkedAtMs) / dayMs));
 }
 
-/** The longest time from `startAt` to the wire: how long before `nextWireAt` the owner receives from the lane. */
+/** Returns the longest time from `startAt` to the wire time. The owner receives from the lane this long before `nextWireAt`. */
 export function leadMs(policy: PacingPolicy | undefined): number {
   if (policy === undefined) return 0;
   return Math.min(policy.delayMs[1] + typingBoundsMs[1], policy.gapMs[1]);
 }
 
-/** Earliest wire time of the next send (epoch ms, at least `nowMs`): gap and rest, minute window, day cap. */
+/** Returns the earliest wire time of the next send (epoch ms, at least `nowMs`), by gap and rest, `perMinute` and day cap. */
 export function nextWireAt(
   policy: PacingPolicy | undefined,
   state: PaceState,
@@ -146,7 +147,7 @@ export function nextWireAt(
 ): number {
   if (policy === undefined) return at.nowMs;
   const { lastAt } = state;
-  // No nextAt after a lastAt: the limits were off until now.
+  // `lastAt` without `nextAt`: pacing was off until now.
   const afterGap = state.nextAt ?? (lastAt === undefined ? at.nowMs : lastAt + policy.gapMs[0]);
   let earliest = Math.max(at.nowMs, afterGap, lastAt ?? 0);
   const entry = entrySize(policy);
@@ -159,7 +160,7 @@ export function nextWireAt(
   return used < dayCapOn(policy, day) ? earliest : at.linkedAtMs + (day + 1) * dayMs;
 }
 
-/** One send: wait until `startAt`, then `delayMs`, then type for `typingMs`, then be on the wire at `wireAt`. */
+/** The plan of one send: wait until `startAt`, then for `delayMs`, type for `typingMs`, and send at `wireAt`. */
 export interface PacePlan {
   startAt: number;
   delayMs: number;
@@ -170,8 +171,8 @@ export interface PacePlan {
 }
 
 /**
- * Plans one send. On time, `wireAt` is `nextWireAt`, and delay and typing are cut to what is left of the gap. A caller
- * late by less than the gap's range stays inside it; one later still adds as much delay and typing as it was late.
+ * Plans one send. If the caller is on time, `wireAt` is `nextWireAt`, and delay and typing are shortened to fit into the gap. A late caller still
+ * sends within the longest gap if it can; otherwise delay and typing take at most as long as it is late.
  */
 export function plan(
   policy: PacingPolicy | undefined,
@@ -211,7 +212,7 @@ function advance(
   };
 }
 
-/** The state after the planned send went out later than planned: the gap counts from the wire, not from the plan. */
+/** Returns the state after a send. If it was later than planned, the gap counts from the actual wire time. */
 export function wentOut(state: PaceState, wireAtMs: number): PaceState {
   const lateMs = wireAtMs - (state.lastAt ?? wireAtMs);
   if (lateMs <= 0) return state;
@@ -223,7 +224,7 @@ export function wentOut(state: PaceState, wireAtMs: number): PaceState {
   };
 }
 
-/** The ramp after a reconnect: the next send waits one drawn gap at least. */
+/** Returns the state after a reconnect. The next send waits for at least one random gap. */
 export function afterReconnect(
   policy: PacingPolicy | undefined,
   state: PaceState,
@@ -233,7 +234,7 @@ export function afterReconnect(
   return { ...state, nextAt: Math.max(state.nextAt ?? 0, at.nowMs + draw(policy.gapMs, at.random)) };
 }
 
-/** How long delay and typing may take together without stretching the gap. */
+/** Returns how long delay and typing together may take. */
 function room(policy: PacingPolicy, state: PaceState, nowMs: number, earliest: number): number {
   if (nowMs < earliest) return earliest - nowMs;
   if (state.lastAt === undefined) return Number.POSITIVE_INFINITY;
@@ -247,7 +248,7 @@ function unpaced(state: PaceState, nowMs: number, linkedAtMs: number): PaceState
   return { lastAt: nowMs, sinceRest: state.sinceRest, minute: [], day, dayCount };
 }
 
-/** Sends an entry of `minute` stands for; undefined where the gap implies the cap (half-open windows of 60 s). */
+/** Returns how many sends an entry of `minute` counts; undefined if the gap alone keeps `perMinute` (half-open windows of 60 s). */
 function entrySize(policy: PacingPolicy): number | undefined {
   const { perMinute, gapMs } = policy;
   if (perMinute === null || gapMs[0] * perMinute >= minuteMs) return undefined;
@@ -259,8 +260,8 @@ function fitsOpenEntry(state: PaceState, entry: number): boolean {
 }
 
 /**
- * An entry is the time of its last send, so no send is older than its entry: a window of 60 s that touches one more
- * entry than allowed cannot exist, whatever the entries' sizes.
+ * Returns the entries after a send. An entry has the time of its last send, so it never ends too early. So no window of 60 s has more sends than
+ * allowed, whatever the sizes of its entries are.
  */
 function minuteAfter(
   policy: PacingPolicy,

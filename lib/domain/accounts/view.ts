@@ -2,7 +2,7 @@ import { isoOf, toIso } from '../times.ts';
 import type { Account, AccountHot, AccountStatus, Desired } from './account.ts';
 import { defaultPolicy, type PacingPolicy } from './pacing.ts';
 
-/** An account as the HTTP surface and its events show it; times are ISO 8601 UTC. */
+/** An account as the HTTP API and events show it. Times are ISO 8601 UTC. */
 export interface AccountView {
   id: string;
   name: string;
@@ -31,13 +31,13 @@ export interface AccountView {
   createdAt: string;
 }
 
-/** What of the hot item is shown. */
+/** The fields of the hot item that are shown. */
 export type ShownHot = Pick<
   AccountHot,
   'messageCount' | 'errorCount' | 'lastActivity' | 'queuedExpress' | 'queuedBulk'
 >;
 
-/** Pure: what GET shows. `primaryId` is the account a send without one goes to. */
+/** Returns an account as GET shows it. `primaryId` is the tenant's primary account, for sends that name no account. Pure. */
 export function accountView(
   { account, hot }: { account: Account; hot: ShownHot },
   primaryId: string | undefined,

@@ -3,7 +3,7 @@ import { type Counter, finalCount } from '../messages/counter.ts';
 import type { Lane } from '../messages/message.ts';
 import type { PageEntry } from './pages.ts';
 
-/** DELETED is a tombstone: the HTTP surface answers 404 while what is left is removed. */
+/** DELETED is a tombstone: the HTTP API answers 404 while messages and pages of the contract are removed. */
 export const contractStates = [
   'IMPORTING',
   'PENDING',
@@ -16,7 +16,7 @@ export const contractStates = [
 ] as const;
 export type ContractState = (typeof contractStates)[number];
 
-/** Work on all rows of a contract that a call began and the feed finishes. */
+/** Work on all rows of a contract. An API call begins it, the feed does it. */
 export type ContractJob = 'retry' | 'clear' | 'settle' | 'remove';
 
 export interface ImportError {
@@ -33,14 +33,14 @@ export interface ContractImport {
   expiresAt: number;
   errorCount: number;
   errors: ImportError[];
-  /** Sentences about what is odd in the rows that were accepted. */
+  /** Sentences about oddities in the accepted rows. */
   warnings?: string[];
 }
 
 /** Times are epoch milliseconds. */
 export interface Contract {
   id: string;
-  /** What the ids of its messages derive from (`contractIdKey`). A secret: no answer, event or log shows it. Old contracts have none. */
+  /** The key from which the ids of its messages derive (`contractIdKey`). Secret: no answer, event or log shows it. Old contracts have none. */
   idKey?: string;
   tenantId: string;
   name: string;
@@ -49,42 +49,43 @@ export interface Contract {
   status: ContractState;
   reason?: string;
   totalCount: number;
-  /** What its rows are made of, see `PageEntry`. */
+  /** The pages with its rows, see `PageEntry`. */
   pages: PageEntry[];
-  /** Rows before this one have passed to an account. */
+  /** The first row that has not passed to an account. */
   nextRow: number;
-  /** What earlier releases had reserved and not finished begins here; otherwise equal to `nextRow`, see `openRangesOf`. */
+  /** The first row of a range that an earlier release reserved and did not finish; otherwise equal to `nextRow`. See `openRangesOf`. */
   openFrom: number;
-  /** Rows from this one on were never fed: they became CANCELED by number when the contract ended, and have no items. */
+  /** The first row that was never fed, set when the contract ended. Rows from here on count as CANCELED and have no items. */
   unfedFrom?: number;
-  /** Rows that passed to any account and were not skipped. */
+  /** The number of rows that have passed to an account and were not skipped. */
   fedCount: number;
+  /** The number of rows that were final when they were accepted (skipped rows). */
   atOnce: number;
   skipInvalid: boolean;
-  /** Numbers without + that can be read in several ways are refused, in files and later requests too. */
+  /** True: numbers that are in doubt without + are refused, also in files and later requests. */
   requirePlus?: boolean;
-  /** Where it stands is in the item `job`, which exists as long as this does. */
+  /** The job in progress. Its position is in the item `job`, which exists as long as this field. */
   job?: ContractJob;
-  /** When a feed last took rows of it (epoch ms). */
+  /** The time when a feed last took rows of it (epoch ms). */
   fedAt?: number;
   import?: ContractImport;
   startAt?: number;
   createdAt: number;
   startedAt?: number;
   completedAt?: number;
-  /** When a call last moved its status. */
+  /** The time when an API call last changed its status. */
   movedAt?: number;
 }
 
 /** Returns the accounts that send the contract's messages. */
 export const accountsOf = ({ accountIds }: Pick<Contract, 'accountIds'>): readonly string[] => accountIds;
 
-/** Returns the account that sends the contract's messages; a contract has one, for now. */
+/** Returns the account that sends the contract's messages. For now each contract has one. */
 export const accountOf = (contract: Pick<Contract, 'accountIds'>): string => accountsOf(contract)[0] ?? '';
 
 /**
- * The counter item of one contract and account. Beside the counts it has the rows that passed to the account and were not skipped (`fed`), and
- * the range of rows that the feed has reserved for the account and not finished. Counters of earlier releases have neither.
+ * The counter item of one contract and account. `fed` counts the rows that passed to the account and were not skipped. `openFrom` and `openTo` are
+ * the range of rows that the feed has reserved for the account and not finished. Counters of earlier releases have none of these.
  */
 export interface AccountCounter extends Counter {
   fed?: number;
@@ -93,8 +94,8 @@ export interface AccountCounter extends Counter {
 }
 
 /**
- * Rows `[from, to)` that a feed has reserved for an account and not finished: some may lack their message or their entry in the lane. `on` tells
- * which item says so; earlier releases kept one range, on the contract.
+ * Rows `[from, to)` that a feed has reserved for an account and not finished: some may lack their message or their entry in the lane. `on` is
+ * the item that stores the range. Earlier releases stored one range, on the contract.
  */
 export interface OpenRange {
   accountId: string;
@@ -119,30 +120,31 @@ export function openRangesOf(
   return [...earlier, ...own];
 }
 
-/** Returns the range that holds the row; undefined where none does. */
+/** Returns the range with the row; undefined if there is none. */
 export const rangeAt = (open: readonly OpenRange[], row: number): OpenRange | undefined =>
   open.find(({ from, to }) => from <= row && row < to);
 
-/** Rows of a contract at most. */
+/** Most rows of a contract. */
 export const maxRows = 100_000;
-/** Rows one request may carry; more come by import or by further requests. */
+/** Most rows of one request. Use an import or further requests for more. */
 export const maxInlineRows = 5_000;
 
-/** What a caller asks of a contract, and the two ends of an import. */
+/** The actions of API callers, and `imported`, the end of an import. */
 export type ContractAction = 'start' | 'pause' | 'cancel' | 'delete' | 'retry' | 'clear' | 'import' | 'imported';
 
 /** `job` is the work on rows that the move begins; it replaces a job in progress. */
 export type MoveResult = { ok: true; status: ContractState; job?: ContractJob } | { ok: false; reason: string };
 
 /**
- * The legal moves. `reason` is for a 409, except on DELETED, which callers answer with 404.
+ * Returns the status after an action, or why the action is illegal. `reason` is for a 409; for a DELETED contract callers answer 404.
  *
  *   import    PENDING without rows -> IMPORTING          imported  IMPORTING -> PENDING
  *   start     PENDING with rows, PAUSED -> IN_PROGRESS   pause     IN_PROGRESS -> PAUSED
  *   cancel    any unfinished -> CANCELED                 delete    any -> DELETED
  *   retry     COMPLETED, FAILED -> IN_PROGRESS; IN_PROGRESS and PAUSED stay
  *   clear     stays: IN_PROGRESS, PAUSED, COMPLETED, FAILED, CANCELED
- * IN_PROGRESS -> COMPLETED or FAILED is `finalStatusOf`.
+ *
+ * `finalStatusOf` decides about IN_PROGRESS -> COMPLETED or FAILED.
  */
 export function move(contract: Pick<Contract, 'status' | 'totalCount' | 'job'>, action: ContractAction): MoveResult {
   const { status } = contract;
@@ -188,12 +190,12 @@ const participles: Record<ContractAction, string> = {
   imported: 'completed by an import',
 };
 
-/** Whether nothing of the contract moves any more by itself. */
+/** Returns whether a contract has ended. Only an API call can start it again. */
 export function isFinished(status: ContractState): boolean {
   return status === 'COMPLETED' || status === 'CANCELED' || status === 'FAILED' || status === 'DELETED';
 }
 
-/** Messages of the contract by state; they add up to totalCount. */
+/** The number of messages of a contract in each state. The sum is `totalCount`. */
 export interface Counts {
   pending: number;
   queued: number;
@@ -208,16 +210,16 @@ export interface Counts {
 }
 
 /**
- * Counts derived from the contract, the sum of its counters and whether its account has one of its messages in hand
- * (docs/orders.md, Contracts). The items are read one after the other, so what does not fit is bounded: never
- * negative, and the sum stays totalCount unless more are final than there are.
+ * Returns the counts of a contract. `counter` is the sum of its counters, `inHand` how many of its messages are in hand (docs/orders.md, Contracts).
+ * The items are read at different moments and may not agree. So counts are never negative, and the sum is `totalCount` unless more messages
+ * are final than that.
  */
 export function countsOf(
   contract: Pick<Contract, 'totalCount' | 'fedCount' | 'atOnce'>,
   counter: Counter,
   inHand: number,
 ): Counts {
-  // One by one: what is read from the table carries its keys.
+  // Field by field, because a counter from the table also has its keys.
   const { sent, delivered, read, failed, canceled, suppressed, expired } = counter;
   const final = finalCount(counter);
   const open = Math.max(0, contract.totalCount - final);
@@ -232,7 +234,7 @@ export function inFlightOf(contract: Pick<Contract, 'fedCount' | 'atOnce'>, coun
   return contract.fedCount - (finalCount(counter) - contract.atOnce) - counter.backlog;
 }
 
-/** What GET /stats says about the whole contract; `pending` is everything not final. */
+/** The answer of GET /stats. `pending` counts all messages that are not final. */
 export interface Stats {
   status: ContractState;
   total: number;
@@ -261,15 +263,15 @@ export function statsOf(contract: Pick<Contract, 'status' | 'totalCount'>, count
   };
 }
 
-/** success / (success + failed) as `95.00%`; `0.00%` when there is neither. */
+/** Returns success / (success + failed) in the form `95.00%`; `0.00%` if both are 0. */
 export function successRate(success: number, failed: number): string {
   const final = success + failed;
   return `${(final === 0 ? 0 : (success / final) * 100).toFixed(2)}%`;
 }
 
 /**
- * What a running or paused contract becomes once all its messages are final: FAILED if none was sent. Undefined while
- * some are not, while a job works on its rows, and in every other status.
+ * Returns the end of a running or paused contract whose messages are all final: FAILED if none was sent, else COMPLETED. Undefined while some are
+ * not final, while a job works on its rows, and in every other status. The feed ends a paused contract only once it is started again.
  */
 export function finalStatusOf(
   contract: Pick<Contract, 'status' | 'totalCount' | 'job'>,
@@ -281,8 +283,8 @@ export function finalStatusOf(
 }
 
 /**
- * When the remaining messages will be sent (epoch ms), by mean gap and rest: about 175 an hour by default, 50 a second
- * unpaced. With `account`, the day caps of its age and what it sent today are counted in.
+ * Estimates when the remaining messages will be sent (epoch ms), from the mean gap and rest: about 175 an hour by default, 50 a second unpaced.
+ * With `account`, the estimate includes the day caps for its age and the messages that it has sent today.
  */
 export function estimatedEndAt(
   remaining: number,

@@ -13,15 +13,15 @@ export interface FeedCandidate {
   fedAt?: number;
 }
 
-/** How many messages a lane should hold: bulk 50 or ten seconds of the account's pace if more, express 5. */
+/** Returns how many messages a lane should hold: 5 in express; 50 in bulk, or ten seconds of the account's pace if that is more. */
 export function windowOf(lane: Lane, policy: PacingPolicy | undefined): number {
   if (lane === 'express') return expressWindow;
   return Math.max(bulkWindow, Math.floor(windowMs / meanIntervalMs(policy)));
 }
 
 /**
- * New rows for each contract, in the order to feed them: what the lane's window leaves, shared equally, what a
- * contract cannot use going to the others; odd rows to those that waited longest. Contracts that get none are left out.
+ * Returns how many new rows each contract gets, in the order to feed them. The free part of the lane's window is shared equally. The share that a
+ * contract cannot use goes to the others. Rows left over go to those that have waited longest. Contracts without rows are left out.
  */
 export function planFeed(input: {
   queued: Record<Lane, number>;

@@ -6,32 +6,32 @@ export interface PageRef {
   rows: number;
 }
 
-/** Pages in lists of their own, which the contract does not hold: how many lists, pages and rows (lib/aws/contracts/page-lists.ts). */
+/** The numbers of page lists of a contract, and of the pages and rows in them. The lists are separate items (lib/aws/contracts/page-lists.ts). */
 export interface PageLists {
   lists: number;
   pages: number;
   rows: number;
 }
 
-/** An entry of `contract.pages`: the page lists, always the first entry where there are any; or a page that stands on the contract. */
+/** An entry of `contract.pages`: a page, or the summary of the page lists, which is always the first entry. */
 export type PageEntry = PageLists | PageRef;
 
 interface HasPages {
   pages: PageEntry[];
 }
 
-/** Returns the rows of all pages, counted by place: those that clear-failed took off the total are among them. */
+/** Returns how many rows all pages have. It includes rows that clear-failed took off `totalCount`. */
 export const rowsOf = ({ pages }: HasPages): number => pages.reduce((sum, entry) => sum + entry.rows, 0);
 
-/** Returns what is in page lists. */
+/** Returns the summary of the page lists; zeros if there are none. */
 export function pageListsOf({ pages: [first] }: HasPages): PageLists {
   return first !== undefined && 'lists' in first ? first : { lists: 0, pages: 0, rows: 0 };
 }
 
-/** Returns the pages that stand on the contract, which come behind those in lists. */
+/** Returns the pages on the contract item itself. They come after the pages in lists. */
 export const inlinePagesOf = ({ pages }: HasPages): PageRef[] => pages.filter((entry) => 'key' in entry);
 
-/** Returns how many pages a contract is made of. */
+/** Returns how many pages a contract has. */
 export const pageCountOf = (contract: HasPages): number => pageListsOf(contract).pages + inlinePagesOf(contract).length;
 
 /** One row of a page. `skip` marks a row that was final when it was accepted. */
@@ -65,12 +65,12 @@ export function readStoredRow({ to, externalId, skip, ...content }: StoredRow): 
   };
 }
 
-/** Rows of a page at most. */
+/** Most rows of a page. */
 export const pageSize = 500;
-/** Pages of a contract at most: reading their lists stays one query. */
+/** Most pages of a contract. With so many, its lists can still be read with one query. */
 export const maxPages = 1_000;
 
-/** Returns where a row (from 0) is: index of its page, and its line there (from 0); undefined past the last row. */
+/** Returns the index of the page of a row, and its line in the page, all counted from 0; undefined after the last row. */
 export function locateRow(
   pages: readonly Pick<PageRef, 'rows'>[],
   row: number,

@@ -5,14 +5,14 @@ import { accountOf, type Contract, isFinished, type OpenRange, rangeAt } from '.
 import type { PageRow } from './pages.ts';
 
 /**
- * The id of the message that a row (counted from 0) becomes. It derives from the contract's `idKey`; contracts made before that field derive from
- * their own id. The only way from a contract to the ids of its messages.
+ * Returns the id of the message for a row (counted from 0). It derives from the contract's `idKey`, or from the contract's id in contracts older
+ * than that field. Use no other way from a contract to the ids of its messages.
  */
 export function rowMessageId(contract: Pick<Contract, 'id' | 'idKey'>, row: number): string {
   return messageId(contract.idKey ?? contract.id, row);
 }
 
-/** Returns what a row says of its message before anything has become of the message: all but the state. */
+/** Returns the message of a row that has no item yet, without its state. */
 export function messageOfRow(contract: Contract, row: number, data: PageRow): Omit<ContractMessage, 'state'> {
   return {
     id: rowMessageId(contract, row),
@@ -32,9 +32,8 @@ export function messageOfRow(contract: Contract, row: number, data: PageRow): Om
 }
 
 /**
- * Returns the state that follows from the contract and its open ranges. Undefined where the message was made once and has ended: its result was kept for 90 days.
- * Before the first results can be gone, a row that the feed has passed is in the feed's hands, or was canceled by an earlier version, which
- * did not note the first row that was never fed.
+ * Returns the state of a row whose message has no item, from the contract and its open ranges. Undefined if the item existed and was deleted after
+ * its 90 days. Before that, a fed row without an item is being fed now, or an earlier version canceled it, which did not store `unfedFrom`.
  */
 export function stateWithoutItem(
   contract: Pick<Contract, 'status' | 'nextRow' | 'openFrom' | 'unfedFrom' | 'startedAt'>,

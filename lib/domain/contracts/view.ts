@@ -14,7 +14,7 @@ import {
 } from './contract.ts';
 import { waitingReason } from './waiting-reason.ts';
 
-/** A contract as the HTTP surface and its events show it; times are ISO 8601 UTC. */
+/** A contract as the HTTP API and events show it. Times are ISO 8601 UTC. */
 export interface ContractView {
   id: string;
   name: string;
@@ -34,13 +34,13 @@ export interface ContractView {
   warnings?: string[];
 }
 
-/** The contract's account, as far as views need it. */
+/** The parts of the contract's account that the view needs. */
 interface Pair {
   account: Account;
   hot: Pick<AccountHot, 'inHand' | 'pace'>;
 }
 
-/** Returns what GET shows. `pair` is the contract's account; undefined when the account has been deleted. */
+/** Returns a contract as GET shows it. `pair` is its account; undefined when the account has been deleted. */
 export function contractView(
   contract: Contract,
   counter: Counter,
@@ -70,7 +70,7 @@ export function contractView(
   };
 }
 
-/** Why a running contract stands still of which all that is left waits in the table, while first contacts are held; else undefined. */
+/** Returns the reason if a running contract waits only for the end of a hold of first contacts; else undefined. */
 function heldReason(
   { status }: Contract,
   pair: Pair | undefined,
@@ -97,7 +97,7 @@ function importView({ status, format, rowsRead, errorCount, errors }: ContractIm
 function estimate(contract: Contract, counts: Counts, pair: Pair | undefined, nowMs: number): number | undefined {
   if (contract.status !== 'IN_PROGRESS' || pair === undefined) return undefined;
   const { account, hot } = pair;
-  // The contract stands still until the tenant acts, or WhatsApp's restriction ends.
+  // The contract sends nothing until the tenant acts, or WhatsApp's restriction ends.
   if (isHalted(account, nowMs)) return undefined;
   const age = account.linkedAt === undefined ? undefined : { linkedAtMs: account.linkedAt, pace: hot.pace };
   return estimatedEndAt(counts.pending + counts.queued + counts.sending, policyOf(account), nowMs, age);

@@ -5,8 +5,8 @@ import { type Contract, isFinished } from './contract.ts';
 const connectCall = 'POST /v1/accounts/:id/connect';
 
 /**
- * Returns why a contract does not move, in a sentence that says what to do and names the account's `statusReason`. Undefined while nothing is in
- * its way. `account` is undefined when the account has been deleted.
+ * Returns why a contract sends nothing, in a sentence that says what to do and names the account's `statusReason`. Undefined if nothing stops it.
+ * `account` is undefined when the account has been deleted.
  */
 export function waitingReason(contract: Contract, account: Account | undefined, nowMs: number): string | undefined {
   if (isFinished(contract.status)) return undefined;
@@ -23,7 +23,7 @@ function whyNotSending(account: Account, nowMs: number): string | undefined {
     case 'logged_out':
       return `Waiting: the account is logged out${because(account)}; ${connectCall} and link it again.`;
     case 'banned':
-      return `Waiting: WhatsApp has banned the account${because(account)}; when its owner has had that lifted, ${connectCall}.`;
+      return `Waiting: WhatsApp has banned the account${because(account)}; when WhatsApp has lifted the ban, ${connectCall}.`;
     case 'failed':
       return `Waiting: the account cannot connect${because(account)}: ${remedy(account.statusReason)}.`;
     case 'restricted':
@@ -46,7 +46,7 @@ function restricted(account: Account, nowMs: number): string {
   if (account.desired !== 'connected') return resting(account);
   if (!isHalted(account, nowMs)) return 'Waiting for the account to connect: its restriction has ended.';
   const until = new Date(account.restrictedUntil ?? nowMs).toISOString();
-  return `Waiting: WhatsApp has restricted the account${because(account)} until ${until}; it goes on by itself then.`;
+  return `Waiting: WhatsApp has restricted the account${because(account)} until ${until}; then it continues without a call.`;
 }
 
 function awaitingLink({ link }: Account): string {
@@ -55,7 +55,7 @@ function awaitingLink({ link }: Account): string {
     : 'Waiting for the account to be linked: scan its QR code.';
 }
 
-/** An account whose codes all ran out waits for its tenant, whatever it desires. */
+/** Returns the reason for `disconnected`. Some reasons wait for the tenant, whatever `desired` is. */
 function disconnected(account: Account): string {
   if (account.statusReason === 'link_timeout') {
     return `Waiting: the account was not linked in time; ${connectCall} starts a new series of codes.`;
@@ -74,14 +74,14 @@ function disconnected(account: Account): string {
     : resting(account);
 }
 
-/** The account rests because the tenant asked for that, or will see it soon. */
+/** Returns the reason for an account that its tenant has disconnected or is logging out. */
 function resting({ desired }: Account): string {
   return desired === 'logged_out'
     ? `Waiting: the account is being logged out; ${connectCall} and link it again.`
     : `Waiting: the account is disconnected; ${connectCall} starts it.`;
 }
 
-/** Returns what helps against each reason of `failed` (lib/domain/accounts/disconnect.ts, socket-host/account/account.ts). */
+/** Returns what to do about each reason of `failed` (`FailedReason`). */
 function remedy(reason: string | undefined): string {
   switch (reason) {
     case 'client_outdated':

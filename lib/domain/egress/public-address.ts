@@ -1,17 +1,17 @@
 import ipaddr from 'ipaddr.js';
 
 /**
- * What no request of a user may reach, whatever else calls it special. IPv6 is the other way round: only 2000::/3 is handed out for hosts
- * (RFC 4291, IANA's registry), so the rest (loopback, unique local, link local, v4-mapped and v4-compatible, NAT64, multicast) needs no line.
+ * Address ranges that no request of a user may reach. For IPv6, only 2000::/3 is allowed, the range for public hosts (RFC 4291, IANA's registry).
+ * So other IPv6 ranges need no line here: loopback, unique local, link local, v4-mapped, v4-compatible, NAT64, multicast.
  */
 const forbiddenRanges = [
   '0.0.0.0/8',
   '10.0.0.0/8',
   '100.64.0.0/10',
   '127.0.0.0/8',
-  // With 169.254.169.254 (instance metadata) and 169.254.170.2 (credentials of a task).
+  // Includes 169.254.169.254 (instance metadata) and 169.254.170.2 (credentials of a task).
   '169.254.0.0/16',
-  // The host's side of a machine at Azure: a public address that is not.
+  // Azure's platform services for a virtual machine. The address looks public.
   '168.63.129.16/32',
   '172.16.0.0/12',
   '192.0.0.0/24',
@@ -23,7 +23,7 @@ const forbiddenRanges = [
   '203.0.113.0/24',
   '224.0.0.0/4',
   '240.0.0.0/4',
-  // Protocols' own, Teredo (2001::/32) among them: the first block of hosts is 2001:200::/23.
+  // For protocols, such as Teredo (2001::/32). The first block for hosts is 2001:200::/23.
   '2001::/23',
   '2001:db8::/32',
   // 6to4 leads to the IPv4 address inside.
@@ -34,8 +34,8 @@ const forbiddenRanges = [
 const hostsOfIpv6 = ipaddr.IPv6.parseCIDR('2000::/3');
 
 /**
- * Whether an address, written as resolvers and URL parsers write it (`198.51.100.7`, `2606:4700::1111`), belongs to a host of the public
- * internet. Anything that is not such an address, a zone (`fe80::1%eth0`) or another spelling included, is not.
+ * Returns whether an address belongs to a host of the public internet. It must be written as resolvers and URL parsers write it: `198.51.100.7`,
+ * `2606:4700::1111`. Returns false for any other text, also for other spellings and zones (`fe80::1%eth0`).
  */
 export function isPublicAddress(address: string): boolean {
   const parsed = parse(address);

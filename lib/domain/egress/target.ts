@@ -1,6 +1,6 @@
 import { isPublicAddress } from './public-address.ts';
 
-/** Where a URL leads, as far as the URL alone says. A name still has to be resolved and every address of it judged. */
+/** The target of a URL, as far as the URL alone tells it. A name must still be resolved, and each of its addresses checked. */
 export interface EgressTarget {
   scheme: 'https' | 'http';
   /** Lower case, IDN as punycode, without trailing dot and without the brackets of IPv6. */
@@ -8,25 +8,25 @@ export interface EgressTarget {
   port: number;
   /** `https://example.com:8443`, from the parts above. */
   origin: string;
-  /** Path and query, as a request line says them. */
+  /** Path and query, as in a request line. */
   path: string;
-  /** The addresses, if the URL fixes them: a literal, or this machine. Undefined: `host` is a name to resolve. */
+  /** The addresses, if the URL contains an address or names this machine. Undefined: `host` is a name to resolve. */
   addresses: readonly string[] | undefined;
 }
 
-/** What a stage allows beyond https to public hosts. */
+/** The permissions of a stage in addition to https to public hosts. */
 export interface EgressPolicy {
   /** Stage `local` only: http, and this machine (127.0.0.1, ::1, localhost) on every port. */
   allowLoopback: boolean;
 }
 
 /**
- * Judges a URL that a user gave; undefined means refused. Allowed are https (http in stage local only), no user name or password, port 443,
- * 80, or from 1024 up except those of well-known services, and as host a public address or a name with a dot. Literals in other spellings
- * (decimal, octal, hexadecimal, short, full-width) are judged by what the URL parser, which sends them, makes of them.
+ * Returns the target of a URL that a user gave; undefined if the URL is refused. Allowed are https (http in stage local only) without user name
+ * and password, to a public address or a name with a dot. The port must be 443, 80, or from 1024 up and not that of a well-known service.
+ * Addresses in other spellings (decimal, octal, hexadecimal, short, full-width) are checked as the URL parser reads them, which the request uses.
  */
 export function egressTarget(url: string, policy: EgressPolicy): EgressTarget | undefined {
-  // The parser forgives white space, backslashes and missing slashes; other readers of the same URL do not, so they are refused.
+  // The parser accepts white space, backslashes and missing slashes. Other programs read such URLs differently, so they are refused.
   if (url.length > longestUrl || /[\s\p{Cc}\\]/u.test(url) || !/^https?:\/\/[^/]/i.test(url)) return undefined;
   if (/^[^:]+:\/\/[^/?#]*@/.test(url) || !URL.canParse(url)) return undefined;
   const parsed = new URL(url);
@@ -57,7 +57,7 @@ const thisMachine: ReadonlyMap<string, readonly string[]> = new Map([
   ['localhost', ['127.0.0.1', '::1']],
 ]);
 
-/** Names that never mean a host of the public internet (RFC 6761, 6762, 7686, 8375, and what networks use inside). */
+/** Names that never belong to public hosts (RFC 6761, 6762, 7686, 8375, and common names of internal networks). */
 const insideNames = ['localhost', 'local', 'internal', 'intranet', 'home.arpa', 'lan', 'corp', 'onion', 'in-addr.arpa'];
 
 function isPublicName(host: string): boolean {
@@ -67,12 +67,12 @@ function isPublicName(host: string): boolean {
   return !insideNames.some((name) => host === name || host.endsWith(`.${name}`));
 }
 
-/** 443, 80, or 1024 and up unless a well-known service listens there: a signed POST has no business at a database. */
+/** Returns whether a port is 443, 80, or from 1024 up and not that of a well-known service, such as a database. */
 export function isAllowedPort(port: number): boolean {
   return port === 443 || port === 80 || (port >= 1024 && port <= 65535 && !servicePorts.has(port));
 }
 
-/** What browsers refuse from 1024 up (Fetch standard, "bad port"), and the defaults of databases, queues, caches and machine control. */
+/** Ports from 1024 up that browsers refuse (Fetch standard, "bad port"), and default ports of databases, queues, caches and machine control. */
 const servicePorts: ReadonlySet<number> = new Set([
   ...[
     1719, 1720, 1723, 2049, 3659, 4045, 4190, 5060, 5061, 6000, 6566, 6665, 6666, 6667, 6668, 6669, 6679, 6697, 10080,

@@ -40,7 +40,7 @@ function moveEvent(from: ContractState | undefined, to: ContractState): EventTyp
   if (from === to) return undefined;
   switch (to) {
     case 'IN_PROGRESS':
-      // A contract that has ended goes on when failed messages are tried again.
+      // A contract that has ended runs again when its failed messages are retried.
       return from === undefined || from === 'PENDING' ? 'contract.started' : 'contract.resumed';
     case 'PAUSED':
       return 'contract.paused';

@@ -19,7 +19,7 @@ interface PublishedItem {
   draft: Draft;
   /** Only changes into these states give events; default: any change may. */
   states?: readonly string[];
-  /** True: the removal of the item gives an event too. Other items go by their retention, or with a contract or account that has such an event. */
+  /** True: the removal of the item gives an event, too. Others are removed after their retention, or with a contract or account that has ended. */
   removal?: true;
 }
 
@@ -68,7 +68,7 @@ function inboundEvents(before: Image | undefined, after: Image, record: ChangeRe
   return [{ ...draft, accountId, chat, content: id }];
 }
 
-/** An opt-out is put and removed, never changed. */
+/** Drafts the event of a suppression that is created or removed. A change of an existing one gives no event. */
 function suppressionEvents(before: Image | undefined, after: Image | undefined, record: ChangeRecord): EventDraft[] {
   const item = after ?? before;
   if (item === undefined || (before !== undefined && after !== undefined)) return [];

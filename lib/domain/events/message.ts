@@ -30,7 +30,7 @@ type PublishedState = keyof typeof stateEvents;
 /** The states of a message that have an event. */
 export const publishedStates = Object.keys(stateEvents) as PublishedState[];
 
-/** The states of a message that WhatsApp has taken, in order. */
+/** The states after WhatsApp has accepted a message, in order. */
 const steps: readonly PublishedState[] = ['SENT', 'DELIVERED', 'READ'];
 
 /**
@@ -75,13 +75,13 @@ const imageOf = (image: Image): ContractMessage => ofContract(readStoredMessage(
 
 const isPublished = (state: MessageState): state is PublishedState => Object.hasOwn(stateEvents, state);
 
-/** How many steps a message in this state has made: 0 until WhatsApp has taken it. */
+/** Returns how many steps a message in this state has made; 0 until WhatsApp has accepted it. */
 const stepsOf = (state: MessageState | undefined): number =>
   (steps as readonly (MessageState | undefined)[]).indexOf(state) + 1;
 
 /**
- * Progress of a contract is drafted by its messages that end, not by its counter, which every receipt changes too. All messages that end
- * within the same half minute draft one id, whose time is the beginning of that half minute.
+ * Drafts the progress event of a contract when one of its messages becomes final. The counter cannot trigger it, because each receipt changes
+ * the counter, too. All messages that become final within the same half minute draft the same id; its time is the beginning of that half minute.
  */
 function progress({ tenantId, accountId, contractId }: ContractMessage, record: ChangeRecord): EventDraft {
   const beganAt = Math.floor(record.at / progressEveryMs) * progressEveryMs;

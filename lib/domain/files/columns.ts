@@ -1,9 +1,9 @@
 import { cut } from '../well-formed.ts';
 
-/** What a column of an uploaded file can mean. */
+/** The fields that a column of an uploaded file can hold. */
 export type Column = 'phoneNumber' | 'text' | 'externalId' | 'reason' | 'lid';
 
-/** Names of columns, folded. One list for every file, so that a spreadsheet that is understood once is understood everywhere. */
+/** The folded titles of columns. All kinds of files share this list, so that a spreadsheet is understood in every import. */
 const columns = new Map<string, Column>([
   ['phonenumber', 'phoneNumber'],
   ['phone', 'phoneNumber'],
@@ -25,10 +25,10 @@ const columns = new Map<string, Column>([
   ['lid', 'lid'],
 ]);
 
-/** Longer titles name no column. */
+/** No column has a longer title. */
 const longestTitle = 100;
 
-/** A title without what does not count: case, white space, underscores, hyphens, invisible characters. */
+/** Returns a title for comparison: in lower case, without white space, underscores, hyphens and invisible characters. */
 export function foldTitle(title: string): string {
   if (title.length > longestTitle) return cut(title, longestTitle);
   return title
@@ -37,7 +37,7 @@ export function foldTitle(title: string): string {
     .replace(/[\s_\p{Pd}\p{Cf}]/gu, '');
 }
 
-/** What a column with this title means; undefined for any other title. */
+/** Returns the field that a column with this title holds; undefined for an unknown title. */
 export function columnOf(title: string): Column | undefined {
   return columns.get(foldTitle(title));
 }

@@ -1,25 +1,26 @@
 import { textOf } from './file-text.ts';
 import { maxLineLength, UnreadableFile } from './unreadable.ts';
 
-/** One record of a CSV file. `line` counts from 1 and is where the record begins, as an editor shows it. */
+/** One record of a CSV file. `line` is the line in which it begins, counted from 1 as in an editor. */
 export interface CsvRecord {
   line: number;
   fields: string[];
 }
 
-/** What may part fields, the most common first. */
+/** The delimiters, the most common one first. */
 const delimiters = [',', ';', '\t', '|'];
-/** Excel's own hint: `sep=;` as the first line. */
+/** A first line `sep=;`, by which Excel names the delimiter. */
 const excelHint = /^"?sep=(.)"?[\s,;|]*$/i;
-/** A list or an object, also the first one of several lines. */
+/** The beginning of JSON: a list or an object. NDJSON begins so, too. */
 const json = /^\s*(?:\[\s*[[{\]"]|\{\s*["}])/;
 const isDelimiter = (text: string): boolean => delimiters.includes(text);
 
 /**
- * The records of a CSV file (RFC 4180), the header as the first one; blank ones (`;;`) are left out. Line ends may be mixed; inside quotes
- * they are kept as `\n`. A field has its quotes only as its first and last character, apart from white space and the form `="text"`. `suits` says how well the
- * fields of the first record suit; of the delimiters the one that suits best is taken, unless the file names it with `sep=`. Throws
- * UnreadableFile: a file with a quote that does not belong, or does not close, has no certain records behind it.
+ * Yields the records of a CSV file (RFC 4180), first the header. Blank records (`;;`) are left out. Line ends may be mixed; inside quotes they
+ * become `\n`. Quotes may stand only at both ends of a field; white space around them and the form `="text"` are allowed.
+ *
+ * `suits` rates the fields of the first record. The delimiter with the highest rating is used, unless the file names one with `sep=`. Throws
+ * UnreadableFile, also at a misplaced or unclosed quote, because the records after it would be uncertain.
  */
 export async function* csvRecords(
   body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
@@ -33,7 +34,7 @@ export async function* csvRecords(
       continue;
     }
     start += part;
-    // The first record shows the delimiter: so much of the file has it whole.
+    // The delimiter is chosen by the first record. This much of the file contains all of it.
     if (start.length <= maxLineLength) continue;
     const begun = begin(start, suits);
     reader = begun.reader;
@@ -78,23 +79,23 @@ function firstFields(start: string, delimiter: string): string[] | undefined {
     for (const { fields } of reader.push(start)) return fields;
     for (const { fields } of reader.end()) return fields;
   } catch (error) {
-    // With this delimiter the quotes do not fit.
+    // The quotes do not fit this delimiter.
     if (!(error instanceof UnreadableFile)) throw error;
   }
   return undefined;
 }
 
 /**
- * Where a character stands:
+ * The state of the reader between two characters:
  *
  *   start -> plain | quoted                        a field begins
  *   quoted -> quote                                a quote inside quotes: the end, or the first half of a doubled one
- *   quote -> quoted | closed                       doubled | white space behind the end
+ *   quote -> quoted | closed                       doubled | white space after the end
  *   plain | quote | closed -> start                delimiter or line end
  */
 type Place = 'start' | 'plain' | 'quoted' | 'quote' | 'closed';
 
-/** Takes text with `\n` as the only line end, in parts of any length. */
+/** Reads records from text with `\n` as the only line end, in parts of any length. */
 class CsvReader {
   readonly #delimiter: string;
   #place: Place = 'start';
@@ -144,7 +145,7 @@ class CsvReader {
     if (record !== undefined) yield record;
   }
 
-  /** Behind the characters from `at` on that mean nothing special here. */
+  /** Returns the end of the run of ordinary characters that begins at `at`. */
   #runEnd(text: string, at: number): number {
     let end = at;
     if (this.#place === 'quoted') {
@@ -183,7 +184,7 @@ class CsvReader {
       this.#place = 'quoted';
       return;
     }
-    // White space before the first quote does not count, nor does the = of `="79991234567"`, by which spreadsheets keep a number as text.
+    // White space before the first quote is ignored, and so is the = of `="79991234567"`, with which spreadsheets keep a number as text.
     const before = this.#field.trim();
     if (this.#place === 'closed' || (before !== '' && before !== '=')) {
       const advice = 'put the whole field into quotes and double the quotes inside.';
@@ -226,7 +227,7 @@ class CsvReader {
   }
 }
 
-/** A row without any content. A row that is one field of delimiters is blank too: spreadsheets end files with such rows. */
+/** Returns whether a record has no content. One field of delimiters alone is blank, too: spreadsheets write such rows at the end of a file. */
 function isBlank(fields: string[]): boolean {
   const [only = ''] = fields;
   if (fields.length === 1) return /^[\s,;|]*$/.test(only);

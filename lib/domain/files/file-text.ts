@@ -19,8 +19,8 @@ const nulAdvice =
   'The line contains a NUL character, so the file is no plain text; save it as "CSV UTF-8" and upload it again.';
 
 /**
- * The text of a file in parts, without its byte order mark, every line end (LF, CRLF, CR, also mixed) as `\n`. Encodings: UTF-8, and UTF-16
- * with a byte order mark. Throws UnreadableFile for anything else: a guess would send people other characters than were meant.
+ * Yields the text of a file in parts, without its byte order mark. Every line end (LF, CRLF, CR, also mixed) becomes `\n`. Encodings are UTF-8,
+ * and UTF-16 with a byte order mark. Throws UnreadableFile for any other: with a guessed encoding people could get wrong characters.
  */
 export async function* textOf(body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>): AsyncGenerator<string> {
   const decoder = new FileDecoder();
@@ -34,7 +34,7 @@ export async function* textOf(body: AsyncIterable<Uint8Array> | Iterable<Uint8Ar
 
 class FileDecoder {
   #encoding: Encoding | undefined;
-  /** Bytes that wait: the file's beginning until its kind is known, then the beginning of a character. */
+  /** Bytes not decoded yet: the beginning of the file until its kind is known, later the beginning of a character. */
   #rest: Uint8Array = new Uint8Array(0);
   #line = 1;
   #begun = false;
@@ -73,7 +73,7 @@ class FileDecoder {
     return lines;
   }
 
-  /** Finds the encoding; returns the bytes behind the mark. */
+  /** Finds the encoding. Returns the bytes after the byte order mark. */
   #begin(bytes: Uint8Array): Uint8Array {
     const mark = marks.find((one) => one.bytes.every((byte, at) => bytes[at] === byte));
     this.#encoding = mark?.encoding ?? 'utf-8';
@@ -118,11 +118,11 @@ class FileDecoder {
   }
 }
 
-/** Where the last whole character ends. */
+/** Returns the end of the last complete character. */
 function endOfCharacters(bytes: Uint8Array, encoding: Encoding): number {
   const { length } = bytes;
   if (encoding === 'utf-8') {
-    // A character has four bytes at most: the first says how many.
+    // A character has at most four bytes, and its first byte tells how many.
     for (let back = 1; back <= Math.min(3, length); back += 1) {
       const byte = bytes[length - back] ?? 0;
       if (byte < 0x80) return length;
@@ -135,7 +135,7 @@ function endOfCharacters(bytes: Uint8Array, encoding: Encoding): number {
   return even > 0 && high >= 0xd8 && high <= 0xdb ? even - 2 : even;
 }
 
-/** The text; undefined where a character is halved. */
+/** Returns the text; undefined if it contains half of a surrogate pair. */
 function soundUtf16(bytes: Uint8Array, encoding: Encoding): string | undefined {
   try {
     return new TextDecoder(encoding, { fatal: true, ignoreBOM: true }).decode(bytes);
@@ -150,7 +150,7 @@ function countLineEnds(text: string): number {
   return count;
 }
 
-/** The lines of a file, counted from 1, without their ends; the last one may lack an end. Throws UnreadableFile. */
+/** Yields the lines of a file without their ends, counted from 1. The last line may have no end. Throws UnreadableFile. */
 export async function* linesOf(
   body: AsyncIterable<Uint8Array> | Iterable<Uint8Array>,
 ): AsyncGenerator<{ line: number; text: string }> {

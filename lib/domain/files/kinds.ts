@@ -2,7 +2,7 @@ import { cut } from '../well-formed.ts';
 
 const csvAdvice = 'save it as "CSV UTF-8" and upload that file';
 
-/** How files of other kinds begin, each with the sentence that says what to do. */
+/** The first bytes of unsupported kinds of files, each with a sentence that says what to do. */
 const kinds: { starts: number[][]; sentence: string }[] = [
   {
     // PK: ZIP. XLSX, ODS and Numbers files are ZIP archives.
@@ -33,7 +33,7 @@ const kinds: { starts: number[][]; sentence: string }[] = [
     sentence: `The file is a PDF; take the table it was made from, ${csvAdvice}.`,
   },
   {
-    // {\\rtf
+    // {\rtf
     starts: [[0x7b, 0x5c, 0x72, 0x74, 0x66]],
     sentence: `The file is a text document (RTF); put its table into a spreadsheet program, ${csvAdvice}.`,
   },
@@ -48,7 +48,7 @@ const kinds: { starts: number[][]; sentence: string }[] = [
   },
 ];
 
-/** Bytes of a file's beginning that are enough to know its kind. */
+/** The number of bytes at the beginning of a file that show its kind. */
 export const kindBytes = 512;
 
 /** Returns a sentence for the caller about a file that is no text, by its first bytes; undefined where the file may be text. */
@@ -57,7 +57,7 @@ export function otherKind(bytes: Uint8Array): string | undefined {
   return kind?.sentence ?? unmarkedUtf16(bytes);
 }
 
-/** ASCII in UTF-16 has a NUL as every second byte. Text in UTF-8 has none. */
+/** Returns the sentence for UTF-16 without a mark. ASCII in UTF-16 has a NUL as every second byte; UTF-8 text has none. */
 function unmarkedUtf16(bytes: Uint8Array): string | undefined {
   const start = bytes.subarray(0, kindBytes);
   const zeros = [0, 0];
@@ -66,7 +66,7 @@ function unmarkedUtf16(bytes: Uint8Array): string | undefined {
   });
   const [even = 0, odd = 0] = zeros;
   const most = Math.max(even, odd);
-  // A quarter of the letters are ASCII at least: digits, names of columns, delimiters, line ends.
+  // At least a quarter of the characters are ASCII: digits, titles of columns, delimiters, line ends.
   if (most === 0 || most < start.length / 8 || Math.min(even, odd) > most / 8) return undefined;
   return 'The file is UTF-16 without a byte order mark; save it as UTF-8, or as UTF-16 with the mark, and upload it again.';
 }

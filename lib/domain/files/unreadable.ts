@@ -1,4 +1,4 @@
-/** A file that cannot be taken as a whole. `line` counts from 1, as an editor does; `message` is a sentence for the caller that says what to do. */
+/** Thrown for a file that cannot be accepted. `line` counts from 1, as in an editor. `message` is a sentence for the caller and says what to do. */
 export class UnreadableFile extends Error {
   override name = 'UnreadableFile';
   readonly line: number;
@@ -8,5 +8,5 @@ export class UnreadableFile extends Error {
   }
 }
 
-/** The longest line or CSV record, in characters. A text has at most 4,096 of them, so a longer line holds no recipient. */
+/** The longest line or CSV record, in characters. A message has at most 4,096, so a longer line cannot be a recipient. */
 export const maxLineLength = 128 * 1024;

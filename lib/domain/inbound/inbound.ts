@@ -1,7 +1,10 @@
 import type { PacelineEvent } from '../event-types.ts';
 import { addressOf, type Person } from '../people/person.ts';
 
-/** The kinds of messages that people send to an account. `other`: a kind without a name of its own (a poll, a vote, a pin, an order, a view-once message that only phones show). */
+/**
+ * The types of inbound messages. `other` is for messages without a type here: polls, votes, pins, orders, and view-once messages, which only
+ * phones can show.
+ */
 export const inboundTypes = [
   'text',
   'image',
@@ -18,7 +21,7 @@ export const inboundTypes = [
 ] as const;
 export type InboundType = (typeof inboundTypes)[number];
 
-/** What WhatsApp says of a file; the file itself is not fetched. */
+/** The facts about a file from WhatsApp. Paceline does not download the file. */
 export interface InboundMedia {
   mimeType?: string;
   fileName?: string;
@@ -26,7 +29,7 @@ export interface InboundMedia {
   durationSec?: number;
   width?: number;
   height?: number;
-  /** Recorded with the microphone. */
+  /** True for a voice message. */
   voice?: boolean;
 }
 
@@ -42,16 +45,17 @@ export interface InboundContact {
   vcard?: string;
 }
 
-/** `text`: of a text or an edit, the chosen answer, or a caption. An edit has none where it removes it, or is encrypted and cannot be read. */
+/** The content of an inbound message. */
 export interface InboundContent {
   type: InboundType;
+  /** The text of a message or an edit, the chosen answer, or a caption. Absent in an edit that removes the text or cannot be decrypted. */
   text?: string;
   media?: InboundMedia;
   location?: InboundLocation;
   contacts?: InboundContact[];
-  /** Of a reaction; null takes an earlier one away. */
+  /** Only in a reaction. Null removes an earlier one. */
   emoji?: string | null;
-  /** WhatsApp id of the message that is reacted to, edited, deleted, voted on, pinned, or answered with a quote. */
+  /** WhatsApp id of the message that this one reacts to, edits, deletes, votes on, pins or quotes. */
   target?: string;
 }
 
@@ -71,18 +75,18 @@ export interface InboundBatch {
   id: string;
   tenantId: string;
   accountId: string;
-  /** `from`, or `lid:` and the LID where the number is not known. */
+  /** The address of the other party: `from`, or `lid:` and the LID if the number is unknown. */
   chat: string;
   from: string;
   fromLid?: string;
   messages: InboundMessage[];
   openedAt: number;
-  /** Whoever finds it open after this closes it. */
+  /** The batch closes at this time at the latest. An owner or sweep that finds it open later closes it. */
   dueAt: number;
   closedAt?: number;
 }
 
-/** Who wrote it. A `from` that is the LID is no number. */
+/** Returns the sender. A `from` that equals `fromLid` is not taken for a number. */
 export function personOf({ from, fromLid }: Pick<InboundMessage, 'from' | 'fromLid'>): Person {
   return {
     ...(from === fromLid || from === '' ? {} : { phoneNumber: from }),
@@ -95,21 +99,21 @@ export function senderOf(message: Pick<InboundMessage, 'from' | 'fromLid'>): str
   return message.from === '' ? '' : addressOf(personOf(message));
 }
 
-/** How long a batch may stay open: `quietMs` after its last message, five times that in all (2 s and 10 s by default). 0: closed at once. */
+/** Returns how long a batch may stay open in all, ms: five times `quietMs`, the wait after its last message (10 s and 2 s by default). */
 export function longestOpenMs(quietMs: number): number {
   return 5 * quietMs;
 }
 
-/** A batch takes no more than this, so that its item stays far below DynamoDB's 400 KB and an event stays small. */
+/** Limits of a batch. They keep its item far below DynamoDB's 400 KB, and its event small. */
 const maxMessages = 50;
 const maxCharacters = 40_000;
 
-/** Pure: whether one more message still goes into an open batch. */
+/** Returns whether an open batch has room for one more message. Pure. */
 export function hasRoom(held: { count: number; characters: number }, next: InboundMessage): boolean {
   return held.count < maxMessages && held.characters + sizeOf(next) <= maxCharacters;
 }
 
-/** Characters of a message as JSON. */
+/** Returns the length of a message as JSON, in characters. */
 export function sizeOf(message: InboundMessage): number {
   return JSON.stringify(message).length;
 }

@@ -10,7 +10,7 @@ import {
   senderOf,
 } from './inbound.ts';
 
-/** A message somebody sent, as the HTTP surface and its events show it; what its type does not have is left out. */
+/** An inbound message as the HTTP API and events show it. Fields that its type does not have are left out. */
 export interface InboundView {
   /** WhatsApp's id. */
   id: string;
@@ -21,7 +21,7 @@ export interface InboundView {
   location?: InboundLocation;
   contacts?: InboundContact[];
   emoji?: string | null;
-  /** The message it is about, by its WhatsApp id; `messageId` where that is one of ours. */
+  /** The message that it refers to: its WhatsApp id, and the `messageId` if we sent it. */
   target?: { id: string; messageId: string | null };
 }
 
@@ -34,7 +34,7 @@ export interface ReceivedView {
   messages: InboundView[];
 }
 
-/** Pure. */
+/** Returns an inbound message as the API shows it. Pure. */
 export function inboundView({
   id,
   type,

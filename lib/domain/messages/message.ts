@@ -1,6 +1,6 @@
 import type { Counter } from './counter.ts';
 
-/** One outbound message to one recipient. States and moves: docs/architecture.md, Message states. */
+/** The states of an outbound message. docs/architecture.md, "Message states", describes them and their moves. */
 export const messageStates = [
   'PENDING',
   'QUEUED',
@@ -15,7 +15,7 @@ export const messageStates = [
 ] as const;
 export type MessageState = (typeof messageStates)[number];
 
-/** The two queues of an account; express is always taken first. */
+/** The two queues of an account. Messages in express are always sent first. */
 export const lanes = ['express', 'bulk'] as const;
 export type Lane = (typeof lanes)[number];
 
@@ -43,39 +43,39 @@ export const optedOut: Readonly<MessageError> = Object.freeze({
   message: 'The recipient has asked for no more messages.',
 });
 
-/** The error of a message that WhatsApp did not take and whose contract ended before another try. */
+/** The error of a message that WhatsApp did not accept and whose contract ended before another try. */
 export const endedMeanwhile: Readonly<MessageError> = Object.freeze({
   code: 'REJECTED',
-  message: 'WhatsApp did not take the message, and its contract ended before it could be tried again.',
+  message: 'WhatsApp did not accept the message, and its contract ended before another try.',
 });
 
-/** The error of a message that was in hand when `maxCrashes` hosts ended without a word. */
+/** The error of a message that was in hand when `maxCrashes` hosts died. */
 export const crashedHost: Readonly<MessageError> = Object.freeze({
   code: 'CRASHED_HOST',
   message:
-    'Every host that tried to send this message ended while it did. It is not tried again; it may have been delivered.',
+    'Every host that tried to send this message stopped during the try. It is not tried again; it may have been delivered.',
 });
 
-/** The claim that holds a SENDING message: the epoch of the account's owner, and a nonce of this claim alone. */
+/** The claim of a SENDING message: the epoch of the account's owner, and a nonce that is unique to the claim. */
 export interface Claim {
   epoch: number;
   nonce: string;
-  /** The first claim of this sending, epoch milliseconds; later ones send the same id again. */
+  /** The time when this sending was first claimed (epoch ms). Later claims of it send the same id again. */
   since: number;
-  /** Claims of this sending so far. */
+  /** The number of claims of this sending so far. */
   tries: number;
-  /** Owners that ended without a word while they held it. */
+  /** The number of owners that died while the message was in hand. */
   crashes?: number;
 }
 
-/** A message that was in hand when so many hosts ended without a word is not tried again. */
+/** After so many hosts died while a message was in hand, it is not tried again. */
 export const maxCrashes = 3;
 
-/** What a message comes from. Only messages of contracts are made so far. */
+/** The kinds of orders that a message can come from. So far only contracts make messages. */
 export const messageSources = ['contract', 'single', 'trigger', 'reminder'] as const;
 export type MessageSource = (typeof messageSources)[number];
 
-/** What all messages have. Times are epoch milliseconds; the HTTP surface shows them as ISO 8601. */
+/** The fields of all messages. Times are epoch milliseconds; the HTTP API shows them as ISO 8601. */
 interface MessageFields {
   id: string;
   tenantId: string;
@@ -83,7 +83,7 @@ interface MessageFields {
   /** The id of the contract, trigger or reminder that the message comes from; of a single message its own id. */
   sourceId: string;
   to: string;
-  /** The number (digits) that WhatsApp knows the recipient by, where it is another than `to`; known once the message was sent. */
+  /** The number (digits) under which WhatsApp knows the recipient, if it differs from `to`. It is set when the message is sent. */
   sentTo?: string;
   lane: Lane;
   state: MessageState;
@@ -98,13 +98,13 @@ interface MessageFields {
   deliveredAt?: number;
   readAt?: number;
   error?: MessageError;
-  /** It may have reached WhatsApp since then (epoch ms), but no answer came; kept while it waits to be tried again. */
+  /** Since then (epoch ms) the message may have reached WhatsApp, but no answer came. Kept while it waits for another try. */
   openSince?: number;
-  /** How often it was laid aside without an answer. */
+  /** The number of times that it was laid aside without an answer. */
   asides?: number;
-  /** Taken off the contract's failures by clear-failed; the item stays so that its row is not taken for one without a message. */
+  /** clear-failed no longer counts this message as a failure of its contract. Its item stays, because its row would look like one never fed. */
   cleared?: boolean;
-  /** Epoch seconds at which DynamoDB removes it; only of a final one (retention.ts). */
+  /** The time when DynamoDB deletes the item (epoch seconds). Only final messages have it (retention.ts). */
   ttl?: number;
 }
 
@@ -154,7 +154,7 @@ export function readStoredMessage(stored: StoredMessage): Message {
   return { ...stored, source: 'contract', sourceId: stored.contractId };
 }
 
-/** Returns the same message where a row of a contract is expected; throws for any other. */
+/** Returns the message as one of a contract. Throws TypeError for any other message. */
 export function ofContract(message: Message): ContractMessage {
   if (message.source !== 'contract') throw new TypeError(`message ${message.id} comes from no contract`);
   return message;
@@ -177,12 +177,12 @@ const moves: Record<MessageState, readonly MessageState[]> = {
   EXPIRED: [],
 };
 
-/** Whether a message may go from one state to the other; staying is no move. */
+/** Returns whether a message may move from one state to another. Staying in a state is not a move. */
 export function canMove(from: MessageState, to: MessageState): boolean {
   return moves[from].includes(to);
 }
 
-/** Whether a message can have reached its recipient: one that waits has been on its way before, refused or without an answer. */
+/** Returns whether a message can have reached its recipient. A waiting one can if an earlier try was refused or not answered. */
 export function mayHaveLeft({
   state,
   attempts,
@@ -207,7 +207,7 @@ export function mayHaveLeft({
   }
 }
 
-/** The state a receipt leads to; undefined when it changes nothing: receipts only move forward. */
+/** Returns the state after a receipt; undefined if it changes nothing. Receipts only move a message forward. */
 export function applyReceipt(state: MessageState, receipt: Receipt): MessageState | undefined {
   const to = receipt === 'read' ? 'READ' : 'DELIVERED';
   return canMove(state, to) ? to : undefined;
@@ -224,8 +224,8 @@ export function isSuccess(state: MessageState): boolean {
 }
 
 /**
- * What a legal move adds to the counter of (contract, account). A message that has an item and is PENDING is backlog:
- * items are made QUEUED, so whatever leaves PENDING had come back to it. Throws on an illegal move.
+ * Returns what a move adds to the counter of its contract and account. Throws RangeError for an illegal move. A PENDING message with an item
+ * counts as backlog: items are created as QUEUED, so such a message has come back to PENDING.
  */
 export function counterDelta(from: MessageState, to: MessageState): Partial<Counter> {
   if (!canMove(from, to)) throw new RangeError(`a message cannot go from ${from} to ${to}`);
@@ -237,7 +237,7 @@ export function counterDelta(from: MessageState, to: MessageState): Partial<Coun
   return delta;
 }
 
-/** The counter field of messages in this final state. */
+/** Returns the counter field of a final state; undefined for states that are not final. */
 export function counterField(state: MessageState): Exclude<keyof Counter, 'backlog'> | undefined {
   switch (state) {
     case 'PENDING':

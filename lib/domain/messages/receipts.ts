@@ -2,8 +2,8 @@ import { lidForm, spellingsOf } from '../people/person.ts';
 import { applyReceipt, type Message, type MessageState, mayHaveLeft, type Receipt } from './message.ts';
 
 /**
- * A receipt, when the phone gave it (epoch ms; WhatsApp counts in whole seconds, cut off), and every address of its giver that is known:
- * numbers as digits, LIDs as `lid:` and digits.
+ * A receipt. `at` is when the phone sent it (epoch ms; WhatsApp gives whole seconds, rounded down). `from` has all known addresses of its
+ * sender: numbers as digits, LIDs as `lid:` and digits.
  */
 export interface TimedReceipt {
   kind: Receipt;
@@ -12,24 +12,24 @@ export interface TimedReceipt {
 }
 
 /**
- * Returns whether a person with these addresses is the recipient of a message: by its number in any spelling, or by the number that WhatsApp
- * answered with. Anybody can name any message in a receipt or a retry request; only the recipient's count.
+ * Returns whether one of the addresses belongs to the recipient of a message: its number in any spelling, or the number under which WhatsApp
+ * knows it. Any person can name any message in a receipt or retry request, so those of other people must be ignored.
  */
 export function isRecipient({ to, sentTo }: Pick<Message, 'to' | 'sentTo'>, addresses: readonly string[]): boolean {
   const known = [to, ...(sentTo === undefined ? [] : [sentTo])].flatMap(spellingsOf);
   return addresses.some((address) => known.includes(address));
 }
 
-/** What receipts make of a message: a state, and the times that go with it. */
+/** The change of a message by receipts: its new state, and its times. */
 export interface AfterReceipts {
   to: MessageState;
   change: Pick<Message, 'attempts'> & { sentAt?: number; sentTo?: string; deliveredAt?: number; readAt?: number };
 }
 
 /**
- * Returns the move that several receipts of one message come to, in the order they came; undefined when they change nothing. Receipts of others
- * than the recipient are passed over, and so are all of a message that has never left. Receipts only move forward, so one that is late is
- * passed over too. Times of skipped steps are filled in; a receipt that resolves a send is its definite answer.
+ * Returns the move of a message after several receipts, in their order; undefined if they change nothing. Ignored are receipts of other people,
+ * receipts of a message that has never left, and late ones, because receipts only move forward. Times of skipped steps are filled in. A receipt
+ * in SENDING counts as the definite answer to the send.
  */
 export function afterReceipts(message: Message, receipts: readonly TimedReceipt[]): AfterReceipts | undefined {
   if (!mayHaveLeft(message)) return undefined;
@@ -53,7 +53,7 @@ export function afterReceipts(message: Message, receipts: readonly TimedReceipt[
   };
 }
 
-/** No step comes before the one it follows. */
+/** Returns the fields that a receipt changes. No step is earlier than the step before it. */
 function timesOf(message: Message, receipt: TimedReceipt) {
   const sentAt = message.sentAt ?? receipt.at;
   const deliveredAt = message.deliveredAt ?? Math.max(receipt.at, sentAt);

@@ -1,27 +1,27 @@
 import { type Backoff, backoffMs } from '../backoff.ts';
 import type { MessageError } from './message.ts';
 
-/** What WhatsApp's answer makes of a message. `notBefore` is epoch ms; the caller counts one more attempt for each. */
+/** The outcome of WhatsApp's answer to a message. `notBefore` is epoch ms. After each answer the caller counts one more attempt. */
 export type AckOutcome =
   | { kind: 'sent' }
   | { kind: 'retry'; notBefore: number; refreshDevices?: boolean }
   | { kind: 'failed'; error: MessageError };
 
-/** The code by which WhatsApp refuses a message to a person with whom the account has no chat. */
+/** WhatsApp's code for a refused message to a person with whom the account has no chat. */
 export const firstContactRefused = 463;
 
-/** Definite answers a message gets before it fails. */
+/** A message fails with this many definite answers. */
 export const maxAttempts = 3;
-/** Rate limits ask for patience, not for another message: about an hour and a half in all. */
+/** The same for rate limits, which end after a wait: about an hour and a half in all. */
 export const maxRateLimitedAttempts = 8;
 
-/** Waits before the next try, by the answers before it. */
+/** The backoff after a refusal, and after a rate limit. */
 const refused = { baseMs: 2000 };
 const rateLimited = { baseMs: 60_000, capMs: 30 * 60_000 };
 
 /**
- * Classifies the server's ack. `code` undefined means accepted; `attempts` are the
- * definite answers before this one. Up to a tenth of jitter is added to a wait, never subtracted.
+ * Classifies the server's ack. `code`: undefined means accepted. `attempts`: how many definite answers came before this one. Jitter makes a wait
+ * longer by up to a tenth, never shorter.
  */
 export function classifyAck(
   code: number | undefined,
@@ -55,12 +55,12 @@ function failed(code: MessageError['code'], message: string): AckOutcome {
   return { kind: 'failed', error: { code, message } };
 }
 
-/** No answer of WhatsApp's, and no missing one, puts a message off for longer. */
+/** No retry waits longer than this, neither after an answer nor without one. Only a hold of first contacts lasts longer. */
 export const longestRetryMs = 3_600_000;
 
-/** Sendings in a row without an answer after which a message is laid aside, so that the others of its account go on. */
+/** After this many sendings in a row without an answer, a message is laid aside. It must not block the other messages of its account. */
 export const triesInARow = 3;
 const aside = { baseMs: 60_000, capMs: 30 * 60_000 };
 
-/** Returns for how long a message is laid aside the `asides`-th time, from 1: a minute, doubling to half an hour. */
+/** Returns how long a message is laid aside for the `asides`-th time (from 1): a minute, doubling up to half an hour. */
 export const asideMs = (asides: number): number => backoffMs(asides - 1, aside);

@@ -8,29 +8,29 @@ export type TextResult =
   | { ok: false; code: TextErrorCode; message: string };
 
 /**
- * Longer than any text whose NFC has `maxTextLength` code points: four code points at most become one, of two UTF-16 units each. What is longer
- * is refused before any work on its characters.
+ * No text within `maxTextLength` is longer, in UTF-16 units: NFC joins at most four code points into one, and each has at most two units. Longer
+ * texts are refused before their characters are looked at.
  */
 const mostUnits = maxTextLength * 4 * 2;
 
-/** White space, controls, and what Unicode leaves without a sign of its own: Hangul fillers, the empty Braille cell, empty notes and glyphs. */
+/** Text of white space, controls, and characters that show nothing: Hangul fillers, the empty Braille cell, empty notes and glyphs. */
 const nothingVisible = /^[\s\p{Cc}\p{Cf}\p{Default_Ignorable_Code_Point}\u2800\u{13441}\u{13442}\u{16fe4}\u{1d159}]*$/u;
 const controlCharacter = /(?![\t\n])\p{Cc}/u;
 const repeated = /(\S)\1{10}/u;
-// No part of it can match in two ways: a label is known by its last character, so that each place is looked at once.
+// It takes linear time: before the dot it matches only one character, so that no part can match in two ways.
 const link = /\b(?:https?:\/\/|www\.)\S|[a-z0-9]\.(?:com|net|org|info|biz|io|me|ly|app|ru|de|uk|fr|br|in)\/\S/i;
-/** More marks on one character than any language has (UAX 15, Stream-Safe Text Format, has 30 too). */
+/** More marks on one character than any language uses; UAX 15, Stream-Safe Text Format, allows 30. */
 const manyMarks = /(\p{M}{31,})/u;
 
-/** Whether a reader sees nothing of the text. Such a text counts as empty. */
+/** Returns whether a text shows nothing to a reader. Such a text counts as empty. */
 export function showsNothing(text: string): boolean {
   return nothingVisible.test(text);
 }
 
 /**
- * The text as it will be sent: NFC, `\r\n` as `\n`. Refused: nothing visible in it, above `maxTextLength`, control
- * characters other than tab and newline, halves of a character, and U+FFFD, which is what is left of text read in a wrong encoding.
- * What recipients tend to report is only warned about.
+ * Returns the text as it will be sent: in NFC, with `\r\n` as `\n`. It refuses text that shows nothing or is longer than `maxTextLength`. It also
+ * refuses control characters other than tab and newline, half characters, and U+FFFD, which remains after decoding with a wrong encoding. For
+ * links and repeated characters, which recipients often report, it only warns.
  */
 export function checkText(text: string): TextResult {
   if (text.length > mostUnits) return tooLong(lengthOf(text));
@@ -56,7 +56,7 @@ export function checkText(text: string): TextResult {
   return { ok: true, text: clean, warnings };
 }
 
-/** NFC. Runs of many marks stay as they are, because putting them in order takes the square of their number. */
+/** Returns the text in NFC. Runs of many marks stay as they are, because sorting them takes quadratic time. */
 function normalised(text: string): string {
   if (!manyMarks.test(text)) return text.normalize('NFC');
   return text

@@ -3,7 +3,7 @@ import { whatsappId } from '../ids.ts';
 import { isoOf, toIso } from '../times.ts';
 import type { ContractMessage, Lane, MessageError, MessageState } from './message.ts';
 
-/** A message as the HTTP surface and its events show it; times are ISO 8601 UTC. */
+/** A message as the HTTP API and events show it. Times are ISO 8601 UTC. */
 export interface MessageView {
   id: string;
   whatsappId: string;
@@ -12,7 +12,7 @@ export interface MessageView {
   source: 'contract';
   lane: Lane;
   to: string;
-  /** The number that WhatsApp knows the recipient by; null until it was sent. */
+  /** The number under which WhatsApp knows the recipient; null until the message is sent. */
   sentTo: string | null;
   type: Content['type'];
   text: string | null;
@@ -30,7 +30,7 @@ export interface MessageView {
   error: MessageError | null;
 }
 
-/** Returns what GET shows. `content` is undefined once its retention is over. */
+/** Returns a message as GET shows it. `content` is undefined once its retention is over. */
 export function messageView(message: ContractMessage, content: Content | undefined): MessageView {
   return {
     id: message.id,

@@ -1,9 +1,9 @@
 import type { NumberDoubt } from './phone.ts';
 
-/** A sentence lists so many countries at most, and counts the others together. */
+/** Most countries that a sentence lists. It counts the others together. */
 const maxCountries = 20;
 
-/** Counts numbers in doubt of one request or file by country. Makes one sentence each for `AMBIGUOUS_NUMBER` and `FOREIGN_NUMBER`. */
+/** Counts the numbers in doubt of one request or file, by country. Makes one sentence for each of `AMBIGUOUS_NUMBER` and `FOREIGN_NUMBER`. */
 export class NumberDoubts {
   readonly #unit: 'row' | 'line';
   readonly #found = new Map<NumberDoubt['code'], { count: number; first: number; countries: Map<string, number> }>();
@@ -12,7 +12,7 @@ export class NumberDoubts {
     this.#unit = unit;
   }
 
-  /** Adds one number. `at`: its row or line, counted from 1. Numbers come in any order. */
+  /** Adds one number. `at` is its row or line, counted from 1. The order of calls does not matter. */
   add({ code, country }: NumberDoubt, at: number): void {
     const { count, first, countries } = this.#found.get(code) ?? { count: 0, first: at, countries: new Map() };
     countries.set(country, (countries.get(country) ?? 0) + 1);

@@ -1,7 +1,7 @@
 /** Languages that have a word to opt out (ISO 639-1). */
 export type OptLanguage = 'en' | 'fr' | 'es' | 'pt' | 'de' | 'it' | 'ru' | 'tr' | 'ar' | 'hi' | 'id' | 'zh' | 'ja';
 
-/** The wish that one word says: no more messages, or messages again. */
+/** The meaning of a word: `stop` for no more messages, `start` for messages again. */
 export type OptWord = { kind: 'stop'; language: OptLanguage } | { kind: 'start' };
 
 /** Words that opt out, by language. */
@@ -39,7 +39,7 @@ const confirmations: Record<OptLanguage, string> = {
   ja: '今後メッセージは届きません。再開するには START と返信してください。',
 };
 
-/** A longer text is more than one of the words. */
+/** No longer text can be one of the words alone. */
 const longestText = 64;
 
 const words: ReadonlyMap<string, OptWord> = new Map<string, OptWord>([
@@ -50,8 +50,8 @@ const words: ReadonlyMap<string, OptWord> = new Map<string, OptWord>([
 ]);
 
 /**
- * Returns the wish of a text that is one of the words alone; undefined for any other text. Case, accents, spaces, punctuation and characters that
- * show nothing do not count.
+ * Returns the meaning of a text that is one of the words and nothing else; undefined for any other text. Case, accents, spaces, punctuation and
+ * invisible characters are ignored.
  */
 export function optWordOf(text: string): OptWord | undefined {
   return text.length > longestText ? undefined : words.get(fold(text));
@@ -63,8 +63,8 @@ export function confirmationIn(language: OptLanguage): string {
 }
 
 /**
- * Returns the text in compatibility forms and small letters, without accents and vowel marks. Marks that make another letter stay (Devanagari).
- * A Turkish İ, I and ı are all i, in every locale.
+ * Returns the text for comparison: in compatibility form and lower case, without accents, vowel marks, spaces, punctuation and invisible
+ * characters. Marks that change a letter stay (Devanagari). The Turkish İ, I and ı all become i.
  */
 function fold(text: string): string {
   return text

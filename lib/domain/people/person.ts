@@ -1,6 +1,6 @@
 /**
- * A person, known by number, by LID (WhatsApp's hidden id), or by both; each as digits. `otherNumber` is the number with which WhatsApp answered
- * when it was asked for `phoneNumber`; absent where the answer was a spelling of `phoneNumber`.
+ * A person, known by number, by LID (WhatsApp's hidden id), or by both, each as digits. `otherNumber` is WhatsApp's answer to a look-up of
+ * `phoneNumber`; absent if it was a spelling of `phoneNumber`.
  */
 export interface Person {
   phoneNumber?: string;
@@ -8,7 +8,7 @@ export interface Person {
   lid?: string;
 }
 
-/** The address of a person known by LID alone, in answers and in calls: `lid:` and the digits of the LID. */
+/** The address of a person known only by LID, in answers and in calls: `lid:` and the digits of the LID. */
 export const lidForm = /^lid:(\d{5,20})$/;
 
 /** Returns the address for answers and keys: the digits of the number, else `lid:` and the LID. */
@@ -30,8 +30,8 @@ export function personAt(address: string): Person {
 
 /**
  * WhatsApp shows some people under a spelling of their number that the numbering plan does not know, or under both spellings. Brazilian mobile
- * numbers come with and without the ninth digit, Mexican ones with and without a 1 behind 52, Argentine ones with and without a 9 behind 54.
- * `plan` is the form of the numbering plan, `other` the second form. Each pattern captures country and area, then the rest.
+ * numbers come with and without the ninth digit. Mexican ones have or lack a 1 after 52, Argentine ones a 9 after 54. `plan` is the form of the
+ * numbering plan, `other` the second form. Each pattern captures the part before the extra digit, then the rest.
  */
 const twoSpellings: readonly { plan: RegExp; other: RegExp; toOther: string; toPlan: string }[] = [
   // Without the ninth digit a mobile number begins with 6 to 9. Numbers that begin with 2 to 5 are landlines of other people.

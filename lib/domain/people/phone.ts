@@ -7,7 +7,7 @@ import {
 } from 'libphonenumber-js/max';
 import { planNumber, spellingsOf } from './person.ts';
 
-/** Why a number is in doubt. `country` is that of the foreign reading: ISO 3166 alpha-2, or `+` and a calling code that no country has. */
+/** The doubt about a number. `country` is the country of the foreign reading: ISO 3166 alpha-2, or `+` and a calling code without a country. */
 export interface NumberDoubt {
   code: 'AMBIGUOUS_NUMBER' | 'FOREIGN_NUMBER';
   country: string;
@@ -42,16 +42,16 @@ export interface NumberOptions {
 /**
  * Reads the number that an input means:
  *
- *   `+`, `00`, a WhatsApp address   international, and nothing else
+ *   `+`, `00`, a WhatsApp address   international only
  *   a leading 0                     national of the default country
  *   digits alone                    1. an international number of the default country
  *                                   2. the national or the foreign reading, if only one of them is valid
  *                                   3. the mobile one of the two, if only one of them is mobile
  *                                   4. the national one, with `foreign` and the doubt AMBIGUOUS_NUMBER: see `decideNumber`
  *
- * A foreign reading of digits alone has the doubt FOREIGN_NUMBER. Digits of every script are understood. WhatsApp's own spellings of Brazilian,
- * Mexican and Argentine numbers (`person.ts`) stay as they are written. A LID, and a number that a spreadsheet has damaged, are refused with a
- * sentence of their own.
+ * A foreign reading of digits alone has the doubt FOREIGN_NUMBER. Digits of every script are read. WhatsApp's own spellings of Brazilian, Mexican
+ * and Argentine numbers (`person.ts`) stay as they are written. A LID, or a number that a spreadsheet has damaged, is refused with a special
+ * sentence.
  */
 export function readNumber(input: string, options: NumberOptions = {}): NumberReading | NumberRefusal {
   const written = readWritten(input);
@@ -60,7 +60,7 @@ export function readNumber(input: string, options: NumberOptions = {}): NumberRe
   return chosenOf(readingsOf(written, countryOption(options)));
 }
 
-/** Reads a number as `readNumber` does, or a LID: `lid:` and digits, or `<digits>@lid`. For calls about a person whom only the LID names. */
+/** Reads a number as `readNumber` does, or a LID: `lid:` and digits, or `<digits>@lid`. For calls about a person known only by LID. */
 export function readAddress(input: string, options: NumberOptions = {}): NumberReading | LidReading | NumberRefusal {
   const written = readWritten(input);
   if (!('ok' in written) && written.form === 'lid') return { ok: true, lid: written.digits };
@@ -68,8 +68,8 @@ export function readAddress(input: string, options: NumberOptions = {}): NumberR
 }
 
 /**
- * Decides a number that can be read in two ways. `known`: numbers (digits, in any spelling) of people whom the tenant knows. The foreign number
- * holds if it is known, because the digits are written as answers print them. Else the national number holds, without a doubt if it is known.
+ * Chooses between the two readings of a number. `known`: numbers (digits, in any spelling) of people whom the tenant knows. It returns the foreign
+ * number if that is known, because answers print such digits for it. Else it returns the national number, without a doubt if that is known.
  */
 export function decideNumber(reading: NumberReading, known: ReadonlySet<string>): NumberReading {
   const { digits, doubt, foreign } = reading;
@@ -87,7 +87,7 @@ export function doubtSentence({ code, country }: NumberDoubt): string {
     : `Without + the number is read as one of ${country}; write it with + and the country code.`;
 }
 
-/** Returns the warning about a number in doubt that was taken. */
+/** Returns the warning about a number in doubt that was accepted. */
 export function doubtWarning({ code, country }: NumberDoubt): string {
   return code === 'AMBIGUOUS_NUMBER'
     ? `AMBIGUOUS_NUMBER: without + the number can be one of ${country} too and is read as national. Write + and the country code.`
@@ -95,8 +95,8 @@ export function doubtWarning({ code, country }: NumberDoubt): string {
 }
 
 /**
- * Returns every address (digits, or `lid:` and digits) that an input can mean, for filters and look-ups. The digits as they are written come first,
- * because answers print numbers so; then each other reading. Each comes in every spelling that WhatsApp uses.
+ * Returns every address (digits, or `lid:` and digits) that an input can mean, for filters and look-ups. The digits as written come first, because
+ * answers print numbers so. Then come all other readings, each in every spelling that WhatsApp uses.
  */
 export function addressesMeant(
   input: string,
@@ -122,7 +122,7 @@ export function addressesMeant(
   return { ok: true, addresses: [...new Set([...numbers.flatMap((number) => spellingsOf(number)), ...lids])] };
 }
 
-/** Returns whether `text` (ISO 3166 alpha-2, upper case) is a country that has national numbers. */
+/** Returns whether `text` is the code (ISO 3166 alpha-2, upper case) of a country with national numbers. */
 export function isCountry(text: string): boolean {
   return isSupportedCountry(text);
 }
@@ -132,7 +132,7 @@ export function countryOf(digits: string): string | undefined {
   return parsePhoneNumberFromString(`+${digits}`, { extract: false })?.country;
 }
 
-/** Returns a number as logs may show it: `7999***4567`. Of a short number they show the last two digits. */
+/** Returns a number in the form for logs: `7999***4567`; of a short number only the last two digits. */
 export function maskPhone(digits: string): string {
   return digits.length >= 11 ? `${digits.slice(0, 4)}***${digits.slice(-4)}` : `***${digits.slice(-2)}`;
 }
@@ -141,7 +141,7 @@ export function maskPhone(digits: string): string {
 const printedForm = /^[1-9]\d{4,14}$/;
 
 const maxInputLength = 64;
-/** Direction marks, soft hyphens, joiners and variation selectors. They are copied along with a number. */
+/** Direction marks, soft hyphens, joiners and variation selectors. A copied number can contain them. */
 const invisible = /\p{Default_Ignorable_Code_Point}/gu;
 const separators = /[\s()[\]./·•‐-―−-]/g;
 /** A WhatsApp address, also with agent and device: `number_0:12@s.whatsapp.net`. Other gateways write `@c.us`. */
@@ -151,7 +151,7 @@ const lidForms = [/^lid:\s*(\d{5,20})$/i, /^(\d{5,20})(?:_\d+)?(?::\d+)?@lid$/i]
 const lidRefusal =
   'A LID is no phone number, and messages are sent to phone numbers. Write the number of the person instead.';
 
-/** Forms that spreadsheets and other programs leave in a cell for a number. They are narrow: close to them are common spellings of numbers. */
+/** Text that spreadsheets and other programs leave in a cell in place of a number. The patterns are narrow, because common spellings look similar. */
 const traces: readonly { form: RegExp; reason: string }[] = [
   {
     form: /^(?:null|nan|none|nil|undefined|n\/a|[-−–—]+)$/i,
@@ -176,7 +176,7 @@ const traces: readonly { form: RegExp; reason: string }[] = [
     // 491701234567.0, 491701234567,50
     form: /[.,]0$|^[+-]?\d{7,}(?:[.,]\d{1,2}|[.,]0+)$/,
     reason:
-      'A spreadsheet has turned the number into a decimal one. Format the column as text, without the point and the digits behind.',
+      'A spreadsheet has turned the number into a decimal one. Format the column as text, and remove the point and the digits after it.',
   },
   {
     // 491,701,234,567
@@ -199,7 +199,7 @@ const traces: readonly { form: RegExp; reason: string }[] = [
 interface Written {
   form: 'international' | 'national' | 'digits' | 'lid';
   digits: string;
-  /** Only for form `digits`: separators stood between them. People write numbers so, answers never do. */
+  /** Only for form `digits`: whether separators were between them. People write numbers so, answers never do. */
   isSeparated?: boolean;
 }
 
@@ -219,7 +219,7 @@ function readWritten(input: string): Written | NumberRefusal {
   if (jid !== undefined) return { form: 'international', digits: jid };
   if (text.includes('@')) return refuse('The address is not number@s.whatsapp.net.');
   for (const { form, reason } of traces) if (form.test(text)) return refuse(reason);
-  // Programs name a copy so: +49 170 1234567 (2). With the 2 it would be the number of another person.
+  // Programs name a copy like this: +49 170 1234567 (2). With the 2 it would be the number of another person.
   if (/\d.*\(\d{1,3}\)$/.test(text)) return refuse('The number ends with digits in brackets; write the number alone.');
   const core = text.replace(separators, '');
   // Text that runs from right to left may have the plus at its end.
@@ -234,7 +234,7 @@ function readWritten(input: string): Written | NumberRefusal {
   return { form: 'digits', digits, isSeparated: core !== text };
 }
 
-/** Returns the text with digits of any script (`\p{Nd}`) as 0 to 9. Unicode has them in runs of ten; some runs follow one another. */
+/** Returns the text with digits of any script (`\p{Nd}`) as 0 to 9. Unicode has them in runs of ten. Some runs are adjacent, hence the modulo. */
 function asciiDigits(text: string): string {
   return text.replace(/(?![0-9])\p{Nd}/gu, (digit) => {
     const at = digit.codePointAt(0) ?? 0;
@@ -254,7 +254,7 @@ interface ValidNumber {
   isMobile: boolean;
 }
 
-/** The valid readings of an input. `final` is a reading beside which no other counts. */
+/** The valid readings of an input. If there is `final`, it is the only one that counts. */
 interface Readings {
   final?: ValidNumber | undefined;
   national?: ValidNumber | undefined;
@@ -283,7 +283,7 @@ function readingsOf({ form, digits, isSeparated }: Written, country: CountryCode
     national(digits, country) ??
     // With separators, (47) 9912-3456 is a number of Joinville without the ninth digit. Answers print the same digits for a mobile number of Norway.
     (country === 'BR' && isSeparated === true ? nationalOwnSpelling(digits, country) : undefined);
-  // Beside a national reading, a foreign one counts only in the form that answers print: without a trunk prefix inside.
+  // If there is a national reading, a foreign one counts only in the form that answers print, without a trunk prefix inside.
   const foreign = home === undefined || abroad?.digits === digits ? abroad : undefined;
   if (home === undefined && foreign === undefined) {
     return { national: nationalOwnSpelling(digits, country), reason: invalid };
@@ -305,7 +305,7 @@ function chosenOf({ final, national, foreign, reason }: Readings): NumberReading
 /** Prefixes that Mexicans dialled until 2019 and still write: 044 and 045 before mobile numbers, 01 before numbers of other areas. */
 const mexicanPrefix = /^520(?:1|44|45)(?=[2-9]\d{9}$)/;
 
-/** Returns a valid international number. A number in WhatsApp's own spelling stays as it is. */
+/** Returns the number if it is valid internationally. A number in WhatsApp's own spelling stays as it is. */
 function international(given: string): ValidNumber | undefined {
   const digits = given.replace(mexicanPrefix, '52');
   const number = validNumber(parsePhoneNumberFromString(`+${digits}`, { extract: false }));

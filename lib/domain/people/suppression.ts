@@ -1,6 +1,6 @@
 import { addressesOf, type Person, personAt } from './person.ts';
 
-/** Who put a person on the list: the person's own word, a call, or a file. */
+/** The source of an entry: an opt-out word, an API call, or a file. */
 export const suppressionSources = ['inbound', 'api', 'import'] as const;
 export type SuppressionSource = (typeof suppressionSources)[number];
 
@@ -9,20 +9,21 @@ export interface Suppression {
   tenantId: string;
   phoneNumber?: string;
   lid?: string;
-  /** A sentence for the tenant's people. */
+  /** A sentence that the tenant reads. */
   reason: string;
   source: SuppressionSource;
-  /** The account to which the person wrote the word, and the WhatsApp id of that message. */
+  /** The account to which the person wrote the opt-out word. */
   accountId?: string;
+  /** The WhatsApp id of that message. */
   inboundId?: string;
   at: number;
-  /** Every address under which the person is on the list. Absent until it is stored, and in entries of earlier releases. */
+  /** Every address under which the person is on the list. Absent before the entry is stored, and in entries of earlier releases. */
   addresses?: string[];
 }
 
 /**
- * Returns the number and LID of an entry, then further pairs until every address of the entry is named: people change their number and keep their
- * LID. A file with all of these pairs puts the person on another list under every address.
+ * Returns pairs of number and LID that together name every address of an entry, first its own pair. There can be several, because people change
+ * their number and keep their LID. A file with all pairs puts the person on another list under every address.
  */
 export function peopleOf({ phoneNumber, lid, addresses = [] }: Suppression): Person[] {
   const first = { ...(phoneNumber === undefined ? {} : { phoneNumber }), ...(lid === undefined ? {} : { lid }) };

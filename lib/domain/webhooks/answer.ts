@@ -1,14 +1,14 @@
-/** What is kept of an answer's body, bytes. */
+/** The number of bytes of an answer's body that are kept. */
 export const responseBytes = 1024;
-/** No receiver can ask for more patience than this. */
+/** The longest Retry-After that is followed. */
 const longestRetryAfterMs = 24 * 3_600_000;
 
-/** Why there is no answer: the egress guard's words, or `refused` for a URL it does not follow. */
+/** The reason why there is no answer: `refused` for a URL that the egress guard does not allow, otherwise its `EgressFailure`. */
 export type AttemptError = 'refused' | 'dns' | 'connect' | 'tls' | 'timeout' | 'reset' | 'too_large';
 
-/** One attempt as it is kept. `status` null: no answer came, `error` says why. */
+/** One attempt in the log. If no answer came, `status` is null and `error` says why. */
 export interface Attempt {
-  /** Epoch ms of its beginning. */
+  /** The time when it began (epoch ms). */
   at: number;
   status: number | null;
   durationMs: number;
@@ -18,11 +18,11 @@ export interface Attempt {
 }
 
 /**
- * What an answer means:
+ * The meaning of an answer:
  *   delivered  2xx
- *   gone       410: the endpoint wants no more, ever
- *   slow_down  429, 502, 504: the endpoint as a whole is left alone for a while, for as long as Retry-After says where it says so
- *   failed     everything else, redirects included: they are not followed
+ *   gone       410: the endpoint must get no more deliveries
+ *   slow_down  429, 502, 504: all deliveries to the endpoint wait, as long as Retry-After says if it is there
+ *   failed     everything else, also redirects, which are not followed
  */
 export type Verdict =
   | { kind: 'delivered' }
@@ -39,7 +39,7 @@ export function classify(status: number | null, retryAfter: string | undefined, 
   return retryAfterMs === undefined ? { kind: 'slow_down' } : { kind: 'slow_down', retryAfterMs };
 }
 
-/** Milliseconds a Retry-After asks for, seconds or an HTTP date, at most a day; undefined where it says nothing sensible. */
+/** Returns the wait (ms) of a Retry-After header, in seconds or as an HTTP date; at most a day. Undefined if it is missing or unusable. */
 export function readRetryAfter(value: string | undefined, nowMs: number): number | undefined {
   const text = value?.trim() ?? '';
   const ms = /^\d{1,9}$/.test(text)
@@ -50,11 +50,11 @@ export function readRetryAfter(value: string | undefined, nowMs: number): number
   return Number.isFinite(ms) && ms > 0 ? Math.min(ms, longestRetryAfterMs) : undefined;
 }
 
-/** The body of an answer as text of at most 1 KB; null for an empty one. */
+/** Returns the body of an answer as text of at most 1 KB; null if it is empty. */
 export function responseText(body: Uint8Array): string | null {
   const text = new TextDecoder().decode(body.subarray(0, responseBytes)).replace(/\uFFFD$/u, '');
   if (text === '') return null;
-  // What was not UTF-8 became replacement characters of three bytes each.
+  // Bytes that are not UTF-8 become replacement characters of three bytes each, so the text can exceed the limit.
   let bytes = 0;
   let kept = '';
   for (const character of text) {

@@ -16,7 +16,7 @@ export interface Health {
   failingSince: number;
   /** Failures in a row. */
   failures: number;
-  /** How often it opened since the last success. */
+  /** The number of times that it opened since the last success. */
   trips: number;
   openUntil?: number;
   probeUntil?: number;
@@ -24,14 +24,14 @@ export interface Health {
 
 const failuresToOpen = 5;
 const open = { baseMs: 5_000, capMs: 300_000 };
-/** Longer than an attempt can take, so that a probe whose worker died does not keep the breaker half-open for ever. */
+/** The time for which a probe holds the others back. Longer than an attempt can take. A probe whose worker died must not block for ever. */
 export const probeMs = 30_000;
-/** An endpoint failing for this long is disabled. */
+/** An endpoint that has failed for this long is disabled. */
 export const failingMs = 5 * 86_400_000;
 
 export type Admission = { kind: 'go' } | { kind: 'probe' } | { kind: 'wait'; until: number };
 
-/** Returns whether an attempt may be made now; the caller must claim a probe first. */
+/** Returns whether an attempt may be made now. For `probe` the caller must claim the probe first. */
 export function admit(health: Health | undefined, nowMs: number): Admission {
   if (health?.openUntil === undefined) return { kind: 'go' };
   if (nowMs < health.openUntil) return { kind: 'wait', until: health.openUntil };
@@ -40,8 +40,8 @@ export function admit(health: Health | undefined, nowMs: number): Admission {
 }
 
 /**
- * Returns until when the breaker opens, and under which trip, after a failure that `health` has counted already; undefined when nothing
- * changes. Requests that were under way when it opened do not open it again. `random` is in [0, 1).
+ * Returns until when the breaker is open after a failure, and its trips; undefined if nothing changes. `health` counts the failure already. A
+ * request that began before the breaker opened does not open it again, but its Retry-After can keep it open longer. `random` is in [0, 1).
  */
 export function tripAfter(
   health: Health,
@@ -57,7 +57,7 @@ export function tripAfter(
   return { openUntil: Math.max(asked, Math.round(failure.nowMs + openMs)), trips: trips + 1 };
 }
 
-/** Returns whether the endpoint is to be disabled. */
+/** Returns whether the endpoint has failed for so long that it must be disabled. */
 export function isFailingForTooLong(health: Health, nowMs: number): boolean {
   return nowMs - health.failingSince >= failingMs;
 }

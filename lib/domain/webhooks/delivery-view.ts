@@ -3,7 +3,7 @@ import { isoOf, toIso } from '../times.ts';
 import type { AttemptError } from './answer.ts';
 import type { Delivery, FailedReason } from './delivery.ts';
 
-/** A delivery as the HTTP surface shows it. */
+/** A delivery as the HTTP API shows it. */
 export interface DeliveryView {
   id: string;
   eventId: string;
@@ -22,7 +22,7 @@ export interface DeliveryView {
   createdAt: string;
 }
 
-/** Pure. */
+/** Returns a delivery as GET shows it. Pure. */
 export function deliveryView(delivery: Delivery): DeliveryView {
   const { id, eventId, eventType, status, reason, replay, attempts, nextAttemptAt, at } = delivery;
   return {

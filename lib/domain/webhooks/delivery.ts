@@ -4,23 +4,23 @@ import { newId } from '../ids.ts';
 import type { Attempt, Verdict } from './answer.ts';
 import { waitMs } from './schedule.ts';
 
-/** Why a delivery failed for good, beyond an answer: `attempts` has those. */
+/** The reason why a delivery failed for good. `attempts` has the answers. */
 export type FailedReason = 'given_up' | 'gone' | 'endpoint_disabled' | 'content_gone';
 
 /**
  * One event to one endpoint.
  *
  *   pending -> delivered   an attempt was answered 2xx
- *   pending -> pending     it failed and the schedule has more, or the endpoint's breaker is open
+ *   pending -> pending     an attempt failed and the schedule has more, or the endpoint's breaker is open
  *   pending -> failed      the schedule is over, 410, the endpoint was disabled, or the event's content is no longer kept
  *
- * Times are epoch ms; `slot` is the place in the schedule of the next attempt.
+ * Times are epoch ms. `slot` is the index of the next attempt in the schedule.
  */
 export interface Delivery {
   id: string;
   tenantId: string;
   endpointId: string;
-  /** When it was planned: with the event, or with the replay. */
+  /** The time when the event or a replay planned the delivery. */
   at: number;
   eventId: string;
   eventType: EventType;
@@ -30,20 +30,20 @@ export interface Delivery {
   attempts: Attempt[];
   slot: number;
   nextAttemptAt?: number;
-  /** The chat in whose sequence it stands; only for endpoints that ask for order. The attribute of the item has this name, so it stays. */
+  /** The chat in whose sequence the delivery is. Only for endpoints with `ordered`. The stored attribute is named `line`, too. */
   line?: string;
-  /** A test: one attempt, whatever state the endpoint is in. */
+  /** True for a test: one attempt, even if the endpoint is disabled or its breaker is open. */
   once?: boolean;
-  /** Sent again on request. */
+  /** True for a delivery that a replay call made. */
   replay?: boolean;
   /** `data` of an event that is not kept in the log, as JSON; gone once the delivery is final. */
   data?: string;
 }
 
-/** How long deliveries are kept, with their attempts. */
+/** Days that deliveries and their attempts are kept. */
 export const deliveryDays = 30;
 
-/** `dlv_`, the time it was planned at, and a hash of what it delivers: planned twice it is one, and its id says where it is kept. */
+/** Returns `dlv_`, the time of planning, and a hash of event, endpoint and replay. Planning the same delivery twice gives the same id. */
 export function deliveryId(at: number, eventId: string, endpointId: string, replayId = ''): string {
   const digest = createHash('sha256')
     .update(JSON.stringify([eventId, endpointId, replayId]))
@@ -61,7 +61,7 @@ export interface DeliveryOutcome {
 
 interface Moment {
   nowMs: number;
-  /** In [0, 1). */
+  /** A random number in [0, 1). */
   random: number;
   scheduleSec: readonly number[];
 }
@@ -86,10 +86,10 @@ export function outcomeOf(delivery: Delivery, verdict: Verdict, moment: Moment):
   }
 }
 
-/** A breaker that opens for longer costs the delivery its place in the schedule: otherwise each would wait at a dead endpoint for ever. */
+/** If the breaker is open for longer, the delivery loses a slot of its schedule. Otherwise it would wait for a dead endpoint for ever. */
 const shortWaitMs = 30_000;
 
-/** While the breaker is open: the same place a little later, or the next one; the last one is never given away without an attempt. */
+/** Returns the delivery while the breaker is open: the same slot a little later, or the next slot. The last slot is never lost without an attempt. */
 export function postpone(delivery: Delivery, untilMs: number, moment: Moment): DeliveryOutcome {
   const spread = Math.round(2_000 * moment.random);
   const next = waitMs(moment.scheduleSec, delivery.slot + 1, moment.random);
@@ -100,7 +100,7 @@ export function postpone(delivery: Delivery, untilMs: number, moment: Moment): D
   return unlessStale(delivery, { status: 'pending', slot: delivery.slot + 1, nextAttemptAt });
 }
 
-/** Codes for linking are good for a minute or a few, and must not lie about for days. */
+/** Linking codes are valid for minutes, so their deliveries must not be kept for days. */
 const unloggedMs = 600_000;
 
 /** Returns the outcome, or a failure where an event that is not in the log would be delivered too late to be of use. */

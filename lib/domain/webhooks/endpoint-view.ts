@@ -2,7 +2,7 @@ import type { EventSelector } from '../event-types.ts';
 import { isoOf, toIso } from '../times.ts';
 import type { DisabledReason, Endpoint } from './endpoint.ts';
 
-/** A webhook endpoint as the HTTP surface and its events show it: without secrets, and without what its headers hold. */
+/** A webhook endpoint as the HTTP API and events show it: without secrets and without values of headers. */
 export interface EndpointView {
   id: string;
   name: string;
@@ -18,10 +18,10 @@ export interface EndpointView {
   createdAt: string;
 }
 
-/** In place of a header's value: it may be a password. */
+/** Shown in place of the value of a header, which may be a password. */
 const hidden = '***';
 
-/** Pure. */
+/** Returns an endpoint as GET shows it. Pure. */
 export function endpointView(endpoint: Endpoint): EndpointView {
   const { id, name, url, events, accountIds, headers, rateLimitPerSec, ordered, active, disabledReason } = endpoint;
   return {

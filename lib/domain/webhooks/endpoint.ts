@@ -1,25 +1,25 @@
 import { createHash } from 'node:crypto';
 import { type EventSelector, matchesType, type PacelineEvent } from '../event-types.ts';
 
-/** Why an endpoint was disabled without being asked: it answered 410, or every attempt of five days failed. */
+/** The reason why Paceline disabled an endpoint: `gone`: it answered 410; `failing`: every attempt of five days failed. */
 export type DisabledReason = 'gone' | 'failing';
 
-/** `until` (epoch ms): the secret was replaced and still signs until then. */
+/** A signing secret. With `until` (epoch ms) it has been replaced, and signs only until then. */
 export interface EndpointSecret {
   secret: string;
   until?: number;
 }
 
-/** What a tenant sets of an endpoint. */
+/** The fields of an endpoint that its tenant sets. */
 export interface EndpointSettings {
   name: string;
   url: string;
   events: EventSelector[];
-  /** Only events of these accounts; an event of no account is none of them. */
+  /** Only events of these accounts are sent. Events without an account are not. Absent: all events. */
   accountIds?: string[];
   headers?: Record<string, string>;
   rateLimitPerSec?: number;
-  /** Events of one chat arrive in their order; one that fails holds back the later ones of its chat. */
+  /** Events of one chat are sent in order. A failed one delays the later ones of its chat. */
   ordered: boolean;
   active: boolean;
 }
@@ -30,30 +30,31 @@ export interface Endpoint extends EndpointSettings {
   tenantId: string;
   disabledReason?: DisabledReason;
   disabledAt?: number;
-  /** The newest first; those behind it are on their way out. */
+  /** Newest first. The others have been replaced and end soon. */
   secrets: EndpointSecret[];
   createdAt: number;
 }
 
-/** Endpoints of one tenant: each event is matched against all of them. */
+/** Most endpoints of one tenant. Each event is compared with all of them. */
 export const mostEndpoints = 50;
-/** How long a replaced secret still signs, so that receivers can change over. */
+/** The time for which a replaced secret still signs. Receivers change to the new one in this time. */
 export const secretOverlapMs = 24 * 3_600_000;
-/** Signatures of one delivery: the newest secret and those that were replaced within the overlap. */
+/** Most secrets that sign a delivery: the newest one, and those replaced within the overlap. */
 const mostSecrets = 5;
 
+/** Returns whether an endpoint gets an event: it is active, and selects the type and the account. */
 export function wants(endpoint: Endpoint, event: Pick<PacelineEvent, 'type' | 'accountId'>): boolean {
   if (!endpoint.active || !endpoint.events.some((selector) => matchesType(selector, event.type))) return false;
   const { accountIds } = endpoint;
   return accountIds === undefined || (event.accountId !== undefined && accountIds.includes(event.accountId));
 }
 
-/** The secrets that sign at this moment, newest first. */
+/** Returns the secrets that sign at `nowMs`, newest first. */
 export function signingSecrets(endpoint: Pick<Endpoint, 'secrets'>, nowMs: number): string[] {
   return endpoint.secrets.filter(({ until }) => until === undefined || until > nowMs).map(({ secret }) => secret);
 }
 
-/** The secrets after a rotation: the new one first, the others for as long as they had, the current one for 24 h. */
+/** Returns the secrets after a rotation, the new one first. The replaced one signs for 24 h more; older ones keep their time. */
 export function rotated(secrets: readonly EndpointSecret[], secret: string, nowMs: number): EndpointSecret[] {
   const kept = secrets
     .filter((old) => old.secret !== secret && (old.until ?? nowMs + 1) > nowMs)
@@ -62,12 +63,12 @@ export function rotated(secrets: readonly EndpointSecret[], secret: string, nowM
 }
 
 /**
- * Queue groups of an endpoint. The deliveries of a group are worked off by one invocation at a time, ten at once: what a dead endpoint can
- * take of the function is four invocations, and forty requests under way are enough for 200 a second at 200 ms each.
+ * Queue groups of an endpoint. One invocation at a time handles a group, ten deliveries at once. So a dead endpoint occupies at most four
+ * invocations. Forty requests at once are enough for 200 deliveries a second at 200 ms each.
  */
 export const groupsPerEndpoint = 4;
 
-/** The group of a delivery: those of one chat share one; with a rate limit there is one group, or several invocations would share the rate. */
+/** Returns the group of a delivery; one for each chat. With a rate limit there is one group, so that a single invocation keeps the rate. */
 export function groupOf(endpoint: Pick<Endpoint, 'rateLimitPerSec'>, of: { chat?: string; eventId: string }): number {
   if (endpoint.rateLimitPerSec !== undefined) return 0;
   const [first = 0] = createHash('sha256')

@@ -4,15 +4,15 @@ const prefix = 'whsec_';
 /** Standard Webhooks: 24 to 64 bytes. */
 const fewestBytes = 24;
 const mostBytes = 64;
-/** A secret of a tenant's own making may be longer: HMAC hashes it first. */
+/** A secret that the tenant chose may be longer: HMAC hashes it first. */
 const mostOwnBytes = 256;
 
-/** `whsec_` and the base64 of 32 bytes. */
+/** Returns a new secret: `whsec_` and the base64 of 32 random bytes. */
 export function newSigningSecret(randomBytes: (n: number) => Uint8Array): string {
   return `${prefix}${Buffer.from(randomBytes(32)).toString('base64')}`;
 }
 
-/** What is wrong with a secret somebody chose, as a sentence; undefined when it is good. */
+/** Returns a sentence about what is wrong with a secret that the tenant chose; undefined if it is good. */
 export function secretProblem(secret: string): string | undefined {
   if (!secret.startsWith(prefix)) {
     const bytes = Buffer.byteLength(secret);
@@ -21,15 +21,15 @@ export function secretProblem(secret: string): string | undefined {
   }
   const text = secret.slice(prefix.length);
   const bytes = Buffer.from(text, 'base64');
-  // Buffer forgives what is no base64, and so do not all receivers.
-  if (bytes.toString('base64') !== text) return 'Behind whsec_ there must be base64.';
+  // Buffer ignores characters that are not base64, but many receivers refuse them.
+  if (bytes.toString('base64') !== text) return 'After whsec_ there must be base64.';
   const fits = bytes.length >= fewestBytes && bytes.length <= mostBytes;
-  return fits ? undefined : `Behind whsec_ there must be the base64 of ${fewestBytes} to ${mostBytes} bytes.`;
+  return fits ? undefined : `After whsec_ there must be the base64 of ${fewestBytes} to ${mostBytes} bytes.`;
 }
 
 /**
- * The three headers of Standard Webhooks 1.0: one signature for each secret, in their order. A secret that is not `whsec_..` is used as its
- * UTF-8 bytes. `atMs` is the moment of the attempt, so that receivers can refuse what is old.
+ * Returns the three headers of Standard Webhooks 1.0, with one signature for each secret, in order. A secret without `whsec_` is used as UTF-8
+ * bytes. `atMs` is the time of the attempt, so that receivers can refuse old requests.
  */
 export function signedHeaders(
   message: { id: string; atMs: number; body: string },

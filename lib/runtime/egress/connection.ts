@@ -8,30 +8,30 @@ import { codeOf, EgressFailed } from './errors.ts';
 /** Opens a TCP connection to an address (never a name); the socket may still be connecting. */
 export type Dial = (address: string, port: number) => Socket;
 
-/** An address needs no lookup, and there is no second one to fall back on: the connection leads there or nowhere. */
+/** Connects to exactly this address, without a lookup and without a second address to fall back on. */
 export const dialAddress: Dial = (address, port) =>
   connectTcp({ host: address, port, noDelay: true, autoSelectFamily: false });
 
-/** One connection to one checked address, for one request at a time. */
+/** A connection to a checked address, for one request at a time. */
 export interface Connection {
   client: Client;
-  /** Whether another request may be sent; false from the moment the other side ends it. */
+  /** Whether another request may be sent. False as soon as the other side ends the connection. */
   isOpen(): boolean;
-  /** Whether the last request was never written because the connection had ended while idle: it may be sent over another one. */
+  /** Whether the last request was not written, because the connection had ended while idle. Such a request may be sent over another connection. */
   wasStale(): boolean;
   close(): void;
 }
 
 /**
- * How long a connection waits for its next request: less than the 5 s after which Node servers hang up. A shorter `Keep-Alive: timeout=`
- * of the server is kept by undici.
+ * The time for which a connection waits for its next request: less than the 5 s after which Node servers close it. undici follows a shorter
+ * `Keep-Alive: timeout=` of the server.
  */
 export const keepAliveMs = 4000;
-/** Per address, so that a silent one leaves time for the next within the usual 15 s. */
+/** For each address, so that a silent one leaves time for the next one within the usual 15 s. */
 const connectTimeoutMs = 5000;
 const maxHeaderBytes = 16_384;
 
-/** What a connection is opened with; `ca` replaces Node's certificate authorities (tests). */
+/** Options of a new connection. `ca` replaces Node's certificate authorities, for tests. */
 export interface Opening {
   dial: Dial;
   clock: Clock;
@@ -39,8 +39,8 @@ export interface Opening {
 }
 
 /**
- * Connects to the first of the addresses that answers, in their order; throws EgressFailed `connect` when none does, `tls` when one does
- * without a good certificate for the host; the signal's reason when it fires.
+ * Connects to the first address that accepts, in their order. Throws EgressFailed `connect` if none accepts, and EgressFailed `tls` if the first
+ * one that accepts has no valid certificate for the host. Throws the reason of `signal` when it fires.
  */
 export async function openConnection(
   target: EgressTarget,
@@ -79,7 +79,7 @@ async function connectTo(
     if (target.scheme === 'http') return tcp;
     const secure = connectTls({
       socket: tcp,
-      // The certificate is checked for the name, or for the address where the URL gives one: then there is no name to announce either.
+      // The certificate is checked for the name. If the URL has an address, it is checked for that, and no name (SNI) is sent.
       ...(target.addresses?.includes(target.host) ? { host: target.host } : { servername: target.host }),
       ALPNProtocols: ['http/1.1'],
       rejectUnauthorized: true,
@@ -95,14 +95,14 @@ async function connectTo(
   }
 }
 
-/** Waits for an event of a socket; its end or error before that is EgressFailed of the given kind. */
+/** Waits for an event of a socket. Rejects with EgressFailed of the given kind if the socket ends or fails first. */
 function happens(
   socket: Socket,
   event: 'connect' | 'secureConnect',
   kind: 'connect' | 'tls',
   signal: AbortSignal,
 ): Promise<void> {
-  // Stays: an error nobody listens to ends the process, and a destroyed socket may still have one.
+  // This listener stays. A destroyed socket can still emit an error, which without a listener ends the process.
   socket.on('error', () => undefined);
   return new Promise((resolve, reject) => {
     const finished = new AbortController();
@@ -127,11 +127,11 @@ function connectionOver(socket: Socket, origin: string): Connection {
   let given = false;
   let stale = false;
   const client = new Client(origin, {
-    // The client would connect anew by itself, and to a name: it gets this one socket and no other.
+    // Otherwise the client would reconnect, and by name. It gets this one socket only.
     connect: (_options, callback) => {
       stale = given;
       given = true;
-      // Not at once: the client goes on with its queue only when it is called back later.
+      // Not at once: the client continues its queue only if the callback comes later.
       queueMicrotask(() => (stale ? callback(new Error('The connection has ended.'), null) : callback(null, socket)));
     },
     pipelining: 1,

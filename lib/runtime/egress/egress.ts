@@ -10,24 +10,24 @@ import { IdleConnections } from './idle-connections.ts';
 import { type Resolver, systemResolver } from './resolve.ts';
 
 /**
- * The one way out to URLs that users give.
+ * The only way to send requests to URLs that users give.
  *
- *   URL -> rules of the URL alone (lib/domain/egress/target.ts) -> every address of the name -> one not public: refused
+ *   URL -> rules for the URL (lib/domain/egress/target.ts) -> all addresses of the name -> one is not public: refused
  *       -> an idle connection to one of these addresses, or a new one -> request -> answer, whatever its status
  *
- * The name is resolved for each request, and the connection goes to an address of that very answer, so a name that changes its mind between
- * the check and the connection (rebinding) gains nothing. Name and certificate checks go by the name all the same. No redirect is followed,
- * no proxy variable read, no cookie kept, nothing decompressed. Errors never hold the URL, whose path and query are often a secret.
+ * The name is resolved for each request, and the connection goes to one of the checked addresses. So a name that resolves differently after the
+ * check (DNS rebinding) does no harm. The certificate is still checked for the name. Redirects are not followed, proxy variables not read,
+ * cookies not kept, and answers not decompressed. Errors never contain the URL, because its path and query are often secret.
  */
 export interface Egress {
   /**
-   * Sends one request and reads the answer, redirects and errors included. The body ends at `maxResponseBytes`, and the rest of the answer
-   * is not read. Throws EgressRefused, EgressFailed, or the reason of `signal`. Headers that isSendableHeader does not allow are left out.
+   * Sends one request and returns the answer, whatever its status. The body is cut at `maxResponseBytes`, and the rest is not read. Headers that
+   * `isSendableHeader` refuses are left out. Throws EgressRefused, EgressFailed, or the reason of `signal`.
    */
   request(url: string, options: EgressRequest): Promise<EgressAnswer>;
-  /** Whether a request would be allowed now; throws EgressRefused, or EgressFailed `dns` when the name does not resolve. */
+  /** Throws EgressRefused if a request to the URL would be refused now, and EgressFailed `dns` if the name does not resolve. */
   check(url: string): Promise<void>;
-  /** Ends requests under way (EgressFailed `reset`) and closes idle connections. */
+  /** Ends open requests with EgressFailed `reset`, and closes idle connections. */
   close(): Promise<void>;
 }
 
@@ -35,7 +35,7 @@ export interface EgressRequest {
   method: 'POST' | 'GET' | 'PUT';
   headers: Record<string, string>;
   body?: string | Uint8Array;
-  /** For everything together: name, connection, request, whole answer. */
+  /** The limit for the whole exchange: resolving the name, connection, request, and reading the answer. */
   timeoutMs: number;
   maxResponseBytes: number;
   signal?: AbortSignal;
@@ -43,9 +43,9 @@ export interface EgressRequest {
 
 export interface EgressAnswer {
   status: number;
-  /** Names in lower case; several of one name joined by `, `. */
+  /** Names are in lower case. Several values of one name are joined by `, `. */
   headers: Record<string, string>;
-  /** As it came, at most `maxResponseBytes`. */
+  /** The body as received, at most `maxResponseBytes`. */
   body: Uint8Array;
   durationMs: number;
 }
@@ -53,17 +53,17 @@ export interface EgressAnswer {
 export interface EgressOptions {
   /** Stage `local` only: http, and this machine (127.0.0.1, ::1, localhost) on every port. */
   allowLoopback: boolean;
-  /** What timeouts and durations go by; a scaled clock shortens them. Default: the system's. */
+  /** The clock of timeouts and durations. A scaled clock shortens them. Default: `systemClock`. */
   clock?: Clock;
-  /** These three are for tests: names, connections and certificate authorities of a test's own. */
+  /** For tests, as are `dial` and `ca`. */
   resolve?: Resolver;
   dial?: Dial;
   ca?: string;
 }
 
-/** The longest a name may take, ms, within the `timeoutMs` of the request. */
+/** The longest time to resolve a name, within the `timeoutMs` of the request. */
 const dnsTimeoutMs = 5000;
-/** A name may have more; these are tried. */
+/** Most addresses of a name that are tried. */
 const mostAddressesTried = 4;
 
 export function createEgress(options: EgressOptions): Egress {
@@ -92,7 +92,7 @@ export function createEgress(options: EgressOptions): Egress {
     }
   }
 
-  /** Idle connections first; one that turns out to have ended before anything was written costs nothing but the next. */
+  /** Sends the request over an idle connection, else over a new one. If an idle one has ended before anything was written, the next one is tried. */
   async function exchange(
     target: EgressTarget,
     addresses: readonly string[],
@@ -101,7 +101,7 @@ export function createEgress(options: EgressOptions): Egress {
   ): Promise<Omit<EgressAnswer, 'durationMs'>> {
     for (const address of addresses) {
       for (let used = idle.take(target.origin, address); used !== undefined; used = idle.take(target.origin, address)) {
-        // That the other side hung up may have reached the machine and not yet us: then the client learns it before it writes.
+        // The other side may have closed the connection, and this process may not know it yet. A turn of the event loop lets the client learn it.
         await yieldToEventLoop();
         const answer = await send(used, address, target, wanted, signal);
         if (answer !== 'stale') return answer;
@@ -121,7 +121,7 @@ export function createEgress(options: EgressOptions): Egress {
     signal: AbortSignal,
   ): Promise<Omit<EgressAnswer, 'durationMs'> | 'stale'> {
     let reusable = false;
-    // The client ends a request when the signal fires; that nobody waits longer does not rest on it.
+    // The client ends a request when the signal fires. The race makes sure of that.
     const over = rejection(signal);
     try {
       const answer = await Promise.race([
@@ -160,7 +160,7 @@ export function createEgress(options: EgressOptions): Egress {
   };
 }
 
-/** The addresses to connect to, IPv4 first (a function outside a VPC has no IPv6); throws EgressRefused if a single one is not public. */
+/** Returns the addresses to connect to, IPv4 first (a function outside a VPC has no IPv6). Throws EgressRefused if one of them is not public. */
 async function addressesOf(
   target: EgressTarget,
   resolve: Resolver,
@@ -183,7 +183,7 @@ async function addressesOf(
   }
 }
 
-/** A signal that fires with `reason` after `ms`, or with one of `others`; `end()` leaves neither timer nor listener behind. */
+/** Returns a signal that fires with `reason` after `ms`, or when one of `others` fires. `end()` removes its timer and listeners. */
 function startLimit(clock: Clock, ms: number, reason: Error, others: readonly (AbortSignal | undefined)[]) {
   const limit = new AbortController();
   const ended = new AbortController();
@@ -197,7 +197,7 @@ function startLimit(clock: Clock, ms: number, reason: Error, others: readonly (A
   return { signal: limit.signal, end: () => ended.abort() };
 }
 
-/** Rejects with the signal's reason when it fires, and is no unhandled rejection if nobody waits any more. */
+/** Returns a promise that rejects with the signal's reason when it fires. It never counts as an unhandled rejection. */
 function rejection(signal: AbortSignal): Promise<never> {
   const rejected = new Promise<never>((_, reject) => {
     if (signal.aborted) reject(signal.reason);
@@ -220,12 +220,12 @@ function joined(headers: Dispatcher.ResponseData['headers']): Record<string, str
   return Object.fromEntries(entries);
 }
 
-/** The first bytes of a body; `complete` when that was all of it and its connection is free again. */
+/** Returns the first bytes of a body. `complete`: these are all its bytes, so that the connection can be used again. */
 async function readUpTo(
   body: Dispatcher.ResponseData['body'],
   maxBytes: number,
 ): Promise<{ body: Uint8Array; complete: boolean }> {
-  // Leaving the loop early destroys the stream, which then has an error that is none.
+  // Leaving the loop early destroys the stream, which then emits an error that does not matter.
   body.on('error', () => undefined);
   const chunks: Uint8Array[] = [];
   let bytes = 0;

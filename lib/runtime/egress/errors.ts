@@ -1,31 +1,32 @@
 /**
- * Thrown for every URL the guard does not follow. Always the same words: which rule refused it, and what a name resolved to, would tell
- * a caller how the network looks from inside.
+ * Thrown for every URL that the guard refuses. The message is always the same: the rule that refused it, or the addresses of a name, would show
+ * callers the inside of the network.
  */
 export class EgressRefused extends Error {
   override readonly name = 'EgressRefused';
 
   constructor() {
     super(
-      'Requests go only to https URLs of public hosts, without user name and password, on port 443 or one from 1024 up that no well-known service uses.',
+      'Requests go only to https URLs of public hosts, without user name and password, on port 443 or one from 1024 up that no ' +
+        'well-known service uses.',
     );
   }
 }
 
 /**
- * What went wrong with a request that was allowed:
+ * The reasons for which an allowed request fails:
  *   dns        the name has no address, or its servers did not answer in time
- *   connect    nobody accepted the connection
+ *   connect    no address accepted the connection
  *   tls        no secure connection: a certificate that is not trusted or not for this host, or no TLS at all
  *   timeout    `timeoutMs` passed before the answer was complete
- *   reset      the connection ended before the answer was complete, or what came is not HTTP
+ *   reset      the connection ended before the answer was complete, or the answer is not HTTP
  *   too_large  the answer's headers exceed 16 KB
  */
 export type EgressFailure = 'dns' | 'connect' | 'tls' | 'timeout' | 'reset' | 'too_large';
 
 /**
- * Thrown when an allowed request brought no answer. `code` is the platform's (`ECONNREFUSED`, `CERT_HAS_EXPIRED`) where there is one. The
- * error behind it is not kept as `cause`: foreign errors quote addresses and parts of the answer.
+ * Thrown when an allowed request got no answer. `code` is the code of the platform error, if there is one (`ECONNREFUSED`, `CERT_HAS_EXPIRED`). That
+ * error is not kept as `cause`, because its text can contain addresses and parts of the answer.
  */
 export class EgressFailed extends Error {
   override readonly name = 'EgressFailed';
@@ -48,7 +49,7 @@ const sentences: Record<EgressFailure, string> = {
   too_large: 'The headers of the answer are too large.',
 };
 
-/** The `code` of a platform error, such as `ECONNRESET`; undefined for anything else. */
+/** Returns the `code` of a platform error, such as `ECONNRESET`; undefined for anything else. */
 export function codeOf(error: unknown): string | undefined {
   if (!(error instanceof Error) || !('code' in error) || typeof error.code !== 'string') return undefined;
   return error.code;

@@ -1,17 +1,17 @@
 import { type Connection, keepAliveMs } from './connection.ts';
 
-/** Connections between two requests, by origin and the address they lead to: one is used again only for an address that was just checked. */
+/** Connections that wait for another request, by origin and address. A connection is used again only for an address that was just checked. */
 export class IdleConnections {
   private readonly kept = new Map<string, Kept[]>();
   private readonly nowMs: () => number;
   private count = 0;
 
-  /** `nowMs` is wall time: where a process is frozen between two invocations, as on Lambda, no timer has closed what is too old. */
+  /** `nowMs` must be wall time: Lambda freezes a process between invocations, so that no timer closes old connections. */
   constructor(nowMs: () => number) {
     this.nowMs = nowMs;
   }
 
-  /** An open connection for this key, the one used last; those found ended or too old are closed. */
+  /** Returns the open connection to this address that was used last, and closes ended or too old ones. */
   take(origin: string, address: string): Connection | undefined {
     const key = keyOf(origin, address);
     for (;;) {
@@ -23,7 +23,7 @@ export class IdleConnections {
     }
   }
 
-  /** Keeps a connection until it is taken or ends; closes it when there are enough. */
+  /** Keeps a connection until it is taken or ends. Closes it if 100 are kept already. */
   keep(origin: string, address: string, connection: Connection): void {
     if (this.count >= mostKept || !connection.isOpen()) {
       connection.close();

@@ -1,16 +1,16 @@
 import { Resolver as Queries } from 'node:dns/promises';
 import { codeOf, EgressFailed } from './errors.ts';
 
-/** Every address of a host, IPv4 first; throws EgressFailed `dns` when there is none. May be called again at any time with another answer. */
+/** Returns every address of a host, IPv4 first. Throws EgressFailed `dns` if there is none. Each call may give another answer. */
 export type Resolver = (host: string, signal: AbortSignal) => Promise<readonly string[]>;
 
 /**
- * Asks the name servers of the machine for A and AAAA records. Not by getaddrinfo: that adds search domains and the hosts file, and its
- * four threads could be held by one tenant's slow name server. `servers` (`127.0.0.1:5300`) are for tests.
+ * Returns a resolver that asks the name servers of the machine for A and AAAA records. It does not use getaddrinfo, which adds search domains and
+ * the hosts file. The slow name server of one tenant could also block its four threads. `servers` (`127.0.0.1:5300`) are for tests.
  */
 export function systemResolver(servers?: readonly string[]): Resolver {
   return async (host, signal) => {
-    // One for each lookup: cancel() ends everything a resolver has under way.
+    // A resolver for each lookup, because cancel() ends all queries of a resolver.
     const queries = new Queries({ timeout: 2000, tries: 2 });
     if (servers !== undefined) queries.setServers(servers);
     const cancel = () => queries.cancel();

@@ -72,7 +72,7 @@ describe('the QR code', () => {
     const none = await api.call('GET', `/v1/accounts/${demanded}/qr`);
     expect([none.status, none.json.detail]).toEqual([
       409,
-      'WhatsApp demands a passkey for linking this phone, which this version of Paceline cannot give yet; the code was taken down. POST /v1/accounts/:id/connect starts a new series of codes.',
+      'WhatsApp demands a passkey for linking this phone, which this version of Paceline does not support; the code is no longer shown. POST /v1/accounts/:id/connect starts a new series of codes.',
     ]);
     for (const path of ['qr', 'link']) {
       const refused = await api.call('GET', `/v1/accounts/${late}/${path}`);

@@ -39,12 +39,12 @@ describe('a running contract says why it waits when its account', () => {
     [
       'is banned',
       { status: 'banned', statusReason: 'refused_403' },
-      'Waiting: WhatsApp has banned the account (refused_403); when its owner has had that lifted, POST /v1/accounts/:id/connect.',
+      'Waiting: WhatsApp has banned the account (refused_403); when WhatsApp has lifted the ban, POST /v1/accounts/:id/connect.',
     ],
     [
       'is restricted',
       { status: 'restricted', statusReason: 'temporary_ban', restrictedUntil: until },
-      'Waiting: WhatsApp has restricted the account (temporary_ban) until 2099-01-02T03:04:05.000Z; it goes on by itself then.',
+      'Waiting: WhatsApp has restricted the account (temporary_ban) until 2099-01-02T03:04:05.000Z; then it continues without a call.',
     ],
     [
       'has an old client',
@@ -79,7 +79,7 @@ describe('a running contract says why it waits when its account', () => {
     [
       'is to be linked with a phone that demands a passkey',
       { status: 'disconnected', statusReason: 'passkey_required' },
-      'Waiting: WhatsApp demands a passkey for linking this phone, which this version of Paceline cannot give yet; the code was taken down. POST /v1/accounts/:id/connect starts a new series of codes.',
+      'Waiting: WhatsApp demands a passkey for linking this phone, which this version of Paceline does not support; the code is no longer shown. POST /v1/accounts/:id/connect starts a new series of codes.',
     ],
     [
       'was linked with another number',

@@ -116,7 +116,7 @@ describe('recipients of a contract', () => {
   it.each([
     [
       '491701234567.0',
-      'A spreadsheet has turned the number into a decimal one. Format the column as text, without the point and the digits behind.',
+      'A spreadsheet has turned the number into a decimal one. Format the column as text, and remove the point and the digits after it.',
     ],
     [
       '7.9E+10',

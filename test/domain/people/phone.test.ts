@@ -109,7 +109,7 @@ describe('what is no number is refused with a reason that does not repeat it', (
 });
 
 const decimal =
-  'A spreadsheet has turned the number into a decimal one. Format the column as text, without the point and the digits behind.';
+  'A spreadsheet has turned the number into a decimal one. Format the column as text, and remove the point and the digits after it.';
 const date = 'The cell holds a date. Format the column as text and enter the number again.';
 const scientific =
   'A spreadsheet has turned the number into scientific notation, and digits are lost. Format the column as text and enter the number again.';

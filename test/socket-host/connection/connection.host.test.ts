@@ -202,7 +202,7 @@ describe('the connection of an account', () => {
     expect(stopped).toMatchObject({
       statusReason: 'passkey_required',
       warnings: [
-        'WhatsApp demands a passkey for linking this phone, which this version of Paceline cannot give yet; the code was taken down.',
+        'WhatsApp demands a passkey for linking this phone, which this version of Paceline does not support; the code is no longer shown.',
       ],
     });
     expect(stopped).not.toHaveProperty('link');
