@@ -19,14 +19,14 @@ import { pathOf } from './control/http.ts';
 import { Faults } from './faults.ts';
 import { Outbox } from './outbox.ts';
 import { Directory } from './phones/directory.ts';
-import { Inbox } from './phones/inbox.ts';
+import { ReceivedMessages } from './phones/received-messages.ts';
 import { Storage } from './storage.ts';
 import { Counts, type Totals } from './totals.ts';
 import { serverIdentity } from './wire/certificates.ts';
 import { WireLog } from './wire-log.ts';
 import type { SimulatorLogger, World } from './world.ts';
 
-export type { ReceivedMessage } from './phones/inbox.ts';
+export type { ReceivedMessage } from './phones/received-messages.ts';
 export type { Totals } from './totals.ts';
 export type { SimulatorLogger } from './world.ts';
 
@@ -105,7 +105,7 @@ function makeWorld(storage: Storage, logger: SimulatorLogger): World {
     server: serverIdentity(secret, clock()),
     directory: new Directory(storage, secret),
     accounts: new Accounts(storage),
-    inbox: new Inbox(storage, counts),
+    received: new ReceivedMessages(storage, counts),
     counts,
     wire: new WireLog(),
     outbox: new Outbox(storage, clock, (owed) => {

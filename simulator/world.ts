@@ -3,7 +3,7 @@ import type { Connections } from './connection/connections.ts';
 import type { Faults } from './faults.ts';
 import type { Outbox } from './outbox.ts';
 import type { Directory } from './phones/directory.ts';
-import type { Inbox } from './phones/inbox.ts';
+import type { ReceivedMessages } from './phones/received-messages.ts';
 import type { Storage } from './storage.ts';
 import type { Counts } from './totals.ts';
 import type { ServerIdentity } from './wire/certificates.ts';
@@ -21,7 +21,7 @@ export type World = {
   readonly server: ServerIdentity;
   readonly directory: Directory;
   readonly accounts: Accounts;
-  readonly inbox: Inbox;
+  readonly received: ReceivedMessages;
   readonly counts: Counts;
   readonly wire: WireLog;
   readonly outbox: Outbox;

@@ -135,10 +135,10 @@ export interface SessionEnd {
 
 /** One connection. It is opened once, closes once, and is never reused. */
 export interface TransportSession extends Wire {
-  /** How many things have come from the server so far, of any kind. It rises while the line lives. */
+  /** How many things have come from the server so far, of any kind. It rises while the connection lives. */
   readonly heard: number;
   /**
-   * Asks the server for a sign of life, which also keeps the line open. Resolves when the server has answered, rejects when it refuses, never
+   * Asks the server for a sign of life, which also keeps the connection open. Resolves when the server has answered, rejects when it refuses, never
    * settles if it does not answer. Undefined while there is nothing to ask.
    */
   ping(): Promise<void> | undefined;

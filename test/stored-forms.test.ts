@@ -9,7 +9,7 @@ import { requestFeed } from '../lib/aws/accounts/feed-queue.ts';
 import { receiveFromLane, sendToLane } from '../lib/aws/accounts/lanes.ts';
 import { putBack } from '../lib/aws/contracts/import-lock.ts';
 import { addPages } from '../lib/aws/contracts/page-lists.ts';
-import { batchName, exportKey, pageKey, uploadKey } from '../lib/aws/contracts/pages.ts';
+import { exportKey, pageKey, rowSetName, uploadKey } from '../lib/aws/contracts/pages.ts';
 import type { Deps } from '../lib/aws/deps.ts';
 import { sendNote, takeNotes } from '../lib/aws/hosts/hosts.ts';
 import { finder, keys, queuedAttribute } from '../lib/aws/keys.ts';
@@ -471,10 +471,10 @@ it('names of objects', () => {
     { to: '1', content: textContent('x') },
   ];
   // A contract names its pages, those of earlier versions (`R`, `R-<hash>`) too. printf '1\n' | sha256sum
-  expect(batchName('R', [row])).toBe('R-4355a46b19d348dc');
-  expect(batchName('R', [skipped, row])).toBe('R-7e41a4560fb163bb');
+  expect(rowSetName('R', [row])).toBe('R-4355a46b19d348dc');
+  expect(rowSetName('R', [skipped, row])).toBe('R-7e41a4560fb163bb');
   // The same request, in which an ambiguous number is read as another person: another page.
-  expect(batchName('R', [{ ...row, to: '2' }])).toBe('R-53c234e5e8472b6a');
+  expect(rowSetName('R', [{ ...row, to: '2' }])).toBe('R-53c234e5e8472b6a');
   expect(uploadKey('ten_1', 'con_1', 'imp_1', 'csv')).toBe('imports/ten_1/con_1/imp_1.csv');
   expect(exportKey('ten_1', 'con_1', 'req_1')).toBe('exports/ten_1/con_1/req_1.csv');
   const names = [segmentKey('ten_1/acc_1/', 7), runKey('ten_1/acc_1/', 1, 64), snapshotKey('ten_1/acc_1/', 64)];

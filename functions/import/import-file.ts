@@ -81,8 +81,8 @@ async function importLocked(
   const settings = { defaultCountry: tenant.defaultCountry, skipInvalid, requirePlus };
   const timed = withinTime(body, deps);
   const rows = importRows(format === 'csv' ? csvRows(timed) : ndjsonRows(timed));
-  const batch = `${ulidOf(importId)}-${etag.slice(0, 16)}`;
-  const end = await acceptImport(deps, { contract, importId, batch, settings, rows });
+  const rowSet = `${ulidOf(importId)}-${etag.slice(0, 16)}`;
+  const end = await acceptImport(deps, { contract, importId, rowSet, settings, rows });
   if (end.result === 'imported') {
     count('FilesImported');
     count('RowsImported', end.rows);

@@ -1,6 +1,6 @@
 import { appendRows, createContract, numbered, putSkipped } from '../aws/contracts/contracts.ts';
 import { readPageRefs } from '../aws/contracts/page-lists.ts';
-import { batchName, putPages, readNumbers } from '../aws/contracts/pages.ts';
+import { putPages, readNumbers, rowSetName } from '../aws/contracts/pages.ts';
 import type { Deps } from '../aws/deps.ts';
 import type { Origin } from '../aws/tenants/audit.ts';
 import { tenantSecret } from '../aws/tenants/tenant-secret.ts';
@@ -48,8 +48,8 @@ export async function acceptContract(deps: Deps, origin: Origin, order: Contract
   const { id, name, accountId, lane, skipInvalid, requirePlus, start, startAt, createdAt } = order;
   const odd = new RecipientWarnings('row');
   const rows = await acceptRows(deps.table, tenantId, order.rows, odd);
-  const batch = batchName(ulidOf(id), rows);
-  const pages = await putPages(deps.pages, { tenantId, contractId: id, batch }, rows);
+  const rowSet = rowSetName(ulidOf(id), rows);
+  const pages = await putPages(deps.pages, { tenantId, contractId: id, rowSet }, rows);
   const skipped = numbered(rows, 0).filter(({ data }) => data.skip !== undefined);
   const suppressed = skipped.filter(({ data }) => data.skip === 'SUPPRESSED');
   const contract: Contract = {
@@ -98,7 +98,7 @@ export async function acceptRecipients(
   const { tenantId, id: contractId } = contract;
   const odd = new RecipientWarnings('row', await readNumbers(deps.pages, await readPageRefs(deps.table, contract)));
   const rows = await acceptRows(deps.table, tenantId, checked, odd);
-  const pages = await putPages(deps.pages, { tenantId, contractId, batch: batchName(ulidOf(request), rows) }, rows);
+  const pages = await putPages(deps.pages, { tenantId, contractId, rowSet: rowSetName(ulidOf(request), rows) }, rows);
   const grown = await appendRows(deps, origin, contract, pages, rows);
   return { contract: grown, rows, warnings: odd.sentences() };
 }

@@ -1,7 +1,7 @@
 import { numbered, putSkipped, readContract } from '../aws/contracts/contracts.ts';
 import { completeImport, failImport, reportImport } from '../aws/contracts/imports.ts';
 import { readPageRefs } from '../aws/contracts/page-lists.ts';
-import { batchName, pageKey, putPage } from '../aws/contracts/pages.ts';
+import { pageKey, putPage, rowSetName } from '../aws/contracts/pages.ts';
 import type { Deps } from '../aws/deps.ts';
 import { type Contract, type ImportError, maxRows } from '../domain/contracts/contract.ts';
 import { type PageRef, pageSize } from '../domain/contracts/pages.ts';
@@ -25,7 +25,7 @@ export interface ImportOrder {
   contract: Contract;
   importId: string;
   /** Part of the page names. A repeat for the same file has the same value, another file another one. */
-  batch: string;
+  rowSet: string;
   settings: RowSettings;
   rows: AsyncIterable<ImportRow>;
 }
@@ -86,8 +86,8 @@ interface Read {
 }
 
 /** Reads and checks all rows. Pages are written until a row is wrong; later rows are only checked. */
-async function readAll(deps: Deps, { contract, importId, batch, settings, rows }: ImportOrder): Promise<Read> {
-  const pages = new ImportPages(deps, contract, batch);
+async function readAll(deps: Deps, { contract, importId, rowSet, settings, rows }: ImportOrder): Promise<Read> {
+  const pages = new ImportPages(deps, contract, rowSet);
   const read: Read = { pages, rowsRead: 0, refused: 0, errorCount: 0, errors: [], stopped: false };
   const fail = (line: number, code: string, message: string) => {
     read.errorCount += 1;
@@ -134,15 +134,15 @@ class ImportPages {
   readonly suppressed: NumberedRows = [];
   readonly #deps: Deps;
   readonly #contract: Contract;
-  readonly #batch: string;
+  readonly #rowSet: string;
   readonly #odd = new RecipientWarnings('line');
   readonly #uploads = new Set<Promise<void>>();
   #open: CheckedRow[] = [];
 
-  constructor(deps: Deps, contract: Contract, batch: string) {
+  constructor(deps: Deps, contract: Contract, rowSet: string) {
     this.#deps = deps;
     this.#contract = contract;
-    this.#batch = batch;
+    this.#rowSet = rowSet;
   }
 
   /** Returns sentences about oddities in the rows of all pages. */
@@ -182,7 +182,7 @@ class ImportPages {
     const { table, pages } = this.#deps;
     const { tenantId, id } = this.#contract;
     const rows = await acceptRows(table, tenantId, checked, this.#odd);
-    const key = pageKey(tenantId, id, batchName(this.#batch, rows), number);
+    const key = pageKey(tenantId, id, rowSetName(this.#rowSet, rows), number);
     this.refs[number] = await putPage(pages, key, rows);
     for (const row of numbered(rows, number * pageSize)) {
       if (row.data.skip === 'INVALID_NUMBER') this.invalid.push(row);

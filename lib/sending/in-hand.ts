@@ -40,9 +40,9 @@ export interface InHandOptions extends Pick<ReceiptOptions, 'mayAct' | 'failed' 
  *   ---------  -------------------------------------------------------  ----------------------------------------------------------------
  *   claiming   its claim is on the way to the table                     claimed; unsure: no answer came; gone: the claim was refused
  *   unsure     the claim may stand; nothing has been sent under it      claimed; gone: the hot item does not name it
- *   claimed    SENDING in the table, under our claim                    on_wire; written: not on WhatsApp; left_over: the line was lost
+ *   claimed    SENDING in the table, under our claim                    on_wire; written: not on WhatsApp; left_over: the connection was lost
  *   on_wire    the transport has it                                     kept: acked; left_over: no answer, or a refusal to be written
- *   left_over  its fate is open: a dead owner, or a lost line, left it  gone: claimed again to be sent again; written: a receipt had
+ *   left_over  its fate is open: a dead owner or lost connection left it gone: claimed again to be sent again; written: a receipt had
  *                                                                       resolved it, or it is laid aside, refused, abandoned or given up
  *   kept       acked; the outcome waits for company (see Receipts)      written: with the next claim, or by `writeOutcomes`
  *   written    its outcome stands; the hot item still names it          gone: the next claim or a flush has taken it out

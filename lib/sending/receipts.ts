@@ -20,7 +20,7 @@ interface Receipt extends TimedReceipt {
 }
 
 /** The receipts of one message that are written together. `written` settles when they are. */
-interface Line {
+interface ReceiptGroup {
   messageId: string;
   receipts: TimedReceipt[];
   written: PromiseWithResolvers<void>;
@@ -71,9 +71,9 @@ export class Receipts {
   private readonly sent: SentMessages;
   private readonly clock: Clock;
   private readonly full = new Bell();
-  private readonly waiting = new Map<string, Line>();
+  private readonly waiting = new Map<string, ReceiptGroup>();
   private working = false;
-  /** The last batch could not be written in all its tries: the others of a long queue do not wait as long, one after the other. */
+  /** The last transaction could not be written in all its tries. The receipts that wait then have one try each, so that they do not wait as long. */
   private failing = false;
   private idle: (() => void)[] = [];
 
@@ -92,14 +92,14 @@ export class Receipts {
   /** Takes a receipt. Rejects when it could not be written, or when the account is not ours any more. */
   add({ messageId, kind, at, from }: Receipt): Promise<void> {
     const before = this.waiting.get(messageId);
-    const line = before ?? { messageId, receipts: [], written: Promise.withResolvers<void>() };
-    line.receipts.push({ kind, at, from });
+    const group = before ?? { messageId, receipts: [], written: Promise.withResolvers<void>() };
+    group.receipts.push({ kind, at, from });
     // The outcome waits for nothing but this receipt.
-    if (before === undefined && this.joined(line)) return line.written.promise;
-    this.waiting.set(messageId, line);
+    if (before === undefined && this.joined(group)) return group.written.promise;
+    this.waiting.set(messageId, group);
     if (this.waiting.size >= maxSteps) this.full.ring();
     if (!this.working) void this.work();
-    return line.written.promise;
+    return group.written.promise;
   }
 
   /** Resolves when no receipt waits any more: all are written or given up, or have joined an outcome. */
@@ -112,8 +112,8 @@ export class Receipts {
 
   /** Call this when the message's outcome is kept: a receipt that was faster than the ack joins it. */
   outcomeKept(messageId: string): void {
-    const line = this.waiting.get(messageId);
-    if (line !== undefined && this.joined(line)) this.waiting.delete(messageId);
+    const group = this.waiting.get(messageId);
+    if (group !== undefined && this.joined(group)) this.waiting.delete(messageId);
   }
 
   /**
@@ -129,40 +129,40 @@ export class Receipts {
       whole = stood(answer);
       return answer;
     } finally {
-      for (const { line, step } of riders) {
-        if (!whole) this.putBack(line);
+      for (const { group, step } of riders) {
+        if (!whole) this.putBack(group);
         else {
           this.sent.put(afterStep(step));
-          line.written.resolve();
+          group.written.resolve();
         }
       }
       if (!this.working && this.waiting.size > 0) void this.work();
     }
   }
 
-  private board(most: number): { line: Line; step: Step }[] {
-    const riders: { line: Line; step: Step }[] = [];
-    for (const [messageId, line] of this.waiting) {
+  private board(most: number): { group: ReceiptGroup; step: Step }[] {
+    const riders: { group: ReceiptGroup; step: Step }[] = [];
+    for (const [messageId, group] of this.waiting) {
       if (riders.length >= most) break;
       const message = this.remembered(messageId);
-      const after = message === undefined ? undefined : afterReceipts(message, line.receipts);
+      const after = message === undefined ? undefined : afterReceipts(message, group.receipts);
       if (message === undefined || after === undefined) continue;
-      riders.push({ line, step: { message, ...after, nowMs: this.clock.nowMs() } });
+      riders.push({ group, step: { message, ...after, nowMs: this.clock.nowMs() } });
     }
-    for (const { line } of riders) this.waiting.delete(line.messageId);
+    for (const { group } of riders) this.waiting.delete(group.messageId);
     return riders;
   }
 
-  private putBack(line: Line): void {
+  private putBack(group: ReceiptGroup): void {
     // Perhaps it was not as this host remembered it.
-    this.sent.forget(line.messageId);
-    const later = this.waiting.get(line.messageId);
+    this.sent.forget(group.messageId);
+    const later = this.waiting.get(group.messageId);
     if (later === undefined) {
-      this.waiting.set(line.messageId, line);
+      this.waiting.set(group.messageId, group);
       return;
     }
-    later.receipts.unshift(...line.receipts);
-    later.written.promise.then(line.written.resolve, line.written.reject);
+    later.receipts.unshift(...group.receipts);
+    later.written.promise.then(group.written.resolve, group.written.reject);
   }
 
   private async work(): Promise<void> {
@@ -171,31 +171,31 @@ export class Receipts {
       if (this.idle.length === 0 && this.waiting.size < maxSteps) {
         await this.full.wait(this.clock, Math.max(gatherMs, this.holdMs()));
       }
-      const lines = [...this.waiting.values()].slice(0, maxSteps);
-      for (const { messageId } of lines) this.waiting.delete(messageId);
-      await this.tryToWrite(lines.filter((line) => !this.joined(line)));
+      const groups = [...this.waiting.values()].slice(0, maxSteps);
+      for (const { messageId } of groups) this.waiting.delete(messageId);
+      await this.tryToWrite(groups.filter((group) => !this.joined(group)));
     }
     this.working = false;
     for (const resolve of this.idle.splice(0)) resolve();
   }
 
-  private joined(line: Line): boolean {
-    const joined = this.join(line.messageId, line.receipts);
+  private joined(group: ReceiptGroup): boolean {
+    const joined = this.join(group.messageId, group.receipts);
     void joined?.then((whole) => {
-      if (whole) line.written.resolve();
+      if (whole) group.written.resolve();
       // What has been written instead is not what these follow.
       else
-        Promise.all(line.receipts.map((receipt) => this.add({ messageId: line.messageId, ...receipt }))).then(
-          () => line.written.resolve(),
-          line.written.reject,
+        Promise.all(group.receipts.map((receipt) => this.add({ messageId: group.messageId, ...receipt }))).then(
+          () => group.written.resolve(),
+          group.written.reject,
         );
     });
     return joined !== undefined;
   }
 
-  /** Tries until no line is left, or the waits are used up. Lines that are left then are rejected. */
-  private async tryToWrite(lines: Line[]): Promise<void> {
-    const left = new Set(lines);
+  /** Tries until no group is left, or the waits are used up. Groups that are left then are rejected. */
+  private async tryToWrite(groups: ReceiptGroup[]): Promise<void> {
+    const left = new Set(groups);
     const giveUp = (error: unknown) => {
       for (const { written } of left) written.reject(error);
     };
@@ -216,50 +216,50 @@ export class Receipts {
     }
   }
 
-  /** Removes from `left` each line that is in the table, or changes nothing. */
-  private async write(left: Set<Line>): Promise<void> {
-    const done = (line: Line) => {
-      left.delete(line);
-      line.written.resolve();
+  /** Removes from `left` each group that is in the table, or changes nothing. */
+  private async write(left: Set<ReceiptGroup>): Promise<void> {
+    const done = (group: ReceiptGroup) => {
+      left.delete(group);
+      group.written.resolve();
     };
-    const alone: { line: Line; message: Message | undefined }[] = [];
-    const together: { line: Line; step: Step }[] = [];
-    for (const [line, message] of await this.messagesOf([...left])) {
-      const after = message === undefined ? undefined : afterReceipts(message, line.receipts);
-      if (message === undefined || after === undefined) done(line);
-      else if (takesSteps(message)) together.push({ line, step: { message, ...after, nowMs: this.clock.nowMs() } });
-      else alone.push({ line, message });
+    const alone: { group: ReceiptGroup; message: Message | undefined }[] = [];
+    const together: { group: ReceiptGroup; step: Step }[] = [];
+    for (const [group, message] of await this.messagesOf([...left])) {
+      const after = message === undefined ? undefined : afterReceipts(message, group.receipts);
+      if (message === undefined || after === undefined) done(group);
+      else if (takesSteps(message)) together.push({ group, step: { message, ...after, nowMs: this.clock.nowMs() } });
+      else alone.push({ group, message });
     }
     if (together.length > 0) {
       const stand = await takeSteps(
         this.table,
         together.map(({ step }) => step),
       );
-      for (const { line, step } of together) {
+      for (const { group, step } of together) {
         if (stand) {
           this.sent.put(afterStep(step));
-          done(line);
+          done(group);
         } else {
-          this.sent.forget(line.messageId);
-          alone.push({ line, message: undefined });
+          this.sent.forget(group.messageId);
+          alone.push({ group, message: undefined });
         }
       }
     }
-    for (const { line, message } of alone) {
-      await this.writeAlone(line, message);
-      done(line);
+    for (const { group, message } of alone) {
+      await this.writeAlone(group, message);
+      done(group);
     }
   }
 
-  /** Returns the messages of these lines as this process last wrote them. Those that it does not remember are read. */
-  private async messagesOf(lines: Line[]): Promise<[Line, Message | undefined][]> {
-    const known = lines.map((line): [Line, Message | undefined] => [line, this.remembered(line.messageId)]);
+  /** Returns the messages of these groups as this process last wrote them. Those that it does not remember are read. */
+  private async messagesOf(groups: ReceiptGroup[]): Promise<[ReceiptGroup, Message | undefined][]> {
+    const known = groups.map((group): [ReceiptGroup, Message | undefined] => [group, this.remembered(group.messageId)]);
     const unknown = known.flatMap(([{ messageId }, message]) => (message === undefined ? [messageId] : []));
     if (unknown.length === 0) return known;
     const items = await this.table.getMany<Item>(unknown.map((id) => keys.message(this.tenantId, id)));
     const ours = items.filter((item) => item?.accountId === this.accountId);
     const read = new Map(ours.flatMap((item) => (item === undefined ? [] : [[item.id, toMessage(item)]])));
-    return known.map(([line, message]) => [line, message ?? read.get(line.messageId)]);
+    return known.map(([group, message]) => [group, message ?? read.get(group.messageId)]);
   }
 
   /** Returns the message as this process last wrote it; undefined for another account's. */
@@ -268,8 +268,8 @@ export class Receipts {
     return message?.accountId === this.accountId ? message : undefined;
   }
 
-  /** Writes one line by itself. `known`: the message as it was read just now; without it, the message is read. */
-  private async writeAlone({ messageId, receipts }: Line, known: Message | undefined): Promise<void> {
+  /** Writes one group by itself. `known`: the message as it was read just now; without it, the message is read. */
+  private async writeAlone({ messageId, receipts }: ReceiptGroup, known: Message | undefined): Promise<void> {
     let message = known;
     for (let attempt = 1; attempt <= 5; attempt++) {
       message ??= await readMessage(this.table, this.tenantId, messageId);

@@ -173,14 +173,14 @@ function receive(world: World, account: Account, device: Phone, copy: Copy, own:
   const { id, enc } = copy;
   const opened = device.open(account.lidJid, enc.attrs.type ?? '', bytesIn(enc) ?? Buffer.alloc(0));
   const from = { id, chat: addressOf(copy) };
-  const inbox = own ? `${copy.phone.number}:${copy.device}` : device.number;
+  const receiver = own ? `${copy.phone.number}:${copy.device}` : device.number;
   switch (opened.result) {
     case 'used-counter':
       if (!own) world.counts.add('usedCounters');
       break;
     case 'no-match': {
       if (own) break;
-      const attempts = world.inbox.fail(inbox, id);
+      const attempts = world.received.fail(receiver, id);
       if (attempts <= MOST_RETRIES) oweRetry(world, account, device, from, attempts);
       break;
     }
@@ -189,7 +189,7 @@ function receive(world: World, account: Account, device: Phone, copy: Copy, own:
       if (own && copy.device === 0) break;
       const content = contentIn(opened.plaintext);
       if (content === undefined) break;
-      world.inbox.receive(inbox, { id, from: account.number, content, receivedAtMs: world.clock() });
+      world.received.receive(receiver, { id, from: account.number, content, receivedAtMs: world.clock() });
       if (!own) oweReceipts(world, account, copy.phone, from, copy.device === 0 && isShown(content));
       break;
     }

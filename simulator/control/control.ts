@@ -140,7 +140,7 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
       path: /^\/phones\/([^/]+)\/messages$/,
       handle: (_request, parameter) => ({
         status: 200,
-        body: world.inbox.list(inboxOf(world, parameter)),
+        body: world.received.list(receiverOf(world, parameter)),
       }),
     },
     {
@@ -183,8 +183,8 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
   ];
 }
 
-/** The inbox that a path names: of a phone, or of one of its devices as `number:device`. */
-function inboxOf(world: World, parameter: string): string {
+/** The receiver that a path names: of a phone, or of one of its devices as `number:device`. */
+function receiverOf(world: World, parameter: string): string {
   const [number = '', device] = parameter.split(':');
   const phone = world.directory.numberOf(asNumber(number));
   return device === undefined ? phone : `${phone}:${device}`;
@@ -198,7 +198,7 @@ function voteOf(
   { id, choices }: { id: string; choices: string[] },
   lid: boolean,
 ) {
-  const { poll, secret } = world.inbox.poll(phone.number, id) ?? {};
+  const { poll, secret } = world.received.poll(phone.number, id) ?? {};
   if (!poll || secret === undefined) {
     throw new Problem(422, 'UNKNOWN_POLL', `The phone ${phone.number} has received no poll ${id}.`);
   }

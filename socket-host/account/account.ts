@@ -240,7 +240,7 @@ export class AccountRunner implements Machine {
         await this.parts.transport.save();
         return await this.connect();
       case 'retry':
-        return await this.lineLost();
+        return await this.connectionLost();
       case 'take_back':
         return await this.takeBack();
       case 'renew_client':
@@ -254,18 +254,18 @@ export class AccountRunner implements Machine {
     }
   }
 
-  private async lineLost(): Promise<void> {
+  private async connectionLost(): Promise<void> {
     await this.parts.record.save({ status: 'disconnected', statusReason: 'connection_lost' });
     await this.retryLater();
   }
 
-  /** While the present version cannot be read, the account tries again like after a lost line. */
+  /** While the present version cannot be read, the account tries again like after a lost connection. */
   private async renewClient(): Promise<void> {
     try {
       await this.host.renewClient();
     } catch (error) {
       this.deps.failed('version', error);
-      return await this.lineLost();
+      return await this.connectionLost();
     }
     this.parts.history.renewed();
     await this.connect();

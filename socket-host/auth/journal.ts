@@ -67,7 +67,7 @@ interface Change {
   encode(): Uint8Array | undefined;
 }
 
-interface Batch {
+interface Segment {
   records: Map<string, KeyRecord>;
   header: ObjectHeader;
   /** In S3, though perhaps not yet in the cache. */
@@ -81,7 +81,7 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
   const writer = objectWriter(options);
   let changed = new Map<string, Change>();
   /** Taken up by a commit whose outcome is not known; it stays, and keeps its number, until it is. */
-  let inFlight: Batch | undefined;
+  let inFlight: Segment | undefined;
   let writing: Promise<void> | undefined;
   let waiting: PromiseWithResolvers<void> | undefined;
   let loop: Promise<void> | undefined;
@@ -202,26 +202,26 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
 
   async function writeAll(): Promise<void> {
     try {
-      if (inFlight !== undefined) await writeBatch(inFlight);
+      if (inFlight !== undefined) await writeSegment(inFlight);
       if (changed.size === 0) return;
       stopTimer();
       const records = new Map<string, KeyRecord>();
       for (const [key, { type, id, encode }] of changed) records.set(key, { type, id, value: encode() });
       changed = new Map();
       inFlight = { records, header: writer.header('keys', segmentKey(prefix, log.head + 1)), durable: false };
-      await writeBatch(inFlight);
+      await writeSegment(inFlight);
     } catch (cause) {
       if (cause instanceof AuthFenced || cause instanceof AuthCacheFull) throw cause;
       throw new AuthUnavailable('a commit did not reach S3', { cause });
     }
   }
 
-  async function writeBatch(batch: Batch): Promise<void> {
-    const { header, records } = batch;
-    if (!batch.durable) {
+  async function writeSegment(segment: Segment): Promise<void> {
+    const { header, records } = segment;
+    if (!segment.durable) {
       const startedAt = systemClock.monotonicMs();
       const bytes = await append(header, records.values());
-      batch.durable = true;
+      segment.durable = true;
       addSegment(log, header.number, records.values(), bytes);
       options.onCommit?.({ bytes, ms: systemClock.monotonicMs() - startedAt });
     }

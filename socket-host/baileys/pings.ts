@@ -14,7 +14,7 @@ export class Pings {
       attrs: { id, to: S_WHATSAPP_NET, type: 'get', xmlns: 'w:p' },
       content: [{ tag: 'ping', attrs: {} }],
     };
-    // A line that takes nothing any more ends, or falls silent: both are noticed elsewhere.
+    // A connection that takes nothing any more ends, or falls silent. Other code notices both.
     sock.sendNode(ping).catch(() => {});
     return answer.promise;
   }

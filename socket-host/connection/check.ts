@@ -31,7 +31,7 @@ export interface CheckNeeds {
 }
 
 /**
- * Checks one connection every 30 s, with one ping to the server, which is also what keeps the line open:
+ * Checks one connection every 30 s, with one ping to the server, which is also what keeps the connection open:
  *
  *   resting -> asked -> answered: resting            an error less
  *                    -> refused, or no answer: resting    an error more; above five the connection is of no use

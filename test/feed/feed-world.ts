@@ -86,7 +86,7 @@ export async function startFeedWorld() {
     },
     async contract(account: Account, rows: PageRow[], settings: Partial<Contract> = {}): Promise<Contract> {
       const contract = newContract(account, { totalCount: rows.length, createdAt: deps.nowMs() });
-      const pages = await putPages(deps.pages, { tenantId, contractId: contract.id, batch: 'b' }, rows);
+      const pages = await putPages(deps.pages, { tenantId, contractId: contract.id, rowSet: 'b' }, rows);
       return await createContract(deps, origin(), { ...contract, pages, ...settings });
     },
     move: (id: string, action: Exclude<ContractAction, 'import' | 'imported'>, through: Deps = deps) =>

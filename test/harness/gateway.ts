@@ -111,7 +111,7 @@ export async function startGateway(clock: Clock, fleetClock: Clock = systemClock
     },
     async contract(account: Account, rows: PageRow[], settings: Partial<Contract> = {}): Promise<Contract> {
       const contract = newContract(account, { totalCount: rows.length });
-      const pages = await putPages(deps.pages, { tenantId, contractId: contract.id, batch: 'b' }, rows);
+      const pages = await putPages(deps.pages, { tenantId, contractId: contract.id, rowSet: 'b' }, rows);
       return await createContract(deps, origin(), { ...contract, pages, ...settings });
     },
     origin,

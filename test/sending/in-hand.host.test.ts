@@ -28,7 +28,7 @@ const becomes = (contract: Contract, state: string, timeoutMs = 60_000) =>
 const move = (contract: Contract, to: 'pause' | 'start' | 'cancel') =>
   moveContract(gateway.deps, gateway.origin(), tenantId, contract.id, to);
 
-/** In hand: tried once, with this result, and the line was lost over it. */
+/** In hand: tried once, with this result, and the connection was lost over it. */
 async function inHand(answer: 'silence' | 'not_sent'): Promise<Contract> {
   let tried = 0;
   gateway.answerWith(() => {

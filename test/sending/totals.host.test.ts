@@ -26,7 +26,7 @@ describe("an account's totals count each outcome once", () => {
     await until('one is on the wire', async () => gateway.wire.length === 1);
     gateway.answerWith(() => ({}));
     const lost = gateway.sessions.get(account.id);
-    lost?.end({ code: 428, detail: 'the line was lost' });
+    lost?.end({ code: 428, detail: 'the connection was lost' });
     const session = await until('a new connection', async () => {
       const now = gateway.sessions.get(account.id);
       return now !== lost && (await gateway.readAccount(account.id))?.status === 'connected' ? now : undefined;

@@ -25,7 +25,7 @@ describe('a message that must be sent again', () => {
     await until('one is on the wire', async () => gateway.wire.length === 1);
     gateway.answerWith(() => ({}));
     const lost = gateway.sessions.get(account.id);
-    lost?.end({ code: 428, detail: 'the line was lost' });
+    lost?.end({ code: 428, detail: 'the connection was lost' });
     await until('a new connection', async () => {
       const opened = gateway.sessions.get(account.id) !== lost;
       return opened && (await gateway.readAccount(account.id))?.status === 'connected';

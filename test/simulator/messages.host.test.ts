@@ -303,9 +303,9 @@ test('a phone that answers under another number is named by it, reached by it, a
   await until(() => answer() !== undefined, 'the answer');
 
   expect(answer()?.key.remoteJid).toBe(jid('554899120009'));
-  const inbox = [{ id: '3EB0000000000000000009', text: 'hello', repeats: 0 }];
-  expect(await get(simulator, '/phones/5548999120009/messages')).toMatchObject(inbox);
-  expect(await get(simulator, '/phones/554899120009/messages')).toMatchObject(inbox);
+  const received = [{ id: '3EB0000000000000000009', text: 'hello', repeats: 0 }];
+  expect(await get(simulator, '/phones/5548999120009/messages')).toMatchObject(received);
+  expect(await get(simulator, '/phones/554899120009/messages')).toMatchObject(received);
   expect(await get(simulator, `/accounts/${ACCOUNT}/wire`)).toMatchObject({ stanzas: [{ to: '554899120009' }] });
 });
 

@@ -18,7 +18,7 @@ import { type AccountView, accountView } from '../../../lib/domain/accounts/view
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import type { NumberReading } from '../../../lib/domain/people/phone.ts';
 import { type ApiScope, type Call, idFor, originOf, pathId, tenantOf } from '../http/context.ts';
-import { pagesOf } from '../http/cursor.ts';
+import { listCursors } from '../http/cursor.ts';
 import { invalid } from '../http/field-errors.ts';
 import { accountNumber, doubtWarnings } from '../http/numbers.ts';
 import {
@@ -28,9 +28,9 @@ import {
   idempotencyHeader,
   idParam,
   jsonBody,
+  listAnswer,
+  listQuery,
   noBody,
-  pageOf,
-  pageQuery,
   problems,
   secured,
   securedPost,
@@ -38,7 +38,7 @@ import {
 import { accountInput, accountPatch, accountSchema } from './schema.ts';
 
 const tags = ['Accounts'];
-const pages = pagesOf('accounts');
+const cursors = listCursors('accounts');
 
 export function accountRoutes(app: Api, scope: ApiScope): void {
   const { deps } = scope;
@@ -92,29 +92,29 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
       tags,
       summary: 'List accounts, newest first',
       ...secured('read'),
-      request: { query: pageQuery.extend({ status: z.enum(accountStatuses).optional() }) },
-      responses: { 200: answer(pageOf('AccountPage', accountSchema), 'One page'), ...problems(400, 401, 403, 422) },
+      request: { query: listQuery.extend({ status: z.enum(accountStatuses).optional() }) },
+      responses: { 200: answer(listAnswer('AccountPage', accountSchema), 'One page'), ...problems(400, 401, 403, 422) },
     }),
     async (c) => {
       const { id: tenantId } = tenantOf(c);
       const { limit, cursor, status } = c.req.valid('query');
-      let { before } = pages.asked({ limit, cursor });
+      let { before } = cursors.asked({ limit, cursor });
       const found: AccountPair[] = [];
       do {
         const room = limit - found.length;
-        const page = await listAccountIds(
+        const listed = await listAccountIds(
           deps.table,
           tenantId,
           before === undefined ? { limit: room } : { limit: room, before },
         );
-        for (const pair of await readAccounts(deps.table, tenantId, page.ids)) {
+        for (const pair of await readAccounts(deps.table, tenantId, listed.ids)) {
           if (pair !== undefined && (status === undefined || pair.account.status === status)) found.push(pair);
         }
-        before = page.next;
+        before = listed.next;
       } while (before !== undefined && found.length < limit);
       const primary = await primaryAmong(scope, tenantId, found);
       return c.json(
-        { items: found.map((pair) => accountView(pair, primary)), nextCursor: pages.cursorAt(before) },
+        { items: found.map((pair) => accountView(pair, primary)), nextCursor: cursors.cursorAt(before) },
         200,
       );
     },

@@ -3,7 +3,7 @@ import { createKey, deleteKey, listKeys, newSecret, readKey } from '../../../lib
 import { adminTenant } from '../../../lib/aws/tenants/audit.ts';
 import { type FieldError, PacelineError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, type Call, originOf, pathId } from '../http/context.ts';
-import { pagesOf } from '../http/cursor.ts';
+import { listCursors } from '../http/cursor.ts';
 import { invalid } from '../http/field-errors.ts';
 import {
   type Api,
@@ -11,8 +11,8 @@ import {
   idempotencyHeader,
   idParam,
   jsonBody,
-  pageOf,
-  pageQuery,
+  listAnswer,
+  listQuery,
   problems,
   secured,
   securedPost,
@@ -20,7 +20,7 @@ import {
 import { keyInput, keySchema, keyView, newKeySchema } from './schema.ts';
 
 const tags = ['Administration'];
-const pages = pagesOf('api-keys');
+const cursors = listCursors('api-keys');
 /** Admins name the tenant of the keys; without it the call is about the admin keys. */
 const tenantQuery = z.strictObject({ tenantId: z.string().max(60).optional() });
 
@@ -85,14 +85,14 @@ export function apiKeyRoutes(app: Api, scope: ApiScope): void {
       tags,
       summary: 'List keys, newest first, without the keys themselves',
       ...secured('read', 'manage', 'admin'),
-      request: { query: pageQuery.extend(tenantQuery.shape) },
-      responses: { 200: answer(pageOf('ApiKeyPage', keySchema), 'One page'), ...problems(400, 401, 403, 422) },
+      request: { query: listQuery.extend(tenantQuery.shape) },
+      responses: { 200: answer(listAnswer('ApiKeyPage', keySchema), 'One page'), ...problems(400, 401, 403, 422) },
     }),
     async (c) => {
       const query = c.req.valid('query');
-      const asked = pages.asked(query);
-      const page = await listKeys(deps.table, ownerOf(c, query.tenantId), asked);
-      return c.json({ items: page.items.map(keyView), nextCursor: pages.cursorAt(page.next) }, 200);
+      const asked = cursors.asked(query);
+      const listed = await listKeys(deps.table, ownerOf(c, query.tenantId), asked);
+      return c.json({ items: listed.items.map(keyView), nextCursor: cursors.cursorAt(listed.next) }, 200);
     },
   );
 

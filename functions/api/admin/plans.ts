@@ -9,7 +9,7 @@ import {
 } from '../../../lib/aws/tenants/tenants.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, idFor, originOf, pathId } from '../http/context.ts';
-import { pagesOf } from '../http/cursor.ts';
+import { listCursors } from '../http/cursor.ts';
 import {
   type Api,
   answer,
@@ -17,8 +17,8 @@ import {
   idempotencyHeader,
   idParam,
   jsonBody,
-  pageOf,
-  pageQuery,
+  listAnswer,
+  listQuery,
   problems,
   secured,
   securedPost,
@@ -26,7 +26,7 @@ import {
 import { planInput, planPatch, planSchema, planView } from './schema.ts';
 
 const tags = ['Administration'];
-const pages = pagesOf('plans');
+const cursors = listCursors('plans');
 
 const unlimited: Omit<PlanSettings, 'name'> = {
   rateLimitPerSec: null,
@@ -66,12 +66,12 @@ export function planRoutes(app: Api, scope: ApiScope): void {
       tags,
       summary: 'List plans, newest first',
       ...secured('admin'),
-      request: { query: pageQuery },
-      responses: { 200: answer(pageOf('PlanPage', planSchema), 'One page'), ...problems(400, 401, 403, 422) },
+      request: { query: listQuery },
+      responses: { 200: answer(listAnswer('PlanPage', planSchema), 'One page'), ...problems(400, 401, 403, 422) },
     }),
     async (c) => {
-      const page = await listPlans(deps.table, pages.asked(c.req.valid('query')));
-      return c.json({ items: page.items.map(planView), nextCursor: pages.cursorAt(page.next) }, 200);
+      const listed = await listPlans(deps.table, cursors.asked(c.req.valid('query')));
+      return c.json({ items: listed.items.map(planView), nextCursor: cursors.cursorAt(listed.next) }, 200);
     },
   );
 

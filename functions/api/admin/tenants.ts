@@ -10,7 +10,7 @@ import {
 } from '../../../lib/aws/tenants/tenants.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, idFor, originOf, pathId } from '../http/context.ts';
-import { pagesOf } from '../http/cursor.ts';
+import { listCursors } from '../http/cursor.ts';
 import { invalid } from '../http/field-errors.ts';
 import {
   type Api,
@@ -19,8 +19,8 @@ import {
   idempotencyHeader,
   idParam,
   jsonBody,
-  pageOf,
-  pageQuery,
+  listAnswer,
+  listQuery,
   problems,
   secured,
   securedPost,
@@ -28,7 +28,7 @@ import {
 import { tenantInput, tenantPatch, tenantSchema, tenantView } from './schema.ts';
 
 const tags = ['Administration'];
-const pages = pagesOf('tenants');
+const cursors = listCursors('tenants');
 
 export function tenantRoutes(app: Api, scope: ApiScope): void {
   const { deps } = scope;
@@ -67,12 +67,12 @@ export function tenantRoutes(app: Api, scope: ApiScope): void {
       tags,
       summary: 'List tenants, newest first',
       ...secured('admin'),
-      request: { query: pageQuery },
-      responses: { 200: answer(pageOf('TenantPage', tenantSchema), 'One page'), ...problems(400, 401, 403, 422) },
+      request: { query: listQuery },
+      responses: { 200: answer(listAnswer('TenantPage', tenantSchema), 'One page'), ...problems(400, 401, 403, 422) },
     }),
     async (c) => {
-      const page = await listTenants(deps.table, pages.asked(c.req.valid('query')));
-      return c.json({ items: page.items.map(tenantView), nextCursor: pages.cursorAt(page.next) }, 200);
+      const listed = await listTenants(deps.table, cursors.asked(c.req.valid('query')));
+      return c.json({ items: listed.items.map(tenantView), nextCursor: cursors.cursorAt(listed.next) }, 200);
     },
   );
 

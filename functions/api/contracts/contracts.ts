@@ -7,7 +7,7 @@ import { accountsOf, type Contract, maxRows } from '../../../lib/domain/contract
 import { contractView } from '../../../lib/domain/contracts/view.ts';
 import type { FieldError } from '../../../lib/domain/errors.ts';
 import { type ApiScope, idFor, originOf, tenantOf } from '../http/context.ts';
-import { pagesOf } from '../http/cursor.ts';
+import { listCursors } from '../http/cursor.ts';
 import { invalid } from '../http/field-errors.ts';
 import {
   type Api,
@@ -15,8 +15,8 @@ import {
   idempotencyHeader,
   idParam,
   jsonBody,
-  pageOf,
-  pageQuery,
+  listAnswer,
+  listQuery,
   problems,
   secured,
   securedPost,
@@ -26,7 +26,7 @@ import { checkMessage, checkRecipients } from './recipients.ts';
 import { contractInput, contractSchema, recipientsInput, visibleStates } from './schema.ts';
 
 const tags = ['Contracts'];
-const pages = pagesOf('contracts');
+const cursors = listCursors('contracts');
 /** Most contracts read for one request of a filtered list. The cursor continues after them. */
 const maxLookedAt = 1000;
 
@@ -141,14 +141,17 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       description: 'A filtered page may hold fewer items than asked for and still have a nextCursor.',
       ...secured('read'),
       request: {
-        query: pageQuery.extend({ status: z.enum(visibleStates).optional(), accountId: z.string().optional() }),
+        query: listQuery.extend({ status: z.enum(visibleStates).optional(), accountId: z.string().optional() }),
       },
-      responses: { 200: answer(pageOf('ContractPage', contractSchema), 'One page'), ...problems(400, 401, 403, 422) },
+      responses: {
+        200: answer(listAnswer('ContractPage', contractSchema), 'One page'),
+        ...problems(400, 401, 403, 422),
+      },
     }),
     async (c) => {
       const { id: tenantId } = tenantOf(c);
       const { limit, cursor, status, accountId } = c.req.valid('query');
-      let { before } = pages.asked({ limit, cursor });
+      let { before } = cursors.asked({ limit, cursor });
       const found: Contract[] = [];
       let lookedAt = 0;
       do {
@@ -169,7 +172,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       const now = deps.nowMs();
       const full = await withCounters(scope, found);
       const items = full.map(({ contract, counter, pair }) => contractView(contract, counter, pair, now));
-      return c.json({ items, nextCursor: pages.cursorAt(before) }, 200);
+      return c.json({ items, nextCursor: cursors.cursorAt(before) }, 200);
     },
   );
 

@@ -30,7 +30,7 @@ export const idPosition = z.string().regex(/^[a-z]{3}_[0-9A-Za-z]{1,40}$/);
  * Returns the cursor functions of a list. `asked` gives the page that a cursor asks for, `cursorAt` the cursor behind `next`. The position is by
  * default an id.
  */
-export function pagesOf(list: string, position: z.ZodString = idPosition) {
+export function listCursors(list: string, position: z.ZodString = idPosition) {
   return {
     asked({ limit, cursor }: { limit: number; cursor?: string | undefined }): { limit: number; before?: string } {
       const before = decodeCursor(cursor, list, { b: position })?.b;

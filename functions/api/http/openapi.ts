@@ -131,13 +131,13 @@ export const limitQuery = (max: number, standard: number) =>
   z.coerce.number().int().min(1).max(max).default(standard).openapi({ type: 'integer' });
 
 /** The query of a list. Unknown parameters are refused. */
-export const pageQuery = z.strictObject({
+export const listQuery = z.strictObject({
   limit: limitQuery(100, 50),
   cursor: z.string().optional().openapi({ description: '`nextCursor` of the previous page.' }),
 });
 
 /** Returns the schema of a list page. `nextCursor` is null on the last page. */
-export function pageOf<T extends z.ZodType>(name: string, item: T) {
+export function listAnswer<T extends z.ZodType>(name: string, item: T) {
   return z.object({ items: z.array(item), nextCursor: z.string().nullable() }).openapi(name);
 }
 

@@ -10,7 +10,7 @@ import { decodeCursor, encodeCursor, idPosition } from '../http/cursor.ts';
 import { invalid } from '../http/field-errors.ts';
 import { filterDescription } from '../http/input.ts';
 import { filterAddresses } from '../http/numbers.ts';
-import { type Api, answer, pageOf, pageQuery, problems, secured } from '../http/openapi.ts';
+import { type Api, answer, listAnswer, listQuery, problems, secured } from '../http/openapi.ts';
 import { inboundSchema } from './schema.ts';
 
 /** Most accounts that one request reads, each with its own query. A tenant with more must send `accountId`. */
@@ -42,12 +42,12 @@ export function inboxRoutes(app: Api, scope: ApiScope): void {
         `short, or empty, and still have a nextCursor. With more than ${maxAccounts} accounts, accountId is required.`,
       ...secured('read'),
       request: {
-        query: pageQuery.extend({
+        query: listQuery.extend({
           accountId: z.string().optional(),
           from: z.string().max(64).optional().openapi({ description: filterDescription }),
         }),
       },
-      responses: { 200: answer(pageOf('InboxPage', inboundSchema), 'One page'), ...problems(400, 401, 403, 422) },
+      responses: { 200: answer(listAnswer('InboxPage', inboundSchema), 'One page'), ...problems(400, 401, 403, 422) },
     }),
     async (c) => {
       const { limit, cursor, accountId, from } = c.req.valid('query');

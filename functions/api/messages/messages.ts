@@ -15,7 +15,7 @@ import { type ApiScope, pathId, tenantOf } from '../http/context.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../http/cursor.ts';
 import { filterDescription } from '../http/input.ts';
 import { filterAddresses } from '../http/numbers.ts';
-import { type Api, answer, idParam, pageOf, pageQuery, problems, secured } from '../http/openapi.ts';
+import { type Api, answer, idParam, listAnswer, listQuery, problems, secured } from '../http/openapi.ts';
 import { messageSchema } from './schema.ts';
 
 const tags = ['Messages'];
@@ -38,7 +38,7 @@ export function messageRoutes(app: Api, scope: ApiScope): void {
       description: `A filtered page may hold fewer items than asked for, or none, and still have a nextCursor. ${notKept}`,
       ...secured('read'),
       request: {
-        query: pageQuery.extend({
+        query: listQuery.extend({
           accountId: z.string().optional(),
           contractId: z.string().optional(),
           status: z.enum(messageStates).optional(),
@@ -49,7 +49,7 @@ export function messageRoutes(app: Api, scope: ApiScope): void {
             .openapi({ description: `${filterDescription} sentTo counts like to.` }),
         }),
       },
-      responses: { 200: answer(pageOf('MessagePage', messageSchema), 'One page'), ...problems(400, 401, 403, 422) },
+      responses: { 200: answer(listAnswer('MessagePage', messageSchema), 'One page'), ...problems(400, 401, 403, 422) },
     }),
     async (c) => {
       const tenant = tenantOf(c);

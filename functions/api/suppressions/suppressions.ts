@@ -17,7 +17,7 @@ import type { Suppression } from '../../../lib/domain/people/suppression.ts';
 import { suppressionView } from '../../../lib/domain/people/suppression-view.ts';
 import { type ApiScope, type Call, originOf, tenantOf } from '../http/context.ts';
 import { answerFile, csvFile } from '../http/csv-file.ts';
-import { pagesOf } from '../http/cursor.ts';
+import { listCursors } from '../http/cursor.ts';
 import { invalid, maxListedErrors } from '../http/field-errors.ts';
 import { personNamed } from '../http/numbers.ts';
 import {
@@ -25,8 +25,8 @@ import {
   answer,
   idempotencyHeader,
   jsonBody,
-  pageOf,
-  pageQuery,
+  listAnswer,
+  listQuery,
   problems,
   secured,
   securedPost,
@@ -48,7 +48,7 @@ const byApi = 'Added by an API call.';
 const byFile = 'Added by an import.';
 const stepItems = 1000;
 /** A cursor holds `<13 digits ms>#<address>`: a place in the caller's own list. */
-const pages = pagesOf('suppressions', z.string().regex(/^\d{13}#(lid:)?\d{1,20}$/));
+const cursors = listCursors('suppressions', z.string().regex(/^\d{13}#(lid:)?\d{1,20}$/));
 
 const phoneParam = z.object({
   phone: z.string().openapi({
@@ -68,16 +68,16 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       tags,
       summary: 'List suppressed people, newest first',
       ...secured('read'),
-      request: { query: pageQuery },
+      request: { query: listQuery },
       responses: {
-        200: answer(pageOf('SuppressionPage', suppressionSchema), 'One page'),
+        200: answer(listAnswer('SuppressionPage', suppressionSchema), 'One page'),
         ...problems(400, 401, 403, 422),
       },
     }),
     async (c) => {
-      const step = pages.asked(c.req.valid('query'));
+      const step = cursors.asked(c.req.valid('query'));
       const { items, next } = await listSuppressions(deps.table, tenantOf(c).id, step);
-      return c.json({ items: items.map(suppressionView), nextCursor: pages.cursorAt(next) }, 200);
+      return c.json({ items: items.map(suppressionView), nextCursor: cursors.cursorAt(next) }, 200);
     },
   );
 
@@ -186,9 +186,9 @@ export function suppressionRoutes(app: Api, scope: ApiScope): void {
       let before: string | undefined;
       do {
         const step = { limit: stepItems, ...(before === undefined ? {} : { before }) };
-        const page = await listSuppressions(deps.table, tenantId, step);
-        parts.push(Buffer.from(page.items.map(suppressionLines).join('')));
-        before = page.next;
+        const listed = await listSuppressions(deps.table, tenantId, step);
+        parts.push(Buffer.from(listed.items.map(suppressionLines).join('')));
+        before = listed.next;
       } while (before !== undefined);
       const bytes = Buffer.concat(parts);
       return await answerFile(c, deps, { tenantId, owner: 'suppressions', name: 'suppressions.csv', bytes });

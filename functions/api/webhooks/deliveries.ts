@@ -8,7 +8,7 @@ import { isoOf } from '../../../lib/domain/times.ts';
 import { deliveryView } from '../../../lib/domain/webhooks/delivery-view.ts';
 import type { Endpoint } from '../../../lib/domain/webhooks/endpoint.ts';
 import { type ApiScope, type Call, idFor, originOf, pathId, tenantOf } from '../http/context.ts';
-import { pagesOf } from '../http/cursor.ts';
+import { listCursors } from '../http/cursor.ts';
 import { invalid } from '../http/field-errors.ts';
 import {
   type Api,
@@ -16,9 +16,9 @@ import {
   idempotencyHeader,
   idParam,
   jsonBody,
+  listAnswer,
+  listQuery,
   noBody,
-  pageOf,
-  pageQuery,
   problems,
   secured,
   securedPost,
@@ -27,7 +27,7 @@ import { deliverySchema, replayInput, replaySchema } from './schema.ts';
 import { endpointOf } from './webhooks.ts';
 
 const tags = ['Webhooks'];
-const pages = pagesOf('deliveries');
+const cursors = listCursors('deliveries');
 const time = z.iso.datetime({ offset: true }).optional();
 
 export function deliveryRoutes(app: Api, scope: ApiScope): void {
@@ -44,22 +44,22 @@ export function deliveryRoutes(app: Api, scope: ApiScope): void {
       ...secured('read'),
       request: {
         params: idParam,
-        query: pageQuery.extend({
+        query: listQuery.extend({
           status: z.enum(['pending', 'delivered', 'failed']).optional(),
           since: time,
           until: time,
         }),
       },
       responses: {
-        200: answer(pageOf('DeliveryPage', deliverySchema), 'One page'),
+        200: answer(listAnswer('DeliveryPage', deliverySchema), 'One page'),
         ...problems(400, 401, 403, 404, 422),
       },
     }),
     async (c) => {
       const { limit, cursor, status, since, until } = c.req.valid('query');
       const { tenantId, id } = await endpointOf(scope, c, c.req.valid('param').id);
-      const { before: after } = pages.asked({ limit, cursor });
-      const page = await listDeliveries(
+      const { before: after } = cursors.asked({ limit, cursor });
+      const listed = await listDeliveries(
         deps.table,
         { tenantId, id },
         {
@@ -70,7 +70,7 @@ export function deliveryRoutes(app: Api, scope: ApiScope): void {
           ...(until === undefined ? {} : { untilMs: Date.parse(until) }),
         },
       );
-      return c.json({ items: page.items.map(deliveryView), nextCursor: pages.cursorAt(page.next) }, 200);
+      return c.json({ items: listed.items.map(deliveryView), nextCursor: cursors.cursorAt(listed.next) }, 200);
     },
   );
 

@@ -4,7 +4,7 @@ import { matchesType } from '../../../lib/domain/events/events.ts';
 import { type ApiScope, tenantOf } from '../http/context.ts';
 import { decodeCursor, encodeCursor, idPosition } from '../http/cursor.ts';
 import { eventSelector } from '../http/input.ts';
-import { type Api, answer, jsonBody, pageOf, pageQuery, problems, secured } from '../http/openapi.ts';
+import { type Api, answer, jsonBody, listAnswer, listQuery, problems, secured } from '../http/openapi.ts';
 import { eventSchema, eventView, sentEventSchema } from './event-schema.ts';
 
 const time = z.iso.datetime({ offset: true }).optional();
@@ -40,14 +40,14 @@ export function eventRoutes(app: Api, scope: ApiScope): void {
         'A filtered page may hold fewer items than asked for, or none, and still have a nextCursor.',
       ...secured('read'),
       request: {
-        query: pageQuery.extend({ since: time, until: time, type: eventSelector.optional() }),
+        query: listQuery.extend({ since: time, until: time, type: eventSelector.optional() }),
       },
-      responses: { 200: answer(pageOf('EventPage', eventSchema), 'One page'), ...problems(400, 401, 403, 422) },
+      responses: { 200: answer(listAnswer('EventPage', eventSchema), 'One page'), ...problems(400, 401, 403, 422) },
     }),
     async (c) => {
       const tenant = tenantOf(c);
       const { limit, cursor, since, until, type } = c.req.valid('query');
-      // Plus 1 ms: `until` is exclusive, and events of this millisecond belong to the page.
+      // Plus 1 ms: `until` is exclusive, and events of this millisecond belong to the list page.
       const nowMs = deps.nowMs() + 1;
       const sinceMs = Math.max(
         since === undefined ? 0 : Date.parse(since),
@@ -63,13 +63,13 @@ export function eventRoutes(app: Api, scope: ApiScope): void {
         limit,
         ...(before === undefined ? {} : { before: { at: before.a, id: before.b } }),
       };
-      const page =
+      const listed =
         untilMs <= sinceMs
           ? { items: [] }
           : await listEvents(deps.table, tenant.id, range, (one) => type === undefined || matchesType(type, one));
-      const next = 'next' in page ? page.next : undefined;
+      const next = 'next' in listed ? listed.next : undefined;
       const nextCursor = next === undefined ? null : encodeCursor('events', { a: next.at, b: next.id });
-      const items = await withContent(deps.table, page.items);
+      const items = await withContent(deps.table, listed.items);
       return c.json({ items: items.map(eventView), nextCursor }, 200);
     },
   );

@@ -14,7 +14,7 @@ import { endpointView } from '../../../lib/domain/webhooks/endpoint-view.ts';
 import { newSigningSecret } from '../../../lib/domain/webhooks/signature.ts';
 import { EgressFailed, EgressRefused } from '../../../lib/runtime/egress/errors.ts';
 import { type ApiScope, type Call, idFor, originOf, tenantOf } from '../http/context.ts';
-import { pagesOf } from '../http/cursor.ts';
+import { listCursors } from '../http/cursor.ts';
 import { invalid } from '../http/field-errors.ts';
 import {
   type Api,
@@ -23,8 +23,8 @@ import {
   idempotencyHeader,
   idParam,
   jsonBody,
-  pageOf,
-  pageQuery,
+  listAnswer,
+  listQuery,
   problems,
   secured,
   securedPost,
@@ -32,7 +32,7 @@ import {
 import { newWebhookSchema, webhookInput, webhookPatch, webhookSchema } from './schema.ts';
 
 const tags = ['Webhooks'];
-const pages = pagesOf('webhooks');
+const cursors = listCursors('webhooks');
 
 export function webhookRoutes(app: Api, scope: ApiScope): void {
   const { deps } = scope;
@@ -88,12 +88,12 @@ export function webhookRoutes(app: Api, scope: ApiScope): void {
       tags,
       summary: 'List webhooks, newest first',
       ...secured('read'),
-      request: { query: pageQuery },
-      responses: { 200: answer(pageOf('WebhookPage', webhookSchema), 'One page'), ...problems(400, 401, 403, 422) },
+      request: { query: listQuery },
+      responses: { 200: answer(listAnswer('WebhookPage', webhookSchema), 'One page'), ...problems(400, 401, 403, 422) },
     }),
     async (c) => {
-      const page = await listEndpoints(deps.table, tenantOf(c).id, pages.asked(c.req.valid('query')));
-      return c.json({ items: page.items.map(endpointView), nextCursor: pages.cursorAt(page.next) }, 200);
+      const listed = await listEndpoints(deps.table, tenantOf(c).id, cursors.asked(c.req.valid('query')));
+      return c.json({ items: listed.items.map(endpointView), nextCursor: cursors.cursorAt(listed.next) }, 200);
     },
   );
 

@@ -2,7 +2,7 @@ import { type Account, type AccountHot, type Desired, numberNotes } from '../../
 import { initialPace } from '../../domain/accounts/pacing.ts';
 import { PacelineError } from '../../domain/errors.ts';
 import type { Lane } from '../../domain/messages/message.ts';
-import { newestFirst, type Page } from '../client/newest-first.ts';
+import { type ListStep, newestFirst } from '../client/newest-first.ts';
 import { added, given, patch, unlessSet } from '../client/patch.ts';
 import { absent, type Clauses, type Item, present, type Table, type Write } from '../client/table.ts';
 import type { Deps } from '../deps.ts';
@@ -54,9 +54,9 @@ export function isLinked(account: Account): boolean {
 export async function listAccountIds(
   table: Table,
   tenantId: string,
-  page: Page,
+  step: ListStep,
 ): Promise<{ ids: string[]; next?: string }> {
-  const { items, last } = await newestFirst<{ sk: string }>(table, (id) => keys.accountRef(tenantId, id), page);
+  const { items, last } = await newestFirst<{ sk: string }>(table, (id) => keys.accountRef(tenantId, id), step);
   const ids = items.map((item) => partsOf.accountRef(item).accountId);
   return last === undefined ? { ids } : { ids, next: partsOf.accountRef(last).accountId };
 }

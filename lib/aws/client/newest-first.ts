@@ -2,7 +2,7 @@ import type { Key } from '../keys.ts';
 import type { Table } from './table.ts';
 
 /** `before` is the id of the last item of the previous page. */
-export interface Page {
+export interface ListStep {
   limit: number;
   before?: string;
 }
@@ -14,7 +14,7 @@ export interface Page {
 export async function newestFirst<T>(
   table: Table,
   keyOf: (id: string) => Key,
-  { limit, before }: Page,
+  { limit, before }: ListStep,
 ): Promise<{ items: T[]; last?: T }> {
   const { pk, sk: skPrefix } = keyOf('');
   const found = await table.query<T>({
@@ -32,8 +32,8 @@ export async function newestFirst<T>(
 export async function newestById<T extends { id: string }>(
   table: Table,
   keyOf: (id: string) => Key,
-  page: Page,
+  step: ListStep,
 ): Promise<{ items: T[]; next?: string }> {
-  const { items, last } = await newestFirst<T>(table, keyOf, page);
+  const { items, last } = await newestFirst<T>(table, keyOf, step);
   return last === undefined ? { items } : { items, next: last.id };
 }

@@ -143,9 +143,9 @@ export class Table {
     const items: T[] = [];
     let start: Item | undefined;
     do {
-      const page = await this.query<T>(start === undefined ? query : { ...query, start });
-      items.push(...page.items);
-      start = page.next;
+      const listed = await this.query<T>(start === undefined ? query : { ...query, start });
+      items.push(...listed.items);
+      start = listed.next;
     } while (start !== undefined);
     return items;
   }

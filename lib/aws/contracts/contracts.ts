@@ -14,7 +14,7 @@ import type { Message } from '../../domain/messages/message.ts';
 import { resultDays, ttlAfter } from '../../domain/messages/retention.ts';
 import { requestFeed } from '../accounts/feed-queue.ts';
 import { tryTransactStop } from '../accounts/stops.ts';
-import { newestById, type Page } from '../client/newest-first.ts';
+import { type ListStep, newestById } from '../client/newest-first.ts';
 import { added, patch, unlessSet } from '../client/patch.ts';
 import { absent, type Clauses, type NamedWrites, present, type Table, type Write } from '../client/table.ts';
 import type { Deps } from '../deps.ts';
@@ -40,7 +40,7 @@ export async function readContract(table: Table, tenantId: string, id: string): 
 export async function listContracts(
   table: Table,
   tenantId: string,
-  step: Page,
+  step: ListStep,
 ): Promise<{ items: Contract[]; next?: string }> {
   const { items, ...next } = await newestById<Contract>(table, (id) => keys.contract(tenantId, id), step);
   return { items: items.filter((contract) => contract.status !== 'DELETED'), ...next };

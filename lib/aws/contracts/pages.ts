@@ -22,16 +22,16 @@ const requestLength = 26;
 
 const folder = (kind: string, tenantId: string, contractId: string): string => `${kind}/${tenantId}/${contractId}`;
 
-/** Returns `pages/<t>/<c>/<batch>-<nnnnn>.ndjson`. A batch is the rows of one request or one import. */
-export function pageKey(tenantId: string, contractId: string, batch: string, number: number): string {
-  return `${folder('pages', tenantId, contractId)}/${batch}-${String(number).padStart(5, '0')}.ndjson`;
+/** Returns `pages/<t>/<c>/<row set>-<nnnnn>.ndjson`. A row set is the rows of one request or one import. */
+export function pageKey(tenantId: string, contractId: string, rowSet: string, number: number): string {
+  return `${folder('pages', tenantId, contractId)}/${rowSet}-${String(number).padStart(5, '0')}.ndjson`;
 }
 
 /**
- * Returns the name of a batch: its request, and a hash over the numbers and the skipped rows. A repeat of the request may find other opt-outs, and
+ * Returns the name of a row set: its request, and a hash over the numbers and the skipped rows. A repeat of the request may find other opt-outs, and
  * may read an ambiguous number as another person. The pages of a contract must not change, so the repeat must get another name.
  */
-export function batchName(request: string, rows: PageRow[]): string {
+export function rowSetName(request: string, rows: PageRow[]): string {
   const hash = createHash('sha256');
   for (const { to, skip } of rows) hash.update(skip === undefined ? `${to}\n` : `${skip} ${to}\n`);
   return `${request}-${hash.digest('hex').slice(0, 16)}`;
@@ -74,7 +74,7 @@ export async function putPage(store: ObjectStore, key: string, rows: PageRow[]):
 /** Writes rows as pages of 500, eight at a time. Returns the pages in the order of the rows. */
 export async function putPages(
   store: ObjectStore,
-  place: { tenantId: string; contractId: string; batch: string },
+  place: { tenantId: string; contractId: string; rowSet: string },
   rows: PageRow[],
 ): Promise<PageRef[]> {
   const refs: PageRef[] = [];
@@ -83,7 +83,7 @@ export async function putPages(
     parts.push({ number: at / pageSize, rows: rows.slice(at, at + pageSize) });
   }
   await inParallel(8, parts, async (part) => {
-    const key = pageKey(place.tenantId, place.contractId, place.batch, part.number);
+    const key = pageKey(place.tenantId, place.contractId, place.rowSet, part.number);
     refs[part.number] = await putPage(store, key, part.rows);
   });
   return refs;

@@ -91,14 +91,14 @@ export async function listEvents(
   for (let day = startOfDay(newestMs); day + dayMs > sinceMs; day -= dayMs) {
     let start: Item | undefined;
     do {
-      const page = await table.query<Item & { sk: string }>({
+      const listed = await table.query<Item & { sk: string }>({
         pk: keys.event(tenantId, day, '').pk,
         skBetween: [lowest, highest],
         limit: Math.min(left, Math.max(limit + 2, 100)),
         descending: true,
         ...(start === undefined ? {} : { start }),
       });
-      for (const item of page.items) {
+      for (const item of listed.items) {
         const event = eventOf(item);
         // The item at the bound ended the previous page.
         const fitting = item.sk < highest && fits(event.type);
@@ -108,7 +108,7 @@ export async function listEvents(
         left -= 1;
         if (left === 0) return { items, next: refOf(event) };
       }
-      start = page.next;
+      start = listed.next;
     } while (start !== undefined);
   }
   return { items };
@@ -135,14 +135,14 @@ export async function eventsFrom(
     let start: Item | undefined;
     do {
       const more: { start?: Item } = start === undefined ? {} : { start };
-      const page = await table.query<Item>({ pk, skBetween: [lowest, highest], limit: limit + 1, ...more });
-      for (const item of page.items) {
+      const listed = await table.query<Item>({ pk, skBetween: [lowest, highest], limit: limit + 1, ...more });
+      for (const item of listed.items) {
         if (item.sk === passed) continue;
         items.push(eventOf(item));
         const last = items.at(-1);
         if (last !== undefined && items.length === limit) return { items, next: refOf(last) };
       }
-      start = page.next;
+      start = listed.next;
     } while (start !== undefined);
   }
   return { items };

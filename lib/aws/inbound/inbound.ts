@@ -2,7 +2,7 @@ import { ulidTime } from '../../domain/ids.ts';
 import { type InboundBatch, type InboundMessage, longestOpenMs, personOf } from '../../domain/inbound/inbound.ts';
 import { contentDays, ttlAfter } from '../../domain/messages/retention.ts';
 import { addressOf } from '../../domain/people/person.ts';
-import { newestFirst, type Page } from '../client/newest-first.ts';
+import { type ListStep, newestFirst } from '../client/newest-first.ts';
 import { appended, patch } from '../client/patch.ts';
 import { absent, present, type Table, type Write } from '../client/table.ts';
 import type { AccountRefs, Hold } from '../hosts/ownership.ts';
@@ -150,7 +150,7 @@ export async function overdueBatches(table: Table, untilMs: number): Promise<(Ac
 export async function listBatches(
   table: Table,
   { tenantId, accountId }: AccountRefs,
-  step: Page,
+  step: ListStep,
 ): Promise<{ items: InboundBatch[]; more: boolean }> {
   const keyOf = (id: string) => keys.inboundBatch(tenantId, accountId, id);
   const { items, last } = await newestFirst<InboundBatch>(table, keyOf, step);

@@ -1,6 +1,6 @@
 import { addressesOf, addressOf, type Person, personAt } from '../../domain/people/person.ts';
 import { earlierReason, type Suppression, type SuppressionSource } from '../../domain/people/suppression.ts';
-import { newestFirst, type Page } from '../client/newest-first.ts';
+import { type ListStep, newestFirst } from '../client/newest-first.ts';
 import { patch, unlessSet } from '../client/patch.ts';
 import { absent, type Clauses, inParallel, present, type Table, targetOf, type Write } from '../client/table.ts';
 import type { Deps } from '../deps.ts';
@@ -332,11 +332,11 @@ export async function importSuppressions(
   return changes;
 }
 
-/** Returns one page of a tenant's list, newest first; `before` is the `next` of the page before. */
+/** Returns one list page of a tenant's list, newest first; `before` is the `next` of the list page before. */
 export async function listSuppressions(
   table: Table,
   tenantId: string,
-  step: Page,
+  step: ListStep,
 ): Promise<{ items: Suppression[]; next?: string }> {
   const keyOf = (place: string): Key => suppressionAt(tenantId, place);
   const { items, last } = await newestFirst<Suppression & Key>(table, keyOf, step);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { newId } from '../../domain/ids.ts';
-import { newestById, type Page } from '../client/newest-first.ts';
+import { type ListStep, newestById } from '../client/newest-first.ts';
 import { absent, present, type Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 import { adminTenant, auditWrite, type Origin } from './audit.ts';
@@ -78,9 +78,9 @@ export async function readKey(table: Table, tenantId: string, id: string): Promi
 export async function listKeys(
   table: Table,
   tenantId: string,
-  page: Page,
+  step: ListStep,
 ): Promise<{ items: ApiKey[]; next?: string }> {
-  return await newestById<ApiKey>(table, (id) => keys.apiKey(tenantId, id), page);
+  return await newestById<ApiKey>(table, (id) => keys.apiKey(tenantId, id), step);
 }
 
 /** Deletes a key, so that the next request with it is refused. Returns false when there was none. */

@@ -62,13 +62,13 @@ export async function listAudit(
   let highest = `aud_${ulidTime(range.untilMs)}`;
   if (range.before !== undefined && range.before < highest) highest = range.before;
   for (let month = monthStart(timeOfId(highest)); monthEnd(month) > range.sinceMs; month = monthStart(month - 1)) {
-    const page = await table.query<AuditEntry>({
+    const listed = await table.query<AuditEntry>({
       pk: keys.audit(tenantId, monthOf(month), '').pk,
       skBetween: [lowest, highest],
       limit: range.limit - items.length + 1,
       descending: true,
     });
-    items.push(...page.items.filter((entry) => entry.id < highest));
+    items.push(...listed.items.filter((entry) => entry.id < highest));
     if (items.length >= range.limit) {
       const kept = items.slice(0, range.limit);
       const last = kept.at(-1);

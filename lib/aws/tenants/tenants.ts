@@ -1,4 +1,4 @@
-import { newestById, type Page } from '../client/newest-first.ts';
+import { type ListStep, newestById } from '../client/newest-first.ts';
 import { added, given, type Patch, patch } from '../client/patch.ts';
 import { absent, type Item, present, type Table, type Write } from '../client/table.ts';
 import { keys, ranges } from '../keys.ts';
@@ -136,8 +136,8 @@ export async function deleteTenant(deps: Writer, origin: Origin, id: string): Pr
 }
 
 /** Returns a page of tenants, newest first. `page.before` is the last id of the previous page. */
-export async function listTenants(table: Table, page: Page): Promise<{ items: Tenant[]; next?: string }> {
-  const refs = await newestById<{ id: string }>(table, keys.tenantRef, page);
+export async function listTenants(table: Table, step: ListStep): Promise<{ items: Tenant[]; next?: string }> {
+  const refs = await newestById<{ id: string }>(table, keys.tenantRef, step);
   const tenants = await table.getMany<Tenant>(refs.items.map((ref) => keys.tenant(ref.id)));
   const items = tenants.filter((tenant) => tenant !== undefined);
   return refs.next === undefined ? { items } : { items, next: refs.next };
@@ -190,8 +190,8 @@ export async function deletePlan(deps: Writer, origin: Origin, id: string): Prom
 }
 
 /** Returns a page of plans, newest first. `page.before` is the last id of the previous page. */
-export async function listPlans(table: Table, page: Page): Promise<{ items: Plan[]; next?: string }> {
-  return await newestById<Plan>(table, keys.plan, page);
+export async function listPlans(table: Table, step: ListStep): Promise<{ items: Plan[]; next?: string }> {
+  return await newestById<Plan>(table, keys.plan, step);
 }
 
 /** Returns the tenant with this id. Creates it with these settings when there is none; an existing tenant is not changed. */

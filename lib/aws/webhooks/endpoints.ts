@@ -5,7 +5,7 @@ import {
   mostEndpoints,
   rotated,
 } from '../../domain/webhooks/endpoint.ts';
-import { newestById, type Page } from '../client/newest-first.ts';
+import { type ListStep, newestById } from '../client/newest-first.ts';
 import { given, patch } from '../client/patch.ts';
 import { absent, type Item, present, type Table, type Write } from '../client/table.ts';
 import { keys, ranges } from '../keys.ts';
@@ -33,13 +33,13 @@ export async function tenantEndpoints(table: Table, tenantId: string): Promise<E
   return await table.queryAll<Endpoint>(ranges.endpoints(tenantId));
 }
 
-/** Newest first; `before` is the id of the last one of the page before. */
+/** Newest first; `before` is the id of the last one of the list page before. */
 export async function listEndpoints(
   table: Table,
   tenantId: string,
-  page: Page,
+  step: ListStep,
 ): Promise<{ items: Endpoint[]; next?: string }> {
-  return await newestById<Endpoint>(table, (id) => keys.endpoint(tenantId, id), page);
+  return await newestById<Endpoint>(table, (id) => keys.endpoint(tenantId, id), step);
 }
 
 /**

@@ -21,7 +21,7 @@ describe('the pages of a contract', () => {
 
   const request = (name: string) => name.padEnd(26, '0');
   const append = async (contract: Contract, name: string, rows: PageRow[]): Promise<Contract> => {
-    const place = { tenantId, contractId: contract.id, batch: `${request(name)}-1` };
+    const place = { tenantId, contractId: contract.id, rowSet: `${request(name)}-1` };
     return await appendRows(world.deps, world.origin(), contract, await putPages(world.deps.pages, place, rows), rows);
   };
   const stored = async (contract: Contract) => await world.table.get<Contract>(keys.contract(tenantId, contract.id));
@@ -58,7 +58,7 @@ describe('the pages of a contract', () => {
     expect(await stored(contract)).toMatchObject({ totalCount: 603, pages: [{ lists: 2, pages: 4, rows: 603 }] });
   });
 
-  it('that an earlier release put on the contract are read, fed, and taken along by the next batch', async () => {
+  it('that an earlier release put on the contract are read, fed, and taken along by the next row set', async () => {
     const account = await world.account();
     const made = await world.contract(account, rowsTo(1200), { status: 'PENDING' });
     const pages = await readPageRefs(world.table, made);
@@ -80,7 +80,7 @@ describe('the pages of a contract', () => {
   it('that a call of an earlier release has put behind lists are taken along too', async () => {
     const account = await world.account();
     const made = await world.contract(account, rowsTo(600), { status: 'PENDING' });
-    const place = { tenantId, contractId: made.id, batch: `${request('A')}-1` };
+    const place = { tenantId, contractId: made.id, rowSet: `${request('A')}-1` };
     const [page] = await putPages(world.deps.pages, place, rowsTo(2));
     await world.table.update(keys.contract(tenantId, made.id), {
       update: 'SET pages = list_append(pages, :pages) ADD totalCount :n',

@@ -33,13 +33,13 @@ afterEach(() => gateway.stop());
 
 const stands = async () => (await gateway.readAccount(account.id))?.status;
 
-/** WhatsApp answers each login from now on so, the one that follows a lost line included. */
+/** WhatsApp answers each login from now on so, the one that follows a lost connection included. */
 function refuseAll(code: number): void {
   gateway.refuseWith(() => {
     logins += 1;
     return { code, detail: 'test' };
   });
-  gateway.sessions.get(account.id)?.end({ code: 428, detail: 'the line was lost' });
+  gateway.sessions.get(account.id)?.end({ code: 428, detail: 'the connection was lost' });
 }
 
 /** A transaction of the host fails, the first one that `when` holds for, or all of them from then on. */

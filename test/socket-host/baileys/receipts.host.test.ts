@@ -94,7 +94,7 @@ describe('a retry request', () => {
     const { body } = await g.control('GET', `/accounts/${number}/wire`);
     return (body as { stanzas: { id: string; to: string }[] }).stanzas.map((stanza) => [stanza.id, stanza.to]);
   };
-  const inboxOf = async (phone: string) => (await g.control('GET', `/phones/${phone}/messages`)).body;
+  const receivedBy = async (phone: string) => (await g.control('GET', `/phones/${phone}/messages`)).body;
 
   it('is answered to the recipient alone, by number or hidden id, and to our own devices', async () => {
     for (const phone of [to, stranger]) await g.control('POST', '/phones', { number: phone });
@@ -130,8 +130,8 @@ describe('a retry request', () => {
     await until(async () => (await stanzas()).length === 4);
     await ask(number, { recipient: to });
     await until(async () => (await stanzas()).length === 5);
-    expect(await inboxOf(to)).toMatchObject([{ id: wireId, text: 'for one person', repeats: 3 }]);
-    expect(await inboxOf(stranger)).toMatchObject([{ text: 'for the other', repeats: 0 }]);
+    expect(await receivedBy(to)).toMatchObject([{ id: wireId, text: 'for one person', repeats: 3 }]);
+    expect(await receivedBy(stranger)).toMatchObject([{ text: 'for the other', repeats: 0 }]);
     expect(g.simulator.totals()).toMatchObject({ undecryptable: 0, usedCounters: 0 });
   });
 });

@@ -69,11 +69,11 @@ describe('messages over which two hosts have died', () => {
     const waiting = await connected(second.id, before);
     await new Promise((resolve) => setTimeout(resolve, 300));
     expect(gateway.wire).toHaveLength(5);
-    waiting.end({ code: 428, detail: 'the line was lost' });
+    waiting.end({ code: 428, detail: 'the connection was lost' });
     await connected(second.id, waiting);
     gateway.answerWith(() => ({}));
     // Lets the next suspect go.
-    gateway.sessions.get(first.id)?.end({ code: 428, detail: 'the line was lost' });
+    gateway.sessions.get(first.id)?.end({ code: 428, detail: 'the connection was lost' });
     await until('sent', async () => (await gateway.messages(contract))[0]?.state === 'SENT', 6_000);
   });
 });

@@ -144,7 +144,7 @@ describe('a message in hand that waits for tomorrow because the day is used up',
       await until('on the wire', async () => gateway.wire.length === 1);
       gateway.answerWith(() => ({}));
       const before = gateway.sessions.get(account.id);
-      before?.end({ code: 428, detail: 'the line was lost' });
+      before?.end({ code: 428, detail: 'the connection was lost' });
       await until('a new session', async () => gateway.sessions.get(account.id) !== before);
       await new Promise((resolve) => setTimeout(resolve, 1_500));
       expect(gateway.wire).toHaveLength(1);

@@ -26,7 +26,7 @@ const isCounted = (phone: string): boolean => !phone.includes(':');
  * The messages that phones have received. The copies of further devices, and of what an account sends, are kept under
  * `number:device` and count nowhere: a message to a phone is one message, however many devices it has.
  */
-export class Inbox {
+export class ReceivedMessages {
   readonly #storage: Storage;
   readonly #counts: Counts;
 
