@@ -1,12 +1,12 @@
 import { type FeedRequest, requestFeed } from '../../lib/aws/accounts/feed-queue.ts';
 import { sendToLane } from '../../lib/aws/accounts/lanes.ts';
-import { ConditionFailed, type Item } from '../../lib/aws/client/table.ts';
+import type { Item } from '../../lib/aws/client/table.ts';
 import { dueBacklog, type PageReader, type RunningContract, renewTexts } from '../../lib/aws/contracts/feed-rows.ts';
 import { reserveRows } from '../../lib/aws/contracts/reservations.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { wakeAccount } from '../../lib/aws/hosts/wake.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { moveMessage, readHot, toMessage } from '../../lib/aws/messages/messages.ts';
+import { readHot, toMessage, tryMove } from '../../lib/aws/messages/messages.ts';
 import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/messages/outcome-unknown.ts';
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
 import { policyOf } from '../../lib/domain/accounts/pacing.ts';
@@ -111,22 +111,19 @@ async function feedBacklog(
     .flatMap((item) => (item?.state === 'PENDING' ? [ofContract(toMessage(item))] : []))
     .sort(longestDue);
   await renewTexts(table, contract, reader, pending, deps.nowMs());
-  const moved: Message[] = [];
+  const fed: Message[] = [];
   for (const message of pending) {
     if (deps.nowMs() - (message.openSince ?? deps.nowMs()) >= outcomeUnknownAfterMs) {
       await endUnknown(table, message, 'no_answer', deps.nowMs());
       continue;
     }
-    try {
-      moved.push(await moveMessage(table, message, 'QUEUED', deps.nowMs(), { queuedAt: deps.nowMs() }));
-    } catch (error) {
-      // Canceled in between: its backlog entry went with it.
-      if (!(error instanceof ConditionFailed)) throw error;
-    }
+    const { moved } = await tryMove(table, message, 'QUEUED', deps.nowMs(), { queuedAt: deps.nowMs() });
+    // A message that was canceled in between has taken its backlog entry with it.
+    if (moved !== undefined) fed.push(moved);
   }
-  await sendToLane(deps.sqs, account.laneUrls[contract.lane], moved);
-  queued[contract.lane] += moved.length;
-  return moved.length;
+  await sendToLane(deps.sqs, account.laneUrls[contract.lane], fed);
+  queued[contract.lane] += fed.length;
+  return fed.length;
 }
 
 /** Those that came back together keep the order of their rows. */

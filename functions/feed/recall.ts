@@ -1,8 +1,7 @@
 import type { FeedRequest, WalkCursor } from '../../lib/aws/accounts/feed-queue.ts';
-import { ConditionFailed } from '../../lib/aws/client/table.ts';
 import type { Deps } from '../../lib/aws/deps.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { moveMessage } from '../../lib/aws/messages/messages.ts';
+import { tryMove } from '../../lib/aws/messages/messages.ts';
 import { type Account, type AccountHot, isHalted } from '../../lib/domain/accounts/account.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import type { ContractMessage, Message } from '../../lib/domain/messages/message.ts';
@@ -47,11 +46,6 @@ export async function recall(deps: Deps, account: Account, hot: AccountHot, opti
 
 /** Moves one message back; call it in order, so that what waited longest is due first. Returns false when another has moved the message. */
 async function putBack(deps: Deps, message: Message): Promise<boolean> {
-  try {
-    await moveMessage(deps.table, message, 'PENDING', deps.nowMs(), { notBefore: deps.nowMs() });
-    return true;
-  } catch (error) {
-    if (error instanceof ConditionFailed) return false;
-    throw error;
-  }
+  const { refused } = await tryMove(deps.table, message, 'PENDING', deps.nowMs(), { notBefore: deps.nowMs() });
+  return refused === undefined;
 }

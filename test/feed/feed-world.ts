@@ -20,7 +20,7 @@ import { createWakeQueue, putHost } from '../../lib/aws/hosts/hosts.ts';
 import { claimAccount } from '../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { type ClaimResult, claim } from '../../lib/aws/messages/claims.ts';
-import { messageItem, moveMessage, toMessage } from '../../lib/aws/messages/messages.ts';
+import { messageItem, toMessage } from '../../lib/aws/messages/messages.ts';
 import { ensureTenant } from '../../lib/aws/tenants/tenants.ts';
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
 import type { Contract, ContractAction } from '../../lib/domain/contracts/contract.ts';
@@ -30,6 +30,7 @@ import { newId } from '../../lib/domain/ids.ts';
 import { type ContractMessage, type Message, ofContract } from '../../lib/domain/messages/message.ts';
 import { newAccount, newContract } from '../factories.ts';
 import { startEmulators } from '../harness/emulators.ts';
+import { moveMessage } from '../harness/move-message.ts';
 
 export const tenantId = 'ten_00000000000000000000000001';
 

@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { deleteFromLane, receiveFromLane } from '../../lib/aws/accounts/lanes.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { readContent } from '../../lib/aws/messages/contents.ts';
-import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import { inlinePagesOf } from '../../lib/domain/contracts/pages.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import { rowsTo } from '../factories.ts';
+import { moveMessage } from '../harness/move-message.ts';
 import { type FeedWorld, gate, startFeedWorld, tenantId } from './feed-world.ts';
 
 describe('the feed', () => {
@@ -76,13 +76,15 @@ describe('the feed', () => {
       queryAll: async () => [],
     }));
     expect(await world.serve({ kind: 'feed', accountId: account.id }, dying)).toBeUndefined();
-    await world.table.transact([
-      {
-        update: 'SET nextRow = :n, openFrom = :none, fedCount = :n',
-        key: keys.contract(tenantId, contract.id),
-        values: { ':n': 5, ':none': 0 },
-      },
-    ]);
+    await world.table.transact({
+      writes: [
+        {
+          update: 'SET nextRow = :n, openFrom = :none, fedCount = :n',
+          key: keys.contract(tenantId, contract.id),
+          values: { ':n': 5, ':none': 0 },
+        },
+      ],
+    });
     await world.setHot(account, { queuedBulk: 5 });
     await world.serve({ kind: 'refeed', accountId: account.id });
     expect(await world.hot(account)).toMatchObject({ queuedBulk: 5 });

@@ -1,9 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { numbered, putSkipped } from '../../lib/aws/contracts/contracts.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { rowsTo } from '../factories.ts';
+import { moveMessage } from '../harness/move-message.ts';
 import { type FeedWorld, gate, startFeedWorld, tenantId } from './feed-world.ts';
 
 describe('jobs on the rows of a contract', () => {

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
-import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import type { Message } from '../../lib/domain/messages/message.ts';
 import { rowsTo } from '../factories.ts';
+import { moveMessage } from '../harness/move-message.ts';
 import { type FeedWorld, startFeedWorld, tenantId } from './feed-world.ts';
 
 const hourMs = 3_600_000;

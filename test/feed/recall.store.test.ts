@@ -2,11 +2,11 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { readAccount, setDesired } from '../../lib/aws/accounts/accounts.ts';
 import { deleteFromLane, receiveFromLane } from '../../lib/aws/accounts/lanes.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import { inlinePagesOf } from '../../lib/domain/contracts/pages.ts';
 import type { Lane, Message } from '../../lib/domain/messages/message.ts';
 import { rowsTo } from '../factories.ts';
+import { moveMessage } from '../harness/move-message.ts';
 import { type FeedWorld, gate, startFeedWorld, tenantId } from './feed-world.ts';
 
 describe('an account that cannot send', () => {

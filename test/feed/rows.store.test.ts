@@ -2,10 +2,10 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { appendRows, createContract, numbered, putSkipped } from '../../lib/aws/contracts/contracts.ts';
 import { readResults, readRows } from '../../lib/aws/contracts/rows.ts';
 import { keys } from '../../lib/aws/keys.ts';
-import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import type { PageRow } from '../../lib/domain/contracts/pages.ts';
 import { rowsTo } from '../factories.ts';
+import { moveMessage } from '../harness/move-message.ts';
 import { type FeedWorld, startFeedWorld, tenantId } from './feed-world.ts';
 
 describe('rows of a contract', () => {

@@ -114,7 +114,7 @@ describe('somebody who opted out by LID alone', () => {
   const suppress = async (lid: string) => {
     const at = Date.now();
     const { writes } = await planSuppression(world.table, { tenantId, lid, reason: 'x', source: 'inbound', at });
-    await world.table.transact(writes);
+    await world.table.transact({ writes });
   };
 
   it('is asked for with those who follow, and again when the answer is five seconds old', async () => {
@@ -154,10 +154,12 @@ describe('somebody whom an earlier version put on the list under one spelling', 
     const at = 1_790_000_000_000;
     const recipient = { phoneNumber, suppressedAt: at, listedAs: phoneNumber, source: 'inbound' };
     const entry = { tenantId, phoneNumber, reason: 'The person asked for no more messages.', source: 'inbound', at };
-    await world.table.transact([
-      { put: { ...keys.recipient(tenantId, phoneNumber), type: 'recipient', ...recipient } },
-      { put: { ...keys.suppression(tenantId, at, phoneNumber), type: 'suppression', ...entry } },
-    ]);
+    await world.table.transact({
+      writes: [
+        { put: { ...keys.recipient(tenantId, phoneNumber), type: 'recipient', ...recipient } },
+        { put: { ...keys.suppression(tenantId, at, phoneNumber), type: 'suppression', ...entry } },
+      ],
+    });
   }
 
   it.each([

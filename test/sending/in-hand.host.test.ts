@@ -45,7 +45,7 @@ async function optOut(phoneNumber: string): Promise<boolean> {
   const lid = '555000071';
   const person = { tenantId, phoneNumber, lid, reason: 'x', source: 'inbound' as const, at: Date.now() };
   const { writes } = await planSuppression(gateway.deps.table, person);
-  await gateway.deps.table.transact(writes);
+  await gateway.deps.table.transact({ writes });
   return true;
 }
 

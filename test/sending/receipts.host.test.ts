@@ -1,6 +1,6 @@
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
-import { moveMessage, readSent } from '../../lib/aws/messages/messages.ts';
+import { readSent } from '../../lib/aws/messages/messages.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import type { Counter } from '../../lib/domain/messages/counter.ts';
@@ -9,6 +9,7 @@ import { Receipts } from '../../lib/sending/receipts.ts';
 import { SentMessages } from '../../lib/sending/sent-messages.ts';
 import { numberOf, rowsTo } from '../factories.ts';
 import { type Faults, type Gateway, startGateway, tenantId } from '../harness/gateway.ts';
+import { moveMessage } from '../harness/move-message.ts';
 import { until } from '../harness/until.ts';
 
 describe('a receipt', () => {

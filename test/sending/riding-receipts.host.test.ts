@@ -1,6 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
-import { moveMessage } from '../../lib/aws/messages/messages.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
@@ -8,6 +7,7 @@ import type { Counter } from '../../lib/domain/messages/counter.ts';
 import { systemClock } from '../../lib/runtime/clock.ts';
 import { numberOf, rowsTo } from '../factories.ts';
 import { type Faults, type Gateway, startGateway, tenantId } from '../harness/gateway.ts';
+import { moveMessage } from '../harness/move-message.ts';
 import { until } from '../harness/until.ts';
 
 /** A message each 700 ms. */

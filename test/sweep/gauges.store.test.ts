@@ -110,7 +110,7 @@ describe('a sweep', () => {
 
   it('counts a job that has not ended after a day', async () => {
     const contract = { tenantId, id: 'con_1', accountIds: ['acc_1'] };
-    await world.table.transact([jobWrite(contract, 'settle', world.deps.nowMs())]);
+    await world.table.transact({ writes: [jobWrite(contract, 'settle', world.deps.nowMs())] });
     const before = (await minutesLater(24 * 60)).contractsStuck;
     expect((await minutesLater(61)).contractsStuck).toBe(before + 1);
   });

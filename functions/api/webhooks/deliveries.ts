@@ -133,7 +133,7 @@ export function deliveryRoutes(app: Api, scope: ApiScope): void {
 
   async function audit(c: Call, endpoint: Endpoint, changes: Record<string, unknown>): Promise<void> {
     const change = { action: 'webhook.replayed', target: endpoint.id, changes };
-    await deps.table.transact([auditWrite(originOf(c, deps), change, deps.randomBytes)]);
+    await deps.table.transact({ audit: auditWrite(originOf(c, deps), change, deps.randomBytes) });
   }
 }
 

@@ -1,57 +1,54 @@
-import type { Clause, Clauses, Conditional, Item, NamedWrites, Write } from './writes.ts';
+import type { Clause, Clauses, Item, NamedWrites, Write } from './writes.ts';
 
-/** A conditional write that DynamoDB did not do: `failed[i]` is true for each write that failed, `olds[i]` is its item at that time. */
-export class ConditionFailed extends Error {
-  override name = 'ConditionFailed';
-  readonly failed: boolean[];
-  /** Not a property: loggers print those of errors, and items hold texts and secrets. */
-  readonly #olds: (Item | undefined)[];
-  constructor(
-    failed: boolean[],
-    olds: (Item | undefined)[],
-    message = `the conditions of write ${failed.flatMap((f, i) => (f ? [i] : [])).join(', ')} did not hold`,
-  ) {
-    super(message);
-    this.failed = failed;
-    this.#olds = olds;
-  }
+/**
+ * A write of one item that DynamoDB refused, because a clause of its condition did not hold. `try..` return it, the other methods throw it. What it
+ * knows is private: loggers print the properties of errors, items hold texts and secrets, and clauses carry values.
+ */
+export class Refused extends Error {
+  override name = 'Refused';
+  readonly #condition: Clauses | undefined;
+  readonly #old: Item | undefined;
 
-  get olds(): (Item | undefined)[] {
-    return this.#olds;
-  }
-}
-
-/** A write of one item that DynamoDB refused, because a clause of its condition did not hold. `try..` return it, the other methods throw it. */
-export class Refused extends ConditionFailed {
-  /** Private: clauses carry values. */
-  readonly #condition: Conditional['condition'];
-
-  constructor(condition: Conditional['condition'], old: Item | undefined) {
-    super([true], [old], `The table refused a write: ${whyNot(condition, old)}.`);
+  constructor(condition: Clauses | undefined, old: Item | undefined) {
+    super(`The table refused a write: ${whyNot(condition, old)}.`);
     this.#condition = condition;
+    this.#old = old;
   }
 
   /** Returns the item as it stood; undefined when there was none. */
   old<T = Item>(): T | undefined {
-    return this.olds[0] as T | undefined;
+    return this.#old as T | undefined;
   }
 
   /** Returns whether this clause did not hold. The clause must have a function `held`. */
   by(clause: string): boolean {
-    return brokeClause(this.#condition, clause, this.olds[0]);
+    return brokeClause(this.#condition, clause, this.#old);
   }
 }
 
+/** One write of a transaction: whether it was a reason to refuse, and then the item as it stood. */
+interface Part {
+  name: string;
+  condition: Clauses | undefined;
+  refused: boolean;
+  old: Item | undefined;
+}
+
 /** A transaction that DynamoDB refused as a whole: each method answers for the writes under one name. */
-export class RefusedTransaction<Name extends string = string> extends ConditionFailed {
-  readonly #writes: { name: string; write: Write }[];
+export class RefusedTransaction<Name extends string = string> extends Error {
+  override name = 'RefusedTransaction';
+  /** Private, as in Refused. */
+  readonly #parts: readonly Part[];
 
   constructor(writes: { name: string; write: Write }[], failed: boolean[], olds: (Item | undefined)[]) {
-    const reasons = writes.flatMap(({ name, write }, index) =>
-      failed[index] === true ? [`${name} (${whyNot(write.condition, olds[index])})`] : [],
+    const parts = writes.map(({ name, write: { condition } }, index): Part => {
+      return { name, condition, refused: failed[index] === true, old: olds[index] };
+    });
+    const reasons = parts.flatMap(({ name, condition, refused, old }) =>
+      refused ? [`${name} (${whyNot(condition, old)})`] : [],
     );
-    super(failed, olds, `The table refused a transaction over ${[...new Set(reasons)].join(', ')}.`);
-    this.#writes = writes;
+    super(`The table refused a transaction over ${[...new Set(reasons)].join(', ')}.`);
+    this.#parts = parts;
   }
 
   /**
@@ -59,23 +56,23 @@ export class RefusedTransaction<Name extends string = string> extends ConditionF
    * clause must have a function `held`.
    */
   by(name: Name, clause?: string): boolean {
-    return this.#writes.some(
-      ({ name: own, write }, index) =>
-        own === name &&
-        this.failed[index] === true &&
-        (clause === undefined || brokeClause(write.condition, clause, this.olds[index])),
+    return this.#of(name).some(
+      ({ refused, condition, old }) => refused && (clause === undefined || brokeClause(condition, clause, old)),
     );
   }
 
   /** Returns the item of this name as it stood. Undefined when there was none, or when its write was no reason to refuse. */
   old<T = Item>(name: Name): T | undefined {
-    const index = this.#writes.findIndex((one, at) => one.name === name && this.failed[at] === true);
-    return this.olds[index] as T | undefined;
+    return this.#of(name).find(({ refused }) => refused)?.old as T | undefined;
   }
 
   /** For a name with several writes: returns for each, in their order, whether it was a reason to refuse. */
   among(name: Name): boolean[] {
-    return this.#writes.flatMap((one, index) => (one.name === name ? [this.failed[index] === true] : []));
+    return this.#of(name).map(({ refused }) => refused);
+  }
+
+  #of(name: Name): Part[] {
+    return this.#parts.filter((one) => one.name === name);
   }
 }
 
@@ -88,8 +85,8 @@ export function listed(writes: NamedWrites): { name: string; write: Write }[] {
   });
 }
 
-function brokeClause(condition: Conditional['condition'], name: string, old: Item | undefined): boolean {
-  if (typeof condition !== 'object' || !(name in condition)) throw new TypeError(`the condition has no clause ${name}`);
+function brokeClause(condition: Clauses | undefined, name: string, old: Item | undefined): boolean {
+  if (condition === undefined || !(name in condition)) throw new TypeError(`the condition has no clause ${name}`);
   const clause = condition[name];
   if (clause === undefined) return false;
   const held = heldFor(clause, old);
@@ -98,9 +95,8 @@ function brokeClause(condition: Conditional['condition'], name: string, old: Ite
 }
 
 /** Returns the clauses that did not hold, by name; those that may have failed when none is certain. It goes into logs, so it has no values. */
-function whyNot(condition: Conditional['condition'], old: Item | undefined): string {
-  const clauses: Clauses = typeof condition === 'object' ? condition : {};
-  const all = Object.entries(clauses).flatMap(([name, clause]) =>
+function whyNot(condition: Clauses | undefined, old: Item | undefined): string {
+  const all = Object.entries(condition ?? {}).flatMap(([name, clause]) =>
     clause === undefined ? [] : [{ name, held: heldFor(clause, old) }],
   );
   const sure = all.filter(({ held }) => held === false);

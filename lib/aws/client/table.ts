@@ -18,7 +18,7 @@ import { backoffMs } from '../../domain/backoff.ts';
 import { systemClock } from '../../runtime/clock.ts';
 import { systemRandom } from '../../runtime/random.ts';
 import type { Key } from '../keys.ts';
-import { ConditionFailed, listed, Refused, RefusedTransaction } from './refused.ts';
+import { listed, Refused, RefusedTransaction } from './refused.ts';
 import {
   type Conditional,
   conditionInput,
@@ -28,10 +28,9 @@ import {
   toAttributes,
   toKey,
   toTransactItem,
-  type Write,
 } from './writes.ts';
 
-export { ConditionFailed, type Refused, type RefusedTransaction } from './refused.ts';
+export type { Refused, RefusedTransaction } from './refused.ts';
 export {
   absent,
   type Clause,
@@ -224,10 +223,8 @@ export class Table {
   }
 
   /** All of the writes or none, up to 100. Throws RefusedTransaction when a condition does not hold. */
-  async transact(writes: NamedWrites | Write[]): Promise<void> {
-    if (!Array.isArray(writes)) return orThrow(await this.tryTransact(writes));
-    const refused = await this.tryTransact({ writes });
-    if (refused !== undefined) throw new ConditionFailed(refused.failed, refused.olds);
+  async transact(writes: NamedWrites): Promise<void> {
+    orThrow(await this.tryTransact(writes));
   }
 
   /**

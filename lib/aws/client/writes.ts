@@ -35,7 +35,7 @@ export const absent = {
 
 /** A condition with the names and plain values that it uses. */
 export interface Conditional {
-  condition?: string | Clauses;
+  condition?: Clauses;
   names?: Record<string, string>;
   values?: Item;
 }
@@ -44,7 +44,7 @@ export type Write =
   | ({ put: Item & Key } & Conditional)
   | ({ update: string; key: Key } & Conditional)
   | ({ delete: Key } & Conditional)
-  | ({ check: Key; condition: string | Clauses } & Conditional);
+  | ({ check: Key; condition: Clauses } & Conditional);
 
 /** The writes of one transaction under names. A name may stand for several writes, or for none. */
 export type NamedWrites<Name extends string = string> = {
@@ -71,7 +71,7 @@ export function targetOf(write: Write): string {
 
 /** Returns a condition as the parameters of a DynamoDB call. Throws RangeError when two clauses give one name or value two meanings. */
 export function conditionInput({ condition, names, values }: Conditional) {
-  const clauses = typeof condition === 'object' ? Object.values(condition).filter((one) => one !== undefined) : [];
+  const clauses = Object.values(condition ?? {}).filter((one) => one !== undefined);
   const all = { names: { ...names }, values: { ...values } };
   for (const clause of clauses) {
     if (typeof clause === 'string') continue;
@@ -81,9 +81,8 @@ export function conditionInput({ condition, names, values }: Conditional) {
   const texts = clauses.map((clause) => (typeof clause === 'string' ? clause : clause.is));
   // A clause with an OR of its own binds less than the AND between clauses.
   const joined = texts.map((text) => (texts.length > 1 && / OR /.test(text) ? `(${text})` : text)).join(' AND ');
-  const text = typeof condition === 'string' ? condition : joined === '' ? undefined : joined;
   return {
-    ConditionExpression: text,
+    ConditionExpression: joined === '' ? undefined : joined,
     ExpressionAttributeNames: Object.keys(all.names).length === 0 ? undefined : all.names,
     ExpressionAttributeValues: Object.keys(all.values).length === 0 ? undefined : toAttributes(all.values),
     ReturnValuesOnConditionCheckFailure: 'ALL_OLD' as const,

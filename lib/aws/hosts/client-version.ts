@@ -8,5 +8,7 @@ export async function readClientVersion(table: Table): Promise<string | undefine
 }
 
 export async function saveClientVersion(table: Table, version: string, nowMs: number): Promise<void> {
-  await table.transact([{ put: { ...keys.clientVersion(), type: 'clientVersion', version, learntAt: nowMs } }]);
+  await table.transact({
+    version: { put: { ...keys.clientVersion(), type: 'clientVersion', version, learntAt: nowMs } },
+  });
 }

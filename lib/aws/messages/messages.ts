@@ -61,13 +61,6 @@ export async function tryMove(
   return refused === undefined ? { moved } : { refused };
 }
 
-/** As `tryMove`. Throws MoveRefused. */
-export async function moveMessage(...move: Parameters<typeof tryMove>): Promise<Message> {
-  const { moved, refused } = await tryMove(...move);
-  if (refused !== undefined) throw refused;
-  return moved;
-}
-
 /** A move of a message that WhatsApp takes or has taken: nothing but its state, its times and the counter change. */
 export interface Step {
   message: Message;
@@ -86,7 +79,7 @@ export const maxSteps = 40;
 /**
  * Takes several steps of different messages in one transaction, all or none, in which each counter is written once: at 2 write units a message
  * and 2 a contract about half of what they cost one by one. Returns false when any message is not as it was read, or a counter is gone: then
- * `moveMessage` takes each step by itself.
+ * `tryMove` takes each step by itself.
  */
 export async function takeSteps(table: Table, steps: Step[]): Promise<boolean> {
   return (await table.tryTransact(stepWrites(steps))) === undefined;

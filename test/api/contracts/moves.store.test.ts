@@ -49,20 +49,22 @@ async function finish(id: string): Promise<void> {
       },
     })),
   );
-  await api.deps.table.transact([
-    {
-      update: 'SET #s = :done, nextRow = :n, openFrom = :n, fedCount = :n, completedAt = :now',
-      key: keys.contract(tenantA, id),
-      names: { '#s': 'status' },
-      values: { ':done': 'COMPLETED', ':n': 3, ':now': Date.now() },
-    },
-    {
-      update: 'SET delivered = :one, failed = :two',
-      key: keys.counter(tenantA, id, accountId),
-      values: { ':one': 1, ':two': 2 },
-    },
-    { delete: keys.running(tenantA, accountId, id) },
-  ]);
+  await api.deps.table.transact({
+    writes: [
+      {
+        update: 'SET #s = :done, nextRow = :n, openFrom = :n, fedCount = :n, completedAt = :now',
+        key: keys.contract(tenantA, id),
+        names: { '#s': 'status' },
+        values: { ':done': 'COMPLETED', ':n': 3, ':now': Date.now() },
+      },
+      {
+        update: 'SET delivered = :one, failed = :two',
+        key: keys.counter(tenantA, id, accountId),
+        values: { ':one': 1, ':two': 2 },
+      },
+      { delete: keys.running(tenantA, accountId, id) },
+    ],
+  });
 }
 
 describe('start, pause, cancel', () => {

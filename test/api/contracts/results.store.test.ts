@@ -20,18 +20,20 @@ beforeAll(async () => {
     })),
   );
   await api.deps.table.writeMany([{ put: { ...keys.text(tenantA, rowId(id, 0)), type: 'text', text: 'Hello 0' } }]);
-  await api.deps.table.transact([
-    {
-      update: 'SET nextRow = :n, openFrom = :n, fedCount = :n',
-      key: keys.contract(tenantA, id),
-      values: { ':n': 950 },
-    },
-    {
-      update: 'SET delivered = :d, failed = :f',
-      key: keys.counter(tenantA, id, accountId),
-      values: { ':d': 902, ':f': 48 },
-    },
-  ]);
+  await api.deps.table.transact({
+    writes: [
+      {
+        update: 'SET nextRow = :n, openFrom = :n, fedCount = :n',
+        key: keys.contract(tenantA, id),
+        values: { ':n': 950 },
+      },
+      {
+        update: 'SET delivered = :d, failed = :f',
+        key: keys.counter(tenantA, id, accountId),
+        values: { ':d': 902, ':f': 48 },
+      },
+    ],
+  });
 });
 afterAll(() => api.stop());
 

@@ -198,7 +198,7 @@ describe('suppressions in and out as CSV', () => {
           source: 'inbound',
           at: at + index,
         });
-        await api.deps.table.transact(writes);
+        await api.deps.table.transact({ writes });
       }
       const { text } = await api.call('GET', '/v1/suppressions.csv', undefined, { key: api.keyB });
       const lines = text.trim().split('\n');

@@ -13,7 +13,7 @@ import {
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { type Clients, createClients, destroyClients } from '../../../lib/aws/client/clients.ts';
 import { objectStore } from '../../../lib/aws/client/objects.ts';
-import { ConditionFailed, Table } from '../../../lib/aws/client/table.ts';
+import { absent, Table } from '../../../lib/aws/client/table.ts';
 import { type Emulators, startEmulators } from '../../harness/emulators.ts';
 import { type PlayedService, playService } from './played-service.ts';
 import type { Received } from './sigv4.ts';
@@ -48,7 +48,7 @@ beforeAll(async () => {
   clients = createClients();
   table = new Table(clients.dynamodb, TableName);
   // The first calls go the SDK's way and show the place.
-  await table.transact([{ put: { pk: 'one', sk: 'x', state: 'QUEUED' } }]);
+  await table.transact({ writes: [{ put: { pk: 'one', sk: 'x', state: 'QUEUED' } }] });
   await objectStore(clients.s3, emulators.config.AUTH_BUCKET).create('first', Buffer.from('x'));
 });
 
@@ -107,22 +107,18 @@ describe('DynamoDB', () => {
   });
 
   it('cancels a transaction with reasons and old items, under one token', async () => {
-    const cancelled = table.transact([
-      { check: { pk: 'absent', sk: 'x' }, condition: 'attribute_not_exists(pk)' },
-      {
+    const refused = await table.tryTransact({
+      other: { check: { pk: 'absent', sk: 'x' }, condition: { isNew: absent } },
+      message: {
         update: 'SET #s = :sending',
         key: { pk: 'one', sk: 'x' },
-        condition: '#s = :pending',
+        condition: { isPending: { is: '#s = :pending', values: { ':pending': 'PENDING' } } },
         names: { '#s': 'state' },
-        values: { ':sending': 'SENDING', ':pending': 'PENDING' },
+        values: { ':sending': 'SENDING' },
       },
-    ]);
-    const error = await cancelled.catch((reason) => reason);
-    expect(error).toBeInstanceOf(ConditionFailed);
-    expect(error).toMatchObject({
-      failed: [false, true],
-      olds: [undefined, { pk: 'one', sk: 'x', state: 'QUEUED' }],
     });
+    expect([refused?.by('other'), refused?.by('message')]).toEqual([false, true]);
+    expect(refused?.old('message')).toEqual({ pk: 'one', sk: 'x', state: 'QUEUED' });
     expect(dynamodb.ways()).toEqual(['direct', 'sdk']);
     const [first, second] = tokens();
     expect(first).toMatch(/^[0-9a-f-]{36}$/);
@@ -134,7 +130,7 @@ describe('DynamoDB', () => {
 
   it('counts once when the answer to a direct call is of no use', async () => {
     const count = { update: 'ADD #n :one', key: { pk: 'sum', sk: 'x' }, names: { '#n': 'sum' }, values: { ':one': 1 } };
-    await table.transact([count]);
+    await table.transact({ writes: [count] });
     // Others in this process parse too: the first answer that a direct call reads is cut off.
     const { parse: whole } = JSON;
     let cut = 0;
@@ -145,7 +141,7 @@ describe('DynamoDB', () => {
       }
       return whole(text, reviver);
     });
-    await table.transact([count]);
+    await table.transact({ writes: [count] });
     parse.mockRestore();
     expect(dynamodb.ways()).toEqual(['direct', 'direct', 'sdk']);
     expect(new Set(tokens()).size).toBe(1);
@@ -154,7 +150,7 @@ describe('DynamoDB', () => {
 
   it("is given and gives binary values the SDK's way", async () => {
     const key = { pk: 'bytes', sk: 'x' };
-    await table.transact([{ put: { ...key, blob: new Uint8Array([0, 255]) } }]);
+    await table.transact({ writes: [{ put: { ...key, blob: new Uint8Array([0, 255]) } }] });
     expect(dynamodb.ways()).toEqual(['sdk']);
     expect(await table.get(key)).toEqual({ ...key, blob: new Uint8Array([0, 255]) });
     expect(await table.getMany([key])).toEqual([{ ...key, blob: new Uint8Array([0, 255]) }]);

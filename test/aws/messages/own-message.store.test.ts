@@ -1,10 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { contentWrite } from '../../../lib/aws/messages/contents.ts';
-import { isRunning, messageItem, moveMessage, readForSend, readMessage } from '../../../lib/aws/messages/messages.ts';
+import { isRunning, messageItem, readForSend, readMessage } from '../../../lib/aws/messages/messages.ts';
 import { textContent } from '../../../lib/domain/content.ts';
 import type { Message, MessageSource } from '../../../lib/domain/messages/message.ts';
 import { type FeedWorld, startFeedWorld, tenantId } from '../../feed/feed-world.ts';
+import { moveMessage } from '../../harness/move-message.ts';
 
 /** No such message is made yet: its stored form, and what a host does with it, are ready. */
 describe.each(['single', 'trigger', 'reminder'] as const)('a message of source %s', (source) => {
@@ -23,10 +24,9 @@ describe.each(['single', 'trigger', 'reminder'] as const)('a message of source %
       ...{ id, tenantId, accountId, source: from, sourceId: id, to: '79991000001', lane: 'bulk', state: 'QUEUED' },
       ...{ feedSeq: 1, attempts: 0, createdAt: nowMs },
     };
-    await world.table.transact([
-      { put: messageItem(message) },
-      contentWrite(tenantId, id, textContent('Hello'), nowMs),
-    ]);
+    await world.table.transact({
+      writes: [{ put: messageItem(message) }, contentWrite(tenantId, id, textContent('Hello'), nowMs)],
+    });
     return message;
   };
 

@@ -79,7 +79,7 @@ describe('a host that lost an account with a message in hand', () => {
       source: 'inbound',
       at: Date.now(),
     });
-    await gateway.deps.table.transact(writes);
+    await gateway.deps.table.transact({ writes });
     gateway.lids.set(first?.to ?? '', '555000070');
     await gateway.host();
     await until('completed', async () => (await gateway.readContract(contract.id))?.status === 'COMPLETED');

@@ -76,7 +76,7 @@ describe('a host that holds one message and inherits two', () => {
     const { contract, ids } = await twoInHand();
     const phoneNumber = numberOf(0);
     const person = { tenantId, phoneNumber, reason: 'x', source: 'inbound' as const, at: Date.now() };
-    await gateway.deps.table.transact((await planSuppression(gateway.deps.table, person)).writes);
+    await gateway.deps.table.transact({ writes: (await planSuppression(gateway.deps.table, person)).writes });
     await gateway.host();
     await completed(contract);
     expect(gateway.wire.map(({ id }) => id)).toEqual(ids.slice(1));

@@ -1,7 +1,7 @@
 import type { Contract } from '../../../domain/contracts/contract.ts';
 import type { Message } from '../../../domain/messages/message.ts';
-import { ConditionFailed, inParallel, type Table } from '../../client/table.ts';
-import { moveMessage } from '../../messages/messages.ts';
+import { inParallel, type Table } from '../../client/table.ts';
+import { tryMove } from '../../messages/messages.ts';
 import { type HeldJob, JobReplaced, stillHeld } from './held.ts';
 
 /** Errors of messages that may have arrived, or that would fail again. */
@@ -21,12 +21,9 @@ export async function retryRows(
   );
   // A new sending: that an earlier one went unanswered for a while counts no more.
   await inParallel(16, failed, async ({ openSince: _since, asides: _asides, ...message }) => {
-    try {
-      await moveMessage(table, message, 'PENDING', nowMs, { attempts: 0 }, [stillHeld(contract, held)]);
-    } catch (error) {
-      if (!(error instanceof ConditionFailed)) throw error;
-      // Write 0: another runner of the same job was here first.
-      if (error.failed[0] !== true) throw new JobReplaced();
-    }
+    const job = [stillHeld(contract, held)];
+    const { refused } = await tryMove(table, message, 'PENDING', nowMs, { attempts: 0 }, job);
+    // Refused by the message: another runner of the same job was here first.
+    if (refused?.by('message') === false) throw new JobReplaced();
   });
 }

@@ -4,9 +4,9 @@ import { messageOfRow } from '../../../domain/contracts/row-message.ts';
 import type { Message } from '../../../domain/messages/message.ts';
 import { resultDays, ttlAfter } from '../../../domain/messages/retention.ts';
 import { added, patch, unlessSet } from '../../client/patch.ts';
-import { absent, ConditionFailed, inParallel, present, type Write } from '../../client/table.ts';
+import { absent, inParallel, present, type Write } from '../../client/table.ts';
 import { keys, queuedAttribute } from '../../keys.ts';
-import { messageItem, moveMessage, readHot, readMessage } from '../../messages/messages.ts';
+import { messageItem, readHot, readMessage, tryMove } from '../../messages/messages.ts';
 import { endUnknown, outcomeUnknownAfterMs } from '../../messages/outcome-unknown.ts';
 import { PageReader } from '../feed-rows.ts';
 import { readOpenRanges } from '../reservations.ts';
@@ -59,12 +59,8 @@ async function settle(deps: JobDeps, read: Message): Promise<'final' | 'open'> {
         (await endUnknown(deps.table, message, 'contract_ended', deps.nowMs())) ??
         (await readMessage(deps.table, message.tenantId, message.id));
     } else if (message.state === 'QUEUED' || message.state === 'PENDING') {
-      try {
-        message = await moveMessage(deps.table, message, 'CANCELED', deps.nowMs());
-      } catch (error) {
-        if (!(error instanceof ConditionFailed)) throw error;
-        message = await readMessage(deps.table, message.tenantId, message.id);
-      }
+      const { moved } = await tryMove(deps.table, message, 'CANCELED', deps.nowMs());
+      message = moved ?? (await readMessage(deps.table, message.tenantId, message.id));
     } else if (message.state === 'SENDING') {
       const why = await whyUnknown(deps, message);
       if (why === undefined) return 'open';
