@@ -1,6 +1,6 @@
 import type { SQSClient } from '@aws-sdk/client-sqs';
 import type { SQSRecord } from 'aws-lambda';
-import { expect, it } from 'vitest';
+import { expect, expectTypeOf, it } from 'vitest';
 import { encodeCursor } from '../functions/api/http/cursor.ts';
 import { toRequest } from '../functions/feed/handler.ts';
 import type { WebhookDeps } from '../functions/webhook/deps.ts';
@@ -35,7 +35,7 @@ import {
   whatsappId,
 } from '../lib/domain/ids.ts';
 import { inboundTypes } from '../lib/domain/inbound/inbound.ts';
-import { type Message, messageErrorCodes, messageSources, messageStates } from '../lib/domain/messages/message.ts';
+import { type Message, type MessageSource, messageErrorCodes, messageStates } from '../lib/domain/messages/message.ts';
 import { suppressionSources } from '../lib/domain/people/suppression.ts';
 import { type Delivery, deliveryId } from '../lib/domain/webhooks/delivery.ts';
 import { groupOf } from '../lib/domain/webhooks/endpoint.ts';
@@ -226,7 +226,7 @@ it('words that items hold', () => {
   expect(suppressionSources).toEqual(['inbound', 'api', 'import']);
   const errors =
     'NOT_ON_WHATSAPP INVALID_NUMBER REACHOUT_RESTRICTED RATE_LIMITED REJECTED OUTCOME_UNKNOWN CRASHED_HOST OPTED_OUT';
-  expect(messageSources).toEqual(['contract', 'single', 'trigger', 'reminder']);
+  expectTypeOf<MessageSource>().toEqualTypeOf<'contract' | 'single' | 'trigger' | 'reminder'>();
   for (const code of errors.split(' ')) expect(messageErrorCodes).toContain(code);
   const kinds = 'text image video audio document sticker location contact reaction edit delete other';
   for (const type of kinds.split(' ')) expect(inboundTypes).toContain(type);

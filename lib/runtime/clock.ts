@@ -1,4 +1,4 @@
-/** The clock of all code that can run on simulated time. Tests can let it run faster; production uses `systemClock`. */
+/** The clock of all code that can run on simulated time. The product uses `systemClock`; tests have clocks of their own. */
 export interface Clock {
   /** Epoch milliseconds. */
   nowMs(): number;
@@ -16,18 +16,6 @@ export const systemClock: Clock = {
   monotonicMs: () => performance.now(),
   sleep: (ms, signal) => sleepFor(ms, signal),
 };
-
-/** A clock on which `factor` seconds pass in one real second, starting from now. */
-export function scaledClock(factor: number): Clock {
-  const startWall = Date.now();
-  const startMono = performance.now();
-  const passed = () => (performance.now() - startMono) * factor;
-  return {
-    nowMs: () => Math.floor(startWall + passed()),
-    monotonicMs: passed,
-    sleep: (ms, signal) => sleepFor(ms / factor, signal),
-  };
-}
 
 function sleepFor(ms: number, signal?: AbortSignal): Promise<void> {
   if (signal?.aborted === true || ms <= 0) return Promise.resolve();

@@ -5,9 +5,9 @@ import { keys } from '../../lib/aws/keys.ts';
 import { planSuppression } from '../../lib/aws/people/suppressions.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
-import { scaledClock } from '../../lib/runtime/clock.ts';
 import { rowsTo } from '../factories.ts';
 import { type Gateway, oneAtATime, startGateway, tenantId } from '../harness/gateway.ts';
+import { scaledClock } from '../harness/scaled-clock.ts';
 import { until } from '../harness/until.ts';
 
 let gateway: Gateway;

@@ -1,7 +1,8 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { type Clock, scaledClock } from '../../lib/runtime/clock.ts';
+import type { Clock } from '../../lib/runtime/clock.ts';
 import { rowsTo } from '../factories.ts';
 import { type Gateway, startGateway } from '../harness/gateway.ts';
+import { scaledClock } from '../harness/scaled-clock.ts';
 import { until } from '../harness/until.ts';
 
 /** Sixty seconds of the host's clock pass in one second. */

@@ -4,12 +4,12 @@ import { readSent } from '../../lib/aws/messages/messages.ts';
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 import { messageId } from '../../lib/domain/ids.ts';
 import type { Counter } from '../../lib/domain/messages/counter.ts';
-import { scaledClock } from '../../lib/runtime/clock.ts';
 import { Receipts } from '../../lib/sending/receipts.ts';
 import { SentMessages } from '../../lib/sending/sent-messages.ts';
 import { numberOf, rowsTo } from '../factories.ts';
 import { type Faults, type Gateway, startGateway, tenantId } from '../harness/gateway.ts';
 import { moveMessage } from '../harness/move-message.ts';
+import { scaledClock } from '../harness/scaled-clock.ts';
 import { until } from '../harness/until.ts';
 
 describe('a receipt', () => {

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
-import { scaledClock } from '../../lib/runtime/clock.ts';
 import type { RunningHost } from '../../socket-host/host/host.ts';
 import { rowsTo } from '../factories.ts';
 import { type Faults, type Gateway, startGateway } from '../harness/gateway.ts';
+import { scaledClock } from '../harness/scaled-clock.ts';
 import { until } from '../harness/until.ts';
 
 describe("an account's totals count each outcome once", () => {

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { moveContract } from '../../lib/aws/contracts/contracts.ts';
-import { scaledClock } from '../../lib/runtime/clock.ts';
 import { rowsTo } from '../factories.ts';
 import { type Faults, type Gateway, startGateway, tenantId } from '../harness/gateway.ts';
+import { scaledClock } from '../harness/scaled-clock.ts';
 import { until } from '../harness/until.ts';
 
 describe('a message that must be sent again', () => {

@@ -72,8 +72,7 @@ export interface Claim {
 export const maxCrashes = 3;
 
 /** The kinds of orders that a message can come from. So far only contracts make messages. */
-export const messageSources = ['contract', 'single', 'trigger', 'reminder'] as const;
-export type MessageSource = (typeof messageSources)[number];
+export type MessageSource = 'contract' | 'single' | 'trigger' | 'reminder';
 
 /** The fields of all messages. Times are epoch milliseconds; the HTTP API shows them as ISO 8601. */
 interface MessageFields {

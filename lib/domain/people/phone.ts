@@ -127,16 +127,6 @@ export function isCountry(text: string): boolean {
   return isSupportedCountry(text);
 }
 
-/** Returns the country (ISO 3166 alpha-2) of a number (digits); undefined for a number of no country (satellite, free phone). */
-export function countryOf(digits: string): string | undefined {
-  return parsePhoneNumberFromString(`+${digits}`, { extract: false })?.country;
-}
-
-/** Returns a number in the form for logs: `7999***4567`; of a short number only the last two digits. */
-export function maskPhone(digits: string): string {
-  return digits.length >= 11 ? `${digits.slice(0, 4)}***${digits.slice(-4)}` : `***${digits.slice(-2)}`;
-}
-
 /** The form in which answers print numbers. */
 const printedForm = /^[1-9]\d{4,14}$/;
 

@@ -1,9 +1,9 @@
 import { createServer, Socket } from 'node:net';
 import { inspect } from 'node:util';
 import { afterEach, describe, expect, it } from 'vitest';
-import { scaledClock } from '../../../lib/runtime/clock.ts';
 import { createEgress, type Egress, type EgressOptions } from '../../../lib/runtime/egress/egress.ts';
 import { EgressFailed } from '../../../lib/runtime/egress/errors.ts';
+import { scaledClock } from '../../harness/scaled-clock.ts';
 import { until } from '../../harness/until.ts';
 import { dialInto, listen, type Receiver, startReceiver } from './receiver.ts';
 

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
-import { scaledClock } from '../../../lib/runtime/clock.ts';
 import { rowsTo } from '../../factories.ts';
 import { type Faults, type Gateway, oneAtATime, startGateway } from '../../harness/gateway.ts';
+import { scaledClock } from '../../harness/scaled-clock.ts';
 import { until } from '../../harness/until.ts';
 
 describe('an account that cannot send any more', () => {

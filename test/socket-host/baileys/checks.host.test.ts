@@ -1,13 +1,13 @@
 import { connect, createServer, type Socket } from 'node:net';
 import { afterAll, beforeAll, describe, expect, it, vi } from 'vitest';
 import { textContent } from '../../../lib/domain/content.ts';
-import { scaledClock } from '../../../lib/runtime/clock.ts';
 import { Pings } from '../../../socket-host/baileys/pings.ts';
 import { ConnectionCheck, ConnectionChecks, type Useless } from '../../../socket-host/connection/check.ts';
 import { ConnectionEvents } from '../../../socket-host/connection/events.ts';
 import type { HostDeps } from '../../../socket-host/deps.ts';
 import { createMetrics } from '../../../socket-host/metrics.ts';
 import { NotSent, type TransportSession } from '../../../socket-host/transport.ts';
+import { scaledClock } from '../../harness/scaled-clock.ts';
 import { until } from '../../harness/until.ts';
 import { type Gateway, gateway } from './gateway.ts';
 import { countQueries, sleep } from './probe.ts';

@@ -3,10 +3,11 @@ import { confirmNumber, readAccount, setDesired } from '../../../lib/aws/account
 import { deleteAccount } from '../../../lib/aws/contracts/account-contracts.ts';
 import { accountPk, keys } from '../../../lib/aws/keys.ts';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
-import { scaledClock, systemClock } from '../../../lib/runtime/clock.ts';
+import { systemClock } from '../../../lib/runtime/clock.ts';
 import { PairingRefused } from '../../../socket-host/transport.ts';
 import { rowsTo } from '../../factories.ts';
 import { type Gateway, startGateway, tenantId } from '../../harness/gateway.ts';
+import { scaledClock } from '../../harness/scaled-clock.ts';
 import { until } from '../../harness/until.ts';
 
 describe('the connection of an account', () => {

@@ -4,10 +4,11 @@ import { wakeAccount } from '../../../lib/aws/hosts/wake.ts';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { decodeEvents } from '../../../lib/domain/accounts/connection-events.ts';
 import { textContent } from '../../../lib/domain/content.ts';
-import { type Clock, scaledClock } from '../../../lib/runtime/clock.ts';
+import type { Clock } from '../../../lib/runtime/clock.ts';
 import { rowsTo } from '../../factories.ts';
 import { type Faults, type Gateway, startGateway, tenantId } from '../../harness/gateway.ts';
 import type { PingAnswer } from '../../harness/network.ts';
+import { scaledClock } from '../../harness/scaled-clock.ts';
 import { until } from '../../harness/until.ts';
 
 const slow = 'WhatsApp answers slowly: a connection check took longer than 5 seconds.';

@@ -3,9 +3,10 @@ import { retireHost } from '../../../lib/aws/hosts/hosts.ts';
 import { orphanAccounts } from '../../../lib/aws/hosts/ownership.ts';
 import { finder, keys } from '../../../lib/aws/keys.ts';
 import { rendezvous } from '../../../lib/domain/hosts/ownership.ts';
-import { scaledClock, systemClock } from '../../../lib/runtime/clock.ts';
+import { systemClock } from '../../../lib/runtime/clock.ts';
 import { rowsTo } from '../../factories.ts';
 import { type Gateway, oneAtATime, startGateway, tenantId } from '../../harness/gateway.ts';
+import { scaledClock } from '../../harness/scaled-clock.ts';
 import { until } from '../../harness/until.ts';
 
 async function ownersOf(gateway: Gateway, accountIds: string[]): Promise<(string | undefined)[]> {

@@ -1,6 +1,6 @@
 import { expect, it } from 'vitest';
-import { scaledClock } from '../../../lib/runtime/clock.ts';
 import { type Faults, startGateway } from '../../harness/gateway.ts';
+import { scaledClock } from '../../harness/scaled-clock.ts';
 import { until } from '../../harness/until.ts';
 
 it('makes no AWS call for an idle account: what a host does while all is quiet does not depend on how many it holds', async () => {

@@ -1,7 +1,8 @@
 import { afterEach, expect, it } from 'vitest';
 import { rendezvous } from '../../../lib/domain/hosts/ownership.ts';
-import { scaledClock, systemClock } from '../../../lib/runtime/clock.ts';
+import { systemClock } from '../../../lib/runtime/clock.ts';
 import { type Faults, type Gateway, startGateway } from '../../harness/gateway.ts';
+import { scaledClock } from '../../harness/scaled-clock.ts';
 import { until } from '../../harness/until.ts';
 
 let gateway: Gateway | undefined;

@@ -6,9 +6,10 @@ import { wakeAccount } from '../../../lib/aws/hosts/wake.ts';
 import { keys } from '../../../lib/aws/keys.ts';
 import { planSuppression } from '../../../lib/aws/people/suppressions.ts';
 import { textContent } from '../../../lib/domain/content.ts';
-import { scaledClock, systemClock } from '../../../lib/runtime/clock.ts';
+import { systemClock } from '../../../lib/runtime/clock.ts';
 import { rowsTo } from '../../factories.ts';
 import { type Gateway, oneAtATime, startGateway, tenantId } from '../../harness/gateway.ts';
+import { scaledClock } from '../../harness/scaled-clock.ts';
 import { until } from '../../harness/until.ts';
 
 describe('a host that lost an account with a message in hand', () => {

@@ -1,9 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readAccount, setDesired } from '../../../lib/aws/accounts/accounts.ts';
 import { moveContract } from '../../../lib/aws/contracts/contracts.ts';
-import { scaledClock, systemClock } from '../../../lib/runtime/clock.ts';
+import { systemClock } from '../../../lib/runtime/clock.ts';
 import { rowsTo } from '../../factories.ts';
 import { type Faults, type Gateway, startGateway, tenantId } from '../../harness/gateway.ts';
+import { scaledClock } from '../../harness/scaled-clock.ts';
 import { until } from '../../harness/until.ts';
 
 const factor = 10;

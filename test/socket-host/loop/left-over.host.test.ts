@@ -7,9 +7,9 @@ import { planSuppression } from '../../../lib/aws/people/suppressions.ts';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { storedInHand } from '../../../lib/domain/accounts/in-hand.ts';
 import type { Contract } from '../../../lib/domain/contracts/contract.ts';
-import { scaledClock } from '../../../lib/runtime/clock.ts';
 import { numberOf, rowsTo } from '../../factories.ts';
 import { type Gateway, startGateway, tenantId } from '../../harness/gateway.ts';
+import { scaledClock } from '../../harness/scaled-clock.ts';
 import { until } from '../../harness/until.ts';
 
 let gateway: Gateway;
