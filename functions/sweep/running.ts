@@ -7,7 +7,7 @@ import { wakeAccount } from '../../lib/aws/hosts/wake.ts';
 import { keys } from '../../lib/aws/keys.ts';
 import { readMessage } from '../../lib/aws/messages/messages.ts';
 import { endUnknown, outcomeUnknownAfterMs } from '../../lib/aws/messages/outcome-unknown.ts';
-import { type Account, type AccountHot, isHalted } from '../../lib/domain/accounts/account.ts';
+import { type Account, type AccountHot, isHalted, warmUpStart } from '../../lib/domain/accounts/account.ts';
 import { inHandOf } from '../../lib/domain/accounts/in-hand.ts';
 import { nextWireAt, policyOf } from '../../lib/domain/accounts/pacing.ts';
 import { isFindable, makeFindable } from './findable.ts';
@@ -156,8 +156,7 @@ async function findStuck(
 function canSend(account: Account, hot: AccountHot, nowMs: number): boolean {
   if (account.deletedAt !== undefined || account.desired !== 'connected' || account.status !== 'connected')
     return false;
-  const linkedAtMs = account.pacedSince ?? account.createdAt;
-  return nextWireAt(policyOf(account), hot.pace, { nowMs, linkedAtMs }) <= nowMs;
+  return nextWireAt(policyOf(account), hot.pace, { nowMs, linkedAtMs: warmUpStart(account) }) <= nowMs;
 }
 
 /**

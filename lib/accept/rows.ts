@@ -79,7 +79,7 @@ export function checkRow(input: InputRow, settings: RowSettings): CheckedRow | {
   let isSkipped = false;
   let number: NumberReading | undefined;
   const warnings: string[] = [];
-  if (input.phoneNumber === undefined || input.phoneNumber === '') {
+  if (input.phoneNumber === undefined || (input.phoneNumber === '' && !settings.skipInvalid)) {
     refuse('phoneNumber', 'REQUIRED', 'The phone number is missing.');
   } else {
     const read = readNumber(input.phoneNumber, settings);

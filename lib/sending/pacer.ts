@@ -1,4 +1,4 @@
-import type { Account } from '../domain/accounts/account.ts';
+import { type Account, warmUpStart } from '../domain/accounts/account.ts';
 import {
   afterReconnect,
   leadMs,
@@ -75,7 +75,6 @@ export class Pacer {
   }
 
   private at(): { nowMs: number; linkedAtMs: number } {
-    const { pacedSince, createdAt } = this.account();
-    return { nowMs: this.deps.clock.nowMs(), linkedAtMs: pacedSince ?? createdAt };
+    return { nowMs: this.deps.clock.nowMs(), linkedAtMs: warmUpStart(this.account()) };
   }
 }

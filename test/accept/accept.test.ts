@@ -66,6 +66,18 @@ describe('checking rows', () => {
     expect(problems.map(({ place, field }) => [place, field])).toEqual([[2, 'content']]);
   });
 
+  it('with skipInvalid keeps a row whose number is empty or blank, and still refuses one without the field', () => {
+    const rows = [row(1, ''), row(2, ' '), { ...row(3, ''), phoneNumber: undefined }];
+    const { checked, problems } = checkRows(rows, { skipInvalid: true });
+    expect(checked.map((one) => [one.row.to, one.row.skip])).toEqual([
+      ['', 'INVALID_NUMBER'],
+      [' ', 'INVALID_NUMBER'],
+    ]);
+    expect(problems).toEqual([
+      { place: 3, field: 'phoneNumber', code: 'REQUIRED', message: 'The phone number is missing.' },
+    ]);
+  });
+
   it('with requirePlus refuses a number in doubt', () => {
     const asked = { skipInvalid: false, requirePlus: true, defaultCountry: 'DE' };
     const { problems } = checkRows([row(1, '79991234567'), row(2, '+79991234567')], asked);

@@ -61,6 +61,8 @@ export async function listAudit(
   const lowest = `aud_${ulidTime(range.sinceMs)}`;
   let highest = `aud_${ulidTime(range.untilMs)}`;
   if (range.before !== undefined && range.before < highest) highest = range.before;
+  // The cursor is older than `since`. DynamoDB refuses a range whose end lies before its beginning.
+  if (highest < lowest) return { items };
   for (let month = monthStart(timeOfId(highest)); monthEnd(month) > range.sinceMs; month = monthStart(month - 1)) {
     const listed = await table.query<AuditEntry>({
       pk: keys.audit(tenantId, monthOf(month), '').pk,

@@ -52,7 +52,8 @@ export async function createEndpoint(
   endpoint: Endpoint,
 ): Promise<Endpoint | 'name_taken' | 'full'> {
   const { tenantId, id, name } = endpoint;
-  if ((await tenantEndpoints(deps.table, tenantId)).length >= mostEndpoints) return 'full';
+  const others = (await tenantEndpoints(deps.table, tenantId)).filter((one) => one.id !== id);
+  if (others.length >= mostEndpoints) return 'full';
   const refused = await deps.table.tryTransact({
     endpoint: {
       put: { ...keys.endpoint(tenantId, id), type: 'endpoint', ...endpoint },

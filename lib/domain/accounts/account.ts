@@ -72,6 +72,11 @@ export interface Account {
   deletedAt?: number;
 }
 
+/** Returns the start of the account's warm-up, from which its days of pacing count (epoch ms). */
+export function warmUpStart({ pacedSince, createdAt }: Pick<Account, 'pacedSince' | 'createdAt'>): number {
+  return pacedSince ?? createdAt;
+}
+
 /** The fields that change with each send (item `accountHot`). Kept below 1 KB while one message is in hand. */
 export interface AccountHot {
   tenantId: string;

@@ -1,4 +1,4 @@
-import { type Account, type AccountHot, isHalted } from '../accounts/account.ts';
+import { type Account, type AccountHot, isHalted, warmUpStart } from '../accounts/account.ts';
 import { inHandOfContract } from '../accounts/in-hand.ts';
 import { policyOf } from '../accounts/pacing.ts';
 import type { Counter } from '../messages/counter.ts';
@@ -99,6 +99,6 @@ function estimate(contract: Contract, counts: Counts, pair: Pair | undefined, no
   const { account, hot } = pair;
   // The contract sends nothing until the tenant acts, or WhatsApp's restriction ends.
   if (isHalted(account, nowMs)) return undefined;
-  const age = account.linkedAt === undefined ? undefined : { linkedAtMs: account.linkedAt, pace: hot.pace };
+  const age = account.linkedAt === undefined ? undefined : { linkedAtMs: warmUpStart(account), pace: hot.pace };
   return estimatedEndAt(counts.pending + counts.queued + counts.sending, policyOf(account), nowMs, age);
 }

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { putEvents } from '../../../lib/aws/events/events.ts';
 import { keys } from '../../../lib/aws/keys.ts';
 import { planDeliveries } from '../../../lib/aws/webhooks/deliveries.ts';
-import { disableEndpoint, readEndpoint } from '../../../lib/aws/webhooks/endpoints.ts';
+import { createEndpoint, disableEndpoint, readEndpoint } from '../../../lib/aws/webhooks/endpoints.ts';
 import type { PacelineEvent } from '../../../lib/domain/events/events.ts';
 import { derivedId } from '../../../lib/domain/ids.ts';
 import type { Delivery } from '../../../lib/domain/webhooks/delivery.ts';
@@ -219,7 +219,14 @@ describe('POST /v1/webhooks', () => {
       if (last !== 201) break;
     }
     expect(last).toBe(409);
-    expect((await api.call('GET', '/v1/webhooks?limit=100', undefined, { key })).json.items).toHaveLength(50);
+    const { items } = (await api.call('GET', '/v1/webhooks?limit=100', undefined, { key })).json;
+    expect(items).toHaveLength(50);
+    // The call that made the last one, whose answer was lost, comes again.
+    const tenantId = 'ten_0000000000000000000000000B';
+    const made = await readEndpoint(api.deps.table, tenantId, items[0]?.id ?? '');
+    const origin = { tenantId, keyId: 'key_1', ip: '127.0.0.1', requestId: 'req_1', at: Date.now() };
+    expect(made).toBeDefined();
+    expect(made && (await createEndpoint(api.deps, origin, made))).toMatchObject({ id: items[0]?.id });
   });
 });
 
