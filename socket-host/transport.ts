@@ -92,7 +92,7 @@ export interface TransportListener {
   onLinked(identity: { phoneNumber: string }): void;
   /** The phone that used the code demands what no session can give. Take the code down. */
   onPasskeyDemanded(): void;
-  /** Logged in. */
+  /** Logged in. Comes at most once a session. */
   onOpen(identity: { phoneNumber: string }): void;
   /** Everything that waited at the server while we were away has been handled. Comes after `onOpen`, at most once a session. */
   onDrained(): void;

@@ -25,7 +25,7 @@ import { ConnectSlots } from './connect-slots.ts';
 import { Fleet } from './fleet.ts';
 import { Handover } from './handover.ts';
 import { describe, hostDeps, type OutsideWorld } from './host-deps.ts';
-import { type HostState, heartbeats, looks, notes, watchLease } from './loops.ts';
+import { type HostState, heartbeats, looks, notes, retiredAsDead, watchLease } from './loops.ts';
 import { Placement } from './placement.ts';
 
 export interface HostOptions extends OutsideWorld {
@@ -252,9 +252,13 @@ class Host implements RunningHost {
     // Claim no more, but keep the heartbeat until the accounts are given up.
     await this.placement.idle();
     const { id } = this;
-    await beat(table, { id, beatAt: clock.nowMs(), ...this.beatState }).catch((error: unknown) =>
-      failed('drain', error),
-    );
+    try {
+      // A refusal is reported here; the next heartbeat fences the host.
+      const stood = await beat(table, { id, beatAt: clock.nowMs(), ...this.beatState });
+      if (!stood) failed('drain', new Error(retiredAsDead));
+    } catch (error) {
+      failed('drain', error);
+    }
     const drained = this.handover.drain(drainMs, this.ended.signal);
     await Promise.race([drained, clock.sleep(drainMs, this.ended.signal)]);
     this.ended.abort();

@@ -17,6 +17,9 @@ const leaseCheckMs = 500;
 /** After so long the next beat is sent, over another connection: a call that hangs must not cost the lease, and with it all accounts. */
 const beatHangsMs = 1_500;
 
+/** Why a heartbeat was refused. */
+export const retiredAsDead = 'this host was retired as dead';
+
 export type Fence = (why: string, cause: FenceCause) => void;
 
 /** The part of a host's item that each heartbeat writes. */
@@ -39,9 +42,8 @@ export async function heartbeats(
         return heartbeatMs;
       }
       if (signal.aborted) return 0;
-      const why = 'this host was retired as dead';
-      deps.failed('heartbeat', new Error(why));
-      fence(why, 'retired');
+      deps.failed('heartbeat', new Error(retiredAsDead));
+      fence(retiredAsDead, 'retired');
       return 500;
     } catch (error) {
       if (signal.aborted) return 0;

@@ -1,5 +1,5 @@
-import { afterEach, beforeEach, expect, it } from 'vitest';
-import { listHosts } from '../../../lib/aws/hosts/hosts.ts';
+import { afterEach, beforeEach, expect, it, vi } from 'vitest';
+import { listHosts, retireHost } from '../../../lib/aws/hosts/hosts.ts';
 import { systemClock } from '../../../lib/runtime/clock.ts';
 import { rowsTo } from '../../factories.ts';
 import { type Faults, type Gateway, oneAtATime, startGateway } from '../../harness/gateway.ts';
@@ -39,4 +39,24 @@ it('a host whose drain takes too long marks what it has in hand before others ma
   expect(seen).toContainEqual([true, true]);
   expect(seen).not.toContainEqual([true, false]);
   expect((await readHot(account.id))?.owner).toBeUndefined();
+});
+
+it('a host that others retire just before it drains reports that its heartbeat was refused', async () => {
+  const faults: Faults = {};
+  gateway = await startGateway(systemClock);
+  const { table } = gateway.deps;
+  const host = await gateway.host(undefined, faults);
+  const reported = vi.spyOn(console, 'error').mockImplementation(() => {});
+  let retired: Promise<void> | undefined;
+  const stopped = host.stop();
+  faults.before = async (command) => {
+    if (command !== 'UpdateItem') return;
+    retired ??= retireHost(table, host.id, Date.now());
+    await retired;
+  };
+  await stopped;
+  const errors = reported.mock.calls.map(([, fields]) => fields as { where: string; error: string });
+  reported.mockRestore();
+  const drain = errors.filter(({ where }) => where === 'drain').map(({ error }) => error.split('     at ')[0]?.trim());
+  expect(drain).toEqual(['Error: this host was retired as dead']);
 });
