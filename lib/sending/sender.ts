@@ -38,6 +38,8 @@ export interface SendSteps {
   firstContactsRefused(): Promise<void>;
 }
 
+const notOnWhatsApp: MessageError = { code: 'NOT_ON_WHATSAPP', message: 'This number is not on WhatsApp.' };
+
 /** Sends what is in hand, and decides what becomes of it. States are kept, and written, by InHand alone. */
 export class Sender {
   private readonly deps: SendingDeps;
@@ -57,8 +59,7 @@ export class Sender {
     const { hand } = this;
     const { clock, lease, counts } = this.deps;
     if ((await wire.lookup(message.to)) === false) {
-      const error: MessageError = { code: 'NOT_ON_WHATSAPP', message: 'This number is not on WhatsApp.' };
-      return await hand.resolve(message, 'FAILED', { error });
+      return await hand.resolve(message, 'FAILED', { error: this.unlessItMayHaveLeft(message, notOnWhatsApp) });
     }
     await steps.courtesy();
     if (!lease.valid()) return { kind: 'fenced' };
@@ -105,13 +106,17 @@ export class Sender {
         if (outcome.refreshDevices === true) this.refreshDevices.set(message.id, true);
         return await hand.layAside(message, outcome.notBefore, { attempts });
       case 'failed': {
-        // An earlier try without an answer may have arrived, whatever is said of this one.
-        const error = hand.mayHaveLeft(message) ? outcomeUnknown : outcome.error;
+        const error = this.unlessItMayHaveLeft(message, outcome.error);
         return await hand.resolve(message, 'FAILED', { attempts, error });
       }
       default:
         return outcome satisfies never;
     }
+  }
+
+  /** Returns the error with which a message fails. An earlier try without an answer may have arrived: then its outcome is not known. */
+  private unlessItMayHaveLeft(message: Message, error: MessageError): MessageError {
+    return this.hand.mayHaveLeft(message) ? outcomeUnknown : error;
   }
 
   /**

@@ -48,8 +48,10 @@ export function hostDeps(outside: OutsideWorld, hostId: string, metrics: HostMet
   };
 }
 
-/** Returns an error without what it may quote: its name, its message up to 300 characters, and where it comes from. */
+/** Returns an error for a log line: its name, its message up to 300 characters, and the first three places of its stack. */
 export function describe(error: unknown): string {
   if (!(error instanceof Error)) return cut(String(error), 300);
-  return `${error.name}: ${cut(error.message, 300)} ${error.stack?.split('\n').slice(1, 4).join(' ') ?? ''}`;
+  // The stack begins with the whole message, which may have several lines.
+  const places = error.stack?.split('\n').filter((line) => /^ {4}at /.test(line)) ?? [];
+  return `${error.name}: ${cut(error.message, 300)} ${places.filter((_, at) => at < 3).join(' ')}`;
 }

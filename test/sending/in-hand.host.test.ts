@@ -145,6 +145,16 @@ describe('a message that was tried without an answer and then refused', () => {
     expect(gateway.wire).toHaveLength(1);
   });
 
+  it('is not called "not on WhatsApp" where the number has left WhatsApp before the next try', async () => {
+    gateway.whenOpening((session) => {
+      session.lookup = async () => false;
+    });
+    const contract = await inHand('silence');
+    await becomes(contract, 'FAILED');
+    expect(await first(contract)).toMatchObject({ error: { code: 'OUTCOME_UNKNOWN' } });
+    expect(gateway.wire).toHaveLength(1);
+  });
+
   it('but one that had never left before is refused for good', async () => {
     const contract = await inHand('not_sent');
     gateway.answerWith(() => ({ code: 463 }));
