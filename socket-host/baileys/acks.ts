@@ -2,14 +2,14 @@ import type { BinaryNode } from '@whiskeysockets/baileys';
 import { after } from '../../lib/runtime/clock.ts';
 import { type Ack, Unanswered } from '../transport.ts';
 
-/** Stands in for an error code that is not a number. */
+/** Replaces an error code that is not a number. */
 const unknownErrorCode = 500;
 
 /** The server's answers to messages on the wire, by WhatsApp id. */
 export class Acks {
   private readonly waiting = new Map<string, (ack: Ack | Unanswered) => void>();
 
-  /** Starts listening before the message leaves, because the answer may come before the sending has returned. */
+  /** Expects the answer to a message. Call this before the message leaves, because the answer may come before sending returns. */
   expect(whatsappId: string): PendingAck {
     const { promise, resolve } = Promise.withResolvers<Ack | Unanswered>();
     let answered: Ack | undefined;
@@ -49,7 +49,7 @@ export class Acks {
     this.waiting.get(attrs.id ?? '')?.(ack);
   }
 
-  /** The connection is gone: no further answer can come. */
+  /** Call this when the connection is gone. Every answer that is still expected is missing then. */
   end(): void {
     for (const answer of this.waiting.values()) answer(new Unanswered('the connection ended before the ack'));
     this.waiting.clear();
@@ -57,13 +57,13 @@ export class Acks {
 }
 
 export interface PendingAck {
-  /** The answer, if it has come. */
+  /** Returns the answer, if it has come. */
   answered(): Ack | undefined;
-  /** The message goes to another number (digits) than the one given. */
+  /** Notes that the message goes to another number (digits) than the one given. */
   sentTo(address: string): void;
-  /** Answers in the server's place. */
+  /** Gives an answer in place of the server. */
   answer(ack: Ack): void;
-  /** Rejects with Unanswered after `ms`, or when the connection ends. */
+  /** Resolves with the answer. Rejects with Unanswered after `ms`, or when the connection ends. */
   within(ms: number): Promise<Ack>;
   forget(): void;
 }

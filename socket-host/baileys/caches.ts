@@ -6,7 +6,7 @@ type DeviceCache = NonNullable<SocketConfig['userDevicesCache']>;
 type Value = object | string | number;
 type PlainCache = NonNullable<SocketConfig['msgRetryCounterCache']>;
 
-/** What one account sees of the shared caches. */
+/** The part of the shared caches that belongs to one account. */
 export interface AccountCaches {
   devices: DeviceCache;
   retries: PlainCache;
@@ -60,12 +60,12 @@ export function sharedCaches(nowMs: () => number, sizes: CacheSizes = defaultSiz
   };
 }
 
-/** So many messages of one person that cannot be read are asked for again in an hour. A person with a lost session rarely writes more. */
+/** The most requests in an hour for messages of one person that cannot be read. A person with a lost session rarely writes more. */
 const mostAskedAnHour = 100;
-/** A message that has got stuck so often is passed over. The first time may have been the connection's fault. */
+/** A message that has got stuck so often is passed over. The first time may have been a fault of the connection. */
 const mostStuck = 2;
 
-/** What one account remembers of messages that could not be read, beyond the end of a connection. */
+/** Counts messages of one account that could not be read. The counts outlive a connection. */
 export class UnreadableCounts {
   private readonly counts: BoundedCache<Value>;
   private readonly account: string;
@@ -77,7 +77,7 @@ export class UnreadableCounts {
     this.nowMs = nowMs;
   }
 
-  /** Counts one more message of this person that could not be read. False: the person's share of the hour is used up. */
+  /** Counts one more message of this person that could not be read. Returns false when the person's share of the hour is used up. */
   mayAskAgain(person: string): boolean {
     return this.count(`from ${person}`) <= mostAskedAnHour;
   }
@@ -87,7 +87,7 @@ export class UnreadableCounts {
     this.count(`stuck ${id}`);
   }
 
-  /** Whether this message has got stuck too often to be tried again. */
+  /** Returns whether this message has got stuck too often to be tried again. */
   isPassedOver(id: string): boolean {
     return this.countOf(`stuck ${id}`).times >= mostStuck;
   }
@@ -98,7 +98,7 @@ export class UnreadableCounts {
     return times + 1;
   }
 
-  /** The map forgets an hour after the last change; a count ends an hour after its first one. */
+  /** Returns the count of the last hour. The map forgets an hour after the last change, but a count ends an hour after its first one. */
   private countOf(name: string): { times: number; until: number } {
     const held = this.counts.get(this.account + name) as { times: number; until: number } | undefined;
     return held !== undefined && held.until > this.nowMs() ? held : { times: 0, until: this.nowMs() + hourMs };
@@ -107,13 +107,13 @@ export class UnreadableCounts {
 
 function view(map: BoundedCache<Value>, account: string): DeviceCache {
   const prefixed = (key: string) => `${account}${key}`;
-  // The values are Baileys' own, handed back under the type they were put in with.
+  // Baileys reads each value under the type with which it was put.
   const read = <T>(key: string) => map.get(prefixed(key)) as T | undefined;
   return {
     get: read,
     set: (key, value) => void map.set(prefixed(key), value as Value),
     del: (key) => void map.delete(prefixed(key)),
-    // Nobody may empty the others' share.
+    // One account must not empty the caches of the others.
     flushAll: () => {
       for (const key of map.keys()) if (key.startsWith(account)) map.delete(key);
     },

@@ -3,18 +3,18 @@ import { type Person, personAt } from '../../lib/domain/people/person.ts';
 import type { AuthStore } from '../auth/store.ts';
 import { knownAddress, knownLid } from './lookups.ts';
 
-/** Whom WhatsApp refused with 463, by LID where that is known, and when (epoch ms). */
+/** Keys of this type hold the people to whom WhatsApp refused a message with 463: by LID where it is known, with the time (epoch ms). */
 const refusedType = 'refused';
-/** Who has written from a linked device while there was no session with the phone, likewise, and when. */
+/** Keys of this type hold the people who wrote from a linked device while there was no session with their phone, in the same form. */
 const wroteType = 'wrote';
 /** Trust tokens are good for four weeks, counted in weeks since 1970 (Baileys' tc-token-utils.js). */
 const tokenWeeks = 4;
 const weekSec = 7 * 24 * 3_600;
 
 /**
- * Whether the account has a chat with this person, as WhatsApp sees it when it refuses first contacts: the person has sent a trust token, has
- * written from any device, or there is a session with the phone, which begins with the first message either of them sent, unless that message
- * was refused.
+ * Returns whether the account has a chat with this person, by the rule with which WhatsApp refuses first contacts. One of these makes a chat: the
+ * person has sent a trust token, has written from any device, or has a session with the account. Such a session begins with the first message of
+ * either side, unless WhatsApp refused that message.
  */
 export function hasChat(store: AuthStore, address: string, nowMs: number): boolean {
   const { phoneNumber, lid } = whoIs(store, address);
@@ -25,15 +25,15 @@ export function hasChat(store: AuthStore, address: string, nowMs: number): boole
   return hasSession(store, phoneNumber, lid) || [lid, phoneNumber].some((one) => hasWritten(store, one));
 }
 
-/** WhatsApp has refused a message to this person with 463: the session that began with it is no chat. */
+/** Notes that WhatsApp refused a message to this person with 463. The session that began with it is no chat. */
 export function noteRefusal(store: AuthStore, address: string, nowMs: number): void {
   const { phoneNumber, lid } = whoIs(store, address);
   note(store, refusedType, lid ?? phoneNumber ?? '', nowMs);
 }
 
 /**
- * A person has written: there is a chat now, whether or not a message was refused before. `device`: which one it was; what the phone itself (0) has written
- * leaves a session.
+ * Notes that a person has written: there is a chat now, also after a refusal. `device` is the one that wrote. Messages of the phone itself (0)
+ * leave a session, so they need no note.
  */
 export function noteChat(
   store: AuthStore,
@@ -48,17 +48,17 @@ export function noteChat(
   note(store, wroteType, address, at);
 }
 
-/** Who an address is that messages carry: a number or `lid:<digits>`. */
+/** Returns the person behind an address that messages carry: a number or `lid:<digits>`. */
 function whoIs(store: AuthStore, address: string): Person {
   const person = personAt(address);
   if (person.phoneNumber === undefined) return person;
   const lid = knownLid(store, person.phoneNumber);
-  // Messages go to the number that WhatsApp answered with, and answers come from there.
+  // Messages go to the number that WhatsApp answered with, and replies come from it.
   return { phoneNumber: knownAddress(store, person.phoneNumber), ...(lid === undefined ? {} : { lid }) };
 }
 
 function note(store: AuthStore, type: string, address: string, at: number | undefined): void {
-  // It rides along with a later commit; without it a next owner may try this person once more, or hold a message to a person with a chat.
+  // A later commit writes it. A next owner without it may try this person once more, or hold a message to a person with a chat.
   store.set({ [type]: { [address]: at } }).catch(() => undefined);
 }
 
@@ -73,13 +73,13 @@ const hasWritten = (store: AuthStore, address: string | undefined): boolean =>
 const hasSession = (store: AuthStore, number: string | undefined, lid: string | undefined): boolean =>
   sessionNames(number, lid).some((name) => store.get('session', name) !== undefined);
 
-/** As Baileys names the sessions of a person's phone: by LID since it knows those, by number before. */
+/** Returns the names that Baileys gives to the sessions of a person's phone: by LID where it is known, else by number. */
 const sessionNames = (number: string | undefined, lid: string | undefined): string[] => [
   ...(lid === undefined ? [] : [`${lid}_1.0`]),
   ...(number === undefined ? [] : [`${number}.0`]),
 ];
 
-/** When the person's token was made, in seconds since 1970; undefined without one. */
+/** Returns the time of the person's token in seconds since 1970; undefined without a token. */
 function tokenTimeOf(entry: unknown): number | undefined {
   if (typeof entry !== 'object' || entry === null || !('token' in entry) || !('timestamp' in entry)) return undefined;
   const has = entry.token instanceof Uint8Array && entry.token.length > 0;

@@ -5,15 +5,15 @@ import { cut } from '../../lib/domain/well-formed.ts';
 const { MESSAGE_EDIT, REVOKE } = proto.Message.ProtocolMessage.Type;
 const { SecretEncType } = proto.Message.SecretEncryptedMessage;
 
-/** WhatsApp's own limit of a text. Whatever a person's client sends must fit into the table, or it would come again for ever. */
+/** The limit that WhatsApp has for a text. Every message must fit into the table, or WhatsApp would deliver it again for ever. */
 const longestText = 65_536;
 const longestName = 255;
 const longestId = 128;
-/** Contact cards carry pictures; what is longer is left out. */
+/** Contact cards can carry pictures. A longer card is left out. */
 const longestVcard = 4000;
 const mostContacts = 20;
 
-/** Messages that hold another one, which is what the person wrote. */
+/** The kinds of messages that wrap another one. The inner message is the one that the person wrote. */
 const wrappers = [
   'ephemeralMessage',
   'viewOnceMessage',
@@ -38,7 +38,7 @@ const wrappers = [
   'groupStatusMessageV2',
 ] as const satisfies (keyof proto.IMessage)[];
 
-/** The message and what it is wrapped in, outermost first; the last one is what the person wrote. A wrapper can be empty. */
+/** Returns a message with its wrappers, outermost first. The last one is the message that the person wrote. A wrapper can be empty. */
 export function layersOf(message: proto.IMessage): proto.IMessage[] {
   const layers: proto.IMessage[] = [];
   for (let layer: proto.IMessage | null | undefined = message; layer != null; ) {
@@ -51,8 +51,8 @@ export function layersOf(message: proto.IMessage): proto.IMessage[] {
 }
 
 /**
- * What a person wrote, by kind, cut to what the table takes. Undefined for key distribution, settings and sync: nothing a person has written.
- * An encrypted edit is an `edit` without text; `editOf` tells it where it could be decrypted.
+ * Returns the content that a person wrote, by kind, cut to the limits of the table. Undefined for key distribution, settings and sync, which no
+ * person has written. An encrypted edit is an `edit` without text; use `editOf` once it is decrypted.
  */
 export function contentOf(wrapped: proto.IMessage): InboundContent | undefined {
   const message = layersOf(wrapped).at(-1) ?? {};
@@ -63,7 +63,7 @@ export function contentOf(wrapped: proto.IMessage): InboundContent | undefined {
   return mediaOf(message) ?? placeOf(message) ?? peopleOf(message) ?? reactionOf(message) ?? otherOf(message);
 }
 
-/** The edit of a message: the text or caption that it now has, if any. `edited` may be wrapped, and may be the whole order to edit. */
+/** Returns the edit of a message with its new text or caption, if any. `edited` may be wrapped, and may be the whole edit message. */
 export function editOf(edited: proto.IMessage | null | undefined, target: string | null | undefined): InboundContent {
   const message = edited == null ? {} : (layersOf(edited).at(-1) ?? {});
   const { protocolMessage } = message;
@@ -72,7 +72,7 @@ export function editOf(edited: proto.IMessage | null | undefined, target: string
   return { type: 'edit', ...(text === undefined ? {} : { text: cut(text, longestText) }), ...targetAt(target) };
 }
 
-/** Also what somebody chose from buttons, a list, a template or a native flow: it reads like a text. */
+/** Returns the text of a message. A choice from buttons, a list, a template or a native flow counts as text. */
 function textOf(message: proto.IMessage): string | undefined {
   const { buttonsResponseMessage, templateButtonReplyMessage, listResponseMessage } = message;
   return (
@@ -89,7 +89,7 @@ function textOf(message: proto.IMessage): string | undefined {
   );
 }
 
-/** What was chosen in an interactive message: its shown text, else the title or id among the parameters of the answer. */
+/** Returns the choice in an interactive message: its shown text, else the title or id among the parameters of the answer. */
 function chosenIn(answer: proto.Message.IInteractiveResponseMessage | null | undefined): string | undefined {
   if (answer?.body?.text) return answer.body.text;
   try {
@@ -98,7 +98,7 @@ function chosenIn(answer: proto.Message.IInteractiveResponseMessage | null | und
     const named = ['display_text', 'title', 'id'].map((name): unknown => Reflect.get(chosen, name));
     return named.find((value): value is string => typeof value === 'string' && value !== '');
   } catch {
-    // The writer's client makes this JSON.
+    // The client of the writer makes this JSON, so it can be damaged.
     return undefined;
   }
 }
@@ -178,10 +178,10 @@ function placeOf({ locationMessage, liveLocationMessage }: proto.IMessage): Inbo
   };
 }
 
-/** Clients can send anything: infinity, and what is nearer to zero than the table's numbers. A ten-millionth is a centimetre. */
+/** Returns degrees that the table can hold. Clients can send infinity, and numbers too near to zero. A ten-millionth is a centimetre. */
 function degreesIn(degrees: number | null | undefined, most: number): number {
   if (typeof degrees !== 'number' || !(Math.abs(degrees) <= most)) return 0;
-  // `+ 0`: no negative zero.
+  // `+ 0` makes a negative zero positive.
   return Math.round(degrees * 1e7) / 1e7 + 0;
 }
 
@@ -212,17 +212,17 @@ function reactionOf({ reactionMessage }: proto.IMessage): InboundContent | undef
   };
 }
 
-/** A kind without a name of its own: a poll, a vote, a pin, an event, a product, an invitation; with the message it is about. */
+/** Returns a kind without a name of its own (poll, vote, pin, event, product, invitation) with the message that it refers to. */
 function otherOf(message: proto.IMessage): InboundContent {
   const { secretEncryptedMessage } = message;
   const edit = secretEncryptedMessage?.secretEncType === SecretEncType.MESSAGE_EDIT;
   return { type: edit ? 'edit' : 'other', ...aboutIn(message) };
 }
 
-/** Under these names the kinds of messages hold the key of the message they are about. */
+/** The names under which messages hold the key of the message that they refer to. */
 const keyNames = ['key', 'targetMessageKey', 'pollCreationMessageKey', 'eventCreationMessageKey'];
 
-/** The message that any part of this one is about, or that it quotes. */
+/** Returns the message that this one refers to or quotes. */
 function aboutIn(message: proto.IMessage): { target?: string } {
   const parts = Object.values(message).filter((part): part is object => typeof part === 'object' && part !== null);
   for (const part of parts) {

@@ -19,15 +19,15 @@ interface Device {
   server?: string;
 }
 
-/** The devices of a number as last heard of, this account's own device left out; undefined when they must be asked for. */
+/** Returns the known devices of a number without this account's own device; undefined when WhatsApp must be asked. */
 export function knownDevices(caches: AccountCaches, number: string): Device[] | undefined {
   const list = caches.devices.get<Device[]>(number);
   return Array.isArray(list) && list.length > 0 ? list : undefined;
 }
 
 /**
- * Asks WhatsApp for the devices and LIDs of numbers (digits); the numbers that it answered for. Baileys would ask by itself, and then begin
- * a new Signal session with each of them.
+ * Asks WhatsApp for the devices and LIDs of numbers (digits). Returns the numbers that it answered for. Baileys would ask by itself, and would then
+ * begin a new Signal session with each device.
  */
 export async function askDevices(
   sock: WASocket,
@@ -40,7 +40,7 @@ export async function askDevices(
   return await keepAnswers(sock, store, caches, (await sock.executeUSyncQuery(query))?.list ?? []);
 }
 
-/** Keeps the LIDs and device lists in answers of WhatsApp where Baileys looks for them; the numbers whose devices they name. */
+/** Stores the LIDs and device lists of WhatsApp's answers where Baileys looks for them. Returns the numbers whose devices they name. */
 export async function keepAnswers(
   sock: WASocket,
   store: AuthStore,
@@ -62,8 +62,8 @@ export async function keepAnswers(
 }
 
 /**
- * What WhatsApp says in its ack of a message if it went to every device of both sides (`phash`): over the sorted addresses of all devices, the
- * sending one included, by number or by LID. `lids` are those of the users.
+ * Returns the hashes of which WhatsApp's ack names one (`phash`) if the message went to every device of both sides: over the sorted addresses of
+ * all devices, the sending one included, by number or by LID. `lids` are those of the users.
  */
 export function participantHashes(devices: Device[], lids: ReadonlyMap<string, string>): string[] {
   const hash = (jids: string[]) => {

@@ -1,12 +1,12 @@
 import { after } from '../../lib/runtime/clock.ts';
 
-/** Without a marker from the server, everything is taken to have come this long after the last waiting stanza. */
+/** Without a marker from the server, so long after the last waiting stanza everything counts as received. */
 const quietMs = 5000;
 
 /**
- * Tells once when everything that waited at the server has been dealt with: the session is open, the server has sent its marker (or has
- * been quiet), and every message that waited is handled. No time limit ends the wait for a message: nothing may be sent before it is read.
- * StanzaQueue ends the connection when a message gets stuck.
+ * Calls back once when everything that waited at the server is handled. Then the session is open, the server has sent its marker (or has been
+ * quiet), and no message is left. No time limit ends the wait for a message, because nothing may be sent before it is read. StanzaQueue ends the
+ * connection when a message gets stuck.
  */
 export class Drain {
   private readonly drained: () => void;
@@ -20,12 +20,12 @@ export class Drain {
     this.drained = drained;
   }
 
-  /** Any stanza that had waited has come. */
+  /** Call this for each stanza that had waited. */
   heard(): void {
     if (this.opened) this.waitForMarker();
   }
 
-  /** A message that had waited has come; `handled` follows for each. */
+  /** Call this for each message that had waited, and `handled` after it. */
   arrived(): void {
     this.messages += 1;
   }
@@ -41,14 +41,14 @@ export class Drain {
     this.check();
   }
 
-  /** The server says that nothing waits any more. */
+  /** Call this for the server's marker: nothing waits any more. */
   mark(): void {
     this.marked = true;
     this.cancelQuiet();
     this.check();
   }
 
-  /** The session has ended. */
+  /** Call this when the session has ended. */
   end(): void {
     this.done = true;
     this.cancelQuiet();

@@ -7,16 +7,16 @@ const qrSeriesEnded = 'QR refs attempts ended';
 const timedOut = 408;
 const closed = 428;
 
-/** The end of a session that we closed ourselves: WhatsApp has said nothing. */
+/** Returns the end of a session that Paceline closed itself, without a word from WhatsApp. */
 export function ourEnd(detail = 'closed by us'): SessionEnd {
   return { reason: 'unsaid', detail };
 }
 
 /**
- * Returns what Baileys' closing error says: a Boom, or undefined when we ended the socket, for the reason `ours`. A Boom may come although we
- * ended the socket, where it was ending already: Baileys waits for the server's close before it tells. A code is WhatsApp's only if WhatsApp
- * could say it: a WebSocket that could not be opened has none, though Baileys gives it an HTTP status or 408. While `linking`, 408 is kept for
- * the end of the QR series: no one has scanned.
+ * Returns the end that Baileys' closing error means. The error is a Boom, or undefined when Paceline ended the socket for the reason `ours`. A Boom
+ * may come in that case too, if the socket was ending already: Baileys waits for the server's close first. Only WhatsApp's own codes are kept. A
+ * WebSocket that could not be opened has no code, though Baileys gives it an HTTP status or 408. While `linking`, 408 means that no phone has
+ * scanned the QR codes.
  */
 export function sessionEnd(error: unknown, linking: boolean, ours: SessionEnd = ourEnd()): SessionEnd {
   if (!(error instanceof Error)) return ours;

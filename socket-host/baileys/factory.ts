@@ -13,12 +13,12 @@ import { silenceLibsignal } from './silence.ts';
 import { type ConnectOptions, LinkedDevice } from './transport.ts';
 import { ClientVersion } from './version.ts';
 
-/** For each stage of connecting. */
+/** The limit for each stage of connecting. */
 const connectTimeoutMs = 20_000;
 
 /**
- * WhatsApp by linked devices, for all accounts of a host: one cache of keys, shared caches, one client version, one trusted root key. Throws at
- * once where the root key may not be replaced; the rest waits for the host that it is for.
+ * Returns the transport of linked devices for all accounts of a host: one cache of keys, shared caches, one client version, one trusted root key.
+ * Throws at once where the root key must not be replaced. Everything else is created when the host is known.
  */
 export function whatsappTransports(config: HostConfig): (host: HostDeps) => TransportFactory {
   if (config.WHATSAPP_ROOT_KEY !== undefined) trustRootKey(config.WHATSAPP_ROOT_KEY, config.STAGE);
@@ -61,7 +61,7 @@ export function whatsappTransports(config: HostConfig): (host: HostDeps) => Tran
   };
 }
 
-/** Begins a connection of a linked device. Errors end the session after this has returned. */
+/** Begins a connection of a linked device, and returns its session. An error ends the session after this has returned. */
 export function connectDevice(options: ConnectOptions, listener: TransportListener): TransportSession {
   silenceLibsignal();
   const { store, nowMs, version = new ClientVersion() } = options;

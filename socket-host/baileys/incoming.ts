@@ -24,7 +24,7 @@ import {
   withoutUnknownKinds,
 } from './stanzas.ts';
 
-/** What the inbound side of a session needs of it. */
+/** The parts of a session that its inbound side needs. */
 export interface IncomingNeeds {
   store: AuthStore;
   listener: TransportListener;
@@ -32,20 +32,20 @@ export interface IncomingNeeds {
   unreadable: UnreadableCounts;
   logger: TransportLogger;
   identity(): Identity;
-  /** False: nothing may be told any more. */
+  /** Returns false when the listener must hear nothing any more. */
   mayAct(): boolean;
-  /** Acks a message without a word about it. */
+  /** Acks a message without handing it to the listener. */
   ack(stanza: BinaryNode): Promise<void>;
   /** Ends the session. */
   fail(why: string): void;
-  /** Calls the listener; its failure stays here. */
+  /** Calls the listener. An error of the listener is logged and goes no further. */
   notify(call: () => void): void;
 }
 
 /**
  * The messages that come on one connection:
  *
- *   stanza -> after those before it -> decrypted by Baileys -> stored by the listener -> receipt
+ *   stanza -> decrypted by Baileys, in order -> stored by the listener -> receipt
  *                            cannot be read       -> counted, asked for again while the sender's share lasts
  */
 export class Incoming {
@@ -60,32 +60,32 @@ export class Incoming {
     this.queue = new StanzaQueue((stanza) => this.stuckAt(stanza));
   }
 
-  /** The session is open. */
+  /** Call this when the session is open. */
   open(): void {
     this.drain.open();
   }
 
-  /** The server says that nothing waits any more. */
+  /** Call this for the server's marker: nothing waits any more. */
   mark(): void {
     this.drain.mark();
   }
 
-  /** The session has ended. */
+  /** Call this when the session has ended. */
   end(): void {
     this.drain.end();
     this.queue.end();
   }
 
-  /** Any stanza has come; called before Baileys handles it. */
+  /** Call this for each stanza, before Baileys handles it. */
   received(stanza: BinaryNode): void {
     for (const ciphertext of ciphertextsOf(stanza)) this.stanzas.set(ciphertext, stanza);
     if (stanza.attrs.offline !== undefined) this.drain.heard();
   }
 
-  /** Every way a message can take through Baileys ends here: what waited at the server is dealt with when the last one has ended. */
+  /** Handles a message by Baileys. Every message that waited at the server passes here, so the drain ends with the last of them. */
   async take(stanza: BinaryNode, handle: (stanza: BinaryNode) => Promise<void>): Promise<void> {
     const { from, offline } = stanza.attrs;
-    // Acked and left alone: a busy group must not keep people waiting.
+    // Baileys acks it and reads nothing: a busy group must not keep people waiting.
     if (from === undefined || isIgnored(from)) return handle(stanza);
     const waited = offline !== undefined;
     if (waited) this.drain.arrived();
@@ -96,12 +96,12 @@ export class Incoming {
     }
   }
 
-  /** Runs our own part of handling the present message, which has time limits of its own. */
+  /** Runs Paceline's part of handling the present message, which has time limits of its own. */
   own<T>(work: () => Promise<T>): Promise<T> {
     return this.queue.own(work);
   }
 
-  /** Counts a ciphertext that could not be read. False: its sender is not to be asked for it again. */
+  /** Counts a ciphertext that could not be read. Returns false when its sender must not be asked for it again. */
   unreadable(ciphertext: Uint8Array): boolean {
     const stanza = this.stanzas.get(ciphertext);
     if (stanza === undefined) return true;
@@ -110,12 +110,12 @@ export class Incoming {
     return mayAsk;
   }
 
-  /** Resolves when the listener has stored what a decrypted ciphertext holds. `unreadable`: it holds no message. */
+  /** Resolves when the listener has stored the message of a decrypted ciphertext; with `unreadable` when it holds no message. */
   async keep(ciphertext: Uint8Array, plaintext: Uint8Array): Promise<'unreadable' | undefined> {
     const stanza = this.stanzas.get(ciphertext);
     if (stanza === undefined) return undefined;
     const message = messageIn(plaintext);
-    // Baileys cannot read it either, and asks for it again. Ending the session instead would bring it back for ever.
+    // Baileys cannot read it either, and asks for it again. If the session ended instead, the message would come back for ever.
     if (message === 'unreadable') return message;
     if (!isFromOthers(stanza, this.needs.identity())) return undefined;
     const content = await this.contentIn(stanza, message);
@@ -131,7 +131,7 @@ export class Incoming {
     if (!this.needs.mayAct()) throw new Error('the lease on the account is over');
   }
 
-  /** An encrypted edit has its text where the edited message came to this account with its secret. */
+  /** Returns the content. An encrypted edit has its text if the edited message came to this account with its secret. */
   private async contentIn(stanza: BinaryNode, message: proto.IMessage): Promise<InboundContent | undefined> {
     const content = contentOf(message);
     const sealed = sealedEditIn(message);
@@ -158,7 +158,7 @@ export class Incoming {
     await handle(readable);
   }
 
-  /** A view-once message is told, because its content never comes to a linked device. Any other message without content may come once more. */
+  /** Stores a view-once message as `other`: its content never comes to a linked device. Any other message without content may come once more. */
   private async withoutCiphertext(stanza: BinaryNode): Promise<void> {
     if (!isForPhoneOnly(stanza)) return this.count(stanza, false);
     try {

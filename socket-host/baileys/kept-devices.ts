@@ -4,7 +4,7 @@ import type { AccountCaches } from './caches.ts';
 type DeviceCache = AccountCaches['devices'];
 
 const dayMs = 24 * 3_600_000;
-/** As long as in memory: then WhatsApp is asked again. */
+/** The life of a list, the same as in memory. WhatsApp is asked again afterwards. */
 const keptForMs = 7 * dayMs;
 const devicesType = 'devices';
 
@@ -27,13 +27,13 @@ export function keepDevices(caches: AccountCaches, store: AuthStore, nowMs: () =
     const noted = Object.fromEntries(
       lists.map(([user, list]) => [user, list === undefined ? undefined : { at, list }]),
     );
-    // They are written by a later commit. A host that has lost the account writes nothing.
+    // A later commit writes them. A host that has lost the account writes nothing.
     store.set({ [devicesType]: noted }).catch(() => undefined);
   };
 
   const kept: DeviceCache = {
     ...devices,
-    // The values are Baileys' own, handed back under the type they were put in with.
+    // Baileys reads each value under the type with which it was put.
     get: <T>(user: string) => (devices.get<T>(user) ?? recall(user)) as T | undefined,
     set: (user, list) => {
       keep([[user, list]]);

@@ -8,16 +8,16 @@ import { type AuthStore, openAuthStore } from '../auth/store.ts';
 import { wipeUnopened } from '../auth/wipe.ts';
 import type { HostDeps } from '../deps.ts';
 
-/** Accounts whose keys are loaded at a time. Each takes several times the keys' size, and what all took together is not given back. */
+/** The most accounts whose keys load at a time. A load takes several times the size of the keys, and the process keeps the memory. */
 const loadsAtOnce = 4;
 
 /** The keys of all linked devices of a host. */
 export interface HostKeys {
-  /** Rejects like `openAuthStore`. `head`: the highest segment that the account's item knows of. */
+  /** Opens the keys of an account. Rejects like `openAuthStore`. `head` is the highest segment that the account's item knows of. */
   open(hold: Hold, head: number | undefined, onFenced: (why: string) => void): Promise<AuthStore>;
-  /** Removes keys that cannot be opened, of an account that is to be logged out. */
+  /** Removes keys that cannot be opened. Call this for an account that is to be logged out. */
   wipeUnopened(hold: Hold, head: number | undefined): Promise<void>;
-  /** The keys take as much of the disk as they may. */
+  /** Returns true when the keys fill their share of the disk. */
   full(): boolean;
   close(): void;
 }

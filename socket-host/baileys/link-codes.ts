@@ -14,19 +14,19 @@ import type { AccountLink } from '../../lib/domain/accounts/account.ts';
 import { systemRandom } from '../../lib/runtime/random.ts';
 import { PairingRefused } from '../transport.ts';
 
-/** So long WhatsApp has to answer the request for a pairing code. */
+/** The time that WhatsApp has to answer the request for a pairing code. */
 const answerMs = 10_000;
 const defaultQrTimeoutMs = 60_000;
 const requestTimeout = 408;
-/** The client that all hosts claim to be: WhatsApp takes pairing codes only for names it knows. */
+/** The client that every host claims to be. WhatsApp takes pairing codes only for names that it knows. */
 export const browser = Browsers.macOS('Chrome');
 
 interface Needs {
   creds: AuthenticationCreds;
-  /** How long each QR code stays good; default 60 s. */
+  /** The life of each QR code; default 60 s. */
   qrTimeoutMs: number | undefined;
   nowMs(): number;
-  /** A QR code to show. */
+  /** Called with each QR code that must be shown. */
   shown(link: AccountLink): void;
 }
 
@@ -46,17 +46,17 @@ export class LinkCodes {
     return this.needs.qrTimeoutMs ?? defaultQrTimeoutMs;
   }
 
-  /** Resolves with the first QR code: from then on a pairing code can be asked for. Rejects when the session has ended before. */
+  /** Resolves with the first QR code. A pairing code can be asked for from then on. Rejects when the session ends before. */
   get ready(): Promise<void> {
     return this.offered.promise;
   }
 
-  /** The session has ended. */
+  /** Call this when the session has ended. */
   end(): void {
     this.offered.reject(new Error('the session has ended'));
   }
 
-  /** Baileys has made a QR code of WhatsApp's next reference. */
+  /** Call this with each QR code that Baileys made of WhatsApp's next reference. */
   show(code: string): void {
     this.offered.resolve();
     this.count += 1;
@@ -65,8 +65,8 @@ export class LinkCodes {
   }
 
   /**
-   * `companion_reg_refresh`: the secret in the QR code is out of date. WhatsApp's own client makes a new one and shows it with the same
-   * reference (Baileys #2737, #2765). A pairing code does not hold the secret; once a phone has used one, both have agreed on another.
+   * Call this for `companion_reg_refresh`: the secret in the QR code is out of date. WhatsApp's own client makes a new secret and shows it with
+   * the same reference (Baileys #2737, #2765). A pairing code does not hold the secret. Once a phone has used one, both sides have another.
    */
   renew(): void {
     const { creds } = this.needs;
@@ -76,15 +76,15 @@ export class LinkCodes {
   }
 
   /**
-   * Asks WhatsApp for a pairing code for this number (digits), and waits for the answer, which Baileys does not: WhatsApp refuses some.
-   * Throws PairingRefused. A code that was given out before stays good then.
+   * Asks WhatsApp for a pairing code for this number (digits) and returns it. Baileys would not wait for the answer, but WhatsApp refuses some
+   * numbers. Throws PairingRefused. A code that was returned before stays good then.
    */
   async pair(sock: WASocket, phoneNumber: string): Promise<string> {
     const { creds } = this.needs;
     const { me, pairingCode } = creds;
     const code = bytesToCrockford(systemRandom.bytes(5));
     const asked = { id: jidEncode(phoneNumber, 's.whatsapp.net'), name: '~' };
-    // The phone's half may come right behind the answer.
+    // The phone's half may come directly after the answer.
     Object.assign(creds, { me: asked, pairingCode: code });
     try {
       const answer: unknown = await sock.query(await hello(sock, creds, asked.id, code), answerMs);
@@ -105,14 +105,14 @@ export class LinkCodes {
   }
 }
 
-/** The text of a QR code ends with reference, noise key, identity key, secret and platform. Baileys keeps the secret it began with. */
+/** Returns the code with this secret. Its text ends with reference, noise key, identity key, secret and platform. Baileys keeps its first secret. */
 function withSecret(code: string, secret: string): string {
   const parts = code.split(',');
   parts.splice(-2, 1, secret);
   return parts.join(',');
 }
 
-/** The stanza that Baileys' requestPairingCode sends. */
+/** Sends the stanza of Baileys' requestPairingCode, and resolves with the answer. */
 async function hello(
   sock: WASocket,
   { noiseKey, pairingEphemeralKeyPair }: AuthenticationCreds,
@@ -143,7 +143,7 @@ async function hello(
   };
 }
 
-/** An error answer, or none in time; undefined for the end of the connection. */
+/** Returns the refusal for an error answer or a timeout; undefined for the end of the connection. */
 function refusalIn(error: unknown): PairingRefused | undefined {
   if (!(error instanceof Error)) return undefined;
   if (error instanceof PairingRefused) return error;

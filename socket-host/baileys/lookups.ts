@@ -5,18 +5,18 @@ import type { AccountCaches } from './caches.ts';
 import { keepAnswers } from './device-lists.ts';
 
 const dayMs = 24 * 3_600_000;
-/** A person may join any day, so a "no" is asked again soon. One who has left shows by messages that are not delivered. */
+/** A "no" is asked again after this, because a person may join any day. A person who has left shows by messages that are not delivered. */
 const noIsGoodForMs = dayMs;
 const yesIsGoodForMs = 90 * dayMs;
-/** By the number that WhatsApp answered with: the number asked, where that is another person's spelling. */
+/** Keys of this type map a number that WhatsApp answered with to the number asked, where the two are spellings of one number. */
 const askedType = 'asked';
 
-/** The number (digits) that WhatsApp knows a number by. Messages to the number go there; it is the number itself for most. */
+/** Returns the number (digits) under which WhatsApp knows a number: for most the number itself. Messages go to the returned one. */
 export function knownAddress(store: AuthStore, number: string): string {
   return store.getLookup(number)?.address ?? number;
 }
 
-/** The LID behind a number, as far as WhatsApp has told. */
+/** Returns the LID behind a number; undefined until WhatsApp has given it. */
 export function knownLid(store: AuthStore, number: string): string | undefined {
   return mappedLid(store, number) ?? mappedLid(store, knownAddress(store, number));
 }
@@ -26,13 +26,13 @@ function mappedLid(store: AuthStore, number: string): string | undefined {
   return typeof lid === 'string' ? lid : undefined;
 }
 
-/** The number behind a LID, likewise. */
+/** Returns the number behind a LID; undefined until WhatsApp has given it. */
 export function knownNumber(store: AuthStore, lid: string): string | undefined {
   const number = store.get('lid-mapping', `${lid}_reverse`);
   return typeof number === 'string' ? number : undefined;
 }
 
-/** What the account knows of the person behind a number. */
+/** Returns the person behind a number, as far as the account knows. */
 export function knownPerson(store: AuthStore, phoneNumber: string): Person & { phoneNumber: string } {
   const address = knownAddress(store, phoneNumber);
   const lid = knownLid(store, phoneNumber);
@@ -43,15 +43,15 @@ export function knownPerson(store: AuthStore, phoneNumber: string): Person & { p
   };
 }
 
-/** What the account knows of the person behind an address that messages carry: a number, or `lid:` and a LID. */
+/** Returns the person behind an address that messages carry (a number, or `lid:` and a LID), as far as the account knows. */
 export function personBehind(store: AuthStore, address: string): Person {
   const person = personAt(address);
   return person.phoneNumber === undefined ? person : knownPerson(store, person.phoneNumber);
 }
 
 /**
- * Every address under which the account may know a person, from one or both: numbers as digits, LIDs as `lid:` and digits. Numbers that
- * messages were ordered for are among them, where WhatsApp has answered these with the person's number.
+ * Returns every address under which the account may know a person, from number, LID or both: numbers as digits, LIDs as `lid:` and digits. Numbers
+ * for which messages were ordered are among them, if WhatsApp has answered them with the person's number.
  */
 export function addressesKnown(store: AuthStore, { phoneNumber, lid }: Person): string[] {
   const own = [phoneNumber, lid === undefined ? undefined : knownNumber(store, lid)].flatMap((one) => one ?? []);
@@ -60,7 +60,7 @@ export function addressesKnown(store: AuthStore, { phoneNumber, lid }: Person): 
   return [...new Set([...own, ...asked, ...lids.map((one) => `lid:${one}`)])];
 }
 
-/** What is known without asking WhatsApp: a LID mapping proves the account, answers are kept with the keys. */
+/** Returns whether a number is on WhatsApp, without asking; undefined when WhatsApp must be asked. A LID proves it, and answers are kept. */
 export function knownLookup(store: AuthStore, number: string, nowMs: number): boolean | undefined {
   if (mappedLid(store, number) !== undefined) return true;
   const answer = store.getLookup(number);
@@ -72,9 +72,9 @@ export function knownLookup(store: AuthStore, number: string, nowMs: number): bo
 }
 
 /**
- * Asks WhatsApp about one number, never about several: looking numbers up in bulk gets accounts banned. One query answers all that a first
- * message needs: whether the number is on WhatsApp, the address to send to, the LID, the devices. Undefined, and nothing kept, when the
- * server does not answer for this number. Baileys' own `onWhatsApp` cannot tell that from a "no".
+ * Asks WhatsApp about one number, never about several: accounts that look numbers up in bulk get banned. One query gives everything that a first
+ * message needs: whether the number is on WhatsApp, the address to send to, the LID, the devices. Returns undefined and keeps nothing when the
+ * server does not answer for this number. Baileys' own `onWhatsApp` would answer "no" then.
  */
 export async function askLookup(
   sock: WASocket,
@@ -100,6 +100,6 @@ export async function askLookup(
 export function keepAddress(store: AuthStore, number: string, address: string): void {
   store.setLookup(number, true, address);
   if (isSameNumber(address, number)) return;
-  // It is written by a later commit. A host that has lost the account writes nothing.
+  // A later commit writes it. A host that has lost the account writes nothing.
   store.set({ [askedType]: { [address]: number } }).catch(() => undefined);
 }

@@ -1,7 +1,7 @@
 import type { AnyMessageContent, WAMessageContent } from '@whiskeysockets/baileys';
 import type { Content } from '../../lib/domain/content.ts';
 
-/** Returns what Baileys is given to send a content. */
+/** Returns a content in the form that Baileys sends. */
 export function stanzaOf(content: Content): AnyMessageContent {
   switch (content.type) {
     case 'text':

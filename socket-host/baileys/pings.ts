@@ -1,10 +1,10 @@
 import { type BinaryNode, S_WHATSAPP_NET, type WASocket } from '@whiskeysockets/baileys';
 
-/** Pings of one connection, one at a time. Baileys' own do not tell when they are answered. These need no timer and no listener each. */
+/** Pings of one connection, one at a time. Baileys' own pings do not show when they are answered. These need no timer and no listener each. */
 export class Pings {
   private pending: { id: string; answer: PromiseWithResolvers<void> } | undefined;
 
-  /** Resolves when the server has answered, rejects when it refuses; never settles if neither comes before the next one. */
+  /** Pings the server. Resolves with its answer, rejects when it refuses, and never settles if the next ping comes first. */
   ask(sock: WASocket): Promise<void> {
     const id = sock.generateMessageTag();
     const answer = Promise.withResolvers<void>();
@@ -19,7 +19,7 @@ export class Pings {
     return answer.promise;
   }
 
-  /** Takes every stanza from the server. */
+  /** Call this with every stanza from the server. */
   take({ tag, attrs }: BinaryNode): void {
     if (this.pending === undefined || attrs.id !== this.pending.id || tag !== 'iq') return;
     const { answer } = this.pending;

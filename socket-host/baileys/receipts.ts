@@ -6,17 +6,17 @@ import { type Identity, isIgnored, isOwn, jidOf, lidIn, millis, numberIn } from 
 
 type Receipt = Parameters<TransportListener['onReceipt']>[0];
 
-/** Every address under which the account may know a person: numbers as digits, LIDs as `lid:` and digits. */
+/** Returns every address under which the account may know a person: numbers as digits, LIDs as `lid:` and digits. */
 export type KnownAddresses = (person: Person) => string[];
 
-/** A request to send messages again, which is answered only if all of them were for the person with these addresses. */
+/** A request to send messages again. It is answered only if all of them were for the person with these addresses. */
 export interface RetryRequest {
   /** WhatsApp ids. */
   ids: string[];
   recipient: string[];
-  /** One of the account's own devices asks: it has got copies of what the account sent to others. */
+  /** True when a device of the account itself asks. It gets copies of messages that the account sends to others. */
   own: boolean;
-  /** The stanza as Baileys is to answer it. */
+  /** The stanza for Baileys to answer. */
   node: BinaryNode;
 }
 
@@ -25,7 +25,7 @@ const kinds = new Map<string, Receipt['kind']>([
   ['read', 'read'],
   ['played', 'read'],
 ]);
-/** Of messages to the account's own number, whose receipts come from its own devices. */
+/** The kinds of receipts for messages to the account's own number, which come from its own devices. */
 const ownKinds = new Map<string, Receipt['kind']>([
   ...kinds,
   ['sender', 'delivered'],
@@ -34,8 +34,8 @@ const ownKinds = new Map<string, Receipt['kind']>([
 ]);
 
 /**
- * The receipts in a `<receipt>`, which may stand for several messages, with the addresses of their giver. None for retry requests, for those
- * of groups, and for those that tell of messages which our own devices have sent to others.
+ * Returns the receipts in a `<receipt>` with the addresses of their giver; one stanza may stand for several messages. Returns none for retry
+ * requests, for groups, and for messages that other devices of the account have sent.
  */
 export function receiptsOf(node: BinaryNode, me: Identity, known: KnownAddresses): Receipt[] {
   const giver = giverOf(node);
@@ -52,13 +52,13 @@ export function receiptsOf(node: BinaryNode, me: Identity, known: KnownAddresses
   });
 }
 
-/** The retry request in a `<receipt>`; undefined when it is none, or one that nothing is sent again for. */
+/** Returns the retry request in a `<receipt>`; undefined when there is none, or one that must not be answered. */
 export function retryRequestIn(node: BinaryNode, me: Identity, known: KnownAddresses): RetryRequest | undefined {
   const giver = giverOf(node);
   if (giver === undefined || node.attrs.type !== 'retry') return undefined;
   const ids = idsIn(node);
   if (!isOwn(giver, me)) return { ids, recipient: addressesOf(node, giver, me, known), own: false, node };
-  // Baileys needs to be told whose message it was; our own devices leave it out in the chat with ourselves.
+  // Baileys needs the recipient. The account's own devices leave it out in their chat with themselves.
   const recipient = node.attrs.recipient ?? jidOf(jidDecode(me.id)?.user ?? '');
   return {
     ids,

@@ -14,29 +14,29 @@ interface Needs {
   listener: Pick<TransportListener, 'onAddressesLearnt'>;
   logger: TransportLogger;
   nowMs(): number;
-  /** The account's own device: number and LID as digits. */
+  /** Returns the account's own device: number and LID as digits. */
   own(): { number: string; device: number | undefined; lid: string | undefined };
-  /** Rejects when the connection ends before the work does. */
+  /** Resolves with the result of the work. Rejects when the connection ends first. */
   orEnd<T>(work: Promise<T>): Promise<T>;
 }
 
-/** Where the messages of one connection go: addresses, devices, and whether the listener lets them go there. */
+/** Finds the addresses and devices to which the messages of one connection go, and asks the listener whether they may. */
 export class Recipients {
   private readonly needs: Needs;
   private readonly hashes = new ParticipantHashes();
-  /** Numbers of which a further address was told since the listener was asked whether they may be written to. */
+  /** Numbers with a further address that WhatsApp gave after the listener was asked whether they may be written to. */
   private readonly unchecked = new Set<string>();
 
   constructor(needs: Needs) {
     this.needs = needs;
   }
 
-  /** Whether the listener has to be asked before anything is shown to the person. */
+  /** Returns whether the listener must be asked before anything is shown to the person. */
   isUnchecked(to: string): boolean {
     return this.unchecked.has(to);
   }
 
-  /** The number (digits) that the message goes to, its devices and our own known by then; undefined when it has none. */
+  /** Returns the number (digits) to which the message goes; its devices and the account's own are known then. Undefined when it has none. */
   async addressWithDevices(sock: WASocket, { to, refreshDevices }: Outgoing): Promise<string | undefined> {
     const { store, caches } = this.needs;
     const own = this.needs.own().number;
@@ -45,13 +45,13 @@ export class Recipients {
     const missing = [...new Set([own, address])].filter((number) => knownDevices(caches, number) === undefined);
     const answered = missing.length === 0 ? [] : await this.needs.orEnd(askDevices(sock, store, caches, missing));
     if (knownDevices(caches, address) !== undefined) return address;
-    // No lookup has told it before: the person is known by another number.
+    // The person is known by another number, which no lookup has given before.
     const [other] = answered.filter((number) => number !== own);
     if (other !== undefined) keepAddress(store, to, other);
     return other;
   }
 
-  /** Notes when `ask` tells a further address of the person behind a number: the listener is asked before it is written to. */
+  /** Runs `ask`. If it brings a further address of the person behind a number, the listener is asked before the next message. */
   async learning<T>(to: string, ask: () => Promise<T>): Promise<T> {
     const { store } = this.needs;
     const before = addressesOf(knownPerson(store, to));
@@ -69,7 +69,7 @@ export class Recipients {
     return may;
   }
 
-  /** Notes what the ack says if the message goes to every device. */
+  /** Notes the hash that the ack has if the message goes to every device. */
   expectHash(id: string, address: string): void {
     const { store, caches } = this.needs;
     const { number: own, device, lid: ownLid } = this.needs.own();
@@ -86,7 +86,7 @@ export class Recipients {
     );
   }
 
-  /** The server's answer to a message. A hash that does not fit ours: it missed some devices, whose list is asked for before the next one. */
+  /** Takes the ack of a message. If its hash differs, the message missed some devices. Their list is asked for before the next message. */
   acked(node: BinaryNode): void {
     const missed = this.hashes.missedBy(node, this.needs.nowMs());
     if (missed === undefined) return;

@@ -6,8 +6,8 @@ export type TransportLogger = Pick<HostLogger, 'debug' | 'info' | 'warn'>;
 type BaileysLogger = WASocket['logger'];
 
 /**
- * What Baileys may say: the words of its warnings and errors and the message of an error, with every run of digits that could be a
- * phone number cut down. Everything below a warning, and every object, is dropped: they hold texts, keys and numbers.
+ * Returns the logger for Baileys. It passes the words of warnings and errors and the message of an error, and shortens every run of digits that
+ * could be a phone number. Everything below a warning and every object is dropped: they hold texts, keys and numbers.
  */
 export function baileysLogger(logger: TransportLogger): BaileysLogger {
   const say = (fields: unknown, words?: string) => {
@@ -27,7 +27,7 @@ export function baileysLogger(logger: TransportLogger): BaileysLogger {
   return made;
 }
 
-/** Leaves the last two digits of everything that could be a phone number. */
+/** Returns the text with only the last two digits of everything that could be a phone number. */
 export function redact(text: string): string {
   return text.replace(/\d{5,}/g, (digits) => `..${digits.slice(-2)}`);
 }

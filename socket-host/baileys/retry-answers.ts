@@ -7,34 +7,34 @@ import { boundedCache } from '../../lib/runtime/bounded-cache.ts';
 import type { RetryRequest } from './receipts.ts';
 import type { TransportLogger } from './redaction.ts';
 
-/** Reading a sent message may fail for a moment, as any database read. */
+/** Tries to read a sent message. A read of the table may fail for a moment. */
 const sentAttempts = 3;
-/** Contents that Baileys has been told to send again and has not asked for yet. */
+/** The most contents that wait for Baileys to fetch them and send them again. */
 const mostAskedAgain = 100;
 
-/** Names a retry request: which message, and the address of the device that asks. */
+/** Returns the name of a retry request: its message and the address of the device that asks. */
 const askedKey = (id: string, device: string): string => `${id} ${device}`;
 
-/** Which retry requests of one connection are answered, and with what content. */
+/** Decides which retry requests of one connection are answered, and holds their contents. */
 export class RetryAnswers {
   private readonly sentUnder: (messageId: string) => Promise<Sent | undefined>;
   private readonly logger: TransportLogger;
   private readonly contents = boundedCache<Content>(mostAskedAgain);
 
-  /** `sentUnder` reads what was sent under an id; undefined: nothing, or too long ago. */
+  /** `sentUnder` reads the content that was sent under an id; undefined: nothing was sent, or too long ago. */
   constructor(sentUnder: (messageId: string) => Promise<Sent | undefined>, logger: TransportLogger) {
     this.sentUnder = sentUnder;
     this.logger = logger;
   }
 
   /**
-   * Resolves with the request's stanza when Baileys is to answer it. Anybody can ask for any message. The content goes to its recipient alone, and
+   * Resolves with the stanza of the request when Baileys must answer it. Any person can ask for any message. The content goes to its recipient, and
    * to our own devices, which have got a copy; for anybody else nothing happens at all, not even to the Signal session.
    */
   async answerable({ ids, recipient, own, node }: RetryRequest): Promise<BinaryNode | undefined> {
     for (const id of ids) {
       const messageId = messageIdOf(id);
-      // What our own devices miss may be Baileys' own word to them.
+      // Baileys also sends messages of its own to these devices, which have no id of ours.
       if (messageId === undefined && own) continue;
       const sent = messageId === undefined ? undefined : await this.read(messageId);
       if (sent === undefined || !isRecipient(sent, recipient)) {
@@ -46,7 +46,7 @@ export class RetryAnswers {
     return node;
   }
 
-  /** Returns the content of a retry request that is being answered; once. */
+  /** Returns the content of a retry request that is being answered, and forgets it. */
   takeContent(id: string, device: string): Content | undefined {
     const key = askedKey(id, device);
     const content = this.contents.get(key);

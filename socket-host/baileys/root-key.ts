@@ -2,7 +2,7 @@ import { WA_CERT_DETAILS } from '@whiskeysockets/baileys';
 
 /**
  * Makes this process trust a simulator's root key (32 bytes, hex) instead of WhatsApp's, by copying it over the one Baileys checks
- * certificate chains against. Throws in every stage but `local`: elsewhere it would let anybody pose as WhatsApp.
+ * certificate chains against. Throws in every stage but `local`: elsewhere any server could pose as WhatsApp.
  */
 export function trustRootKey(hex: string, stage: string): void {
   if (stage !== 'local') throw new Error(`WHATSAPP_ROOT_KEY can be set only in stage local, this is ${stage}`);

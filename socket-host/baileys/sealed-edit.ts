@@ -13,16 +13,16 @@ export interface SealedEdit {
 const secretBytes = 32;
 const ivBytes = 12;
 const tagBytes = 16;
-/** Names the use of the key. */
+/** The name of this use of the key, which is part of its derivation. */
 const use = 'Message Edit';
 
-/** The secret of a message: 32 bytes from its writer, the key of what is said about the message later. Undefined where it has none. */
+/** Returns the secret of a message: 32 bytes from its writer, the key for later edits. Undefined where it has none. */
 export function secretIn(message: proto.IMessage): Uint8Array | undefined {
   const secrets = layersOf(message).map(({ messageContextInfo }) => messageContextInfo?.messageSecret);
   return secrets.find((secret): secret is Uint8Array => secret?.length === secretBytes);
 }
 
-/** The encrypted edit in a message; undefined where it is another kind or incomplete. */
+/** Returns the encrypted edit in a message; undefined where it is another kind or incomplete. */
 export function sealedEditIn(message: proto.IMessage): SealedEdit | undefined {
   const sealed = layersOf(message).at(-1)?.secretEncryptedMessage;
   const { MESSAGE_EDIT } = proto.Message.SecretEncryptedMessage.SecretEncType;
@@ -34,9 +34,9 @@ export function sealedEditIn(message: proto.IMessage): SealedEdit | undefined {
 }
 
 /**
- * What the edited message now says, decrypted with the message's own secret. `addresses` are those of the person, number and LID: the key is
- * made from the address that was the writer's at the time, and may be either for the message and for the edit. Undefined when none of them
- * fits: another person's edit, or another message's secret.
+ * Returns the edited message, decrypted with its own secret. `addresses` are number and LID of the person. The key is made from the writer's
+ * address at the time, which may be either one for the message and for the edit. Undefined when none fits: the edit is another person's, or the
+ * secret is another message's.
  */
 export function openEdit(edit: SealedEdit, secret: Uint8Array, addresses: string[]): proto.IMessage | undefined {
   for (const writer of addresses) {

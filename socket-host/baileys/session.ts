@@ -45,7 +45,7 @@ import { Watchdog } from './watchdog.ts';
 
 type SessionOptions = ConnectOptions & { version: ClientVersion };
 
-/** What WhatsApp's error ack says of a recipient it does not know. */
+/** The code of WhatsApp's error ack for a recipient that it does not know. */
 const noDevice = 404;
 
 /**
@@ -54,8 +54,8 @@ const noDevice = 404;
  *   starting -> connecting -> open -> ended
  *               connecting -> linking (a code is shown) -> linked (credentials durable) -> ended (515)
  *
- * Every state can end; `finish` is the one place that ends the session,
- * and it tells the listener last. Our own failures end without a code, so the account backs off and connects again.
+ * Every state can end. `finish` is the one place that ends the session, and it notifies the listener last. Failures on Paceline's side end
+ * without a code, so the account backs off and connects again.
  */
 export class BaileysSession implements TransportSession {
   private state: 'starting' | 'connecting' | 'linking' | 'linked' | 'open' | 'ended' = 'starting';
@@ -109,7 +109,7 @@ export class BaileysSession implements TransportSession {
     this.watchdog = new Watchdog(options.connectTimeoutMs, (stage) => this.fail(`WhatsApp did not answer: ${stage}`));
   }
 
-  /** Connects. What goes wrong ends the session, after this has returned. */
+  /** Connects. An error ends the session after this has returned. */
   start(): void {
     try {
       if (!this.options.mayAct()) throw new Error('the lease on the account is over');
@@ -123,7 +123,7 @@ export class BaileysSession implements TransportSession {
     const ack = this.acks.expect(whatsappId(message.id));
     await this.sendAlone(async () => {
       await this.put(message, ack);
-      // A tight loop of sends would starve what comes in.
+      // Without this a tight loop of sends would hold up incoming stanzas.
       await yieldToOthers();
     });
     const answer = await ack.within(ackTimeoutMs);
@@ -150,7 +150,7 @@ export class BaileysSession implements TransportSession {
     const asked = this.recipients.learning(to, () => this.interrupts.orEnd(askLookup(sock, store, this.caches, to)));
     const answer = await asked.catch(() => undefined);
     if (answer === undefined && this.mayAct()) this.notify(() => this.listener.onQueryFailed());
-    // Before anything is shown to the person. Where it fails, it is asked again before the message leaves.
+    // The listener is asked before anything is shown to the person. If that fails, it is asked again before the message leaves.
     await this.recipients.mayWriteTo(to).catch(() => undefined);
     return answer;
   }
@@ -179,7 +179,7 @@ export class BaileysSession implements TransportSession {
 
   async logout(): Promise<void> {
     if (this.sock === undefined || this.state !== 'open' || !this.mayAct()) return this.close();
-    // Baileys ends the socket itself, with 401, once the stanza is out; if that fails we end it.
+    // Baileys ends the socket itself, with 401, once the stanza is out. If that fails, the session ends here.
     await this.sock.logout().catch(() => this.end(ourEnd()));
     await this.ended.promise;
   }
@@ -277,7 +277,7 @@ export class BaileysSession implements TransportSession {
     }
   }
 
-  /** Before linking there is nothing worth keeping: a code can be used only on the connection that has shown it. */
+  /** Saves the credentials once the device is linked. Before that a code can be used only on the connection that has shown it. */
   private saveCreds(): Promise<void> {
     if (this.creds?.account === undefined) return Promise.resolve();
     this.credsSaved = this.options.store.saveCreds(this.creds);
@@ -293,7 +293,7 @@ export class BaileysSession implements TransportSession {
     this.incoming.received(frame);
   }
 
-  /** Told at once, in the order they come; acked when all of a stanza are written. Resolves with a retry request that is to be answered. */
+  /** Hands receipts to the listener at once, in order. Acks a stanza when all of it is written. Resolves with a retry request to answer. */
   private async takeReceipt(node: BinaryNode): Promise<BinaryNode | undefined> {
     const known: KnownAddresses = (person) => addressesKnown(this.options.store, person);
     const request = retryRequestIn(node, this.identity(), known);
@@ -303,7 +303,7 @@ export class BaileysSession implements TransportSession {
     return undefined;
   }
 
-  /** Puts one message on the wire, or answers it where the server names no device to send to; rejects with NotSent or Unanswered, unless the ack came all the same. */
+  /** Puts one message on the wire, or gives the answer where the server names no device. Rejects with NotSent or Unanswered if no ack came. */
   private async put(message: Outgoing, ack: PendingAck) {
     const encryptionsBefore = this.encryptions;
     const id = whatsappId(message.id);
@@ -353,14 +353,14 @@ export class BaileysSession implements TransportSession {
     if (event === 'message') this.fail('a frame could not be read');
   }
 
-  /** Something on our side or on the way failed: ends the session without a code. */
+  /** Ends the session without a code, after a failure on this side or on the way. */
   private fail(detail: string): void {
     if (this.state === 'ended' || this.begunEnd !== undefined) return;
     this.options.logger.warn({ reason: detail }, 'the session ends itself');
     this.end(ourEnd(detail));
   }
 
-  /** Nothing can be written to the socket after this returns; the session has ended when Baileys has told so. */
+  /** Ends the socket: nothing can be written to it after this returns. The session has ended when Baileys reports the close. */
   private end(end: SessionEnd): void {
     if (this.state === 'ended' || this.begunEnd !== undefined) return;
     this.begunEnd = end;
@@ -368,7 +368,7 @@ export class BaileysSession implements TransportSession {
       void this.finish(end);
       return;
     }
-    // Events that Baileys has buffered would be lost.
+    // Events that Baileys has buffered would be lost otherwise.
     this.sock.ev.flush();
     this.sock.end(undefined).catch(() => this.finish(end));
   }
@@ -387,7 +387,7 @@ export class BaileysSession implements TransportSession {
     this.ended.resolve();
   }
 
-  /** A listener's failure is its own: it must not reach Baileys. */
+  /** Calls the listener. An error of the listener is logged and must not reach Baileys. */
   private notify(call: () => void): void {
     try {
       call();

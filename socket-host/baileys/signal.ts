@@ -13,43 +13,43 @@ const tokenIndex = '__index';
 
 type MakeRepository = SocketConfig['makeSignalRepository'];
 
-/** What the Signal side needs of its session. */
+/** The parts of a session that its Signal side needs. */
 export interface SignalHooks {
-  /** False when the session is over or the lease is: nothing may be encrypted, decrypted or receipted any more. */
+  /** Returns false when the session or the lease is over. Nothing may be encrypted, decrypted or receipted then. */
   mayAct(): boolean;
-  /** The user's message behind a ciphertext has been decrypted; awaited before the receipt goes out. `unreadable`: it holds no message. */
+  /** Called with each decrypted message of a person and awaited before the receipt goes out. `unreadable`: it holds no message. */
   beforeReceipt(ciphertext: Uint8Array, plaintext: Uint8Array): Promise<'unreadable' | undefined>;
   /**
-   * This ciphertext could not be read; one that was read before cannot be read again. False: the sender is not to be asked for it again,
-   * because of too many like it.
+   * Called when a ciphertext cannot be read; one that was read before cannot be read again. Returns false when the sender must not be asked for
+   * it again, because there were too many like it.
    */
   unreadable(ciphertext: Uint8Array): boolean;
-  /** Runs our own part of handling a message, which has time limits of its own. */
+  /** Runs Paceline's part of handling a message, which has time limits of its own. */
   own<T>(work: () => Promise<T>): Promise<T>;
-  /** A ciphertext of ours may now go on the wire. */
+  /** Called when a ciphertext of this account may go on the wire. */
   encrypted(): void;
   /** Resolves when the credentials changed so far are durable. */
   credsSaved(): Promise<void>;
-  /** Ends the session at once: before this returns, nothing can be written to the socket any more. */
+  /** Ends the session at once: nothing can be written to the socket after this returns. */
   fail(why: string): void;
 }
 
 /**
- * Baileys' Signal repository with the two promises it does not keep itself:
+ * Returns Baileys' Signal repository with two promises that Baileys does not keep itself:
  *
  *   durable before send     encrypt -> session in S3 -> ciphertext returned, and only then on the wire
  *   stored before receipt   decrypt, aside -> listener stores the message -> keys taken over and in S3 -> receipt
  *
- * Baileys gathers key changes in transactions and commits them after the stanza has gone; sends and receipts of the same session use
- * different locks and overwrite each other. So its transactions are replaced: reads and writes go straight to the store, and one lock
- * for each account covers encryption and decryption. An inbound message's key changes stay aside until it is stored, because a
- * commit by a send at the same time must not make them durable: WhatsApp's second delivery could not be decrypted then.
+ * Baileys gathers key changes in transactions and commits them after the stanza has gone. Sends and receipts of one session use different locks
+ * and overwrite each other. So its transactions are replaced: reads and writes go straight to the store, and one lock for each account covers
+ * encryption and decryption. The key changes of an inbound message stay aside until it is stored. A commit by a send at the same time must not
+ * make them durable, because WhatsApp's second delivery could not be decrypted then.
  */
 export function durableRepository(store: AuthStore, hooks: SignalHooks): MakeRepository {
   return (auth, logger, pnToLid) => {
     const keys = directKeys(store, hooks);
-    // Baileys' own reads and writes use this object: through it also the trust token's time reaches the store, which Baileys writes
-    // into a transaction that has already ended.
+    // Baileys reads and writes through this object. The time of a trust token reaches the store by it too, although Baileys writes it into a
+    // transaction that has already ended.
     Object.assign(auth.keys, keys);
     const inner = { ...keys, transaction: <T>(work: () => Promise<T>) => work() };
     const aside = keysAside(inner);
@@ -106,14 +106,14 @@ export function durableRepository(store: AuthStore, hooks: SignalHooks): MakeRep
       try {
         return await reading.decryptMessage(message);
       } catch (error) {
-        // What could not be read may still have shown a new identity, which ends the old session.
+        // A message that could not be read may still have shown a new identity, which ends the old session.
         await keys.set(aside.take());
         throwUnlessAsked(message.ciphertext);
         throw error;
       }
     }
 
-    /** Throws when the sender is not to be asked: Baileys acks a message with this error, and does nothing else. */
+    /** Throws when the sender must not be asked again: Baileys acks a message with this error, and does nothing else. */
     function throwUnlessAsked(ciphertext: Uint8Array): void {
       if (!hooks.unreadable(ciphertext)) throw new Error(MISSING_KEYS_ERROR_TEXT);
     }
@@ -134,7 +134,7 @@ export function durableRepository(store: AuthStore, hooks: SignalHooks): MakeRep
   };
 }
 
-/** The store as Baileys wants to see it. */
+/** Returns the store in the form that Baileys uses. */
 function directKeys(store: AuthStore, hooks: SignalHooks): SignalKeyStoreWithTransaction {
   const locked = keyedMutex();
   return {
@@ -145,7 +145,7 @@ function directKeys(store: AuthStore, hooks: SignalHooks): SignalKeyStoreWithTra
         if (value === undefined) continue;
         found[id] = type === 'app-state-sync-key' && isObject(value) ? appStateKey(value) : value;
       }
-      // The types are those under which Baileys itself has put the values in.
+      // Baileys reads each value under the type with which it was put.
       return found as never;
     },
     set: (data) => store.set(withoutTokenIndex(data as KeyChanges)),
@@ -161,8 +161,8 @@ function directKeys(store: AuthStore, hooks: SignalHooks): SignalKeyStoreWithTra
 }
 
 /**
- * Baileys keeps a list of all trust tokens to prune them by, which it does only for accounts that appear online, and writes it whole
- * with each new recipient: the bytes would grow with the square of the recipients. Old tokens expire without it.
+ * Returns the changes without the list of all trust tokens. Baileys prunes tokens by it, only for accounts that appear online, and writes it whole
+ * with each new recipient. The bytes would grow with the square of the recipients. Old tokens expire without the list.
  */
 function withoutTokenIndex(data: KeyChanges): KeyChanges {
   if (data.tctoken === undefined || !(tokenIndex in data.tctoken)) return data;
@@ -170,7 +170,7 @@ function withoutTokenIndex(data: KeyChanges): KeyChanges {
   return { ...data, tctoken };
 }
 
-/** Baileys takes a read that throws for "no such session" and would make a new one. */
+/** Reads a key again. Baileys takes a read that throws for "no such session" and would make a new one, so a failure ends the session. */
 function readAgain(store: AuthStore, hooks: SignalHooks, type: string, id: string): unknown {
   for (let attempt = 1; ; attempt++) {
     try {
@@ -203,7 +203,7 @@ function keysAside(keys: SignalKeyStoreWithTransaction) {
         for (const [type, values] of Object.entries(data)) changes[type] = { ...changes[type], ...values };
       },
     } satisfies SignalKeyStoreWithTransaction,
-    /** Hands over what was set since the last time. */
+    /** Returns the changes since the last call, and forgets them. */
     take(): SignalDataSet {
       const taken = changes;
       changes = {};

@@ -1,7 +1,7 @@
 import { createPublicKey, verify } from 'node:crypto';
 import { createRequire } from 'node:module';
 
-/** What libsignal asks of its curve library: all Uint8Array, a Montgomery key of 32 bytes and a signature of 64. */
+/** The function of libsignal's curve library that checks signatures: a Montgomery key of 32 bytes and a signature of 64. */
 interface CurveLibrary {
   verify(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean;
 }
@@ -12,9 +12,9 @@ const prime = (1n << 255n) - 19n;
 const keyPrefix = Buffer.from('302a300506032b6570032100', 'hex');
 
 /**
- * Whether an XEdDSA signature (64 bytes) of a Curve25519 key (32 bytes) is right: the key's Edwards form is looked at by OpenSSL.
- * Answers what curve25519-js does, in a fiftieth of the time. Source of the conversion: Signal's XEdDSA specification, section 2.3;
- * the sign bit of the Edwards key travels in the highest bit of the signature.
+ * Returns whether an XEdDSA signature (64 bytes) of a Curve25519 key (32 bytes) is right. OpenSSL checks it by the Edwards form of the key. The
+ * result is the one of curve25519-js, in a fiftieth of the time. Source of the conversion: Signal's XEdDSA specification, section 2.3. The sign
+ * bit of the Edwards key is the highest bit of the signature.
  */
 export function verifyXEdDsa(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (publicKey.length !== 32 || signature.length !== 64) return false;
@@ -35,13 +35,13 @@ export function checkSignaturesNatively(): void {
   curveOfLibsignal().verify = verifyXEdDsa;
 }
 
-/** The instance of the library that libsignal itself uses. */
+/** Returns the instance of the library that libsignal itself uses. */
 export function curveOfLibsignal(): CurveLibrary {
   const baileys = createRequire(import.meta.resolve('@whiskeysockets/baileys'));
   return createRequire(baileys.resolve('libsignal'))('curve25519-js');
 }
 
-/** y = (u - 1) / (u + 1), both little-endian. */
+/** Returns the Edwards form: y = (u - 1) / (u + 1), both little-endian. */
 function edwardsOf(montgomery: Uint8Array): Uint8Array {
   const u = numberOf(montgomery) & ((1n << 255n) - 1n);
   const y = modulo((u - 1n) * inverse(modulo(u + 1n)));
@@ -57,7 +57,7 @@ function modulo(value: bigint): bigint {
   return rest < 0n ? rest + prime : rest;
 }
 
-/** By Euclid's algorithm; the key is public, so its running time may tell it. The inverse of 0 is 0. */
+/** Returns the inverse by Euclid's algorithm; that of 0 is 0. Its time depends on the value, which is harmless for a public key. */
 function inverse(value: bigint): bigint {
   let [a, b, x, y] = [value, prime, 1n, 0n];
   while (a > 1n) {

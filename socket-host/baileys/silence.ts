@@ -1,6 +1,6 @@
 /**
- * libsignal prints whole sessions, ratchet private keys included, with console.info when it opens and closes them. These are the
- * beginnings of everything it says; nothing else in the process may print through `console` with them.
+ * The beginnings of every line that libsignal prints. With console.info it prints whole sessions, private ratchet keys included, when it opens and
+ * closes them. Nothing else in the process may print lines that begin so through `console`.
  */
 const saidByLibsignal = [
   'Closing session:',
@@ -18,7 +18,7 @@ const saidByLibsignal = [
 ];
 const silenced = Symbol.for('paceline.silenced');
 
-/** Drops what libsignal prints, now and for the rest of the process. Calling it again changes nothing. */
+/** Drops libsignal's prints for the rest of the process. Calling this again changes nothing. */
 export function silenceLibsignal(target: Console = console): void {
   if (Reflect.get(target, silenced) === true) return;
   Reflect.set(target, silenced, true);
@@ -27,7 +27,7 @@ export function silenceLibsignal(target: Console = console): void {
     target[method] = (...parts: unknown[]) => {
       const [first] = parts;
       if (typeof first === 'string' && saidByLibsignal.some((beginning) => first.startsWith(beginning))) return;
-      // A session handed to console under any other words is a leak all the same.
+      // A session that is printed with any other words is a leak too.
       if (parts.some(isSession)) return;
       print(...parts);
     };

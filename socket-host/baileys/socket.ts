@@ -19,7 +19,7 @@ import { baileysLogger, type TransportLogger } from './redaction.ts';
 import { isIgnored } from './stanzas.ts';
 
 export interface SocketOptions {
-  /** Default WhatsApp's own. */
+  /** Default: the address of WhatsApp. */
   url?: string | undefined;
   version: WAVersion;
   creds: AuthenticationCreds;
@@ -31,21 +31,21 @@ export interface SocketOptions {
   /** Returns the content sent under a WhatsApp id, for a device (its address) that asks for it again. */
   contentFor(whatsappId: string, device: string): Content | undefined;
   /**
-   * A `<receipt>` has come; it is acked once this resolves, and left unacked when it rejects: WhatsApp sends it again on the next connection.
-   * A retry request that it resolves with is answered by Baileys, anything else only acked.
+   * Called with each `<receipt>`. The receipt is acked once this resolves. If this rejects, it stays unacked and WhatsApp sends it again on the
+   * next connection. Baileys answers the retry request with which this resolves; anything else it only acks.
    */
   receiptTaken(node: BinaryNode): Promise<BinaryNode | undefined>;
-  /** A `<message>` has come. Call `handle` when those before it are done: it hands the stanza to Baileys, and settles when Baileys is done. */
+  /** Called with each `<message>`. Call `handle` when those before it are done: it hands the stanza to Baileys and settles when that is done. */
   messageTaken(node: BinaryNode, handle: (node: BinaryNode) => Promise<void>): Promise<void>;
-  /** A handler of Baileys has failed. `event` is `message` when a frame could not be read, after which nothing can be. */
+  /** Called when a handler of Baileys fails. `event` is `message` when a frame could not be read; the next frames cannot be read either. */
   onHandlerFailed(event: string, error: unknown): void;
-  /** The server has answered the upgrade with this HTTP status. */
+  /** Called when the server refuses the upgrade, with its HTTP status. */
   onUpgradeRefused(status: number | undefined): void;
 }
 
-/** How long the server may take to answer our closing before the connection is cut. */
+/** The time that the server has to answer a close before the connection is cut. */
 const closeTimeoutMs = 2000;
-/** Unanswered queries of a login and of a first message stall this long; Baileys' default is a minute. */
+/** Queries of a login and of a first message fail after this without an answer; Baileys' default is a minute. */
 const queryTimeoutMs = 30_000;
 /** The longest interval of a timer: 25 days. */
 const neverMs = 2_147_483_647;
@@ -63,16 +63,16 @@ export function connectSocket(options: SocketOptions): WASocket {
     browser,
     connectTimeoutMs,
     defaultQueryTimeoutMs: queryTimeoutMs,
-    // The host pings by itself: Baileys' own pings would double the traffic and do not tell how long the answer took.
+    // The host pings by itself: Baileys' own pings would double the traffic and do not show how long the answer took.
     keepAliveIntervalMs: neverMs,
     qrTimeout: qrTimeoutMs,
     // An exit's `agent`, `fetchAgent` and `options.dispatcher` belong here, all three: an account that has one never connects without.
     markOnlineOnConnect: false,
     emitOwnEvents: false,
     syncFullHistory: false,
-    // Enough for the numbers' LIDs; without the chats themselves there is nothing to wait for after the first login.
+    // Enough for the LIDs of numbers. Without the chats there is nothing to wait for after the first login.
     shouldSyncHistoryMessage: ({ syncType }) => syncType === INITIAL_BOOTSTRAP || syncType === PUSH_NAME,
-    // The answers say, among others, whether trust tokens go with messages.
+    // The answers say, among other things, whether trust tokens go with messages.
     fireInitQueries: true,
     generateHighQualityLinkPreview: false,
     enableRecentMessageCache: false,
@@ -102,7 +102,7 @@ export function connectSocket(options: SocketOptions): WASocket {
   holdReceipts(sock, (node) => options.receiptTaken(node));
   takeMessages(sock.ws, (node, handle) => options.messageTaken(node, handle));
   cutUnansweredClose(sock.ws);
-  // Its answers to error acks are queries of its own (a trust token after a 463): the account decides what follows.
+  // Baileys would answer error acks by queries of its own (a trust token after a 463). The account decides what follows.
   sock.ws.removeAllListeners('CB:ack,class:message');
   return sock;
 }
@@ -110,7 +110,7 @@ export function connectSocket(options: SocketOptions): WASocket {
 /** The url Baileys connects to by default. */
 export const whatsappUrl = String(DEFAULT_CONNECTION_CONFIG.waWebSocketUrl);
 
-/** Says of every message that the phone has been asked for a copy. */
+/** Answers for every message that the phone has been asked for a copy. */
 const askedAlready: NonNullable<SocketConfig['placeholderResendCache']> = {
   get: <T>() => true as T,
   set() {},
@@ -118,7 +118,7 @@ const askedAlready: NonNullable<SocketConfig['placeholderResendCache']> = {
   flushAll() {},
 };
 
-/** Never asked: durableRepository replaces Baileys' view of the keys while the socket is being made. */
+/** Never used: durableRepository replaces Baileys' view of the keys while the socket is being made. */
 const placeholderKeys: SignalKeyStore = {
   get() {
     throw new Error('keys are read through durableRepository');
@@ -129,8 +129,8 @@ const placeholderKeys: SignalKeyStore = {
 };
 
 /**
- * Baileys registers async handlers on this emitter and does not await them: a rejection would end the process, and with it every other
- * account. Here each handler's failure is caught by itself.
+ * Catches errors of Baileys' handlers. Baileys registers async handlers on this emitter and does not await them: a rejection would end the process,
+ * and with it every other account.
  */
 function catchHandlers(ws: EventEmitter, failed: (event: string, error: unknown) => void): void {
   ws.emit = (event, ...parts) => {
@@ -148,8 +148,8 @@ function catchHandlers(ws: EventEmitter, failed: (event: string, error: unknown)
 }
 
 /**
- * Baileys acks every receipt, also one that fails, and answers retry requests of any person. Here its handler has to wait, each receipt by itself,
- * so that nothing else does; it only gets those to answer.
+ * Lets Baileys' handler wait for each receipt by itself, and gives it only retry requests to answer. Otherwise it acks every receipt, also one that
+ * fails, and answers retry requests of any person.
  */
 function holdReceipts(sock: WASocket, taken: (node: BinaryNode) => Promise<BinaryNode | undefined>): void {
   const ws: EventEmitter = sock.ws;
@@ -163,8 +163,8 @@ function holdReceipts(sock: WASocket, taken: (node: BinaryNode) => Promise<Binar
 }
 
 /**
- * In the chat with ourselves Baileys counts each device twice: once as the recipient's, once as our own. A patch for each device that is named
- * once makes one copy for each.
+ * Makes one copy for each device. In the chat of an account with itself Baileys counts each device twice: as one of the recipient and as one of the
+ * sender.
  */
 const onceADevice: NonNullable<SocketConfig['patchMessageBeforeSending']> = (message, devices = []) => {
   const distinct = new Set(devices);
@@ -175,22 +175,22 @@ const onceADevice: NonNullable<SocketConfig['patchMessageBeforeSending']> = (mes
 };
 
 /**
- * Baileys lets messages overtake each other: those that come now go past those that had waited at the server, and while it notes whose hidden
- * id the first message of a person shows, the next ones go past that. Here `taken` decides when each is handled.
+ * Lets `taken` decide when each message is handled. Baileys lets messages overtake each other: new ones pass those that had waited at the server,
+ * and they pass the first message of a person while Baileys notes its hidden id.
  */
 function takeMessages(ws: EventEmitter, taken: SocketOptions['messageTaken']): void {
   const handlers = ws.rawListeners('CB:message');
   ws.removeAllListeners('CB:message');
   ws.on('CB:message', (node: BinaryNode) =>
     taken(node, async (given) => {
-      // Baileys puts a stanza with this attribute into a queue of its own, which does not tell when the message is handled.
+      // Baileys puts a stanza with this attribute into a queue of its own, which does not show when the message is handled.
       const { offline: _offline, ...attrs } = given.attrs;
       for (const handle of handlers) await Reflect.apply(handle, ws, [{ ...given, attrs }]);
     }),
   );
 }
 
-/** Baileys' `close` waits for the server's answer without a limit; its raw socket is not public, but nothing else can cut it. */
+/** Cuts a close that the server does not answer: Baileys waits without a limit. Only the raw socket, which is not public, can be cut. */
 function cutUnansweredClose(ws: WASocket['ws']): void {
   const close = ws.close.bind(ws);
   ws.close = async () => {

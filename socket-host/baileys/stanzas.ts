@@ -26,7 +26,7 @@ export function isNode(frame: unknown): frame is BinaryNode {
   return typeof frame === 'object' && frame !== null && 'tag' in frame && 'attrs' in frame;
 }
 
-/** Groups, status and newsletters: acknowledged by Baileys, and neither decrypted nor told. */
+/** Returns true for groups, status and newsletters. Baileys acks them; they are neither decrypted nor stored. */
 export function isIgnored(jid: string): boolean {
   return Boolean(isJidGroup(jid) || isJidBroadcast(jid) || isJidNewsletter(jid));
 }
@@ -36,10 +36,10 @@ const longestId = 128;
 /** The id under which an inbound message is stored. The writer's client chooses the id; official clients take 32 characters at most. */
 export const inboundId = (id: string): string => cut(id, longestId);
 
-/** The year 2100: what is later is no time. */
+/** The year 2100. A later time is none. */
 const latestMs = Date.UTC(2100, 0, 1);
 
-/** The ciphertexts of a 1:1 `<message>` as Baileys will hand them to `decryptMessage`: the same objects. */
+/** Returns the ciphertexts of a 1:1 `<message>`: the same objects that Baileys hands to `decryptMessage`. */
 export function ciphertextsOf({ tag, attrs, content }: BinaryNode): Uint8Array[] {
   if (tag !== 'message' || attrs.from === undefined || isIgnored(attrs.from) || !Array.isArray(content)) return [];
   return content.flatMap((child) => {
@@ -49,8 +49,8 @@ export function ciphertextsOf({ tag, attrs, content }: BinaryNode): Uint8Array[]
 }
 
 /**
- * The 1:1 stanza without ciphertexts of a kind that is not read here, such as a group's. Baileys would ask the sender for them again, which
- * cannot help. A stanza that keeps none is acked. `msmsg` (a bot's) stays, because Baileys acks it in its own way.
+ * Returns the 1:1 stanza without ciphertexts of kinds that are not read here, such as a group's. Baileys would ask the sender for them again, which
+ * cannot help. A stanza without any is acked. `msmsg` (a bot's) stays, because Baileys acks it in its own way.
  */
 export function withoutUnknownKinds(stanza: BinaryNode): BinaryNode {
   const { content } = stanza;
@@ -61,17 +61,17 @@ export function withoutUnknownKinds(stanza: BinaryNode): BinaryNode {
   return known.length === content.length ? stanza : { ...stanza, content: known };
 }
 
-/** What counts a person's unreadable messages: the LID where the stanza tells it, else the number. */
+/** Returns the name under which unreadable messages of a person count: the LID where the stanza has it, else the number. */
 export function senderOf({ attrs }: BinaryNode): string {
   return jidDecode(attrs.sender_lid ?? attrs.from)?.user ?? '';
 }
 
-/** Whether a person wrote this 1:1 stanza: not one of our own devices, and not the server. */
+/** Returns whether a person wrote this 1:1 stanza: not a device of the account itself, and not the server. */
 export function isFromOthers({ attrs }: BinaryNode, me: Identity): boolean {
   return attrs.from !== undefined && attrs.category !== 'peer' && !isOwn(attrs.from, me);
 }
 
-/** What a decrypted ciphertext holds. Clients can encrypt anything: then it is `unreadable`. */
+/** Returns the message in a decrypted ciphertext. Clients can encrypt anything, so it may be `unreadable`. */
 export function messageIn(padded: Uint8Array): proto.IMessage | 'unreadable' {
   try {
     return proto.Message.decode(unpadRandomMax16(padded));
@@ -80,14 +80,14 @@ export function messageIn(padded: Uint8Array): proto.IMessage | 'unreadable' {
   }
 }
 
-/** A number's address. */
+/** Returns the address of a number. */
 export function jidOf(number: string): string {
   return jidEncode(number, 's.whatsapp.net');
 }
 
 /**
- * A person's message: a stanza and what it holds. Undefined for our own devices' messages. `numberOf` knows the phone number behind a LID, as
- * digits. Without one, `from` is the LID too.
+ * Returns the inbound message of a stanza and its content; undefined for messages of the account's own devices. `numberOf` returns the phone number
+ * behind a LID, as digits. Without a number, `from` is the LID too.
  */
 export function inboundOf(
   stanza: BinaryNode,
@@ -112,12 +112,12 @@ export function numberIn(jid: string | undefined): string | undefined {
   return isPnUser(jid) || isHostedPnUser(jid) ? jidDecode(jid)?.user : undefined;
 }
 
-/** Returns the LID (digits) in an address, likewise. */
+/** Returns the LID (digits) in an address; undefined where the address has none. */
 export function lidIn(jid: string | undefined): string | undefined {
   return isLidUser(jid) || isHostedLidUser(jid) ? jidDecode(jid)?.user : undefined;
 }
 
-/** Number and LID of who wrote a 1:1 stanza, as far as they are known. */
+/** Returns number and LID of the writer of a 1:1 stanza, as far as they are known. */
 function writerOf(
   { attrs: { from, sender_pn, sender_lid } }: BinaryNode,
   numberOf: (lid: string) => string | undefined,
@@ -127,24 +127,24 @@ function writerOf(
   return { number: number ?? (lid === undefined ? undefined : numberOf(lid)), lid };
 }
 
-/** The addresses under which the writer of a stanza may have encrypted what belongs to a message, without devices. */
+/** Returns the addresses, without devices, from which the writer of a stanza may have made the key of an edit. */
 export function addressesOf(stanza: BinaryNode, numberOf: (lid: string) => string | undefined): string[] {
   const { number, lid } = writerOf(stanza, numberOf);
   return [...(lid === undefined ? [] : [jidEncode(lid, 'lid')]), ...(number === undefined ? [] : [jidOf(number)])];
 }
 
-/** A message that WhatsApp shows on phones only: a view-once picture, film or voice message. */
+/** Returns true for a message that WhatsApp shows on phones only: a view-once picture, film or voice message. */
 export function isForPhoneOnly({ content }: BinaryNode): boolean {
   const children = Array.isArray(content) ? content : [];
   return children.some(({ tag, attrs }) => tag === 'unavailable' && attrs.type?.startsWith('view_once'));
 }
 
-/** Whether an address is one of the account's own, whichever device. */
+/** Returns whether an address is the account's own, with any device. */
 export function isOwn(jid: string, me: Identity): boolean {
   return areJidsSameUser(jid, me.id) || (me.lid !== undefined && areJidsSameUser(jid, me.lid));
 }
 
-/** A stanza's time, in seconds, as epoch ms; 0 where it is none. */
+/** Returns the time of a stanza (seconds) as epoch ms; 0 where it is no time. */
 export function millis(seconds: string | undefined): number {
   const ms = Number(seconds ?? 0) * 1000;
   return ms >= 0 && ms <= latestMs ? ms : 0;

@@ -3,17 +3,17 @@ import { after } from '../../lib/runtime/clock.ts';
 
 type State = NonNullable<ConnectionState['reachoutTimeLock']>;
 
-/** So long the answer is waited for; the account sends nothing meanwhile. */
+/** The longest wait for the answer. The account sends nothing meanwhile. */
 const answerMs = 10_000;
 
-/** Until when WhatsApp refuses an account's first contacts, as it answers and as it tells unasked. */
+/** Learns until when WhatsApp refuses first contacts of an account, by its answers and by its notices. */
 export class Timelock {
   private readonly changed: (refusedUntil: number | undefined) => void;
   private asking = 0;
-  /** What has come while a question of ours is open. Baileys tells the answer like what comes unasked. */
+  /** The states that came while a question is open. Baileys reports the answer in the same way as a notice. */
   private meanwhile: State[] = [];
 
-  /** `told` hears what comes unasked: until when (epoch ms), NaN where no time is named, undefined for no longer. */
+  /** `changed` is called with each notice: until when (epoch ms), NaN where no time is named, undefined when first contacts are taken again. */
   constructor(changed: Timelock['changed']) {
     this.changed = changed;
   }
@@ -25,8 +25,8 @@ export class Timelock {
   }
 
   /**
-   * The end (epoch ms); undefined where WhatsApp names none, or does not answer in time. An end that is named later is told like what comes
-   * unasked; a late answer without one changes nothing. Never rejects.
+   * Asks WhatsApp. Resolves with the end (epoch ms); undefined where WhatsApp names none, or does not answer in time. A late answer with an end is
+   * reported like a notice; one without an end changes nothing. Never rejects.
    */
   async ask(sock: Pick<WASocket, 'fetchAccountReachoutTimelock'>): Promise<number | undefined> {
     let late = false;
@@ -52,7 +52,7 @@ export class Timelock {
     }
   }
 
-  /** Takes what came meanwhile and is not the answer. */
+  /** Reports the states that came meanwhile and are not the answer. */
   private answered(answer: State | undefined): undefined {
     this.asking -= 1;
     for (const state of this.meanwhile.splice(0)) if (state !== answer) this.take(state);

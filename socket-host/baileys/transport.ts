@@ -7,31 +7,31 @@ import type { SharedCaches } from './caches.ts';
 import type { TransportLogger } from './redaction.ts';
 import type { ClientVersion } from './version.ts';
 
-/** What one connection of a linked device needs. */
+/** Everything that one connection of a linked device needs. */
 export interface ConnectOptions {
   /** The account's keys, opened for the current epoch, with a barrier put since the last session. The session does not close them. */
   store: AuthStore;
   /** Shared by all accounts of the host. */
   caches: SharedCaches;
-  /** Default WhatsApp's own. */
+  /** Default: the address of WhatsApp. */
   url?: string | undefined;
   /** Shared by all accounts of the host; default Baileys' own version. */
   version?: ClientVersion;
-  /** How long each QR code stays good; default 60 s. */
+  /** The life of each QR code; default 60 s. */
   qrTimeoutMs?: number;
-  /** For each stage of connecting: handshake, login, restart after linking. */
+  /** The limit for each stage of connecting: handshake, login, restart after linking. */
   connectTimeoutMs: number;
   logger: TransportLogger;
   nowMs(): number;
-  /** Whether this host may still act for the account; asked before every effect. */
+  /** Returns whether this host may still act for the account. Ask before every effect. */
   mayAct(): boolean;
-  /** Returns what the account has sent under an id, for a device that asks for it again; undefined: nothing, or too long ago. */
+  /** Returns the message that the account sent under an id, for a device that asks for it again; undefined: none, or too long ago. */
   sent(messageId: string): Promise<Sent | undefined>;
   /** Returns the secret that came with an inbound message; undefined where there was none, or it is too old. */
   secretOf(inboundId: string): Promise<Uint8Array | undefined>;
 }
 
-/** What a linked device needs of its host, for one account and one owner. */
+/** Everything that a linked device needs from its host, for one account and one owner. */
 export interface LinkedDeviceNeeds {
   /** The highest segment of the keys that the account's item knows of; undefined where there were no keys. */
   head: number | undefined;
@@ -43,7 +43,7 @@ export interface LinkedDeviceNeeds {
   connect(store: AuthStore, listener: TransportListener): TransportSession;
 }
 
-/** A transport whose state are the keys of a linked device, as socket-host/auth keeps them. */
+/** A transport whose state is the keys of a linked device, as socket-host/auth keeps them. */
 export class LinkedDevice implements Transport {
   private readonly needs: LinkedDeviceNeeds;
   private store: AuthStore | undefined;

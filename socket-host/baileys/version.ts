@@ -1,6 +1,6 @@
 import { DEFAULT_CONNECTION_CONFIG, fetchLatestWaWebVersion, type WAVersion } from '@whiskeysockets/baileys';
 
-/** An account that was refused waits for the version before anything else happens to it, a drain of its host too. */
+/** The longest wait for the version. An account that was refused waits for it before anything else, also in a drain of its host. */
 const standardTimeoutMs = 10_000;
 
 /** The WhatsApp web version this host claims to be: Baileys' own, until WhatsApp answers 405 and it has to be asked for. */
@@ -19,7 +19,7 @@ export class ClientVersion {
     return this.version;
   }
 
-  /** Takes a version that a host learnt before (`2.3000.1234567`), unless the present one is newer: this host may be an upgraded one. */
+  /** Takes a version that a host has read before (`2.3000.1234567`), unless the present one is newer: this host may be an upgraded one. */
   use(known: string): void {
     const [major, minor, patch, ...more] = known.split('.').map(Number);
     if (major === undefined || minor === undefined || patch === undefined || more.length > 0) return;
@@ -27,7 +27,7 @@ export class ClientVersion {
     if (version.every(Number.isSafeInteger) && isNewer(version, this.version)) this.version = version;
   }
 
-  /** Asks for the newest version, once for all accounts that ask at the same time. False: it is the one already in use. Throws when it cannot be read. */
+  /** Asks for the newest version, once for all callers of the moment. Returns false when it is in use already. Throws when it cannot be read. */
   async refreshVersion(): Promise<boolean> {
     const before = this.version.join('.');
     this.refreshing ??= this.fetchLatest(AbortSignal.timeout(this.timeoutMs)).finally(() => {
@@ -47,7 +47,7 @@ function isNewer(one: WAVersion, other: WAVersion): boolean {
 
 async function latestFromWeb(signal: AbortSignal): Promise<WAVersion> {
   const { version, error } = await fetchLatestWaWebVersion({ signal });
-  // On a failure Baileys answers with its own version, which is the one that was refused.
+  // After a failure Baileys returns its own version, which is the one that was refused.
   if (error !== undefined) throw new Error('the current WhatsApp version could not be read', { cause: error });
   return version;
 }

@@ -1,6 +1,6 @@
 import { after } from '../../lib/runtime/clock.ts';
 
-/** Ends what does not go on: Baileys does not notice every connection attempt that hangs, in spite of its timeouts. */
+/** Ends an attempt to connect that makes no progress: Baileys does not notice every one that hangs, in spite of its timeouts. */
 export class Watchdog {
   private readonly limitMs: number;
   private readonly bark: (stage: string) => void;
@@ -11,7 +11,7 @@ export class Watchdog {
     this.bark = bark;
   }
 
-  /** The stage has as long as every stage, from now. */
+  /** Begins a stage, which has the same limit as every stage. */
   expect(stage: string): void {
     this.cancel();
     this.cancel = after(this.limitMs, () => this.bark(stage));
