@@ -6,7 +6,7 @@ import { ensureKey, newSecret } from '../lib/aws/tenants/api-keys.ts';
 import { physicalName } from '../lib/infra/settings.ts';
 
 /**
- * Makes an admin key in the table of a deployed stage and prints it once; only its hash is stored.
+ * Makes an admin key in the table of a deployed stage and prints it once. Only its hash is stored.
  *   node bin/admin-key.ts --stage prod [--name "Ops"] [--table <name>]
  */
 const { values } = parseArgs({

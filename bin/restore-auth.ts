@@ -13,7 +13,7 @@ const usage = `Usage: npm run restore-auth -- --stage <stage> --account <acc_..>
        npm run restore-auth -- --stage <stage> --account <acc_..> --before <ISO time> | --number <number>
        [--table <name>] [--bucket <name>]`;
 
-/** Shows what is kept of an account's keys, or makes an older version of them the newest: docs/runbook.md "auth state". */
+/** Lists the stored versions of an account's keys, or makes an older version the newest. See docs/runbook.md, "auth state". */
 async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
@@ -64,7 +64,7 @@ async function list(table: Table, objects: ObjectStore, accountId: string): Prom
   const newest = completeVersions(found).at(-1);
   console.log(
     newest === undefined
-      ? 'Nothing complete is left.'
+      ? 'No complete version is left.'
       : `The newest complete version has number ${newest.number}, of ${new Date(newest.at).toISOString()}.`,
   );
 }
@@ -75,11 +75,11 @@ async function restore(table: Table, objects: ObjectStore, accountId: string, po
   const { owner, authHead } = pair.hot;
   if (owner !== undefined) {
     throw new RestoreRefused(
-      `${owner} owns the account: POST /v1/accounts/${accountId}/disconnect and wait until it is. A host that is dead loses it within two minutes.`,
+      `${owner} owns the account: POST /v1/accounts/${accountId}/disconnect and wait until it is disconnected. A dead host loses it within 2 min.`,
     );
   }
   if (status === 'logged_out') {
-    throw new RestoreRefused('The account is logged out, its keys are worth nothing any more: link it again.');
+    throw new RestoreRefused('The account is logged out, so its keys are no longer valid. Link it again.');
   }
   const plan = await planRestore(objects, `${tenantId}/${accountId}/`, point, authHead);
   const { version, number, kept, dropped } = plan;
@@ -102,8 +102,8 @@ async function read(table: Table, accountId: string) {
 }
 
 /**
- * Snapshots, resets and damage on lines of their own; intact segments and runs between them as one line. What is known to have been written
- * up to `authHead` and is not there is missing.
+ * Returns the lines of `--list`. Each snapshot, reset and damaged object has its own line; intact segments between them share one, and intact
+ * runs have none. Segments up to `authHead` that are not stored are listed as missing.
  */
 function linesOf(found: StoredObject[], authHead = 0): string[] {
   const lines: string[] = [];

@@ -3,7 +3,7 @@ import { createClients, destroyClients } from '../lib/aws/client/clients.ts';
 import { queueExists, removeQueuesByPrefix } from '../lib/aws/teardown.ts';
 import { lanePrefix, physicalName, wakeQueuePrefix } from '../lib/infra/settings.ts';
 
-/** Removes what `cdk destroy` does not know: the lanes and wake queues of a stage whose service stack is gone. */
+/** Removes queues that `cdk destroy` does not know: the lanes and wake queues of a stage whose service stack is gone. */
 async function main(): Promise<void> {
   const { values } = parseArgs({ options: { stage: { type: 'string' } } });
   const { stage } = values;
@@ -14,7 +14,7 @@ async function main(): Promise<void> {
   try {
     if (await queueExists(clients.sqs, physicalName(stage, 'feed.fifo'))) {
       throw new Error(
-        `Stage ${stage} still runs, its accounts would lose their lanes. First: npx cdk destroy -c stage=${stage} Paceline-${stage}-Service`,
+        `Stage ${stage} still runs, and its accounts would lose their lanes. First run: npx cdk destroy -c stage=${stage} Paceline-${stage}-Service`,
       );
     }
     const lanes = await removeQueuesByPrefix(clients.sqs, lanePrefix(stage));

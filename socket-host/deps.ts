@@ -17,7 +17,7 @@ export interface HostLogger {
   error(fields: object, text: string): void;
 }
 
-/** What every part of a host needs of the outside world; tests replace the clock and the randomness. */
+/** The dependencies of every part of a host. Tests replace the clock and the randomness. */
 export interface HostDeps {
   table: Table;
   sqs: SQSClient;
@@ -27,7 +27,7 @@ export interface HostDeps {
   hostId: string;
   lease: Lease;
   clock: Clock;
-  /** Of heartbeats and dead hosts. */
+  /** The clock for heartbeats, the lease and dead hosts. */
   fleetClock: Clock;
   /** In [0, 1). */
   random(): number;
@@ -38,8 +38,8 @@ export interface HostDeps {
   /** Metrics of the send core. */
   counts: SendingCounts;
   sent: SentMessages;
-  /** Runs one at a time in this host: messages that hosts have died over. Another death then shows which message caused it. */
+  /** Mutex for suspect messages (see `Again`): this host sends one at a time. If the host dies, that message is the cause. */
   suspects: RunExclusive;
-  /** An unexpected error that must not take anything else down: counted and logged. */
+  /** Counts and logs an unexpected error that must not stop anything else. */
   failed(where: string, error: unknown): void;
 }

@@ -2,11 +2,11 @@ import { leaseLost } from '../lib/domain/hosts/ownership.ts';
 import type { Clock } from '../lib/runtime/clock.ts';
 
 /**
- * Whether this host may still act. The lease counts from the moment the last successful heartbeat was *sent*:
+ * Says whether this host may still act. The lease starts when the last successful heartbeat was *sent*:
  *
  *   beat sent ---- beat stored ---- leaseMs: no more effects ---- deadAfterMs: others may claim
  *
- * The age is the larger of monotonic and wall time, because a suspended machine stops the one and a set clock moves the other.
+ * The age is the larger of monotonic and wall time: a suspended machine stops monotonic time, and setting the clock changes wall time.
  */
 export class Lease {
   private readonly clock: Clock;
@@ -20,12 +20,12 @@ export class Lease {
     this.wallMs = clock.nowMs();
   }
 
-  /** The two clocks now: taken before a heartbeat is sent, handed to `renew` when it has been stored. */
+  /** Returns both clocks as they are now. Call it before a heartbeat is sent, and pass the result to `renew` once the heartbeat is stored. */
   moment(): { monotonicMs: number; wallMs: number } {
     return { monotonicMs: this.clock.monotonicMs(), wallMs: this.clock.nowMs() };
   }
 
-  /** A beat sent at `moment` stands. A lease that was lost once stays lost: the host starts afresh. Answers may come in any order. */
+  /** Renews the lease after a beat sent at `moment` was stored. Calls may come in any order. A lost lease stays lost; the host must restart. */
   renew(moment: { monotonicMs: number; wallMs: number }): void {
     if (!this.valid() || moment.monotonicMs < this.monotonicMs) return;
     this.monotonicMs = moment.monotonicMs;
@@ -36,7 +36,7 @@ export class Lease {
     return Math.max(this.clock.monotonicMs() - this.monotonicMs, this.clock.nowMs() - this.wallMs);
   }
 
-  /** Whether this host may act. Ask before every effect. */
+  /** Returns true while this host may act. Call it before every effect. */
   valid(): boolean {
     if (!this.ended && leaseLost(this.ageMs())) this.ended = true;
     return !this.ended;

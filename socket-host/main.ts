@@ -8,15 +8,15 @@ import { systemRandom } from '../lib/runtime/random.ts';
 import { whatsappTransports } from './baileys/factory.ts';
 import { startHost } from './host/host.ts';
 
-/** EX_TEMPFAIL of sysexits: the supervisor starts the host afresh. */
+/** EX_TEMPFAIL of sysexits.h. The supervisor restarts the host. */
 const fencedExitCode = 75;
 
 /**
- * The socket-host process. Prints one line `{"hostId","metricsUrl"}` on stdout when it is ready, logs JSON lines on stderr, drains on
- * SIGTERM and SIGINT, and ends when its parent does (IPC channel closed).
+ * The socket-host process. Prints one line `{"hostId","metricsUrl"}` on stdout when it is ready. Logs JSON lines on stderr. Drains on SIGTERM
+ * and SIGINT. Ends at once when its parent process has ended (IPC channel closed).
  */
 passKeysAsObjects();
-// Small buffers are cut from slabs of this size, and one that lives as long as its connection keeps its slab: of Node's 64 KiB, one an account.
+// Small buffers share slabs of this size. A buffer that lives as long as its connection keeps its whole slab, 64 KiB by default in Node.
 Buffer.poolSize = 8192;
 const config = hostConfig(process.env);
 const logger = pino({ level: config.LOG_LEVEL, base: { service: 'paceline-host' } }, pino.destination(2));
@@ -38,7 +38,7 @@ process.stdout.write(`${JSON.stringify({ hostId: host.id, metricsUrl: host.metri
 process.on('unhandledRejection', (error) => {
   logger.error(
     { error: error instanceof Error ? `${error.name}: ${cut(error.message, 200)}` : 'unknown' },
-    'a rejection nobody handled',
+    'an unhandled rejection',
   );
 });
 
@@ -57,5 +57,5 @@ const stop = (why: string): void => {
 };
 process.on('SIGTERM', () => stop('SIGTERM'));
 process.on('SIGINT', () => stop('SIGINT'));
-// The parent is gone. The next owner finds what is still open.
+// The parent process has ended. The next owner of each account resolves its message in hand.
 process.on('disconnect', () => process.exit(1));

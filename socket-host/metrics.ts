@@ -5,26 +5,30 @@ import type { AccountStatus } from '../lib/domain/accounts/account.ts';
 import type { SendingCounts } from '../lib/sending/deps.ts';
 
 /**
- * Why a host stopped acting for an account: its lease was over (`lease_lost`), a newer claim stood (`epoch`), others had retired the host
- * (`retired`), or another owner had written the account's keys (`s3`).
+ * Reasons why a host stopped acting for an account:
+ *
+ *   lease_lost  the host's lease was over
+ *   epoch       the account had a newer claim
+ *   retired     other hosts had retired the host
+ *   s3          another owner had written the account's keys
  */
 export const fenceCauses = ['lease_lost', 'epoch', 'retired', 's3'] as const;
 export type FenceCause = (typeof fenceCauses)[number];
 
-/** `drain` and `rebalance`: given to another host; `taken`: one that another host gave or left. */
+/** `drain` and `rebalance`: this host gave an account to another one. `taken`: this host claimed an account. */
 const handoverKinds = ['drain', 'rebalance', 'taken'] as const;
-/** `received` from the socket and `stored` in the table part only while storing fails. */
+/** `received` from the socket and `stored` in the table differ only while storing fails. */
 const inboundSteps = ['received', 'stored', 'repeated', 'undecryptable'] as const;
-/** Of a question to WhatsApp's server on an open connection. */
+/** Results of a connection check: a ping to WhatsApp's server on an open connection. */
 const checkResults = ['ok', 'slow', 'failed'] as const;
 
 const ackBuckets = [0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20];
-/** To a week: a contract waits for its start and for pacing. */
+/** Buckets up to a week, because a contract waits for its start and for pacing. */
 const acceptBuckets = [0.1, 0.5, 1, 5, 10, 30, 60, 300, 900, 3600, 21_600, 86_400, 604_800];
 
 /**
- * A host's Prometheus metrics, with those of the process (heap, event loop, CPU, RSS). No label carries an account or a tenant: every value
- * of a label is from a closed list or a code of WhatsApp's. docs/runbook.md, Metrics, says what they mean.
+ * Returns a host's Prometheus metrics, with those of the process (heap, event loop, CPU, RSS). No label contains an account or a tenant: each
+ * label value is from a closed list or a code of WhatsApp. docs/runbook.md, Metrics, says what they mean.
  */
 export function createMetrics() {
   const registry = new Registry();
@@ -48,14 +52,14 @@ export function createMetrics() {
     ackSeconds: seconds('send_to_ack', 'From encrypting to the server ack', ackBuckets),
     acceptToAckSeconds: seconds(
       'accept_to_ack',
-      'From accepting the order to the server ack that took the message; waiting for its start and for pacing counts',
+      'From accepting the order to the server ack of the message, including waits for its start and for pacing',
       acceptBuckets,
     ),
     receipts: counter('receipts', 'Receipts by kind', ['kind']),
     inbound: counter('inbound', 'Messages of people: received, stored, repeated, undecryptable', ['result']),
-    batches: counter('inbound_batches', 'Batches of them that were closed: owner, next_owner', ['kind']),
-    optOuts: counter('opt_outs', 'Opt-outs by word and those undone: stop, start', ['kind']),
-    confirmations: counter('opt_out_confirmations', 'Sendings of the answer to an opt-out: sent, refused, unanswered', [
+    batches: counter('inbound_batches', 'Closed batches of inbound messages: owner, next_owner', ['kind']),
+    optOuts: counter('opt_outs', 'Opt-outs by a person, and opt-outs undone: stop, start', ['kind']),
+    confirmations: counter('opt_out_confirmations', 'Confirmations of opt-outs by result: sent, refused, unanswered', [
       'result',
     ]),
     poisoned: counter('poisoned_messages', 'Messages given up because hosts died over them'),
@@ -67,19 +71,19 @@ export function createMetrics() {
     connectionCheckSeconds: seconds('connection_check', 'Round trip of a check', ackBuckets),
     fences: counter(
       'fences',
-      'Accounts, or the whole host, that it stopped acting for: lease_lost, epoch, retired, s3',
+      'Accounts, or the whole host, that this host stopped acting for: lease_lost, epoch, retired, s3',
       ['why'],
     ),
     handovers: counter('handovers', 'Accounts given (drain, rebalance) and taken', ['kind']),
     authCommitSeconds: seconds('auth_commit', 'Commits of linked-device keys to S3', ackBuckets),
     authCommitBytes: counter('auth_commit_bytes', 'Bytes of these commits'),
-    awsCalls: counter('aws_calls', 'Calls to AWS by service and command; tries again are not counted', [
+    awsCalls: counter('aws_calls', 'Calls to AWS by service and command; retries are not counted', [
       'service',
       'command',
     ]),
     failures: counter('failures', 'Unexpected errors that were caught, by where', ['where']),
   };
-  // From the first scrape on, so that a rate over the first one is seen.
+  // All values exist from the first scrape, so that a rate counts the first event.
   for (const why of fenceCauses) metrics.fences.inc({ why }, 0);
   for (const kind of handoverKinds) metrics.handovers.inc({ kind }, 0);
   for (const result of inboundSteps) metrics.inbound.inc({ result }, 0);
@@ -87,7 +91,7 @@ export function createMetrics() {
   return metrics;
 }
 
-/** The label value of a code from WhatsApp's side; what no table knows as a code is `other`, so that values stay few. */
+/** Returns the label value of a code of WhatsApp: the code if it is from 400 to 599, otherwise `other`, and `none` when there is no code. */
 export function codeLabel(code: number | undefined, none: string): string {
   if (code === undefined) return none;
   return Number.isInteger(code) && code >= 400 && code <= 599 ? String(code) : 'other';
@@ -95,7 +99,7 @@ export function codeLabel(code: number | undefined, none: string): string {
 
 export type HostMetrics = ReturnType<typeof createMetrics>;
 
-/** Puts what the send core tells into these metrics. */
+/** Returns callbacks that count the send core's work in these metrics. */
 export function sendingCounts(metrics: HostMetrics): SendingCounts {
   return {
     claim: (result) => metrics.claims.inc({ result }),

@@ -8,124 +8,124 @@ import type { Wire } from '../lib/sending/wire.ts';
 export { type Ack, NotSent, type Outgoing, Unanswered } from '../lib/sending/wire.ts';
 
 /**
- * The host's border to messaging networks. A host has one `TransportFactory`, each account that it owns one `Transport`, and each connection
- * one `TransportSession`. Nothing on this side of the border knows what a transport keeps of an account, nor how it encrypts (docs/adr/0023).
+ * The host's interface to messaging networks. A host has one `TransportFactory`, each of its accounts one `Transport`, and each connection one
+ * `TransportSession`. Code on this side does not know what a transport stores for an account, nor how it encrypts (docs/adr/0023).
  * Ids of messages are Paceline's (`msg_..`); numbers are digits.
  */
 export interface TransportFactory {
   /** Returns the transport of one account for one owner. Reads and writes nothing yet. */
   create(owner: TransportOwner): Transport;
-  /** Whether what the accounts keep takes all the room it may: the host takes no further account then. Takes microseconds. */
+  /** Returns true if the states of all accounts use all the space they may. The host then takes no further account. Takes microseconds. */
   full(): boolean;
-  /** The version of the client that the host claims to be. Transports whose network knows no such thing leave this out. */
+  /** The client version that the host claims to be. Absent if the network has no client versions. */
   clientVersion?: ClientVersion;
-  /** The host ends, and all its transports are closed. */
+  /** Releases what the transports share. Call it when the host ends and all its transports are closed. */
   close(): void;
 }
 
 export interface ClientVersion {
-  /** A version that a host learnt before: used from now on, unless our own is newer. */
+  /** Uses a version that a host learnt earlier, unless our own is newer. */
   use(version: string): void;
-  /** The network refused our version (`client_outdated`): learns the present one and returns it. Rejects when it cannot be read. */
+  /** Call this when the network refused our version (`client_outdated`). Learns and returns the current one. Rejects when it cannot be read. */
   refresh(): Promise<string>;
 }
 
-/** Whose transport it is. */
+/** The owner of an account, as its transport sees it. */
 export interface TransportOwner {
   hold: Hold;
   account(): Account;
-  /** `Transport.stateHead` of the owner before, as the account's item tells it. */
+  /** `Transport.stateHead` of the previous owner, from the account's item. */
   stateHead: number | undefined;
   /** Called when a write of the transport has shown that another host owns the account. */
   fenced(why: string): void;
 }
 
 /**
- * One account's way to its network, for one owner: the state that it keeps between connections, and at most one session at a time.
+ * Connects one account to its network, for one owner. It keeps state between connections and has at most one session at a time.
  *
  *   closed -> prepare -> prepared -> open, for each connection after another `prepare`
  *                                 -> close, or forget -> closed
  */
 export interface Transport {
   /**
-   * Makes the state ready for one connection. The first time it is loaded; each further time it is proved that no other owner has written
-   * since. Rejects with StateDamaged or NoRoomForState.
+   * Makes the state ready for one connection. The first call loads it. Each later call proves that no other owner has written since. Rejects
+   * with StateDamaged or NoRoomForState.
    */
   prepare(): Promise<void>;
-  /** Resolves with whether the account is linked; loads the state where it is closed. Rejects like `prepare`. */
+  /** Returns true if the account is linked. Loads the state if it is closed. Rejects like `prepare`. */
   isLinked(): Promise<boolean>;
-  /** The number that the account is linked with, by the loaded state; undefined where there is none. Asks no server. */
+  /** Returns the number that the account is linked with, from the loaded state; undefined if there is none. Asks no server. */
   linkedNumber(): string | undefined;
   /**
-   * Starts connecting at once and tells `listener` of everything that happens. Network errors close the session; none is thrown. Returns
-   * undefined when the state is closed by now.
+   * Starts connecting at once and calls `listener` for everything that happens. Network errors close the session; they are never thrown.
+   * Returns undefined when the state is already closed.
    */
   open(listener: TransportListener): TransportSession | undefined;
   /** Resolves when everything that changed so far is durable. */
   save(): Promise<void>;
-  /** How far the state is durable. It never falls; hand it to the next owner, who would notice a loss by it. Undefined: there is no state. */
+  /** Position up to which the state is durable; undefined without a state. It never falls. The next owner needs it to notice lost state. */
   readonly stateHead: number | undefined;
-  /** The account is logged out: removes the state, also one that is damaged. */
+  /** Removes the state of an account that was logged out, even a damaged state. */
   forget(): Promise<void>;
-  /** Saves what is left, if that is possible, and lets go of the state. `prepare` loads it anew. */
+  /** Saves unsaved changes if possible, and releases the state. `prepare` loads it again. */
   close(): Promise<void>;
 }
 
-/** Rejection of `Transport.prepare`: the state is damaged, and is not used. The account has to be linked again, or its state restored. */
+/** Rejection of `Transport.prepare`: the state is damaged and is not used. Link the account again, or restore its state. */
 export class StateDamaged extends Error {
   override name = 'StateDamaged';
 }
 
-/** Rejection of `Transport.prepare` and `save`: this host has no room for the account's state, another one may have. */
+/** Rejection of `Transport.prepare` and `save`: this host has no room for the account's state. Another host may have room. */
 export class NoRoomForState extends Error {
   override name = 'NoRoomForState';
 }
 
-/** What a session tells. Nothing is told after `onClosed`. */
+/** Callbacks of a session. None is called after `onClosed`. */
 export interface TransportListener {
   /**
-   * The account is not linked, and a code to link it with can be shown. `attempt` counts from 1 within this session; a code with the attempt of
-   * the one before replaces that one. From now on `requestPairingCode` can be called.
+   * The account is not linked, and a code to link it with can be shown. `attempt` counts from 1 within this session. A code with the same
+   * `attempt` as the previous code replaces it. From now on `requestPairingCode` can be called.
    */
   onLink(link: AccountLink): void;
-  /** The account is linked, and the state is durable. The session ends next, with reason `restart`. */
+  /** The account was linked, and the state is durable. The session ends next, with reason `restart`. */
   onLinked(identity: { phoneNumber: string }): void;
-  /** The phone that used the code demands what no session can give. Take the code down. */
+  /** The phone that used the code demands a passkey, which a session cannot give. Stop showing the code. */
   onPasskeyDemanded(): void;
   /** Logged in. Comes at most once a session. */
   onOpen(identity: { phoneNumber: string }): void;
-  /** Everything that waited at the server while we were away has been handled. Comes after `onOpen`, at most once a session. */
+  /** Everything that waited at the server while we were offline has been handled. Comes after `onOpen`, at most once a session. */
   onDrained(): void;
   /**
-   * A message was delivered or read. `from` holds the known addresses of the receipt's giver, who need not be the recipient (`isRecipient`).
-   * Receipts are told at once, in order. The network hears that we have the receipt when this resolves; it repeats the receipt on the next
-   * connection when this rejects.
+   * A message was delivered or read. `from` has the known addresses of the sender of the receipt, who need not be the recipient (`isRecipient`).
+   * Calls come at once, in order. When this resolves, the transport acknowledges the receipt to the network. When this rejects, the network
+   * repeats the receipt on the next connection.
    */
   onReceipt(receipt: { messageId: string; kind: 'delivered' | 'read'; at: number; from: string[] }): Promise<void>;
   /**
-   * A person has written. Store the message, with `secret` (32 bytes) if there is one: the transport reads that again when the person edits the
-   * message. Resolve when both are durable. When this rejects, the session ends, and the network delivers the message again.
+   * A person has written a message. Store it, with `secret` (32 bytes) if there is one: the transport reads `secret` when the person edits the
+   * message. Resolve when both are durable. When this rejects, the session ends and the network delivers the message again.
    */
   onInbound(message: InboundMessage, secret?: Uint8Array): Promise<void>;
   /**
-   * A message of a person could not be read. One that had been read before cannot be read a second time. `askedAgain`: the sender was asked to
-   * repeat it; false: nothing more is done.
+   * A message of a person could not be decrypted, for example because it had been decrypted before. `askedAgain`: the sender was asked to send it
+   * again. With false, nothing more is done.
    */
   onUndecryptable(id: string, askedAgain: boolean): void;
   /**
-   * A further address of a person has become known, and a message to that person goes out next. Resolve with whether the person may be written
-   * to; with false the message stays here (`Ack.withheld`).
+   * A further address of a person has become known, just before a message to that person is sent. Resolve with true if the person may be
+   * written to. With false the message is not sent (`Ack.withheld`).
    */
   onAddressesLearnt(person: Person & { phoneNumber: string }): Promise<boolean>;
-  /** Until then (epoch ms) messages to people without a chat are refused; NaN where no time is named, undefined when they are taken again. */
+  /** The network refuses messages to people without a chat until then (epoch ms; NaN: no time named). Undefined: it accepts them again. */
   onFirstContacts(refusedUntil: number | undefined): void;
-  /** The network refused a question of ours, or did not answer it. What was asked goes on without the answer. */
+  /** The network refused one of our queries, or did not answer it. The caller continues without the answer. */
   onQueryFailed(): void;
   /** The session has ended. Comes exactly once, last. */
   onClosed(end: SessionEnd): void;
 }
 
-/** Why a session has ended. Decide by `reason`; `code` is the network's own, for logs and counts. `expireSec`: how long a restriction lasts. */
+/** The end of a session. Decide by `reason`; `code` is the network's own, for logs and metrics. `expireSec` is how long a restriction lasts. */
 export interface SessionEnd {
   reason: CloseReason;
   code?: number;
@@ -135,30 +135,30 @@ export interface SessionEnd {
 
 /** One connection. It is opened once, closes once, and is never reused. */
 export interface TransportSession extends Wire {
-  /** How many things have come from the server so far, of any kind. It rises while the connection lives. */
+  /** Number of stanzas received so far, of any kind. It rises while the connection works. */
   readonly heard: number;
   /**
-   * Asks the server for a sign of life, which also keeps the connection open. Resolves when the server has answered, rejects when it refuses, never
-   * settles if it does not answer. Undefined while there is nothing to ask.
+   * Pings the server, which also keeps the connection open. Resolves when the server answers and rejects when it refuses. Never settles without
+   * an answer. Returns undefined while no ping can be sent.
    */
   ping(): Promise<void> | undefined;
   /** Shows "typing" to the recipient. Never rejects. */
   typing(to: string, on: boolean): Promise<void>;
-  /** Returns what is known of the person behind a message's address (`to`). Asks no server. */
+  /** Returns the known addresses of the person to whom a message goes (`to`). Asks no server. */
   personAt(to: string): Person;
-  /** Whether the account has a chat with this person: a message is no first contact then, which networks limit. Asks no server. */
+  /** Returns true if the account has a chat with this person. Without one, a message is a first contact, which networks limit. Asks no server. */
   hasChat(to: string): boolean;
-  /** Asks until when (epoch ms) first contacts are refused. Undefined when the network names no time or does not answer. Never rejects. */
+  /** Asks until when first contacts are refused (epoch ms). Returns undefined when the network names no time or does not answer. Never rejects. */
   firstContactsRefusedUntil(): Promise<number | undefined>;
-  /** Asks for a code to be typed on the phone with this number. Resolves when the network takes the code; rejects with PairingRefused if not. */
+  /** Returns a code to type on the phone with this number, once the network has accepted it. Rejects with PairingRefused otherwise. */
   requestPairingCode(phoneNumber: string): Promise<string>;
   /** Unlinks the account at the network and closes. */
   logout(): Promise<void>;
-  /** Saves what is left and closes. Resolves when nothing of the session is left. May be called twice. */
+  /** Saves unsaved changes and closes. Resolves when nothing of the session runs any more. May be called twice. */
   close(): Promise<void>;
 }
 
-/** Rejection of `requestPairingCode`: refused with the network's error code, or not answered (undefined). */
+/** Rejection of `requestPairingCode`. `code` is the network's error code; undefined when the network did not answer. */
 export class PairingRefused extends Error {
   override name = 'PairingRefused';
   readonly code: number | undefined;

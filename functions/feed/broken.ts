@@ -1,6 +1,6 @@
 import type { Contract } from '../../lib/domain/contracts/contract.ts';
 
-/** Contracts that could not be served, with the first thing that went wrong in each. */
+/** Contracts that could not be served, each with its first error. */
 export class Broken {
   private readonly errors = new Map<string, unknown>();
 

@@ -7,8 +7,8 @@ import { lambda } from '../../lib/runtime/lambda.ts';
 import { countInto } from '../../lib/runtime/metrics.ts';
 
 /**
- * Consumes the table's stream, contract items only: whatever wrote that a contract runs or has a job, the feed hears of it, even when the
- * writer died in the next moment.
+ * The Lambda handler of the table's stream, contract items only. When a contract runs or has a job, it asks the feed, even if the writer died right
+ * after the write.
  */
 export const handler = lambda<DynamoDBStreamEvent, Deps, DynamoDBBatchResponse>(
   'feed-changes',
@@ -35,7 +35,7 @@ export const handler = lambda<DynamoDBStreamEvent, Deps, DynamoDBBatchResponse>(
   },
 );
 
-/** Returns the feed requests that a change of a contract item leads to. */
+/** Returns the feed requests for a change of a contract item. */
 export function requestsOf(record: DynamoDBRecord): FeedRequest[] {
   const now = record.dynamodb?.NewImage;
   const before = record.dynamodb?.OldImage;

@@ -14,18 +14,18 @@ import { recall } from './recall.ts';
 import { removeAccount } from './remove-account.ts';
 
 /**
- * One feed of one account. Requests of an account never run side by side (FIFO group), and every step can be repeated:
+ * Runs one feed of one account. Requests of an account never run in parallel (FIFO group), and every step can be repeated:
  *
- *   1 finish rows an interrupted feed had reserved
- *   2 refeed only: what is QUEUED goes into the lanes again, and the counts are put right
+ *   1 finish the rows that an interrupted feed had reserved
+ *   2 refeed only: QUEUED messages go into the lanes again, and the counts are corrected
  *   3 messages that are PENDING again and due -> QUEUED
  *   4 new rows, as many as the window leaves, shared among the running contracts -> reserved -> made -> in the lane
  *   5 contracts whose messages are all final -> COMPLETED or FAILED
  *   6 the owner is woken, after the lane holds them
  *
- * While the account is halted nothing is fed; what is QUEUED becomes PENDING again in place of 1 to 4.
+ * While the account is halted, QUEUED messages become PENDING again instead of steps 1 to 4 and 6.
  *
- * A contract that cannot be served (a page is missing) does not stop the others; it is thrown at the end, so that the request is repeated.
+ * A contract that cannot be served (a page is missing) does not stop the others. Its error is thrown at the end, so that the request is repeated.
  * `rowReader` keeps pages between invocations. A refeed or a recall asks for another run at `deadlineMs`.
  */
 export async function feedAccount(
@@ -56,7 +56,7 @@ export async function feedAccount(
   broken.throwFirst();
 }
 
-/** Takes the messages of a halted account out of its lanes. Does nothing where the lanes hold none, unless a recall was asked for. */
+/** Takes the messages of a halted account out of its lanes. For a plain feed it does nothing when the counts of both lanes are 0. */
 async function emptyLanes(deps: Deps, run: FeedRun): Promise<void> {
   const { request, account, hot, reader, broken, deadlineMs, count } = run;
   if (request.kind === 'feed' && lanes.every((lane) => hot[queuedAttribute[lane]] === 0)) return;
@@ -81,6 +81,6 @@ export async function continueJob(
   if (end !== 'none') count('JobSteps');
   if (end === 'done') count('JobsDone');
   if (end === 'more') await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, request);
-  // What a retry reopened goes into the lanes, and what a clear took away may have been all that was missing.
+  // The feed puts reopened messages of a retry into the lanes. After a clear the contract may be complete.
   else if (end === 'done') await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { ...request, kind: 'feed' });
 }

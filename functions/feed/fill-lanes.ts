@@ -19,7 +19,7 @@ import type { Broken } from './broken.ts';
 import { finishOpenRows, finishRows } from './open-rows.ts';
 import { refeed } from './refeed.ts';
 
-/** What a feed counts: messages from new rows, ones that were PENDING again, ones put into a lane anew or taken back, and what ended. */
+/** The metrics of a feed: messages from new rows, messages that were PENDING again, messages put into a lane again or taken back, and ends. */
 export type FeedCount =
   | 'MessagesFed'
   | 'BacklogFed'
@@ -44,7 +44,7 @@ export interface FeedRun {
   count: Count<FeedCount>;
 }
 
-/** An owner that has claimed nothing for so long may not know what the lanes hold (ms). */
+/** An owner that has claimed nothing for this long may not know what the lanes hold. */
 const ownerIdleMs = 60_000;
 
 /** Runs steps 1 to 4 and 6 of `feedAccount`. */
@@ -85,8 +85,8 @@ export async function fillLanes(deps: Deps, run: FeedRun): Promise<void> {
 }
 
 /**
- * Returns whether the owner may not know what its lanes hold: an earlier feed may have died before it woke the owner. An owner that works its way
- * through half a window or less asks for more with each message, and is not woken each time.
+ * Returns whether the owner may not know what its lanes hold, because an earlier feed may have died before it woke the owner. An owner with half a
+ * window or less asks for more with each message, so it is not woken each time.
  */
 function mayNotKnow(account: Account, hot: AccountHot, queued: Record<Lane, number>, nowMs: number): boolean {
   const idle = nowMs - (hot.lastActivity ?? 0) > ownerIdleMs;
@@ -94,7 +94,7 @@ function mayNotKnow(account: Account, hot: AccountHot, queued: Record<Lane, numb
   return lanes.some((lane) => queued[lane] > 0 && (idle || queued[lane] >= windowOf(lane, policy) / 2));
 }
 
-/** Moves due messages to QUEUED, before new rows: those that waited longest come first. Raises `queued` by their number. */
+/** Moves due messages to QUEUED, before new rows, so that those that waited longest come first. Adds their number to `queued`. */
 async function feedBacklog(
   deps: Deps,
   account: Account,
@@ -126,7 +126,7 @@ async function feedBacklog(
   return fed.length;
 }
 
-/** Those that came back together keep the order of their rows. */
+/** Sorts by due time. Messages that came back together keep the order of their rows. */
 function longestDue(a: ContractMessage, b: ContractMessage): number {
   return (a.notBefore ?? 0) - (b.notBefore ?? 0) || a.row - b.row;
 }
@@ -182,7 +182,7 @@ async function feedRows(
   return await finishRows(deps, account, contract, range, reader);
 }
 
-/** The row behind the last to take: `wanted` rows with a message, and the skipped ones between and right behind them. */
+/** Returns the row after the last one to take: `wanted` rows with a message, and the skipped ones between and right after them. */
 async function rowsToTake(reader: PageReader, contract: Contract, wanted: number): Promise<number> {
   const total = rowsOf(contract);
   let to = contract.nextRow;

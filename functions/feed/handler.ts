@@ -30,7 +30,7 @@ const request = z.object({
 /** Jobs, refeeds and recalls stop this long before the invocation ends. */
 const reserveMs = 10_000;
 
-/** Consumes the feed queue. */
+/** The Lambda handler of the feed queue. */
 export const handler = lambda<SQSEvent, ReturnType<typeof setUp>, SQSBatchResponse>(
   'feed',
   setUp,

@@ -5,7 +5,7 @@ import type { Deps } from '../../lib/aws/deps.ts';
 import type { Account } from '../../lib/domain/accounts/account.ts';
 import type { Contract, OpenRange } from '../../lib/domain/contracts/contract.ts';
 
-/** Gives reserved rows their messages and their lane entries. Returns how many entries went into the lane. Doing it twice is doing it once. */
+/** Gives reserved rows their messages and lane entries. Returns how many entries went into the lane. It can be repeated. */
 export async function finishRows(
   deps: Deps,
   account: Account,
@@ -20,7 +20,7 @@ export async function finishRows(
   return messages.length;
 }
 
-/** Finishes what an interrupted feed had reserved for this account. Ranges of other accounts are left to their own feeds. */
+/** Finishes the rows that an interrupted feed had reserved for this account. Ranges of other accounts are left to their own feeds. */
 export async function finishOpenRows(
   deps: Deps,
   account: Account,
@@ -31,7 +31,7 @@ export async function finishOpenRows(
   let sent = 0;
   for (const range of open) {
     if (range.accountId === account.id) sent += await finishRows(deps, account, contract, range, reader);
-    // What stood on the contract is closed there, and rows can be reserved again.
+    // A range on the contract is closed there, so that rows can be reserved again.
     if (range.on === 'contract') contract.openFrom = range.to;
   }
   return sent;

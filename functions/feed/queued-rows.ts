@@ -17,7 +17,7 @@ import { type ContractMessage, type Lane, lanes, ofContract } from '../../lib/do
 import type { Broken } from './broken.ts';
 import { finishOpenRows } from './open-rows.ts';
 
-/** Rows looked at per step: eight batch reads side by side. */
+/** Rows read per step: eight batch reads in parallel. */
 const stepRows = 800;
 
 /** The options of every walk; `cursor` where an earlier run stopped for its deadline. */
@@ -31,31 +31,31 @@ export interface WalkOptions {
 interface Walk extends WalkOptions {
   kind: 'refeed' | 'recall';
   hot: AccountHot;
-  /** Asked before each step; false ends the walk for good. */
+  /** Called before each step. False ends the walk for good. */
   goOn(): Promise<boolean>;
   /**
-   * What is done with the QUEUED messages of a step, in the order of their rows; it keeps the cursor's numbers. Returns the first message
-   * that it had no time for.
+   * Handles the QUEUED messages of a step, in the order of their rows, and updates the numbers of the cursor. Returns the first message for which the
+   * time was not enough.
    */
   each(contract: Contract, queued: ContractMessage[], cursor: WalkCursor): Promise<ContractMessage | undefined>;
 }
 
 interface Walked {
-  /** Messages of rows that were only reserved: they are made, and in the lane. */
+  /** Messages of rows that were only reserved. They are now made, and in the lane. */
   finished: number;
-  /** The time came first: the request that goes on. */
+  /** Set when the deadline came first: the request that continues. */
   next?: FeedRequest;
 }
 
-/** Why a contract's walk ended. */
+/** The reason why the walk of a contract ended. */
 type End = 'through' | 'time' | 'stopped';
 
 /**
- * Goes through every QUEUED message of the account, then makes its counts what was found, provided nothing moved meanwhile. A message
- * that has been SENDING for a day and is in no owner's hand ends on the way.
+ * Walks through every QUEUED message of the account. Then corrects the account's counts, unless something moved in the meantime. Also ends messages
+ * that have been SENDING for a day and are in no owner's hand.
  *
- * Running and paused contracts are looked through, those excepted whose counter says that nothing is under way. Those that ended have no
- * QUEUED messages once their job is done; until then the counts stay as they are.
+ * Walks running and paused contracts, except those whose counter shows nothing under way. Ended contracts have no QUEUED messages once their job is
+ * done; until then the counts stay as they are.
  */
 export async function walkQueued(deps: Deps, account: Account, walk: Walk): Promise<Walked> {
   const { broken } = walk;
@@ -89,7 +89,7 @@ function begin(hot: AccountHot): WalkCursor {
   };
 }
 
-/** Goes on from the cursor, which keeps what is found; sets `walked.next` when the time comes first. */
+/** Walks one contract from the cursor on, and adds to the cursor's numbers. Sets `walked.next` when the deadline comes first. */
 async function walkContract(
   deps: Deps,
   account: Account,
@@ -115,7 +115,7 @@ async function walkContract(
   return 'through';
 }
 
-/** Those of the step's rows that are QUEUED. */
+/** Returns the QUEUED messages among the rows of a step. */
 async function queuedOf(deps: Deps, account: Account, contract: Contract, from: number): Promise<ContractMessage[]> {
   const count = Math.min(stepRows, contract.nextRow - from);
   const ids = Array.from({ length: count }, (_, i) => rowMessageId(contract, from + i));
@@ -125,7 +125,8 @@ async function queuedOf(deps: Deps, account: Account, contract: Contract, from: 
     const sinceMs = message.claim?.since;
     if (message.state !== 'SENDING' || sinceMs === undefined) continue;
     if (deps.nowMs() - sinceMs < outcomeUnknownAfterMs) continue;
-    // A message in no owner's hand ends here; the one in hand is its owner's and the sweep's. Read after the message: it may have
+    // A message in no owner's hand ends here; the one in hand belongs to its owner and the sweep. The hot item is read after the message, which may
+    // have
     // been claimed a moment ago, for another try long after the first.
     const hot = await readHot(deps.table, account.tenantId, account.id);
     const inHand = hot !== undefined && inHandOf(hot).some(({ messageId }) => messageId === message.id);
@@ -141,7 +142,7 @@ async function correctCount(deps: Deps, account: Account, cursor: WalkCursor, la
     ...patch({ [count]: cursor.found[lane] }),
     condition: {
       countIsAsRead: { is: `#${count} = :counted`, values: { ':counted': cursor.counted[lane] } },
-      // A claim would hide that one message left the lane and another one came.
+      // After a claim the count can be the same although one message has left the lane and another has come.
       isUnclaimedSince:
         lastActivity === undefined
           ? 'attribute_not_exists(lastActivity)'
@@ -150,9 +151,9 @@ async function correctCount(deps: Deps, account: Account, cursor: WalkCursor, la
   });
 }
 
-/** Notes that the rows were walked, so that the sweep does not ask for the same again and again. */
+/** Stores the time of the walk, so that the sweep does not ask for it again and again. */
 async function noteWalked(deps: Deps, { tenantId, id, status }: Contract, accountId: string): Promise<void> {
   const key = status === 'PAUSED' ? keys.paused(tenantId, accountId, id) : keys.running(tenantId, accountId, id);
-  // A contract that was moved meanwhile has no such mark.
+  // A contract that was moved in the meantime has no such item.
   await deps.table.tryUpdate(key, { ...patch({ refedAt: deps.nowMs() }), condition: { exists: present } });
 }

@@ -10,15 +10,15 @@ import { type WalkOptions, walkQueued } from './queued-rows.ts';
 interface Recall {
   /** Messages that went back to PENDING. */
   recalled: number;
-  /** The time came first: the request that goes on. */
+  /** Set when the deadline came first: the request that continues. */
   next?: FeedRequest;
 }
 
 /**
- * The account is halted: what is QUEUED goes back to PENDING and waits there, due at once when the account is no longer halted. Lane
- * entries stay behind; the host that receives one sees by its feedSeq that it is stale. One that is being sent is left to its owner.
+ * Moves the QUEUED messages of a halted account back to PENDING. They are due at once when the account is no longer halted. Lane entries stay; a host
+ * that receives one sees by its feedSeq that it is stale. A message that is being sent is left to its owner.
  *
- *   status that cannot send -> recall, row by row -> [the account connects: its owner asks the feed] -> the walk ends, the feed goes on
+ *   status that cannot send -> recall, row by row -> [the account connects: its owner asks the feed] -> the walk ends, the feed continues
  */
 export async function recall(deps: Deps, account: Account, hot: AccountHot, options: WalkOptions): Promise<Recall> {
   let recalled = 0;
@@ -44,7 +44,10 @@ export async function recall(deps: Deps, account: Account, hot: AccountHot, opti
   return { recalled, ...(next === undefined ? {} : { next }) };
 }
 
-/** Moves one message back; call it in order, so that what waited longest is due first. Returns false when another has moved the message. */
+/**
+ * Moves one message back. Call it in row order, so that the message that waited longest is due first. Returns false when the message was moved by
+ * another.
+ */
 async function putBack(deps: Deps, message: Message): Promise<boolean> {
   const { refused } = await tryMove(deps.table, message, 'PENDING', deps.nowMs(), { notBefore: deps.nowMs() });
   return refused === undefined;

@@ -11,16 +11,16 @@ import type { ContractMessage } from '../../lib/domain/messages/message.ts';
 import { type WalkOptions, walkQueued } from './queued-rows.ts';
 
 interface Refeed {
-  /** Messages that went into the lanes again. */
+  /** Messages that were sent to the lanes again. */
   sent: number;
-  /** The time came first: the request that goes on. */
+  /** Set when the deadline came first: the request that continues. */
   next?: FeedRequest;
 }
 
 /**
- * Lanes and counts disagree: the lanes gave nothing for longer than a message stays hidden, though the table says they hold some, or
- * messages wait though the table says there are none. Every QUEUED message goes into its lane once more with a raised feedSeq; a copy that
- * is still somewhere then loses its claim.
+ * Repairs lanes that disagree with the counts. Either the lanes gave nothing for longer than a message stays hidden, though the table counts some. Or
+ * messages wait, though the table counts none. Sends every QUEUED message to its lane again with a raised feedSeq; an older copy then fails its
+ * claim.
  */
 export async function refeed(deps: Deps, account: Account, hot: AccountHot, options: WalkOptions): Promise<Refeed> {
   let sent = 0;
@@ -49,7 +49,7 @@ export async function refeed(deps: Deps, account: Account, hot: AccountHot, opti
 async function raiseFeedSeq(deps: Deps, message: ContractMessage): Promise<ContractMessage | undefined> {
   const raised = { ...message, feedSeq: message.feedSeq + 1 };
   const { refused } = await deps.table.tryUpdate(keys.message(message.tenantId, message.id), {
-    // Versions before gave an open message an end as well.
+    // Earlier versions also gave an open message a TTL.
     ...patch({ feedSeq: raised.feedSeq, ttl: undefined }),
     condition: {
       isQueued: { is: '#state = :queued', names: { '#state': 'state' }, values: { ':queued': 'QUEUED' } },
@@ -57,7 +57,7 @@ async function raiseFeedSeq(deps: Deps, message: ContractMessage): Promise<Contr
     },
   });
   if (refused === undefined) return raised;
-  // Our own first try stood although its answer was lost: requests of an account are served one after the other.
+  // An earlier try of ours succeeded and only its answer was lost: no other request of the account runs at the same time.
   const now = refused.old();
   return now?.state === 'QUEUED' && now.feedSeq === raised.feedSeq ? raised : undefined;
 }

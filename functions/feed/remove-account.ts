@@ -7,13 +7,13 @@ import { finder, type Key, keys, places, ranges } from '../../lib/aws/keys.ts';
 import { readHot } from '../../lib/aws/messages/messages.ts';
 import type { Account, AccountHot } from '../../lib/domain/accounts/account.ts';
 
-/** Statuses in which no host has anything of the account: its device is unlinked, or WhatsApp lets it in no more. */
+/** Statuses in which no host has anything of the account: its device is unlinked, or WhatsApp no longer lets it in. */
 const ended: ReadonlySet<Account['status']> = new Set(['logged_out', 'banned', 'failed']);
 
 /**
- * Takes away what a deleted account leaves: lanes and items; the account and the item that makes it findable come last. Waits (by doing
- * nothing) until no host has it any more: the owner logs the device out, wipes its keys in S3, releases it, and asks again, as the sweep
- * does every minute. An account no host ever opened is removed at once.
+ * Removes the rest of a deleted account: lanes and items, at the end the account and its item `deleted`. Does nothing while a host may still have the
+ * account. The owner logs the device out, deletes its keys in S3, releases the account and asks again, as the sweep does every minute. An account
+ * that no host ever claimed is removed at once.
  */
 export async function removeAccount(deps: Deps, tenantId: string, accountId: string): Promise<void> {
   const { table } = deps;
@@ -23,7 +23,7 @@ export async function removeAccount(deps: Deps, tenantId: string, accountId: str
     table.get<{ contractsFailed?: true }>(keys.deleted(tenantId, accountId)),
   ]);
   if (account?.deletedAt === undefined) return;
-  // The call that deleted the account did so already, unless it died on the way.
+  // The call that deleted the account has done this already, unless it died on the way.
   if (mark?.contractsFailed !== true) {
     await failContracts(deps, tenantId, accountId);
     const place = { ix: finder.deleted, ixs: places.account.of(tenantId, accountId) };
@@ -40,10 +40,7 @@ export async function removeAccount(deps: Deps, tenantId: string, accountId: str
   await table.transact({ last: last.map((key) => ({ delete: key })) });
 }
 
-/**
- * Returns whether no host has the account or will claim it: its hot item is gone then. An account that no host would look at is offered to the
- * hosts.
- */
+/** Returns whether no host has the account or will claim it; its hot item is then deleted. Offers the account to hosts when none would look at it. */
 async function letGo(deps: Deps, account: Account, hot: AccountHot & { ix?: string }): Promise<boolean> {
   const { tenantId, id } = account;
   if (hot.owner !== undefined) {
@@ -52,7 +49,7 @@ async function letGo(deps: Deps, account: Account, hot: AccountHot & { ix?: stri
     return false;
   }
   const key = keys.accountHot(tenantId, id);
-  // An account that is offered may still hold keys, whatever its status; the host that takes it wipes them.
+  // An offered account may still have keys, whatever its status; the host that takes it deletes them.
   const done = hot.epoch === 0 || (ended.has(account.status) && hot.ix === undefined);
   if (!done && hot.ix !== undefined) return false;
   const condition = {

@@ -2,15 +2,15 @@ import { type Host, seemsLive } from '../../lib/aws/hosts/hosts.ts';
 
 /** The hosts as a sweep finds them. They are metrics of CloudWatch, and the service scales on them. */
 export interface Fleet {
-  /** Alive and not on their way out. */
+  /** Hosts that live and are not stopping. */
   hosts: number;
-  /** Held by anybody alive: those of a host that drains are for the others soon. */
+  /** Accounts of all live hosts. Those of a draining host will move to the others soon. */
   accounts: number;
-  /** Unknown while there is no host. */
+  /** Undefined while there is no host. */
   accountsPerHost?: number;
 }
 
-/** Pure. */
+/** Pure: returns the fleet of these hosts. */
 export function fleetOf(hosts: readonly Host[], nowMs: number): Fleet {
   const alive = hosts.filter((host) => seemsLive(host, nowMs));
   const staying = alive.filter(({ draining }) => draining !== true).length;

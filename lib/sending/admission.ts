@@ -10,35 +10,35 @@ import type { SendingDeps } from './deps.ts';
 import type { InHand } from './in-hand.ts';
 
 /**
- * How long (ms) the answer "not on the opt-out list" counts for an address that the claim does not check. The claim checks the address that the
- * message names. A person may be on the list under another address alone: under the LID, after an opt-out to an account that did not know the
- * number; or under the other spelling, put there by an earlier version. A message that is claimed within this time may still go out.
+ * How long (ms) "not on the suppression list" is trusted for an address that the claim does not check. The claim checks only the address that the
+ * message names. A person may be on the list only under another address: under the LID, after an opt-out to an account that did not know the
+ * number. An earlier version wrote only one spelling of a number. A message that is claimed within this time may still be sent.
  */
 const checkedMs = 5_000;
 
-/** Whether a message's contract ran. `stops`: the account's number of stops, as known before that was read. */
+/** Says whether a message's contract was running when read. `stops`: the account's number of stops, known before that read. */
 export interface Seen {
   running: boolean;
   stops: number;
 }
 
-/** The recipient of a message, as far as the account knows. `next` finds the recipients of the messages that follow at once. */
+/** The recipient of a message, as far as the account knows. `next` returns the recipients of the messages that follow at once. */
 export interface Recipients {
   own: Person;
   next(): Person[];
 }
 
-/** A message to be claimed, with what its owner knew of its contract and recipient before. */
+/** A message to claim, with its contract's state and its recipient as last read. */
 export interface Wanted {
   message: Message;
   seen: Seen;
   recipients: Recipients;
 }
 
-/** Where a message goes instead of being sent. */
+/** The state to which a message moves instead of being sent. */
 export type Instead = 'PENDING' | 'CANCELED' | 'SUPPRESSED';
 
-/** What became of one message: its claim stands, it is not what its lane entry said, or it goes elsewhere instead. */
+/** The result for one message: claimed, no longer as its lane entry says (`stale`), not our account any more, or moved to another state. */
 export type Admitted =
   | { kind: 'claimed'; message: Message }
   | { kind: 'stale' }
@@ -54,9 +54,9 @@ export type Admitted =
 export class Admission {
   private readonly deps: Pick<SendingDeps, 'table' | 'clock'>;
   private readonly hand: Pick<InHand, 'claim'>;
-  /** The account's number of stops as last heard of. Whatever is read from now on is not older. */
+  /** The account's last known number of stops. Every read from now on is at least as new. */
   stops: number;
-  /** Addresses that were not on the list at the last read, a handful, with the time of that read (monotonic ms). */
+  /** The few addresses that were not on the list at the last read, with the time of that read (monotonic ms). */
   private checked = new Map<string, number>();
 
   constructor(deps: Admission['deps'], hand: Admission['hand'], hot: Pick<AccountHot, 'stops'>) {
@@ -65,9 +65,9 @@ export class Admission {
     this.stops = hot.stops ?? 0;
   }
 
-  /** Reads whether the message's contract runs, for a message that was not read together with others. */
+  /** Reads whether the contract of one message runs. */
   async look(message: Message): Promise<Seen> {
-    // Known before the contract is read.
+    // `stops` must be taken before the contract is read.
     const { stops } = this;
     return { stops, running: await isRunning(this.deps.table, message) };
   }
@@ -77,7 +77,7 @@ export class Admission {
     return admitted.get(message.id) ?? { kind: 'stale' };
   }
 
-  /** Claims those that may be sent, in one transaction. Returns what became of each, by message id. */
+  /** Claims the messages that may be sent, in one transaction. Returns the result of each, by message id. */
   async claimAll(wanted: readonly Wanted[], pace: PaceState): Promise<Map<string, Admitted>> {
     const admitted = new Map<string, Admitted>();
     let left = [...wanted];
@@ -88,7 +88,7 @@ export class Admission {
       }
       left = left.filter(({ message }) => !admitted.has(message.id));
       if (left.length === 0) break;
-      // The lowest number is the oldest knowledge.
+      // The lowest number belongs to the oldest read.
       const stops = Math.min(...left.map(({ seen }) => seen.stops));
       const result = await this.hand.claim(
         left.map(({ message }) => message),
@@ -128,7 +128,7 @@ export class Admission {
     return (await this.isSuppressed(message, recipients)) ? 'SUPPRESSED' : undefined;
   }
 
-  /** Returns whether the person is on the list under another address. From now on the person is there under the message's own address too. */
+  /** Returns true if the person is on the list under another address. Then adds all addresses of the person to the list. */
   private async isSuppressed({ tenantId }: Message, { own, next }: Recipients): Promise<boolean> {
     const others = othersOf(own);
     const nowMs = this.deps.clock.monotonicMs();
@@ -147,7 +147,7 @@ function othersOf(person: Person): string[] {
   return addressesOf(person).filter((address) => address !== addressOf(person));
 }
 
-/** Returns where a queued message goes whose contract does not run; undefined while it runs. */
+/** Returns the state to which a queued message of this contract moves; undefined while the contract runs. */
 function whenNotRunning(contract: Contract | undefined): 'PENDING' | 'CANCELED' | undefined {
   if (contract === undefined) return 'CANCELED';
   switch (contract.status) {

@@ -2,7 +2,7 @@ import type { Table } from '../aws/client/table.ts';
 import type { Clock } from '../runtime/clock.ts';
 import type { SentMessages } from './sent-messages.ts';
 
-/** What the send core needs of the process that it runs in. */
+/** Dependencies of the send core. */
 export interface SendingDeps {
   table: Table;
   clock: Clock;
@@ -10,7 +10,7 @@ export interface SendingDeps {
   random(): number;
   /** Returns a string that is unique to one claim. */
   nonce(): string;
-  /** Whether this process may still act; asked before every effect. */
+  /** `valid` returns true while this process may act. It is called before every effect. */
   lease: { valid(): boolean };
   logger: { info(fields: object, text: string): void };
   counts: SendingCounts;
@@ -19,13 +19,13 @@ export interface SendingDeps {
 
 /** The events of the send core that a host counts in its metrics. */
 export interface SendingCounts {
-  /** What became of the claim of one message. */
+  /** The result of the claim of one message. */
   claim(result: 'claimed' | 'stale' | 'suppressed' | 'stopped' | 'fenced'): void;
   send(outcome: 'sent' | 'retry' | 'failed' | 'unanswered' | 'not_sent'): void;
-  /** The server's answer, and how long after the send it came. No code: accepted. */
+  /** The server's answer to a send, and how long after the send it came. No code: accepted. */
   ack(code: number | undefined, afterMs: number): void;
-  /** From accepting an order to the ack that took its message. */
+  /** Time from accepting the order to the ack of its message. */
   acceptToAck(ms: number): void;
-  /** A message was given up because hosts died over it. */
+  /** A message was given up because hosts died while it was in hand. */
   poisoned(): void;
 }

@@ -14,10 +14,10 @@ import {
 import { type Content, textOf } from '../domain/content.ts';
 import type { SendingDeps } from './deps.ts';
 
-/** Lane entries are taken ahead only for sends within this time: an entry that is held for longer shows again to others. */
+/** Lane entries are taken ahead only for sends within this time (ms). SQS delivers entries that are held longer again. */
 const aheadMs = 16_000;
 
-/** The pacing of one account as its owner knows it: lib/domain/accounts/pacing.ts with a clock and randomness. */
+/** The pacing of one account, kept by its owner: lib/domain/accounts/pacing.ts with a clock and randomness. */
 export class Pacer {
   private readonly deps: Pick<SendingDeps, 'clock' | 'random'>;
   /** The account as its owner last read or wrote it. */
@@ -34,12 +34,12 @@ export class Pacer {
     return policyOf(this.account());
   }
 
-  /** Milliseconds until a message should be taken from a lane, so that it can be on the wire in time. 0 or less: now. */
+  /** Milliseconds until a message should be taken from a lane, so that it can be sent in time. 0 or less: now. */
   get waitMs(): number {
     return this.nextWireAt() - leadMs(this.policy) - this.deps.clock.nowMs();
   }
 
-  /** How many lane entries to take at once. */
+  /** The number of lane entries to take at once. */
   get ahead(): number {
     return sendsAhead(this.policy, this.state, aheadMs);
   }
@@ -49,7 +49,7 @@ export class Pacer {
     return nextWireAt(this.policy, this.state, this.at());
   }
 
-  /** Returns when a message with this content may go out, and the pace after it. Call `claimed` once the message has been claimed. */
+  /** Returns when a message with this content may be sent, and the pace after it. Call `claimed` once the message has been claimed. */
   plan(content: Content): PacePlan {
     return plan(this.policy, this.state, {
       ...this.at(),
@@ -58,17 +58,17 @@ export class Pacer {
     });
   }
 
-  /** The message of this plan has been claimed. */
+  /** Call this when the message of this plan has been claimed. */
   claimed(planned: PacePlan): void {
     this.state = planned.next;
   }
 
-  /** A message has left the process. */
+  /** Call this when a message has left the process. */
   wentOut(): void {
     this.state = wentOut(this.state, this.deps.clock.nowMs());
   }
 
-  /** A connection was opened. */
+  /** Call this when a connection was opened. */
   reconnected(): void {
     const { clock, random } = this.deps;
     this.state = afterReconnect(this.policy, this.state, { nowMs: clock.nowMs(), random });

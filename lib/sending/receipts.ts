@@ -19,7 +19,7 @@ interface Receipt extends TimedReceipt {
   messageId: string;
 }
 
-/** The receipts of one message that are written together. `written` settles when they are. */
+/** The receipts of one message that are written together. `written` resolves when they are written, and rejects when they cannot be. */
 interface ReceiptGroup {
   messageId: string;
   receipts: TimedReceipt[];
@@ -32,31 +32,31 @@ export interface ReceiptOptions {
   sent: SentMessages;
   tenantId: string;
   accountId: string;
-  /** Whether this process may still write for the account. */
+  /** Returns true while this process may write for the account. */
   mayAct(): boolean;
-  /** A receipt could not be written; it is tried again. */
+  /** Called when receipts could not be written. They are tried again, or come again on the next connection. */
   failed(error: unknown): void;
-  /** Makes receipts part of the message's outcome, if that is kept (`Held.join`). */
+  /** Adds receipts to the message's outcome, if that is kept; otherwise returns undefined (`Held.join`). */
   join(messageId: string, receipts: TimedReceipt[]): Promise<boolean> | undefined;
-  /** How long (ms) a receipt is worth holding back for the next outcome of the account. */
+  /** Returns how long (ms) a receipt should wait for the next outcome of the account. */
   holdMs(): number;
 }
 
 /**
- * How long (ms) a receipt waits for others, so that they are written together. An account that sends without limits gets dozens in a quarter of
- * a second, which then share the write of their contract's counter.
+ * Shortest time (ms) for which a receipt waits for others, so that they are written together. An account that sends without limits gets dozens
+ * in this time, which then share the write of their contract's counter.
  */
 const gatherMs = 250;
-/** A write that fails is tried again after these waits (ms). Receipts that fail then too come again on the next connection. */
+/** A failed write is tried again after these waits (ms). If it still fails, WhatsApp sends the receipts again on the next connection. */
 const waitsMs = [500, 2000, 8000];
 
 /**
- * Writes the receipts of one account. Receipts only move a message forward, so one that is late changes nothing. Only receipts of the message's
- * recipient, for a message of this account, are written; others are taken and change nothing.
+ * Writes the receipts of one account. Receipts only move a message forward, so a late one changes nothing. Only receipts of the message's
+ * recipient, for a message of this account, are written; others resolve and change nothing.
  *
- *   comes -> its message's outcome is kept: becomes part of that outcome (`join`), and stands or falls with it
- *       \-> any other: waits a quarter of a second for others -> all in one transaction -> [one was not as thought: each by itself]
- *                     \-> meanwhile a claim or an outcome of the account is written: rides along in that transaction (`along`)
+ *   a receipt -> its message's outcome is kept: becomes part of that outcome (`join`), and is written with it or not at all
+ *           \-> any other: waits for others, see `gatherMs` -> all in one transaction -> [one message had changed: each receipt alone]
+ *                         \-> a claim or an outcome of the account is written meanwhile: joins that transaction (`along`)
  *
  * `add` resolves when a receipt is in the table, or changes nothing. Only then may the network hear that Paceline has the receipt.
  */
@@ -73,7 +73,7 @@ export class Receipts {
   private readonly full = new Bell();
   private readonly waiting = new Map<string, ReceiptGroup>();
   private working = false;
-  /** The last transaction could not be written in all its tries. The receipts that wait then have one try each, so that they do not wait as long. */
+  /** True after receipts failed in all their tries. The next receipts are then tried only once, so that a long queue waits less. */
   private failing = false;
   private idle: (() => void)[] = [];
 
@@ -89,12 +89,12 @@ export class Receipts {
     this.holdMs = options.holdMs;
   }
 
-  /** Takes a receipt. Rejects when it could not be written, or when the account is not ours any more. */
+  /** Takes a receipt. Rejects when it could not be written, or when this host does not own the account any more. */
   add({ messageId, kind, at, from }: Receipt): Promise<void> {
     const before = this.waiting.get(messageId);
     const group = before ?? { messageId, receipts: [], written: Promise.withResolvers<void>() };
     group.receipts.push({ kind, at, from });
-    // The outcome waits for nothing but this receipt.
+    // A kept outcome waits for its first receipt.
     if (before === undefined && this.joined(group)) return group.written.promise;
     this.waiting.set(messageId, group);
     if (this.waiting.size >= maxSteps) this.full.ring();
@@ -110,16 +110,16 @@ export class Receipts {
     await emptied;
   }
 
-  /** Call this when the message's outcome is kept: a receipt that was faster than the ack joins it. */
+  /** Call this when the message's outcome is kept. A receipt that came before the ack then joins the outcome. */
   outcomeKept(messageId: string): void {
     const group = this.waiting.get(messageId);
     if (group !== undefined && this.joined(group)) this.waiting.delete(messageId);
   }
 
   /**
-   * Lets waiting receipts that need no read ride along in a transaction of their account, for up to `most` messages: at half the write units,
-   * if their contract's counter is in it. `stood` says, by the answer of `write`, whether all of it is in the table. Receipts that may not be
-   * there go their own way.
+   * Adds waiting receipts that need no read to another transaction of their account, for up to `most` messages. This halves their write units if
+   * their contract's counter is in it. `stood` returns true if, by the answer of `write`, all of it is in the table. Otherwise the receipts wait
+   * again and are written apart.
    */
   async along<T>(most: number, write: (riders: Step[]) => Promise<T>, stood: (answer: T) => boolean): Promise<T> {
     const riders = this.board(most);
@@ -154,7 +154,7 @@ export class Receipts {
   }
 
   private putBack(group: ReceiptGroup): void {
-    // Perhaps it was not as this host remembered it.
+    // The message may have changed since this host wrote it.
     this.sent.forget(group.messageId);
     const later = this.waiting.get(group.messageId);
     if (later === undefined) {
@@ -183,7 +183,7 @@ export class Receipts {
     const joined = this.join(group.messageId, group.receipts);
     void joined?.then((whole) => {
       if (whole) group.written.resolve();
-      // What has been written instead is not what these follow.
+      // Another outcome was written, so these receipts are taken again.
       else
         Promise.all(group.receipts.map((receipt) => this.add({ messageId: group.messageId, ...receipt }))).then(
           () => group.written.resolve(),
@@ -193,7 +193,7 @@ export class Receipts {
     return joined !== undefined;
   }
 
-  /** Tries until no group is left, or the waits are used up. Groups that are left then are rejected. */
+  /** Writes the groups, with retries. Rejects the groups that are left after the last one. */
   private async tryToWrite(groups: ReceiptGroup[]): Promise<void> {
     const left = new Set(groups);
     const giveUp = (error: unknown) => {
@@ -216,7 +216,7 @@ export class Receipts {
     }
   }
 
-  /** Removes from `left` each group that is in the table, or changes nothing. */
+  /** Writes groups, and removes each from `left` that is in the table or changes nothing. */
   private async write(left: Set<ReceiptGroup>): Promise<void> {
     const done = (group: ReceiptGroup) => {
       left.delete(group);
@@ -251,7 +251,7 @@ export class Receipts {
     }
   }
 
-  /** Returns the messages of these groups as this process last wrote them. Those that it does not remember are read. */
+  /** Returns the messages of these groups as this process last wrote them. Reads those that it does not remember. */
   private async messagesOf(groups: ReceiptGroup[]): Promise<[ReceiptGroup, Message | undefined][]> {
     const known = groups.map((group): [ReceiptGroup, Message | undefined] => [group, this.remembered(group.messageId)]);
     const unknown = known.flatMap(([{ messageId }, message]) => (message === undefined ? [messageId] : []));
@@ -268,7 +268,7 @@ export class Receipts {
     return message?.accountId === this.accountId ? message : undefined;
   }
 
-  /** Writes one group by itself. `known`: the message as it was read just now; without it, the message is read. */
+  /** Writes one group alone. `known` is the message as just read; without it, the message is read. */
   private async writeAlone({ messageId, receipts }: ReceiptGroup, known: Message | undefined): Promise<void> {
     let message = known;
     for (let attempt = 1; attempt <= 5; attempt++) {

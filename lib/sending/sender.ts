@@ -9,43 +9,43 @@ import type { SendingDeps } from './deps.ts';
 import type { InHand, Resolved } from './in-hand.ts';
 import { type Ack, Unanswered, type Wire } from './wire.ts';
 
-/** No ack within this time: reconnect, drain, send the same id again. */
+/** Longest wait (ms) for an ack. Then the account reconnects, drains, and sends the same id again. */
 const ackTimeoutMs = 20_000;
 
 /** `open`: no answer came. The message stays in hand; renew the connection and call `leftOver`. */
 export type SendResult = Resolved | { kind: 'open' };
 
-/** A message that must be sent again. `suspect`: hosts have died over it, so it is tried while no other suspect is. */
+/** A message that must be sent again. `suspect`: one more dead host ends it, so no other suspect may be sent at the same time. */
 export interface Again {
   message: Message;
   content: Content;
   suspect: boolean;
 }
 
-/** What is left to do with what was in hand: messages to send again, and when those that were laid aside may be fed again (epoch ms). */
+/** The rest of the messages in hand: `again` must be sent again; those laid aside may be fed again from `retryAtMs` (epoch ms). */
 export interface LeftOver {
   again: Again[];
   retryAtMs: number | undefined;
 }
 
-/** What the caller does between the steps of one send. */
+/** Callbacks between the steps of one send. */
 export interface SendSteps {
-  /** Waiting and typing, between the lookup and the wire. */
+  /** Waits and shows typing, between the lookup and the send. */
   courtesy(): Promise<void>;
-  /** The message has gone out. */
+  /** Called when the message has been sent. */
   onWire(): void;
-  /** WhatsApp refuses first contacts (463). Awaited before the outcome is written. */
+  /** Called when WhatsApp refuses first contacts (463). Awaited before the outcome is written. */
   firstContactsRefused(): Promise<void>;
 }
 
 const notOnWhatsApp: MessageError = { code: 'NOT_ON_WHATSAPP', message: 'This number is not on WhatsApp.' };
 
-/** Sends what is in hand, and decides what becomes of it. States are kept, and written, by InHand alone. */
+/** Sends messages in hand and decides their outcomes. Only InHand keeps and writes their states. */
 export class Sender {
   private readonly deps: SendingDeps;
   readonly hand: InHand;
   private readonly account: () => Pick<Account, 'linkedAt'>;
-  /** Messages that WhatsApp refused because the devices of their recipient were not up to date (479). */
+  /** Messages that WhatsApp refused because our list of the recipient's devices was out of date (479). */
   private readonly refreshDevices = boundedCache<true>(1_000);
 
   constructor(deps: SendingDeps, hand: InHand, account: () => Pick<Account, 'linkedAt'>) {
@@ -54,7 +54,7 @@ export class Sender {
     this.account = account;
   }
 
-  /** One try of a claimed message: lookup -> courtesy -> wire -> ack -> outcome. */
+  /** Tries once to send a claimed message: lookup -> courtesy -> wire -> ack -> outcome. */
   async send(wire: Wire, message: Message, content: Content, steps: SendSteps): Promise<SendResult> {
     const { hand } = this;
     const { clock, lease, counts } = this.deps;
@@ -79,12 +79,12 @@ export class Sender {
       this.deps.logger.info({ message: message.id, reason: String(error) }, 'a send has no answer yet');
       return lease.valid() ? { kind: 'open' } : { kind: 'fenced' };
     }
-    // A refusal is all there is to know of this try.
+    // A refusal means that this try did not arrive.
     if (ack.withheld === true || ack.code !== undefined) hand.offWire(message, false);
-    // The person had opted out by another address. The number is suppressed by now, so the next claim ends the message.
+    // The person has opted out under another address. The number is suppressed by now, so the next claim ends the message.
     if (ack.withheld === true) return await hand.layAside(message, clock.nowMs());
     counts.ack(ack.code, clock.monotonicMs() - startedMs);
-    // Before the outcome: nothing is claimed until it stands, and a host that dies now leaves a message in hand that waits too.
+    // Before the outcome: until it is written nothing else is claimed. If this host dies now, the message in hand is held too.
     if (ack.code === firstContactRefused) await steps.firstContactsRefused();
     return await this.answered(message, ack);
   }
@@ -120,10 +120,10 @@ export class Sender {
   }
 
   /**
-   * Resolves what is in hand from before this connection. Call it once receipts that waited at the server have been written: a message that is
-   * final by now needs no more. Any other must be sent again, same id, same content: claim it anew, under pacing. One that stays without an
-   * answer is laid aside for a while, so that the others go on; after 24 h, or with another device, it is given up. Returns undefined when the
-   * account, or a message, is another owner's by now.
+   * Resolves messages in hand from before this connection. Call it once the receipts that waited at the server are written: they make some
+   * messages final. The others must be sent again with the same id and content: claim them again, under pacing. A message that gets no answer
+   * three times is laid aside for a while, so that the others continue. It is given up after 24 h, with another device, or when three hosts
+   * have died over it. Returns undefined when the account, or a message, belongs to another owner by now.
    */
   async leftOver(): Promise<LeftOver | undefined> {
     const left: LeftOver = { again: [], retryAtMs: undefined };
@@ -145,12 +145,12 @@ export class Sender {
     const nowMs = this.deps.clock.nowMs();
     const { since = nowMs, tries = 0 } = message.claim ?? {};
     const content = await readContent(this.deps.table, message.tenantId, message.id);
-    // A device linked since would send it as somebody else's: the owner that had it in hand died before it could end it.
+    // A device linked since would send it as a new message. The owner that had it in hand died before it could end it.
     const isOthers = since < (this.account().linkedAt ?? 0);
     if (content === undefined || isOthers || nowMs - since > outcomeUnknownAfterMs) {
       return await hand.resolve(message, 'FAILED', { error: outcomeUnknown });
     }
-    // Counted with each claim that found its owner gone, and written with the next.
+    // A crash is counted when an owner finds a dead owner's message in hand. The next claim writes the count.
     const crashes = hand.crashesOver(message);
     if (crashes >= maxCrashes) {
       this.deps.counts.poisoned();
@@ -161,12 +161,12 @@ export class Sender {
     return await hand.layAside(message, nowMs + asideMs(asides), { asides });
   }
 
-  /** Nothing in hand is to be sent again: each message is abandoned. */
+  /** Abandons every message in hand, because none may be sent again. */
   async abandonAll(): Promise<void> {
     for (const message of (await this.hand.stillOpen()) ?? []) await this.abandon(message);
   }
 
-  /** A message that is left over ends with an outcome that can no longer be learned if it may have left, or else waits as PENDING. */
+  /** Ends a message that is left over as FAILED with `outcomeUnknown` if a try may have arrived. Otherwise it waits as PENDING. */
   async abandon(message: Message): Promise<Resolved> {
     const { hand } = this;
     if (!hand.mayHaveLeft(message)) return await hand.layAside(message, this.deps.clock.nowMs());

@@ -2,12 +2,12 @@ import { takesSteps } from '../aws/messages/messages.ts';
 import type { Message } from '../domain/messages/message.ts';
 import { boundedCache } from '../runtime/bounded-cache.ts';
 
-/** How many messages a process remembers, all accounts together: about half a kilobyte each. */
+/** Messages that a process remembers, for all accounts together: about half a kilobyte each. */
 const remembered = 20_000;
 
 /**
- * Messages that this process has written lately and whose receipts are still to come, so that a receipt needs no read. The oldest are forgotten
- * first. A message that has failed is not remembered: it may be sent again, and its receipts would be passed over.
+ * Messages that this process has written lately and whose receipts may still come, so that a receipt needs no read. The oldest are forgotten
+ * first. A failed message is not remembered: it may be sent again, and its receipts would be ignored.
  */
 export class SentMessages {
   private readonly messages = boundedCache<Message>(remembered);

@@ -5,14 +5,15 @@ export interface Outgoing {
   id: string;
   to: string;
   content: Content;
-  /** Ask for the recipient's devices anew. */
+  /** True: ask the server for the recipient's devices again. */
   refreshDevices?: boolean;
+  /** Called when the message has been sent. */
   onWire?(): void;
 }
 
 /**
- * The server's definite answer to a send: no code means accepted. `withheld`: the message never left, because the account refused it at the
- * last moment. `sentTo`: the number (digits) that the message went to, where WhatsApp knows the recipient by another than the one given.
+ * The server's definite answer to a send. No code means accepted. `withheld`: the message was not sent, because its recipient turned out to
+ * have opted out. `sentTo`: the number (digits) to which the message went, if WhatsApp knows the recipient by another number than the given one.
  */
 export interface Ack {
   code?: number;
@@ -20,7 +21,7 @@ export interface Ack {
   sentTo?: string;
 }
 
-/** Rejection of `Wire.send`: nothing left this process. */
+/** Rejection of `Wire.send`: the message has not left this process. */
 export class NotSent extends Error {
   override name = 'NotSent';
 }
@@ -30,11 +31,11 @@ export class Unanswered extends Error {
   override name = 'Unanswered';
 }
 
-/** What the send core needs of a transport. */
+/** The part of a transport that the send core uses. */
 export interface Wire {
   /**
-   * Sends the message and resolves with the server's answer, which it awaits for at most `ackTimeoutMs`. Calls `onWire` when the message has
-   * gone. Rejects with NotSent or Unanswered.
+   * Sends the message and returns the server's answer, for which it waits at most `ackTimeoutMs`. Calls `onWire` when the message has been
+   * sent. Rejects with NotSent or Unanswered.
    */
   send(message: Outgoing, ackTimeoutMs: number): Promise<Ack>;
   /** Returns whether the number is on WhatsApp; undefined when the server did not say. */

@@ -13,13 +13,13 @@ import { isConnected, type Mode, move } from './mode.ts';
 import { openConnection } from './open-connection.ts';
 import { type AccountHost, type AccountParts, accountParts, type Machine } from './parts.ts';
 
-/** `idle`: it has nothing to send. `linking`: its tenant may be scanning the code. */
+/** `idle`: the account has nothing to send. `linking`: the tenant may be scanning the code. */
 export type Load = 'idle' | 'busy' | 'linking';
 
 /**
- * The machine of one account that this host owns: brings the account's status to what the tenant desires. Its modes and moves are those of
- * mode.ts. Everything that happens to the account (a note, a word from its connection, a timer) is handled one after the other. An error in one
- * account is caught here and never reaches another.
+ * The state machine of one account that this host owns. It moves the account to the status that the tenant desires, by the modes and moves of
+ * mode.ts. Notes, calls from the connection and timers are handled one after the other. Errors of one account are caught here and never
+ * reach another account.
  */
 export class AccountRunner implements Machine {
   readonly hold: Hold;
@@ -29,7 +29,7 @@ export class AccountRunner implements Machine {
   private readonly halting = new AbortController();
   private mode: Mode = 'held';
   private connection: Connection | undefined;
-  /** The tenant's last wish that we have acted on. */
+  /** The tenant's last request (`Account.asked`) that this host has acted on. */
   private asked: number | undefined;
 
   constructor(deps: HostDeps, host: AccountHost, account: Account, hot: AccountHot) {
@@ -43,19 +43,19 @@ export class AccountRunner implements Machine {
     return this.account.status;
   }
 
-  /** What would be noticed if the account moved to another host now. */
+  /** Says how much a move of the account to another host would disturb now. */
   get load(): Load {
     const { status, linkedAt } = this.account;
     if (status === 'awaiting_link' || (status === 'connecting' && linkedAt === undefined)) return 'linking';
     return !this.parts.hand.hasOpen && !this.parts.loop.hasWork ? 'idle' : 'busy';
   }
 
-  /** Begins. Call it again whenever the account may have changed. */
+  /** Reads the account and acts on it. Call this first, and again whenever the account may have changed. */
   look(): void {
     this.parts.tasks.post('look', () => this.reconcile());
   }
 
-  /** Ends sends in hand, writes what is left, and gives the account up for others to take. Resolves when it is gone. */
+  /** Finishes the send in hand, writes what is unwritten, and gives the account up for other hosts. Resolves when the account is given up. */
   async stop(): Promise<void> {
     this.connection?.abort();
     this.halting.abort();
@@ -71,17 +71,17 @@ export class AccountRunner implements Machine {
     await this.parts.tasks.handled();
   }
 
-  /** This host may not act for the account any more: the connection is closed, and nothing is written. */
+  /** Stops acting for the account, because this host may not any more. Closes the connection and writes nothing. */
   fence(why: string, by: FenceCause = 'epoch'): void {
     if (this.mode === 'gone') return;
-    // Without a lease every write is refused: that says nothing of other hosts.
+    // Without a lease every write is refused, so a refusal does not show that another host owns the account.
     const fence = by === 'retired' || this.deps.lease.valid() ? by : 'lease_lost';
     this.deps.metrics.fences.inc({ why: fence });
     this.deps.logger.warn(
       { account: this.hold.accountId, why, fence },
       'fenced: this host does not own the account any more',
     );
-    // A claim or a release whose answer was lost looks the same as one of another host.
+    // Not `released`: the account may still be in this host's name. Our own claim or release looks like another host's when its answer is lost.
     this.finish({ released: false });
     this.closeConnection()
       .then(() => this.parts.transport.close())
@@ -106,17 +106,17 @@ export class AccountRunner implements Machine {
     return this.parts.record.account;
   }
 
-  /** The one place that changes the mode. */
+  /** Changes the mode. No other code does. */
   private become(next: Mode): void {
     this.mode = move(this.mode, next);
   }
 
-  /** Something is left for a host to do: to keep a connection, to tell the network of a logout, to remove the keys. */
+  /** Returns true if a host still has work for the account: to keep a connection, to log out at the network, or to remove the keys. */
   private wantsHost(): boolean {
     return this.account.desired !== 'disconnected';
   }
 
-  /** Reads what the tenant desires, and does the next thing towards it. */
+  /** Reads what the tenant desires, and does the next step towards it. */
   private async reconcile(): Promise<void> {
     const { links, loop, record } = this.parts;
     const account = await record.read();
@@ -132,7 +132,7 @@ export class AccountRunner implements Machine {
         return;
       case 'disconnected':
         await this.closeConnection();
-        // The number that the tenant has to confirm stays in sight.
+        // Keeps showing the number that the tenant has to confirm.
         if (account.linkedNumber !== undefined) await record.awaitConfirmation();
         else await record.save({ status: 'disconnected', statusReason: 'by_request' });
         return await this.giveUp({ wanted: false });
@@ -143,7 +143,7 @@ export class AccountRunner implements Machine {
     }
   }
 
-  /** Connects, unless the network has told this owner or one before it not to. */
+  /** Connects, unless the account has stopped or is restricted. */
   private async connectUnlessStopped(): Promise<void> {
     const { record, sender, transport } = this.parts;
     if (hasStopped(this.account)) {
@@ -151,7 +151,7 @@ export class AccountRunner implements Machine {
       return await this.rest();
     }
     if (this.account.status === 'logged_out') {
-      // The owner before may have died over these: the next device takes over neither the keys nor what was in hand.
+      // An earlier owner may have died before it did this. The next device must use neither the old keys nor the messages in hand.
       await sender.abandonAll();
       await transport.forget();
     }
@@ -171,10 +171,10 @@ export class AccountRunner implements Machine {
     await this.host.connectSlot(this.halting.signal);
     if (this.halting.signal.aborted || this.mode !== 'connecting') return;
     await Promise.all([transport.prepare(), events.load(), inbound.adopt()]);
-    // Fenced meanwhile.
+    // The account may have been fenced meanwhile.
     if (!this.mayAct()) return await transport.close();
     const linkedNumber = transport.linkedNumber();
-    // The owner before may have died before it could note the link.
+    // An earlier owner may have died before it could write the link.
     if (linkedNumber !== undefined && record.forbids(linkedNumber)) {
       return await this.halt({ kind: 'number_changed', linkedNumber });
     }
@@ -201,9 +201,9 @@ export class AccountRunner implements Machine {
   }
 
   private sendingEnded(connection: Connection, end: SendEnd): void {
-    // Only a new connection tells what became of a send that went unanswered.
+    // Only a new connection can show the outcome of a send without an answer.
     const again = () => this.retryLater();
-    if (end === 'fenced') this.fence('a newer claim stands');
+    if (end === 'fenced') this.fence('the account has a newer claim');
     else this.handle(() => connection, 'reconnect', again);
   }
 
@@ -216,12 +216,12 @@ export class AccountRunner implements Machine {
   }
 
   async dropped(why: Useless): Promise<void> {
-    // Nothing is answered any more: a message in hand need not wait for its ack.
+    // The server answers no more, so the message in hand must not wait for its ack.
     if (why !== 'errors') await this.connection?.session.close();
     const end = await this.connection?.close();
     if (end !== undefined) return await this.closed(end);
     if (why === 'errors') return await this.closed({ reason: 'unsaid', detail: 'too many errors' });
-    // The codes are those that WhatsApp would have given, for counts.
+    // The codes that WhatsApp would have given, for metrics.
     const code = this.account.linkedAt === undefined ? 428 : 408;
     await this.closed({ reason: 'lost', code, detail: 'nothing comes from the server any more' });
   }
@@ -233,7 +233,6 @@ export class AccountRunner implements Machine {
     await this.follow(history.judge(end, this.account));
   }
 
-  /** Does what follows the end of a connection. */
   private async follow(next: FollowUp): Promise<void> {
     switch (next.kind) {
       case 'connect':
@@ -259,7 +258,7 @@ export class AccountRunner implements Machine {
     await this.retryLater();
   }
 
-  /** While the present version cannot be read, the account tries again like after a lost connection. */
+  /** Learns the current client version and connects. If the version cannot be read, retries as after a lost connection. */
   private async renewClient(): Promise<void> {
     try {
       await this.host.renewClient();
@@ -271,26 +270,26 @@ export class AccountRunner implements Machine {
     await this.connect();
   }
 
-  /** Another connection took over while our claim is valid: once, under a new epoch with a new barrier, after jitter. */
+  /** Takes the connection back from another connection of the device, while our claim is valid: once, under a new epoch, after 1 to 3 s. */
   private async takeBack(): Promise<void> {
     const { clock, random, table } = this.deps;
     await this.parts.transport.close();
-    // First, so that the connection is taken back only once.
+    // Written first, so that the connection is taken back only once.
     await this.parts.record.save({ status: 'disconnected', statusReason: 'replaced', replacedAt: clock.nowMs() });
-    if (!(await raiseEpoch(table, this.hold))) return this.fence('a newer claim stands');
+    if (!(await raiseEpoch(table, this.hold))) return this.fence('the account has a newer claim');
     this.wait(1000 + random() * 2000);
   }
 
   /** Ends the connection, if there is one, and connects again after the backoff. */
   private async retryLater(): Promise<void> {
     const { hand, history } = this.parts;
-    // A message in hand fails before the connection is known to have ended: the network's word on why comes first all the same.
+    // A send may fail before the end of the connection is handled. The network's reason for that end decides first.
     const end = await this.connection?.close();
     if (end !== undefined) {
       try {
         return await this.closed(end);
       } catch (error) {
-        // This is the last resort. What could not be done now is done before the next connection.
+        // The next connection is attempted after this error too. Work that failed here is done before it.
         this.deps.failed('close', error);
       }
     }
@@ -302,19 +301,19 @@ export class AccountRunner implements Machine {
     try {
       if (error instanceof NoRoomForState) return await this.giveUp({ wanted: this.wantsHost() });
       if (error instanceof StateDamaged) {
-        // A logout needs no keys: the network will not hear of it, and nothing of the account is left here.
+        // A logout is possible without keys. The network is not told, and the account's state is removed.
         if (this.account.desired === 'logged_out') return await this.forgetDevice();
         return await this.halt({ kind: 'failed', reason: 'auth_state_damaged' });
       }
     } catch (again) {
-      // Nothing else would come after this: the same error shows again.
+      // Without a retry the account would have no next task. The retry shows the same error again.
       this.deps.failed('recover', again);
     }
     await this.retryLater();
   }
 
   private wait(ms: number): void {
-    // A write on the way here may have shown that the account is not ours any more.
+    // An earlier write may have shown that this host does not own the account any more.
     if (this.mode === 'gone') return;
     this.become('waiting');
     this.parts.tasks.after(ms, async () => {
@@ -334,7 +333,7 @@ export class AccountRunner implements Machine {
       await connection.session.logout();
       return await this.forgetDevice();
     }
-    // The network hears of it on a connection only.
+    // The network can be told of the logout only on a connection.
     if (this.mode === 'held') await this.connect();
   }
 
@@ -346,13 +345,13 @@ export class AccountRunner implements Machine {
     await this.closeConnection();
     const stood = await this.parts.record.halt(halt);
     if (halt.kind === 'restricted') {
-      // What is in hand stays so, and is resolved on the next connection. What waits in the lanes goes back to its contracts.
+      // The message in hand stays in hand and is resolved on the next connection. The feed recalls the messages in the lanes.
       await askFeed(this.deps, this.parts, 'feed');
       this.wait(halt.untilMs - this.deps.clock.nowMs());
     } else if (stood) await this.rest();
   }
 
-  /** The status says that the account has stopped: does what is left to do, and gives the account up. */
+  /** Finishes an account whose status says that it has stopped: cleans up and gives the account up. */
   private async rest(): Promise<void> {
     const { deletedAt } = this.account;
     await cleanUp(this.parts);
@@ -373,7 +372,7 @@ export class AccountRunner implements Machine {
     const { hand, inbound, links, tasks } = this.parts;
     links.end();
     inbound.abandon();
-    // Receipts that wait for an outcome which is never written are given back.
+    // Rejects receipts that wait for an outcome, because it will not be written.
     hand.giveReceiptsBack();
     this.connection?.abort();
     tasks.cancel();
@@ -381,7 +380,7 @@ export class AccountRunner implements Machine {
     this.host.gone(this, released);
   }
 
-  /** `lost`: the connection has ended, or must, though the account is to stay connected. */
+  /** Pass `lost` if the connection has ended or must end, although the account should stay connected. */
   private async closeConnection(lost?: { code?: number }): Promise<void> {
     const { events, inbound, links } = this.parts;
     links.end();
@@ -391,7 +390,7 @@ export class AccountRunner implements Machine {
     const { connection } = this;
     this.connection = undefined;
     await connection?.close();
-    // Fenced meanwhile, it is gone for good.
+    // An account that was fenced meanwhile stays `gone`.
     if (isConnected(this.mode)) this.become('held');
   }
 }

@@ -4,16 +4,16 @@ import type { HostDeps } from '../deps.ts';
 import type { AccountParts } from './parts.ts';
 
 interface Release {
-  /** Something is left for a host to do. */
+  /** True if a host still has work for the account. */
   wanted: boolean;
-  /** The tenant's last wish that this host has acted on: a later one keeps the account wanted. */
+  /** The tenant's last request that this host has acted on. A later request keeps the account wanted. */
   asked: number | undefined;
   mayAct(): boolean;
 }
 
 /**
- * Gives the account up for others to take: writes what is left to write and takes the host's name off its item. Returns whether that stood.
- * The connection must be closed.
+ * Gives the account up for other hosts: writes what is unwritten and removes this host as owner from the account's item. Returns false if
+ * this host does not own the account any more, or may not act. Close the connection first.
  */
 export async function release(
   deps: HostDeps,
@@ -35,17 +35,17 @@ export async function release(
 }
 
 /**
- * Does what is left to do for an account that has stopped, before it is given up. The status says what that is, and stands already: an owner
- * that finds this undone, after an error or after our death, does it instead of connecting.
+ * Cleans up an account that has stopped, before it is given up. The status is written already and says what to clean up. If this fails or this
+ * host dies, the next owner does it instead of connecting.
  */
 export async function cleanUp({ record, sender, transport }: AccountParts): Promise<void> {
   const { status, linkedNumber } = record.account;
-  // What one number had in hand is not sent by another.
+  // Another number must not send what this number had in hand.
   if (status === 'logged_out' || status === 'banned' || linkedNumber !== undefined) await sender.abandonAll();
   if (status === 'logged_out') await transport.forget();
 }
 
-/** Asks the feed to look at an account that has stopped. A failure is left to the sweep, which asks the feed about queued messages again. */
+/** Sends a request about a stopped account to the feed. After a failure the sweep asks the feed about queued messages again. */
 export async function askFeed(deps: HostDeps, { record }: AccountParts, kind: FeedRequest['kind']): Promise<void> {
   const { tenantId, accountId } = record.hold;
   try {

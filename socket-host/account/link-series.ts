@@ -5,27 +5,27 @@ import type { AccountRecord } from './record.ts';
 
 /** QR codes shown before a pairing code is tried or the account waits for its user. */
 const qrCodes = 3;
-/** WhatsApp takes a pairing code for about so long. */
+/** WhatsApp accepts a pairing code for about this time. */
 const pairingCodeMs = 160_000;
 
 interface Needs {
   clock: Clock;
   record: Pick<AccountRecord, 'account' | 'showLink' | 'refusePairing'>;
-  /** Called when the codes were not used. */
+  /** Called when no code was used. */
   timedOut(): void;
 }
 
 /**
- * The codes that one attempt at linking shows: three QR codes, then a pairing code if the number is known; or a pairing code at once, where
- * the tenant asked for it. A pairing code is shown once WhatsApp has accepted it. Where WhatsApp refuses, the QR codes go on, and no other
- * pairing code is asked for until the tenant asks. After the last code unused, `timedOut` is called once.
+ * Shows the codes of one attempt to link: three QR codes, then a pairing code if the number is known. If the tenant asked for a pairing code,
+ * it comes first. A pairing code is shown once WhatsApp has accepted it. If WhatsApp refuses, QR codes continue, and no other pairing code is
+ * requested until the tenant asks. `timedOut` is called after the last unused code.
  */
 export class LinkSeries {
   private readonly needs: Needs;
   private session: TransportSession | undefined;
   private ready = false;
   private attempt = 0;
-  /** The transport's number of the last QR code. A code that comes with the same number replaces that one. */
+  /** The transport's number of the last QR code. A code with the same number replaces that code. */
   private offer = 0;
   private paired = false;
   private refused = false;
@@ -40,11 +40,11 @@ export class LinkSeries {
     this.session = session;
   }
 
-  /** The server offers a QR code: from now on pairing codes can be asked for as well. */
+  /** Call this when the server offers a QR code. From then on pairing codes can be requested. */
   async offered(session: TransportSession, link: AccountLink): Promise<void> {
     if (this.session !== session) return;
     this.ready = true;
-    // A pairing code that was shown stays good while QR codes go by unseen.
+    // A pairing code that is shown stays valid; new QR codes are not shown.
     if (this.paired) return;
     if (link.attempt !== this.offer) this.attempt += 1;
     this.offer = link.attempt;
@@ -58,7 +58,7 @@ export class LinkSeries {
     this.expire(link.expiresAt - this.needs.clock.nowMs() + 5_000);
   }
 
-  /** The tenant asked for a pairing code meanwhile. */
+  /** Requests a pairing code for this number, if the tenant has asked for one meanwhile. */
   async asked(phoneNumber: string | undefined): Promise<void> {
     if (phoneNumber !== undefined && this.ready && this.session !== undefined) {
       await this.pair(this.session, phoneNumber);
@@ -95,7 +95,7 @@ export class LinkSeries {
     return true;
   }
 
-  /** Ends the series when nothing follows: the server may have no further QR code to offer. */
+  /** Ends the series if no further code comes in this time. The server may have no further QR code. */
   private expire(afterMs: number): void {
     this.timer.abort();
     this.timer = new AbortController();

@@ -2,7 +2,7 @@
  * The modes of an account that a host owns, and all moves between them:
  *
  *   held        nothing runs; every account begins here
- *     -> connecting   the tenant wants a connection, and the account has not stopped
+ *     -> connecting   the tenant wants a connection and the account has not stopped, or a logout must reach the network
  *     -> waiting      for the end of a backoff or of a restriction
  *   connecting  a connection is being opened, or shows the codes to link with
  *     -> open         logged in
@@ -10,12 +10,12 @@
  *   open        messages go out
  *     -> held         the connection has ended or was closed
  *   waiting
- *     -> held         the time is over: the account is looked at anew
+ *     -> held         the time is over: the account is read again
  *     -> connecting   the tenant has asked for a connection again
- *     -> waiting      for another time
- *   gone        given up, or another host's; reached from every mode, and the last one
+ *     -> waiting      for a new time
+ *   gone        given up, or owned by another host; reached from every mode; final
  *
- * What the end of a connection leads to, from `held` (`followUp` decides, `AccountRunner.follow` does it):
+ * Moves from `held` after the end of a connection (`followUp` decides, `AccountRunner.follow` acts):
  *
  *   connect, renew_client        -> connecting
  *   retry, take_back             -> waiting
@@ -32,13 +32,13 @@ const moves: Record<Mode, readonly Mode[]> = {
   gone: [],
 };
 
-/** Pure: the mode after this move. Throws where there is no such move. */
+/** Pure: returns the mode after this move. Throws if the table has no such move. */
 export function move(from: Mode, to: Mode): Mode {
   if (!moves[from].includes(to)) throw new Error(`an account that is ${from} cannot become ${to}`);
   return to;
 }
 
-/** Pure: whether the account has a connection. */
+/** Pure: returns true if an account in this mode has a connection. */
 export function isConnected(mode: Mode): boolean {
   switch (mode) {
     case 'connecting':

@@ -4,7 +4,7 @@ import type { HostDeps } from '../deps.ts';
 import type { TransportListener } from '../transport.ts';
 import type { AccountParts, Machine } from './parts.ts';
 
-/** Begins a connection of the account and tells `machine` of everything that happens. Returns undefined if the keys are closed by now. */
+/** Opens a connection of the account and calls `machine` for everything that happens. Returns undefined if the keys are already closed. */
 export function openConnection(
   deps: HostDeps,
   checks: Pick<ConnectionChecks, 'add' | 'delete'>,
@@ -17,7 +17,7 @@ export function openConnection(
   return connection;
 }
 
-/** Takes what one connection says: changes of its state one after the other, receipts and inbound messages at once. */
+/** Returns the listener of one connection. It handles changes of state one after the other, receipts and inbound messages at once. */
 function listenTo(
   connection: () => Connection,
   deps: HostDeps,
@@ -27,7 +27,7 @@ function listenTo(
   const posted = (where: string, task: () => Promise<void>) => machine.handle(connection, where, task);
   return {
     onLink: (link) => posted('link', () => links.offered(connection().session, link)),
-    // The connection goes on until the network asks for the restart: closed earlier, the phone would say that linking failed.
+    // The connection stays open until the network asks for the restart. If it closed earlier, the phone would show that linking failed.
     onLinked: ({ phoneNumber }) =>
       posted('linked', async () => {
         links.end();

@@ -17,40 +17,40 @@ import { LinkSeries } from './link-series.ts';
 import { AccountRecord } from './record.ts';
 import { AccountTasks } from './tasks.ts';
 
-/** What an account needs of its host beside HostDeps. */
+/** The functions of its host that an account needs, besides HostDeps. */
 export interface AccountHost {
   transports: Pick<TransportFactory, 'create'>;
-  /** Learns the present version of the client. Rejects when it cannot be read. */
+  /** Learns the current client version. Rejects when it cannot be read. */
   renewClient(): Promise<void>;
   connectSlot(signal: AbortSignal): Promise<void>;
   /** The checks of all connections of the host. */
   checks: Pick<ConnectionChecks, 'add' | 'delete'>;
-  /** The account is not held any more; called once, with the runner that held it. Not `released`: it may be in the host's name all the same. */
+  /** Called once when the account is not held any more, with its runner. If not `released`, the account may still be in the host's name. */
   gone(runner: { hold: Hold }, released: boolean): void;
 }
 
-/** What the parts of an account tell its machine, `AccountRunner`. */
+/** Calls from the parts of an account to its state machine, `AccountRunner`. */
 export interface Machine extends ConnectionMachine {
-  /** Whether the account is given up or lost: nothing is handled any more. */
+  /** Returns true if the account was given up or lost. Nothing is handled then. */
   isGone(): boolean;
-  /** Whether this host may act for the account; asked before every effect. */
+  /** Returns true while this host may act for the account. Call it before every effect. */
   mayAct(): boolean;
-  /** A write has shown that this host does not own the account any more. */
+  /** Call this when a write has shown that this host does not own the account any more. */
   fence(why: string, by?: FenceCause): void;
 
-  // All that follows must be called by a task: by `handle` or `tasks`.
+  // Call the methods below only within a task, through `handle` or `tasks`.
 
-  /** A task has failed. Damaged keys are reported, never used; any other error leads to a new connection. */
+  /** Handles an error of a task. For damaged keys the account stops; without room for its state it is given up; otherwise it connects again. */
   recover(error: unknown): Promise<void>;
   /** The connection is logged in. */
   opened(phoneNumber: string): Promise<void>;
   /** The connection has ended. */
   closed(end: SessionEnd): Promise<void>;
-  /** Stops the account: writes why, and gives the account up. A restriction is waited for instead. */
+  /** Stops the account: writes the reason and gives the account up. For a restriction, waits for its end instead. */
   halt(halt: Halt): Promise<void>;
 }
 
-/** What an account consists of, beside the machine that moves it. */
+/** The parts of an account, besides its state machine. */
 export interface AccountParts {
   tasks: AccountTasks;
   record: AccountRecord;
@@ -127,7 +127,7 @@ export function accountParts(
   };
 }
 
-/** Returns when something was last sent or received, as far as the account's items tell (epoch ms). */
+/** Returns the time of the last known activity (epoch ms): the last claim, or creating or linking the account if that is later. */
 function lastActivity({ createdAt, linkedAt }: Account, { lastActivity }: AccountHot): number {
   return Math.max(createdAt, linkedAt ?? 0, lastActivity ?? 0);
 }

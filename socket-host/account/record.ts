@@ -8,14 +8,14 @@ import type { HostDeps } from '../deps.ts';
 
 export type Patch = { [K in keyof StatusPatch]: StatusPatch[K] | undefined };
 
-/** The account's item as its owner sees and writes it: a view in memory, kept in step with the table. */
+/** The account's item as its owner reads and writes it, with a copy in memory. */
 export class AccountRecord {
   readonly hold: Hold;
   private readonly deps: HostDeps;
   private readonly refused: (why: string) => void;
   private view: Account;
   private saves = 0;
-  /** A halt that could not be written yet, with the wish that it follows. */
+  /** A halt that could not be written yet, with the tenant's request (`asked`) before it. */
   private unwritten: (HaltFields & Patch) | undefined;
 
   /** `refused` is called when a write shows that this host does not own the account any more. */
@@ -30,12 +30,12 @@ export class AccountRecord {
     return this.view;
   }
 
-  /** Reads the item anew. Returns undefined when the account is gone. */
+  /** Reads the item again. Returns undefined when it does not exist any more. */
   async read(): Promise<Account | undefined> {
     for (;;) {
       const { saves } = this;
       const account = await this.deps.table.get<Account>(keys.account(this.hold.tenantId, this.hold.accountId));
-      // The answer may lack what was written meanwhile.
+      // The answer may lack a write made meanwhile.
       if (account !== undefined && this.saves !== saves) continue;
       if (account !== undefined) this.view = account;
       return account;
@@ -43,14 +43,14 @@ export class AccountRecord {
   }
 
   /**
-   * Writes status fields; a field given as undefined is removed. A new status is stamped with the time and the wish it follows. Returns false
-   * when this host does not own the account any more.
+   * Writes status fields; a field given as undefined is removed. A new status gets the time and the tenant's last request (`asked`). Returns
+   * false when this host does not own the account any more.
    */
   async save(patch: Patch): Promise<boolean> {
     const changed = patch.status !== undefined && patch.status !== this.view.status;
     const stamps = { statusSince: this.deps.clock.nowMs(), statusAsked: this.view.asked };
     const full: Patch = changed ? { ...stamps, ...patch } : { ...patch };
-    // The warning was about the connection before.
+    // The warning was about the previous connection.
     if (changed && this.view.warnings.includes(slowWarning)) {
       full.warnings = this.view.warnings.filter((warning) => warning !== slowWarning);
     }
@@ -66,12 +66,12 @@ export class AccountRecord {
   }
 
   /**
-   * Writes why the account stops. The network has said so: if the write fails, `writeHalt` writes it before the next connection. Returns false
-   * when this host does not own the account any more.
+   * Writes why the account stops. If the write fails, `writeHalt` writes it before the next connection. Returns false when this host does not
+   * own the account any more.
    */
   async halt(halt: Halt): Promise<boolean> {
     const fields = haltFields(halt, this.view, this.deps.clock.nowMs());
-    // Of now: a wish of the tenant that comes before a late write must stay unheard.
+    // `asked` as it is now: a request that the tenant makes before a late write is not yet heard.
     this.unwritten = { statusAsked: this.view.asked, ...fields };
     return await this.writeUnwritten(this.unwritten);
   }
@@ -81,27 +81,27 @@ export class AccountRecord {
     const { unwritten } = this;
     if (unwritten === undefined) return;
     const { linkedNumber } = unwritten;
-    // The write stood although its answer was lost, and the tenant has confirmed the number since.
+    // The write succeeded although its answer was lost, and the tenant has confirmed the number since.
     if (linkedNumber !== undefined && !isOtherNumber(this.view, linkedNumber)) this.unwritten = undefined;
     else await this.writeUnwritten(unwritten);
   }
 
-  /** Writes again that the tenant has to confirm the number, where a logout was begun and taken back. */
+  /** Writes again that the tenant has to confirm the number, after a logout that was begun and withdrawn. */
   async awaitConfirmation(): Promise<void> {
-    // Where the status stands already, the tenant may be confirming at this moment.
+    // If the status is there already, the tenant may be confirming at this moment.
     if (this.view.statusReason === 'number_changed') return;
     await this.save({ status: 'disconnected', statusReason: 'number_changed' });
   }
 
   /**
-   * Whether the account must not send from the phone with this number: an account is its number, and the tenant has to confirm another one. A
-   * device that is to be logged out goes on.
+   * Returns true if the account must not send from the phone with this number: another number than its own needs the tenant's confirmation.
+   * Returns false while the device is to be logged out.
    */
   forbids(phoneNumber: string): boolean {
     return this.view.desired !== 'logged_out' && isOtherNumber(this.view, phoneNumber);
   }
 
-  /** A phone was linked: writes its number, or the halt where the number is not the account's own. */
+  /** Writes the number of a phone that was linked, or the halt if the number is not the account's own. */
   async linked(phoneNumber: string): Promise<void> {
     // The tenant may have named another number meanwhile.
     await this.read();
@@ -109,7 +109,7 @@ export class AccountRecord {
     else await this.save({ phoneNumber, ...this.newLink(phoneNumber), link: undefined, pairingFor: undefined });
   }
 
-  /** The phone with this number is logged in. */
+  /** Writes that the phone with this number is logged in. */
   async connected(phoneNumber: string): Promise<void> {
     await this.save({
       status: 'connected',
@@ -118,19 +118,19 @@ export class AccountRecord {
       link: undefined,
       pairingFor: undefined,
       phoneNumber,
-      // The phone was linked already, and its host ended before it could say so.
+      // An earlier host linked the phone and ended before it could write the link.
       ...(this.view.linkedAt === undefined && this.newLink(phoneNumber)),
     });
   }
 
-  /** Writes the code that the account can be linked with now. */
+  /** Writes the code with which the account can be linked now. */
   async showLink(link: AccountLink): Promise<void> {
     const patch: Patch = { status: 'awaiting_link', statusReason: undefined, link, pairingFor: undefined };
     if (link.method === 'pairing_code') Object.assign(patch, this.withoutLinkingWarning, { pairingRefused: undefined });
     await this.save(patch);
   }
 
-  /** Writes that the network gives no pairing code: refused with its error code, or without an answer (undefined). */
+  /** Writes that the network gave no pairing code. `code` is its error code; undefined when it did not answer. */
   async refusePairing(code: number | undefined): Promise<void> {
     const { asked } = this.view;
     const pairingRefused = {
@@ -148,7 +148,7 @@ export class AccountRecord {
     await this.save({ warnings: holds ? [...others, warning].slice(-10) : others });
   }
 
-  /** What a new link notes. The number that was linked last keeps its warm-up, another one starts anew. */
+  /** Returns the fields of a new link. The number that was linked last keeps its warm-up; another number starts its own. */
   private newLink(phoneNumber: string): Patch {
     const linkedAt = this.deps.clock.nowMs();
     const { warnings, ...notes } = numberNotes(this.view, phoneNumber, linkedAt);

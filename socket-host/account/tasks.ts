@@ -20,7 +20,7 @@ export class AccountTasks {
     this.needs = needs;
   }
 
-  /** Handles the task after those posted before it. An error in it is counted and handed to `recover`; it does not reach the caller. */
+  /** Runs the task after those posted before it. An error in it is counted and passed to `recover`; it does not reach the caller. */
   post(where: string, task: () => Promise<void>): void {
     const { deps, gone, leaseLost, recover } = this.needs;
     this.tail = this.tail.then(async () => {
@@ -35,7 +35,7 @@ export class AccountTasks {
     });
   }
 
-  /** Posts the task after so many ms. It replaces a task that still waits for its time. */
+  /** Posts the task after `ms`. It replaces a task that still waits for its time. */
   after(ms: number, task: () => Promise<void>): void {
     this.cancel();
     const { signal } = this.timer;

@@ -13,31 +13,31 @@ import type { HostDeps } from '../deps.ts';
 import type { TransportSession } from '../transport.ts';
 import type { ConnectionEvents } from './events.ts';
 
-/** How often a host looks which checks are due or overdue. One timer serves all accounts. */
+/** Interval (ms) at which a host runs the checks that are due or overdue. One timer serves all accounts. */
 const tickMs = 1_000;
-/** A look that comes so late shows that this process stood still, not the server. */
+/** A tick this late (ms) shows that this process was frozen, not the server. */
 const lateMs = 4_000;
 
-/** Why a connection is of no use any more: nothing comes from the server, or too much has gone wrong. */
+/** Why a connection must be replaced: nothing comes from the server, or it had too many errors. */
 export type Useless = 'lost' | 'errors';
 
 export interface CheckNeeds {
   deps: Pick<HostDeps, 'clock' | 'metrics' | 'random'>;
   events: ConnectionEvents;
-  /** Whether this warning holds; told at each check. */
+  /** Called with true while a warning of the connection holds, and with false when it does not. Calls repeat. */
   warn(warning: string, holds: boolean): void;
-  /** Told once. */
+  /** Called once, when the connection must be replaced. */
   useless(why: Useless): void;
 }
 
 /**
- * Checks one connection every 30 s, with one ping to the server, which is also what keeps the connection open:
+ * Checks one connection every 30 s with one ping to the server. The ping also keeps the connection open:
  *
- *   resting -> asked -> answered: resting            an error less
- *                    -> refused, or no answer: resting    an error more; above five the connection is of no use
- *                    -> nothing came at all: of no use
+ *   resting -> asked -> answered: resting                 one error less
+ *                    -> refused, or no answer: resting    one error more; above five, the connection must be replaced
+ *                    -> nothing came at all: the connection must be replaced
  *
- * Queries that WhatsApp does not answer are errors too, messages it answers make up for them. While all is well a check writes nothing.
+ * A query that WhatsApp does not answer is an error too, and each message that it answers removes one. A normal check writes nothing.
  */
 export class ConnectionCheck {
   private readonly needs: CheckNeeds;
@@ -53,11 +53,11 @@ export class ConnectionCheck {
   constructor(needs: CheckNeeds, session: Pick<TransportSession, 'ping' | 'heard'>) {
     this.needs = needs;
     this.session = session;
-    // Connections that were opened together are not asked together.
+    // Connections that opened together must not be checked together.
     this.nextAtMs = needs.deps.clock.monotonicMs() + needs.deps.random() * checkEveryMs;
   }
 
-  /** Asks when it is time to, and judges a question that is not answered. `late`: answers may have come that are not read yet. */
+  /** Sends a ping when it is due, and judges a ping without an answer. `late`: answers may have come that are not read yet. */
   tick(nowMs: number, late: boolean): void {
     if (this.over) return;
     if (this.askedAtMs === undefined) {
@@ -65,12 +65,12 @@ export class ConnectionCheck {
     } else if (!late) this.judge(nowMs - this.askedAtMs);
   }
 
-  /** WhatsApp has answered something of ours. */
+  /** Call this when WhatsApp has answered a ping or a message. */
   good(): void {
     if (this.errors > 0) this.errors -= 1;
   }
 
-  /** A query was refused, or not answered. */
+  /** Call this when a query was refused, or not answered. */
   queryFailed(): void {
     this.needs.events.add('query_failed');
     this.countError();
@@ -92,7 +92,7 @@ export class ConnectionCheck {
   }
 
   private answered(question: number): void {
-    // One that comes after we have given up on it changes nothing.
+    // An answer after the check has failed changes nothing.
     if (this.over || this.askedAtMs === undefined || question !== this.questions) return;
     const { deps, events, warn } = this.needs;
     const ms = deps.clock.monotonicMs() - this.askedAtMs;
@@ -143,7 +143,7 @@ export class ConnectionCheck {
   }
 }
 
-/** The checks of all connections of a host. `run` looks at each once a second. */
+/** The checks of all connections of a host. `run` ticks each once a second. */
 export class ConnectionChecks {
   private readonly checks = new Set<ConnectionCheck>();
 
@@ -155,7 +155,7 @@ export class ConnectionChecks {
     this.checks.delete(check);
   }
 
-  /** Until the signal fires. */
+  /** Runs until the signal fires. */
   async run(clock: Clock, signal: AbortSignal): Promise<void> {
     let lastMs = clock.monotonicMs();
     while (!signal.aborted) {

@@ -13,13 +13,13 @@ interface Needs {
   machine: ConnectionMachine;
 }
 
-/** What a connection tells the machine of its account. */
+/** Calls from a connection to the state machine of its account. */
 export interface ConnectionMachine {
-  /** Whether this warning of the connection holds; called at each check. */
+  /** Adds a warning of the connection to the account while it holds, and removes it otherwise. Calls repeat. */
   warn(warning: string, holds: boolean): void;
-  /** Queues the task behind everything that the account has to do. The task is left out when the account has another connection by then. */
+  /** Queues a task behind the account's other tasks. The task does not run if the account has another connection by then. */
   handle(connection: () => object, where: string, task: () => Promise<void>): void;
-  /** A check has shown that the connection is of no use any more. Call this by `handle`. */
+  /** Call this in a task of `handle` when a check has shown that the connection must be replaced. */
   dropped(why: Useless): Promise<void>;
 }
 
@@ -31,7 +31,7 @@ export interface ConnectionMachine {
 export class Connection {
   readonly session: TransportSession;
   readonly check: ConnectionCheck;
-  /** Why it has ended, from the moment the transport says so. */
+  /** The end of the session, from the transport; undefined until then. */
   end: SessionEnd | undefined;
   private readonly checks: Needs['checks'];
   private readonly deps: HostDeps;
@@ -55,25 +55,25 @@ export class Connection {
     checks.add(this.check);
   }
 
-  /** The server's offline queue is empty. */
+  /** Call this when the server's offline queue is empty. */
   drained(): void {
     this.drain.resolve();
   }
 
-  /** Sends from now on. Calls `over` once with why the sending stopped, unless it was told to. */
+  /** Starts sending. Calls `over` once with the reason when sending stops, unless `abort` stopped it. */
   startSending(loop: SendLoop, receipts: Receipts, over: (end: SendEnd) => void): void {
     this.sending = this.send(loop, receipts).then((end) => {
       if (!this.ended.signal.aborted) over(end);
     });
   }
 
-  /** Lets the message in hand come to its end and takes no other. */
+  /** Takes no further message, and resolves when the message in hand is finished. */
   async stopSending(): Promise<void> {
     this.abort();
     await this.sending;
   }
 
-  /** Closes the connection. Returns what the network has said, if the network was ending it already. */
+  /** Closes the connection. Returns the network's reason, if the network has already ended it. */
   async close(): Promise<SessionEnd | undefined> {
     this.checks.delete(this.check);
     await this.stopSending();
@@ -81,7 +81,7 @@ export class Connection {
     return this.end === undefined || this.end.reason === 'unsaid' ? undefined : this.end;
   }
 
-  /** Ends all waits: the connection will be closed, or has ended. */
+  /** Ends all waits. Call it when the connection will be closed, or has ended. */
   abort(): void {
     this.ended.abort();
     this.drain.resolve();
@@ -90,9 +90,9 @@ export class Connection {
   private async send(loop: SendLoop, receipts: Receipts): Promise<SendEnd> {
     const { signal } = this.ended;
     try {
-      // No time limit: a person who opted out while we were away must not be written to.
+      // No time limit: a person who opted out while we were offline must not get a message.
       await this.drain.promise;
-      // A receipt that waited may resolve the message in hand.
+      // A receipt that waited at the server may resolve the message in hand.
       await receipts.noneWaiting();
       return signal.aborted ? 'stopped' : await loop.run(this.session, signal);
     } catch (error) {
@@ -102,7 +102,7 @@ export class Connection {
   }
 }
 
-/** Returns the same session, which notes what becomes of its sends. `answered` is called with each definite answer of the server, good or bad. */
+/** Returns the same session, but adds the results of its sends to `events`. `answered` is called at each definite answer of the server. */
 function watched(
   session: TransportSession,
   { deps: { clock }, events }: Pick<Needs, 'deps' | 'events'>,

@@ -10,14 +10,14 @@ import {
 import { isRecipient } from '../../lib/domain/messages/receipts.ts';
 import type { HostDeps } from '../deps.ts';
 
-/** How often they are stored at most: after ends of a connection, and while messages flow. */
+/** Shortest times (ms) between two writes of events: after the end of a connection, and while messages are sent. */
 const afterCloseMs = 60_000;
 const whileSendingMs = 10 * 60_000;
 
 /**
- * The last 100 events of an account's connection. They are read from the table when the account first connects, and stored when it is
- * given up, when a connection ends, and now and then while it sends: an idle account costs nothing. What happened since the last time is
- * lost when the host dies.
+ * The last 100 events of an account's connections. They are read when the account first connects. They are stored when the account is given
+ * up, when a connection ends, and every ten minutes while it sends. An idle account costs nothing. Events since the last write are lost when
+ * the host dies.
  */
 export class ConnectionEvents {
   private readonly deps: HostDeps;
@@ -30,24 +30,24 @@ export class ConnectionEvents {
   private saving: Promise<void> = Promise.resolve();
   private lastActiveMs: number;
 
-  /** `activeAtMs`: when something was last sent or received, as far as is known. */
+  /** `activeAtMs`: the last known time at which something was sent or received (epoch ms). */
   constructor(deps: HostDeps, hold: Hold, activeAtMs: number) {
     this.deps = deps;
     this.hold = hold;
     this.lastActiveMs = activeAtMs;
   }
 
-  /** When something was last sent or received, epoch ms. */
+  /** The time at which something was last sent or received (epoch ms). */
   get activeAtMs(): number {
     return this.lastActiveMs;
   }
 
-  /** All that are kept, oldest first. */
+  /** Returns all events kept here, oldest first. */
   list(): ConnectionEvent[] {
     return this.ring.list();
   }
 
-  /** Reads what the owner before us has stored, once; never rejects, and tries again the next time when it could not. */
+  /** Reads the events that the previous owner stored, once. Never rejects; after a failure the next call tries again. */
   async load(): Promise<void> {
     if (this.loaded) return;
     try {
@@ -69,13 +69,13 @@ export class ConnectionEvents {
     this.unsaved = true;
   }
 
-  /** The connection has ended, or could not be opened; `code` is WhatsApp's. */
+  /** Adds that the connection has ended, or could not be opened. `code` is WhatsApp's. */
   closed(code: number | undefined): void {
     this.add('closed', code ?? 0);
     if (this.deps.clock.monotonicMs() - this.savedAtMs >= afterCloseMs) void this.save();
   }
 
-  /** The server took a message, `ms` after its encryption began. */
+  /** Adds that the server accepted a message, `ms` after its encryption began. */
   sent(ms: number): void {
     this.add('sent', ms);
     this.active();
@@ -84,8 +84,8 @@ export class ConnectionEvents {
   }
 
   /**
-   * A receipt has come: of a message that was known as sent, it is the first. `ackedAt` (epoch ms) is told of one whose outcome is kept, and
-   * so not among those this host has written.
+   * Adds `delivered` if this receipt is the first of its message. `ackedAt` (epoch ms) is given for a message whose outcome this host still
+   * keeps; for others, this host's own writes say whether the message is still SENT.
    */
   received(receipt: { messageId: string; at: number; from: readonly string[] }, ackedAt?: number): void {
     this.active();
@@ -95,12 +95,12 @@ export class ConnectionEvents {
     if (sentAt !== undefined) this.add('delivered', receipt.at - sentAt);
   }
 
-  /** Something was sent or received. */
+  /** Call this when something was sent or received. */
   active(): void {
     this.lastActiveMs = this.deps.clock.nowMs();
   }
 
-  /** Stores them, unless nothing is new; resolves when no write is under way any more, and never rejects. */
+  /** Stores new events, if there are any. Resolves when no write is in progress, and never rejects. */
   save(): Promise<void> {
     this.saving = this.saving.then(() => this.store());
     return this.saving;
@@ -108,7 +108,7 @@ export class ConnectionEvents {
 
   private async store(): Promise<void> {
     const { clock, lease, table } = this.deps;
-    // What was never read must not be overwritten.
+    // Events that could not be read must not be overwritten.
     if (!this.loaded || !this.unsaved || !lease.valid()) return;
     this.unsaved = false;
     this.savedAtMs = clock.monotonicMs();

@@ -4,21 +4,21 @@ import type { HostDeps } from '../deps.ts';
 import { codeLabel } from '../metrics.ts';
 import type { SessionEnd } from '../transport.ts';
 
-/** A connection that lasted so long was a good one. */
+/** A connection that lasted this long (ms) was a good one. */
 const goodAfterMs = 60_000;
 
 /**
- * What an account remembers of its last connections: enough to judge the next end and to space the next tries. When it was replaced stands in
- * the account's item instead: a device that fights over the connection must not win by the account's move from host to host.
+ * Remembers an account's last connections, to judge the next end and to space the next attempts. The time of the last replacement is in the
+ * account's item instead, because it must survive a move to another host. Otherwise two devices could replace each other forever.
  */
 export class ConnectionHistory {
   private readonly deps: Pick<HostDeps, 'clock' | 'random' | 'logger' | 'metrics'>;
   private readonly baseMs: number;
   private readonly accountId: string;
   private attempt = 0;
-  /** Why the last connection ended, for counts, until the next one begins. */
+  /** Label of the last connection's end, for metrics, until the next connection begins. */
   private lastEnd: string | undefined;
-  /** How many messages had been sent at the last wait. */
+  /** Messages sent up to the last wait. */
   private sendsSeen = 0;
   private openedAtMs = Number.POSITIVE_INFINITY;
   private readonly past: ConnectionPast = {
@@ -34,32 +34,32 @@ export class ConnectionHistory {
     this.baseMs = baseMs;
   }
 
-  /** A connection begins. */
+  /** Call this when a connection begins. */
   begun(): void {
     if (this.lastEnd !== undefined) this.deps.metrics.reconnects.inc({ code: this.lastEnd });
     this.lastEnd = undefined;
   }
 
-  /** A connection is open. Only one that lasts, or sends, makes the next try quick again. */
+  /** Call this when a connection is open. The next attempt is quick only after a connection that lasted or sent. */
   opened(): void {
     this.openedAtMs = this.deps.clock.monotonicMs();
     this.past.clientErrors = 0;
     this.past.clientRenewed = false;
   }
 
-  /** The present version of the client was learnt. A further refusal means that no version would do. */
+  /** Call this when the current client version was learnt. A further refusal then means that no version is accepted. */
   renewed(): void {
     this.past.clientRenewed = true;
   }
 
-  /** A connection has ended. */
+  /** Counts and logs the end of a connection. */
   ended({ code, detail }: SessionEnd): void {
     this.lastEnd = codeLabel(code, 'none');
     this.deps.metrics.closes.inc({ code: this.lastEnd });
     this.deps.logger.info({ account: this.accountId, code, detail }, 'connection closed');
   }
 
-  /** Returns what follows the end of a connection, and remembers the end. */
+  /** Returns the action after the end of a connection, and remembers the end. */
   judge(end: SessionEnd, account: Account): FollowUp {
     const nowMs = this.deps.clock.nowMs();
     const next = followUp(end, account, this.past, nowMs);
@@ -69,8 +69,8 @@ export class ConnectionHistory {
   }
 
   /**
-   * Returns the wait before the next try. The first after a good connection comes almost at once: most drops heal by themselves, and
-   * recipients wait. `sends`: how many messages the account has sent so far; a connection that has sent was a good one.
+   * Returns the wait (ms) before the next attempt. The first attempt after a good connection is almost immediate: most drops are short, and
+   * recipients wait. `sends`: outcomes of the account so far; a connection that added one was a good one.
    */
   nextWaitMs(sends: number): number {
     this.lastEnd ??= 'ours';

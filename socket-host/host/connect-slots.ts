@@ -1,12 +1,12 @@
 import type { Clock } from '../../lib/runtime/clock.ts';
 
-/** Lets connections open at a bounded rate per host, with jitter, so that an outage does not end in a stampede. */
+/** Limits how fast a host opens connections, with jitter, so that they do not all open at once after an outage. */
 export class ConnectSlots {
   private readonly clock: Clock;
   private readonly random: () => number;
   private readonly everyMs: number;
   private nextMs = 0;
-  /** Slots still to come of connections that did not wait for them, earliest first. */
+  /** Future slots (monotonic ms) of connections that stopped waiting, earliest first. Other connections may use them. */
   private freeMs: number[] = [];
 
   constructor(clock: Clock, random: () => number, perSecond: number) {
@@ -15,7 +15,7 @@ export class ConnectSlots {
     this.everyMs = 1000 / perSecond;
   }
 
-  /** Resolves when this connection may open, the first of a quiet time at once; or when the signal fires, without having taken a slot. */
+  /** Resolves when this connection may open, at once if no other opened lately. Also resolves when the signal fires; its future slot is freed. */
   async take(signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
     const now = this.clock.monotonicMs();

@@ -3,8 +3,8 @@ import { fleetSteadyMs, type HostView, observe, rendezvous } from '../../lib/dom
 import type { HostDeps } from '../deps.ts';
 
 /**
- * All hosts as this one sees them. A host is dead when its counter has stood still for ten seconds by our clock, or when it has been
- * retired. Rendezvous hashing among those that take accounts decides which account is whose.
+ * All hosts as this host sees them. A host is dead when its counter has not moved for ten seconds by our clock, or when it was retired.
+ * Rendezvous hashing among the hosts that take accounts decides which host gets an account.
  */
 export class Fleet {
   private readonly deps: HostDeps;
@@ -18,7 +18,7 @@ export class Fleet {
     this.takersChangedAtMs = deps.fleetClock.monotonicMs();
   }
 
-  /** One read for the whole host, however many accounts there are. */
+  /** Reads the list of hosts again: one query, however many accounts there are. */
   async refresh(): Promise<void> {
     const askedAtMs = this.deps.fleetClock.monotonicMs();
     const hosts = await listHosts(this.deps.table);
@@ -26,7 +26,7 @@ export class Fleet {
     const views = new Map<string, HostView>();
     for (const host of hosts) {
       const before = this.views.get(host.id);
-      // An answer that was long in coming tells how a counter stood when it was asked for.
+      // A slow answer shows the counter as it was when we asked.
       const view = observe(before, host.beat, before?.counter === host.beat ? askedAtMs : now);
       views.set(host.id, host.retired === true ? { ...view, dead: true } : view);
     }
@@ -45,32 +45,32 @@ export class Fleet {
     return this.hosts.flatMap(({ id }) => (this.isDead(id) ? [id] : []));
   }
 
-  /** The other hosts that would take an account of ours. */
+  /** The other live hosts that take accounts. */
   get others(): readonly Host[] {
     return this.takers;
   }
 
-  /** How many other hosts are giving their accounts away. */
+  /** The number of other hosts that are draining. */
   get draining(): number {
     return this.hosts.filter(({ id, draining }) => draining === true && !this.isDead(id)).length;
   }
 
-  /** Whether the same other hosts have been taking accounts for long enough to move any. */
+  /** True if the set of other hosts that take accounts has not changed for `fleetSteadyMs`. Only then are accounts moved. */
   get steady(): boolean {
     return this.deps.fleetClock.monotonicMs() - this.takersChangedAtMs >= fleetSteadyMs;
   }
 
-  /** Which others there are, as one value to compare. */
+  /** The ids of the other hosts that take accounts, as one string to compare. */
   get composition(): string {
     return idsOf(this.takers);
   }
 
-  /** Whether no other host that takes accounts has a better claim to this one than we. */
+  /** Returns true if this host comes first for the account, before all others that take accounts. */
   isFirst(accountId: string): boolean {
     return rendezvous([this.deps.hostId, ...this.takers.map(({ id }) => id)], accountId)[0] === this.deps.hostId;
   }
 
-  /** The other host with the best claim to the account; undefined while there is none that takes any. */
+  /** Returns the other host that comes first for the account; undefined if no other host takes accounts. */
   bestOther(accountId: string): Host | undefined {
     const [best] = rendezvous(
       this.takers.map(({ id }) => id),

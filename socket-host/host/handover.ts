@@ -6,24 +6,24 @@ import type { HostDeps } from '../deps.ts';
 import type { Fleet } from './fleet.ts';
 
 /**
- * How often a drain looks which hosts can take the accounts, and how often it gives some away. Hosts that a deployment ends together say so
- * within a moment. Accounts that one of them gives another before that have to be found by a third.
+ * Intervals (ms) at which a drain reads which hosts take accounts, and at which it gives accounts away. A deployment ends hosts together, and
+ * they say so within a moment. Accounts given to one of them before that must be found by a third host.
  */
 const refreshEveryMs = 250;
 const tickMs = 50;
-/** The part of the connections another host opens a second that drains ask of it: the rest is for lines that are lost meanwhile. */
+/** The share of another host's connection rate that drains use. The rest is for connections that are lost meanwhile. */
 const connectShare = 0.5;
-/** The part of the drain's time in which all accounts should have begun to move. */
+/** The share of the drain's time within which all accounts should have begun to move. */
 const drainShare = 0.7;
-/** The time that it takes to start a host in place of another. A drain that cannot wait so long does not wait for one at all. */
+/** The time (ms) in which a replacement host starts. A shorter drain does not wait for one. */
 const hostStartsMs = 20_000;
 
 /** An account that can be given away. */
 export interface Movable {
   readonly hold: Hold;
-  /** One that is linking stays unless the host ends. */
+  /** A rebalance does not move an account that is linking; a drain does. */
   readonly load: Load;
-  /** Ends what is in hand and gives the account up for others to take. */
+  /** Finishes the message in hand and gives the account up for other hosts. */
   stop(): Promise<void>;
 }
 
@@ -34,11 +34,11 @@ interface Queue {
 }
 
 /**
- * Gives accounts to other hosts, each to the one with the best claim, told so that it need not find out:
+ * Gives each account to the other host that comes first for it. A note tells that host, so that it need not search:
  *
- *   rebalance   a host has joined: its fair part goes to it, idle accounts first, at most `rebalancedPerMinute`
- *   drain       this host ends: all go, at half the rate at which the others open connections, which it shares with the other hosts that drain;
- *               faster only if time would not suffice
+ *   rebalance   a host has joined: it gets its fair share, idle accounts first, at most `rebalancedPerMinute`
+ *   drain       this host ends: it gives all accounts away, at half the rate at which the others open connections. Draining hosts share that
+ *               rate. It is faster only if the time would be too short.
  */
 export class Handover {
   private readonly deps: HostDeps;
@@ -58,11 +58,11 @@ export class Handover {
     this.allowedAtMs = deps.fleetClock.monotonicMs();
   }
 
-  /** Asked at each look: gives away what the rate allows of what others have a better claim to. */
+  /** Gives away accounts for which another host comes first, as many as the rate allows. Call it at each look. */
   rebalance(): void {
     const now = this.deps.fleetClock.monotonicMs();
     const perMs = rebalancedPerMinute / 60_000;
-    // Nothing is saved up beyond a few seconds' worth.
+    // At most five seconds of the rate are saved up.
     this.allowance = Math.min(this.allowance + (now - this.allowedAtMs) * perMs, perMs * 5_000);
     this.allowedAtMs = now;
     if (!this.fleet.steady) return;
@@ -80,8 +80,8 @@ export class Handover {
   }
 
   /**
-   * Gives everything away. Resolves when all has been given, or `signal` fires. While no other host takes accounts, they stay connected and
-   * wait for one. When the time for that is over, or was too short from the start, they are given up at once: a later host finds them.
+   * Gives all accounts away. Resolves when that is done, or `signal` fires. While no other host takes accounts, they stay connected and wait
+   * for one. When the time for that is over, or was too short from the start, they are given up: a later host finds them.
    */
   async drain(budgetMs: number, signal: AbortSignal): Promise<void> {
     const { fleetClock: clock, config } = this.deps;
@@ -116,7 +116,7 @@ export class Handover {
         for (; queue.nextAtMs <= now && queue.accounts.length > 0; queue.nextAtMs += everyMs) {
           const account = queue.accounts.shift();
           if (account === undefined) break;
-          // It may have gone for another reason.
+          // The account may be gone for another reason.
           if (waiting.delete(account)) given.push(this.give(account, queue.target, 'drain'));
         }
       }
@@ -125,7 +125,7 @@ export class Handover {
     await Promise.all(given);
   }
 
-  /** Returns which accounts go to which host. */
+  /** Returns the accounts to give, grouped by target host. */
   private queuesOf(accounts: Iterable<Movable>, nowMs: number): Queue[] {
     const queues = new Map<string, Queue>();
     for (const account of accounts) {
@@ -139,7 +139,7 @@ export class Handover {
   }
 
   private planMoves(now: number): void {
-    // Accounts taken as a second choice since the last plan are found a minute later.
+    // Planned once a minute too, for accounts taken since then as a second choice.
     if (this.plannedFor === this.fleet.composition && now - this.plannedAtMs < 60_000) return;
     this.plannedFor = this.fleet.composition;
     this.plannedAtMs = now;

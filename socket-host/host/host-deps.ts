@@ -15,14 +15,14 @@ export interface OutsideWorld {
   config: HostConfig;
   clients: Clients;
   clock: Clock;
-  /** What heartbeats, lease and dead hosts go by; default `clock`. A test whose clock runs fast keeps the real one here. */
+  /** The clock for heartbeats, the lease and dead hosts; by default `clock`. A test with a fast clock passes the real one here. */
   fleetClock?: Clock;
   logger: HostLogger;
   /** In [0, 1). */
   random(): number;
 }
 
-/** Returns what the parts of a host share. The time of its lease runs from here on: wait for nothing until the host's item stands. */
+/** Returns the dependencies that the parts of a host share. Starts the lease: store the host's item without delay. */
 export function hostDeps(outside: OutsideWorld, hostId: string, metrics: HostMetrics): HostDeps {
   const { clients, clock, config, fleetClock = clock, logger, random } = outside;
   return {

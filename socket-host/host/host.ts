@@ -29,20 +29,20 @@ import { type HostState, heartbeats, looks, notes, retiredAsDead, watchLease } f
 import { Placement } from './placement.ts';
 
 export interface HostOptions extends OutsideWorld {
-  /** Makes the host's way to its network. */
+  /** Returns the transports of the host's network. */
   transports(host: HostDeps): TransportFactory;
-  /** The host may not act any more and must start afresh: end the process. */
+  /** Called when the host may not act any more. End the process, so that a new host starts. */
   onFenced(why: string, fence: FenceCause): void;
 }
 
 export interface RunningHost {
   id: string;
   metricsUrl: string | undefined;
-  /** Finishes sends in hand, gives all accounts up, removes heartbeat and wake queue. Takes at most `DRAIN_SEC`. */
+  /** Finishes sends in hand, gives all accounts up, retires the host and removes its wake queue. Giving up takes at most `DRAIN_SEC`. */
   stop(): Promise<void>;
 }
 
-/** Starts a socket host. It runs, and takes accounts, when this resolves. */
+/** Starts a socket host. It is running and takes accounts when this resolves. */
 export async function startHost(options: HostOptions): Promise<RunningHost> {
   const { clients, config, logger } = options;
   const id = newId('hst', systemClock.nowMs(), systemRandom.bytes);
@@ -72,12 +72,12 @@ const moves: Record<State, readonly State[]> = {
 };
 
 /**
- * One heartbeat, one wake queue, many accounts.
+ * A socket host: one heartbeat, one wake queue, many accounts.
  *
- *   starting -> running    its item stands: others see it
+ *   starting -> running    its item is stored: other hosts see it
  *   running  -> draining   asked to stop: takes no further account and gives its own to others
- *   draining -> stopped    it has given them all, or its time for that is over
- *   running, draining -> fenced   its heartbeat stood still for too long, or others have removed it: it may not act any more
+ *   draining -> stopped    it has given all away, or the time for that is over
+ *   running, draining -> fenced   its lease is over, or others have retired it: it may not act any more
  */
 class Host implements RunningHost {
   metricsUrl: string | undefined;
@@ -93,7 +93,7 @@ class Host implements RunningHost {
   private readonly placement: Placement;
   private readonly handover: Handover;
   private readonly forAccounts: AccountHost;
-  /** Fires when the host is stopped or fenced: its loops end. */
+  /** Fires when the host has drained or was fenced. Its loops end then. */
   private readonly ended = new AbortController();
   private loops: Promise<void>[] = [];
   private stopServing: (() => Promise<void>) | undefined;
@@ -133,7 +133,7 @@ class Host implements RunningHost {
     return this.deps.hostId;
   }
 
-  /** Enters the fleet and begins to take accounts. */
+  /** Stores the host's item and begins to take accounts. */
   async start(): Promise<void> {
     const { clock, config, lease, metrics, table } = this.deps;
     const moment = lease.moment();
@@ -158,7 +158,7 @@ class Host implements RunningHost {
     return this.stopping;
   }
 
-  /** The one place that changes the state. */
+  /** Changes the state. No other code does. */
   private become(next: State): void {
     if (!moves[this.state].includes(next)) throw new Error(`a host that is ${this.state} cannot become ${next}`);
     this.state = next;
@@ -177,7 +177,7 @@ class Host implements RunningHost {
     ];
   }
 
-  /** How many more accounts this host would take. */
+  /** The number of further accounts that this host would take. */
   private get room(): number {
     if (this.state === 'draining' || this.transports.full()) return 0;
     return Math.max(0, this.deps.config.MAX_ACCOUNTS - this.accounts.size);
@@ -202,8 +202,8 @@ class Host implements RunningHost {
   }
 
   private claimed(account: Account, hot: AccountHot): void {
-    // Another claim was made in our name: two runners of one host would take each other's epochs for their own.
-    this.accounts.get(account.id)?.fence('claimed anew');
+    // This host has claimed the account again. Two runners in one host would take each other's epochs for their own.
+    this.accounts.get(account.id)?.fence('claimed again');
     const runner = new AccountRunner(this.deps, this.forAccounts, account, hot);
     this.accounts.set(account.id, runner);
     runner.look();
@@ -211,12 +211,12 @@ class Host implements RunningHost {
 
   private gone(runner: Parameters<AccountHost['gone']>[0], released: boolean): void {
     const { accountId } = runner.hold;
-    // A new runner may have taken its place meanwhile.
+    // A new runner may have replaced it meanwhile.
     if (this.accounts.get(accountId) === runner) this.accounts.delete(accountId);
     if (!released) this.placement.recount();
   }
 
-  /** Learns the client version once for all accounts that were refused. Hosts that start later need not be refused first. */
+  /** Learns the current client version and stores it, so that hosts that start later are not refused first. */
   private async renewClient(): Promise<void> {
     const { clientVersion } = this.transports;
     if (clientVersion === undefined) throw new Error('the network knows no versions of its clients');
@@ -249,7 +249,7 @@ class Host implements RunningHost {
     const { clock, config, failed, lease, table } = this.deps;
     const drainMs = config.DRAIN_SEC * 1000;
     this.become('draining');
-    // Claim no more, but keep the heartbeat until the accounts are given up.
+    // Claims stop, but the heartbeat continues until the accounts are given up.
     await this.placement.idle();
     const { id } = this;
     try {
@@ -268,14 +268,14 @@ class Host implements RunningHost {
     if (this.state === 'draining') this.become('stopped');
   }
 
-  /** Accounts that the drain's time did not suffice for are left to be taken over. */
+  /** Frees the accounts that are left for other hosts, retires this host and removes its wake queue. */
   private async leaveFleet(): Promise<void> {
     const { clock, sqs, table } = this.deps;
     try {
-      // Before the host is retired, or others would count its messages in hand as those of one that died.
+      // Done before the host is retired. Otherwise its messages in hand would count as those of a host that died.
       await orphanAccounts(table, this.id, { orderly: true });
     } finally {
-      // The item stays, retired, until the sweep has seen once more that no account names this host: the index lags that it is asked through.
+      // The retired item stays. The sweep removes it once no account names this host; the index for that question lags.
       await retireHost(table, this.id, clock.nowMs());
     }
     await removeWakeQueue(sqs, this.wakeQueueUrl);

@@ -11,10 +11,10 @@ import type { HostDeps } from '../deps.ts';
 import type { FenceCause } from '../metrics.ts';
 import { lookEveryMs } from './placement.ts';
 
-/** How often the lease is looked at. */
+/** Interval (ms) at which the lease is checked. */
 const leaseCheckMs = 500;
 
-/** After so long the next beat is sent, over another connection: a call that hangs must not cost the lease, and with it all accounts. */
+/** After this time (ms) without an answer the next beat is sent: one call that hangs must not cost the lease, and with it all accounts. */
 const beatHangsMs = 1_500;
 
 /** Why a heartbeat was refused. */
@@ -25,7 +25,7 @@ export type Fence = (why: string, cause: FenceCause) => void;
 /** The part of a host's item that each heartbeat writes. */
 export type HostState = Pick<Host, 'accounts' | 'room' | 'draining'>;
 
-/** Beats until the signal fires. Fences the host when its lease is over, or others have retired it. */
+/** Sends heartbeats until the signal fires. Fences the host when its lease is over, or when others have retired it. */
 export async function heartbeats(
   deps: HostDeps,
   state: () => HostState,
@@ -59,7 +59,7 @@ export async function heartbeats(
   }
 }
 
-/** Fences the host when its lease is over, also while a heartbeat hangs. */
+/** Fences the host when its lease is over, even while a heartbeat hangs. */
 export async function watchLease(deps: HostDeps, fence: Fence, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     if (!deps.lease.valid()) return fence('the heartbeat stood still for too long', 'lease_lost');
@@ -80,7 +80,7 @@ export async function notes(
     } catch (error) {
       if (signal.aborted) return;
       deps.failed('wake queue', error);
-      // It was removed: SQS allows a queue of the same name a minute later.
+      // The queue was removed. SQS allows a queue of the same name only a minute later, so this may fail at first.
       if (isWakeQueueGone(error))
         await createWakeQueue(deps.sqs, deps.config.WAKE_QUEUE_PREFIX, deps.hostId).catch(() => undefined);
       await deps.clock.sleep(1000, signal);

@@ -7,20 +7,20 @@ import { heartbeatMs, secondChoiceAfterMs } from '../../lib/domain/hosts/ownersh
 import type { HostDeps } from '../deps.ts';
 import type { Fleet } from './fleet.ts';
 
-/** How often a host looks for accounts without an owner: two reads for the whole host, however many accounts there are. */
+/** Interval (ms) at which a host looks for accounts without an owner: two queries, however many accounts there are. */
 export const lookEveryMs = 2_000;
-/** Every so many looks a host counts its own accounts, from the first one after a start on. */
+/** At the first look and every 30th after it, a host also searches the accounts in its own name. */
 const ownEvery = 30;
-/** Accounts claimed side by side: each claim checks this host's own item, and too many at once would only conflict over it. */
+/** Claims in parallel. Each checks this host's own item, and more of them would only conflict over it. */
 const width = 4;
-/** A heartbeat that is so late may be losing to the claims, which check the item that it writes: no claim is made until it stands. */
+/** While the last beat is older than this (ms), no claim is made. Claims check the item that a beat writes, and may have made it fail. */
 const heartbeatLateMs = heartbeatMs + 1_000;
 
 type MayTake = (hot: AccountHot) => boolean | Promise<boolean>;
 
 /**
- * Finds the accounts that this host should own: those without an owner, and those of hosts whose counter has stood still for ten seconds by
- * our clock. The host that rendezvous hashing puts first claims at once, others after five seconds.
+ * Finds the accounts that this host should own: accounts without an owner, and accounts of dead hosts (see Fleet). The host that comes first by
+ * rendezvous hashing claims an account at once, the others after five seconds.
  */
 export class Placement {
   private readonly deps: HostDeps;
@@ -29,11 +29,11 @@ export class Placement {
   private readonly holds: (accountId: string) => boolean;
   private readonly claimed: (account: Account, hot: AccountHot) => void;
   private looks = 0;
-  /** Being claimed (or given up) right now: a second claim would take the first one's success for its own. */
+  /** Accounts being claimed or given up now. A second claim would take the success of the first for its own. */
   private readonly claiming = new Set<string>();
-  /** When an account we are not first for was first seen without an owner. */
+  /** The times (monotonic ms) at which accounts were first seen without a live owner. */
   private waitingSince = new Map<string, number>();
-  /** Accounts that may be in our name without a runner here. No other host may claim these, and the index may not offer them to us any more. */
+  /** Accounts that may be in our name without a runner here. No other host may claim them, and the index may not show them to us. */
   private readonly unsure = new Map<string, AccountRefs>();
 
   constructor(
@@ -48,7 +48,7 @@ export class Placement {
     this.claimed = options.claimed;
   }
 
-  /** Looks once at all hosts, then at accounts without a live owner, and claims those that are ours to claim. */
+  /** Reads all hosts, then the accounts without a live owner, and claims those that this host should own. */
   async look(): Promise<void> {
     const { table, fleetClock: clock } = this.deps;
     await this.fleet.refresh();
@@ -63,30 +63,30 @@ export class Placement {
       if (this.fleet.isFirst(refs.accountId) || clock.monotonicMs() - since >= secondChoiceAfterMs) mine.push(refs);
     }
     this.waitingSince = seen;
-    // Those that are not in our name after all are left to the host that is first for them.
+    // Unsure accounts that are not in our name after all are left to the host that comes first for them.
     const lost = [...this.unsure.values()];
     if (this.room() > 0) await this.claimAll(lost, (hot) => this.isLost(hot));
     else await this.giveUpAll(lost);
     await this.claimAll(mine);
   }
 
-  /** An account may have been left in our name: the next look counts our accounts. */
+  /** Call this when an account may be left in our name. The next look searches our accounts. */
   recount(): void {
     this.looks = 0;
   }
 
-  /** Accounts in our name that no runner of ours holds: a claim whose answer was lost, or a fence that was ours alone. */
+  /** Finds accounts in our name without a runner here. A claim lost its answer, or only this host thought it had lost the account. */
   private async findLost(): Promise<void> {
     const own = await findAccounts(this.deps.table, finder.ownedBy(this.deps.hostId));
     for (const refs of own) if (!this.holds(refs.accountId)) this.unsure.set(refs.accountId, refs);
   }
 
-  /** Resolves when no claim is under way. */
+  /** Resolves when no account is being claimed or given up. */
   async idle(): Promise<void> {
     while (this.claiming.size > 0) await this.deps.clock.sleep(20);
   }
 
-  /** A note named this account: claims it if it has no live owner and wants a host. */
+  /** Claims the account that a note names, if it has no live owner and wants a host. */
   async consider(refs: AccountRefs): Promise<void> {
     await this.claimAll([refs]);
   }
@@ -99,7 +99,7 @@ export class Placement {
     );
   }
 
-  /** Gives up accounts in our name that have no room here: as we live, only we can free them for others. */
+  /** Gives up accounts in our name for which this host has no room. While this host lives, no other can free them. */
   private giveUpAll(lost: AccountRefs[]): Promise<void> {
     return this.abreast(
       lost,
@@ -108,7 +108,7 @@ export class Placement {
     );
   }
 
-  /** Does the task for several accounts at a time, for each account once. An account whose task fails is unsure. */
+  /** Runs the task for each account, four at a time, while `may` returns true. An account whose task fails becomes unsure. */
   private async abreast(
     accounts: AccountRefs[],
     may: () => boolean,
@@ -133,7 +133,7 @@ export class Placement {
     await Promise.all(Array.from({ length: width }, takeNext));
   }
 
-  /** Whether one more claim may be made. A long row of claims must not outlast the room, nor keep the heartbeat from its item. */
+  /** Returns true if one more claim may be made. Many claims must neither exceed the room nor delay the heartbeat. */
   private mayClaim(): boolean {
     const { lease } = this.deps;
     return lease.valid() && lease.ageMs() < heartbeatLateMs && this.room() > 0;
@@ -154,11 +154,11 @@ export class Placement {
   private async giveUp(refs: AccountRefs): Promise<void> {
     const { table, hostId } = this.deps;
     const hot = await readHot(table, refs.tenantId, refs.accountId);
-    // Orderly: no host has died over what is in hand.
+    // Orderly, because no host has died over the message in hand.
     if (hot !== undefined && this.isLost(hot)) await orphanAccount(table, refs, hostId, { orderly: true });
   }
 
-  /** Whether the account has no live owner and wants a host. One in our name without a runner here counts. */
+  /** Returns true if the account may be claimed: it is offered, its owner is dead, or we own it without a runner here. */
   private async isFree(hot: AccountHot & { ix?: string }): Promise<boolean> {
     const { owner } = hot;
     if (owner === undefined) return hot.ix === finder.unowned;

@@ -5,21 +5,22 @@ import { rowsOf } from '../../lib/domain/contracts/pages.ts';
 import { finalCount } from '../../lib/domain/messages/counter.ts';
 import type { Clock } from '../../lib/runtime/clock.ts';
 
-/** The shortest time (ms) between two looks. */
+/** The shortest time (ms) between two checks of the counters. */
 const restMs = 1_000;
-/** Messages also end without being sent, which is not told here: so often (ms) there is a look all the same. */
+/** A contract is checked again after this time (ms) at the latest. Messages that end without being sent are not reported here. */
 const lookAgainMs = 5 * 60_000;
 
 interface Ending {
   contract: Contract;
-  /** Messages that were not final at the last look, less those sent since. Before the first look none are known to be missing. */
+  /** Messages that were not final at the last check, minus those sent since. Before the first check it counts from 0. */
   left: number;
   lookedAtMs: number;
 }
 
 /**
- * Contracts whose rows are all fed: once the counter of one says that all messages are final, the feed must complete it. A look costs a read,
- * and an outcome that must be written for it. So there is one look to see how many messages are missing, and another when so many have been sent.
+ * Contracts whose rows are all fed. Once the counter of such a contract says that all messages are final, the feed must complete it. A check
+ * costs a read, and the kept outcome must be written first. So one check finds how many messages are missing, and the next one comes when that
+ * many have been sent.
  */
 export class EndingContracts {
   private readonly table: Table;
@@ -32,7 +33,7 @@ export class EndingContracts {
     this.clock = clock;
   }
 
-  /** A message of this contract has been sent. */
+  /** Call this after each resolved send of a message of this contract. */
   sentOf(contract: Contract): void {
     if (contract.nextRow < rowsOf(contract)) return;
     const known = this.contracts.get(contract.id);
@@ -43,12 +44,12 @@ export class EndingContracts {
     this.contracts.clear();
   }
 
-  /** Whether it is time to look. */
+  /** True when a check is due. */
   get due(): boolean {
     return this.clock.monotonicMs() - this.checkedAtMs >= restMs && this.wanted().length > 0;
   }
 
-  /** Looks, and returns whether one of the contracts is complete. */
+  /** Checks the contracts that are due. Returns true if one is complete. */
   async anyComplete(): Promise<boolean> {
     const nowMs = this.clock.monotonicMs();
     const wanted = this.wanted();

@@ -1,21 +1,21 @@
 /**
- * When a send loop asks the feed for more, beside what LaneStock asks for: once the lanes have run dry after work, and when a retry is due.
+ * Decides when a send loop asks the feed for more: once the lanes are empty after work, and when a retry is due. LaneStock asks as well.
  */
 export class FeedTimes {
-  /** Something has left the lanes since the feed was asked last. */
+  /** True if something has left the lanes since the feed was last asked. */
   worked = false;
   private dueAtMs = Number.POSITIVE_INFINITY;
   private heldUntilMs: number | undefined;
 
-  /** A message is PENDING until then (epoch ms). */
+  /** Call this when a message is PENDING until `atMs` (epoch ms). */
   at(atMs: number): void {
     this.worked = true;
     this.dueAtMs = Math.min(this.dueAtMs, atMs);
   }
 
   /**
-   * Follows a hold of first contacts (until epoch ms; undefined: none). The hold may end before its time, and messages that it has put off wait no
-   * longer than the hold. Call this at each step of the loop.
+   * Notes a hold of first contacts (until epoch ms; undefined: none). The hold may end early, and then its messages must wait no longer. Call
+   * this at each step of the loop.
    */
   follow(holdUntilMs: number | undefined): void {
     if (holdUntilMs === this.heldUntilMs) return;
@@ -29,7 +29,7 @@ export class FeedTimes {
     return Math.max(0, this.dueAtMs - nowMs);
   }
 
-  /** Returns whether a retry is due; true once. */
+  /** Returns true if a retry is due, once for each. */
   takeDue(nowMs: number): boolean {
     if (this.dueAtMs > nowMs) return false;
     this.dueAtMs = Number.POSITIVE_INFINITY;

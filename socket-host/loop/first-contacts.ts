@@ -4,9 +4,9 @@ import { mutex } from '../../lib/runtime/mutex.ts';
 import type { HostDeps } from '../deps.ts';
 import type { TransportSession } from '../transport.ts';
 
-/** The account's item. */
+/** The part of AccountRecord that is used here. */
 interface AccountItem {
-  /** As last read or written. */
+  /** The account as last read or written. */
   readonly account: Account;
   save(change: { firstContactsHeldUntil: number | undefined; warnings: string[] }): Promise<unknown>;
 }
@@ -14,7 +14,7 @@ interface AccountItem {
 type Asked = Pick<TransportSession, 'hasChat' | 'firstContactsRefusedUntil'>;
 
 /**
- * Holds an account's messages to people it has no chat with while WhatsApp refuses them. The hold is kept with the account, so that the
+ * Holds back messages to people with whom the account has no chat, while WhatsApp refuses them. The hold is in the account's item, so that the
  * next owner keeps it too:
  *
  *   open -> held (a 463, or WhatsApp says so) -> open (the time is over, or WhatsApp says so)
@@ -22,9 +22,9 @@ type Asked = Pick<TransportSession, 'hasChat' | 'firstContactsRefusedUntil'>;
 export class FirstContacts {
   private readonly deps: Pick<HostDeps, 'clock' | 'failed'>;
   private readonly record: AccountItem;
-  /** What must be written to the account's item; `untilMs` undefined: no hold. */
+  /** A change to write to the account's item. `untilMs` undefined: no hold. */
   private unwritten: { untilMs: number | undefined } | undefined;
-  /** The send loop and the connection both write: the newest word must be the last one in the table. */
+  /** Mutex of writes. The send loop and the connection both write, and the newest change must be written last. */
   private readonly locked = mutex();
 
   constructor(deps: FirstContacts['deps'], record: FirstContacts['record']) {
@@ -32,31 +32,31 @@ export class FirstContacts {
     this.record = record;
   }
 
-  /** Until when (epoch ms) first contacts are held; undefined while they are not. */
+  /** The end of the hold (epoch ms); undefined while there is none. */
   get untilMs(): number | undefined {
     const untilMs = this.unwritten === undefined ? this.record.account.firstContactsHeldUntil : this.unwritten.untilMs;
     return untilMs !== undefined && untilMs > this.deps.clock.nowMs() ? untilMs : undefined;
   }
 
-  /** Until when (epoch ms) a message to this number waits; undefined: it may go. */
+  /** Returns until when a message to this number must wait (epoch ms); undefined if it may be sent. */
   heldFor(to: string, session: Asked): number | undefined {
     const { untilMs } = this;
     return untilMs === undefined || session.hasChat(to) ? undefined : untilMs;
   }
 
-  /** A message was refused with 463. First contacts are held when this resolves, durably if the table could be written. */
+  /** Begins a hold after a message was refused with 463. When this resolves, the hold applies; it is durable if the table could be written. */
   async refused(session: Asked): Promise<void> {
     const namedMs = await session.firstContactsRefusedUntil();
     await this.hold(heldUntil(namedMs, this.deps.clock.nowMs()));
   }
 
-  /** WhatsApp says, unasked, until when (epoch ms; NaN: no time) it refuses first contacts; undefined: it takes them again. */
+  /** Follows an announcement of WhatsApp: it refuses first contacts until `namedMs` (epoch ms; NaN: no time named), or accepts them (undefined). */
   async announced(namedMs: number | undefined): Promise<void> {
     const nowMs = this.deps.clock.nowMs();
     await this.hold(namedMs === undefined || namedMs <= nowMs ? undefined : heldUntil(namedMs, nowMs));
   }
 
-  /** Writes what could not be written before, and removes a hold that is over. Call this before each message; it writes nothing as a rule. */
+  /** Writes a change that failed before, and removes a hold that is over. Call this before each message; normally it writes nothing. */
   async refresh(): Promise<void> {
     const { firstContactsHeldUntil } = this.record.account;
     if (this.unwritten === undefined && firstContactsHeldUntil !== undefined && this.untilMs === undefined) {
@@ -81,7 +81,7 @@ export class FirstContacts {
         await this.record.save({ firstContactsHeldUntil: unwritten.untilMs, warnings });
         if (this.unwritten === unwritten) this.unwritten = undefined;
       } catch (error) {
-        // The hold counts in this process meanwhile, and is written before the next message.
+        // Until then the hold applies in this process. It is written before the next message.
         this.deps.failed('first contacts', error);
       }
     });

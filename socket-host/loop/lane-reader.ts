@@ -17,16 +17,16 @@ export interface Taken {
   takenAtMs: number;
 }
 
-/** An entry that we have had for longer than this (ms) may be on its way to us again. It is dropped, and comes back. */
+/** SQS may deliver an entry again that was received longer ago than this (ms). Such an entry is dropped here. */
 const freshMs = (laneVisibilitySec - 5) * 1000;
-/** Done entries are deleted together, so long (ms) after they were taken at the latest: before they show again. */
+/** Done entries are deleted together, at the latest this long (ms) after they were received, before SQS delivers them again. */
 const deleteByMs = (laneVisibilitySec - 10) * 1000;
-/** So many entries one request deletes. */
+/** The most entries that one SQS request can delete. */
 const deletedAtOnce = 10;
 
 /**
- * Takes entries from an account's two lanes, express first, and deletes them when they are done, ten in a request where there are so many. SQS is
- * asked only when the caller's count from the table is above zero.
+ * Takes entries from an account's two lanes, express first. Deletes done entries, up to ten per request. SQS is asked only when the caller's
+ * count from the table is above zero.
  */
 export class LaneReader {
   private readonly sqs: Sqs;
@@ -42,7 +42,7 @@ export class LaneReader {
     this.clock = clock;
   }
 
-  /** Whether the next entry has been received already. */
+  /** True if the next entry has already been received. */
   get hasNext(): boolean {
     return lanes.some((lane) => this.held[lane].some((taken) => this.isFresh(taken)));
   }
@@ -53,8 +53,8 @@ export class LaneReader {
   }
 
   /**
-   * Receives entries that are there now, without waiting, and leaves done entries to be deleted later. Returns whether there is a next entry. An
-   * entry that is done and not deleted may hide its recipient's next one.
+   * Receives entries that are available now, without waiting. Returns true if there is a next entry. Done entries are not deleted first, so one
+   * of them may hide its recipient's next entry.
    */
   async glance(counts: Record<Lane, number>, max: number): Promise<boolean> {
     const lane = counts.express > 0 ? 'express' : 'bulk';
@@ -62,7 +62,7 @@ export class LaneReader {
     return this.hasNext;
   }
 
-  /** Returns the next entry, or undefined when none came within `waitSec`. `counts` is what the table says the lanes hold. */
+  /** Returns the next entry, or undefined when none came within `waitSec`. `counts`: messages in each lane by the table. */
   async take(
     counts: Record<Lane, number>,
     options: { max: number; waitSec: number; signal: AbortSignal },
@@ -71,9 +71,9 @@ export class LaneReader {
     const kept = this.keptOf(lane);
     if (kept !== undefined) return kept;
     if (counts[lane] <= 0) return lane === 'express' ? this.keptOf('bulk') : undefined;
-    // What is done and not deleted yet would hide its recipient's next entry from us.
+    // A done entry that is not deleted would hide its recipient's next entry.
     await this.flushLane(lane);
-    // A short look where the other lane has work too, so that a count that is wrong does not hold it up.
+    // Express is not waited for if bulk has work too, so that a wrong count does not delay bulk.
     const other = lane === 'express' && (counts.bulk > 0 || this.held.bulk.length > 0);
     const received = await this.receive(lane, { ...options, waitSec: other ? 0 : options.waitSec });
     if (received === 0) this.silentSinceMs[lane] ??= this.clock.monotonicMs();
@@ -96,18 +96,18 @@ export class LaneReader {
     return since.length === 0 ? 0 : this.clock.monotonicMs() - Math.min(...since);
   }
 
-  /** Call this when silence is right: the table counts nothing in the lanes any more, or they are being fed again. */
+  /** Call this when silence is expected: the table counts nothing in the lanes, or they are being fed again. */
   forgiveSilence(): void {
     this.silentSinceMs.express = undefined;
     this.silentSinceMs.bulk = undefined;
   }
 
-  /** The entry could not be worked on now: it is the next again. */
+  /** Puts back an entry that could not be handled now. It is the next entry again. */
   putBack(taken: Taken): void {
     this.held[taken.lane].unshift(taken);
   }
 
-  /** The entry needs no more work. */
+  /** Call this when the entry needs no more work. It is deleted soon, together with others. */
   async finish(taken: Taken): Promise<void> {
     const done = this.done[taken.lane];
     done.push(taken);
@@ -115,7 +115,7 @@ export class LaneReader {
     else await this.flushBefore(0);
   }
 
-  /** Deletes all done entries of a lane if one of them would show again within the next `ms`. */
+  /** Deletes all done entries of a lane if one of them must be deleted within the next `ms` (`deleteByMs`). */
   async flushBefore(ms: number): Promise<void> {
     const untilMs = this.clock.monotonicMs() + ms;
     for (const lane of lanes) {
@@ -123,7 +123,7 @@ export class LaneReader {
     }
   }
 
-  /** Deletes done entries. A failure is harmless: the entry comes again and is recognised. */
+  /** Deletes all done entries. A failure is harmless: the entry is delivered again and recognised. */
   async flush(): Promise<void> {
     for (const lane of lanes) await this.flushLane(lane);
   }

@@ -7,12 +7,12 @@ import { windowOf } from '../../lib/domain/contracts/feed.ts';
 import type { Lane } from '../../lib/domain/messages/message.ts';
 import type { HostDeps } from '../deps.ts';
 
-/** How many messages the lanes of one account hold by the table. Asks the feed for more when half a window is left. */
+/** Counts the messages in one account's lanes, by the table. Asks the feed for more when half a window is left. */
 export class LaneStock {
   private readonly deps: Pick<HostDeps, 'table' | 'sqs' | 'config' | 'failed'>;
   private readonly hold: Hold;
   counts: Record<Lane, number>;
-  /** The counts are to be read again. */
+  /** True if the counts must be read again. */
   stale = true;
   private feedAsked = false;
 
@@ -44,7 +44,7 @@ export class LaneStock {
     if (this.feedAsked || this.counts[lane] > windowOf(lane, policy) / 2) return;
     this.feedAsked = true;
     await this.askFeed('feed').catch((error: unknown) => {
-      // The message in hand must go out all the same. The next one that leaves the lane asks again.
+      // The message in hand must still be sent. The next message that leaves the lane asks again.
       this.feedAsked = false;
       this.deps.failed('feed', error);
     });

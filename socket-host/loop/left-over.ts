@@ -19,10 +19,10 @@ interface Needs {
   pacer: Pick<Pacer, 'plan' | 'claimed' | 'nextWireAt' | 'waitMs'>;
   firstContacts: Pick<FirstContacts, 'heldFor'>;
   feed: FeedTimes;
-  /** Rings when something that the loop waits for has come. */
+  /** Rings when the loop must look again, for example at a receipt. */
   bell: Bell;
   recipients(message: Message, session: TransportSession): Recipients;
-  /** One try of a claimed message. */
+  /** Tries once to send a claimed message. */
   sendOne(
     session: TransportSession,
     message: Message,
@@ -31,7 +31,7 @@ interface Needs {
   ): Promise<SendEnd | undefined>;
 }
 
-/** Messages in hand whose fate is open: each is resolved, or sent again with the same id and content under pacing, one after the other. */
+/** Handles messages in hand without an outcome, one after the other. Each is resolved, or sent again under pacing with the same id and content. */
 export class LeftOvers {
   private readonly needs: Needs;
 
@@ -48,7 +48,7 @@ export class LeftOvers {
       if (left === undefined) return 'fenced';
       const [again] = left.again;
       if (left.retryAtMs !== undefined) feed.at(left.retryAtMs);
-      // Resolved without a send: its contract may be complete now.
+      // A message was resolved without a send, so its contract may be complete now.
       else if (again === undefined) feed.worked ||= wasOpen;
       const end = again === undefined ? undefined : await this.next(again, session, signal);
       if (end !== undefined) return end;
@@ -56,7 +56,7 @@ export class LeftOvers {
     return undefined;
   }
 
-  /** Sends this message again, lays it aside, or waits a while. What is left over must be looked at anew after that. */
+  /** Sends this message again, lays it aside, or waits a while. Call `leftOver` again after this. */
   private async next(again: Again, session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const { deps, sender, pacer, firstContacts, feed, bell } = this.needs;
     const heldUntil = firstContacts.heldFor(again.message.to, session);
@@ -64,10 +64,10 @@ export class LeftOvers {
       feed.at(heldUntil);
       return (await sender.hand.layAside(again.message, heldUntil)).kind === 'fenced' ? 'fenced' : undefined;
     }
-    // Pacing is waited for before the lock of suspects, which others wait for; so courtesies are left out.
+    // The wait for pacing comes before the mutex of suspects, for which other accounts wait. For the same reason a suspect is sent without typing.
     const waitMs = again.suspect ? pacer.nextWireAt() - deps.clock.nowMs() : pacer.waitMs;
     if (waitMs > 0) {
-      // Up to a day, in which the tenant may change the pace, a receipt resolve it, or its own day be over.
+      // The wait may take a day. The pace may change meanwhile, a receipt may resolve the message, or its 24 hours may end.
       await bell.wait(deps.clock, waitMs, signal);
       return signal.aborted ? 'stopped' : undefined;
     }
@@ -94,7 +94,7 @@ export class LeftOvers {
         return await sendOne(session, claimed.message, content, suspect ? { ...planned, wireAt: 0 } : planned);
       case 'fenced':
         return 'fenced';
-      // A receipt that came meanwhile has resolved it, which shows when what is left over is looked at again.
+      // A receipt has resolved the message meanwhile. The next call of `leftOver` sees this.
       case 'stale':
         return undefined;
       case 'instead':
@@ -104,7 +104,7 @@ export class LeftOvers {
     }
   }
 
-  /** The contract was stopped since, or the person has opted out. Whether the first try arrived can perhaps not be learned. */
+  /** Ends or lays aside a message whose contract was stopped, or whose recipient has opted out. An earlier try may have arrived. */
   private async notAgain(message: Message, to: Instead): Promise<SendEnd | undefined> {
     const { deps, sender, feed } = this.needs;
     feed.worked = true;

@@ -1,2 +1,2 @@
-/** Why a send loop ended: told to, the connection must be renewed, or the account is not ours any more. */
+/** Why a send loop ended: its signal fired, the connection must be renewed, or this host does not own the account any more. */
 export type SendEnd = 'stopped' | 'reconnect' | 'fenced';

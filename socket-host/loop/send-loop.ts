@@ -21,24 +21,24 @@ import { ReadAhead } from './read-ahead.ts';
 import type { SendEnd } from './send-end.ts';
 import { Withdrawal } from './withdrawal.ts';
 
-/** Lanes that give nothing for longer (ms) than an entry can stay hidden, though the table counts some, are fed again. */
+/** If the lanes give nothing for this time (ms) although the table counts messages, they are fed again. An entry cannot stay hidden so long. */
 const refeedAfterMs = 45_000;
-/** Time (ms) between the claim and typing: for the claim itself, and for looking the number up. */
+/** Time (ms) between the claim and typing, for the claim itself and for the lookup of the number. */
 const lookupMs = 500;
-/** Writing an outcome alone takes no longer (ms), as a rule: so long before the next message the outcome stops waiting. */
+/** The usual longest time (ms) to write an outcome alone. An outcome is written this long before the next message. */
 const writeMs = 100;
-/** How long (ms) a receipt waits for the next outcome, to share the write of its counter: 3 to 8 s lie between two sends of default pacing. */
+/** Time (ms) that a receipt waits for the next outcome, to share the write of its counter. Default pacing sends every 3 to 8 s. */
 const receiptHoldMs = 5_000;
-/** After so long (ms) without work the totals are written without waiting for the next claim. */
+/** After this time (ms) without work the totals are written, without the next claim. */
 const flushAfterMs = 1_000;
 
 /**
- * Sends one account's messages, one at a time, while its connection is open; `run` is called anew for each connection.
+ * Sends one account's messages, one at a time, while its connection is open. Call `run` for each connection.
  *
  *   ask pacing -> take from a lane -> read text and contract -> wait, delay -> claim -> lookup -> typing -> wire -> ack -> outcome -> delete
  *
- * A message whose fate is open when the connection ends is resolved first on the next one. SQS is asked only while the table counts
- * messages in the lanes; more is asked of the feed when half a window is left, and once when the lanes have run dry.
+ * A message without an outcome at the end of a connection is resolved first on the next one. SQS is asked only while the table counts messages
+ * in the lanes. The feed is asked for more when half a window is left, and once when the lanes are empty.
  */
 export class SendLoop {
   private readonly deps: HostDeps;
@@ -51,7 +51,7 @@ export class SendLoop {
   private readonly stock: LaneStock;
   private readonly feed = new FeedTimes();
   private failures = 0;
-  /** The lane entry of a message whose fate is open: deleted once it is resolved, for it blocks its recipient's other messages. */
+  /** The lane entry of a message without an outcome. It is deleted once the message is resolved; until then it blocks its recipient's messages. */
   private openEntry: Taken | undefined;
   private readonly ahead: ReadAhead;
   private readonly admission: Admission;
@@ -105,27 +105,27 @@ export class SendLoop {
     this.bell.ring();
   }
 
-  /** Call this when something that the loop waits for has come. */
+  /** Wakes the loop from a wait, for example when a receipt has joined an outcome. */
   wake(): void {
     this.bell.ring();
   }
 
-  /** Whether the table, when last asked, counted messages in the lanes. */
+  /** True if the lanes have messages, by the last count of the table. */
   get hasWork(): boolean {
     return this.stock.some;
   }
 
-  /** How long a receipt is held back (ms) so that it goes with the next outcome: while a paced account has more to send. */
+  /** Time (ms) that a receipt waits for the next outcome. It is 0 unless a paced account has more to send. */
   get receiptHoldMs(): number {
     return this.hasWork && this.pacer.policy !== undefined ? receiptHoldMs : 0;
   }
 
-  /** Sends until the signal fires, the connection must be renewed, or the account is not ours any more. Returns why it ended. */
+  /** Sends until the signal fires, the connection must be renewed, or this host does not own the account any more. Returns the reason. */
   async run(session: TransportSession, signal: AbortSignal): Promise<SendEnd> {
     try {
       return await this.send(session, signal);
     } finally {
-      // The next connection may be long in coming.
+      // The next connection may come much later.
       await this.hand.writeOutcomes().catch((error: unknown) => this.deps.failed('outcome', error));
     }
   }
@@ -134,7 +134,7 @@ export class SendLoop {
     this.ahead.clear();
     this.pacer.reconnected();
     this.stock.stale = true;
-    // An owner before us may have died with a retry due: once the lanes are dry the feed is asked.
+    // A previous owner may have died with a retry due, so the feed is asked once the lanes are empty.
     this.feed.at(this.firstContacts.untilMs ?? Number.POSITIVE_INFINITY);
     const end = await this.resolveOpen(session, signal);
     if (end !== undefined) return end;
@@ -147,7 +147,7 @@ export class SendLoop {
     return 'stopped';
   }
 
-  /** Deletes done entries and gives the others back to the lanes, so that a next owner need not wait for them. */
+  /** Deletes done entries and gives the others back to the lanes, so that the next owner need not wait for them. */
   async giveBack(): Promise<void> {
     if (!this.deps.lease.valid()) return;
     if (this.openEntry !== undefined) this.lanes.putBack(this.openEntry);
@@ -156,7 +156,7 @@ export class SendLoop {
     await this.lanes.giveBack();
   }
 
-  /** A failed call to AWS is no reason to drop the connection, unless the fate of a message is open that may have left on it. */
+  /** Runs one step. An error of AWS ends the connection only if a message in hand may have left on it. */
   private async stepSafely(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     try {
       const end = await (this.hand.claimIsUnsure ? this.resolveOpen(session, signal) : this.step(session, signal));
@@ -205,7 +205,7 @@ export class SendLoop {
     }
   }
 
-  /** Nothing in the lanes: asks the feed for more once, writes what is left to write, waits to be told. */
+  /** Call this while the lanes are empty. Asks the feed for more once, waits for news or a retry, and writes unwritten totals. */
   private async rest(signal: AbortSignal): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
     this.lanes.forgiveSilence();
@@ -222,7 +222,7 @@ export class SendLoop {
     return (await this.hand.flush()) ? undefined : 'fenced';
   }
 
-  /** Looks whether a next message is there at once, so that an outcome that is kept can go with its claim. */
+  /** Returns true if a next message is available at once, so that the kept outcome can be written with its claim. */
   private async glance(): Promise<boolean> {
     if (!this.hand.keepsOutcome) return false;
     return await this.lanes.glance(this.stock.counts, this.pacer.ahead).catch((error: unknown) => {
@@ -249,7 +249,7 @@ export class SendLoop {
     return taken;
   }
 
-  /** One entry, from reading it to its outcome. */
+  /** Handles one entry, from reading it to its outcome. */
   private async handle(taken: Taken, session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
     const read = await this.ahead.read(taken.entry, this.lanes.upcoming(), this.admission.stops);
@@ -257,7 +257,7 @@ export class SendLoop {
     if (sendable === undefined) return undefined;
     const { message, content } = sendable;
     const planned = this.pacer.plan(content);
-    // The delay before typing passes first: as late as possible, a claim leaves least in doubt.
+    // The claim comes after the delay before typing: a late claim leaves the least time in which its outcome is uncertain.
     const claimAt = Math.max(planned.startAt, planned.wireAt - planned.typingMs - lookupMs);
     if (!(await this.waitToClaim(claimAt, signal))) return 'fenced';
     if (signal.aborted && claimAt > clock.nowMs()) {
@@ -290,12 +290,12 @@ export class SendLoop {
     return end;
   }
 
-  /** Returns the recipient of a message; while nothing paces the account, with the recipients that follow within moments. */
+  /** Returns the recipient of a message. Without pacing, also the recipients of the next messages, which follow at once. */
   private recipients({ to }: Message, session: TransportSession): Recipients {
     return this.ahead.recipients(to, session, this.pacer.policy === undefined);
   }
 
-  /** Waits until `atMs`, or the signal. Writes an outcome that is kept on the way, unless it can go with the claim. False: fenced. */
+  /** Waits until `atMs`, or until the signal fires. Writes a kept outcome meanwhile if the claim is too far off. Returns false when fenced. */
   private async waitToClaim(atMs: number, signal: AbortSignal): Promise<boolean> {
     const { clock } = this.deps;
     for (;;) {
@@ -316,7 +316,7 @@ export class SendLoop {
   ): Promise<SendEnd | undefined> {
     const { clock } = this.deps;
     const result = await this.sender.send(session, message, content, {
-      // Not cut short by the signal: a message in hand is sent in its time or not at all.
+      // The signal does not shorten this: a message in hand is sent at its planned time.
       courtesy: async () => {
         if (planned.wireAt <= clock.nowMs()) return;
         await clock.sleep(planned.wireAt - planned.typingMs - clock.nowMs());
@@ -324,7 +324,7 @@ export class SendLoop {
         await clock.sleep(planned.wireAt - clock.nowMs());
         await session.typing(message.to, false);
       },
-      // Making the session durable takes its time too: the gap counts from when the stanza has gone.
+      // The pacing gap starts when the stanza is sent, because storing the session takes time too.
       onWire: () => this.pacer.wentOut(),
       firstContactsRefused: () => this.firstContacts.refused(session),
     });
@@ -342,7 +342,7 @@ export class SendLoop {
     }
   }
 
-  /** Comes first on a connection, and after a claim without an answer. */
+  /** Resolves messages without an outcome. Call it first on a connection, and after a claim without an answer. */
   private async resolveOpen(session: TransportSession, signal: AbortSignal): Promise<SendEnd | undefined> {
     const end = await this.leftOvers.resolve(session, signal);
     if (end !== undefined) return end;

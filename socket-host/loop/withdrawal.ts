@@ -28,7 +28,7 @@ interface Needs {
   feed: FeedTimes;
 }
 
-/** Messages that leave their lane unsent: back to PENDING, for a while or until their contract runs, or final. */
+/** Takes messages out of their lane without sending them: back to PENDING, for a while or until their contract runs, or to a final state. */
 export class Withdrawal {
   private readonly needs: Needs;
 
@@ -36,7 +36,7 @@ export class Withdrawal {
     this.needs = needs;
   }
 
-  /** Returns a queued message with its content, if it may be claimed now. Returns undefined when it has left the lane. */
+  /** Returns a queued message with its content if it may be claimed now. Otherwise takes it out of the lane and returns undefined. */
   async unlessSendable(
     taken: Taken,
     { message, content }: Pick<Read, 'message' | 'content'>,
@@ -45,16 +45,16 @@ export class Withdrawal {
   ): Promise<{ message: Message; content: Content } | undefined> {
     const { deps, account, firstContacts, lanes, feed } = this.needs;
     if (message?.state !== 'QUEUED' || message.feedSeq !== taken.entry.seq) {
-      // Done, canceled or fed again since; or a redelivery of what we hold.
+      // The message is done, canceled or fed again since, or SQS delivered again an entry that we hold.
       await lanes.finish(taken);
       return undefined;
     }
     const nowMs = deps.clock.nowMs();
     const { openSince = nowMs } = message;
     const heldUntil = firstContacts.heldFor(message.to, session);
-    // Its retention ended while it waited: the feed puts it anew from its page.
+    // The content has expired while the message waited. The feed creates it again from the contract's page.
     if (content === undefined) await this.to(taken, message, 'PENDING', policy);
-    // A device linked since would send the message as another one's.
+    // For a device linked since, the message would count as a new one of another device.
     else if (nowMs - openSince > outcomeUnknownAfterMs || openSince < (account().linkedAt ?? 0)) {
       await this.giveUp(taken, message);
     } else if (heldUntil !== undefined) {
@@ -64,7 +64,7 @@ export class Withdrawal {
     return undefined;
   }
 
-  /** Moves a message out of its lane. `notBefore` (epoch ms): a message that is PENDING again waits until then. */
+  /** Moves a message out of its lane. A message that is PENDING again waits until `notBefore` (epoch ms). */
   async to(
     taken: Taken,
     message: Message,
@@ -74,22 +74,22 @@ export class Withdrawal {
   ): Promise<void> {
     const { deps, hand, stock, lanes, feed } = this.needs;
     feed.worked = true;
-    // Many of these in a row would keep the last outcome from the account's totals.
+    // Many withdrawals in a row would delay the last outcome's entry in the account's totals.
     if (hand.dirty) await hand.flush();
-    // The message may have arrived before: to say that it was never sent would be a guess.
+    // An earlier try may have arrived, so the message must not be reported as never sent.
     if (to !== 'PENDING' && message.openSince !== undefined) return await this.giveUp(taken, message, unknownWhen[to]);
     const change = to === 'SUPPRESSED' ? { error: optedOut } : to === 'PENDING' ? { notBefore } : {};
     const checks = to === 'PENDING' ? goesOn(message) : [];
     const { refused } = await tryMove(deps.table, message, to, deps.clock.nowMs(), change, checks);
     if (refused === undefined) await stock.left(taken.lane, policy);
-    // Its contract has ended.
+    // The contract of the message has ended.
     else if (!refused.by('message')) return await this.to(taken, message, 'CANCELED', policy);
     // Another writer moved the message first.
     else stock.stale = true;
     await lanes.finish(taken);
   }
 
-  /** Ends a message that was laid aside without an answer, when no answer can be learned any more. */
+  /** Ends a message that was laid aside without an answer, when the answer can no longer be learned. */
   async giveUp(taken: Taken, message: Message, why: WhyUnknown = 'no_answer'): Promise<void> {
     const { deps, hand, stock, lanes, feed } = this.needs;
     feed.worked = true;

@@ -3,7 +3,7 @@ import { type FieldError, type FieldErrorCode, PacelineError } from '../../../li
 import { requiredSentence } from '../../../lib/domain/field-sentences.ts';
 import { cut, type IllFormed } from '../../../lib/domain/well-formed.ts';
 
-/** More wrong fields than these are counted in `detail` and not listed. */
+/** Most errors in a list; `detail` counts all of them. */
 export const maxListedErrors = 1000;
 
 /** VALIDATION that lists the wrong fields, up to 1,000; `detail` says how many there are and names the first. */
@@ -18,7 +18,7 @@ export function invalid(errors: FieldError[]): PacelineError {
   });
 }
 
-/** What zod found, as field errors; `target` is where the fields were sent (`json`, `query`), `recipients` the list whose elements are rows. */
+/** Returns zod's issues as field errors. `target` is the place of the fields (`json`, `query`). Errors in elements of `recipients` get a row. */
 export function fieldErrorsOf(error: z.ZodError, target = 'json'): FieldError[] {
   return error.issues.flatMap((issue): FieldError[] => {
     const path = issue.path.map(String);
@@ -41,7 +41,7 @@ export function fieldErrorsOf(error: z.ZodError, target = 'json'): FieldError[] 
 
 const rowsField = 'recipients';
 
-/** What is wrong with strings that hold half of a character, by their places in the body. */
+/** Returns field errors for strings with half of a surrogate pair. */
 export function illFormedErrors(found: IllFormed[]): FieldError[] {
   return found.map(({ path, kind }) => {
     const what = kind === 'name' ? 'The name of this field' : 'The text';
@@ -71,7 +71,7 @@ function codeOf(issue: z.core.$ZodIssue): FieldErrorCode {
   }
 }
 
-/** RFC 6901. */
+/** Returns a JSON pointer (RFC 6901). */
 function pointer(path: string[]): string {
   return path.map((part) => `/${part.replaceAll('~', '~0').replaceAll('/', '~1')}`).join('');
 }

@@ -29,7 +29,7 @@ export function requestIds({ deps }: ApiScope): Middleware {
   };
 }
 
-/** Refusals, failures, and answers given again for an Idempotency-Key. */
+/** Counts refusals (4xx), failures (5xx), and answers repeated for an Idempotency-Key. */
 export function countAnswers({ count }: ApiScope): Middleware {
   return async (c, next) => {
     await next();
@@ -40,7 +40,7 @@ export function countAnswers({ count }: ApiScope): Middleware {
   };
 }
 
-/** Bearer key -> actor; two reads by key. */
+/** Sets the actor from the Bearer key, by one or two reads. Throws UNAUTHENTICATED. */
 export function authenticate({ deps }: ApiScope): Middleware {
   return async (c, next) => {
     const secret = /^Bearer +(\S+)\s*$/i.exec(c.req.header('authorization') ?? '')?.[1];
@@ -58,7 +58,7 @@ export function authenticate({ deps }: ApiScope): Middleware {
   };
 }
 
-/** Any of the scopes will do. Keys of tenants have no business on admin routes, nor admin keys on those of tenants. */
+/** Requires one of the scopes. An admin key has only the scope admin, which no key of a tenant has. */
 export function allow(...wanted: Scope[]): Middleware {
   return async (c, next) => {
     const actor = c.get('actor');
@@ -71,11 +71,12 @@ export function allow(...wanted: Scope[]): Middleware {
   };
 }
 
-/** Calls whose body is a file: the route reads its bytes and says itself which encodings it takes. */
+/** Calls whose body is a file. Their route reads the bytes and checks the encoding. */
 const fileCalls: ReadonlySet<string> = new Set(['/v1/suppressions/import']);
 
 /**
- * Refuses bodies above 5 MB, and JSON strings with half of a character. Reads each body as JSON, whatever its Content-Type; a file stays bytes.
+ * Refuses bodies above 5 MB, bodies that are not UTF-8, multipart bodies, and JSON strings with half of a surrogate pair. Every body counts as JSON,
+ * whatever its Content-Type, except for the file calls, whose body may have any encoding.
  */
 export function readBody(): Middleware {
   return async (c, next) => {
@@ -84,7 +85,7 @@ export function readBody(): Middleware {
     const body = c.req.method === 'GET' ? new ArrayBuffer(0) : await c.req.arrayBuffer();
     if (body.byteLength > maxBodyBytes) throw tooLarge;
     const isFile = fileCalls.has(c.req.path);
-    // What is not UTF-8 would be read with other characters in place of the broken ones.
+    // A decoder would silently replace bytes that are not UTF-8.
     if (!isFile && !isUtf8(body))
       throw new PacelineError('MALFORMED_JSON', 'The body is not UTF-8; send JSON in UTF-8.');
     const type = c.req.header('content-type') ?? '';
@@ -101,7 +102,7 @@ export function readBody(): Middleware {
   };
 }
 
-/** UTF-8 has no halves of characters: only an escape, `\ud800` to `\udfff`, brings them. Throws VALIDATION. */
+/** Throws VALIDATION for half of a surrogate pair in a JSON string. In UTF-8 only an escape, `\ud800` to `\udfff`, can give one. */
 function refuseHalfCharacters(body: ArrayBuffer): void {
   const bytes = Buffer.from(body);
   if (!bytes.includes('\\ud') && !bytes.includes('\\uD')) return;
@@ -109,7 +110,7 @@ function refuseHalfCharacters(body: ArrayBuffer): void {
   try {
     value = JSON.parse(bytes.toString('utf8'));
   } catch {
-    // No JSON: the route says so.
+    // Not JSON; the route refuses it.
     return;
   }
   const found = findIllFormed(value);
@@ -117,8 +118,8 @@ function refuseHalfCharacters(body: ArrayBuffer): void {
 }
 
 /**
- * `Idempotency-Key` of a POST: the first answer below 500 is kept for 24 h and given again. `secret`: the answer shows a key once, so it is
- * kept sealed with the caller's own key, and only the same caller gets it again.
+ * Handles the `Idempotency-Key` of a POST: the first answer below 500 is stored for 24 h and repeated. `secret`: the answer contains a new key or
+ * secret. It is then sealed with the caller's key, so that only the same caller gets it again.
  */
 export function idempotent({ deps }: ApiScope, options: { secret?: boolean } = {}): Middleware {
   return async (c, next) => {
@@ -144,7 +145,7 @@ export function idempotent({ deps }: ApiScope, options: { secret?: boolean } = {
       case 'reused':
         throw new PacelineError(
           'IDEMPOTENCY_KEY_REUSED',
-          'This Idempotency-Key came with another body before; use a new one.',
+          'This Idempotency-Key was used with another body; use a new one.',
         );
       case 'running':
         throw new PacelineError(
@@ -176,7 +177,7 @@ export function idempotent({ deps }: ApiScope, options: { secret?: boolean } = {
   };
 }
 
-/** Ordinary answers are sealed with a word everybody knows: packed, not hidden, so that any key of the tenant gets them again. */
+/** Returns the key that seals an answer. For ordinary answers it is a public word, so that any key of the tenant gets them again. */
 function sealingKey(options: { secret?: boolean }, secret: string): string {
   return options.secret === true ? secret : 'paceline';
 }

@@ -19,10 +19,10 @@ const events = z
   .array(eventSelector)
   .min(1)
   .max(60)
-  .refine((list) => new Set(list).size === list.length, 'Each group or type once.')
+  .refine((list) => new Set(list).size === list.length, 'Name each group or type once.')
   .openapi({ description: 'Groups, exact types, or both.', example: ['message', 'account.qr'] });
 
-/** Ours to set, whatever the connection makes of the others. */
+/** Headers that only Paceline sets. `isSendableHeader` checks the others. */
 const ownHeaders = /^(content-type|webhook-.*)$/i;
 
 const headers = z
@@ -32,7 +32,7 @@ const headers = z
     const refuse = (header: string, message: string) => context.addIssue({ code: 'custom', path: [header], message });
     if (names.length > 20) context.addIssue({ code: 'custom', message: 'Must have at most 20 headers.' });
     if (new Set(names.map((header) => header.toLowerCase())).size < names.length) {
-      context.addIssue({ code: 'custom', message: 'Each header once, upper and lower case being the same.' });
+      context.addIssue({ code: 'custom', message: 'Name each header once; upper and lower case are the same.' });
     }
     for (const [header, value] of Object.entries(given)) {
       if (ownHeaders.test(header) || !isSendableHeader(header, value)) {
@@ -40,13 +40,13 @@ const headers = z
       }
     }
   })
-  .openapi({ description: 'Sent along with each delivery. Their values are hidden later on.' });
+  .openapi({ description: 'Sent with each delivery. Later answers hide their values.' });
 
 const accountIds = z
   .array(z.string().max(60))
   .min(1)
   .max(100)
-  .refine((list) => new Set(list).size === list.length, 'Each account once.')
+  .refine((list) => new Set(list).size === list.length, 'Name each account once.')
   .openapi({ description: 'Only events of these accounts; events of no account are left out.' });
 
 const rateLimitPerSec = z.number().min(0.1).max(1000).openapi({ description: 'Requests a second at most.' });
@@ -122,7 +122,7 @@ export const rotatedSchema = z
   .object({
     secret: shownOnce,
     previousUntil: isoTime.openapi({
-      description: 'Until then deliveries carry signatures of the secret before as well.',
+      description: 'Until then deliveries also have a signature of the previous secret.',
     }),
   })
   .openapi('RotatedSecret');

@@ -20,10 +20,10 @@ export interface AccountPair {
   hot: HotItem;
 }
 
-/** Clauses of the account's item: it is there, and its tenant has not deleted it. */
+/** Clauses of the account's item: it exists and is not deleted. */
 const isThere: Clauses = { exists: present, isNotDeleted: 'attribute_not_exists(deletedAt)' };
 
-/** Returns both items of an account; undefined when there is none or it has been deleted. */
+/** Returns both items of an account; undefined when there is none or it is deleted. */
 export async function readAccount(table: Table, tenantId: string, id: string): Promise<AccountPair | undefined> {
   const [account, hot] = await table.getMany<Item>([keys.account(tenantId, id), keys.accountHot(tenantId, id)]);
   return toPair(account, hot);
@@ -45,7 +45,7 @@ function toPair(account: Item | undefined, hot: Item | undefined): AccountPair |
   return { account: account as unknown as Account, hot: hot as unknown as HotItem };
 }
 
-/** Returns whether WhatsApp knows a device of this account. */
+/** Returns whether a device is linked, as far as the account's item shows. */
 export function isLinked(account: Account): boolean {
   return account.linkedAt !== undefined && account.status !== 'logged_out';
 }
@@ -61,7 +61,7 @@ export async function listAccountIds(
   return last === undefined ? { ids } : { ids, next: partsOf.accountRef(last).accountId };
 }
 
-/** Returns the connected account with the lowest priority number; of two with the same the older one. */
+/** Returns the connected account with the lowest priority number, of two equal ones the older; undefined when none is connected. */
 export async function primaryOf(table: Table, tenantId: string): Promise<string | undefined> {
   const refs = await table.queryAll<{ sk: string }>(ranges.accountRefs(tenantId));
   const wanted = refs.map((ref) => keys.account(tenantId, partsOf.accountRef(ref).accountId));
@@ -75,8 +75,8 @@ export async function primaryOf(table: Table, tenantId: string): Promise<string 
 }
 
 /**
- * Makes an account: its lanes first, then all items in one transaction; the lanes are removed again when it is refused. `maxAccounts` null: no
- * limit. Throws QUOTA_EXCEEDED; UNAUTHENTICATED when the tenant is gone. Returns the account that is there already under this id after a repeat with the same Idempotency-Key.
+ * Creates an account: its lanes first, then all items in one transaction. When that is refused, the lanes are removed again. `maxAccounts` null: no
+ * limit. Throws QUOTA_EXCEEDED. Returns the existing account when an earlier call with the same Idempotency-Key created it.
  */
 export async function createAccount(
   deps: Deps,
@@ -158,9 +158,9 @@ export async function updateAccount(
 }
 
 /**
- * Stores the wish of the tenant; a host acts on it. The index entry makes hosts find the account while it should connect, or has
- * a device to log out; the entry of an account that no host owns and that should rest is taken back. Throws NOT_FOUND; UNAVAILABLE when the
- * wish is stored but the owner could not be woken: doing it again does no harm.
+ * Stores the state that the tenant wants (`desired`); a host carries it out. The index entry makes hosts find the account when it should connect or
+ * has a device to log out. The entry is removed when the account should rest and has no owner. Throws NOT_FOUND. Throws UNAVAILABLE when the state is
+ * stored but the owner could not be woken; a repeat does no harm.
  */
 export async function setDesired(
   deps: Deps,
@@ -192,17 +192,17 @@ export async function setDesired(
     if (refused === undefined) break;
     const now = await readAccount(deps.table, tenantId, id);
     if (now === undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
-    // A host took the account between the read and the write; now the host lets it rest.
+    // A host took the account between read and write; that host will now release it.
     hot = now.hot;
   }
   const notWoken = await wakeAccount(deps, tenantId, id);
   const now = await readAccount(deps.table, tenantId, id);
   if (now === undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
-  // Its messages need not wait for a host to find out that they wait.
+  // The feed takes the messages out of the lanes now, instead of when a host finds them.
   if (desired !== 'connected' && (now.hot.queuedExpress > 0 || now.hot.queuedBulk > 0)) {
     await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind: 'feed', tenantId, accountId: id });
   }
-  // Nothing repeats it: a connection that is well stays as it is until its owner is woken.
+  // The owner keeps a good connection as it is until it is woken, and nothing else wakes it.
   if (notWoken !== undefined) {
     const detail = 'This is noted, but the host that has the account could not be woken; send the call again.';
     throw new PacelineError('UNAVAILABLE', detail, notWoken);
@@ -216,7 +216,7 @@ const desiredActions: Record<Desired, string> = {
   logged_out: 'account.logout_requested',
 };
 
-/** Returns the write that puts the account where hosts find it, or takes it from there, or only checks that it is there. */
+/** Returns the write that adds the account to the index where hosts find it, or removes it from there, or only checks that it exists. */
 function indexWrite(tenantId: string, id: string, wantsHost: boolean, rests: boolean): Write {
   const key = keys.accountHot(tenantId, id);
   const exists: Clauses = { exists: present };
@@ -225,14 +225,14 @@ function indexWrite(tenantId: string, id: string, wantsHost: boolean, rests: boo
     return { key, ...patch({ ix: undefined, ixs: undefined }), condition: { ...exists, isUnowned } };
   }
   if (!wantsHost) return { check: key, condition: exists };
-  // An owned account keeps the place its owner gave it.
+  // An owned account keeps its owner's place in the index.
   const offer = { ix: unlessSet(finder.unowned), ixs: unlessSet(places.account.of(tenantId, id)) };
   return { key, ...patch(offer), condition: exists };
 }
 
 /**
- * The tenant takes the number of the linked phone for the account's: a host connects the account, where that is desired. Throws ILLEGAL_STATE
- * when no number waits to be confirmed, or the device is being logged out.
+ * Makes the number of the linked phone the account's number. A host then connects the account, when that is desired. Throws ILLEGAL_STATE when no
+ * number waits to be confirmed, or the device is being logged out.
  */
 export async function confirmNumber(deps: Deps, origin: Origin, pair: AccountPair): Promise<AccountPair> {
   const { account } = pair;
@@ -248,7 +248,7 @@ export async function confirmNumber(deps: Deps, origin: Origin, pair: AccountPai
         asked: origin.at,
         status: connects ? 'connecting' : 'disconnected',
         statusSince: origin.at,
-        // `statusAsked` stays behind `asked`: an owner that writes the old status once more after this connects all the same.
+        // `statusAsked` stays below `asked`, so that the account connects even when an owner writes the old status once more after this.
         statusReason: connects ? undefined : 'by_request',
         linkedNumber: undefined,
       }),
@@ -263,7 +263,7 @@ export async function confirmNumber(deps: Deps, origin: Origin, pair: AccountPai
     audit: auditWrite(origin, { action: 'account.number_confirmed', target: id }, deps.randomBytes),
   });
   if (refused !== undefined) throw nothingToConfirm();
-  // An owner that cannot be woken is about to give the account up, and sees at its release that something was asked.
+  // No error when the owner cannot be woken: it is about to release the account, and sees then that something was asked.
   await wakeAccount(deps, tenantId, id);
   const now = await readAccount(deps.table, tenantId, id);
   if (now === undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
@@ -277,9 +277,9 @@ const nothingToConfirm = () =>
   );
 
 /**
- * Marks an account as deleted: it answers 404 from now on, and a host logs its device out. The caller must end its contracts and have its items
- * removed: `deleteAccount` of lib/aws/contracts does all of it. The item `deleted` makes the sweep ask for the removal until it is done. Returns
- * undefined when there is no such account.
+ * Marks an account as deleted: calls for it get 404 from now on, and a host logs its device out. The caller must end its contracts and have its items
+ * removed, as `deleteAccount` of lib/aws/contracts does. While the item `deleted` exists, the sweep asks for the removal. Returns undefined when
+ * there is no such account.
  */
 export async function markDeleted(
   deps: Deps,
@@ -299,7 +299,7 @@ export async function markDeleted(
   };
   const deleted = { type: 'deleted', ix: finder.deleted, ixs: places.account.of(tenantId, id) };
   const refused = await deps.table.tryTransact({
-    // Of two deletions at a time one lowers the tenant's count.
+    // When two deletions race, only one lowers the tenant's count.
     account: { key: keys.account(tenantId, id), ...patch(ended), condition: isThere },
     // A host that owned the account may still have its keys. So a host must look at it, even if no device is linked.
     hot: indexWrite(tenantId, id, pair.account.linkedAt !== undefined || pair.hot.epoch > 0, false),

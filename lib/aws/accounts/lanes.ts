@@ -14,7 +14,7 @@ import { type Lane, lanes, type Message } from '../../domain/messages/message.ts
 import { laneDays } from '../../domain/messages/retention.ts';
 import { systemRandom } from '../../runtime/random.ts';
 
-/** An entry of a lane: message `m` of account `a` and tenant `t`, of which feeding, and `c`, its contract where it has one. Never its content or number. */
+/** An entry of a lane. `t`: tenant, `a`: account, `m`: message, `seq`: its feeding, `c`: its contract, if any. Never its content or number. */
 export interface LaneEntry {
   t: string;
   a: string;
@@ -28,12 +28,12 @@ export interface Received {
   receipt: string;
 }
 
-/** Long enough for a batch of ten unpaced sends; a redelivery of what we hold is recognised by its claim. */
+/** Long enough for a batch of ten unpaced sends. A redelivery of an entry that this host has is recognised by the claim. */
 export const laneVisibilitySec = 30;
 
 const queueName = (prefix: string, accountId: string, lane: Lane): string => `${prefix}${accountId}-${lane}.fifo`;
 
-/** Makes both lanes of an account (repeating it is harmless) and answers their URLs. */
+/** Creates both lanes of an account and returns their URLs. A repeat is harmless. */
 export async function createLanes(
   sqs: SQSClient,
   config: { lanePrefix: string; dlqArn: string },
@@ -50,7 +50,7 @@ export async function createLanes(
           VisibilityTimeout: String(laneVisibilitySec),
           MessageRetentionPeriod: String(laneDays * 24 * 3600),
           SqsManagedSseEnabled: 'true',
-          // A backstop: crashes are counted by claims, and the table feeds again what ends up there.
+          // Only a last resort. Claims count crashes, and the feed sends again the messages of entries that end there.
           RedrivePolicy: JSON.stringify({ deadLetterTargetArn: config.dlqArn, maxReceiveCount: 10 }),
         },
       }),
@@ -62,7 +62,7 @@ export async function createLanes(
   return { express, bulk };
 }
 
-/** Removes both lanes; what is already gone is fine. */
+/** Deletes both lanes. A lane that is already gone is no error. */
 export async function removeLanes(sqs: SQSClient, lanePrefix: string, accountId: string): Promise<void> {
   for (const lane of lanes) {
     try {
@@ -77,8 +77,8 @@ export async function removeLanes(sqs: SQSClient, lanePrefix: string, accountId:
 }
 
 /**
- * Puts messages into a lane, ten a request. The group is the recipient, so that one recipient's messages keep their order and a head
- * in flight blocks nobody else; the deduplication id carries feedSeq, because FIFO would swallow a re-feed within five minutes.
+ * Puts messages into a lane, ten a request. The group is the recipient: messages to one recipient keep their order, and an entry in flight blocks no
+ * other recipient. The deduplication id includes feedSeq, because FIFO would drop a message fed again within five minutes.
  */
 export async function sendToLane(sqs: SQSClient, laneUrl: string, messages: Message[]): Promise<void> {
   for (let at = 0; at < messages.length; at += 10) {
@@ -105,7 +105,7 @@ export async function sendToLane(sqs: SQSClient, laneUrl: string, messages: Mess
   }
 }
 
-/** Up to ten entries; waits at most `waitSec` (0 to 20) for the first. Rejects with AbortError when `signal` fires. */
+/** Returns up to `max` entries (at most ten). Waits at most `waitSec` (0 to 20) for the first. Rejects with AbortError when `signal` fires. */
 export async function receiveFromLane(
   sqs: SQSClient,
   laneUrl: string,
@@ -127,7 +127,7 @@ export async function receiveFromLane(
   });
 }
 
-/** Shows entries to others again at once, ten a request; without it they would stay hidden for the rest of their time. */
+/** Makes entries visible to others at once, ten a request. Otherwise they stay hidden until their visibility timeout ends. */
 export async function returnToLane(sqs: SQSClient, laneUrl: string, receipts: string[]): Promise<void> {
   for (let at = 0; at < receipts.length; at += 10) {
     const Entries = receipts
@@ -137,7 +137,7 @@ export async function returnToLane(sqs: SQSClient, laneUrl: string, receipts: st
   }
 }
 
-/** Ten receipts a request. A receipt that has run out is no error: the redelivery is recognised by the message's state. */
+/** Deletes entries, ten a request. An expired receipt is no error: the redelivery is recognised by the message's state. */
 export async function deleteFromLane(sqs: SQSClient, laneUrl: string, receipts: string[]): Promise<void> {
   for (let at = 0; at < receipts.length; at += 10) {
     const Entries = receipts.slice(at, at + 10).map((ReceiptHandle, index) => ({ Id: String(index), ReceiptHandle }));

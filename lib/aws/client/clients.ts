@@ -9,16 +9,19 @@ export interface Clients {
   s3: S3Client;
 }
 
-/** Until an answer must have begun; then the call is made again. On a dead connection each attempt takes this long, and an account's sends with it. */
+/**
+ * Longest wait for the start of an answer; then the call is tried again. On a dead connection each attempt takes this long, and the account sends
+ * nothing during that time.
+ */
 const answerTimeoutMs = 5_000;
-/** For what takes its time, and for silence amid an answer: a file that is imported is read no faster than its rows are stored. */
+/** For slow calls, and for silence within an answer: an imported file is read only as fast as its rows are stored. */
 const longTimeoutMs = 30_000;
 const largeBodyBytes = 1024 * 1024;
 
 /**
- * The three AWS clients of a process. Endpoints, region and credentials come from the SDK's standard environment; emulators need path-style
- * buckets and queue URLs that are not taken for endpoints, which real AWS accepts as well.
- * `maxSockets` bounds parallel requests a client, long polls included.
+ * Creates the three AWS clients of a process. Endpoints, region and credentials come from the SDK's standard environment. Emulators need path-style
+ * buckets and queue URLs that are not used as endpoints; real AWS accepts both. `maxSockets` limits the parallel requests of each client, long polls
+ * included.
  */
 export function createClients(options: { maxSockets?: number } = {}): Clients {
   const { maxSockets = 200 } = options;
@@ -30,11 +33,11 @@ export function createClients(options: { maxSockets?: number } = {}): Clients {
     requestTimeout,
     // Without this the SDK only warns of a request that hangs, and the caller waits for ever.
     throwOnRequestTimeout: true,
-    // An answer that stalls after its headers.
+    // For an answer that stalls after its headers.
     socketTimeout: requestTimeout,
   });
   const clients: Clients = {
-    // Its calls go to one endpoint under one identity, so each command's chain of middleware can be made once and kept.
+    // All calls have one endpoint and one identity, so the middleware chain of each command can be cached.
     dynamodb: new DynamoDBClient({ requestHandler: handler(answerTimeoutMs), maxAttempts: 5, cacheMiddleware: true }),
     sqs: new SQSClient({ requestHandler: handler(longTimeoutMs), useQueueUrlAsEndpoint: false, md5: false }),
     s3: new S3Client({
@@ -45,9 +48,9 @@ export function createClients(options: { maxSockets?: number } = {}): Clients {
     }),
   };
   for (const { middlewareStack } of Object.values(clients)) {
-    // It prepares what it would log for a logger that drops everything: a twelfth of a call's CPU time (bench/send --profile).
+    // It prepares its log lines even when the logger drops them: a twelfth of a call's CPU time (bench/send --profile).
     middlewareStack.remove('loggerMiddleware');
-    // Without it there is no User-Agent; it is put together anew for each call.
+    // It builds the User-Agent again for each call. Requests are sent without one.
     middlewareStack.remove('getUserAgentMiddleware');
   }
   timeRequests(clients.s3, s3TimeoutMs);
@@ -64,13 +67,13 @@ interface OutgoingRequest {
   body?: string | Uint8Array;
 }
 
-/** Snapshots, exports and imports may be large, and one request removes up to a thousand objects. */
+/** Large bodies (snapshots, exports, imports) and POST, which deletes up to 1,000 objects, get the long timeout. */
 function s3TimeoutMs({ method, headers }: OutgoingRequest): number {
   const large = Number(headers['content-length'] ?? 0) > largeBodyBytes;
   return large || method === 'POST' ? longTimeoutMs : answerTimeoutMs;
 }
 
-/** A receive has as long as it lets SQS wait for a message as well. */
+/** A receive may take its wait for a message in addition. */
 function sqsTimeoutMs({ headers, body = '' }: OutgoingRequest): number {
   if (headers['x-amz-target'] !== 'AmazonSQS.ReceiveMessage') return answerTimeoutMs;
   const json = typeof body === 'string' ? body : new TextDecoder().decode(body);
@@ -78,7 +81,7 @@ function sqsTimeoutMs({ headers, body = '' }: OutgoingRequest): number {
   return Number(waitSec) * 1000 + answerTimeoutMs;
 }
 
-/** Gives each request of a client the time it needs; the client's own setting is one for all. */
+/** Gives each request its own timeout, because the client's setting is one for all. */
 function timeRequests({ config }: S3Client | SQSClient, timeoutMs: (request: OutgoingRequest) => number): void {
   const { requestHandler } = config;
   const handle = requestHandler.handle.bind(requestHandler);

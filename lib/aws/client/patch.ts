@@ -1,13 +1,13 @@
 import type { Item } from './writes.ts';
 
-/** An update expression with the names and plain values that it uses; goes into a write beside its key and condition. */
+/** An update expression with the names and plain values that it uses. Spread it into a write beside key and condition. */
 export interface Patch {
   update: string;
   names: Record<string, string>;
   values: Item;
 }
 
-/** A change that depends on the attribute as it stands; made by `added`, `appended` and `unlessSet`. */
+/** A change that depends on the present value of the attribute; made by `added`, `appended` and `unlessSet`. */
 class Change {
   readonly kind: 'add' | 'append' | 'unless set';
   readonly by: unknown;
@@ -17,10 +17,10 @@ class Change {
   }
 }
 
-/** Adds to a number; an attribute that is not there counts as 0. */
+/** Adds to a number; a missing attribute counts as 0. */
 export const added = (by: number): unknown => new Change('add', by);
 
-/** Puts these at the end of a list, which must be there. */
+/** Appends entries to a list, which must exist. */
 export const appended = (entries: unknown[]): unknown => new Change('append', entries);
 
 /** Sets the attribute unless it has a value. */
@@ -60,8 +60,8 @@ export function patch(fields: Item): Patch {
 }
 
 /**
- * Returns the fields of a request's changes as `patch` takes them: what was not given is left as it is, and null removes one of the
- * `removable` attributes. Elsewhere null is a value.
+ * Returns the fields of a change request in the form for `patch`: fields not given stay as they are, null removes a `removable` attribute. For other
+ * attributes null is a value.
  */
 export function given(changes: Item, removable: (name: string) => boolean = () => false): Item {
   const fields = Object.entries(changes).filter(([, value]) => value !== undefined);

@@ -15,7 +15,7 @@ export class Refused extends Error {
     this.#old = old;
   }
 
-  /** Returns the item as it stood; undefined when there was none. */
+  /** Returns the item before the write; undefined when there was none. */
   old<T = Item>(): T | undefined {
     return this.#old as T | undefined;
   }
@@ -34,7 +34,7 @@ interface Part {
   old: Item | undefined;
 }
 
-/** A transaction that DynamoDB refused as a whole: each method answers for the writes under one name. */
+/** A transaction that DynamoDB refused as a whole. Each method is about the writes under one name. */
 export class RefusedTransaction<Name extends string = string> extends Error {
   override name = 'RefusedTransaction';
   /** Private, as in Refused. */
@@ -52,8 +52,8 @@ export class RefusedTransaction<Name extends string = string> extends Error {
   }
 
   /**
-   * Returns whether the write of this name, or one of several, was a reason to refuse. With `clause`: and this clause of it did not hold; the
-   * clause must have a function `held`.
+   * Returns whether a write under this name was a reason for the refusal. With `clause`: whether also this clause of it did not hold. The clause must
+   * have a function `held`.
    */
   by(name: Name, clause?: string): boolean {
     return this.#of(name).some(
@@ -61,12 +61,12 @@ export class RefusedTransaction<Name extends string = string> extends Error {
     );
   }
 
-  /** Returns the item of this name as it stood. Undefined when there was none, or when its write was no reason to refuse. */
+  /** Returns the item of this name before the write. Undefined when there was none, or when its write was no reason for the refusal. */
   old<T = Item>(name: Name): T | undefined {
     return this.#of(name).find(({ refused }) => refused)?.old as T | undefined;
   }
 
-  /** For a name with several writes: returns for each, in their order, whether it was a reason to refuse. */
+  /** Returns for each write under this name, in their order, whether it was a reason for the refusal. */
   among(name: Name): boolean[] {
     return this.#of(name).map(({ refused }) => refused);
   }
@@ -76,7 +76,7 @@ export class RefusedTransaction<Name extends string = string> extends Error {
   }
 }
 
-/** The writes of a transaction as a list, each with its name. */
+/** Returns the writes of a transaction as a list, each with its name. */
 export function listed(writes: NamedWrites): { name: string; write: Write }[] {
   return Object.entries(writes).flatMap(([name, value]) => {
     if (value === undefined) return [];

@@ -44,18 +44,18 @@ export {
 
 const { sleep } = systemClock;
 
-/** Before the rest of a batch that DynamoDB left unprocessed. */
+/** Wait before the rest of a batch that DynamoDB left unprocessed. */
 const unprocessedPause = { baseMs: 40, capMs: 1000 };
-/** Before a write that met another one. Half of it is jitter, so that two writers do not meet again. */
+/** Wait before the retry of a write that conflicted with another. Half of it is jitter, so that two writers do not conflict again. */
 const conflictPause = { baseMs: 5, capMs: 400, jitter: { random: systemRandom.number, mostPart: 1 } };
 
 /** Conflicts and throttling that the SDK does not retry inside a cancelled transaction. */
 const passing = new Set(['TransactionConflict', 'ThrottlingError', 'ProvisionedThroughputExceeded']);
 
 /**
- * The one table. Reads are strongly consistent unless said otherwise. A write whose condition does not hold throws, and the message names the
- * clause; where a caller expects that, `tryPut`, `tryUpdate`, `tryDelete` and `tryTransact` return the refusal instead. A write cancelled by
- * a conflict or by throttling alone is tried again, up to 10 times within about 4 s.
+ * The one table. Reads are strongly consistent unless a comment says otherwise. A write whose condition does not hold throws an error that names the
+ * clause; `tryPut`, `tryUpdate`, `tryDelete` and `tryTransact` return that error instead. A write that fails only by a conflict or by throttling is
+ * tried again, up to 10 times within about 4 s.
  */
 export class Table {
   readonly client: DynamoDBClient;
@@ -73,7 +73,10 @@ export class Table {
     return answer.Item === undefined ? undefined : (unmarshall(answer.Item) as T);
   }
 
-  /** Items in the order of the keys, `undefined` where there is none; any number of keys, each read once, 100 at a time, 8 reads in parallel. */
+  /**
+   * Returns the items in the order of the keys, `undefined` where there is none. Reads each of any number of keys once, 100 at a time, 8 reads in
+   * parallel.
+   */
   async getMany<T>(wanted: Key[], options: { eventually?: boolean } = {}): Promise<(T | undefined)[]> {
     const found = new Map<string, T>();
     const readOne = async (part: Key[]): Promise<void> => {
@@ -92,7 +95,7 @@ export class Table {
         open = (answer.UnprocessedKeys?.[this.name]?.Keys as typeof open | undefined) ?? [];
       }
     };
-    // DynamoDB refuses a read in which a key is named twice.
+    // DynamoDB refuses a read that names a key twice.
     const distinct = [...new Map(wanted.map((key) => [nameOf(key), key])).values()];
     const parts: Key[][] = [];
     for (let at = 0; at < distinct.length; at += 100) parts.push(distinct.slice(at, at + 100));
@@ -100,7 +103,7 @@ export class Table {
     return wanted.map((key) => found.get(nameOf(key)));
   }
 
-  /** One page of a query; `start` is where the last page ended. */
+  /** Returns one page of a query. `start` is the `next` of the previous page. */
   async query<T>(query: {
     pk: string;
     skPrefix?: string;
@@ -137,7 +140,7 @@ export class Table {
     return answer.LastEvaluatedKey === undefined ? { items } : { items, next: unmarshall(answer.LastEvaluatedKey) };
   }
 
-  /** All pages of a query. For partitions known to be small. */
+  /** Returns the items of all pages of a query. Only for small partitions. */
   async queryAll<T>(query: Omit<Parameters<Table['query']>[0], 'start' | 'limit'>): Promise<T[]> {
     const items: T[] = [];
     let start: Item | undefined;
@@ -163,14 +166,14 @@ export class Table {
     return answer instanceof Refused ? answer : undefined;
   }
 
-  /** Returns the item as it stands after the update. Throws Refused when the condition does not hold. */
+  /** Returns the item after the update. Throws Refused when the condition does not hold. */
   async update<T>(key: Key, change: { update: string } & Conditional): Promise<T> {
     const { item, refused } = await this.tryUpdate<T>(key, change);
     if (refused !== undefined) throw refused;
     return item;
   }
 
-  /** Returns the item as it stands after the update, or why there was none. */
+  /** Returns the item after the update, or the refusal. */
   async tryUpdate<T>(
     key: Key,
     { update, ...conditional }: { update: string } & Conditional,
@@ -203,7 +206,7 @@ export class Table {
     return answer instanceof Refused ? answer : undefined;
   }
 
-  /** Unconditional puts and deletes, 25 at a time, 8 in parallel, until none is left unprocessed. */
+  /** Runs puts and deletes without conditions, 25 at a time, 8 requests in parallel, until none is left unprocessed. */
   async writeMany(writes: ({ put: Item & Key } | { delete: Key })[]): Promise<void> {
     const requests = writes.map((write) =>
       'put' in write
@@ -222,13 +225,13 @@ export class Table {
     });
   }
 
-  /** All of the writes or none, up to 100. Throws RefusedTransaction when a condition does not hold. */
+  /** Makes all of the writes or none, up to 100. Throws ConditionFailed, or RefusedTransaction for named writes, when a condition does not hold. */
   async transact(writes: NamedWrites): Promise<void> {
     orThrow(await this.tryTransact(writes));
   }
 
   /**
-   * All of the writes or none, up to 100, under names of the caller's. Returns undefined when they stand, else what refused them:
+   * Makes all of the writes or none, up to 100, each under a name. Returns undefined on success, otherwise the refusal:
    *
    *   const refused = await table.tryTransact({ message: {...}, owner: {...} });
    *   if (refused?.by('owner')) ...

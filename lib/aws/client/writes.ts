@@ -6,8 +6,8 @@ import type { Key } from '../keys.ts';
 export type Item = Record<string, unknown>;
 
 /**
- * One reason for which a write may be refused. DynamoDB says which write it refused, not which clause of its condition: give `held` where a
- * caller must know that, a function that returns whether the clause held for the item as it stood (undefined: there was none).
+ * One clause of a condition. DynamoDB says which write it refused, but not which clause. Give `held` when a caller must know that: it returns whether
+ * the clause held for the item before the write (undefined: there was none).
  */
 export type Clause =
   | string
@@ -18,7 +18,7 @@ export type Clause =
       held?(item: Item | undefined): boolean;
     };
 
-/** The clauses of one condition under names; all must hold. One that is undefined is left out. */
+/** The clauses of one condition, by name; all must hold. An undefined clause is left out. */
 export type Clauses = Readonly<Record<string, Clause | undefined>>;
 
 /** Clause: the item exists. */
@@ -46,12 +46,12 @@ export type Write =
   | ({ delete: Key } & Conditional)
   | ({ check: Key; condition: Clauses } & Conditional);
 
-/** The writes of one transaction under names. A name may stand for several writes, or for none. */
+/** The writes of one transaction, by name. A name may have several writes, or none. */
 export type NamedWrites<Name extends string = string> = {
   readonly [K in Name]?: Write | readonly Write[] | undefined;
 };
 
-/** DynamoDB refuses a write with half of a character in it, each time it is tried: the last border mends what the ones before let through. */
+/** DynamoDB refuses text with half of a surrogate pair, at each retry too. So all text is mended here, after the earlier checks. */
 export const toAttributes = (item: Item): Record<string, AttributeValue> =>
   marshall(mended(item), { removeUndefinedValues: true });
 
@@ -62,14 +62,14 @@ export const toKey = (key: Key): Record<string, AttributeValue> => ({
 
 export const nameOf = ({ pk, sk }: Key): string => `${pk}\n${sk}`;
 
-/** Returns a name for the item that a write touches: equal for two writes of one item, which no transaction takes. */
+/** Returns a name for the item that a write touches. Two writes of one item have the same name; a transaction refuses them. */
 export function targetOf(write: Write): string {
   if ('put' in write) return nameOf(write.put);
   if ('key' in write) return nameOf(write.key);
   return nameOf('delete' in write ? write.delete : write.check);
 }
 
-/** Returns a condition as the parameters of a DynamoDB call. Throws RangeError when two clauses give one name or value two meanings. */
+/** Returns a condition as parameters of a DynamoDB call. Throws RangeError when two clauses use a name or value differently. */
 export function conditionInput({ condition, names, values }: Conditional) {
   const clauses = Object.values(condition ?? {}).filter((one) => one !== undefined);
   const all = { names: { ...names }, values: { ...values } };
@@ -79,7 +79,7 @@ export function conditionInput({ condition, names, values }: Conditional) {
     addTo(all.values, clause.values);
   }
   const texts = clauses.map((clause) => (typeof clause === 'string' ? clause : clause.is));
-  // A clause with an OR of its own binds less than the AND between clauses.
+  // A clause that contains OR needs parentheses, because AND binds more tightly.
   const joined = texts.map((text) => (texts.length > 1 && / OR /.test(text) ? `(${text})` : text)).join(' AND ');
   return {
     ConditionExpression: joined === '' ? undefined : joined,

@@ -12,20 +12,25 @@ import { settleAll } from './jobs/settle.ts';
 export { type HeldJob, jobWrite } from './jobs/held.ts';
 
 /**
- * `none`: there was nothing to do, or another job took over. `more`: the time came first, ask for another run. `waiting`: for messages
- * being sent; the sweep asks again.
+ * `none`: there was no job, or another one replaced it. `more`: the deadline came first; ask for another run. `waiting`: some messages are being
+ * sent; the sweep asks again.
  */
 export type JobEnd = 'none' | 'done' | 'more' | 'waiting';
 
 /**
- * Work on every row of a contract: `retry` (FAILED -> PENDING), `clear` (failures leave the total), `settle` (nothing that is not sent
- * will be: after cancel, or when the account is gone), `remove` (settle, then the contract itself goes). A call sets `contract.job` and the
- * item `job` in the same write as the move it belongs to, runs the job for a while, and leaves the rest to the feed. Each row's step is
- * conditional, so that two runners side by side do the work once, and a job that another took the place of does no more.
+ * Runs the contract's job, which works on every row:
+ *
+ *   retry    FAILED -> PENDING
+ *   clear    failures leave the total
+ *   settle   unsent messages end: after cancel, or when the account is gone
+ *   remove   settle, then the contract is removed
+ *
+ * A call sets `contract.job` and the item `job` in the transaction of its move, runs the job for a while, and leaves the rest to the feed. Each row's
+ * step is conditional: two runners do the work once, and a replaced job does nothing more.
  */
 export async function runJob(deps: JobDeps, of: { tenantId: string; id: string }, deadlineMs: number): Promise<JobEnd> {
   const held = await takeJob(deps.table, of, deadlineMs);
-  // Read after the job, so that the contract is as the job found it.
+  // Read after the job, so that the contract is at least as new as the job.
   const contract = await deps.table.get<Contract>(keys.contract(of.tenantId, of.id));
   if (held === undefined || contract === undefined) return 'none';
   const { table } = deps;
@@ -65,7 +70,7 @@ export async function runJob(deps: JobDeps, of: { tenantId: string; id: string }
   }
 }
 
-/** The sum of a contract's counters over its accounts. */
+/** Returns the sum of a contract's counters over its accounts. */
 export async function readCounter(table: Table, contract: Contract): Promise<Counter> {
   const items = await table.getMany<Counter>(
     accountsOf(contract).map((a) => keys.counter(contract.tenantId, contract.id, a)),

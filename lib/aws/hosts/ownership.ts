@@ -5,7 +5,7 @@ import { type Clause, type Clauses, type Item, inParallel, present, type Table, 
 import { finder, keys, places } from '../keys.ts';
 import { inGoodStanding } from './hosts.ts';
 
-/** A host's hold on an account: only valid while the account's item says the same. */
+/** A host's claim on an account. It is valid only while the hot item has the same owner and epoch. */
 export interface Hold {
   tenantId: string;
   accountId: string;
@@ -18,7 +18,7 @@ export interface AccountRefs {
   accountId: string;
 }
 
-/** Clause of the hot item: the host owns the account under this very claim. */
+/** Clause of the hot item: the host owns the account under this epoch. */
 export const heldBy = (hold: Pick<Hold, 'hostId' | 'epoch'>) =>
   ({
     is: '#owner = :holder AND epoch = :held',
@@ -41,8 +41,8 @@ export const sameInHand = (known: InHand | undefined) =>
   }) satisfies Clause;
 
 /**
- * Takes the account over: the epoch rises, so that every write of the last owner under the old one fails. Returns undefined when another host
- * was faster, or when this host has been retired as dead. A host must have one claim of an account under way at a time.
+ * Claims the account under a new epoch, so that every write of the previous owner fails. Returns undefined when another host was faster, or when this
+ * host was retired as dead. A host must run only one claim of an account at a time.
  */
 export async function claimAccount(table: Table, seen: AccountHot, hostId: string): Promise<AccountHot | undefined> {
   const { tenantId, accountId } = seen;
@@ -66,13 +66,13 @@ export async function claimAccount(table: Table, seen: AccountHot, hostId: strin
 }
 
 /**
- * Gives the owner a new epoch, after another connection of the same device showed up; `hold` carries it from then on. Returns false when the
- * host is no longer the owner.
+ * Raises the epoch of the owner after another connection of the same device appeared, also in `hold`. Returns false when the host is no longer the
+ * owner.
  */
 export async function raiseEpoch(table: Table, hold: Hold): Promise<boolean> {
   const stood = await changeAsOwner(table, hold, { epoch: hold.epoch + 1 });
   const now = stood ? undefined : await table.get<AccountHot>(keys.accountHot(hold.tenantId, hold.accountId));
-  // A lost answer looks like another host's claim, but for the owner's name.
+  // After a lost answer the epoch is raised, as after another host's claim, but the owner is still this host.
   if (!stood && !(now?.owner === hold.hostId && now.epoch === hold.epoch + 1)) return false;
   hold.epoch += 1;
   return true;
@@ -88,7 +88,7 @@ export async function releaseAccount(
   hold: Hold,
   options: { wanted: boolean; asked: number | undefined; open: boolean; authHead?: number | undefined },
 ): Promise<boolean> {
-  // Before the release, and on its own: a claim whose answer was lost may have left nothing in hand to mark.
+  // A separate write before the release: after a claim with a lost answer there may be no message in hand to mark.
   if (options.open) {
     await asOwner(table, hold, {
       change: { update: 'SET inHand.released = :yes', values: { ':yes': true } },
@@ -150,8 +150,8 @@ async function changeAsOwner(table: Table, hold: Hold, fields: Item): Promise<bo
 }
 
 /**
- * Changes the hot item as its owner, together with a check of another item. As a transaction, because that carries a token: the SDK's own
- * repetition after a lost answer does not add twice. Returns what refused the change: `account` when the host is not the owner.
+ * Changes the hot item as its owner, together with a check of another item. A transaction has a token, so the SDK's retry after a lost answer does
+ * not add twice. Returns the refusal: `account` when the host is not the owner or `andIf` does not hold.
  */
 async function asOwner(
   table: Table,
@@ -190,10 +190,7 @@ export type StatusPatch = Partial<
   >
 >;
 
-/**
- * Writes what the owner knows of the account; a field that is undefined is removed. Returns false when the host is no longer the owner, or the
- * account is gone.
- */
+/** Writes status fields of the account; an undefined field is removed. Returns false when the host is no longer the owner, or the account is gone. */
 export async function saveStatus(
   table: Table,
   hold: Hold,
@@ -211,8 +208,8 @@ export async function saveStatus(
 }
 
 /**
- * Takes its accounts from a host that is gone for good: they become unowned under a new epoch. `orderly`: the host ended in good order, so
- * no message in hand is to blame. Returns how many there were.
+ * Makes the accounts of a host that is gone unowned, under new epochs. `orderly`: the host ended normally, so no message in hand caused its end.
+ * Returns the number of accounts.
  */
 export async function orphanAccounts(table: Table, hostId: string, options = { orderly: false }): Promise<number> {
   const owned = await findAccounts(table, finder.ownedBy(hostId));
@@ -220,7 +217,7 @@ export async function orphanAccounts(table: Table, hostId: string, options = { o
   return owned.length;
 }
 
-/** Takes one account from a host that is gone, or that does not hold the account any more. */
+/** Makes an account unowned whose host is gone or does not hold the account any more. */
 export async function orphanAccount(
   table: Table,
   refs: AccountRefs,

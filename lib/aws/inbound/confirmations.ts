@@ -15,9 +15,9 @@ export interface Confirmation {
   at: number;
 }
 
-/** How long after an opt-out it may be confirmed: later the text would be just another message. */
+/** A confirmation may be sent this long after its opt-out. Later it would only be another message. */
 const validMs = 10 * 60_000;
-/** Sendings at most: after a crash between the wire and the table the same id and text go out once more. */
+/** Most sendings of one confirmation. After a crash between the wire and the table, the same id and text go out again. */
 const maxTries = 2;
 const itemLifeSec = 24 * 3600;
 
@@ -33,20 +33,20 @@ export function planConfirmation(
     confirmation,
     writes: [
       { put: { ...keyOf(refs, to), type: 'confirmation', ...confirmation, ttl: nowSec + itemLifeSec } },
-      // With account and recipient: only the recipient's devices may ask for it again, and a confirmation has no message item.
+      // A confirmation has no message item. Account and recipient are stored here, because only the recipient's devices may ask for it again.
       contentWrite(refs.tenantId, id, textContent(text), nowMs, { accountId: refs.accountId, to }),
     ],
   };
 }
 
-/** Returns the writes that take back the confirmations not said yet to a person of these addresses. */
+/** Returns the writes that delete the unsent confirmations to a person with these addresses. */
 export function confirmationsGone(refs: AccountRefs, addresses: string[]): Write[] {
   return addresses.filter(isNumber).map((to) => ({ delete: keyOf(refs, to) }));
 }
 
 /**
- * Counts one more sending; the caller sends the confirmation afterwards. Returns false when it must not be sent (any more): taken back, replaced,
- * too old, or sent as often as it may be.
+ * Counts one more sending; the caller sends the confirmation afterwards. Returns false when it must not be sent: deleted, replaced, too old, or
+ * already sent `maxTries` times.
  */
 export async function beginConfirmation(
   table: Table,
@@ -65,19 +65,19 @@ export async function beginConfirmation(
   return refused === undefined;
 }
 
-/** Removes a confirmation that is done with, unless another one has taken its place. */
+/** Deletes a finished confirmation, unless a newer one has replaced it. */
 export async function endConfirmation(table: Table, refs: AccountRefs, { id, to }: Confirmation): Promise<void> {
   await table.tryDelete(keyOf(refs, to), { condition: { isThisOne: thisOne(id) } });
 }
 
 const thisOne = (id: string) => ({ is: 'id = :id', values: { ':id': id } });
 
-/** Returns the confirmations that an owner left unsaid. */
+/** Returns the account's confirmations that are not sent yet. */
 export async function openConfirmations(table: Table, { tenantId, accountId }: AccountRefs): Promise<Confirmation[]> {
   return await table.queryAll<Confirmation>(ranges.confirmations(tenantId, accountId));
 }
 
-/** Returns the confirmations that wait to be said to one of these numbers. */
+/** Returns the unsent confirmations to these numbers. */
 export async function readConfirmations(table: Table, refs: AccountRefs, numbers: string[]): Promise<Confirmation[]> {
   const found = await table.getMany<Confirmation>(numbers.map((to) => keyOf(refs, to)));
   return found.filter((confirmation) => confirmation !== undefined);

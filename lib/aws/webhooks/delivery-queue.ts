@@ -12,17 +12,17 @@ export interface DeliveryMessage {
   w: string;
   id: string;
   at: number;
-  /** The event's id and time, so that it is read together with the delivery. */
+  /** The event's id and time, so that both can be read together. */
   e: string;
   ea: number;
-  /** When the attempt is due, epoch ms. */
+  /** The time of the attempt, epoch ms. */
   due: number;
   group: string;
-  /** Tries that ended without an outcome of ours, such as a failing table. */
+  /** Tries that ended without an outcome, by an error of ours, such as a failing table. */
   tries?: number;
 }
 
-/** "Send these again": a range of what was delivered, page by page. */
+/** A request to send a range of events again, page by page. */
 export interface ReplayMessage {
   replay: string;
   t: string;
@@ -31,13 +31,13 @@ export interface ReplayMessage {
   since: number;
   until: number;
   onlyFailed: boolean;
-  /** When it was asked for. */
+  /** The time of the request, epoch ms. */
   at: number;
-  /** Where it goes on. */
+  /** The cursor of the next page. */
   after?: string;
 }
 
-/** The longest a queue can hold a message back. */
+/** The longest delay of a queue. */
 export const longestDelayMs = 900_000;
 
 /**
@@ -48,7 +48,7 @@ export interface DeliveryQueue {
   send(messages: { message: DeliveryMessage | ReplayMessage; key: string }[]): Promise<void>;
   /** `delayMs` at most `longestDelayMs`; whole seconds, rounded up. */
   later(message: DeliveryMessage, delayMs: number): Promise<void>;
-  /** Takes messages off the FIFO queue before their batch ends, so that their groups go on. */
+  /** Deletes messages from the FIFO queue before their batch ends, so that their groups continue. */
   release(receiptHandles: string[]): Promise<void>;
 }
 
@@ -90,7 +90,7 @@ export function deliveryQueue(sqs: SQSClient, urls: { dueUrl: string; laterUrl: 
   };
 }
 
-/** Entries SQS refuses one by one are sent once more; what it refuses again throws. */
+/** Sends entries that SQS refuses once more. Throws when it refuses them again. */
 async function sendAll(sqs: SQSClient, QueueUrl: string, entries: SendMessageBatchRequestEntry[]): Promise<void> {
   let open = entries;
   for (let attempt = 0; open.length > 0; attempt++) {

@@ -21,14 +21,14 @@ export async function readEndpoint(table: Table, tenantId: string, id: string): 
   return await table.get<Endpoint>(keys.endpoint(tenantId, id));
 }
 
-/** Returns the endpoint of this id or name. No name looks like an id. */
+/** Returns the endpoint with this id or name. A name never has the form of an id. */
 export async function findEndpoint(table: Table, tenantId: string, idOrName: string): Promise<Endpoint | undefined> {
   if (/^whk_[0-9A-Za-z]{1,40}$/.test(idOrName)) return await readEndpoint(table, tenantId, idOrName);
   const lock = await table.get<{ id: string }>(keys.endpointName(tenantId, idOrName));
   return lock === undefined ? undefined : await readEndpoint(table, tenantId, lock.id);
 }
 
-/** All endpoints of a tenant, of which there are 50 at most. */
+/** Returns all endpoints of a tenant, at most 50. */
 export async function tenantEndpoints(table: Table, tenantId: string): Promise<Endpoint[]> {
   return await table.queryAll<Endpoint>(ranges.endpoints(tenantId));
 }
@@ -43,8 +43,8 @@ export async function listEndpoints(
 }
 
 /**
- * `name_taken`: another endpoint has the name; `full`: the tenant has as many as it may have. Returns the endpoint that is there when an
- * earlier try of the same call made it.
+ * Creates an endpoint. Returns `name_taken` when another endpoint has the name, `full` when the tenant has the most it may have. A repeat of the call
+ * returns the endpoint that an earlier try created.
  */
 export async function createEndpoint(
   deps: Writer,
@@ -77,8 +77,8 @@ export type EndpointChanges = {
 };
 
 /**
- * Changes settings. Making the endpoint active again forgets why it was disabled; so does another URL with what the breaker knew.
- * `name_taken`: another endpoint has the new name. Returns undefined when the endpoint is not there any more.
+ * Changes settings. `active: true` deletes the reason for which the endpoint was disabled, and the state of its breaker. A new URL also deletes the
+ * state of the breaker. Returns `name_taken` when another endpoint has the new name, undefined when the endpoint is gone.
  */
 export async function updateEndpoint(
   deps: Writer,
@@ -93,7 +93,7 @@ export async function updateEndpoint(
     endpoint: {
       key: keys.endpoint(tenantId, id),
       ...settingsPatch(changes),
-      // Under the name that was read, so that exactly one lock is the endpoint's.
+      // The name must be the one that was read, so that the endpoint has exactly one lock.
       condition: { exists: present, hasSameName: named(endpoint.name) },
     },
     audit: auditWrite(
@@ -112,14 +112,11 @@ export async function updateEndpoint(
   return refused === undefined ? await readEndpoint(deps.table, tenantId, id) : 'name_taken';
 }
 
-/**
- * Deletes an endpoint. Its deliveries end with it: those still waiting are dropped when their time comes. Returns false when there was no
- * such endpoint.
- */
+/** Deletes an endpoint. Its waiting deliveries are dropped when they are due. Returns false when there was no such endpoint. */
 export async function deleteEndpoint(deps: Writer, origin: Origin, endpoint: Endpoint): Promise<boolean> {
   const { tenantId, id, name } = endpoint;
   const refused = await deps.table.tryTransact({
-    // Of two deletions at a time one stands in the audit log. The lock of the name goes along.
+    // When two deletions race, only one enters the audit log. The name must be as read, so that its lock is deleted too.
     endpoint: { delete: keys.endpoint(tenantId, id), condition: { exists: present, hasSameName: named(name) } },
     nameLock: { delete: keys.endpointName(tenantId, name) },
     health: { delete: keys.endpointHealth(tenantId, id) },
@@ -130,7 +127,7 @@ export async function deleteEndpoint(deps: Writer, origin: Origin, endpoint: End
   return now === undefined ? false : await deleteEndpoint(deps, origin, now);
 }
 
-/** Gives an endpoint a new secret; the one before signs beside it for 24 h. Returns undefined when the endpoint is not there any more. */
+/** Gives an endpoint a new secret; the previous one also signs for 24 h. Returns undefined when the endpoint is gone. */
 export async function rotateSecret(
   deps: Writer,
   origin: Origin,
@@ -143,7 +140,7 @@ export async function rotateSecret(
     endpoint: {
       key: keys.endpoint(tenantId, id),
       ...patch({ secrets }),
-      // Of two rotations at a time the second starts anew, or a secret that still signs would be lost.
+      // When two rotations race, the second reads again. Otherwise a secret that still signs would be lost.
       condition: { hasSecretsRead: { is: 'secrets = :seen', values: { ':seen': endpoint.secrets } } },
     },
     audit: auditWrite(origin, { action: 'webhook.secret_rotated', target: id }, deps.randomBytes),
@@ -183,7 +180,7 @@ function nameLock(tenantId: string, name: string, id: string): Write {
   };
 }
 
-/** Returns settings as the audit log may hold them: names of headers only, no secrets, no query of a URL, which may be a secret too. */
+/** Returns the settings for the audit log: without secrets, header values and the query of a URL, which may be a secret. */
 function auditable(settings: Item): Item {
   const { secrets: _secrets, headers, url, tenantId: _tenantId, createdAt: _createdAt, ...rest } = settings;
   return {
@@ -193,7 +190,7 @@ function auditable(settings: Item): Item {
   };
 }
 
-/** Returns the update of what was given; null removes a setting. `type` is set again, so that a change of nothing is legal. */
+/** Returns the update of the given settings; null removes one. `type` is set again, because DynamoDB refuses an empty update. */
 function settingsPatch(changes: EndpointChanges) {
   const noLongerDisabled = changes.active === true ? { disabledReason: undefined, disabledAt: undefined } : {};
   return patch({ type: 'endpoint', ...given({ ...changes }, () => true), ...noLongerDisabled });

@@ -5,10 +5,10 @@ import { type NamedWrites, present, type Table, type Write } from '../../client/
 import { keys } from '../../keys.ts';
 import { type HeldJob, JobReplaced, stillHeld } from './held.ts';
 
-/** With counter, contract and job a transaction stays within 100 writes. */
+/** Most messages in one transaction. With counter, contract and job it stays within 100 writes. */
 const clearedAtOnce = 96;
 
-/** Takes the failures of these rows out of counter and total, up to 96 in one transaction. Throws JobReplaced. */
+/** Removes the failures of these rows from counter and total, up to 96 in one transaction. Throws JobReplaced. */
 export async function clearRows(
   table: Table,
   contract: Contract,
@@ -24,7 +24,7 @@ export async function clearRows(
       continue;
     }
     if (!refused.by('messages')) throw new JobReplaced();
-    // Cleared by another runner of the same job.
+    // Another runner of the same job has cleared these.
     const cleared = refused.among('messages');
     failed = failed.filter((_, index) => cleared[index] !== true);
   }

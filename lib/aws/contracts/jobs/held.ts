@@ -13,39 +13,41 @@ export interface JobDeps {
   nowMs(): number;
 }
 
-/** Rows looked at per step: one batch read. */
+/** Rows read per step: one batch read. */
 const stepRows = 100;
-/** A runner that has used up its time asks for another run; one that has not come so much later is taken for lost. */
+/** A runner that is out of time asks for another run. When that run does not come within this time, it counts as lost. */
 const nextRunMs = 60_000;
 
 /** The item `job` of a contract, written whenever `contract.job` is: small, so that each row's step can check it. */
 export interface HeldJob {
   job: ContractJob;
-  /** When it was asked for (epoch ms). With `job` it distinguishes this job from one that took its place. */
+  /** Time of the request (epoch ms). With `job` it distinguishes this job from a later one. */
   begunAt: number;
-  /** The next row to look at. */
+  /** The next row to read. */
   nextRow?: number;
-  /** settle: the first row found SENDING, to be looked at again. */
+  /** settle: the first row found SENDING, to be read again. */
   openRow?: number;
-  /** settle: the rows from here on were never fed; they are canceled by number. */
+  /** settle: the rows from here on were never fed, so they are canceled by count. */
   endRow?: number;
-  /** Until then a runner works on the job (epoch ms); the sweep asks for the job afterwards. */
+  /** A runner works on the job until then (epoch ms); afterwards the sweep asks for the job. */
   busyUntil?: number;
 }
 
-/** Thrown between two steps: another job took the place of the one being run. */
+/** Thrown between two steps when another job has replaced this one. */
 export class JobReplaced extends Error {
   override name = 'JobReplaced';
 }
 
-/** Puts the item that makes the job findable, in place of any before it; belongs into the transaction that sets `contract.job`. */
+/**
+ * Returns the write of the item by which the sweep finds the job; it replaces an earlier one. Put it into the transaction that sets `contract.job`.
+ */
 export function jobWrite(of: Pick<Contract, 'tenantId' | 'id' | 'accountIds'>, job: ContractJob, nowMs: number): Write {
   const { tenantId, id } = of;
   const ixs = places.contract.of(tenantId, accountOf(of), id);
   return { put: { ...keys.job(tenantId, id), type: 'job', job, begunAt: nowMs, ix: finder.job, ixs } };
 }
 
-/** Marks the contract's job as being worked on, and returns it; undefined when the contract has none. */
+/** Marks the contract's job as being worked on and returns it. Returns undefined when there is no job. */
 export async function takeJob(
   table: Table,
   of: { tenantId: string; id: string },
@@ -58,7 +60,7 @@ export async function takeJob(
   return item;
 }
 
-/** Clauses of the item `job`: the same kind of job, asked for at the same time. */
+/** Clauses of the item `job`: it is the same kind of job, with the same time of request. */
 export function sameJob(held: HeldJob): Clauses {
   return {
     isSameKind: { is: 'job = :job', values: { ':job': held.job } },
@@ -66,12 +68,12 @@ export function sameJob(held: HeldJob): Clauses {
   };
 }
 
-/** Returns the check for the transaction of a step that only this job may take. */
+/** Returns the check that this job still holds, for the transaction of a step. */
 export function stillHeld(contract: Contract, held: HeldJob): Write {
   return { check: keys.job(contract.tenantId, contract.id), condition: sameJob(held) };
 }
 
-/** Goes through rows `[held.nextRow, last)` by hundreds. Returns false when the time came first: where the job stands is noted then. */
+/** Goes through rows `[held.nextRow, last)`, 100 a step. Returns false when the deadline came first; the next row is then stored. */
 export async function eachStep(
   deps: JobDeps,
   contract: Contract,
@@ -95,7 +97,7 @@ export async function eachStep(
   return true;
 }
 
-/** Writes where the job stands; a field that is undefined is removed. Throws JobReplaced. */
+/** Stores the progress of the job; an undefined field is removed. Throws JobReplaced. */
 export async function note(
   table: Table,
   contract: Contract,
@@ -107,7 +109,7 @@ export async function note(
   if (refused !== undefined) throw new JobReplaced();
 }
 
-/** Ends the job, in contract and item at once. A job that took its place stays. */
+/** Ends the job in both the contract and the item. Does nothing when another job has replaced it. */
 export async function endJob(table: Table, contract: Contract, held: HeldJob): Promise<void> {
   await table.tryTransact({
     contract: {

@@ -4,8 +4,8 @@ import { pagesLeft } from '../page-lists.ts';
 import { type HeldJob, type JobDeps, sameJob } from './held.ts';
 
 /**
- * Removes what is left of a contract whose messages are all final: its pages, its page lists, its counter and all else under its key. The
- * tombstone goes last, together with the job. Until that last write the sweep finds the job, which begins anew.
+ * Removes the rest of a contract whose messages are all final: its pages, page lists, counter and all other items under its key. The tombstone goes
+ * last, together with the job. Until that last write the sweep finds the job and starts it again.
  */
 export async function removeContract(deps: JobDeps, contract: Contract, held: HeldJob): Promise<void> {
   const { tenantId, id } = contract;
@@ -13,7 +13,7 @@ export async function removeContract(deps: JobDeps, contract: Contract, held: He
   const job = keys.job(tenantId, id);
   const left = await deps.table.queryAll<Key>(ranges.contract(tenantId, id));
   await deps.table.writeMany(left.filter(({ sk }) => sk !== job.sk).map(({ pk, sk }) => ({ delete: { pk, sk } })));
-  // A removal that was asked for a second time ends with that job.
+  // When the removal was requested again, that newer job deletes the tombstone.
   await deps.table.tryTransact({
     contract: { delete: keys.contract(tenantId, id) },
     job: { delete: job, condition: sameJob(held) },

@@ -7,7 +7,10 @@ import { type HeldJob, JobReplaced, stillHeld } from './held.ts';
 /** Errors of messages that may have arrived, or that would fail again. */
 export const notRetried: ReadonlySet<string> = new Set(['OUTCOME_UNKNOWN', 'INVALID_NUMBER']);
 
-/** FAILED -> PENDING with a new set of attempts, as long as the job stands: after a cancel nothing is reopened. Throws JobReplaced. */
+/**
+ * Moves FAILED messages to PENDING with a new set of attempts. Each move checks that the job still holds, so that nothing is reopened after a cancel.
+ * Throws JobReplaced.
+ */
 export async function retryRows(
   table: Table,
   contract: Contract,
@@ -19,7 +22,7 @@ export async function retryRows(
     (message): message is Message =>
       message?.state === 'FAILED' && message.cleared !== true && !notRetried.has(message.error?.code ?? ''),
   );
-  // A new sending: that an earlier one went unanswered for a while counts no more.
+  // This is a new sending, so the record of unanswered earlier ones is dropped.
   await inParallel(16, failed, async ({ openSince: _since, asides: _asides, ...message }) => {
     const job = [stillHeld(contract, held)];
     const { refused } = await tryMove(table, message, 'PENDING', nowMs, { attempts: 0 }, job);

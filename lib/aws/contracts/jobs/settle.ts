@@ -13,8 +13,12 @@ import { readOpenRanges } from '../reservations.ts';
 import { eachStep, type HeldJob, type JobDeps, JobReplaced, note, sameJob } from './held.ts';
 
 /**
- * Every row ends: PENDING and QUEUED -> CANCELED (OUTCOME_UNKNOWN if it was on its way once); a row the feed has reserved and not made yet is made CANCELED; one that is SENDING is
- * left to its owner, until its 24 h have passed or its account is gone. `waiting`: some are SENDING; ask again in a minute.
+ * Ends every row. Returns `waiting` when some are SENDING: ask again in a minute.
+ *
+ *   PENDING, QUEUED                 -> CANCELED; OUTCOME_UNKNOWN when the message was laid aside
+ *   reserved by the feed, no item   -> CANCELED
+ *   SENDING                         stays with its owner until 24 h have passed or its account is gone
+ *   never fed (only job `settle`)   -> CANCELED by count
  */
 export async function settleAll(
   deps: JobDeps,
@@ -24,10 +28,10 @@ export async function settleAll(
 ): Promise<'done' | 'more' | 'waiting'> {
   const reader = new PageReader(deps);
   const end = held.endRow ?? contract.nextRow;
-  // Read after the contract, which does not run any more: nothing opens now.
+  // Read after the contract. It does not run any more, so no new range opens.
   const [open = []] = await readOpenRanges(deps.table, [contract]);
   const through = await eachStep(deps, contract, held, end, deadlineMs, async (from, messages) => {
-    // Other rows have items, or were never fed and are canceled by number.
+    // All other rows have items, or were never fed and are canceled by count.
     const unmade = messages.some((message, i) => message === undefined && rangeAt(open, from + i) !== undefined);
     const rows = unmade ? await reader.rows(contract, from, from + messages.length) : [];
     await inParallel(
@@ -49,12 +53,12 @@ export async function settleAll(
   return 'waiting';
 }
 
-/** Moves the message until it is final, whatever moves it meanwhile. Returns `open` while its owner sends it. */
+/** Moves the message until it is final, also when others move it at the same time. Returns `open` while its owner sends it. */
 async function settle(deps: JobDeps, read: Message): Promise<'final' | 'open'> {
   let message: Message | undefined = read;
   while (message !== undefined) {
     if ((message.state === 'QUEUED' || message.state === 'PENDING') && message.openSince !== undefined) {
-      // It was laid aside without an answer and may have arrived: canceled would be a guess.
+      // The message was laid aside without an answer and may have arrived, so CANCELED could be wrong.
       message =
         (await endUnknown(deps.table, message, 'contract_ended', deps.nowMs())) ??
         (await readMessage(deps.table, message.tenantId, message.id));
@@ -80,10 +84,7 @@ async function whyUnknown(deps: JobDeps, message: Message): Promise<'no_answer' 
   return hot === undefined ? 'account_gone' : undefined;
 }
 
-/**
- * Makes a row CANCELED that the feed had reserved and not made yet, so that the feed finds its place taken. Returns the message that is there when
- * the feed was faster.
- */
+/** Makes a reserved row without an item CANCELED, so that the feed finds an item there. Returns the message that the feed made when it was faster. */
 async function cancelUnmade(
   deps: JobDeps,
   contract: Contract,
@@ -108,7 +109,7 @@ async function cancelUnmade(
   let refused = await deps.table.tryTransact({ message: put, counter, account });
   while (refused !== undefined) {
     if (refused.by('message')) return await readMessage(deps.table, contract.tenantId, message.id);
-    // The contract or the account has been removed, and takes its counts along.
+    // The contract or the account was removed, with its counts.
     if (refused.by('counter')) counter = undefined;
     if (refused.by('account')) account = undefined;
     refused = await deps.table.tryTransact({ message: put, counter, account });
@@ -116,7 +117,7 @@ async function cancelUnmade(
   return undefined;
 }
 
-/** Rows that never passed to an account become CANCELED by number, without items, and nothing is open any more. Throws JobReplaced. */
+/** Makes rows that never passed to an account CANCELED by count, without items, and closes all open ranges. Throws JobReplaced. */
 async function cancelUnfed(deps: JobDeps, contract: Contract, held: HeldJob, end: number): Promise<void> {
   const { tenantId, id } = contract;
   for (;;) {
@@ -143,7 +144,7 @@ async function cancelUnfed(deps: JobDeps, contract: Contract, held: HeldJob, end
       contract: {
         key: keys.contract(tenantId, id),
         ...patch({ nextRow: rows, openFrom: rows, unfedFrom: unlessSet(end), fedCount: added(unfed) }),
-        // The number of rows was reckoned from these.
+        // The number of rows was computed from these values.
         condition: { isAsRead },
       },
       counter: {
