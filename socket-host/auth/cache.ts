@@ -4,24 +4,24 @@ import type { KeyRecord } from './encoding.ts';
 import { AuthCacheFull } from './errors.ts';
 
 /**
- * The committed keys of every account of this host, in one SQLite file rather than in memory (812 pre-keys alone would cost
- * 240 KB a session). S3 is the truth: the file is made anew at start and nothing is lost with it.
+ * The committed keys of every account of this host, in one SQLite file rather than in memory (812 pre-keys alone would cost 240 KB a session).
+ * S3 is the truth: each start makes a new file, and a lost file loses nothing.
  */
 export interface Cache {
   get(account: string, type: string, id: string): Uint8Array | undefined;
-  /** All or nothing. Throws AuthCacheFull when the file may not grow any more. */
+  /** Applies all records or none. Throws AuthCacheFull when the file may not grow any more. */
   apply(account: string, records: Iterable<KeyRecord>): void;
-  /** Everything kept of an account, except the given types. */
+  /** Returns all records of an account, except those of the given types. */
   dump(account: string, except: ReadonlySet<string>): KeyRecord[];
   count(account: string): number;
   dropAccount(account: string): void;
-  /** The keys take more than `maxBytes`: this host should take no more accounts; those it has may grow by a quarter. Takes microseconds. */
+  /** Returns true when the keys take more than `maxBytes`: take no more accounts then. Those held may grow by a quarter. Takes microseconds. */
   full(): boolean;
-  /** Removes the file too: each start has one of its own, and keys need not lie about. */
+  /** Closes the cache and removes the file, because each start makes its own and keys must not stay on the disk. */
   close(): void;
 }
 
-/** `maxBytes` is where `full` begins, and the file ends at a quarter more: the accounts held may still grow meanwhile. */
+/** `full` is true from `maxBytes` on. The file may grow to a quarter more, so that the accounts held can go on. */
 export interface CacheOptions {
   maxBytes?: number;
 }

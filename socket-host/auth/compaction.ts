@@ -5,33 +5,33 @@ import { runKey, snapshotKey } from './object-keys.ts';
 import type { ObjectWriter } from './object-writer.ts';
 import { removeOld } from './removal.ts';
 
-/** Below this the log is not worth a snapshot. */
+/** A shorter log gets no snapshot. */
 const minLogBytes = 64 * 1024;
 /** With the 64 segments of a run this bounds PUTs at 1 + 1/16 + 1/64 for each commit, however large the commits are. */
 const minSegments = 16;
-/** 32 runs and up to 63 segments to read, and three pages of a listing. */
+/** The most segments without a snapshot: a load reads 32 runs, up to 63 segments and three answers of a listing. */
 const maxSegments = 2048;
-/** How long objects stay after they are no longer needed, so that an older version can be restored. */
+/** Objects that are no longer needed stay so long, so that an older version can be restored. */
 export const keepOldMs = 24 * 60 * 60 * 1000;
 
-/** A snapshot is due when the log since the last one exceeds a quarter of it. */
+/** Returns whether a snapshot is due: when the log since the last one exceeds a quarter of it. */
 export function snapshotDue(log: LogState): boolean {
   if (log.segments >= maxSegments) return true;
   return log.segments >= minSegments && log.logBytes > Math.max(minLogBytes, log.snapshotBytes / 4);
 }
 
 /**
- * The snapshot up to which older objects may go: a newer one stands beside it, and it is a day old, so everything it covers is
- * older still. Undefined: nothing may go yet.
+ * Returns the snapshot up to which older objects may be removed; undefined while none may. It is a day old, so everything that it covers is older,
+ * and there is a newer one.
  */
 export function oldestToKeep(snapshots: SnapshotAge[], nowMs: number): SnapshotAge | undefined {
   return snapshots.slice(0, -1).findLast(({ at }) => nowMs - at >= keepOldMs);
 }
 
 export interface Compactor {
-  /** To be called when the committed keys are exactly those after `log.head`: begins a run or a snapshot where one is due. */
+  /** Begins a run or a snapshot where one is due. Call this only when the committed keys are exactly those after `log.head`. */
   consider(): void;
-  /** The state after segment `number`, which is `log.head`. */
+  /** Writes the state after segment `number`, which is `log.head`. */
   writeSnapshot(number: number, records: KeyRecord[]): Promise<void>;
   /** Resolves when nothing is being written. */
   idle(): Promise<void>;
@@ -50,19 +50,18 @@ export interface CompactorParts {
 }
 
 /**
- * Keeps an account's log short in the background, one run and one snapshot at a time. Nothing depends on it: the log is complete without runs and
- * snapshots. A run or snapshot says what a range of numbers came to, and those are taken once and for all, so that even an owner who has
- * lost the account meanwhile writes nothing but what its successor would have written; it cannot cover a number that it did not write or
- * read itself.
+ * Shortens the log of an account in the background, one run and one snapshot at a time. Nothing depends on it, because the log is complete without
+ * them. A run or snapshot holds the result of a range of segments, and a segment never changes. So an owner that has lost the account writes only
+ * what its successor would write. It cannot cover a segment that it did not write or read itself.
  */
 export function compactor(parts: CompactorParts): Compactor {
   const { objects, prefix, writer, log } = parts;
   let merging: Promise<void> | undefined;
   let snapshotting: Promise<void> | undefined;
-  /** The segment of the newest snapshot begun: what it covers counts as log no more. */
+  /** The segment of the newest snapshot begun. Segments that it covers do not count as log any more. */
   let covered = 0;
 
-  /** A snapshot that fails is tried again after a later commit; without a run its segments are read. */
+  /** Does nothing: a snapshot that fails is tried again after a later commit, and without a run its segments are read. */
   const failed = () => {};
 
   async function writeRun(): Promise<void> {

@@ -21,10 +21,10 @@ export interface KeyRecord {
 /** Segments: `barrier`, `keys`, and the resets `wipe` and `restore`, before which everything is void. */
 export type ObjectKind = 'barrier' | 'keys' | 'wipe' | 'restore' | 'run' | 'snapshot';
 
-/** Who wrote the object, when (epoch ms), and as what; `nonce` lets a writer recognise its own object. */
+/** The writer of the object, its time (epoch ms) and its kind. A writer recognises its own object by `nonce`. */
 export interface ObjectHeader {
   kind: ObjectKind;
-  /** The whole key, so that a copy under another account, number or kind is not taken for the real one. */
+  /** The whole key of the object. A copy under another account, number or kind is refused by it. */
   key: string;
   /** The segment's number, the last segment in a snapshot or run. */
   number: number;
@@ -32,7 +32,7 @@ export interface ObjectHeader {
   host: string;
   nonce: string;
   at: number;
-  /** Snapshots only: the snapshots that stood when this one was written. */
+  /** Snapshots only: the snapshots that existed when this one was written. */
   earlier?: SnapshotAge[];
   /** Restores only: the segment after which the state was taken. */
   restored?: number;
@@ -45,9 +45,9 @@ export interface SnapshotAge {
 
 const magic = Buffer.from('PCAU\u0002');
 const deleted = 0xffff_ffff;
-/** Above this many bytes compression leaves the event loop. */
+/** Larger objects are compressed outside the event loop. */
 const syncLimitBytes = 64 * 1024;
-/** Of what is large, zlib's pieces: as many small ones as a large account has would be left over as holes in the process's memory. */
+/** The size of zlib's output pieces for large objects. Many small pieces would leave holes in the memory of the process. */
 const chunkSize = 1024 * 1024;
 const deflateAsync = promisify(deflateRaw);
 const inflateAsync = promisify(inflateRaw);
@@ -70,7 +70,7 @@ export interface OpenedObject {
   records: KeyRecord[];
 }
 
-/** Verifies and opens the object found at `key`. Throws AuthCorrupt, naming it, for anything but exactly what was written there. */
+/** Verifies and opens the object found at `key`. Throws AuthCorrupt, which names it, unless it is exactly the object that was written there. */
 export async function decodeObject(key: string, bytes: Uint8Array): Promise<OpenedObject> {
   const data = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   if (data.length < magic.length + 36 || !data.subarray(0, magic.length).equals(magic)) {
@@ -128,7 +128,7 @@ function unpack(packed: Buffer): KeyRecord[] {
   return records;
 }
 
-/** A key as bytes: JSON in which binary values are `{"type":"Buffer","data":"<base64>"}`, the form Baileys uses. */
+/** Returns a key as bytes: JSON with binary values as `{"type":"Buffer","data":"<base64>"}`, the form that Baileys uses. */
 export function encodeValue(value: unknown): Buffer {
   return Buffer.from(
     JSON.stringify(value, (_key, part: unknown) => {
@@ -143,7 +143,7 @@ export function encodeValue(value: unknown): Buffer {
 
 export function decodeValue(bytes: Uint8Array): unknown {
   const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('utf8');
-  // Sessions, the keys read most, hold no binary: parsing them without a reviver is several times faster.
+  // Sessions, which are read most, hold no binary. A parse without a reviver is several times faster.
   if (!text.includes('"Buffer"')) return JSON.parse(text);
   return JSON.parse(text, (_key, part: unknown) =>
     isBufferJson(part) && typeof part.data === 'string' ? Buffer.from(part.data, 'base64') : part,

@@ -12,22 +12,22 @@ export class AuthCorrupt extends StateDamaged {
   }
 }
 
-/** Another owner has written after us, or our lease is over: nothing may be written or sent any more. */
+/** Another owner has written later, or the lease is over. Nothing may be written or sent any more. */
 export class AuthFenced extends Error {
   override name = 'AuthFenced';
 }
 
-/** A commit did not reach S3. The same bytes are tried again by the next commit, under the same number. */
+/** A commit did not reach S3. The next commit tries the same bytes again, under the same number. */
 export class AuthUnavailable extends Error {
   override name = 'AuthUnavailable';
 }
 
-/** The changes a commit was to carry were dropped by `discard` before it began. */
+/** `discard` dropped the changes of a commit before the commit began. */
 export class AuthDiscarded extends Error {
   override name = 'AuthDiscarded';
 }
 
-/** The host's key cache has reached its limit on disk: this account's keys do not fit in until others have left. */
+/** The key cache of the host has reached its limit on disk. The keys of this account fit in once other accounts have left. */
 export class AuthCacheFull extends NoRoomForState {
   override name = 'AuthCacheFull';
 }

@@ -18,20 +18,20 @@ import { objectWriter, type Writer } from './object-writer.ts';
 import { removeAllBut } from './removal.ts';
 
 /**
- * The write side of one account's log. Reads see every change at once; a change is durable when a commit asked for after it has
- * resolved. One commit is under way at a time and carries all that changed since the one before:
+ * The write side of one account's log. Reads see every change at once. A change is durable when a commit that was asked for after it has
+ * resolved. One commit is under way at a time and carries all changes since the one before:
  *
  *   note(A) commit() ──gather──> PUT n ────────────────> durable: A
- *           note(B) commit() ......waits......PUT n+1 ─> durable: B and whatever was noted meanwhile
+ *           note(B) commit() ......waits......PUT n+1 ─> durable: B and all that was noted meanwhile
  *
  * Open -> ended, by a fence, by `wipe` or by `close`; an ended journal never writes again.
  */
 export interface Journal {
   read(type: string, id: string): Uint8Array | undefined;
-  /** `encode` is called when the change is read and when it is written; its result undefined deletes the key. */
+  /** Notes a change. `encode` is called when the change is read and when it is written. If it returns undefined, the key is deleted. */
   note(type: string, id: string, encode: () => Uint8Array | undefined): void;
   commit(): Promise<void>;
-  /** Commits in the background, after `delayMs` at the latest, and again until it works. */
+  /** Commits in the background, after `delayMs` at the latest, and tries again until a commit succeeds. */
   rideAlong(delayMs: number): void;
   pending(): number;
   discard(): void;
@@ -40,7 +40,7 @@ export interface Journal {
   wipe(): Promise<void>;
   close(): Promise<void>;
   readonly account: string;
-  /** The highest segment that is durable; it stands when the journal has ended. */
+  /** The highest segment that is durable. It stays when the journal has ended. */
   readonly head: number;
   readonly stats: { puts: number; bytes: number };
 }
@@ -51,9 +51,9 @@ export interface JournalOptions extends Writer {
   prefix: string;
   /** The highest segment that the account's item knows of (`authHead`); undefined where the keys were never opened. */
   writtenTo?: number | undefined;
-  /** Called once, when this owner has lost the account. Nothing is written after. */
+  /** Called once, when this owner has lost the account. Nothing is written afterwards. */
   onFenced(why: string): void;
-  /** Called when changed keys have become durable: bytes of the segment, and how long its PUT took. */
+  /** Called when changed keys have become durable, with the bytes of the segment and the time of its PUT. */
   onCommit?(commit: { bytes: number; ms: number }): void;
 }
 
@@ -70,7 +70,7 @@ interface Change {
 interface Segment {
   records: Map<string, KeyRecord>;
   header: ObjectHeader;
-  /** In S3, though perhaps not yet in the cache. */
+  /** True when it is in S3. It may not be in the cache yet. */
   durable: boolean;
 }
 
@@ -80,7 +80,7 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
   const account = `${prefix}#${epoch}#${options.nonce()}`;
   const writer = objectWriter(options);
   let changed = new Map<string, Change>();
-  /** Taken up by a commit whose outcome is not known; it stays, and keeps its number, until it is. */
+  /** The segment of the commit under way. It keeps its number until its outcome is known. */
   let inFlight: Segment | undefined;
   let writing: Promise<void> | undefined;
   let waiting: PromiseWithResolvers<void> | undefined;
@@ -121,7 +121,7 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
     }
   }
 
-  /** At open, segments of earlier owners may still arrive: they are applied, and the next number is tried. */
+  /** Puts the barrier at open. Segments of earlier owners may still arrive: they are applied, and the next number is tried. */
   async function raiseBarrier(): Promise<void> {
     for (;;) {
       const key = segmentKey(prefix, log.head + 1);
@@ -135,12 +135,12 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
     }
   }
 
-  /** Once we have written, a number taken by another means that we have been replaced. */
+  /** Puts the next segment. If its number is taken by another owner, this owner has been replaced. */
   async function append(header: ObjectHeader, records: Iterable<KeyRecord>): Promise<number> {
     const { answer, size } = await writer.put(header, records);
     if (answer === 'exists') {
       const there = await fetchObject(objects, header.key);
-      // Our own nonce: it was written, and only the answer was lost on the way.
+      // With the nonce of this owner: the segment was written, and only the answer was lost.
       if (there.header.nonce !== header.nonce) {
         throw new AuthFenced(
           `${there.header.host} of epoch ${there.header.epoch} has written segment ${header.number}`,
@@ -196,7 +196,7 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
         writing = undefined;
       }
     }
-    // In the same step as the last look at `waiting`, or a commit asked for in between would wait for ever.
+    // This must be in one step with the last look at `waiting`. A commit asked for in between would wait for ever.
     loop = undefined;
   }
 
@@ -272,7 +272,7 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
       if (ended !== undefined) throw ended;
     },
     async wipe() {
-      // What a session that has ended still has to say would bring credentials back that are worth nothing.
+      // A session that has ended may still change credentials. They are void, and must not come back.
       wiping = true;
       try {
         drop(new AuthDiscarded('the account is being wiped'));
@@ -303,7 +303,7 @@ export async function openJournal(options: JournalOptions, unlogged: ReadonlySet
   };
 }
 
-/** What the cache has no room for is in S3 all the same. */
+/** Passes over a full cache: the keys are in S3 all the same. */
 function unlessFull(error: unknown): void {
   if (!(error instanceof AuthCacheFull)) throw error;
 }

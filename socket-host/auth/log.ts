@@ -7,7 +7,7 @@ import { firstOfRun, numberOfKey, segmentKey } from './object-keys.ts';
 /** Objects fetched at a time while loading. */
 const loadAhead = 16;
 
-/** What is known of the log besides the keys themselves. */
+/** The state of the log, without the keys themselves. */
 export interface LogState {
   /** The highest segment; 0 when there is none. */
   head: number;
@@ -22,7 +22,7 @@ export interface LogState {
 export interface Loader {
   /** Receives the records in the order in which they were written. */
   apply(records: KeyRecord[]): void;
-  /** Everything before is void: the account was logged out, or an older version restored. */
+  /** Drops everything before: the account was logged out, or an older version restored. */
   reset(): void;
 }
 
@@ -33,15 +33,15 @@ export interface LoadOptions {
   writtenTo?: number | undefined;
 }
 
-/** A log of which nothing is left to read but what comes after segment `head`. */
+/** Returns the state of a log without segments after `head`. */
 export function emptyLog(head: number): LogState {
   return { head, segments: 0, logBytes: 0, snapshotBytes: 0, snapshots: [], window: new MergeWindow(head + 1) };
 }
 
 /**
- * Replays the newest valid snapshot and what follows it, as runs where there are any. The log is complete without them: in place of a
- * damaged run its segments are read. Throws AuthCorrupt, naming the object, for a damaged or missing segment that nothing covers, and
- * AuthFenced when an owner with a higher epoch than `epoch` has written.
+ * Replays the newest valid snapshot and everything after it, by runs where there are any. In place of a damaged run its segments are read. Throws
+ * AuthCorrupt, which names the object, for a damaged or missing segment that nothing covers. Throws AuthFenced when an owner with a higher epoch
+ * than `epoch` has written.
  */
 export async function loadLog(
   objects: ObjectStore,
@@ -63,7 +63,7 @@ export async function loadLog(
       log.snapshots = [...(header.earlier ?? []), { number: header.number, at: header.at }];
       break;
     } catch (error) {
-      // A damaged snapshot is no loss while an older one and every segment since still stand.
+      // A damaged snapshot is no loss while an older one and every segment since then exist.
       if (!(error instanceof AuthCorrupt)) throw error;
       damage ??= error;
     }
@@ -77,7 +77,7 @@ export async function loadLog(
     segments: new Set(segments.filter(isWanted).map(numberOfKey)),
     runs: new Set(runs.filter((key) => isWanted(key) && numberOfKey(key) > log.head)),
   };
-  // Also a snapshot or run that is damaged tells that its segment was once written.
+  // A damaged snapshot or run also proves that its segment was written.
   const end = [...stored.segments, ...[...stored.runs, ...snapshots].map(numberOfKey)].reduce(
     (highest, number) => Math.max(highest, number),
     log.head,
@@ -106,7 +106,7 @@ export async function loadLog(
   return log;
 }
 
-/** Older ratchets would load without it, and recipients drop what is sent under counters they have seen. */
+/** Returns the error for a log whose end is lost. Older ratchets would load, and recipients drop messages under counters that they have seen. */
 function lostTail(prefix: string, from: number, to: number): AuthCorrupt {
   const key = segmentKey(prefix, from);
   if (from === to) return new AuthCorrupt(key, 'is missing, the last one written');
@@ -125,7 +125,7 @@ interface Step {
   missing: boolean;
 }
 
-/** The next objects that lead from segment `from` towards `end`: the farthest-reaching run where there is one, otherwise the segment. */
+/** Returns the next objects from segment `from` towards `end`: the run that reaches farthest where there is one, otherwise the segment. */
 function planSteps(prefix: string, from: number, end: number, stored: Stored): Step[] {
   const steps: Step[] = [];
   for (let at = from; at <= end && steps.length < loadAhead; ) {
@@ -163,14 +163,14 @@ export interface FetchedObject extends OpenedObject {
   size: number;
 }
 
-/** Throws AuthCorrupt when the object is not there or not what was written. */
+/** Fetches and opens an object. Throws AuthCorrupt when it is missing or damaged. */
 export async function fetchObject(objects: ObjectStore, key: string): Promise<FetchedObject> {
   const bytes = await objects.get(key);
   if (bytes === undefined) throw new AuthCorrupt(key, 'is missing');
   return { ...(await decodeObject(key, bytes)), size: bytes.length };
 }
 
-/** Takes over the segment or run that follows `log.head`. */
+/** Applies the segment or run that follows `log.head`. */
 export function applyObject(log: LogState, { header, records, size }: FetchedObject, loader: Loader): void {
   const { kind, number } = header;
   if (resets(header)) {
@@ -185,11 +185,11 @@ export function applyObject(log: LogState, { header, records, size }: FetchedObj
   } else {
     addSegment(log, number, records, size);
   }
-  // A run can only add to what was before it: none may contain a reset.
+  // A run only adds to the keys before it, so it must not contain a reset.
   if (kind === 'run' || resets(header)) log.window.restart(number + 1);
 }
 
-/** Segment `number`, applied or just written, is the new head. */
+/** Makes segment `number`, which was applied or just written, the new head. */
 export function addSegment(log: LogState, number: number, records: Iterable<KeyRecord>, size: number): void {
   log.head = number;
   log.segments += 1;
@@ -197,7 +197,7 @@ export function addSegment(log: LogState, number: number, records: Iterable<KeyR
   log.window.add(number, records, size);
 }
 
-/** Everything written before such a segment is void. */
+/** Returns true for a segment that makes everything before it void. */
 export function resets({ kind }: ObjectHeader): boolean {
   return kind === 'wipe' || kind === 'restore';
 }

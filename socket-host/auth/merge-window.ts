@@ -1,8 +1,8 @@
 import type { KeyRecord } from './encoding.ts';
 
-/** This many segments become a run. */
+/** The number of segments that become a run. */
 export const runSegments = 64;
-/** Several times what 64 segments usually change; beyond it the window begins anew and its segments stay unmerged, to bound memory. */
+/** The most key names, several times the usual number of 64 segments. Beyond it the window begins anew, which bounds memory. */
 const maxNames = 2048;
 
 export interface KeyName {
@@ -11,8 +11,8 @@ export interface KeyName {
 }
 
 /**
- * The segments since the last run, snapshot or reset, and the names of the keys changed in them: what the next run will cover. Names
- * only; the values are in the cache.
+ * The segments that the next run will cover: those since the last run, snapshot or reset. It holds the names of the keys changed in them; the
+ * values are in the cache.
  */
 export class MergeWindow {
   private first: number;
@@ -20,7 +20,7 @@ export class MergeWindow {
   private size = 0;
   private changed = new Map<string, KeyName>();
 
-  /** Empty; `from` is the number of the first segment that will be in it. */
+  /** Creates an empty window. `from` is the number of its first segment. */
   constructor(from: number) {
     this.first = from;
     this.last = from - 1;
@@ -34,12 +34,12 @@ export class MergeWindow {
     return this.last;
   }
 
-  /** What its segments take in S3. */
+  /** The bytes of its segments in S3. */
   get bytes(): number {
     return this.size;
   }
 
-  /** Segment `number` follows, with what it changed and its size in bytes. */
+  /** Adds segment `number` with its records and its size in bytes. */
   add(number: number, records: Iterable<KeyRecord>, bytes: number): void {
     if (this.changed.size > maxNames) this.restart(number);
     this.last = number;

@@ -23,12 +23,12 @@ export function runKey(prefix: string, from: number, to: number): string {
   return `${prefix}run/${padded(from)}-${padded(to)}`;
 }
 
-/** The segment an object belongs to; of a run the last one it covers. */
+/** Returns the segment of an object; of a run the last one that it covers. */
 export function numberOfKey(key: string): number {
   return Number(key.slice(-digits));
 }
 
-/** The first segment a run covers. */
+/** Returns the first segment that a run covers. */
 export function firstOfRun(key: string): number {
   return Number(key.slice(-2 * digits - 1, -digits - 1));
 }

@@ -3,12 +3,12 @@ import { encodeObject, type KeyRecord, type ObjectHeader, type ObjectKind } from
 import { AuthFenced } from './errors.ts';
 import { numberOfKey } from './object-keys.ts';
 
-/** Who writes, and whether it still may. */
+/** The owner that writes, with its lease. */
 export interface Writer {
   objects: ObjectStore;
   host: string;
   epoch: number;
-  /** The lease: asked before every PUT. */
+  /** Returns whether the lease holds. Called before every PUT. */
   mayWrite(): boolean;
   nowMs(): number;
   nonce(): string;
@@ -16,12 +16,12 @@ export interface Writer {
 
 export interface ObjectWriter {
   header(kind: ObjectKind, key: string): ObjectHeader;
-  /** `exists` when another object stands at the key; `size` in bytes. Throws AuthFenced when the lease is over. */
+  /** Puts an object. `exists`: the key is taken by another object. `size` is in bytes. Throws AuthFenced when the lease is over. */
   put(header: ObjectHeader, records: Iterable<KeyRecord>): Promise<{ answer: 'created' | 'exists'; size: number }>;
   readonly stats: { puts: number; bytes: number };
 }
 
-/** Writes one owner's objects, each under a key that is taken once and for all. */
+/** Returns the writer for one owner's objects. Each key can be written only once. */
 export function objectWriter({ objects, host, epoch, mayWrite, nowMs, nonce }: Writer): ObjectWriter {
   const stats = { puts: 0, bytes: 0 };
   return {

@@ -7,8 +7,8 @@ import { objectWriter, type Writer } from './object-writer.ts';
 import { completeVersions, surveyAuth, type Version } from './versions.ts';
 
 /**
- * Ratchets that are rolled back make recipients drop what they get, silently. Without any, both sides begin anew. Everything else of an
- * older version still holds: credentials, identities, pre-keys, app-state keys, LID mappings, lookups.
+ * The types that a restore leaves out. With ratchets from an older version, recipients silently drop messages. Without ratchets both sides begin
+ * anew. Everything else of an older version holds: credentials, identities, pre-keys, app-state keys, LID mappings, lookups.
  */
 const neverRestored: ReadonlySet<string> = new Set([
   'session',
@@ -18,25 +18,25 @@ const neverRestored: ReadonlySet<string> = new Set([
   'devices',
 ]);
 
-/** More than one upload has (812 at most), for one that damage hides. Numbers have three bytes on the wire. */
+/** Room for an upload of pre-keys (812 at most) that damage hides. Numbers have three bytes on the wire. */
 const preKeyMargin = 1000;
 
-/** `before`: the newest complete version written until then (epoch ms). `number`: exactly the state after that segment. */
+/** `before`: the newest complete version written until that time (epoch ms). `number`: exactly the state after that segment. */
 export type RestorePoint = { before: number } | { number: number };
 
 export interface RestorePlan {
   prefix: string;
   version: Version;
   kept: KeyRecord[];
-  /** How many sessions and sender keys are left out. */
+  /** The number of sessions and sender keys that are left out. */
   dropped: number;
   /** The number under which the version becomes the newest. */
   number: number;
 }
 
 /**
- * Reads the wanted version and writes nothing. `writtenTo` is the highest segment that the account's item knows of: the
- * version gets a later number, also where that segment is lost. Throws RestoreRefused when there is none.
+ * Reads the wanted version and writes nothing. `writtenTo` is the highest segment that the account's item knows of. The version gets a later
+ * number, also where that segment is lost. Throws RestoreRefused when there is no such version.
  */
 export async function planRestore(
   objects: ObjectStore,
@@ -59,17 +59,16 @@ export async function planRestore(
 }
 
 /**
- * Makes the planned version the newest one. The segment that carries it takes the next number, so that an owner that still writes for
- * the account finds it taken and stops; that segment and the snapshot beside it void everything before, damaged or not. The older objects
- * stay for a day. Make sure that the account has no owner, and give an epoch that no owner has had. Throws RestoreRefused when
- * another object was written since the plan was made.
+ * Makes the planned version the newest one. Make sure that the account has no owner, and give an epoch that no owner has had. The segment of the
+ * version takes the next number, so an owner that still writes finds it taken and stops. That segment and its snapshot void everything before,
+ * damaged or not. The older objects stay for a day. Throws RestoreRefused when another object was written since the plan was made.
  */
 export async function restoreAuth(options: Writer, plan: RestorePlan): Promise<void> {
   const { prefix, version, kept, number } = plan;
   const writer = objectWriter(options);
   const header = { ...writer.header('restore', segmentKey(prefix, number)), restored: version.number };
   const { answer } = await writer.put(header, kept);
-  // Our own nonce: it was written, and only the answer was lost on the way.
+  // With this nonce: the object was written, and only the answer was lost.
   if (answer === 'exists' && (await fetchObject(options.objects, header.key)).header.nonce !== header.nonce) {
     throw new RestoreRefused(`Somebody has just written number ${number}: disconnect the account and try again.`);
   }
@@ -77,9 +76,9 @@ export async function restoreAuth(options: Writer, plan: RestorePlan): Promise<v
 }
 
 /**
- * Credentials that number new pre-keys from `firstFree` on. The server may still hand out pre-keys made after the version: a person
- * who got an old one would write what cannot be read, if a new one had its number. As the last one made is not there, Baileys uploads new ones,
- * and the signed one with them, at the next login.
+ * Returns credentials that number new pre-keys from `firstFree` on. The server may still give out pre-keys made after the version. If a new one had
+ * the number of such a key, a person's message could not be read. The last one made is missing, so Baileys uploads new ones and the signed one at
+ * the next login.
  */
 function numberedFrom(record: KeyRecord, firstFree: number): KeyRecord {
   const creds: unknown = record.value === undefined ? undefined : decodeValue(record.value);

@@ -1,47 +1,47 @@
 import { decodeValue, encodeValue, type KeyRecord } from './encoding.ts';
 import { type JournalOptions, openJournal } from './journal.ts';
 
-/** The linked-device state of one account, for its owner of one epoch. What is durable when: socket-host/auth/journal.ts. */
+/** The linked-device state of one account, for its owner of one epoch. socket-host/auth/journal.ts says when a change is durable. */
 export interface AuthStore {
   /** `<tenant>/<account>/` */
   readonly prefix: string;
-  /** The number of the newest segment in S3; it stands when the store is closed. */
+  /** The number of the newest segment in S3. It stays when the store is closed. */
   readonly head: number;
-  /** The account's credentials as they were last saved, a fresh object each time; undefined before linking. */
+  /** Returns the credentials of the account as they were last saved, a new object each time; undefined before linking. */
   creds(): unknown;
   /**
-   * Marks the whole object as changed and flushes it at once; what it holds when the commit is made is what is written. Resolves when
-   * durable; the answer need not be awaited.
+   * Marks the whole object as changed and commits it at once, with its values at the time of the commit. Resolves when it is durable. Callers need
+   * not await that.
    */
   saveCreds(creds: object): Promise<void>;
-  /** True once the device is linked: the credentials hold the identity that the phone has signed. */
+  /** Returns true once the device is linked: the credentials hold the identity that the phone has signed. */
   registered(): boolean;
   get(type: string, id: string): unknown;
-  /** `undefined` and `null` delete. Resolves when durable for the types that must be (see durableOnSet), at once for the others. */
+  /** Changes keys; `undefined` and `null` delete. Resolves when the change is durable for types in `durableOnSet`, at once for the others. */
   set(data: KeyChanges): Promise<void>;
   /** Resolves when everything changed so far is in S3. Rejects with AuthUnavailable, AuthCacheFull, AuthFenced or AuthDiscarded. */
   commit(): Promise<void>;
   /**
-   * Due before every connect but the first, which the barrier put at opening serves: puts one more segment, which proves that no other
-   * owner has written since. Rejects with AuthFenced or AuthUnavailable.
+   * Puts one more segment, which proves that no other owner has written since. Call this before every connection but the first, which the barrier
+   * of the opening serves. Rejects with AuthFenced or AuthUnavailable.
    */
   barrier(): Promise<void>;
-  /** How many changes no commit has taken up yet. */
+  /** Returns the number of changes that no commit has taken up yet. */
   pending(): number;
-  /** Drops what no commit has taken up yet; commits waiting for it reject with AuthDiscarded. */
+  /** Drops changes that no commit has taken up yet. Commits that wait for them reject with AuthDiscarded. */
   discard(): void;
   getLookup(number: string): Lookup | undefined;
   setLookup(number: string, onWhatsApp: boolean, address?: string): void;
-  /** Logged out: forgets everything, removes its objects, and is closed then. The numbering goes on, so the fence holds. */
+  /** Forgets everything after a logout, removes the objects and closes the store. The numbers go on, so the fence holds. */
   wipe(): Promise<void>;
-  /** Commits what is left, if that is possible, and leaves the cache. Never rejects. */
+  /** Commits the changes that are left, if possible, and leaves the cache. Never rejects. */
   close(): Promise<void>;
   readonly stats: { puts: number; bytes: number };
 }
 
 /**
- * An answer to "is this number on WhatsApp", and when it was given (epoch ms). `address`: the number (digits) that WhatsApp answered with,
- * which may be another; earlier versions did not keep it.
+ * An answer to "is this number on WhatsApp" with its time (epoch ms). `address` is the number (digits) that WhatsApp answered with, which may be
+ * another. Earlier versions did not keep it.
  */
 export interface Lookup {
   onWhatsApp: boolean;
@@ -55,24 +55,24 @@ export interface KeyChanges {
 
 export type AuthStoreOptions = JournalOptions;
 
-/** Changes without a commit are written after this time. */
+/** Changes that no commit was asked for are written after this time. */
 const rideAlongMs = 400;
 /**
- * Those that WhatsApp would be asked for again wait for a commit that is needed for something else: alone they are not worth a PUT, which a paced account
- * would spend on them in each of its rests of up to two minutes.
+ * Changes that WhatsApp can be asked for again wait so long for a commit of other changes. Alone they are not worth a PUT, which a paced account
+ * would otherwise make in each of its rests of up to two minutes.
  */
 const askedAgainMs = 10 * 60_000;
-/** Kept in the cache, never in S3: they are made anew from WhatsApp's answers when missing. */
+/** Types that are kept in the cache and never in S3. They are made again from WhatsApp's answers when missing. */
 const recreatable: ReadonlySet<string> = new Set(['device-list', 'sender-key-memory', 'app-state-sync-version']);
-/** WhatsApp or another device acts on these as soon as `set` returns. Trust tokens that a contact has sent are among them, see `set`. */
+/** Types on which WhatsApp or another device acts as soon as `set` returns. `set` adds trust tokens that a contact has sent. */
 const durableOnSet: ReadonlySet<string> = new Set(['pre-key', 'app-state-sync-key', 'sender-key']);
 const credsType = 'creds';
 const lookupType = 'lookup';
 const askedAgain: ReadonlySet<string> = new Set([lookupType, 'asked', 'lid-mapping', 'tctoken', 'devices']);
 
 /**
- * Loads the account and puts this owner's barrier. Throws AuthCorrupt (an object is damaged or missing; nothing is loaded),
- * AuthFenced (a later owner has written, or the lease is over) or AuthCacheFull.
+ * Loads the account and puts the barrier of this owner. Throws AuthCorrupt (an object is damaged or missing; nothing is loaded), AuthFenced (a
+ * later owner has written, or the lease is over) or AuthCacheFull.
  */
 export async function openAuthStore(options: AuthStoreOptions): Promise<AuthStore> {
   const { cache, nowMs } = options;
@@ -121,7 +121,7 @@ export async function openAuthStore(options: AuthStoreOptions): Promise<AuthStor
           cache.apply(journal.account, records);
           continue;
         }
-        // The notification that brings it is acked next, and WhatsApp does not send it again.
+        // The notification with the token is acked next, and WhatsApp does not send it again.
         mustWait ||= type === 'tctoken' && entries.some(([id, value]) => bringsToken(value, store.get(type, id)));
         for (const [id, value] of entries) note(type, id, value);
         mustWait ||= durableOnSet.has(type) && entries.length > 0;
@@ -146,7 +146,7 @@ export async function openAuthStore(options: AuthStoreOptions): Promise<AuthStor
   return store;
 }
 
-/** Whether an entry of type `tctoken` holds a contact's token that was not known; when ours was sent to the contact is no matter. */
+/** Returns whether an entry of type `tctoken` holds a new token of a contact. The time at which the account sent its own does not count. */
 function bringsToken(value: unknown, known: unknown): boolean {
   const token = tokenOf(value);
   return token !== undefined && token.length > 0 && tokenOf(known)?.equals(token) !== true;

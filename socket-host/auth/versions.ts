@@ -3,25 +3,25 @@ import { AuthCorrupt } from './errors.ts';
 import { fetchObject, resets } from './log.ts';
 import { firstOfRun, numberOfKey } from './object-keys.ts';
 
-/** Objects read at a time. */
+/** The number of objects that are read at a time. */
 const parallel = 16;
 
-/** One object of an account as it was found; `from` to `number` are the segments it stands for, `size` is in bytes. */
+/** One object of an account as it was found. It covers the segments `from` to `number`; `size` is in bytes. */
 export interface StoredObject {
   key: string;
   kind: 'segment' | 'run' | 'snapshot';
   from: number;
   number: number;
-  /** What is wrong with it; the other fields are unknown then. */
+  /** The damage, if any. The other fields are unknown then. */
   damage?: string;
   size?: number;
-  /** When it was written, by its writer's clock (epoch ms). */
+  /** The time of writing by the clock of the writer (epoch ms). */
   at?: number;
-  /** Of the owner who wrote it. */
+  /** The epoch of the owner that wrote it. */
   epoch?: number;
-  /** A wipe or a restore: everything before it is void. */
+  /** True for a wipe or a restore: everything before it is void. */
   resets?: boolean;
-  /** The highest number of a pre-key that it sets or removes; 0 without any. */
+  /** The highest number of the pre-keys that it sets or removes; 0 without any. */
   highestPreKey?: number;
 }
 
@@ -31,7 +31,7 @@ export interface Version {
   at: number;
 }
 
-/** Reads every object that an account has, damaged ones included, ordered by number. Costs a GET each. */
+/** Returns every object of an account, damaged ones included, ordered by number. Costs a GET each. */
 export async function surveyAuth(objects: ObjectStore, prefix: string): Promise<StoredObject[]> {
   const keys = await objects.list(prefix);
   const found: StoredObject[] = [];
@@ -64,7 +64,7 @@ async function survey(objects: ObjectStore, prefix: string, key: string): Promis
   }
 }
 
-/** Pure: the versions that can be put together from intact objects, oldest first; `found` is ordered by number. */
+/** Pure: returns the versions that intact objects make up, oldest first. `found` must be ordered by number. */
 export function completeVersions(found: StoredObject[]): Version[] {
   const intact = new Map<number, StoredObject[]>();
   for (const object of found) {
@@ -73,7 +73,7 @@ export function completeVersions(found: StoredObject[]): Version[] {
   const versions: Version[] = [];
   let last = 0;
   for (const [number, there] of intact) {
-    // A run may begin earlier than what it is put on: its values are the last ones in any case.
+    // A run may begin before the end of the objects below it: its values are the last ones in any case.
     const usable = there.some(({ kind, from, ...object }) => kind === 'snapshot' || object.resets || from <= last + 1);
     if (!usable) continue;
     last = number;

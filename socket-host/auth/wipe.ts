@@ -6,8 +6,8 @@ import { removeAllBut } from './removal.ts';
 import { surveyAuth } from './versions.ts';
 
 /**
- * Wipes an account whose state cannot be opened (AuthCorrupt), as `AuthStore.wipe` does one that can: for a logout or a removal, which
- * need no keys. Reads every object to be sure that no later owner has written; the numbering goes on behind `writtenTo`, lost segments
+ * Wipes an account whose state cannot be opened (AuthCorrupt). Use it for a logout or a removal, which need no keys; `AuthStore.wipe` does the same
+ * for a state that can be opened. Reads every object to be sure that no later owner has written. The numbers go on after `writtenTo`, lost segments
  * included. Throws AuthFenced when a later owner has written, or the lease is over.
  */
 export async function wipeUnopened(

@@ -14,13 +14,13 @@ import { addressOf } from '../../lib/domain/people/person.ts';
 import { keyedMutex } from '../../lib/runtime/mutex.ts';
 import type { HostDeps } from '../deps.ts';
 
-/** Batches of one account open at the same time; a message of one more chat is a batch of its own at once. */
+/** The most batches of one account that are open at a time. A message of one more chat becomes a closed batch of its own. */
 const mostOpen = 1000;
 
-/** Tries to store one message. Each fails because the batch, or the list of suppressions, was changed at the same moment. */
+/** The most tries to store one message. A try fails when the batch, or the list of suppressions, changes at the same moment. */
 const maxAttempts = 10;
 
-/** A batch this owner has open. */
+/** A batch that this owner has open. */
 interface Open {
   id: string;
   chat: string;
@@ -34,17 +34,17 @@ interface Open {
 /** Writes that go with a message, in its transaction. They are planned anew when their base was changed in between. */
 export interface Consequence {
   writes: Write[];
-  /** The message and the writes stand. */
+  /** Called when the message and the writes are in the table. */
   done(): void;
 }
 
 /**
- * What people write to one account, stored before WhatsApp gets its receipt and told in batches:
+ * Stores the messages that people write to one account before WhatsApp gets its receipt, and closes them in batches, each one event:
  *
  *   first message of a chat -> open, in the table -> more are added -> quiet for 2 s, or 10 s old, or full -> closed (an event)
  *
- * Open batches are in the table with every message, so a crash loses none: the next owner closes those that it finds open, the sweep those
- * that no owner closes. Owner and sweep may both try; only one succeeds.
+ * Open batches are in the table with every message, so a crash loses none. The next owner closes batches that it finds open, and the sweep closes
+ * those without an owner. Owner and sweep may both try; only one succeeds.
  */
 export class InboundBatches {
   private readonly deps: HostDeps;
@@ -60,7 +60,7 @@ export class InboundBatches {
     this.quietMs = deps.config.INBOUND_BATCH_MS;
   }
 
-  /** Stores a message; storing it twice keeps one. Messages of one chat are stored one after the other. */
+  /** Stores a message; a repeat changes nothing. Messages of one chat are stored one after the other. */
   async keep(
     message: InboundMessage,
     plan: () => Promise<Consequence | undefined> = async () => undefined,
@@ -79,7 +79,7 @@ export class InboundBatches {
     });
   }
 
-  /** Closes what the last owner left open. */
+  /** Closes batches that the last owner left open. */
   async adopt(): Promise<void> {
     const { table, clock, metrics } = this.deps;
     for (const batch of await leftOpenBatches(table, this.hold, clock.nowMs())) {
@@ -88,13 +88,13 @@ export class InboundBatches {
     }
   }
 
-  /** Closes all that is open: the account goes to another owner. What fails is left to that one. */
+  /** Closes all open batches, because the account goes to another owner. The next owner closes those that fail. */
   async close(): Promise<void> {
     this.ended.abort();
     await Promise.all([...this.open.keys()].map((chat) => this.locked(chat, () => this.closeNow(chat))));
   }
 
-  /** The account is another's: nothing is closed any more. */
+  /** Call this when the account has another owner. No batch is closed any more. */
   abandon(): void {
     this.ended.abort();
     this.open.clear();

@@ -10,17 +10,17 @@ import type { HostDeps } from '../deps.ts';
 import type { TransportSession } from '../transport.ts';
 
 const ackTimeoutMs = 20_000;
-/** A person would need as long to answer. */
+/** The wait before a confirmation, as long as a person needs to answer. */
 const delayMs = { least: 500, most: 2000 };
-/** Waiting to be said at once; the sweep of their life in the table takes the rest. */
+/** The most confirmations that wait in memory. The others expire in the table. */
 const mostWaiting = 1000;
 
 /**
- * Tells people who opted out that it is done: once each, by the account they wrote to, past the lanes and their pace, because it answers them.
+ * Confirms an opt-out to its person, once, by the account that the person wrote to. It is an answer, so it does not wait for lanes and pace.
  *
  *   durable with the opt-out -> counted in the table -> wire -> ack -> item removed
  *
- * One whose sending has no answer goes out once more on a later connection, with the same id and text; then never again.
+ * A confirmation that gets no ack goes out once more on a later connection, with the same id and text, and then never again.
  */
 export class Confirmations {
   private readonly deps: HostDeps;
@@ -37,7 +37,7 @@ export class Confirmations {
     this.mayAct = mayAct;
   }
 
-  /** Takes over the answers that the owner before has not sent. */
+  /** Takes over the confirmations that the last owner has not sent. */
   async adopt(): Promise<void> {
     for (const confirmation of await openConfirmations(this.deps.table, this.hold)) this.add(confirmation);
   }
@@ -48,12 +48,12 @@ export class Confirmations {
     this.work();
   }
 
-  /** A person with these addresses wants messages again, and is not told that there will be none. */
+  /** Drops the confirmation of a person with these addresses, who wants messages again. */
   takeBack(addresses: string[]): void {
     for (const address of addresses) this.waiting.delete(address);
   }
 
-  /** A connection is open: what waits is said on it. */
+  /** Call this when a connection is open. Confirmations that wait are sent on it. */
   opened(session: TransportSession): void {
     this.session = session;
     this.work();
@@ -63,7 +63,7 @@ export class Confirmations {
     this.session = undefined;
   }
 
-  /** Ends waits; resolves when nothing is being sent. */
+  /** Ends the waits. Resolves when nothing is being sent. */
   async stop(): Promise<void> {
     this.ended.abort();
     this.session = undefined;
@@ -97,7 +97,7 @@ export class Confirmations {
       const ack = await session.send({ id, to, content: textContent(text) }, ackTimeoutMs);
       result = ack.code === undefined && ack.withheld !== true ? 'sent' : 'refused';
     } catch {
-      // It stays, for the next connection.
+      // The confirmation stays for the next connection.
       result = 'unanswered';
     }
     metrics.confirmations.inc({ result });

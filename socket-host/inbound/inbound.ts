@@ -9,14 +9,14 @@ import { InboundBatches } from './batches.ts';
 import { Confirmations } from './confirmations.ts';
 import { OptOuts } from './opt-outs.ts';
 
-/** The inbound side of one account: what people write is stored, told in batches, and obeyed where it is STOP or START. */
+/** The inbound side of one account. It stores messages of people in batches, and acts on STOP and START. */
 export class Inbound {
   private readonly deps: HostDeps;
   private readonly hold: Hold;
   private readonly batches: InboundBatches;
   private readonly confirmations: Confirmations;
   private readonly optOuts: OptOuts;
-  /** Whether nothing is left to take over: it was taken over, or the account had no owner before. */
+  /** True when nothing is left to take over: it was taken over, or the account had no owner before. */
   private adopted: boolean;
 
   constructor(deps: HostDeps, hold: Hold, account: () => Account, mayAct: () => boolean) {
@@ -28,7 +28,7 @@ export class Inbound {
     this.adopted = hold.epoch === 1;
   }
 
-  /** Once, before the first connection: ends what the last owner had begun. A failure is left to the sweep and to the next owner. */
+  /** Ends the work that the last owner had begun, once. Call this before the first connection. The sweep and the next owner repair a failure. */
   async adopt(): Promise<void> {
     if (this.adopted) return;
     this.adopted = true;
@@ -37,7 +37,7 @@ export class Inbound {
     );
   }
 
-  /** Resolves when the message, its secret, and what follows from it, are in the table. */
+  /** Stores a message. Resolves when the message, its secret and its consequences are in the table. */
   async keep(message: InboundMessage, secret?: Uint8Array): Promise<void> {
     const { metrics } = this.deps;
     metrics.inbound.inc({ result: 'received' });
@@ -48,7 +48,7 @@ export class Inbound {
     if (word !== undefined && stored === 'repeated') await this.optOuts.repeated(word, message);
   }
 
-  /** Counts a message that could not be read, unless it has been stored before. The table is asked only about one that is asked for again. */
+  /** Counts a message that could not be read, unless it has been stored before. The table is read only for a message that comes again. */
   undecryptable(id: string, askedAgain: boolean): void {
     if (!askedAgain) {
       this.deps.metrics.inbound.inc({ result: 'undecryptable' });
@@ -71,12 +71,12 @@ export class Inbound {
     this.confirmations.closed();
   }
 
-  /** Ends what is under way and closes open batches, before the account is given up. */
+  /** Ends work under way and closes open batches. Call this before the account is given up. */
   async stop(): Promise<void> {
     await Promise.all([this.batches.close(), this.confirmations.stop()]);
   }
 
-  /** The account belongs to another host: nothing is done for it any more. */
+  /** Call this when the account belongs to another host. Nothing is done for it any more. */
   abandon(): void {
     this.batches.abandon();
     this.confirmations.closed();

@@ -4,8 +4,8 @@ import type { HostMetrics } from '../metrics.ts';
 const everyMs = 60_000;
 
 /**
- * Says in the log how many messages of people came for the first time and how many of them were stored, each minute in which there were any,
- * and once more at the end. CloudWatch counts these lines (lib/infra/inbound.ts): a host's own metrics stay within its task.
+ * Logs how many messages of people came for the first time and how many of them were stored, in each minute with any and once more at the end.
+ * CloudWatch counts these lines (lib/infra/inbound.ts), because a host's own metrics stay within its task.
  */
 export async function inboundLines(
   { metrics, logger, clock }: Pick<HostDeps, 'metrics' | 'logger' | 'clock'>,
@@ -16,7 +16,7 @@ export async function inboundLines(
     await clock.sleep(everyMs, signal);
     ended = signal.aborted;
     const now = await countsOf(metrics);
-    // One that could not be read counts as repeated although it was not received.
+    // A message that could not be read counts as repeated although it was not received.
     const received = Math.max(0, now.received - logged.received);
     const stored = now.stored - logged.stored;
     if (received > 0 || stored > 0) logger.info({ inbound: { received, stored } }, 'messages of people');

@@ -11,10 +11,10 @@ import type { Consequence } from './batches.ts';
 import type { Confirmations } from './confirmations.ts';
 
 /**
- * What words like STOP and START do, in the transaction that stores the message they came in:
+ * Acts on words like STOP and START, in the transaction that stores their message:
  *
- *   STOP   the person is suppressed for the whole tenant, under every address, and told so once
- *   START  what a word had done is undone; what the tenant has put on the list stays
+ *   STOP   the person is suppressed for the whole tenant, under every address, and gets one confirmation
+ *   START  a suppression by a word is undone; one that the tenant has set stays
  */
 export class OptOuts {
   private readonly deps: HostDeps;
@@ -22,7 +22,7 @@ export class OptOuts {
   private readonly confirmations: Confirmations;
   private readonly confirms: () => boolean;
 
-  /** `confirms`: whether this account tells people. */
+  /** `confirms` returns whether this account sends confirmations. */
   constructor(deps: HostDeps, hold: Hold, confirmations: Confirmations, confirms: () => boolean) {
     this.deps = deps;
     this.hold = hold;
@@ -30,7 +30,7 @@ export class OptOuts {
     this.confirms = confirms;
   }
 
-  /** What a message asks for with one word, if anything; an edit that says so counts. */
+  /** Returns the word, if the message is one. An edit counts too. */
   wordIn({ type, text }: InboundMessage): OptWord | undefined {
     return text !== undefined && (type === 'text' || type === 'edit') ? optWordOf(text) : undefined;
   }
@@ -46,7 +46,7 @@ export class OptOuts {
     }
   }
 
-  /** The message had been stored before: what followed from it may not have been said yet. */
+  /** Call this for a message that had been stored before: its confirmation may not have been sent yet. */
   async repeated(word: OptWord, message: InboundMessage): Promise<void> {
     const { phoneNumber } = personOf(message);
     if (word.kind !== 'stop' || phoneNumber === undefined) return;
@@ -55,14 +55,14 @@ export class OptOuts {
   }
 
   /**
-   * A number is found to belong to further addresses: a LID, or another number that WhatsApp answers with. False: the person opted out under
-   * one of them, and the number is not written to either.
+   * Call this when a number is found to belong to further addresses: a LID, or another number that WhatsApp answers with. Returns false when the
+   * person opted out under one of them. The number must not be written to either then.
    */
   async mayWriteTo(person: Person & { phoneNumber: string }): Promise<boolean> {
     const { table } = this.deps;
     const { tenantId } = this.hold;
     const others = addressesOf(person).filter((address) => !isSameNumber(address, person.phoneNumber));
-    // Almost no person is on the list under these alone, and this is asked of each who is written to for the first time: one read.
+    // This runs for each first message to a person, and almost none is on the list under these addresses alone. So it costs one read.
     if ((await listedAmong(table, tenantId, others)).size === 0) return true;
     return !(await extendSuppression(table, tenantId, person));
   }
