@@ -1,5 +1,5 @@
 /**
- * Calls a JSON API on this machine. Rejects with the answer's own words when the status is not 2xx.
+ * Returns a function that calls a JSON API on this machine. It rejects with status and body of the answer unless the status is 2xx.
  */
 export function callApi(baseUrl: string, key?: string) {
   return async <T>(method: string, path: string, body?: unknown): Promise<T> => {

@@ -5,10 +5,10 @@ import { ensureKey } from '../lib/aws/tenants/api-keys.ts';
 import { ensureTenant } from '../lib/aws/tenants/tenants.ts';
 import type { Keys } from './data-folder.ts';
 
-/** The tenant the printed API key belongs to. It has no default country: numbers need their country code. */
+/** The tenant of the printed API key. It has no default country, so numbers need their country code. */
 export const LOCAL_TENANT = 'local';
 
-/** Makes sure that the tenant "local" exists and that both keys open what they should. Repeating it changes nothing. */
+/** Ensures that the tenant "local" exists and that both keys have their scopes. A second call changes nothing. */
 export async function bootstrap(dynamodb: DynamoDBClient, tableName: string, keys: Keys): Promise<void> {
   const deps = {
     table: new Table(dynamodb, tableName),

@@ -26,7 +26,7 @@ export interface LocalState {
   functions: { name: string; pid: number }[];
 }
 
-/** Ports kept over restarts, so that what is stored with an address stays true. */
+/** Ports that are kept over restarts, so that stored addresses stay valid. */
 export interface Ports {
   gateway?: number;
   dynamodb?: number;
@@ -45,17 +45,17 @@ interface Lock {
   startedAt: string;
 }
 
-/** A sentence for the user, not a failure of the program. */
+/** A mistake of the user, not a failure of the program. The message is printed as it is. */
 export class UsageError extends Error {
   override name = 'UsageError';
 }
 
-/** The file by which a data folder of a stack is known. It is written first. */
+/** The file that marks a folder as the data folder of a stack. Only the lock is written before it. */
 const MARKER = 'keys.json';
 
 /**
- * The folder of one local stack: its lock, ports, keys and `local.json`. Opening it takes the lock, which a process that has died does not hold any
- * more; throws UsageError while another one runs on the folder.
+ * The folder of one local stack: its lock, ports, keys and `local.json`. The constructor takes the lock and ignores the lock of a process that has
+ * ended. It throws UsageError while another stack runs on the folder.
  */
 export class DataFolder {
   readonly path: string;
@@ -67,7 +67,7 @@ export class DataFolder {
     makeWritable(this.path);
     this.#lock();
     if (options.reset === true) this.#reset();
-    // A state file of a process that was killed.
+    // A process that was killed leaves its state file behind.
     rmSync(this.#file('local.json'), { force: true });
     this.ports = this.#read<Ports>('ports.json') ?? {};
     this.keys = this.#read<Keys>(MARKER) ?? newKeys();
@@ -102,7 +102,7 @@ export class DataFolder {
     this.#write(name, value);
   }
 
-  /** The clean end. */
+  /** Removes the state file and the lock. */
   close(): void {
     rmSync(this.#file('local.json'), { force: true });
     rmSync(this.#file('lock.json'), { force: true });
@@ -159,14 +159,14 @@ export class DataFolder {
   }
 }
 
-/** Step by step: Node's own recursive way never ends on file systems, such as /proc, that take no new folders. Throws UsageError. */
+/** Creates the folder, one level at a time, or throws UsageError. Node's `recursive` option never ends where no folder can be made, as in /proc. */
 function makeWritable(path: string): void {
   try {
     const missing: string[] = [];
     let there = path;
     for (; statSync(there, { throwIfNoEntry: false }) === undefined; there = dirname(there)) missing.unshift(there);
     for (const folder of missing) makeFolder(folder);
-    // A file says ENOTDIR here, a folder of someone else EACCES.
+    // Throws ENOTDIR for a file, EACCES for a folder of another user.
     readdirSync(path);
     accessSync(path, constants.W_OK | constants.X_OK);
   } catch (error) {
@@ -193,14 +193,14 @@ function isAlive(lock: Lock): boolean {
   try {
     process.kill(lock.pid, 0);
   } catch (error) {
-    // EPERM: there is such a process, of someone else.
+    // EPERM: the process exists and belongs to another user.
     if (!(error instanceof Error && 'code' in error && error.code === 'EPERM')) return false;
   }
-  // The number may have gone to another process since.
+  // Another process may have the same id by now.
   return lock.startedAt === processStart(lock.pid);
 }
 
-/** Returns a text that distinguishes two processes of the same number by their start; empty where the system does not say it. */
+/** Returns boot id and start time, to distinguish two processes with the same id. Empty where /proc does not exist. */
 function processStart(pid: number): string {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');

@@ -32,8 +32,8 @@ const say = (line = ''): void => {
 };
 
 /**
- * `npm run demo`: shows the whole product on this machine: links a simulated phone by QR, sends examples/recipients.csv as one contract, prints what became of it.
- * A wrong command line is status 2. With `--exit` the status is 0 only if the numbers are the expected ones; without, everything stays up until Ctrl-C.
+ * Runs `npm run demo`: links a simulated phone by QR, sends examples/recipients.csv as one contract and prints the result.
+ * Returns the exit status: 0 when the counts are as expected, otherwise 1; 2 for a wrong command line. Without `--exit` it first waits for Ctrl-C.
  */
 export async function demo(args: string[]): Promise<number> {
   let flags: ReturnType<typeof parseDemoFlags>;
@@ -48,21 +48,23 @@ export async function demo(args: string[]): Promise<number> {
     say(DEMO_HELP);
     return 0;
   }
-  say('This is a simulation: WhatsApp and its phones are played on this machine, and no real message leaves it.');
+  say('This is a simulation: WhatsApp and its phones are simulated on this machine, and no real message leaves it.');
   const dataDir = await mkdtemp(join(tmpdir(), 'paceline-demo-'));
   const stopped = interrupted();
   say(`Starting the gateway with a fresh data folder, ${dataDir}, which is deleted at the end`);
   const stack = await startLocal({ dataDir, onProgress: (sentence) => say(`  ${sentence} ...`) });
-  let ok = false;
   try {
     const numbers = await Promise.race([present(stack, flags.exit), stopped.then(() => undefined)]);
-    ok = numbers !== undefined && (await asExpected(numbers));
+    const ok = numbers !== undefined && (await asExpected(numbers));
     if (!flags.exit) await stopped;
-  } finally {
     await stack.stop();
     await rm(dataDir, { recursive: true, force: true });
+    return ok ? 0 : 1;
+  } catch (error) {
+    await stack.stop();
+    say(`The data folder is kept, with the logs in ${join(dataDir, 'logs')}`);
+    throw error;
   }
-  return ok ? 0 : 1;
 }
 
 async function present(stack: LocalStack, leaves: boolean): Promise<Numbers> {
@@ -96,7 +98,7 @@ async function linkPhone(stack: LocalStack, api: ReturnType<typeof callApi>): Pr
   const simulator = callApi(stack.simulatorUrl ?? '');
   say();
   const account = await api<{ id: string }>('POST', '/v1/accounts', { name: 'Demo account', useLimits: false });
-  say(`Account ${account.id} is made; it shows a QR code ...`);
+  say(`Created account ${account.id}; waiting for its QR code ...`);
   await simulator('POST', '/phones', { number: sender, name: 'Demo phone' });
   const { code } = await within(linkWithinMs, 'a QR code', () =>
     api<{ code: string }>('GET', `/v1/accounts/${account.id}/qr`).catch(() => undefined),
@@ -150,9 +152,7 @@ async function report(stack: LocalStack, api: ReturnType<typeof callApi>, shown:
   say(
     `  on the phones ${totals.distinct} distinct, ${totals.repeatsOnWire} repeats on the wire, ${totals.undecryptable} undecryptable, ${totals.usedCounters} used counters`,
   );
-  say(
-    'The failed ones are numbers that end in 0000: the simulated WhatsApp says that these are not on WhatsApp, so nothing was sent to them.',
-  );
+  say('The failed numbers end in 0000: these are not on the simulated WhatsApp, so nothing was sent to them.');
   if (!shown.leaves) showWhatToTry(stack, shown);
   say(`DEMO DONE total=${total} success=${success} failed=${failed}`);
   return { total, success, failed };
@@ -184,7 +184,7 @@ async function readRecipients(): Promise<Recipient[]> {
   return parse(await readFile(file), { columns: true }) as Recipient[];
 }
 
-/** The result that the simulator's rule for numbers gives for the file. */
+/** Returns whether the counts are as expected: numbers that end in 0000 fail, all others succeed. */
 async function asExpected(numbers: Numbers): Promise<boolean> {
   const recipients = await readRecipients();
   const failed = recipients.filter(({ phoneNumber }) => phoneNumber.endsWith('0000')).length;
@@ -202,8 +202,7 @@ async function within<T>(ms: number, what: string, ask: () => Promise<T | undefi
   for (;;) {
     const answer = await ask();
     if (answer !== undefined) return answer;
-    if (Date.now() > end)
-      throw new Error(`Waited ${ms / 1000} s in vain for ${what}; the logs are in the data folder.`);
+    if (Date.now() > end) throw new Error(`Waited ${ms / 1000} s for ${what}, without success.`);
     await new Promise((resolve) => setTimeout(resolve, 200));
   }
 }

@@ -13,20 +13,20 @@ export interface Flags {
 export const HELP = `npm start -- [flags]     runs the whole gateway on this machine
 
   --port N          port of the HTTP API (default: a free one, kept for next time)
-  --data DIR        where everything is kept (default: .paceline)
+  --data DIR        folder for all data (default: .paceline)
   --hosts N         socket hosts (default: 1)
   --whatsapp real   WhatsApp itself instead of the simulator; breaks WhatsApp's terms of service
-  --reset           forget everything in the data folder first
+  --reset           empty the data folder first
   --help            this text`;
 
-export const DEMO_HELP = `npm run demo -- [flags]  links a simulated phone, sends examples/recipients.csv, shows what became of it
+export const DEMO_HELP = `npm run demo -- [flags]  links a simulated phone, sends examples/recipients.csv, shows the result
 
   --exit            end when it is done; without it everything stays up until Ctrl-C
   --help            this text`;
 
 const MAX_HOSTS = 16;
 
-/** Parses the command line; throws UsageError with one sentence for anything it does not know. */
+/** Parses the command line. Throws UsageError with one sentence for an unknown flag or a wrong value. */
 export function parseFlags(args: string[]): Flags {
   const values = parsed(() => parse(args), 'npm start -- --help');
   if (values.whatsapp !== undefined && values.whatsapp !== 'real') {
@@ -42,7 +42,7 @@ export function parseFlags(args: string[]): Flags {
   };
 }
 
-/** Parses the command line of the demo, likewise. */
+/** Parses the command line of the demo. Throws UsageError as `parseFlags` does. */
 export function parseDemoFlags(args: string[]): { help: boolean; exit: boolean } {
   const options = { exit: { type: 'boolean' }, help: { type: 'boolean', short: 'h' } } as const;
   const values = parsed(() => parseArgs({ args, options }).values, 'npm run demo -- --help');
@@ -53,7 +53,7 @@ function parsed<T>(parse: () => T, help: string): T {
   try {
     return parse();
   } catch (error) {
-    // The first sentence says what; what follows is about escaping.
+    // The first sentence of Node's message names the mistake; the rest is about escaping.
     const what = error instanceof Error ? (error.message.split('. ')[0] ?? '').replace(/\.$/, '') : String(error);
     throw new UsageError(`${what}; see ${help}.`);
   }

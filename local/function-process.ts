@@ -2,7 +2,7 @@ import { pathToFileURL } from 'node:url';
 import type { FunctionIdentity, InvokeMessage, ResultMessage } from './functions/protocol.ts';
 
 /**
- * The process of one function: loads its entry once and then serves invocations, several at a time, as messages of its parent.
+ * The process of one function. It loads the entry once, then serves invocations, which come as messages of its parent and may overlap.
  * Argument: the function's identity as JSON. Ends with the parent.
  */
 interface LambdaContext {
@@ -26,7 +26,7 @@ if (typeof handler !== 'function') {
 }
 const handle = handler as Handler;
 
-// Waiting for invocations is what keeps this process alive.
+// The channel keeps this process alive while it waits for invocations.
 process.channel?.ref();
 process.on('message', (message: InvokeMessage) => void invoke(message));
 process.on('disconnect', () => process.exit(0));
@@ -41,7 +41,7 @@ async function invoke({ id, event, deadlineMs }: InvokeMessage): Promise<void> {
     console.error(error);
     answer = { type: 'error', id, name: error.name, message: error.message, stack: error.stack ?? '' };
   }
-  // The parent may have gone meanwhile; then the answer is dropped.
+  // If the parent has ended meanwhile, the answer is dropped.
   process.send?.(answer, () => undefined);
 }
 

@@ -6,11 +6,11 @@ export interface LocalHost {
   /** 1, 2, .. */
   readonly index: number;
   readonly child: Child;
-  /** The facts that the host printed at its last start. */
+  /** Values that the host printed at its last start. */
   readonly ready: { hostId: string; metricsUrl: string | undefined };
 }
 
-/** Seconds a host may take to hand over when the stack ends; the template's number is meant for Fargate. */
+/** Seconds that a host has to hand over its accounts when the stack ends. The template's value is meant for Fargate. */
 const DRAIN_SEC = 5;
 
 export function localHost(options: {
@@ -20,7 +20,7 @@ export function localHost(options: {
   dataDir: string;
   logPath: string;
   environment: () => Record<string, string>;
-  /** Wins over the template. */
+  /** Overrides the environment of the template. */
   more: () => Record<string, string>;
   whatsapp: () => Record<string, string>;
   onChange: () => void;
@@ -32,7 +32,7 @@ export function localHost(options: {
     name: `host ${index}`,
     launch: () => {
       const env: Record<string, string> = {
-        // The template's names win over what the user's shell happens to have.
+        // The template's variables override those of the user's shell.
         ...options.environment(),
         ...plan.environment,
         DRAIN_SEC: String(DRAIN_SEC),

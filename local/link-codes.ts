@@ -4,7 +4,7 @@ import type { LocalStack } from './stack.ts';
 
 const LOOK_EVERY_MS = 2000;
 
-/** Prints the QR code of each account that waits to be linked, and again whenever it changes, until the signal. */
+/** Prints the QR or pairing code of each account that waits to be linked, and each new code, until the signal. */
 export async function showLinkCodes(
   stack: Pick<LocalStack, 'apiUrl' | 'apiKey'>,
   signal: AbortSignal,
@@ -32,7 +32,7 @@ export async function showLinkCodes(
         );
       }
     } catch {
-      // The API is being restarted, or we are ending; the next look finds out.
+      // The API is restarting, or this process is ending: the next round tries again.
     }
     await sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
   }

@@ -5,7 +5,7 @@ import { TemplateChanged } from './provision/changed.ts';
 import { type LocalStack, startLocal } from './stack.ts';
 import { REAL_WARNING, summary } from './summary.ts';
 
-/** `npm start`: runs until Ctrl-C or SIGTERM. Returns the exit status: 0 after a clean end, 1 when it did not start, 2 for a wrong command line. */
+/** Runs `npm start` until Ctrl-C, SIGTERM or SIGHUP. Returns the exit status: 0 for a clean end, 1 for a failed start, 2 for a wrong command line. */
 export async function main(args: string[]): Promise<number> {
   let flags: Flags;
   try {
@@ -48,7 +48,7 @@ export async function main(args: string[]): Promise<number> {
   return 0;
 }
 
-/** Aborts at the first Ctrl-C or SIGTERM; a second one ends at once (the children notice and end too). */
+/** Returns a signal that aborts at the first Ctrl-C, SIGTERM or SIGHUP. A second one ends this process at once, and the children follow. */
 function endingSignal(): AbortSignal {
   const controller = new AbortController();
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {

@@ -1,8 +1,8 @@
 const width = 40;
-/** Where the output is no terminal, a line is printed at most so often. */
+/** Minimum time between two lines when the output is not a terminal. */
 const lineEveryMs = 3_000;
 
-/** A bar that moves in place on a terminal, and a line now and then elsewhere. */
+/** A progress bar that is redrawn in place on a terminal. Elsewhere it prints a line every few seconds. */
 export class ProgressBar {
   private readonly out: NodeJS.WriteStream;
   private readonly total: number;

@@ -6,13 +6,13 @@ import { Child } from './process/child.ts';
 export interface LocalSimulator {
   child: Child;
   url: string;
-  /** The host's environment that leads it here. */
+  /** Environment variables that connect a host to this simulator. */
   whatsapp: Record<string, string>;
 }
 
 const SIMULATOR_GRACE_MS = 2000;
 
-/** Starts the simulator with its phones and counters of last time, and keeps its port over restarts. */
+/** Starts the simulator with the phones and counters of the last run, on the same port where that is free. */
 export async function startSimulatorChild(
   folder: DataFolder,
   projectDir: string,

@@ -17,26 +17,26 @@ import { synthesize } from './template/synthesize.ts';
 
 export interface LocalOptions {
   dataDir: string;
-  /** The port of the HTTP API; default: that of last time, or a free one. */
+  /** Port of the HTTP API. Default: the port of the last run, or a free one. */
   port?: number;
   /** Socket hosts, default 1. */
   hosts?: number;
   /** `real`: WhatsApp's own server instead of the simulator. */
   whatsapp?: 'simulator' | 'real';
-  /** More environment for functions and hosts; wins over the template's. */
+  /** Further environment of functions and hosts; overrides the template's. */
   env?: Record<string, string>;
-  /** More environment for every process, emulators and the simulator included. */
+  /** Further environment of every process, emulators and simulator included. */
   processEnv?: Record<string, string>;
-  /** More environment for host 1, 2, ..; asked at each start of its process, and wins over `env`. */
+  /** Further environment of host 1, 2, ..; called at each start of its process; overrides `env`. */
   hostEnv?: (index: number) => Record<string, string>;
-  /** Told where the emulators are, before anything that uses them starts. */
+  /** Called with the addresses of the emulators, before any process that uses them starts. */
   onEndpoints?: (endpoints: Endpoints) => void;
   /** Empties the data folder first. */
   reset?: boolean;
-  /** Told what is being done, one short sentence each; default: they go to stderr unless `quiet`. */
+  /** Called with one short sentence for each step. Default: the sentences go to stderr unless `quiet`. */
   onProgress?: (sentence: string) => void;
   quiet?: boolean;
-  /** Told when a process died and is back, one sentence each. */
+  /** Called with one sentence when a process has ended and was restarted. */
   onRestart?: (sentence: string) => void;
   /** The project to run; default: the one this file is in. `appFile` is relative to it. */
   projectDir?: string;
@@ -50,7 +50,7 @@ export interface LocalStack {
   /** Undefined with `whatsapp: 'real'` or when the user's WHATSAPP_URL is used. */
   simulatorUrl: string | undefined;
   dataDir: string;
-  /** Where the user has put WhatsApp, DynamoDB, SQS or S3, by these names. */
+  /** URLs of the user's own WhatsApp, DynamoDB, SQS and S3, by these names. */
   elsewhere: Record<string, string>;
   /** The hosts at the moment of reading; pids change when a process is restarted. */
   readonly hosts: { id: string; pid: number; metricsUrl: string | undefined }[];
@@ -64,7 +64,7 @@ export interface LocalStack {
   stop(): Promise<void>;
 }
 
-/** Runs the whole product on this machine; rejects, with everything ended again, when a part does not start. */
+/** Starts the whole product on this machine. When a part does not start, it ends the others and rejects. */
 export async function startLocal(options: LocalOptions): Promise<LocalStack> {
   const folder = new DataFolder(options.dataDir, { reset: options.reset === true });
   const runner = new Runner(options, folder);
@@ -138,7 +138,7 @@ class Runner {
     return this.#stopped;
   }
 
-  /** In the order of dependence: no new work, then the workers, then what they stand on. */
+  /** Stops in the order of dependence: sources of work, then functions and hosts, then simulator and emulators. */
   async #end(): Promise<void> {
     this.#complete = false;
     await Promise.all([this.#gateway?.close(), this.#stopSources()]);
@@ -154,7 +154,7 @@ class Runner {
     try {
       this.#gateway = await startGateway(wanted);
     } catch (error) {
-      // A port that was asked for is taken or nothing; the one of last time may change.
+      // A port that the user asked for must be free; the port of the last run may change.
       if (this.#options.port !== undefined) {
         throw new Error(
           `Port ${wanted} of 127.0.0.1 cannot be used: ${error instanceof Error ? error.message : error}`,
@@ -301,7 +301,7 @@ class Runner {
   }
 }
 
-/** Like Promise.all, but rejects only once all have ended, so that what was started can be ended. */
+/** Works like Promise.all, but rejects only after all have settled, so that the started parts can be stopped. */
 async function allEnded<T extends readonly unknown[] | []>(
   work: T,
 ): Promise<{ -readonly [K in keyof T]: Awaited<T[K]> }> {

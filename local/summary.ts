@@ -3,10 +3,10 @@ import type { LocalStack } from './stack.ts';
 
 export const REAL_WARNING = `
 WARNING: this connects to WhatsApp itself. Unofficial clients break WhatsApp's terms of service; the number you link can be banned
-for good. Use a number you can lose, and message only people who have agreed to it.
+permanently. Use a number you can lose, and message only people who have agreed to it.
 `;
 
-/** The text that is printed once everything runs. Its commands work as they stand. */
+/** Returns the text that is printed once everything runs. Its commands can be copied as they are. */
 export function summary(stack: LocalStack): string {
   const inside = relative(process.cwd(), stack.dataDir);
   const folder = inside === '' ? '.' : inside.startsWith('..') ? stack.dataDir : inside;

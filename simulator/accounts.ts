@@ -9,21 +9,21 @@ import { lidJid, numberJid } from './wire/jid.ts';
  */
 export type AccountState = 'linked' | 'unlinked' | 'banned';
 
-/** The facts that a device sent when it was linked, or uploaded later; keys are 32 bytes. */
+/** Keys and ids that a device sent when it was linked, or uploaded later. Keys have 32 bytes. */
 export type DeviceKeys = {
   readonly noiseKey: Buffer;
   readonly identityKey: Buffer;
   readonly registrationId: number;
   readonly signedPreKey: SignedPreKey;
-  /** By which others know that the phone has linked the device: ADVSignedDeviceIdentity; undefined in folders of older versions. */
+  /** The ADVSignedDeviceIdentity, which proves that the phone has linked the device. Undefined in data folders of older versions. */
   readonly deviceIdentity?: Buffer | undefined;
 };
 
-/** `signature`: 64 bytes by the identity key; undefined in folders of versions that did not keep it. */
+/** `signature` has 64 bytes and is made with the identity key. Undefined in data folders of older versions. */
 export type SignedPreKey = { readonly id: number; readonly public: Buffer; readonly signature: Buffer | undefined };
 
 const PRE_KEY_BYTES = 3 + 32;
-/** Above it are a phone's simulated devices, up to 98; device 99 means something else to clients. */
+/** The highest number of a linked device. The numbers up to 98 are for a phone's simulated devices; 99 has another meaning for clients. */
 const MOST_DEVICES = 90;
 
 /** One linked device of a phone; the product calls it an account. */
@@ -37,9 +37,9 @@ export class Account {
   state: AccountState;
   /** Whether the phone has shared its history, as it does after the first login. */
   historyShared: boolean;
-  /** True when the device has been notified that its prekeys run out. One notice is sent until it uploads more. */
+  /** Whether the device was warned that few prekeys are left. It is warned once, until it uploads more. */
   warnedOfFewPreKeys = false;
-  /** Uploaded one-time prekeys, 3 bytes of id and 32 of key each; the first `#used` are gone. */
+  /** Uploaded one-time prekeys, 3 bytes of id and 32 of key each; the first `#used` are used up. */
   #preKeys: Buffer;
   #used: number;
 
@@ -70,7 +70,7 @@ export class Account {
     return numberJid(this.number, this.device);
   }
 
-  /** The device's hidden address: sessions with it are kept under this. */
+  /** The device's hidden address, under which sessions with it are stored. */
   get lidJid(): string {
     return lidJid(this.lid, this.device);
   }
@@ -80,7 +80,7 @@ export class Account {
     return this.#preKeys.length / PRE_KEY_BYTES - this.#used;
   }
 
-  /** Adds uploaded prekeys; ids that are there already are passed over. */
+  /** Adds uploaded prekeys. Skips ids that exist already. */
   addPreKeys(keys: readonly { id: number; public: Buffer }[]): void {
     const rest = this.#preKeys.subarray(this.#used * PRE_KEY_BYTES);
     const known = new Set<number>();
@@ -108,7 +108,7 @@ export class Account {
     });
   }
 
-  /** The keys to begin a session with, one prekey fewer afterwards. */
+  /** Returns the keys to begin a session with, and uses up one prekey. */
   takeBundle(): DeviceBundle {
     const { identityKey, signedPreKey } = this.keys;
     if (this.preKeysLeft === 0) return { identityKey, signedPreKey, oneTime: undefined };
@@ -119,7 +119,7 @@ export class Account {
     return { identityKey, signedPreKey, oneTime: { id, public: this.#preKeys.subarray(at + 3, at + PRE_KEY_BYTES) } };
   }
 
-  /** Stores the device's keys and state; prekeys are stored where they change. */
+  /** Stores the device with its state, keys and prekeys. */
   save(): void {
     const { noiseKey, identityKey, registrationId, signedPreKey } = this.keys;
     const device = {

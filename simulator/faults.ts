@@ -15,7 +15,7 @@ export const FAULT_KINDS = [
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
-/** A fault as ordered; without an account it concerns all of them. */
+/** A fault as ordered. Without an account it concerns all accounts. */
 export type FaultOrder = {
   readonly account?: string | undefined;
   readonly kind: FaultKind;
@@ -24,21 +24,21 @@ export type FaultOrder = {
   readonly ms?: number | undefined;
 };
 
-/** A fault that waits for its occasion. */
+/** A fault that waits for the next message, login or code. */
 export type ArmedFault = { readonly order: FaultOrder; left: number };
 
-/** The faults that wait for the next message or login, in the order they came. */
+/** The armed faults, in the order of arrival, and the timelocks. */
 export class Faults {
   #armed: ArmedFault[] = [];
-  /** By account, undefined for all: until when (ms since 1970) it may not write to strangers. */
+  /** The end (epoch ms) of each ban on messages to strangers, by account; the key undefined stands for all accounts. */
   #timelocks = new Map<string | undefined, number>();
 
-  /** Arms a fault for the next `count` (1) occasions. */
+  /** Arms a fault for the next `count` (1) messages, logins or codes. */
   arm(order: FaultOrder): void {
     this.#armed.push({ order, left: order.count ?? 1 });
   }
 
-  /** Takes one occasion of the first armed fault of these kinds that concerns the account. */
+  /** Returns the first armed fault of these kinds that concerns the account, and counts one use of it. */
   take(account: string, ...kinds: FaultKind[]): FaultOrder | undefined {
     const fault = this.#armed.find(
       ({ order }) => kinds.includes(order.kind) && (order.account === undefined || order.account === account),
@@ -54,7 +54,7 @@ export class Faults {
     this.#timelocks.set(account, untilMs);
   }
 
-  /** Until when (ms since 1970) the account may not write to strangers, as it was last ordered; 0 if never. */
+  /** Returns the time (epoch ms) until which the account may not write to strangers; 0 without a timelock. Its own timelock overrides one for all. */
   lockedUntil(account: string): number {
     return this.#timelocks.get(account) ?? this.#timelocks.get(undefined) ?? 0;
   }

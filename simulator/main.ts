@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { startSimulator } from './server.ts';
 
-/** The simulator as a process: its addresses as one JSON line on stdout, warnings as JSON lines on stderr. */
+/** Runs the simulator as a process. It prints its addresses as one JSON line on stdout, and warnings as JSON lines on stderr. */
 const environment = z
   .object({
     SIMULATOR_PORT: z.coerce.number().int().min(0).max(65_535).default(0),
@@ -9,7 +9,7 @@ const environment = z
   })
   .parse(process.env);
 
-/** The interval of the look for the parent, which may be killed at any time. */
+/** The interval of checks that the parent, which may be killed at any time, still runs. */
 const PARENT_CHECK_MS = 500;
 /** A stop that takes longer is cut short. Nothing is lost: changes are durable before each ack. */
 const STOP_WITHIN_MS = 1000;

@@ -2,10 +2,9 @@ import type { Storage } from './storage.ts';
 import { decodeStanza, encodeStanza, type Stanza } from './wire/stanza.ts';
 
 /**
- * Everything the server owes an account: receipts, messages, retry requests. A stanza stays until the client has
- * acknowledged it, is sent when due while the account is connected, and again before the offline marker of each login.
- * An acknowledged message is not sent any more, but its text is kept for a client that acknowledges
- * first and asks for the message again afterwards.
+ * A stanza that the server owes an account: a receipt, message or retry request. It is sent when due while the account is connected, and again before
+ * the offline marker of each login, until the client acknowledges it. The text of an acknowledged message is kept, because a client may still ask for
+ * the message again.
  */
 export type Owed = {
   readonly seq: number;
@@ -14,13 +13,13 @@ export type Owed = {
   readonly id: string;
   readonly dueMs: number;
   stanza: Stanza;
-  /** Writes a message again; undefined when that is not possible. */
+  /** The origin of a message that can be encrypted again; otherwise undefined. */
   readonly written: Origin | undefined;
 };
 
 /**
- * Where a message comes from: a phone, with the plaintext, so that it can be encrypted anew; or an account (its
- * address), which encrypts it anew itself when it gets the receipt that asks for it.
+ * The origin of a message: a phone, with the plaintext to encrypt again; or the address of an account, which encrypts the message again itself after
+ * a retry receipt.
  */
 export type Origin = { readonly phone: string; readonly plaintext: Buffer } | { readonly account: string };
 
@@ -31,7 +30,7 @@ const originIn = ({ phone, plaintext }: Record<string, unknown>): Origin | undef
 
 /** The mark of an acknowledged message in the store. Data folders of earlier versions hold this value, so it stays. */
 const ACKED = 'settled';
-/** Messages kept for each account; the oldest are forgotten. */
+/** The number of acknowledged messages kept for each account. */
 const MOST_ACKED = 200;
 
 type Entry = { readonly owed: Owed; timer: NodeJS.Timeout | undefined };
@@ -69,7 +68,7 @@ export class Outbox {
     }
   }
 
-  /** Owes the account a stanza from `dueMs` on. */
+  /** Adds a stanza that is due to the account from `dueMs` on. */
   add(account: string, kind: Owed['kind'], stanza: Stanza, dueMs: number, written?: Origin): void {
     const owed: Owed = { seq: this.#nextSeq++, account, kind, id: stanza.attrs.id ?? '', dueMs, stanza, written };
     const [phone, plaintext] =
@@ -94,7 +93,7 @@ export class Outbox {
     return this.#entries(account).filter((owed) => owed.dueMs <= now);
   }
 
-  /** The first entry of a kind with this id, of which the filter approves. */
+  /** Returns the first entry of a kind with this id that the filter accepts. */
   find(
     account: string,
     kind: Owed['kind'],
@@ -107,12 +106,12 @@ export class Outbox {
     return undefined;
   }
 
-  /** A message with this id, whether the client has acknowledged it or not. */
+  /** Returns the message with this id, acknowledged or not. */
   findMessage(account: string, id: string): Owed | undefined {
     return this.find(account, 'message', id) ?? this.#acked.get(account)?.findLast((owed) => owed.id === id);
   }
 
-  /** Puts another stanza in the place of one that could not be used, and sends it: the client owes an acknowledgement again. */
+  /** Replaces a stanza that the client could not use, and sends the new one, which the client must acknowledge again. */
   replace(owed: Owed, stanza: Stanza): void {
     owed.stanza = stanza;
     this.#storage.change(

@@ -3,10 +3,10 @@
  *
  *   wire/        how bytes become stanzas: noise handshake, certificates, addresses
  *   signal/      double-ratchet sessions, as the phones hold them
- *   connection/  what the server says to one client: linking, login, queries, messages, receipts
+ *   connection/  the server's side of one client: linking, login, queries, messages, receipts
  *   phones/      the phones: their identities, the messages they receive and write
  *   control/     the HTTP API for people and tests, and the faults it orders
- *   accounts.ts  linked devices; outbox.ts  what they are owed; storage.ts  what survives a crash
+ *   accounts.ts  linked devices; outbox.ts  stanzas that wait for them; storage.ts  the data that survives a crash
  */
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -41,7 +41,7 @@ export type SimulatorOptions = {
 export type Simulator = {
   /** Origin of the HTTP control API, on 127.0.0.1. */
   readonly url: string;
-  /** Where WhatsApp clients connect, on the same port. */
+  /** The URL for WhatsApp clients, on the same port. */
   readonly whatsappUrl: string;
   /** The key that clients must trust instead of WhatsApp's: 32 bytes, hex. */
   readonly rootKeyHex: string;

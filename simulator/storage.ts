@@ -52,7 +52,7 @@ export class Storage {
     return Number(this.#statement(sql).run(...values).changes);
   }
 
-  /** Runs `write` once when this turn's transaction ends, even when the key is named several times. */
+  /** Runs `write` once when this turn's transaction ends. Of several calls with the same key, the last one counts. */
   changeLate(key: string, write: () => void): void {
     this.#begin();
     this.#atCommit.set(key, write);

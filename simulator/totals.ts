@@ -7,7 +7,7 @@ export type Totals = {
   repeatsOnWire: number;
   /** Messages dropped because their counter had been used. */
   usedCounters: number;
-  /** Messages that could not be decrypted and were never sent again so that they could. */
+  /** Messages of which no copy, first or repeated, could be decrypted. */
   undecryptable: number;
   /** Accounts logged in now. */
   connections: number;
@@ -38,7 +38,7 @@ export class Counts {
     );
   }
 
-  /** Returns the totals, with the number of connections that are open now. */
+  /** Returns the totals. `connections` is the number of accounts that are logged in now. */
   totals(connections: number): Totals {
     const { distinct, repeatsOnWire, usedCounters, undecryptable } = this.#counters;
     return { received: distinct + repeatsOnWire, distinct, repeatsOnWire, usedCounters, undecryptable, connections };

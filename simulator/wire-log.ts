@@ -1,6 +1,6 @@
 /**
- * A message stanza as it came from an account, whatever became of it: a repeat is another one, and so is one that is refused. `copies` are the
- * addresses of the devices that it is encrypted for.
+ * A message stanza as an account sent it. A repeat is another stanza; a refused message is one too. `copies` are the addresses of the devices that it
+ * is encrypted for.
  */
 export type SentStanza = {
   readonly id: string;
@@ -9,17 +9,17 @@ export type SentStanza = {
   readonly atMs: number;
 };
 
-/** An account's last stanzas, oldest first, and how many earlier ones are forgotten. */
+/** An account's last stanzas, oldest first, and the number of earlier ones that were forgotten. */
 export type AccountWire = { readonly stanzas: SentStanza[]; forgotten: number };
 
 /** Stanzas kept for each account: enough for a test, and few enough for a benchmark with thousands of accounts. */
 const MOST_STANZAS = 2_000;
 
-/** When accounts put messages on the wire, which is what pacing promises; phones show no repeats. Forgotten at the end. */
+/** The times at which accounts sent messages, for checks of pacing. It includes repeats, which phones do not show. It is not stored. */
 export class WireLog {
   readonly #byNumber = new Map<string, AccountWire>();
 
-  /** Notes one stanza; `to` is the number that it names, or that of the phone behind a hidden address, otherwise the address. */
+  /** Adds one stanza. Its `to` is the number that it names or the number of its hidden address; otherwise the address. */
   note(number: string, stanza: SentStanza): void {
     const log = this.of(number);
     this.#byNumber.set(number, log);

@@ -9,13 +9,13 @@ import type { Counts } from './totals.ts';
 import type { ServerIdentity } from './wire/certificates.ts';
 import type { WireLog } from './wire-log.ts';
 
-/** Where the simulator says what happened; no text, key or full number ever goes there. */
+/** The simulator's logger. Message texts, keys and full numbers must not be logged. */
 export type SimulatorLogger = {
   info(details: object, message: string): void;
   warn(details: object, message: string): void;
 };
 
-/** Everything one simulator consists of. */
+/** All parts of one simulator. */
 export type World = {
   readonly storage: Storage;
   readonly server: ServerIdentity;

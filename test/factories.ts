@@ -6,7 +6,7 @@ import type { PageRow } from '../lib/domain/contracts/pages.ts';
 import { newId } from '../lib/domain/ids.ts';
 import type { ContractMessage, MessageState } from '../lib/domain/messages/message.ts';
 
-/** Ids for tests in which the id itself plays no part. */
+/** Ids for tests that do not depend on them. */
 export const tenantId = 'ten_0000000000000000000000000A';
 export const accountId = 'acc_01KAFXQ8E4WZ8M7D9T2B6R3V5N';
 export const contractId = 'con_01KAFXR2M6B8V4N3T7Q9Z5W1HC';
@@ -56,7 +56,7 @@ export function newContract(account: Pick<Account, 'id' | 'tenantId'>, more: Par
   };
 }
 
-/** Returns a message of a contract as it stands in the table, without key and type. */
+/** Returns a message of a contract as it is in the table, without key and type. */
 export function messageImage(state: MessageState, more: Partial<ContractMessage> = {}) {
   return {
     id: messageId,
@@ -79,7 +79,7 @@ export function messageIn(state: MessageState, more: Partial<ContractMessage> = 
   return { source: 'contract', sourceId: contractId, ...messageImage(state, more) };
 }
 
-/** The recipient of row `row` of `rowsTo`, counted from 0 of all rows. */
+/** Returns the recipient of row `row` of `rowsTo`, counted from 0. */
 export const numberOf = (row: number): string => `7999${String(1_000_001 + row)}`;
 
 /** Returns `count` rows to distinct valid numbers, each with a text of its own. */

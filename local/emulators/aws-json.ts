@@ -11,8 +11,8 @@ export class AwsJsonError extends Error {
 }
 
 /**
- * One call of an AWS JSON API at an emulator, e.g. `DynamoDBStreams_20120810.GetRecords`. The request names the local credentials and is not signed:
- * emulators look at the form of the header only. Throws AwsJsonError, or fetch's error when there is no answer.
+ * Calls an AWS JSON API of an emulator, for example `DynamoDBStreams_20120810.GetRecords`. The request is not signed: emulators check only the form
+ * of the header. Throws AwsJsonError, or the error of fetch when there is no response.
  */
 export async function awsJson<T>(endpoint: string, target: string, body: object, signal?: AbortSignal): Promise<T> {
   const stamp = new Date().toISOString().replaceAll(/[-:]|\.\d{3}/g, '');

@@ -6,10 +6,10 @@ import { awsJson } from './aws-json.ts';
 import { expireItems, prepareStream, trimStream } from './dynoxide-database.ts';
 
 /**
- * The process around dynoxide: runs the program as its child, so that it ends with us even after a SIGKILL of the supervisor, and does what the
- * program leaves out: an index that keeps writes fast with a stream on, trimming of old stream records, and TTL.
+ * The process that runs dynoxide as its child, so that dynoxide ends even after a SIGKILL of the supervisor. It adds three things that dynoxide
+ * lacks: an index that keeps writes fast while a stream is on, trimming of old stream records, and TTL.
  *
- * Argument: `{"binary","port","dataDir"}`. Says `{type:'ready', port, pid}` once the port answers; ends with an error when dynoxide ends.
+ * Argument: `{"binary","port","dataDir"}`. Sends `{type:'ready', port, pid}` once the port responds. Exits with 1 when dynoxide ends.
  */
 interface Settings {
   binary: string;
@@ -51,7 +51,7 @@ async function run({ binary, port, dataDir }: Settings): Promise<void> {
       trimStream(file, Date.now() - STREAM_KEPT_MS);
       await expireItems(file, endpoint, Date.now());
     } catch (error) {
-      // The next minute tries again; nothing rests on it.
+      // Not fatal: the next round, a minute later, tries again.
       console.error(`housekeeping failed: ${error instanceof Error ? error.message : error}`);
     }
   }

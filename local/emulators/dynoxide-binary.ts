@@ -2,7 +2,7 @@ import { accessSync, constants, existsSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { delimiter, dirname, join } from 'node:path';
 
-/** The dynoxide program: the one installed for Linux x64, or one on the PATH; undefined when there is neither. */
+/** Returns the path of dynoxide: from its package on Linux x64, otherwise from the PATH; undefined when neither has it. */
 export function findDynoxide(path = process.env.PATH ?? ''): string | undefined {
   if (process.platform === 'linux' && process.arch === 'x64') {
     try {

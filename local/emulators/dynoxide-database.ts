@@ -2,7 +2,7 @@ import { existsSync } from 'node:fs';
 import { DatabaseSync } from 'node:sqlite';
 import { AwsJsonError, awsJson } from './aws-json.ts';
 
-/** A second connection to the file dynoxide has open; SQLite's own locks keep the two apart. */
+/** Runs `work` on a second connection to dynoxide's file. SQLite's locks keep the two connections apart. */
 function withDatabase<T>(file: string, work: (database: DatabaseSync) => T): T {
   const database = new DatabaseSync(file, { timeout: 2000 });
   try {
@@ -12,7 +12,7 @@ function withDatabase<T>(file: string, work: (database: DatabaseSync) => T): T {
   }
 }
 
-/** Without this index every write to a table with a stream reads all its stream records (12 ms at 50,000 instead of 1). */
+/** Adds an index. Without it each write to a table with a stream reads all its stream records: 12 ms instead of 1 at 50,000 records. */
 export function prepareStream(file: string): void {
   withDatabase(file, (database) =>
     database.exec(
@@ -21,7 +21,7 @@ export function prepareStream(file: string): void {
   );
 }
 
-/** Removes stream records older than a time, but never the newest of a table: dynoxide numbers the next one after it. */
+/** Removes stream records from before `beforeMs` and returns how many. Each table's newest stays, because dynoxide numbers the next one after it. */
 export function trimStream(file: string, beforeMs: number): number {
   return withDatabase(file, (database) => {
     const sql = `DELETE FROM _stream_records WHERE created_at < ?
@@ -39,7 +39,8 @@ interface TableRow {
 const MAX_EXPIRED_A_SWEEP = 5000;
 
 /**
- * Deletes items whose TTL has passed, through the API so that the stream has it; an item whose TTL was moved meanwhile stays. Returns how many.
+ * Deletes items whose TTL has passed and returns how many. The deletions go through the API, so that the stream shows them. An item whose TTL has
+ * changed meanwhile stays.
  */
 export async function expireItems(file: string, endpoint: string, nowMs: number): Promise<number> {
   if (!existsSync(file)) return 0;

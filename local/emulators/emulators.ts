@@ -6,18 +6,18 @@ import { freePort } from './ports.ts';
 
 export interface Emulators {
   endpoints: Endpoints;
-  /** The endpoints that the user has put elsewhere. */
+  /** The endpoints of the user's own services. These services need no emulator. */
   elsewhere: Partial<Endpoints>;
   children: Child[];
 }
 
 const EMULATOR_GRACE_MS = 2000;
 
-/** Starts the emulators that the user has not put elsewhere with AWS_ENDPOINT_URL_DYNAMODB, _SQS or _S3; ports are those of last time where they are free. */
+/** Starts an emulator for each of AWS_ENDPOINT_URL_DYNAMODB, _SQS and _S3 that is not set. Reuses the ports of the last run where they are free. */
 export async function startEmulators(options: {
   folder: DataFolder;
   projectDir: string;
-  /** More environment for them. */
+  /** Further environment variables of the emulators. */
   more?: Record<string, string> | undefined;
   onRestart?: (sentence: string) => void;
 }): Promise<Emulators> {
@@ -49,7 +49,7 @@ export async function startEmulators(options: {
     const binary = findDynoxide();
     if (binary === undefined) {
       throw new UsageError(
-        'There is no DynamoDB to run on: this is not Linux x64 with its optional packages installed, so put the program `dynoxide` on the PATH or set AWS_ENDPOINT_URL_DYNAMODB.',
+        'No DynamoDB was found: install the optional packages (Linux x64), put `dynoxide` on the PATH, or set AWS_ENDPOINT_URL_DYNAMODB.',
       );
     }
     const dataDir = folder.folder('dynamodb');
@@ -57,7 +57,7 @@ export async function startEmulators(options: {
   }
   if (given.sqs === undefined || given.s3 === undefined) {
     const settings = {
-      ...(given.sqs === undefined ? { sqsPort: ports.sqs } : { foreignSqs: given.sqs }),
+      ...(given.sqs === undefined ? { sqsPort: ports.sqs } : {}),
       ...(given.s3 === undefined ? { s3Port: ports.s3 } : {}),
       dataDir: folder.path,
     };
@@ -72,7 +72,7 @@ export async function startEmulators(options: {
   return { endpoints, elsewhere: given, children };
 }
 
-/** A variable that is there but empty counts as not set, as the SDK takes it. */
+/** Returns the endpoints that are set. An empty variable counts as not set, as in the SDK. */
 function endpointsGiven(env: NodeJS.ProcessEnv): Partial<Endpoints> {
   const { AWS_ENDPOINT_URL_DYNAMODB: dynamodb, AWS_ENDPOINT_URL_SQS: sqs, AWS_ENDPOINT_URL_S3: s3 } = env;
   return { ...(dynamodb && { dynamodb }), ...(sqs && { sqs }), ...(s3 && { s3 }) };

@@ -1,6 +1,6 @@
 import { createServer } from 'node:net';
 
-/** The wanted port where it is free, else one the system picks. */
+/** Returns `wanted` if that port is free, otherwise a port that the system picks. */
 export async function freePort(wanted = 0): Promise<number> {
   const port = (wanted > 0 ? await listenOnce(wanted) : undefined) ?? (await listenOnce(0));
   if (port === undefined) throw new Error('No free port on 127.0.0.1.');

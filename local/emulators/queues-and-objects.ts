@@ -3,14 +3,13 @@ import { startS3 } from './s3.ts';
 import { startSqs } from './sqs.ts';
 
 /**
- * The process of the SQS and S3 emulators. Argument: `{"sqsPort","s3Port","dataDir","foreignSqs"?}`; a port left out leaves that emulator out, and
- * `foreignSqs` is the endpoint bucket notifications go to when SQS is not ours. Says `{type:'ready', sqsUrl?, s3Url?}`.
+ * The process of the SQS and S3 emulators. Argument: `{"sqsPort"?,"s3Port"?,"dataDir"}`. An emulator without a port is not started.
+ * Without `sqsPort`, bucket notifications go to the SQS of AWS_ENDPOINT_URL_SQS. Sends `{type:'ready', sqsUrl?, s3Url?}`.
  */
 interface Settings {
   sqsPort?: number;
   s3Port?: number;
   dataDir: string;
-  foreignSqs?: string;
 }
 
 const settings: Settings = JSON.parse(process.argv[2] ?? '{}');

@@ -7,10 +7,10 @@ import { handleRequest } from './s3/handler.ts';
 import { ObjectDatabase } from './s3/store.ts';
 
 export interface S3Options {
-  /** 0: a free one. */
+  /** 0 takes a free port. */
   port: number;
   dataDir: string;
-  /** Brings a bucket notification to its queue; false or a rejection: not now, it is tried again. */
+  /** Delivers a bucket notification to its queue. After false or a rejection it is called again. */
   deliver: (queueArn: string, body: string) => boolean | Promise<boolean>;
   credentials?: { accessKeyId: string; secretAccessKey: string };
   now?: () => number;
@@ -25,9 +25,9 @@ export interface S3Emulator {
 const RETRY_DELIVERY_MS = 1000;
 
 /**
- * S3 for local use on 127.0.0.1, path-style, as far as Paceline uses it: objects with true conditional writes, ranges, tags, listings, deletion,
- * presigned URLs that are checked, CORS and notifications to queues. No multipart uploads, copies or versions: those answer 501.
- * Requests with an Authorization header are trusted; one with neither header nor query signature is refused, as a private bucket would.
+ * Starts a local S3 on 127.0.0.1 with path-style URLs. It has the features that Paceline uses: atomic conditional writes, ranges, tags, listings,
+ * deletion, checked presigned URLs, CORS and notifications to queues. Multipart uploads, copies and versions return 501.
+ * A request with an Authorization header is trusted without a check. One with neither header nor query signature gets 403.
  */
 export async function startS3(options: S3Options): Promise<S3Emulator> {
   mkdirSync(options.dataDir, { recursive: true });
@@ -49,14 +49,14 @@ export async function startS3(options: S3Options): Promise<S3Emulator> {
     });
   });
   server.keepAliveTimeout = 60_000;
-  // A large upload over a slow line is legal.
+  // No limit: a large upload over a slow connection may take long.
   server.requestTimeout = 0;
   await new Promise<void>((resolve, reject) => {
     server.once('error', reject);
     server.listen(options.port, '127.0.0.1', resolve);
   });
 
-  // Events are stored with their object, so that a crash between the two cannot lose one.
+  // Events are stored in the transaction of their object, so that a crash cannot lose one.
   const deliver = async (): Promise<void> => {
     while (!stopping.signal.aborted) {
       work = Promise.withResolvers();
@@ -64,7 +64,7 @@ export async function startS3(options: S3Options): Promise<S3Emulator> {
       for (const event of database.pendingEvents()) {
         const taken = await attempt(options.deliver, event.queueArn, event.body);
         if (taken) database.removeEvent(event.id);
-        // There may be more than one page of them.
+        // Look again at once: there may be more than one page of events.
         if (taken) work.resolve();
         delivered &&= taken;
       }

@@ -5,7 +5,7 @@ import type { DatabaseSync } from 'node:sqlite';
 import { buildApp } from 'fauxqs';
 import { LOCAL_REGION } from '../process/environment.ts';
 
-/** Parts of fauxqs that its package does not export: the stores, which `buildApp` takes ready-made to persist them. */
+/** Types that fauxqs does not export: those of its stores. They are created here and passed to `buildApp`, so that they persist. */
 interface Queue {
   persistence?: Persistence;
   enqueue(message: object): void;
@@ -30,13 +30,13 @@ interface SqsStoreClass {
 
 export interface SqsEmulator {
   url: string;
-  /** Puts a message into a standard queue as another AWS service would. False when there is no such queue. */
+  /** Puts a message into a standard queue, as another AWS service would. Returns false when the queue does not exist. */
   deliver(queueArn: string, body: string): boolean;
   /** Further calls return the same promise. */
   close(): Promise<void>;
 }
 
-/** Serves SQS on 127.0.0.1 with its state in `dataDir`, SIGKILL included. */
+/** Serves SQS on 127.0.0.1. Its state in `dataDir` survives SIGKILL. */
 export async function startSqs(options: { port: number; dataDir: string }): Promise<SqsEmulator> {
   mkdirSync(options.dataDir, { recursive: true });
   const part = async <T>(path: string): Promise<T> => import(new URL(path, import.meta.resolve('fauxqs')).href);
@@ -51,7 +51,7 @@ export async function startSqs(options: { port: number; dataDir: string }): Prom
 
   const sqsStore = new SqsStore();
   const snsStore = new SnsStore();
-  // Queue URLs then carry the address the request came to instead of a host name that does not resolve.
+  // Queue URLs then have the address of the request, instead of a host name that does not resolve.
   sqsStore.host = '';
   const persistence = new PersistenceManager(options.dataDir);
   makePersistenceSound(persistence);
@@ -84,8 +84,8 @@ export async function startSqs(options: { port: number; dataDir: string }): Prom
 }
 
 /**
- * Two corrections of fauxqs 2.4.1: making a message visible again wrote a NULL where none is allowed, which lost it until the next start; and each
- * write waited for the disk, which only a power failure would need.
+ * Corrects two faults of fauxqs 2.4.1. Making a message visible again wrote a NULL where none is allowed, so that the message was lost until the
+ * next start. And each write waited for the disk, which only protects from a power failure.
  */
 function makePersistenceSound(persistence: Persistence): void {
   persistence.db.exec('PRAGMA synchronous = NORMAL');
@@ -98,8 +98,8 @@ function makePersistenceSound(persistence: Persistence): void {
 }
 
 /**
- * A long poll whose caller was killed must not take a message: it would be out of sight until its visibility timeout. fauxqs does not look, so
- * its wait does: a gone caller never gets to the taking.
+ * Ends a long poll whose caller was killed before it receives a message, which would otherwise stay hidden for its visibility timeout. fauxqs does
+ * not check this.
  */
 function leaveGoneCallersEmptyHanded(prototype: Queue, callers: AsyncLocalStorage<Socket>): void {
   const wait = prototype.waitForMessages;

@@ -4,7 +4,7 @@ import { Child } from '../process/child.ts';
 import type { FunctionPlan } from '../template/plan.ts';
 import { type FunctionIdentity, type InvokeMessage, isResult } from './protocol.ts';
 
-/** The end of an invocation. `unavailable`: no process took it; `crashed`: the process died during it. */
+/** The result of an invocation. `unavailable`: no process was ready; `crashed`: the process ended during it. */
 export type Outcome =
   | { kind: 'ok'; value: unknown }
   | { kind: 'error'; name: string; message: string }
@@ -12,13 +12,13 @@ export type Outcome =
 
 export interface Invocable {
   readonly name: string;
-  /** Ends by itself at the function's timeout, or at `timeoutMs` where that is sooner. */
+  /** Resolves at the latest after the function's timeout, or after `timeoutMs` if that is shorter. */
   invoke(event: unknown, timeoutMs?: number): Promise<Outcome>;
   /** Waits until a process can take invocations. */
   available(signal: AbortSignal): Promise<void>;
 }
 
-/** Lambda's limit for an event and for an answer. */
+/** Lambda's limit for an event and for a response. */
 const MAX_PAYLOAD_BYTES = 6 * 1024 * 1024;
 const FUNCTION_GRACE_MS = 1500;
 
@@ -37,7 +37,7 @@ export class LocalFunction implements Invocable {
     plan: FunctionPlan;
     entryFile: string;
     environment: () => Record<string, string>;
-    /** Wins over the template. */
+    /** Overrides the environment of the template. */
     more: () => Record<string, string>;
     logPath: string;
     projectDir: string;
@@ -108,7 +108,7 @@ export class LocalFunction implements Invocable {
     return new Promise((resolve) => {
       const timer = setTimeout(() => {
         finish({ kind: 'timeout' });
-        // As Lambda does: an invocation that runs past its timeout could overlap with its repetition.
+        // As Lambda does. Otherwise the invocation could run on and overlap with its retry.
         if (limitMs === this.#plan.timeoutMs) this.#child.kill('SIGKILL');
       }, limitMs);
       const finish = (outcome: Outcome): void => {
@@ -117,7 +117,7 @@ export class LocalFunction implements Invocable {
         resolve(outcome);
       };
       this.#pending.set(id, { finish });
-      // The context's deadline is the function's own, whatever the caller's patience.
+      // The deadline is that of the function, even if the caller waits for a shorter time.
       const message: InvokeMessage = { type: 'invoke', id, event, deadlineMs: Date.now() + this.#plan.timeoutMs };
       if (!this.#child.send(message)) finish({ kind: 'unavailable' });
     });
@@ -130,7 +130,7 @@ function ok(value: unknown): Outcome {
     : { kind: 'ok', value };
 }
 
-/** As Lambda counts: the payload is JSON, in which a body is a string with its quotes, backslashes and line breaks escaped. */
+/** Returns the size as Lambda counts it: that of the JSON, in which quotes, backslashes and line breaks of a body are escaped. */
 function sizeOf(payload: unknown): number {
   return Buffer.byteLength(JSON.stringify(payload) ?? '');
 }

@@ -3,7 +3,7 @@ export interface InvokeMessage {
   type: 'invoke';
   id: string;
   event: unknown;
-  /** Epoch ms at which the invocation is given up. */
+  /** Epoch ms at which the invocation times out. */
   deadlineMs: number;
 }
 

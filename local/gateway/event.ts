@@ -35,7 +35,10 @@ export interface RouteMatch {
 const TEXT_TYPES =
   /^(text\/|application\/(json|javascript|xml|x-www-form-urlencoded|problem\+json|x-ndjson|[^;]*\+(json|xml)))/i;
 
-/** The event for a request: header names in lower case, repeated headers and parameters joined by commas, cookies apart, other than text in UTF-8 as base64. */
+/**
+ * Returns the event for a request. Header names are in lower case, repeated headers and parameters joined by commas, cookies in a list of their own.
+ * A body that is not UTF-8 text is in base64.
+ */
 export function httpEvent(
   request: IncomingMessage,
   body: Buffer,

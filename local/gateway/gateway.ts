@@ -15,7 +15,7 @@ export interface GatewayRoute {
 
 export interface Gateway {
   readonly url: string;
-  /** Until set, and where no route matches, everything is 404. */
+  /** Replaces the routes. A request gets 404 when no route matches, or before the first call. */
   setRoutes(routes: GatewayRoute[]): void;
   close(): Promise<void>;
 }
@@ -23,7 +23,7 @@ export interface Gateway {
 /** API Gateway's limit. */
 const MAX_BODY_BYTES = 10 * 1024 * 1024;
 
-/** The HTTP API on 127.0.0.1. Answers of its own are problem+json like the API's, with its codes and titles. `port` 0: a free one. */
+/** Starts the HTTP API on 127.0.0.1. Its own errors are problem+json with the codes and titles of the API. `port` 0 takes a free port. */
 export async function startGateway(port: number): Promise<Gateway> {
   let routes: GatewayRoute[] = [];
   const server = createServer((request, response) => {
@@ -49,7 +49,7 @@ export async function startGateway(port: number): Promise<Gateway> {
       new Promise((resolve) => {
         server.close(() => resolve());
         server.closeIdleConnections();
-        // Requests in hand get their answer first, within reason.
+        // Open requests have one second to finish.
         setTimeout(() => server.closeAllConnections(), 1000).unref();
       }),
   };
@@ -100,7 +100,7 @@ function sendOutcome(response: ServerResponse, outcome: Outcome, requestId: stri
 
 const PROBLEMS: Record<Exclude<Outcome['kind'], 'ok'>, [code: ErrorCode, detail: string]> = {
   error: ['INTERNAL', 'The function failed; its log says why.'],
-  crashed: ['INTERNAL', 'The function process died over this request; it is being started again.'],
+  crashed: ['INTERNAL', 'The function process ended during this request; it is being restarted.'],
   timeout: ['UNAVAILABLE', 'The function took too long; try again.'],
   unavailable: ['UNAVAILABLE', 'The function is being started; try again.'],
   'too-large': ['PAYLOAD_TOO_LARGE', tooLargeDetail],
@@ -114,7 +114,7 @@ interface Answer {
   isBase64Encoded?: boolean;
 }
 
-/** An object with a statusCode is the answer; anything else is the JSON body of a 200, as API Gateway has it. */
+/** Sends an object with a statusCode as it is, and any other value as the JSON body of a 200, as API Gateway does. */
 function sendAnswer(response: ServerResponse, value: unknown, requestId: string): void {
   const answer: Answer = isAnswer(value)
     ? value

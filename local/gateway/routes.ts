@@ -1,8 +1,8 @@
 import type { RouteMatch } from './event.ts';
 
 /**
- * The route of an HTTP API that takes a request: the most specific one wins, a literal segment before `{name}` before `{rest+}`, a method before
- * ANY, and `$default` last. Undefined: 404.
+ * Returns the most specific route that matches a request; undefined when none does. A literal segment comes before `{name}`, `{name}` before
+ * `{rest+}`, a method before ANY, and `$default` last.
  */
 export function matchRoute<T extends { routeKey: string }>(
   routes: T[],
@@ -19,7 +19,7 @@ export function matchRoute<T extends { routeKey: string }>(
   return best;
 }
 
-/** The score compares as text: a digit for each segment, then one for the method. */
+/** Returns path parameters and score of a matching route. Scores compare as text: a digit for each segment, then one for the method. */
 function tryRoute(
   routeKey: string,
   method: string,

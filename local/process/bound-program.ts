@@ -2,9 +2,9 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 
 /**
- * Starts a program that knows nothing of IPC so that it does not outlive us, even after SIGKILL: where the system can tie it to us (util-linux's
- * setpriv on Linux), it ends in the same moment; elsewhere the next start finds it by the pid file and ends it. `mark` is an argument that
- * only this program has, so that a number that now belongs to another process is left alone.
+ * Starts a program without IPC that must not outlive this process, even after SIGKILL. With util-linux's setpriv on Linux, the program ends at the
+ * same moment. Elsewhere the next start finds it by the pid file and kills it. `mark` is an argument that only this program has, so that another
+ * process with the same pid is not killed.
  */
 export function startBoundProgram(program: string, args: string[], pidFile: string, mark: string): ChildProcess {
   endFormer(pidFile, mark);
@@ -14,7 +14,7 @@ export function startBoundProgram(program: string, args: string[], pidFile: stri
   return child;
 }
 
-/** Whether `setpriv --pdeathsig` works here; busybox's does not know it. */
+/** Returns whether `setpriv --pdeathsig` works here. The setpriv of busybox does not support it. */
 export function canTie(): boolean {
   return process.platform === 'linux' && spawnSync('setpriv', ['--pdeathsig', 'KILL', 'true']).status === 0;
 }

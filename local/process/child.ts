@@ -3,9 +3,9 @@ import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LogFile } from './log-file.ts';
 
-/** Program, arguments and environment of a process. They are asked for at each start, because ports may have moved. */
+/** Program, arguments and environment of a process. They are computed at each start, because ports may have changed. */
 export interface Launch {
-  /** A module run by this Node. */
+  /** The module to run with the current Node. */
   entry: string;
   args?: string[];
   env: Record<string, string>;
@@ -18,11 +18,11 @@ export interface ChildOptions {
   logPath: string;
   /** The sign that the process is ready: an IPC message `{type:'ready', ..}`, or its first line of JSON on stdout. */
   readyBy: 'message' | 'json-line';
-  /** After SIGTERM, before SIGKILL. */
+  /** Time between SIGTERM and SIGKILL. */
   graceMs: number;
-  /** Each time it becomes ready, restarts included. */
+  /** Called each time the process becomes ready, restarts included. */
   onReady?: (ready: Record<string, unknown>, pid: number) => void;
-  /** Each time it is ready again after a death, with a sentence that names its log. */
+  /** Called each time the process is ready after a restart, with a sentence that names its log. */
   onRestart?: (sentence: string) => void;
   onMessage?: (message: unknown) => void;
   onExit?: () => void;
@@ -38,8 +38,8 @@ const HEALTHY_AFTER_MS = 10_000;
  *
  *   new -> starting -> ready -> (died) -> waiting -> starting ..      any -> stopping -> stopped
  *
- * `start` waits for the first ready and fails when the process ends before it; from then on a death leads to a restart after 50 ms, doubling to
- * 1.5 s while it keeps dying within ten seconds.
+ * `start` resolves at the first ready, and rejects when the process ends before it. Later, a process that ends is restarted after 50 ms. This wait
+ * doubles, up to 1.5 s, while the process keeps ending within ten seconds.
  */
 export class Child {
   readonly name: string;
@@ -70,7 +70,7 @@ export class Child {
     return first.promise;
   }
 
-  /** False when there is no process to take it. */
+  /** Sends a message. Returns false when no process is connected. */
   send(message: object): boolean {
     const child = this.#process;
     if (child?.connected !== true) return false;
@@ -83,7 +83,7 @@ export class Child {
     this.#process?.kill(signal);
   }
 
-  /** Resolves when the process has ended, at the latest shortly after `graceMs`. */
+  /** Ends the process. Resolves when it has ended, at the latest shortly after `graceMs`. */
   async stop(): Promise<void> {
     this.#stopping.abort();
     const child = this.#process;

@@ -1,9 +1,9 @@
 import { join } from 'node:path';
 
-/** The only credentials the emulators know. They open nothing but this machine. */
+/** The only credentials that the emulators accept. They are of no use elsewhere. */
 export const LOCAL_CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local-secret' };
 export const LOCAL_REGION = 'us-east-1';
-/** The account number fauxqs and dynoxide use. */
+/** The AWS account id that fauxqs and dynoxide use. */
 export const LOCAL_ACCOUNT = '000000000000';
 
 export interface Endpoints {
@@ -13,8 +13,8 @@ export interface Endpoints {
 }
 
 /**
- * The environment every child starts from: the user's, without anything that could lead an AWS client elsewhere or change how Node starts, and
- * with local credentials and the endpoints.
+ * Returns the environment that each child starts with: the user's, plus local credentials and endpoints. Variables that redirect an AWS client or
+ * change the start of Node are left out.
  */
 export function childEnvironment(endpoints: Endpoints, projectDir: string): Record<string, string> {
   const inherited: Record<string, string> = {};

@@ -1,6 +1,6 @@
 /**
- * Preloaded (`--import`) into every Node child: when the supervisor is gone, however it went, the child has a second to end by itself and is then
- * killed. Does nothing in a process without an IPC channel.
+ * Preloaded (`--import`) into each Node child. When the supervisor has ended, for any reason, the child has one second to exit and is then killed.
+ * Does nothing in a process without an IPC channel.
  */
 const GRACE_MS = 1000;
 

@@ -4,7 +4,7 @@ import { dirname } from 'node:path';
 const MAX_BYTES = 5 * 1024 * 1024;
 const TAIL_CHARS = 4000;
 
-/** A log that holds at most twice 5 MiB: when full it becomes `<file>.1`, over the one before. Remembers its last 4,000 characters. */
+/** A log file of up to 5 MiB. When full, it is renamed to `<file>.1`, which replaces the former one. `tail` is its last 4,000 characters. */
 export class LogFile {
   readonly path: string;
   #fd: number;

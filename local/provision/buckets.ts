@@ -9,7 +9,7 @@ import {
 import type { BucketPlan } from '../template/storage.ts';
 import type { ProvisionedQueue } from './queues.ts';
 
-/** Makes the missing buckets and sets their CORS rules and notifications; `lenient`: an S3 may refuse these two. */
+/** Creates the missing buckets and sets CORS rules and notifications. With `lenient`, errors of these two settings are ignored. */
 export async function provisionBuckets(
   s3: S3Client,
   plans: BucketPlan[],

@@ -1,8 +1,8 @@
-/** Kept data was made by another template; the message says what to do. */
+/** The stored data does not fit the current template. The message says what to do. */
 export class TemplateChanged extends Error {
   constructor(what: string) {
     super(
-      `The kept data no longer fits the template (${what}). Start once with --reset to begin anew, or use another --data folder.`,
+      `The stored data no longer fits the template (${what}). Start once with --reset to delete the data, or use another --data folder.`,
     );
     this.name = 'TemplateChanged';
   }

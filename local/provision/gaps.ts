@@ -8,13 +8,13 @@ import type { BucketPlan } from '../template/storage.ts';
 
 const probeKey = 'paceline-probe';
 
-/** Returns a sentence for each feature that Paceline needs and a foreign S3 lacks; none: it will do. */
+/** Returns a sentence for each feature that Paceline needs and the user's own S3 lacks. */
 export async function objectStoreGaps(s3: S3Client, buckets: BucketPlan[]): Promise<string[]> {
   const gaps: string[] = [];
   const [first] = buckets;
   if (first !== undefined && !(await refusesSecondWrite(s3, first.name))) {
     gaps.push(
-      'Your S3 overwrites in spite of If-None-Match, so that a host that has lost an account could still write its keys: good for a try with one host, not for tests of failures.',
+      'Your S3 overwrites in spite of If-None-Match: a host that has lost an account could still write its keys. Use only one host.',
     );
   }
   const notifying = buckets.filter(({ notifications }) => notifications.length > 0);

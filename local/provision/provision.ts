@@ -9,7 +9,7 @@ import { objectStoreGaps } from './gaps.ts';
 import { provisionQueues } from './queues.ts';
 import { provisionTables } from './tables.ts';
 
-/** The supervisor's own AWS clients, for the emulators or whatever stands in for them. */
+/** The supervisor's AWS clients, for the emulators or the user's own services. */
 export interface LocalClients {
   dynamodb: DynamoDBClient;
   sqs: SQSClient;
@@ -37,8 +37,8 @@ export function destroyLocalClients(clients: LocalClients): void {
 }
 
 /**
- * Makes what the templates say and does not exist yet, and returns the plan with the real addresses. Repeating it changes nothing. What the
- * user's own S3 cannot do is among the plan's warnings.
+ * Creates the missing resources of the templates. Returns the plan with the real addresses; its warnings say what the user's own S3 lacks. A second
+ * call changes nothing.
  */
 export async function provision(
   stacks: Stack[],

@@ -16,7 +16,7 @@ export interface ProvisionedQueue {
 
 const FIXED = ['FifoQueue'];
 
-/** Makes the missing queues, brings the others up to the template, and returns URL and ARN by name. */
+/** Creates the missing queues, updates the others to the template, and returns URL and ARN by name. Throws TemplateChanged when FIFO differs. */
 export async function provisionQueues(sqs: SQSClient, plans: QueuePlan[]): Promise<Map<string, ProvisionedQueue>> {
   const queues = new Map<string, ProvisionedQueue>();
   await Promise.all(
@@ -27,7 +27,7 @@ export async function provisionQueues(sqs: SQSClient, plans: QueuePlan[]): Promi
       queues.set(plan.name, { url, arn: Attributes?.QueueArn ?? '' });
     }),
   );
-  // Once all of them exist, so that the order of dead-letter queues does not matter.
+  // Set after all queues exist, so that the order of dead-letter queues does not matter.
   for (const { name, redrive } of plans) {
     const queue = queues.get(name);
     if (redrive === undefined || queue === undefined) continue;
@@ -67,7 +67,7 @@ async function existing(sqs: SQSClient, plan: QueuePlan): Promise<string | undef
 }
 
 async function create(sqs: SQSClient, plan: QueuePlan): Promise<string> {
-  // A false FifoQueue is refused; leaving it out is how a standard queue is asked for.
+  // SQS refuses FifoQueue=false: a standard queue leaves the attribute out.
   const Attributes = Object.fromEntries(
     Object.entries(plan.attributes).filter(([name, value]) => name !== 'FifoQueue' || value === 'true'),
   );

@@ -13,7 +13,7 @@ import {
 import type { KeyPart, TablePlan } from '../template/storage.ts';
 import { TemplateChanged } from './changed.ts';
 
-/** Makes the tables that are missing and returns the stream ARN of each table that has one. Throws TemplateChanged where a kept table differs. */
+/** Creates the missing tables and returns the stream ARN of each table that has one. Throws TemplateChanged when an existing table differs. */
 export async function provisionTables(client: DynamoDBClient, tables: TablePlan[]): Promise<Map<string, string>> {
   const streams = new Map<string, string>();
   await Promise.all(
@@ -88,7 +88,7 @@ async function whenActive(client: DynamoDBClient, name: string): Promise<TableDe
   throw new Error(`Table ${name} was made and did not become active.`);
 }
 
-/** In words, what of a kept table no longer is as the template says. */
+/** Returns the first difference between an existing table and the template, in words; undefined when there is none. */
 function differenceOf(plan: TablePlan, table: TableDescription): string | undefined {
   if (keysText(plan.keys) !== schemaText(table.KeySchema)) return 'its keys have changed';
   const kept = new Map((table.GlobalSecondaryIndexes ?? []).map((index) => [index.IndexName, index]));

@@ -1,16 +1,16 @@
 import { isObject, type Json, type JsonObject } from '../template/json.ts';
 
 /**
- * Whether an event matches an event filter pattern (JSON text) of Lambda's event source mappings: each field of the pattern lists the values it takes,
- * nested fields must all match, `$or` takes alternatives. Knows exists, prefix, suffix, equals-ignore-case, anything-but and numeric.
- * A list in the event matches when one of its items does.
+ * Returns whether an event matches an event filter pattern (JSON text) of Lambda's event source mappings. Each field of the pattern lists its allowed
+ * values; all fields must match; `$or` lists alternatives. A list in the event matches when one of its items does.
+ * Supports exists, prefix, suffix, equals-ignore-case, anything-but and numeric. Throws for other operators.
  */
 export function matchesFilter(pattern: string, event: Json): boolean {
   const parsed: Json = JSON.parse(pattern);
   return isObject(parsed) && matchesObject(parsed, event);
 }
 
-/** No filters take everything; several are alternatives. */
+/** Returns whether an event matches one of the filters, or there are none. */
 export function passesFilters(patterns: string[], event: Json): boolean {
   return patterns.length === 0 || patterns.some((pattern) => matchesFilter(pattern, event));
 }

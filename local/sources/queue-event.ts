@@ -48,8 +48,8 @@ function recordAttribute(value: MessageAttributeValue): QueueRecordAttribute {
 }
 
 /**
- * The messages of a batch that are done, after the function's answer. A report that names an unknown message, or that is none, fails the whole batch,
- * as Lambda does; in a FIFO queue a failed message takes the later ones of its group with it, so that their order holds.
+ * Returns the messages of a batch that are done, by the function's answer. As on Lambda, a malformed report or one with an unknown id fails the
+ * whole batch. After a failed message of a FIFO queue, the later ones of its group fail too, so that their order holds.
  */
 export function doneRecords(records: QueueRecord[], answer: unknown, reportsFailures: boolean): QueueRecord[] {
   if (!reportsFailures) return records;
@@ -68,7 +68,7 @@ export function doneRecords(records: QueueRecord[], answer: unknown, reportsFail
   });
 }
 
-/** Item identifiers of `{batchItemFailures:[{itemIdentifier}]}`; none for an empty answer; undefined for a malformed one. */
+/** Returns the item identifiers of `{batchItemFailures:[{itemIdentifier}]}`: none for an answer without a report, undefined for a malformed one. */
 export function failedItems(answer: unknown): string[] | undefined {
   if (answer === null || answer === undefined) return [];
   if (typeof answer !== 'object' || !('batchItemFailures' in answer)) return [];

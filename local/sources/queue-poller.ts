@@ -17,7 +17,7 @@ export interface QueuePollerOptions {
   target: Invocable;
   batchSize: number;
   reportsFailures: boolean;
-  /** Batches at a time. */
+  /** Number of batches at the same time. */
   concurrency: number;
   filters: string[];
   log: (line: string) => void;
@@ -25,10 +25,10 @@ export interface QueuePollerOptions {
 
 const WAIT_SEC = 10;
 const AFTER_ERROR_MS = 500;
-/** AWS would leave a failed message out of sight for the queue's whole visibility timeout; here it comes back after 1, 2, 4 .. s, at most this. */
+/** Longest wait before a failed message is visible again, after 1, 2, 4 .. s. AWS would hide it for the queue's whole visibility timeout. */
 const MAX_RETRY_SEC = 60;
 
-/** Feeds a queue's messages to a function as Lambda does, until the signal; resolves when the last batch is through. */
+/** Invokes a function with a queue's messages, as Lambda does, until the signal. Resolves when the last batch has ended. */
 export async function pollQueue(options: QueuePollerOptions, signal: AbortSignal): Promise<void> {
   await Promise.all(Array.from({ length: options.concurrency }, () => pollLoop(options, signal)));
 }
@@ -36,7 +36,7 @@ export async function pollQueue(options: QueuePollerOptions, signal: AbortSignal
 async function pollLoop(options: QueuePollerOptions, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
-      // Not taking messages that no process could work on keeps their receive count.
+      // Messages are received only when a process is ready, so that their receive count does not rise without need.
       await options.target.available(signal);
       const records = await receive(options, signal);
       if (records.length > 0) await handleBatch(options, records, signal);
@@ -78,11 +78,11 @@ async function handleBatch(options: QueuePollerOptions, received: QueueRecord[],
       options.log(`${options.target.name}: a batch of ${wanted.length} from ${options.queueArn} ended ${outcome.kind}`);
   }
   await remove(options, [...unwanted, ...done]);
-  // Last to first: a FIFO queue puts a message that comes back at the head of its group.
+  // Last to first: a FIFO queue puts a returned message at the head of its group.
   for (const record of wanted.filter((one) => !done.includes(one)).reverse()) await comeBack(options, record);
 }
 
-/** Filters see the body as JSON where it is. */
+/** Returns the record as filters see it: with a parsed body, if the body is JSON. */
 function filterView(record: QueueRecord): Json {
   const view: Json = JSON.parse(JSON.stringify(record));
   try {

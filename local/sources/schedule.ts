@@ -4,7 +4,7 @@ import type { Invocable } from '../functions/function.ts';
 import { LOCAL_ACCOUNT, LOCAL_REGION } from '../process/environment.ts';
 import type { Schedule } from '../template/triggers.ts';
 
-/** The first run comes soon, so that what a crash left behind is looked at before a whole period has passed. */
+/** The first run starts soon, so that the leftovers of a crash do not wait for a whole period. */
 const FIRST_AFTER_MS = 3000;
 
 /** Invokes a function at a fixed rate until the signal; a run that takes longer than the period delays the next. */
@@ -26,7 +26,7 @@ export async function runSchedule(
   }
 }
 
-/** The event that EventBridge sends: the constant input of the target, or the usual scheduled event. */
+/** Returns the event that EventBridge sends: the constant input of the target, or the usual scheduled event. */
 export function scheduledEvent(schedule: Schedule, now: Date): unknown {
   if (schedule.input !== undefined) return JSON.parse(schedule.input);
   return {

@@ -10,10 +10,10 @@ import { pollQueue } from './queue-poller.ts';
 import { runSchedule } from './schedule.ts';
 import { type Checkpoints, pollStream } from './stream-poller.ts';
 
-/** More batches at a time than this would only stand in each other's way on one machine. */
+/** Maximum number of concurrent batches. More of them only slow each other down on one machine. */
 const MAX_CONCURRENCY = 10;
 
-/** Starts all queue and stream pollers and schedules of the plan; the returned function stops them and resolves when the last batch is through. */
+/** Starts all pollers and schedules of the plan. The returned function stops them and resolves when the last batch has ended. */
 export async function startSources(options: {
   plan: LocalPlan;
   target: (functionArn: string) => Invocable;
@@ -48,8 +48,8 @@ export async function startSources(options: {
           target: target(source.functionArn),
           checkpoints: checkpointsIn(folder, `stream-${name}.json`),
           park: (records, reason) => {
-            log(`${records.length} stream records were given up (${reason}); they are in logs/parked.ndjson`);
-            // Keys only: the images may hold what must not get into logs.
+            log(`${records.length} stream records were given up (${reason}); their keys are in logs/parked.ndjson`);
+            // Keys only: the images may hold data that must not be logged.
             const lines = records.map(({ dynamodb: { Keys, SequenceNumber } }) =>
               [JSON.stringify({ reason, Keys, SequenceNumber }), '\n'].join(''),
             );

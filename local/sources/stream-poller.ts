@@ -6,7 +6,7 @@ import { isObject, type JsonObject } from '../template/json.ts';
 import { passesFilters } from './filter.ts';
 import { failedItems } from './queue-event.ts';
 
-/** Where a reader of a stream stands: the last sequence number dealt with, by shard. */
+/** The position of a stream reader: the last handled sequence number of each shard. */
 export interface Checkpoints {
   load(shardId: string): string | undefined;
   save(shardId: string, sequenceNumber: string): void;
@@ -17,15 +17,15 @@ export interface StreamPollerOptions {
   streamArn: string;
   target: Invocable;
   batchSize: number;
-  /** Without a checkpoint: from the oldest record, or only new ones. */
+  /** Without a checkpoint, true starts at the oldest record, false at new ones. */
   fromStart: boolean;
   reportsFailures: boolean;
   bisect: boolean;
-  /** -1: without end. */
+  /** -1: no limit. */
   maxRetries: number;
   filters: string[];
   checkpoints: Checkpoints;
-  /** Called once for records that were given up, with the reason. */
+  /** Called once for records that are given up, with the reason. */
   park: (records: StreamRecord[], reason: string) => void;
   log: (line: string) => void;
 }
@@ -33,18 +33,18 @@ export interface StreamPollerOptions {
 export type StreamRecord = JsonObject & { eventID: string; dynamodb: JsonObject & { SequenceNumber: string } };
 
 const API = 'DynamoDBStreams_20120810';
-/** Lambda asks a stream that had nothing four times a second. */
+/** Lambda polls an idle stream four times a second. */
 const IDLE_MS = 250;
 const AFTER_ERROR_MS = 500;
 const MAX_BACKOFF_MS = 10_000;
 
-/** Feeds the records of a DynamoDB stream to a function, in order, shard by shard, until the signal. */
+/** Invokes a function with the records of a DynamoDB stream until the signal. The records of each shard stay in order. */
 export async function pollStream(options: StreamPollerOptions, signal: AbortSignal): Promise<void> {
   while (!signal.aborted) {
     try {
       const shards = await shardsOf(options);
       await Promise.all(shards.map((shardId) => pollShard(options, shardId, signal)));
-      // Every shard has closed: there are new ones, or none yet.
+      // All shards have closed: look for new ones.
       await sleep(AFTER_ERROR_MS, undefined, { signal });
     } catch (error) {
       if (signal.aborted) return;
@@ -93,13 +93,13 @@ async function iteratorOf(options: StreamPollerOptions, shardId: string): Promis
   try {
     return await from('AFTER_SEQUENCE_NUMBER', { SequenceNumber: after });
   } catch (error) {
-    // The record has been trimmed: everything still there is newer.
+    // The record has been trimmed: all remaining ones are newer.
     if (error instanceof AwsJsonError && error.code === 'TrimmedDataAccessException') return from('TRIM_HORIZON');
     throw error;
   }
 }
 
-/** Brings the records that pass the filters to the function; false when the signal came first. */
+/** Delivers the records that pass the filters. Returns false when the signal came first. */
 async function handleRecords(
   options: StreamPollerOptions,
   records: StreamRecord[],
@@ -115,8 +115,8 @@ async function handleRecords(
 }
 
 /**
- * One batch with Lambda's retries: a reported failure moves the start of the batch to it, a failed batch is halved where the mapping says so, and
- * what still fails after `maxRetries` repetitions is parked.
+ * Delivers one batch with Lambda's retries. The next try starts at the first reported failure; with `bisect`, a failed batch is halved. Records that
+ * still fail after `maxRetries` retries are parked. Returns false when the signal came first.
  */
 async function deliver(
   options: StreamPollerOptions,
@@ -154,7 +154,7 @@ async function deliver(
   return true;
 }
 
-/** The lowest failed record; a report that names none of them counts as all. */
+/** Returns the index of the first failed record; 0 when the report names none of the records. */
 function firstFailure(records: StreamRecord[], failed: string[]): number {
   const found = records.findIndex((record) => failed.includes(record.dynamodb.SequenceNumber));
   return Math.max(found, 0);

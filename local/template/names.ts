@@ -3,7 +3,7 @@ import type { Provisioned } from './plan.ts';
 import { type Physical, physicalKey, type ResolveContext, resolveObject } from './resolve.ts';
 import type { Resource } from './stacks.ts';
 
-/** Enters what each resource is called here into the context: names from the template, or made from stack and logical id as CloudFormation would. */
+/** Adds each resource's local name to the context: from the template, or made from stack and logical id, as CloudFormation does. */
 export function physicalNames(resources: Resource[], provisioned: Provisioned, context: ResolveContext): void {
   for (const resource of resources) {
     const physical = physicalOf(resource, provisioned, context);

@@ -24,7 +24,7 @@ export interface HostPlan {
   environment: Record<string, string>;
 }
 
-/** Filter patterns are kept as the template has them: the text of a JSON object. */
+/** A queue that invokes a function. `filters` are JSON texts, as in the template. */
 export interface QueueSource {
   functionArn: string;
   queueArn: string;
@@ -46,7 +46,7 @@ export interface StreamSource {
   filters: string[];
 }
 
-/** Everything the template says that this machine has to run. */
+/** All parts of the templates that run on this machine. */
 export interface LocalPlan {
   tables: TablePlan[];
   queues: QueuePlan[];
@@ -71,7 +71,7 @@ export interface Provisioned {
   streams: Map<string, string>;
 }
 
-/** The plan of this machine: a pure reading of the templates with the given names and addresses filled in. */
+/** Returns the plan of this machine: the templates with the given names and addresses filled in. It has no side effects. */
 export function planFrom(stacks: Stack[], provisioned: Provisioned): LocalPlan {
   const resources = resourcesOf(stacks);
   const context: ResolveContext = {
@@ -112,11 +112,11 @@ export function planFrom(stacks: Stack[], provisioned: Provisioned): LocalPlan {
   };
 }
 
-/** Only these are resolved: the rest of a template (roles, alarms, networks) means nothing here and may use functions unknown to local mode. */
+/** Only these types are resolved. Others (roles, alarms, networks) are not used here and may call functions that local mode does not support. */
 const RUN_TYPES =
   /^(AWS::(DynamoDB|SQS|S3|Lambda|Events|Scheduler|ApiGatewayV2)::|AWS::ECS::TaskDefinition|Custom::S3BucketNotifications)/;
 
-/** Functions without an entry are the CDK's own helpers. */
+/** Returns whether a resource is used here. A function without an entry is a helper of the CDK and is not. */
 function runsHere({ type, metadata }: Resource): boolean {
   return RUN_TYPES.test(type) && (type !== 'AWS::Lambda::Function' || metadata['paceline:entry'] !== undefined);
 }
@@ -185,7 +185,7 @@ function filtersOf(properties: JsonObject): string[] {
   return listAt(objectAt(properties, 'FilterCriteria'), 'Filters').flatMap((one) => stringAt(one, 'Pattern') ?? []);
 }
 
-/** An event source names its function by ARN or by name. */
+/** Returns the ARN of the function that an event source names, by ARN or by name. Throws when it is unknown. */
 function target(given: string | undefined, known: Set<string>): string {
   for (const arn of known) if (arn === given || arn.endsWith(`:function:${given}`)) return arn;
   throw new Error(`An event source calls ${given}, which is no function with a paceline:entry.`);

@@ -16,8 +16,8 @@ export interface ResolveContext {
 }
 
 /**
- * Replaces the intrinsic functions of a template value by what they stand for on this machine. Knows Ref, Fn::GetAtt, Join, Sub, Select, Split, If,
- * FindInMap, ImportValue and the pseudo parameters; a property whose value is `AWS::NoValue` disappears. Throws for an unknown function.
+ * Replaces the intrinsic functions in a template value by their values on this machine. Supports Ref, Fn::GetAtt, Join, Sub, Select, Split, If,
+ * FindInMap, ImportValue, GetAZs, Base64 and the pseudo parameters. A property with the value `AWS::NoValue` is dropped. Throws for other functions.
  */
 export function resolve(value: Json, stack: Stack, context: ResolveContext): Json {
   const resolved = resolveValue(value, stack, context);

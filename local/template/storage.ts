@@ -123,7 +123,7 @@ export function bucketPlan(resource: Resource, context: ResolveContext, customNo
 function notificationsOf(configuration: JsonObject, bucket: string): NotificationPlan[] {
   for (const other of ['LambdaFunctionConfigurations', 'LambdaConfigurations', 'TopicConfigurations']) {
     if (listAt(configuration, other).length > 0) {
-      throw new Error(`Bucket ${bucket} notifies something other than a queue, which local mode does not do.`);
+      throw new Error(`Bucket ${bucket} notifies something other than a queue, which local mode does not support.`);
     }
   }
   return listAt(configuration, 'QueueConfigurations').map((one) => {

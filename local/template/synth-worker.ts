@@ -2,7 +2,7 @@ import { pathToFileURL } from 'node:url';
 import { parentPort, workerData } from 'node:worker_threads';
 import type { SynthesisRequest } from './synthesize.ts';
 
-/** Synthesizes in a thread: the CDK takes seconds of processor time and a few hundred megabytes, which end with the thread. */
+/** Synthesizes in a thread of its own: the CDK takes seconds of CPU time and a few hundred megabytes, which the thread's end frees. */
 const request: SynthesisRequest = workerData;
 const module: { buildApp(options: object): { app: { synth(): unknown } } } = await import(
   pathToFileURL(request.appFile).href

@@ -23,8 +23,8 @@ export interface SynthesisRequest {
 }
 
 /**
- * The app's stacks for the stage `local`. A synthesis takes about 3 s, so its templates are kept in `node_modules/.cache/paceline`, under a hash
- * of all source they can depend on; where that folder cannot be written, each start synthesizes.
+ * Returns the app's stacks for the stage `local`. A synthesis takes about 3 s, so the templates are cached in `node_modules/.cache/paceline`, under a
+ * hash of all source that they can depend on. Where that folder cannot be written, each start synthesizes.
  */
 export async function synthesize(projectDir: string, appFile: string): Promise<Stack[]> {
   const cacheDir = join(projectDir, 'node_modules', '.cache', 'paceline');
@@ -51,7 +51,7 @@ function keep(outDir: string, cacheDir: string, kept: string): void {
     removeOlder(cacheDir);
     renameSync(fresh, kept);
   } catch {
-    // A folder that cannot be written, or another start that was faster: nothing is lost but time.
+    // The folder cannot be written, or another start was faster: only time is lost.
     rmSync(fresh, { recursive: true, force: true });
   }
 }

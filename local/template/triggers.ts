@@ -5,7 +5,7 @@ export interface Schedule {
   name: string;
   functionArn: string;
   everyMs: number;
-  /** The target's constant input, JSON text; undefined: the usual scheduled event. */
+  /** The target's constant input as JSON text. Undefined means the usual scheduled event. */
   input: string | undefined;
   source: 'aws.events' | 'aws.scheduler';
 }
@@ -18,7 +18,7 @@ export interface Route {
   timeoutMs: number;
 }
 
-/** The schedules of a rule; a cron expression is left out with a warning, as is a target that is no function of ours. */
+/** Returns the schedules of a rule. Leaves out a cron expression with a warning, and a target that is not in `known` without one. */
 export function scheduleOf(resource: Resource, known: Set<string>, warnings: string[]): Schedule[] {
   const { properties, logicalId } = resource;
   const expression = stringAt(properties, 'ScheduleExpression');

@@ -10,14 +10,14 @@ import { route } from './route.ts';
 /**
  * One client's connection:
  *   handshake -> linking  (a device without account: waits to be scanned; ends with 515)
- *   handshake -> draining (logged in, passive: not yet ready for what it is owed) -> live
+ *   handshake -> draining (logged in; a passive client is not yet ready for its waiting stanzas) -> live
  *   any -> closed
  */
 export type ConnectionState = 'handshake' | 'linking' | 'draining' | 'live' | 'closed';
 
 /** The time a client has to answer a request of the server. */
 const ANSWER_LIMIT_MS = 10_000;
-/** The time a client has to close after the last stanza. A close frame right behind the stanza makes some clients lose it. */
+/** The time a client has to close after the last stanza. With a close frame right behind that stanza, some clients lose the stanza. */
 const CLOSE_LIMIT_MS = 2_000;
 
 type Waiting = { readonly answer: (stanza: Stanza) => void; readonly fail: (error: Error) => void };
@@ -30,7 +30,7 @@ export class Connection {
   readonly #requests = new Map<string, Waiting>();
   readonly #ending = new AbortController();
   #answered = false;
-  /** Set once the last stanza has been said: what still comes is not read. */
+  /** Set once the last stanza was sent. Later frames are not read. */
   #closing = false;
   #outgoing: Stanza[] = [];
   #nextId = 1;
@@ -49,14 +49,14 @@ export class Connection {
     socket.on('error', () => socket.terminate());
   }
 
-  /** Sends a stanza once everything that was changed so far is durable, in order. */
+  /** Sends a stanza, in order, once all changes so far are durable. */
   send(stanza: Stanza): void {
     if (this.state === 'closed' || this.#closing) return;
     this.#outgoing.push(stanza);
     if (this.#outgoing.length === 1) this.world.storage.whenDurable(() => this.#flush());
   }
 
-  /** Sends a request and waits for its result; rejects when the client answers with an error, is silent or gone. */
+  /** Sends a request and returns its result. Rejects when the client returns an error, does not answer within ten seconds or disconnects. */
   request(stanza: Stanza): Promise<Stanza> {
     const id = this.newId();
     return new Promise((resolve, reject) => {
@@ -91,12 +91,12 @@ export class Connection {
     return this.#ending.signal;
   }
 
-  /** An id for a stanza of the server's own. */
+  /** Returns an id for a stanza of the server. */
   newId(): string {
     return `sim-${this.#nextId++}`;
   }
 
-  /** Runs something later, unless the connection ends first. */
+  /** Runs `action` after the delay, unless the connection ends first. */
   later(delayMs: number, action: () => void): NodeJS.Timeout {
     const timer = setTimeout(() => {
       this.#timers.delete(timer);
@@ -106,7 +106,7 @@ export class Connection {
     return timer;
   }
 
-  /** Says a last stanza and lets the client close; a client that has not done so within two seconds is cut off. */
+  /** Sends a last stanza and lets the client close. Cuts the connection if the client has not closed it within two seconds. */
   close(last: Stanza): void {
     if (this.state === 'closed' || this.#closing) return;
     this.send(last);
@@ -118,7 +118,7 @@ export class Connection {
     });
   }
 
-  /** Ends without a word, as a lost network does. */
+  /** Ends the connection without a stanza, as a network failure does. */
   drop(): void {
     this.#socket.terminate();
     this.#ended();

@@ -11,14 +11,14 @@ export type ConnectionChange = {
 
 const MOST_CHANGES = 50_000;
 
-/** The open connections, and which account is logged in on which. */
+/** The open connections and the accounts that are logged in on them. */
 export class Connections {
   readonly #open = new Set<Connection>();
   readonly #byAccount = new Map<string, Connection>();
   readonly #live = new Set<Connection>();
   #changes: ConnectionChange[] = [];
 
-  /** Notes a socket that was opened. */
+  /** Adds a connection that was opened. */
   add(connection: Connection): void {
     this.#open.add(connection);
   }
@@ -60,7 +60,7 @@ export class Connections {
     return number === undefined ? all : all.filter((connection) => connection.account?.number === number);
   }
 
-  /** When connections of accounts came and went, in order; the oldest are forgotten beyond 50,000. */
+  /** Starts and ends of accounts' connections, in order. Beyond 50,000 the older half is forgotten. */
   get changes(): readonly ConnectionChange[] {
     return this.#changes;
   }

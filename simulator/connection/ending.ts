@@ -1,17 +1,17 @@
 import { type Stanza, stanza } from '../wire/stanza.ts';
 
-/** The length of a temporary ban, unless the order names another. */
+/** The length of a temporary ban, unless the fault order names another. */
 const RESTRICTION_MS = 3_600_000;
 /** "Sent too many messages to people who don't have you in their address books", in WhatsApp's own table. */
 const RESTRICTION_REASON = '101';
 
-/** The client linked; it must log in anew. */
+/** Sent after linking: the client must log in again. */
 export const restartRequired = (): Stanza => stanza('stream:error', { code: '515' });
 
-/** Another connection of the same device took over: 440. */
+/** Sent when another connection of the same device took over. Clients report it as 440. */
 export const replaced = (): Stanza => stanza('stream:error', {}, [stanza('conflict', { type: 'replaced' })]);
 
-/** The last stanza that makes a client report this code; `ms` is how long a restriction (402) lasts. */
+/** Returns the last stanza that makes a client report this code. `ms` is the length of a restriction (402). */
 export function ending(code: number, ms?: number): Stanza {
   switch (code) {
     case 401:
@@ -30,7 +30,7 @@ export function ending(code: number, ms?: number): Stanza {
   }
 }
 
-/** The answer to a login that is refused. */
+/** Returns the stanza that refuses a login. */
 export function failure(code: number, ms: number = RESTRICTION_MS): Stanza {
   return stanza('failure', {
     reason: String(code),

@@ -11,15 +11,15 @@ import { restartRequired } from './ending.ts';
 import { notifyOfDevice, passkeyNotice } from './notices.ts';
 import type { PairingHello } from './pairing-code.ts';
 
-/** A device that waits to be linked: what its QR code is made of, and where its pairing code has got to. */
+/** A device that waits to be linked: the parts of its QR code, and the state of its pairing code. */
 export type LinkOffer = {
   readonly keys: DeviceKeys;
-  /** The beginnings of its QR codes, in order; undefined once a code was used. */
+  /** The first parts of its QR codes, in order; empty once a code was used. */
   refs: readonly string[];
   pairing: PairingHello | undefined;
 };
 
-/** Why a phone could not link a device; `detail` is for the person who holds the phone. */
+/** A phone could not link a device. The message is for the person who holds the phone. */
 export class LinkRefused extends Error {
   override readonly name = 'LinkRefused';
 }
@@ -29,7 +29,7 @@ const REFS = 6;
 const ACCOUNT_SIGNATURE = Buffer.of(6, 0);
 const DEVICE_SIGNATURE = Buffer.of(6, 1);
 
-/** Offers a device its codes; it waits on this connection until one is scanned. */
+/** Sends a device its codes. The device then waits on this connection until one is scanned. */
 export function offerLink(connection: Connection, { noiseKey, payload }: Hello): void {
   const data = payload.devicePairingData;
   if (!data?.eIdent || !data.eSkeyVal || !data.eSkeySig || !data.eRegid || !data.eSkeyId) {
@@ -81,7 +81,7 @@ export async function scan(world: World, phone: Phone, code: string): Promise<Ac
   return linkOrDemand(connection, phone, Buffer.from(advSecret, 'base64'));
 }
 
-/** The phone has used the device's code: it is linked, or asked for a passkey where the phone is so set. */
+/** Links the device whose code the phone has used, or asks it for a passkey if the phone requires one. */
 export async function linkOrDemand(
   connection: Connection,
   phone: Phone,
@@ -92,14 +92,14 @@ export async function linkOrDemand(
   return { number: phone.number, passkey: 'required' };
 }
 
-/** Takes a device from its phone: it must be linked anew, and what it was owed is forgotten. */
+/** Unlinks a device: it must be linked again, and its waiting stanzas are forgotten. */
 export function unlink(world: World, account: Account): void {
   world.accounts.move(account, 'unlinked');
   world.outbox.clear(account.jid);
   notifyOfDevice(world, account, 'remove');
 }
 
-/** Makes the device one of the phone's: pair-success, its signature, and 515. */
+/** Links the device to the phone: sends pair-success, checks the device's signature, closes with 515. Rejects with `LinkRefused`. */
 export async function link(connection: Connection, phone: Phone, advSecret: Buffer): Promise<Account> {
   const { world, offer } = connection;
   if (!offer) throw new LinkRefused('The device no longer waits to be linked.');
@@ -132,7 +132,7 @@ export async function link(connection: Connection, phone: Phone, advSecret: Buff
     const { deviceSignature } = proto.ADVSignedDeviceIdentity.decode(bytesIn(own) ?? Buffer.alloc(0));
     const message = Buffer.concat([DEVICE_SIGNATURE, details, identityKey, phone.identity.public]);
     if (!deviceSignature || !verifySignature(identityKey, message, deviceSignature)) {
-      throw new Error('The device signed wrongly.');
+      throw new Error('The signature of the device is wrong.');
     }
     const signedByBoth = { ...proto.ADVSignedDeviceIdentity.decode(identity), deviceSignature };
     account.keys = {

@@ -8,10 +8,10 @@ import type { Connection } from './connection.ts';
 import { failure, replaced } from './ending.ts';
 import { offerLink } from './linking.ts';
 
-/** The code of a refusal, unless the order names another. */
+/** The code of a refused login, unless the fault order names another. */
 const UNAVAILABLE = 503;
 
-/** Answers the finished handshake: a device without account is offered to be linked, any other is logged in or not. */
+/** Continues after the handshake: offers linking to a device without an account, logs in or refuses any other. */
 export function greet(connection: Connection, hello: Hello): void {
   if (hello.payload.devicePairingData) offerLink(connection, hello);
   else logIn(connection, hello);
@@ -46,7 +46,7 @@ function welcome(connection: Connection, account: Account, passive: boolean): vo
   if (!passive) drain(connection);
 }
 
-/** Sends what the account is owed and the marker that ends it; from then on stanzas come as they happen. */
+/** Sends the account's waiting stanzas and the marker that ends them. Later stanzas are sent when they are due. */
 export function drain(connection: Connection): void {
   const { account, world } = connection;
   if (!account || connection.state !== 'draining') return;

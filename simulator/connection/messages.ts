@@ -9,10 +9,10 @@ import type { Connection } from './connection.ts';
 import { oweReceipts, oweRetry } from './receipts.ts';
 import { deviceHash, devicesOf } from './usync.ts';
 
-/** The number of times a phone asks for a message that it cannot open, as official clients do. */
+/** The number of times a phone asks again for a message that it cannot open, as official clients do. */
 const MOST_RETRIES = 5;
 
-/** Takes a message from an account: the phones it is for receive it, then the server acknowledges it. */
+/** Handles a message of an account: delivers it to the phones it is for, then acknowledges it. */
 export function takeMessage(connection: Connection, message: Stanza): void {
   const { account, world } = connection;
   if (!account || message.attrs.id === undefined) return;
@@ -44,7 +44,7 @@ const STANZA_TYPES = ['text', 'media', 'reaction', 'poll', 'event'];
 const CIPHERTEXT_TYPES = ['pkmsg', 'msg', 'skmsg'];
 const NEWSLETTER = /@newsletter$/;
 
-/** The error that a malformed message gets: 400 when nothing is encrypted in it, 479 for types that do not exist. */
+/** Returns the error for a malformed message: 400 when a ciphertext is missing, 479 for an unknown type or a token on a peer message. */
 function malformation(message: Stanza): 400 | 479 | undefined {
   const { attrs } = message;
   if (NEWSLETTER.test(attrs.to ?? '')) return undefined;
@@ -69,7 +69,7 @@ function acknowledgeWith(
   else say();
 }
 
-/** Over all devices of both sides; none of a message that goes to one device alone. */
+/** Returns the hash over all devices of both sides; undefined for a message to one device only. */
 function participantHash(world: World, account: Account, addressee: Phone, message: Stanza): string | undefined {
   if (child(message, 'participants') === undefined) return undefined;
   const hidden = parseJid(message.attrs.to)?.server === 'lid';
@@ -117,7 +117,7 @@ type Copy = {
   readonly enc: Stanza;
 };
 
-/** Hands each copy to the device it was encrypted for; one for a device that does not exist is lost, as on WhatsApp. */
+/** Delivers each copy to the device it was encrypted for. A copy for a device that does not exist is lost, as on WhatsApp. */
 function deliver(world: World, account: Account, addressee: Phone, message: Stanza): void {
   for (const { jid, enc } of copiesIn(message)) {
     const address = parseJid(jid);
@@ -125,7 +125,7 @@ function deliver(world: World, account: Account, addressee: Phone, message: Stan
     if (!phone || !enc || !address) continue;
     const { device } = address;
     const copy = { id: message.attrs.id ?? '', chat: message.attrs.to ?? '', phone, device, enc };
-    // The account's own devices keep in step with what it sends to others: a copy for them is no message of its own.
+    // A copy for the account's own devices only keeps them in step with its messages to others. It is no message to them.
     const foreign = addressee !== phone || message.attrs.category === 'peer' || message.attrs.recipient !== undefined;
     const own = phone.number === account.number && foreign;
     const linked = world.accounts.get(phone.number, device);
@@ -168,7 +168,7 @@ function forward(world: World, account: Account, to: Account, message: Stanza, c
   } else world.outbox.add(to.jid, 'message', forwarded, world.clock(), { account: account.jid });
 }
 
-/** Opens a copy on a simulated device, which then shows it and says so, or asks for it again. */
+/** Opens a copy on a simulated device. The device then shows it and sends receipts, or asks for it again. */
 function receive(world: World, account: Account, device: Phone, copy: Copy, own: boolean): void {
   const { id, enc } = copy;
   const opened = device.open(account.lidJid, enc.attrs.type ?? '', bytesIn(enc) ?? Buffer.alloc(0));
@@ -185,7 +185,7 @@ function receive(world: World, account: Account, device: Phone, copy: Copy, own:
       break;
     }
     case 'opened': {
-      // The account's own phone shows what the account sends to others as its own.
+      // The account's own phone shows the account's messages to others as sent, not as received.
       if (own && copy.device === 0) break;
       const content = contentIn(opened.plaintext);
       if (content === undefined) break;

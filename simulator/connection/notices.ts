@@ -12,7 +12,7 @@ const notice = (connection: Connection, type: string, content: Stanza, about: Re
   return stanza('notification', { from: SERVER, id: connection.newId(), type, t, ...about }, [content]);
 };
 
-/** A phone has another device, or one fewer: notifies its other devices and to the accounts that know it, as far as they are connected. */
+/** Notifies the phone's other devices and the accounts that know it, if connected, that a device was added or removed. */
 export function notifyOfDevice(
   world: World,
   { number, device, jid, lidJid: hidden }: Account,
@@ -35,7 +35,7 @@ export function notifyOfDevice(
   }
 }
 
-/** A phone was set up anew, with new keys: told to the accounts that know it, as far as they are connected. */
+/** Notifies the connected accounts in `peers` that a phone was set up again, with new keys. */
 export function notifyOfIdentity(world: World, phone: Phone, peers: readonly string[]): void {
   const about = { from: numberJid(phone.address), lid: lidJid(phone.facts.lid) };
   for (const connection of world.connections.loggedIn()) {
@@ -44,7 +44,7 @@ export function notifyOfIdentity(world: World, phone: Phone, peers: readonly str
   }
 }
 
-/** A phone lets an account write to it: the token goes with the account's messages. */
+/** Returns the notice that gives an account a phone's privacy token. The account's messages to the phone then carry the token. */
 export function tokenNotice(connection: Connection, account: Account, phone: Phone, token: Buffer): Stanza {
   const { world } = connection;
   const about = { from: numberJid(phone.address), sender_lid: lidJid(phone.facts.lid) };
@@ -52,11 +52,11 @@ export function tokenNotice(connection: Connection, account: Account, phone: Pho
   return notice(connection, 'privacy_token', stanza('tokens', {}, [stanza('token', attrs, token)]), about);
 }
 
-/** To a device that waits to be linked: the secret in its QR code is out of date; it must show the same reference with a new one. */
+/** Returns the notice that makes a device which waits to be linked show its QR code with a new secret and the same reference. */
 export const registrationNotice = (connection: Connection): Stanza =>
   notice(connection, 'companion_reg_refresh', stanza('pair-device-rotate-qr'));
 
-/** To a device that waits to be linked: the phone has used its code, and now a passkey is wanted. */
+/** Returns the notice that asks a device for a passkey, after the phone has used its code. */
 export const passkeyNotice = (connection: Connection): Stanza =>
   notice(connection, 'passkey_prologue_request', stanza('passkey_prologue_request'));
 

@@ -13,7 +13,7 @@ import { LinkRefused, linkOrDemand, type PasskeyDemanded } from './linking.ts';
  * Linking by a code that the device shows and the person types into the phone:
  *   device: companion_hello (its ephemeral key, wrapped with the code)
  *   phone:  primary_hello   (its ephemeral key, wrapped with the code as typed)
- *   device: companion_finish (keys, wrapped with what both now share; unreadable when the code was wrong)
+ *   device: companion_finish (keys, wrapped with the shared secret; unreadable when the code was wrong)
  * Both sides then derive the secret that a QR code would have carried.
  */
 export type PairingHello = {
@@ -26,16 +26,16 @@ export type PairingHello = {
 };
 
 const derivePassword = promisify(pbkdf2);
-/** The number of rounds WhatsApp takes. */
+/** The number of PBKDF2 rounds that WhatsApp uses. */
 const ROUNDS = 2 << 16;
 const FINISH_LIMIT_MS = 10_000;
 
 const codeKey = (code: string, salt: Buffer) => derivePassword(code, salt, ROUNDS, 32, 'sha256');
 
-/** Too many codes were asked for. */
+/** The error code for too many requested codes. */
 const TOO_MANY = 429;
 
-/** Answers the device's side of the exchange: the result for its iq, undefined when it makes no sense, or why it is refused. */
+/** Handles a request of the device. Returns the content of the result, the code of a refusal, or undefined for an invalid request. */
 export function answerPairing(connection: Connection, request: Stanza): Stanza[] | { refused: number } | undefined {
   const { offer } = connection;
   if (!offer) return undefined;
@@ -77,7 +77,7 @@ export async function enterCode(world: World, phone: Phone, typedCode: string): 
   return linkOrDemand(connection, phone, advSecret);
 }
 
-/** Sends the phone's half and waits for the device's finish; undefined when none comes. */
+/** Sends the phone's half and returns the device's finish; undefined when none comes in time. */
 function exchange(
   connection: Connection,
   phone: Phone,
@@ -114,7 +114,7 @@ function exchange(
   });
 }
 
-/** The secret that a QR code would have carried; undefined when the code was wrong. */
+/** Returns the secret that a QR code would have carried; undefined when the code was wrong. */
 function openBundle(
   connection: Connection,
   phone: Phone,

@@ -7,12 +7,12 @@ import { stanzaTime, type World } from '../world.ts';
 
 const KEY_TYPE = Buffer.of(5);
 
-/** Sends the client the number of its prekeys that are left; 0 makes it upload its first ones. */
+/** Returns the number of the client's prekeys that are left. With 0, the client uploads its first ones. */
 export const countPreKeys = (account: Account): Stanza[] => [stanza('count', { value: String(account.preKeysLeft) })];
 
 /**
- * What the server holds of the account's keys. Nothing when a part is missing, as in a folder of an older version: the
- * client then uploads its keys anew. The hash covers identity, signed prekey, its signature and all prekeys.
+ * Returns the account's keys as the server holds them. The hash covers identity, signed prekey, its signature and all prekeys. Returns nothing when
+ * the signature is missing, as in a data folder of an older version; the client then uploads its keys again.
  */
 export function digestKeys(account: Account): Stanza[] {
   const { registrationId, identityKey, signedPreKey } = account.keys;
@@ -51,7 +51,7 @@ function signedPreKeyIn({ keys }: Account, node: Stanza | undefined): SignedPreK
   return { ...key, signature };
 }
 
-/** Takes the prekeys that a device leaves for others to write to it; false when one is malformed or not signed by the device. */
+/** Stores the prekeys that a device uploads. Returns false when one is malformed, or the signed one is not signed by the device. */
 export function uploadPreKeys(account: Account, request: Stanza): boolean {
   const signedPreKey = signedPreKeyIn(account, child(request, 'skey'));
   const identityKey = bytesIn(request, 'identity');
@@ -64,7 +64,7 @@ export function uploadPreKeys(account: Account, request: Stanza): boolean {
   return true;
 }
 
-/** Replaces the device's signed prekey; false when the new one is malformed or not signed by the device. */
+/** Replaces the device's signed prekey. Returns false when the new one is malformed or not signed by the device. */
 export function rotateSignedPreKey(account: Account, rotate: Stanza | undefined): boolean {
   const signedPreKey = signedPreKeyIn(account, child(rotate, 'skey'));
   if (!signedPreKey) return false;
@@ -90,8 +90,8 @@ type FetchedKeys = {
 };
 
 /**
- * Keys to begin sessions with the devices that are named: phones, their simulated devices, and linked accounts. Any
- * other address, and that of the account which asks, gets an error of its own.
+ * Returns keys to begin sessions with the named devices: phones, their simulated devices and linked accounts. Any other address gets an error in its
+ * entry, as does the address of the account that asks.
  */
 export function fetchKeys(world: World, asker: Account, request: Stanza | undefined): Stanza[] {
   const users = children(request, 'user').map(({ attrs }) => {

@@ -20,8 +20,8 @@ const SETTINGS = ['readreceipts', 'profile', 'status', 'online', 'last', 'groupa
 const PROPS = { '10518': '1', '9666': '0', '14303': '1' };
 
 /**
- * Everything a client can ask, by namespace and first child. A linked device may ask all of it, one that waits to be
- * linked only about linking. Everything else, `get` or `set`, is the error 501.
+ * Returns the answer to a client's query, by namespace and first child. A linked device may ask everything; a device that waits to be linked may only
+ * ping and ask about linking. Other queries get the error 501.
  */
 export function answerQuery(connection: Connection, request: Stanza): Answer {
   const { xmlns = '', type } = request.attrs;
@@ -107,7 +107,7 @@ function emptyCollections(sync: Stanza | undefined): Stanza {
   );
 }
 
-/** Graph queries: an account without restrictions, but for a timelock that was ordered. */
+/** Answers a graph query: the account has no restrictions, except a timelock that was ordered. */
 function graphQuery({ account, world }: Connection, query: Stanza | undefined): Stanza {
   const lockedUntil = account === undefined ? 0 : world.faults.lockedUntil(account.number);
   const asked = bytesIn(query)?.toString() ?? '';

@@ -9,7 +9,7 @@ import { bigEndian, bytesIn, child, children, numberIn, type Stanza, stanza } fr
 import { stanzaTime, type World } from '../world.ts';
 import type { Connection } from './connection.ts';
 
-/** Receipts come at least this long after their message: clients fold earlier ones into the message itself. */
+/** Minimum time between a message and its receipts. Clients merge earlier receipts into the message. */
 const LEAST_DELAY_MS = 150;
 const MOST_RETRIES = 5;
 /** The error code by which a client says that it could not process a message and asks for it again. */
@@ -21,7 +21,7 @@ export type Copy = { readonly id: string; readonly chat: string };
 const receipt = (copy: Copy, atMs: number, type: string | undefined, content?: Stanza[]) =>
   stanza('receipt', { id: copy.id, from: copy.chat, type, t: stanzaTime(atMs) }, content);
 
-/** Owes the account the receipts that the phone gives for a message; `readHere`: it is read on the device that has this copy. */
+/** Adds the phone's receipts of a message to the account's outbox. `readHere`: the message is read on the device that has this copy. */
 export function oweReceipts(world: World, account: Account, phone: Phone, copy: Copy, readHere: boolean): void {
   const { deliver, read, delayMs, readDelayMs = 0 } = phone.facts.behaviour;
   if (!deliver) return;
@@ -32,21 +32,21 @@ export function oweReceipts(world: World, account: Account, phone: Phone, copy: 
   world.outbox.add(account.jid, 'receipt', receipt(copy, readMs, 'read'), readMs);
 }
 
-/** Owes the account a phone's wish to get a message again that it could not open. */
+/** Adds to the account's outbox a phone's request to send a message again that it could not open. */
 export function oweRetry(world: World, account: Account, phone: Phone, copy: Copy, count: number): void {
   const atMs = world.clock() + Math.max(LEAST_DELAY_MS, phone.facts.behaviour.delayMs);
   const content = [
     stanza('retry', { count: String(count), id: copy.id, t: stanzaTime(atMs), v: '1' }),
     stanza('registration', {}, bigEndian(phone.registrationId, 4)),
   ];
-  // From the second time on the phone sends its keys along, in case the first ones were the fault.
+  // From the second request on, the phone adds its keys, in case the account used wrong ones.
   if (count > 1) content.push(keysOf(phone));
   world.outbox.add(account.jid, 'receipt', receipt(copy, atMs, 'retry', content), atMs);
 }
 
 /**
- * A receipt or retry request by order, true or not. Several ids are one stanza with a list. `hidden`: it comes from the phone's hidden id;
- * `group`: from a group that the phone is in; `participant` and `recipient` (numbers) stand in the attributes of these names.
+ * A receipt or retry request that a test orders, true or not. Several ids become one stanza with a list. `hidden`: it comes from the phone's hidden
+ * id; `group`: from a group of the phone. `participant` and `recipient` (numbers) become the attributes of these names.
  */
 export type OrderedReceipt = {
   readonly ids: readonly [string, ...string[]];
@@ -59,7 +59,7 @@ export type OrderedReceipt = {
 
 const GROUP = '120363000000000001@g.us';
 
-/** Owes the account a receipt or retry request that was ordered, at once. */
+/** Adds an ordered receipt or retry request to the account's outbox, due at once. */
 export function oweOrdered(world: World, account: Account, phone: Phone, order: OrderedReceipt): void {
   const atMs = world.clock();
   const [id, ...others] = order.ids;
@@ -104,7 +104,7 @@ function keysOf(phone: Phone): Stanza {
   ]);
 }
 
-/** Takes a client's receipt: its messages are acknowledged, or one is asked for again; an account that sent one hears of it. */
+/** Handles a client's receipt: acknowledges its messages or sends one again. Passes it on to an account that sent the message. */
 export function takeReceipt(connection: Connection, received: Stanza): void {
   const { attrs, content } = received;
   const { account, world } = connection;
@@ -145,20 +145,20 @@ function notifySender(
   world.outbox.add(sender, 'receipt', forwarded, world.clock() + LEAST_DELAY_MS);
 }
 
-/** Takes a client's ack: the receipt or message is acknowledged. */
+/** Handles a client's ack of a receipt or message. */
 export function takeAck({ account, world }: Connection, { attrs }: Stanza): void {
   if (!account || attrs.id === undefined) return;
   const kind = attrs.class === 'message' ? 'message' : 'receipt';
   const sameType = (stanza: Stanza) => kind === 'message' || stanza.attrs.type === attrs.type;
   const owed = world.outbox.find(account.jid, kind, attrs.id, (entry) => sameType(entry.stanza));
   if (!owed) return;
-  // Its phone writes it again; one that cannot be written again is done with.
+  // The message stays until its sender has encrypted it again. One that cannot be encrypted again is acknowledged.
   if (kind === 'message' && attrs.error === RETRYING && owed.written) return;
   if (kind === 'message') world.outbox.acknowledge(owed);
   else world.outbox.remove(owed);
 }
 
-/** Encrypts a message of a phone anew under a fresh session, with the keys in the request or those on the server. */
+/** Encrypts a phone's message again under a new session, with the keys in the request or those on the server. */
 function writeAgain(
   world: World,
   account: Account,

@@ -4,7 +4,7 @@ import { takeMessage } from './messages.ts';
 import { answerQuery } from './queries.ts';
 import { takeAck, takeReceipt } from './receipts.ts';
 
-/** Hands a client's stanza to the part that answers it; what the server only takes note of is passed over. */
+/** Passes a client's stanza to the part that handles it. Ignores stanzas that need no answer. */
 export function route(connection: Connection, received: Stanza): void {
   switch (received.tag) {
     case 'iq':
@@ -31,7 +31,7 @@ export function route(connection: Connection, received: Stanza): void {
         }),
       );
       break;
-    default: // presence, chatstate, ib: nothing is owed for them
+    default: // presence, chatstate, ib: they need no answer
   }
 }
 

@@ -20,7 +20,7 @@ export function lookUp(connection: Connection, usync: Stanza | undefined): Stanz
   return [stanza('usync', about, [result, stanza('list', {}, users)])];
 }
 
-/** The text about themselves that all phones have. */
+/** The "about" text of all phones. */
 const ABOUT = 'Hey there! I am using WhatsApp.';
 
 function describe(connection: Connection, user: Stanza, protocols: readonly Stanza[]): Stanza {
@@ -33,14 +33,14 @@ function describe(connection: Connection, user: Stanza, protocols: readonly Stan
   const known = phone?.facts.behaviour.onWhatsApp ? phone : undefined;
   const contact = protocols.find(({ tag }) => tag === 'contact');
   const hidden = known && contact?.attrs.addressing_mode === 'lid' && digits !== undefined;
-  // Asked by number, a person is named by the address that WhatsApp knows.
+  // An answer to a lookup by number names the person by the address that WhatsApp knows.
   const named = known && address?.server === 's.whatsapp.net' ? numberJid(known.address) : asked;
   const nodes = protocols.flatMap(({ tag }) => answerProtocol(connection, tag, known, { address, typed }) ?? []);
   const about = hidden ? { jid: lidJid(known.facts.lid), pn_jid: named } : { jid: named };
   return stanza('user', about, nodes);
 }
 
-/** One part of what is asked about a user; `typed`: the number as the client wrote it. Only `contact` is answered of strangers to WhatsApp. */
+/** Answers one part of a lookup. `typed` is the number as the client wrote it. For a number that is not on WhatsApp, only `contact` is answered. */
 function answerProtocol(
   connection: Connection,
   protocol: string,
@@ -53,7 +53,7 @@ function answerProtocol(
     case 'devices':
       return devices(connection, phone);
     case 'lid':
-      // Asked by its hidden address, the user keeps it: there is nothing to map.
+      // A lookup by the hidden address has nothing to map.
       return address?.server === 'lid' ? undefined : stanza('lid', { val: lidJid(phone.facts.lid) });
     case 'status':
       return stanza('status', { t: stanzaTime(connection.world.clock()) }, Buffer.from(ABOUT));
@@ -96,7 +96,7 @@ function devices({ world }: Connection, phone: Phone): Stanza {
   ]);
 }
 
-/** The phone's signed word on which of its devices are valid. */
+/** Returns the phone's signed list of its valid devices. */
 function keyIndexList(world: World, phone: Phone, all: number[]): Stanza {
   const timestamp = Math.floor(world.clock() / 1000);
   const details = proto.ADVKeyIndexList.encode({

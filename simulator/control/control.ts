@@ -49,7 +49,7 @@ type Route = {
   readonly handle: (request: IncomingMessage, parameter: string) => Promise<Reply> | Reply;
 };
 
-/** The HTTP control API, described in the API's documentation under "Simulator control". */
+/** Returns the handler of the HTTP control API, which docs/simulator.md describes. */
 export function control(world: World, whatsappUrl: () => string) {
   const routes = routesOf(world, whatsappUrl);
   return (request: IncomingMessage, response: ServerResponse): void => {
@@ -183,14 +183,14 @@ function routesOf(world: World, whatsappUrl: () => string): Route[] {
   ];
 }
 
-/** The receiver that a path names: of a phone, or of one of its devices as `number:device`. */
+/** Returns the receiver that a path names: a phone, or one of its devices as `number:device`. */
 function receiverOf(world: World, parameter: string): string {
   const [number = '', device] = parameter.split(':');
   const phone = world.directory.numberOf(asNumber(number));
   return device === undefined ? phone : `${phone}:${device}`;
 }
 
-/** The phone's vote in a poll that it has received; 422 when it has none of that id, or a choice is not in it. */
+/** Returns the phone's vote in a poll that it has received. Throws 422 when it has no such poll, or the poll has no such choice. */
 function voteOf(
   world: World,
   phone: Phone,
@@ -209,7 +209,7 @@ function voteOf(
   return voteMessage({ pollId: id, secret, creator: creator ?? '', voter: voter ?? '', choices, atMs: world.clock() });
 }
 
-/** Gives the phone's privacy token to the connected devices of a number: the token, hex. */
+/** Gives the phone's privacy token to the connected devices of a number. Returns the token in hex. */
 function giveToken(world: World, phone: Phone, to: string): string {
   const token = randomBytes(16);
   for (const connection of world.connections.loggedIn(to)) {

@@ -9,7 +9,7 @@ import { makeNoise } from './noise-profile.ts';
 
 const UNAVAILABLE = 503;
 
-/** Applies a fault to the live connections it concerns, or arms it for what comes; how many connections it met. */
+/** Applies a fault to the connections it concerns, or arms it for later. Returns the number of connections it was applied to. */
 export function applyFault(world: World, order: FaultOrder): number {
   switch (order.kind) {
     case 'drop':
@@ -42,7 +42,7 @@ export function liftFaults(world: World): void {
   for (const account of world.accounts.list()) if (account.state === 'banned') world.accounts.move(account, 'linked');
 }
 
-/** Without a count, all connections that the order concerns; otherwise that many of them. */
+/** Acts on all connections that the order concerns, or on the first `count` of them. Returns how many these were. */
 function each(world: World, order: FaultOrder, act: (connection: Connection) => void): number {
   const concerned = world.connections.loggedIn(order.account).slice(0, order.count);
   for (const connection of concerned) act(connection);
@@ -51,14 +51,14 @@ function each(world: World, order: FaultOrder, act: (connection: Connection) => 
 
 function close(world: World, connection: Connection, order: FaultOrder): void {
   const code = order.code ?? UNAVAILABLE;
-  // 401 is what a client hears when its phone has removed it: it must be linked again.
+  // A client gets 401 when its phone has removed it: it must be linked again.
   if (code === 401 && connection.account) {
     unlink(world, connection.account);
   }
   connection.close(ending(code, order.ms));
 }
 
-/** No strangers for `ms`, which the account hears at once and whenever it asks; with 0 the lock ends. */
+/** Forbids messages to strangers for `ms`; 0 ends the lock. Connected accounts are notified at once, others get it as answer to their query. */
 function timelock(world: World, order: FaultOrder): number {
   const { ms = 0 } = order;
   const untilMs = ms === 0 ? 0 : world.clock() + ms;
@@ -68,7 +68,7 @@ function timelock(world: World, order: FaultOrder): number {
   );
 }
 
-/** Each device that waits to be linked hears that its registration is out of date. */
+/** Notifies each device that waits to be linked that its registration is out of date. Returns how many these were. */
 function renewRegistrations(world: World): number {
   const waiting = world.connections.all().filter(({ offer }) => offer !== undefined);
   for (const connection of waiting) connection.send(registrationNotice(connection));

@@ -9,7 +9,7 @@ export type Reply = { readonly status: number; readonly body?: unknown };
 
 type FieldError = { readonly path: string; readonly code: string; readonly message: string };
 
-/** Why a request was refused, as RFC 9457 says it. */
+/** The reason for a refused request, as an RFC 9457 problem. */
 export class Problem extends Error {
   override readonly name = 'Problem';
   readonly status: number;
@@ -36,17 +36,17 @@ const TITLES: Record<number, string> = {
 /** The path of a request, without its query. */
 export const pathOf = ({ url = '/' }: IncomingMessage): string => url.split('?', 1)[0] ?? '/';
 
-/** The digits in a path; throws the 422 that says what a number looks like. */
+/** Returns the number in a path. Throws 422 unless it has 5 to 15 digits. */
 export function asNumber(text: string): string {
   if (/^\d{5,15}$/.test(text)) return text;
-  throw new Problem(422, 'INVALID_NUMBER', 'The number in the path has 5 to 15 digits and nothing else.');
+  throw new Problem(422, 'INVALID_NUMBER', 'The number in the path must have 5 to 15 digits and nothing else.');
 }
 
-/** The JSON body in the shape of the schema; throws 400, 413 or 422. */
+/** Returns the JSON body, checked by the schema. Throws 400, 413 or 422. */
 export async function bodyOf<T>(request: IncomingMessage, schema: z.ZodType<T>): Promise<T> {
   const chunks: Buffer[] = [];
   let size = 0;
-  // Refusing a body must not cut the connection before the answer is out.
+  // Refusing a body must not close the connection before the answer is sent.
   for await (const chunk of request.iterator({ destroyOnReturn: false })) {
     size += chunk.length;
     if (size > MOST_BODY_BYTES) throw new Problem(413, 'PAYLOAD_TOO_LARGE', 'The body has more than 1 MB.');
@@ -71,7 +71,7 @@ export async function bodyOf<T>(request: IncomingMessage, schema: z.ZodType<T>):
   throw new Problem(422, 'INVALID_BODY', `${first?.path ?? '/'}: ${first?.message ?? 'invalid'}`, { errors });
 }
 
-/** Writes what the handler gives, or the problem it throws, once the changes it made are durable. */
+/** Writes the handler's reply, or the problem it throws, once its changes are durable. */
 export async function answer(
   response: ServerResponse,
   { storage, logger }: Pick<World, 'storage' | 'logger'>,

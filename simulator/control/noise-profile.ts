@@ -9,7 +9,7 @@ import { stanzaTime } from '../world.ts';
 const STRANGERS = ['15550190001', '15550190002', '15550190003'];
 const BETWEEN_ROUNDS_MS = 50;
 
-/** Sends a connection the stanzas that a busy account hears unasked: `count` (1) rounds, `ms` (50) apart. */
+/** Sends a connection the unasked stanzas of a busy account, in `count` (1) rounds with `ms` (50) between them. */
 export function makeNoise(connection: Connection, { count = 1, ms = BETWEEN_ROUNDS_MS }: FaultOrder): void {
   const round = (left: number) => {
     for (const node of unasked(connection)) connection.send(node);

@@ -14,10 +14,10 @@ const number = z.string().regex(/^\d{5,15}$/, 'A number has 5 to 15 digits and n
 const receiptKinds = ['retryFor', 'deliveredFor', 'readFor'] as const;
 
 /**
- * A message that a phone may be asked to send: one of the kinds. `addressing`: by its number (`pn`) or its hidden id (`lid`), the other one beside it;
- * `hidden`: by its hidden id alone. `corrupt`: it cannot be decrypted. `delete` is the same as `revoke`; `image` says what a picture is like,
- * without one. `token`: the account gets the phone's privacy token.
- * `retryFor`, `deliveredFor` and `readFor` are receipts of messages, true or not, for which alone `group`, `participant` and `recipient` are.
+ * An order to a phone to send one message or receipt, of exactly one kind. `addressing`: the message comes from the phone's number (`pn`) or its
+ * hidden id (`lid`), with the other one beside it; `hidden`: from its hidden id alone. `corrupt`: it cannot be decrypted. `delete` means `revoke`.
+ * `image` describes a picture without a file. `token` gives the account the phone's privacy token.
+ * `retryFor`, `deliveredFor` and `readFor` are receipts, true or not. Only they take `group`, `participant` and `recipient`.
  */
 export const Written = z
   .strictObject({
@@ -80,14 +80,14 @@ export const Written = z
 type Order = z.infer<typeof Written>;
 type Kinds = Omit<Order, 'to' | 'hidden' | 'addressing' | 'corrupt'>;
 
-/** The receipt that was ordered; undefined for a message. */
+/** Returns the receipt that was ordered; undefined for a message. */
 export function receiptIn({ retryFor, deliveredFor, readFor, ...order }: Order): OrderedReceipt | undefined {
   if (retryFor) return { ...order, type: 'retry', ids: retryFor };
   if (deliveredFor) return { ...order, type: 'delivered', ids: deliveredFor };
   return readFor && { ...order, type: 'read', ids: readFor };
 }
 
-/** The phone's message as clients encrypt it. Messages that are named are the phone's own, but for reactions: those are to the account's. */
+/** Returns the phone's message as clients encrypt it. A reaction names a message of the account; edits and revokes name one of the phone. */
 export function messageOf(written: Kinds, to: string, phone: Phone, atMs: number): proto.IMessage {
   const key = (id: string, fromMe: boolean) => ({ remoteJid: numberJid(to), fromMe, id });
   const { ProtocolMessage } = proto.Message;

@@ -9,12 +9,12 @@ export type Content = {
   readonly type: ContentType;
   /** The text, caption, name of a poll, or emoji of a reaction; empty when there is none. */
   readonly text: string;
-  /** `sha256` (hex) and `size` are what the message says of the file. */
+  /** `sha256` (hex) and `size` are as the message states them. */
   readonly media?: { sha256: string; size: number; mimetype: string; fileName?: string };
   readonly poll?: { name: string; options: string[]; selectable: number };
   readonly location?: { latitude: number; longitude: number; name?: string };
   readonly contact?: { name: string; vcard: string };
-  /** The id of the message that this one answers, edits, takes back, reacts to or votes in. */
+  /** The id of the message that this one answers, edits, revokes, reacts to or votes in. */
   readonly replyTo?: string;
   /** Of a poll: the secret that encrypts its votes, base64. It is kept and not listed. */
   readonly secret?: string;
@@ -41,13 +41,13 @@ export const isShown = ({ type }: Content): boolean => !['vote', 'reaction', 'ed
 const { Type } = proto.Message.ProtocolMessage;
 const { SecretEncType } = proto.Message.SecretEncryptedMessage;
 
-/** A message in the shape that is encrypted: its protobuf and up to 16 bytes of padding. */
+/** Returns the bytes of a message to encrypt: its protobuf and 1 to 16 bytes of padding. */
 export function padded(message: proto.IMessage): Buffer {
   const length = 1 + (randomBytes(1).readUInt8(0) & 0x0f);
   return Buffer.concat([proto.Message.encode(message).finish(), Buffer.alloc(length, length)]);
 }
 
-/** The message in decrypted bytes; undefined when they are none. */
+/** Returns the message in decrypted bytes; undefined when they are malformed. */
 export function messageIn(plaintext: Buffer): proto.IMessage | undefined {
   try {
     return proto.Message.decode(plaintext.subarray(0, plaintext.length - (plaintext.at(-1) ?? 0)));
@@ -65,7 +65,7 @@ export function contentIn(plaintext: Buffer): Content | undefined {
   return contentOf(message, secret ? Buffer.from(secret).toString('base64') : undefined);
 }
 
-/** The message within those that only wrap another. */
+/** Returns the innermost of messages that only wrap another. */
 function unwrapped(message: proto.IMessage): proto.IMessage {
   const inner =
     message.deviceSentMessage?.message ??
@@ -105,10 +105,10 @@ function contentOf(message: proto.IMessage, secret: string | undefined): Content
   }
   if (pollUpdateMessage) return { type: 'vote', text: '', ...at(pollUpdateMessage.pollCreationMessageKey) };
   const { targetMessageKey, secretEncType } = message.secretEncryptedMessage ?? {};
-  // Its text is encrypted once more.
+  // The text of this edit is encrypted a second time.
   if (secretEncType === SecretEncType.MESSAGE_EDIT) return { type: 'edit', text: '', ...at(targetMessageKey) };
   if (message.eventMessage) return { type: 'event', text: message.eventMessage.name ?? '' };
-  // Keys of a group alone, or of the app state: nothing to show.
+  // Only keys of a group: nothing to show.
   if (message.senderKeyDistributionMessage) return undefined;
   return { type: 'unknown', text: '' };
 }
@@ -145,12 +145,12 @@ const at = (key: proto.IMessageKey | null | undefined) => (key?.id ? { replyTo: 
 const answering = (context: proto.IContextInfo | null | undefined) =>
   context?.stanzaId ? { replyTo: context.stanzaId } : {};
 
-/** The facts that the stanza of a message has outside the encryption. */
+/** The attributes of a message's stanza that are not encrypted. */
 export type Shape = {
   readonly type: 'text' | 'media' | 'reaction' | 'poll' | 'event';
   readonly edit?: '1' | '7';
   readonly mediatype?: string;
-  /** A client that cannot open it shows nothing. */
+  /** Makes a client that cannot open the message show nothing. */
   readonly hide?: true;
   readonly polltype?: 'creation' | 'vote';
 };
@@ -194,8 +194,8 @@ const MEDIA_KEYS: Record<Media, string> = {
 const NO_MEDIA_SERVER = 'https://127.0.0.1';
 
 /**
- * A message with a file. Keys and hashes are those of the file as it would be uploaded; there is no media server yet, so
- * that its address leads nowhere.
+ * Returns a message with a file. Keys and hashes are those of the file as it would be uploaded. There is no media server yet, so its address does not
+ * work.
  */
 export function mediaMessage(file: {
   readonly bytes: Buffer;
@@ -230,7 +230,7 @@ export function mediaMessage(file: {
   return { [`${type}Message`]: about };
 }
 
-/** An edit as clients send it since May 2026: encrypted with the secret of the edited message, which stands under the phone's hidden id. */
+/** Returns an edit as clients send it since May 2026. Its key is derived from the secret of the edited message and the phone's hidden id. */
 export function sealedEdit(phone: Phone, key: proto.IMessageKey, text: string): proto.IMessage {
   const id = key.id ?? '';
   const writer = lidJid(phone.facts.lid);
@@ -244,7 +244,7 @@ export function sealedEdit(phone: Phone, key: proto.IMessageKey, text: string): 
   return { secretEncryptedMessage: { targetMessageKey: key, encPayload, encIv, secretEncType } };
 }
 
-/** A poll; its votes are encrypted with the secret that goes with each message of a phone. */
+/** Returns a poll. Its votes are encrypted with the secret that each message of a phone carries. */
 export const pollMessage = ({ name, options, selectable }: NonNullable<Content['poll']>): proto.IMessage => ({
   pollCreationMessageV3: {
     name,
@@ -253,7 +253,7 @@ export const pollMessage = ({ name, options, selectable }: NonNullable<Content['
   },
 });
 
-/** A vote in the poll of another user; addresses are those of the chat, without device. `secret`: that of the poll, base64. */
+/** Returns a vote in the poll of another user. Addresses are those of the chat, without device. `secret` is that of the poll, in base64. */
 export function voteMessage(vote: {
   readonly pollId: string;
   readonly secret: string;

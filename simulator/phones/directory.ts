@@ -41,12 +41,12 @@ export class Directory {
     }
   }
 
-  /** The number that people know, of a phone with another address; any other number as it is. */
+  /** Returns the number that people know, for a phone that has another address on WhatsApp. Returns any other number unchanged. */
   numberOf(address: string): string {
     return this.#byAddress.get(address)?.number ?? address;
   }
 
-  /** The phone of a number or address, made when it is addressed for the first time. */
+  /** Returns the phone of a number or address. Creates it at the first call. */
   phone(number: string): Phone {
     const known = this.#byAddress.get(number) ?? this.#byNumber.get(number);
     if (known) return known;
@@ -64,7 +64,7 @@ export class Directory {
     return this.#add(phone);
   }
 
-  /** A further device of a phone, of those that `behaviour.devices` gives it; undefined for any other. Its number is `number:device`. */
+  /** Returns a further device of a phone, as set by `behaviour.devices`; undefined for any other. Its number is `number:device`. */
   companion(phone: Phone, device: number): Phone | undefined {
     if (!phone.companions.includes(device)) return undefined;
     const number = `${phone.number}:${device}`;
@@ -77,7 +77,7 @@ export class Directory {
     return this.#add(companion);
   }
 
-  /** The phone that an address means; undefined for a hidden id that was never given out, or another server. */
+  /** Returns the phone of an address; undefined for an unknown hidden id or another server. */
   at(jid: Jid | undefined): Phone | undefined {
     if (jid?.server === 'lid') return this.#byLid.get(jid.user);
     if (jid?.server === 's.whatsapp.net' && /^\d{5,15}$/.test(jid.user)) return this.phone(jid.user);
@@ -104,7 +104,7 @@ export class Directory {
     return phone;
   }
 
-  /** Fifteen digits that say nothing about the number. */
+  /** Returns fifteen digits that do not reveal the number. */
   #lid(number: string): string {
     const digest = mac(this.#secret, Buffer.from(`lid ${number}`));
     return String(100_000_000_000_000n + (digest.readBigUInt64BE(0) % 900_000_000_000_000n));

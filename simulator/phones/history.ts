@@ -10,8 +10,8 @@ const { HistorySyncType } = proto.HistorySync;
 const { Type } = proto.Message.ProtocolMessage;
 
 /**
- * Sends an account what its phone shares with a linked device: the first time, right after linking, or some of it
- * again later. It is a message of the account's own phone, which clients must not take for one of a customer.
+ * Sends an account the history that its phone shares with a linked device: all of it right after linking, or a part again later.
+ * It comes as messages of the account's own phone, which clients must not take for messages of a customer.
  */
 export function shareHistory(world: World, account: Account, occasion: 'first' | 'recent'): void {
   const phone = world.directory.phone(account.number);

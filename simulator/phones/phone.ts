@@ -4,9 +4,9 @@ import { beginOutgoing, type Opened, seal } from '../signal/session.ts';
 import type { Storage } from '../storage.ts';
 
 /**
- * The behaviour of a phone towards messages. `delayMs` passes until it receives one, `readDelayMs` until it reads it. `answersAs`:
- * the phone's number (digits) on WhatsApp, where that is another spelling than the number people know. `passkey`: whether a device that is to
- * be linked with it is asked for one. `devices`: how many it has, itself included; each of them gets its copy of a message.
+ * The behaviour of a phone. It receives a message after `delayMs` and reads it `readDelayMs` later. `answersAs`: the phone's number (digits) on
+ * WhatsApp, where that is another spelling than the number people know. `passkey`: whether a device to be linked is asked for a passkey.
+ * `devices`: the number of its devices, itself included; each gets its copy of a message.
  */
 export type Behaviour = {
   deliver: boolean;
@@ -43,7 +43,7 @@ export type PhoneFacts = {
   behaviour: Behaviour;
   nextPreKey: number;
   spentPreKeys: Set<number>;
-  /** The number of times the phone was set up anew. */
+  /** The number of times the phone was set up again. */
   installs: number;
 };
 
@@ -75,12 +75,12 @@ export class Phone {
     return this.facts.number;
   }
 
-  /** The number under which WhatsApp knows the phone: lookups answer with it, and its own messages come from it. */
+  /** The number under which WhatsApp knows the phone: lookups return it, and the phone's messages come from it. */
   get address(): string {
     return this.facts.behaviour.answersAs ?? this.number;
   }
 
-  /** The numbers of its further devices, but for those that accounts are: the highest there are. */
+  /** The numbers of its simulated further devices, from 98 downwards. Linked accounts have lower numbers. */
   get companions(): number[] {
     return Array.from({ length: (this.facts.behaviour.devices ?? 1) - 1 }, (_, index) => HIGHEST_DEVICE - index);
   }
@@ -90,7 +90,7 @@ export class Phone {
     return this.#identity;
   }
 
-  /** The numbers that all devices of the phone share, in their identities and in the list of devices. */
+  /** The id that all devices of the phone share, in their identities and in the list of devices. */
   get rawId(): number {
     return this.#seed.readUInt32BE(4);
   }
@@ -116,7 +116,7 @@ export class Phone {
     };
   }
 
-  /** Opens what a device has encrypted for this phone; `peer` is the device's address. */
+  /** Opens a message that a device has encrypted for this phone. `peer` is the device's address. */
   open(peer: string, type: string, body: Buffer): Opened {
     const record = this.#record(peer);
     const opened = openMessage(record, type, body, {
@@ -136,7 +136,7 @@ export class Phone {
     return opened;
   }
 
-  /** Encrypts for a device; undefined when there is no session and no keys were given to begin one. */
+  /** Encrypts a message for a device. Returns undefined when there is no session and no keys to begin one. */
   seal(peer: string, plaintext: Buffer, newKey: () => KeyPair, begin?: DeviceBundle) {
     const record = this.#record(peer);
     if (begin) addSession(record, beginOutgoing(this.identity, newKey, begin));
@@ -147,12 +147,12 @@ export class Phone {
     return sealed;
   }
 
-  /** The secret that goes with one of the phone's messages: the key of what it says about the message later. */
+  /** Returns the secret that one of the phone's messages carries. It encrypts later edits of the message and votes in it. */
   messageSecret(id: string): Buffer {
     return derive(this.#seed, `message ${id}`, 32);
   }
 
-  /** The devices (hidden addresses) that the phone has sessions with. */
+  /** Returns the devices (hidden addresses) that the phone has, or had before a `reinstall`, sessions with. */
   peers(): string[] {
     const stored = this.#storage
       .all('SELECT peer FROM sessions WHERE phone = ?', this.number)
@@ -161,7 +161,7 @@ export class Phone {
     return [...new Set([...stored, ...held])];
   }
 
-  /** Sets the phone up anew, as on a new handset: new keys, no sessions. Returns the peers that had a session with it. */
+  /** Sets the phone up again, as on a new handset: with new keys and no sessions. Returns the peers that had a session with it. */
   reinstall(): string[] {
     const peers = this.peers();
     this.facts.installs += 1;
@@ -181,7 +181,7 @@ export class Phone {
     return this.#record(peer).sessions.length > 0;
   }
 
-  /** Writes the phone's settings at the end of this turn. */
+  /** Stores the phone's settings at the end of this turn of the event loop. */
   save(): void {
     const { facts } = this;
     this.#storage.changeLate(`phone ${facts.number}`, () =>

@@ -3,8 +3,8 @@ import type { Counts } from '../totals.ts';
 import type { Content } from './contents.ts';
 
 /**
- * One message as a phone shows it; `repeats` is how often the same id came again. An edit or revoke is listed itself, and
- * the message it is about is then `edited`, with the new text, or `revoked`.
+ * One message as a phone shows it. `repeats` counts further messages with the same id. An edit or revoke is listed itself, and the message that it
+ * changes is then `edited`, with the new text, or `revoked`.
  */
 export type ReceivedMessage = Omit<Content, 'secret'> & {
   id: string;
@@ -23,8 +23,8 @@ const keptIn = (content: unknown): Kept => (typeof content === 'string' ? JSON.p
 const isCounted = (phone: string): boolean => !phone.includes(':');
 
 /**
- * The messages that phones have received. The copies of further devices, and of what an account sends, are kept under
- * `number:device` and count nowhere: a message to a phone is one message, however many devices it has.
+ * The messages that phones have received. Copies for further devices, and copies of an account's own messages, are kept under `number:device`.
+ * `distinct` and `repeatsOnWire` do not count them: a message to a phone is one message, however many devices it has.
  */
 export class ReceivedMessages {
   readonly #storage: Storage;
@@ -55,7 +55,7 @@ export class ReceivedMessages {
       message.from,
       text,
       message.receivedAtMs,
-      // A plain text is the usual, and says no more.
+      // Most messages are plain text, which needs no further content.
       kept.type === 'text' && Object.keys(kept).length === 1 ? null : JSON.stringify(kept),
     );
     this.#change(phone, message.from, message.content);
@@ -64,7 +64,7 @@ export class ReceivedMessages {
     if (resolved > 0) this.#counts.add('undecryptable', -1);
   }
 
-  /** Notes a message that could not be opened; how often that happened to this id. */
+  /** Notes a message that could not be opened. Returns how often that happened to this id; always 1 if the phone shows it already. */
   fail(phone: string, id: string): number {
     const row = this.#storage.get('SELECT attempts FROM unopened WHERE phone = ? AND id = ?', phone, id);
     const attempts = Number(row?.attempts ?? 0) + 1;
@@ -111,7 +111,7 @@ export class ReceivedMessages {
     const kept: Kept = { ...keptIn(row.content), ...(type === 'edit' ? { edited: true } : { revoked: true }) };
     this.#storage.change(
       'UPDATE messages SET text = ?, content = ? WHERE phone = ? AND id = ?',
-      // An edit that is encrypted once more has no readable text.
+      // The text of an edit that is encrypted a second time is not readable.
       type === 'edit' && text !== '' ? text : String(row.text),
       JSON.stringify(kept),
       phone,

@@ -8,23 +8,23 @@ import { stanzaTime, type World } from '../world.ts';
 import { padded, type Shape, shapeOf } from './contents.ts';
 import type { DeviceBundle, Phone } from './phone.ts';
 
-/** Further attributes of a message's stanza. `addressing_mode` `lid`: it comes from the hidden id; `sender_pn`: the number is given too. */
+/** Further attributes of a message's stanza. `addressing_mode` `lid`: it comes from the hidden id; `sender_pn`: with the number beside it. */
 type StanzaAttributes = { category?: string; addressing_mode?: string; sender_pn?: string };
 
 type Sealed = { readonly type: 'pkmsg' | 'msg'; readonly body: Buffer };
 
-/** Below this the device is asked for more. */
+/** With fewer prekeys left, the device is asked for more. */
 const FEW_PRE_KEYS = 5;
 
 const newKey = () => keyPair(randomBytes(32));
 
-/** Encrypts for a linked device; it begins a new session with `begin`, or with keys from the server when it has none. */
+/** Encrypts for a linked device. Begins a new session with the keys in `begin`, or with keys from the server when there is no session. */
 export function sealFor(phone: Phone, account: Account, plaintext: Buffer, begin?: DeviceBundle): Sealed | undefined {
   const keys = begin ?? (phone.knows(account.lidJid) ? undefined : account.takeBundle());
   return phone.seal(account.lidJid, plaintext, newKey, keys);
 }
 
-/** The stanza in which a phone's message reaches an account; `count` is how often it was asked for again. */
+/** Returns the stanza of a phone's message to an account. `count` is the number of times it was requested again. */
 export function messageStanza(
   world: World,
   phone: Phone,
@@ -62,8 +62,9 @@ export function messageStanza(
 }
 
 /**
- * Writes a message from a phone to all accounts of a number; its id, or undefined when none is linked. `addressing`: by its number with its
- * hidden id beside it, or the other way round; `hidden`: by its hidden id alone. `corrupt`: cannot be decrypted, and the phone does not answer when it is asked for it again.
+ * Writes a message from a phone to all accounts of a number. Returns its id, or undefined when no account is linked. `addressing`: it comes from the
+ * phone's number with the hidden id beside it, or the reverse; `hidden`: from the hidden id alone. `corrupt`: it cannot be decrypted, and the phone
+ * does not send it again.
  */
 export function writeMessage(
   world: World,
@@ -82,7 +83,7 @@ export function writeMessage(
   return id;
 }
 
-/** Notifies a device once that the keys it left are running out; it uploads new ones. */
+/** Warns a device once that few of its prekeys are left, so that it uploads new ones. */
 function warnOfFewPreKeys(world: World, account: Account): void {
   if (account.preKeysLeft >= FEW_PRE_KEYS || account.warnedOfFewPreKeys) return;
   const connection = world.connections.of(account.jid);
@@ -96,7 +97,7 @@ function warnOfFewPreKeys(world: World, account: Account): void {
   );
 }
 
-/** The same with one byte of the authentication code changed: in both envelopes the eighth byte from the end is part of it. */
+/** Returns the message with one byte of its MAC changed. In both envelopes the eighth byte from the end is part of the MAC. */
 function spoilt({ type, body }: Sealed): Sealed {
   const bytes = Buffer.from(body);
   const at = bytes.length - 8;
@@ -104,7 +105,7 @@ function spoilt({ type, body }: Sealed): Sealed {
   return { type, body: bytes };
 }
 
-/** Encrypts a message for one account and owes it to it. */
+/** Encrypts a message for one account and adds it to the account's outbox. */
 export function write(
   world: World,
   phone: Phone,

@@ -1,4 +1,4 @@
-/** The one piece of curve arithmetic the platform lacks: from the Montgomery to the Edwards form of a public key. */
+/** The prime of Curve25519. Node's crypto cannot convert a public key from Montgomery to Edwards form, so this file does. */
 const P = 2n ** 255n - 19n;
 
 const mod = (value: bigint): bigint => ((value % P) + P) % P;

@@ -13,9 +13,9 @@ import { edwardsFromMontgomery } from './curve.ts';
 /**
  * Curve25519 keys on the platform's native code. Raw keys are 32 bytes; on the wire public keys carry a type byte (5).
  *
- * An identity is one Ed25519 seed. Its X25519 private key is the first half of SHA-512(seed), which is exactly the
- * scalar that Ed25519 signs with: so a native Ed25519 signature with the sign bit of the Edwards key stored in its
- * last byte is a valid XEdDSA signature under the X25519 public key, which is what Signal and WhatsApp verify.
+ * An identity is one Ed25519 seed. Its X25519 private key is the first half of SHA-512(seed), the scalar with which Ed25519 signs. A native Ed25519
+ * signature with the sign bit of the Edwards key in its last byte is therefore a valid XEdDSA signature under the X25519 public key. Signal and
+ * WhatsApp verify such signatures.
  */
 export type KeyPair = { readonly private: Buffer; readonly public: Buffer };
 
@@ -45,7 +45,7 @@ export function bare(publicKey: Uint8Array): Buffer {
 /** The 33 bytes of a public key with its type byte in front. */
 export const typed = (publicKey: Uint8Array): Buffer => Buffer.concat([Buffer.of(KEY_TYPE), bare(publicKey)]);
 
-/** The key pair of 32 private bytes. */
+/** Returns the key pair of a 32-byte private key. */
 export function keyPair(privateKey: Buffer): KeyPair {
   const exported = createPublicKey(x25519Private(privateKey)).export({ format: 'der', type: 'spki' });
   return { private: privateKey, public: exported.subarray(X25519_PUBLIC_DER.length) };
@@ -71,7 +71,7 @@ export function identity(seed: Buffer): Identity {
   };
 }
 
-/** Whether an XEdDSA signature over the message was made by the owner of the public key. */
+/** Returns whether the owner of the public key made this XEdDSA signature over the message. */
 export function verifySignature(publicKey: Uint8Array, message: Uint8Array, signature: Uint8Array): boolean {
   if (signature.length !== 64) return false;
   const edwards = edwardsFromMontgomery(bare(publicKey));
@@ -88,7 +88,7 @@ export function verifySignature(publicKey: Uint8Array, message: Uint8Array, sign
   }
 }
 
-/** HMAC-SHA-256. The key is wrapped because Node 24 spends four times as long on one that is given as bytes. */
+/** Returns HMAC-SHA-256. The key is wrapped because Node 24 takes four times as long with a key given as bytes. */
 export const mac = (key: Uint8Array, ...parts: Uint8Array[]): Buffer => {
   const hmac = createHmac('sha256', createSecretKey(key));
   for (const part of parts) hmac.update(part);

@@ -10,7 +10,7 @@ import {
   unpackSession,
 } from './session.ts';
 
-/** All sessions with one device, the one used last in front; older ones still open what was sent under them. */
+/** All sessions with one device, the last used one first. Older ones still open messages that were sent under them. */
 export type SessionRecord = { sessions: Session[] };
 
 /** The keys a phone opens new sessions with. */
@@ -24,14 +24,14 @@ export type OwnKeys = {
   readonly spend: (id: number) => void;
 };
 
-/** The number that Signal keeps. */
+/** The number of sessions that Signal keeps. */
 const MOST_SESSIONS = 40;
 
 const front = (record: SessionRecord, session: Session) => {
   record.sessions = [session, ...record.sessions.filter((other) => other !== session)].slice(0, MOST_SESSIONS);
 };
 
-/** Makes a new session the one that is sent under. */
+/** Adds a new session, under which messages are sent from now on. */
 export const addSession = front;
 
 /** Opens an encrypted message as a real client does; a malformed one is `no-match`. */
@@ -67,7 +67,7 @@ function openPreKeyMessage(record: SessionRecord, body: Buffer, ours: OwnKeys): 
 }
 
 function openPlainMessage(record: SessionRecord, envelope: Envelope, ours: OwnKeys): Opened {
-  // A session that knows the ratchet key is the right one: its answer stands, a used counter included.
+  // A session that knows the ratchet key is the right one: its result is final, even `used-counter`.
   const known = record.sessions.find((session) =>
     session.receiving.some((chain) => chain.ratchetKey.equals(envelope.ratchetKey)),
   );

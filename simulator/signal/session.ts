@@ -5,8 +5,8 @@ import { agree, derive, type KeyPair, keyPair, mac, typed } from './keys.ts';
 /**
  * One double-ratchet session between a simulated phone and a linked device.
  *
- * Nothing in it changes before a message's MAC has been checked. Our next sending key is made when we first answer,
- * not when their key arrives: phones that only receive never pay for it, and the wire looks the same.
+ * Nothing in it changes before a message's MAC was checked. Our next sending key is made when we first answer, not when their key arrives. This saves
+ * work for phones that only receive, and the bytes on the wire are the same.
  */
 export type Session = {
   /** Names the session: the base key of the side that began it, 32 bytes. */
@@ -19,7 +19,7 @@ export type Session = {
   previousCounter: number;
   /** Newest first. */
   receiving: Receiving[];
-  /** Set while they have not answered: our messages then carry what they need to begin. */
+  /** Set until they answer. Our messages then carry these ids, which they need to begin the session. */
   unanswered: { readonly preKeyId: number | undefined; readonly signedPreKeyId: number } | undefined;
 };
 
@@ -28,7 +28,7 @@ export type Receiving = {
   chainKey: Buffer;
   /** The next counter that has not been seen. */
   counter: number;
-  /** Keys of counters that were passed over, by counter. */
+  /** Keys of skipped counters, by counter. */
   skipped: Map<number, Buffer>;
 };
 
@@ -44,7 +44,7 @@ const MOST_RECEIVING = 5;
 const NEXT_MESSAGE = Buffer.of(1);
 const NEXT_CHAIN = Buffer.of(2);
 
-/** X3DH of the receiving side; `oneTime` is absent when the sender found no prekey left. */
+/** Begins a session on the receiving side (X3DH). `oneTime` is absent when the sender found no prekey left. */
 export function beginIncoming(
   ours: { identity: KeyPair; signedPreKey: KeyPair; oneTime: KeyPair | undefined },
   theirs: { identityKey: Buffer; baseKey: Buffer },
@@ -69,7 +69,7 @@ export function beginIncoming(
   };
 }
 
-/** X3DH of the side that writes first, from the keys a device has left with the server. */
+/** Begins a session on the side that writes first (X3DH), with the keys that a device has uploaded. */
 export function beginOutgoing(
   ourIdentity: KeyPair,
   newKey: () => KeyPair,
@@ -100,7 +100,7 @@ export function beginOutgoing(
   };
 }
 
-/** The first counter's chain under a new pair of ratchet keys, and the root key after it. */
+/** Returns the first chain key under a new pair of ratchet keys, and the next root key. */
 function step(rootKey: Buffer, ours: KeyPair, theirs: Buffer): { rootKey: Buffer; chainKey: Buffer } {
   const keys = derive(agree(ours.private, theirs), 'WhisperRatchet', 64, rootKey);
   return { rootKey: keys.subarray(0, 32), chainKey: keys.subarray(32) };

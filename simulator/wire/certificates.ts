@@ -1,9 +1,9 @@
 import { proto } from '@whiskeysockets/baileys/WAProto/index.js';
 import { derive, identity, type KeyPair } from '../signal/keys.ts';
 
-/** The certificates of the server: leaf <- intermediate <- root, made anew for each data folder. */
+/** The certificates of the server: leaf <- intermediate <- root. Each data folder has its own. */
 export type ServerIdentity = {
-  /** 32 bytes, hex: clients are configured to trust this key instead of WhatsApp's. */
+  /** 32 bytes, hex. Clients must trust this key instead of WhatsApp's. */
   readonly rootKeyHex: string;
   readonly staticKey: KeyPair;
   /** The chain as the handshake carries it. */
@@ -20,7 +20,7 @@ const DAY_SEC = 86_400;
 /** A simulator that runs for longer than this must be started again. */
 const VALID_SEC = 365 * DAY_SEC;
 
-/** The server's identity for a data folder's secret (32 bytes): the same secret gives the same keys, valid from the day before `nowMs`. */
+/** Returns the server's identity for a secret of 32 bytes, which determines the keys. Valid from a day before `nowMs` to a year after it. */
 export function serverIdentity(secret: Buffer, nowMs: number): ServerIdentity {
   const nowSec = Math.floor(nowMs / 1000);
   const validity = { notBefore: nowSec - DAY_SEC, notAfter: nowSec + VALID_SEC };

@@ -1,7 +1,7 @@
 /** An address: a user on `s.whatsapp.net` (phone number) or `lid` (hidden id), and which of the user's devices. */
 export type Jid = { readonly user: string; readonly device: number; readonly server: string };
 
-/** Reads an address; undefined when it is none. */
+/** Parses an address. Returns undefined for other texts. */
 export function parseJid(text: string | undefined): Jid | undefined {
   const match = /^([^:@_]+)(?:_\d+)?(?::(\d+))?@(.+)$/.exec(text ?? '');
   if (!match) return undefined;

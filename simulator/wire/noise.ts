@@ -11,7 +11,7 @@ import { agree, derive, type KeyPair, keyPair } from '../signal/keys.ts';
 
 /**
  * The server's side of Noise_XX_25519_AESGCM_SHA256, as WhatsApp frames it:
- *   expecting-hello -> (hello answered) -> expecting-finish -> transport
+ *   intro -> expecting-hello -> (hello answered) -> expecting-finish -> transport
  * Every frame is three bytes of length and a body; the first one comes after an intro, which may hold routing info.
  */
 export type Hello = { readonly noiseKey: Buffer; readonly payload: proto.ClientPayload };
@@ -69,7 +69,7 @@ export class NoiseServer {
     this.#certificates = certificates;
   }
 
-  /** Takes bytes off the socket and gives the whole frames they complete, still encrypted; throws on nonsense. */
+  /** Adds bytes from the socket and yields the complete frames, still encrypted. Throws on malformed data. */
   *frames(data: Buffer): Generator<Buffer> {
     this.#received = this.#received.length ? Buffer.concat([this.#received, data]) : data;
     if (this.#state === 'intro' && !this.#readIntro()) return;
@@ -83,12 +83,12 @@ export class NoiseServer {
     }
   }
 
-  /** Whether the handshake is over, so that stanzas flow. */
+  /** Whether the handshake is over and frames carry stanzas. */
   get open(): boolean {
     return this.#state === 'transport';
   }
 
-  /** Answers the client's hello: the frame to send back. */
+  /** Handles the client's hello. Returns the frame to send back. */
   answer(frame: Buffer): Buffer {
     if (this.#state !== 'expecting-hello') throw new Error('A client hello came at the wrong time.');
     const theirs = proto.HandshakeMessage.decode(frame).clientHello?.ephemeral;
@@ -106,7 +106,7 @@ export class NoiseServer {
     return framed(proto.HandshakeMessage.encode({ serverHello }).finish());
   }
 
-  /** Takes the client's finish and opens the transport. */
+  /** Handles the client's finish and opens the transport. */
   finish(frame: Buffer): Hello {
     const { clientFinish } = proto.HandshakeMessage.decode(frame);
     if (this.#state !== 'expecting-finish' || !this.#ephemeral || !clientFinish?.static || !clientFinish.payload) {
@@ -122,12 +122,12 @@ export class NoiseServer {
     return { noiseKey, payload };
   }
 
-  /** The stanza bytes in a frame. */
+  /** Decrypts a frame. Returns the bytes of its stanza. */
   read(frame: Buffer): Buffer {
     return decrypt(this.#readKey, this.#readCounter++, frame, NOTHING);
   }
 
-  /** The frame for stanza bytes. */
+  /** Encrypts the bytes of a stanza. Returns the frame. */
   write(data: Uint8Array): Buffer {
     return framed(encrypt(this.#writeKey, this.#writeCounter++, data, NOTHING));
   }

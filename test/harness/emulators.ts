@@ -26,7 +26,7 @@ export interface Emulators {
 
 const PROJECT_DIR = fileURLToPath(new URL('../../', import.meta.url));
 
-/** The three services of one worker, and the templates that each file's resources are made from. */
+/** The three services of one worker, and the templates from which each file's resources are created. */
 interface Services {
   endpoints: Endpoints;
   stacks: Stack[];
@@ -36,9 +36,8 @@ interface Services {
 let started: Promise<Services> | undefined;
 
 /**
- * DynamoDB (dynoxide, in memory), SQS and S3 (those of local mode) on free loopback ports, with the table, buckets and queues of the
- * synthesized template, all empty. The services are started once a worker and serve all of its files; the resources belong to the caller alone, as
- * their names hold a stage of its own.
+ * Starts DynamoDB (dynoxide, in memory), SQS and S3 (those of local mode) on free loopback ports. Creates the table, buckets and queues of the
+ * synthesized template, all empty. The services start once per worker; each call creates resources of its own, under a stage of its own.
  */
 export async function startEmulators(): Promise<Emulators> {
   started ??= startServices();
@@ -70,7 +69,7 @@ export async function startEmulators(): Promise<Emulators> {
   };
 }
 
-/** They end with the worker: vitest ends it by SIGTERM, and the kernel ends dynoxide with it where `setpriv` is there. */
+/** Starts the services. They end with the worker, which vitest ends by SIGTERM. Where `setpriv` exists, the kernel then ends dynoxide. */
 async function startServices(): Promise<Services> {
   const folder = mkdtempSync(join(tmpdir(), 'paceline-emulators-'));
   const port = await freePort();
@@ -89,7 +88,7 @@ async function startServices(): Promise<Services> {
   return { endpoints: { dynamodb: `http://127.0.0.1:${port}`, sqs: sqs.url, s3: s3.url }, stacks, files: 0 };
 }
 
-/** Makes everything that the template says, under this stage, and returns the names as a function's environment has them. */
+/** Creates all resources of the template under this stage. Returns their names as the environment variables of the API function. */
 async function provisioned({ endpoints, stacks }: Services, stage: string): Promise<Record<string, string>> {
   const clients = localClients(endpoints);
   try {
@@ -103,7 +102,7 @@ async function provisioned({ endpoints, stacks }: Services, stage: string): Prom
   }
 }
 
-/** The stage `local` allows what production refuses, loopback webhooks for one: tests run under another name. */
+/** Renames the stage. `local` allows things that production refuses, such as loopback webhooks, so tests use another name. */
 function forStage({ name, template }: Stack, stage: string): Stack {
   const text = JSON.stringify(template).replaceAll('paceline-local-', `paceline-${stage}-`);
   return { name, template: JSON.parse(text.replaceAll('"STAGE":"local"', `"STAGE":"${stage}"`)) };
@@ -115,7 +114,7 @@ function startDynamo(port: number): ChildProcess {
   return spawn(program, [...before, '--port', String(port)], { stdio: 'ignore' });
 }
 
-/** Sets variables of this process and answers what they were. */
+/** Sets environment variables of this process and returns their former values. */
 function setEnv(values: Record<string, string | undefined>): Record<string, string | undefined> {
   const before: Record<string, string | undefined> = {};
   for (const [name, value] of Object.entries(values)) {

@@ -33,7 +33,7 @@ export function isWrite(operation: string): boolean {
   return writes.has(operation);
 }
 
-/** The API's own name of a request: `TransactWriteItems`, `ReceiveMessage`, `PutObject`; `unknown` for what Paceline does not call. */
+/** Returns the API's name of a request: `TransactWriteItems`, `ReceiveMessage`, `PutObject`; `unknown` for requests that Paceline does not send. */
 export function operationOf(service: AwsService, { method, url = '/', headers }: IncomingMessage): string {
   if (service !== 's3') return String(headers['x-amz-target'] ?? '').split('.')[1] ?? 'unknown';
   const { pathname, searchParams } = new URL(url, 'http://s3');
@@ -54,7 +54,7 @@ export function operationOf(service: AwsService, { method, url = '/', headers }:
   }
 }
 
-/** What the service says when it is broken: 500. */
+/** Returns the 500 of a broken service. */
 export function brokenAnswer(service: AwsService): Answer {
   switch (service) {
     case 'dynamodb':
@@ -72,7 +72,7 @@ export function brokenAnswer(service: AwsService): Answer {
   }
 }
 
-/** What the service says when it is asked too much; DynamoDB has two ways, chosen by `other`. */
+/** Returns the answer of a service that throttles. DynamoDB has two such errors; `other` selects the second. */
 export function throttledAnswer(service: AwsService, other: boolean): Answer {
   switch (service) {
     case 'dynamodb':

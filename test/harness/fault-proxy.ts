@@ -4,14 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Answer, type AwsService, brokenAnswer, operationOf, throttledAnswer } from './fault-answers.ts';
 
 /**
- * What happens to one request. `before`: nothing has been done; `after`: the work is done, the caller does not know.
+ * A fault of one request. `before`: the service has not done the work; `after`: it has, and the caller does not know.
  *
- *   error, throttle   the service's own words, before the work
- *   drop, hang        the line breaks before the work, at once or after `ms` of silence
- *   lose-answer       the line breaks after the work
- *   swallow-answer    the work is done, and the line breaks after `ms` of silence
- *   delay             all is well, `ms` later
- *   hold              nothing goes on until the rule is released, before or after the work
+ *   error, throttle   the service's own error, without the work
+ *   drop, hang        the connection breaks before the work, at once or after `ms` of silence
+ *   lose-answer       the connection breaks after the work
+ *   swallow-answer    the work is done, and the connection breaks after `ms` of silence
+ *   delay             the normal answer, `ms` later
+ *   hold              the request waits before or after the work, until the rule is released
  */
 export type Fault =
   | { kind: 'error' | 'throttle' | 'drop' | 'lose-answer' }
@@ -31,14 +31,14 @@ export interface Call {
 
 /** A request in the log. */
 export interface LogEntry {
-  /** When it came, epoch ms. */
+  /** The time of arrival, epoch ms. */
   atMs: number;
   service: AwsService;
   operation: string;
-  /** The name of the queue, of SQS. */
+  /** The name of the queue, for SQS. */
   queue?: string;
   fault?: FaultKind;
-  /** What the service answered and when, whether or not the caller was told; absent when it was never asked. */
+  /** Status and time of the service's answer, even if the caller did not get it. Absent when the service was not called. */
   status?: number;
   doneAtMs?: number;
 }
@@ -46,24 +46,24 @@ export interface LogEntry {
 export interface Rule {
   /** The first request it was applied to. */
   readonly met: Promise<Call>;
-  /** How many it was applied to. */
+  /** The number of requests it was applied to. */
   readonly count: number;
-  /** Lets everything held go on; the rule applies to nothing more. */
+  /** Releases all held requests and removes the rule. */
   release(): void;
 }
 
 export interface FaultProxy {
   readonly service: AwsService;
   readonly url: string;
-  /** Requests so far, oldest first; kept only when asked for. */
+  /** Requests so far, oldest first. Empty without the option `log`. */
   readonly log: readonly LogEntry[];
-  /** How many requests met which fault. */
+  /** The number of requests with each fault. */
   readonly met: ReadonlyMap<FaultKind, number>;
-  /** Origin of the emulator; requests wait until it is set. */
+  /** Sets the origin of the emulator. Requests wait until then. */
   setTarget(url: string): void;
   /** Applies a fault to the next `count` (1) requests that match; rules come before the plan, older ones first. */
   rule(matches: (call: Call) => boolean, fault: Fault, count?: number): Rule;
-  /** Asked for every request that no rule met, until replaced; undefined: no faults. */
+  /** Sets the function that chooses a fault for each request that no rule matches. Undefined means no faults. */
   setPlan(plan: ((call: Call) => Fault | undefined) | undefined): void;
   close(): Promise<void>;
 }
@@ -77,7 +77,7 @@ interface ArmedRule {
   released: PromiseWithResolvers<void>;
 }
 
-/** An HTTP proxy on 127.0.0.1 in front of one emulator. It passes bytes on unchanged, unless a rule or the plan says otherwise. */
+/** Starts an HTTP proxy on 127.0.0.1 in front of one emulator. It forwards bodies unchanged, unless a rule or the plan applies a fault. */
 export async function startFaultProxy(service: AwsService, options: { log?: boolean } = {}): Promise<FaultProxy> {
   const agent = new Agent({ keepAlive: true });
   const target = Promise.withResolvers<string>();
@@ -88,7 +88,7 @@ export async function startFaultProxy(service: AwsService, options: { log?: bool
   let plan: ((call: Call) => Fault | undefined) | undefined;
   let throttled = 0;
 
-  /** Takes one turn of the first rule that fits, or asks the plan. */
+  /** Returns the fault of the first rule that matches, and counts it; otherwise the fault of the plan. */
   function faultFor(call: Call): { fault: Fault | undefined; released?: Promise<void> } {
     const rule = rules.find(({ left, matches }) => left > 0 && matches(call));
     if (rule === undefined) return { fault: plan?.(call) };
@@ -113,7 +113,7 @@ export async function startFaultProxy(service: AwsService, options: { log?: bool
     };
     if (options.log === true) log.push(entry);
     const work = async (): Promise<Answer> => {
-      // A caller that waits for messages and has gone must not be given any. Other work, once asked for, is done.
+      // A caller that has disconnected must not receive messages. Other work is done in any case.
       const abandoned = operation === 'ReceiveMessage' ? response : undefined;
       const answer = await forward(await target.promise, incoming, body, agent, abandoned);
       entry.status = answer.status;
@@ -155,7 +155,7 @@ export async function startFaultProxy(service: AwsService, options: { log?: bool
 
   const server = createServer((incoming, response) => {
     response.on('error', () => undefined);
-    // The emulator or the caller is gone: the other side sees a line that breaks.
+    // The emulator or the caller has disconnected: the other side sees a broken connection.
     handle(incoming, response).catch(() => response.destroy());
   });
   server.keepAliveTimeout = 120_000;
@@ -204,7 +204,7 @@ export async function startFaultProxy(service: AwsService, options: { log?: bool
   };
 }
 
-/** One proxy for each service, and the environment that leads a process through them. */
+/** One proxy for each service, and the environment that makes a process use them. */
 export interface FaultProxies {
   readonly dynamodb: FaultProxy;
   readonly sqs: FaultProxy;
@@ -262,14 +262,14 @@ async function bodyOf(message: IncomingMessage): Promise<Buffer> {
   return Buffer.concat(chunks);
 }
 
-/** Between two machines only; the body has a length of its own. */
+/** Headers that are not forwarded. The content length is set from the body. */
 const hopHeaders = ['connection', 'keep-alive', 'transfer-encoding', 'expect', 'content-length'];
 
 function withoutHops<Headers extends Record<string, unknown>>(headers: Headers): Headers {
   return Object.fromEntries(Object.entries(headers).filter(([name]) => !hopHeaders.includes(name))) as Headers;
 }
 
-/** Asks the target the same thing. Rejects when it cannot be asked, or when `abandoned` closes first. */
+/** Sends the request to the target. Rejects when that fails, or when `abandoned` closes first. */
 function forward(
   target: string,
   incoming: IncomingMessage,
@@ -292,7 +292,7 @@ function forward(
     });
     outgoing.once('error', (error) => {
       abandoned?.off('close', leave);
-      // A kept connection that the target had just closed: nothing was asked yet.
+      // The target had just closed the reused connection, so it did not get the request.
       if (again && outgoing.reusedSocket && abandoned?.destroyed !== true) {
         forward(target, incoming, body, agent, abandoned, false).then(resolve, reject);
       } else reject(error);

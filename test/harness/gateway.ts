@@ -34,7 +34,7 @@ const quiet = {
   },
 };
 
-/** Faults of a host's calls to AWS, changed at any time: throw before the call, or after it stood. */
+/** Faults of a host's calls to AWS, which a test may change at any time. They throw before the call, or after it succeeded. */
 export interface Faults {
   before?: ((command: string) => void | Promise<void>) | undefined;
   after?: ((command: string) => void | Promise<void>) | undefined;
@@ -57,13 +57,13 @@ function injectFaults(clients: Clients, faults: Faults): void {
 }
 
 /**
- * Everything between the API and the phone, in this process: emulators, feed, hosts, and a network in memory. `fleetClock` is what hosts
- * judge each other by: a lease on a clock that runs fast would be over whenever the machine is busy.
+ * Starts everything between the API and the phone in this process: emulators, feed, hosts and a network in memory. Hosts judge each other's leases by
+ * `fleetClock`: on a clock that runs fast, a lease would end whenever the machine is busy.
  */
 export async function startGateway(clock: Clock, fleetClock: Clock = systemClock) {
   const emulators = await startEmulators();
   const { deps } = emulators;
-  // The feed lives by the same clock as the host.
+  // The feed uses the same clock as the host.
   deps.nowMs = () => clock.nowMs();
   await ensureTenant(deps, tenantId, { name: 'Test' });
   const network = fakeNetwork(clock);
@@ -92,7 +92,7 @@ export async function startGateway(clock: Clock, fleetClock: Clock = systemClock
       hosts.push(host);
       return host;
     },
-    /** An account that was linked long ago; `linkedAt` 100 days back. */
+    /** Creates an account that was linked 100 days ago. */
     async account(settings: Partial<Account> = {}): Promise<Account> {
       const nowMs = Date.now();
       const { account } = await createAccount(
@@ -134,7 +134,7 @@ export async function startGateway(clock: Clock, fleetClock: Clock = systemClock
 
 export type Gateway = Awaited<ReturnType<typeof startGateway>>;
 
-/** Settings of an account that is paced without a wait, with a rest of no length after each: a host takes one entry at a time from its lane. */
+/** Settings of an account that is paced without waits, with a rest of 0 ms after each message: its host takes one entry at a time from the lane. */
 export const oneAtATime: Partial<Account> = {
   useLimits: true,
   pacing: { perMinute: null, gapMs: [0, 0], restEvery: 1, restMs: [0, 0], delayMs: [0, 0] },

@@ -4,13 +4,13 @@ import { Socket } from 'node:net';
 import { expect } from 'vitest';
 
 /**
- * Keeps a test file in its layer, by the end of its name: a `.test.ts` starts no process and speaks to nothing but servers on loopback; a `.store` or
- * `.host` test starts no process but the emulator of DynamoDB. Setup file of every layer; a file in the wrong one fails with the name it needs.
+ * Setup file of all layers: keeps a test file in the layer that its name says. A `.test.ts` starts no process and connects to loopback only. A
+ * `.store` or `.host` test starts no process but the emulator of DynamoDB. A test in the wrong layer fails with the name that its file needs.
  */
 const layer = /\.(store|host|system)\.test\.ts$/.exec(expect.getState().testPath ?? '')?.[1] ?? 'unit';
 const emulator = /@dynoxide|^setpriv$/;
 
-/** The layer that is checked, in a place that outlives the modules of a file: the wrappers below are set once a worker. */
+/** The layer to check. It is global because the wrappers below are set once per worker and outlive the modules of a file. */
 const current = globalThis as { pacelineTestLayer?: string };
 if (current.pacelineTestLayer === undefined) guard();
 current.pacelineTestLayer = layer;

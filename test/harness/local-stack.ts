@@ -24,12 +24,12 @@ export interface ContractView {
   counts: Record<string, number>;
 }
 
-/** The whole product on this machine, its own data folder, and short ways to what tests do with it. */
+/** The whole product on this machine, with a data folder of its own, and shortcuts for tests. */
 export interface World {
   stack: LocalStack;
   api: Call;
   simulator: Call;
-  /** Makes an account, scans its QR code with a phone of that number, waits until it is connected. */
+  /** Creates an account, scans its QR code with a phone of that number and waits until it is connected. Returns its id. */
   linked(number: string, settings?: object): Promise<string>;
   contract(accountId: string, recipients: object[], settings?: object): Promise<ContractView>;
   read(id: string): Promise<ContractView>;
@@ -105,12 +105,12 @@ export async function startWorld(options: Partial<LocalOptions> = {}): Promise<W
   return world;
 }
 
-/** Messages WhatsApp has taken. */
+/** Returns the number of messages that WhatsApp has accepted. */
 export function reached({ counts }: ContractView): number {
   return (counts.sent ?? 0) + (counts.delivered ?? 0) + (counts.read ?? 0);
 }
 
-/** Numbers reserved for fiction that are phones on the simulated WhatsApp: up to 1,000 distinct ones. */
+/** Returns up to 1,000 distinct numbers that are reserved for fiction and are phones on the simulated WhatsApp. */
 export function numbers(count: number): string[] {
   const areas = ['201', '202', '203', '205', '206', '207', '208', '209', '210', '212'];
   return Array.from(

@@ -1,6 +1,6 @@
 import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
-/** Layers in this order, so that the run does not end with a worker busy with the longest file and the others idle. */
+/** Layers, those with the longest files first, so that no worker runs a long file alone at the end. */
 const order = ['system', 'infra', 'host', 'store', 'unit'];
 
 /** Starts the layers whose files take longest first; within a layer, the order is that of vitest: failed and long files first. */

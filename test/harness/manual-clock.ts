@@ -1,11 +1,11 @@
 import type { Clock } from '../../lib/runtime/clock.ts';
 
 export interface ManualClock extends Clock {
-  /** Lets `ms` pass: sleeps that end by then end in their order, and what they lead to at once happens before the next one ends. */
+  /** Lets `ms` pass. Sleeps that end by then resolve in order; code that waits for one runs before the next one resolves. */
   advance(ms: number): Promise<void>;
 }
 
-/** A clock that stands still unless it is told to move. */
+/** Returns a clock that moves only when `advance` is called. */
 export function manualClock(startMs = 1_800_000_000_000): ManualClock {
   let passedMs = 0;
   const sleeps = new Map<() => void, number>();

@@ -26,18 +26,18 @@ export interface Wire {
   account: string;
 }
 
-/** How the network answers a send: an ack (with an error code or without), silence, or a line that breaks before the wire. */
+/** The network's answer to a send: an ack (with or without an error code), silence, or a connection that breaks before the message leaves. */
 export type Answer = Ack | 'silence' | 'not_sent';
 
-/** What the network says at the end of a connection. */
+/** The network's report at the end of a connection. */
 export type End = Omit<SessionEnd, 'reason'>;
 
-/** How the network answers a ping: after so many ms of the clock, with a refusal, or never. */
+/** The network's answer to a ping: after this many ms of the clock, a refusal, or none. */
 export type PingAnswer = number | 'refused' | 'silence';
 
 /**
- * A messaging network in memory, for tests of the host itself: it links and opens at once, acks what it is asked to ack, and keeps what was on
- * the wire. Numbers ending in 0000 are not on it.
+ * Returns a messaging network in memory, for tests of the host itself. It links and opens at once, answers each send as the test sets it, and records
+ * the messages on the wire. Numbers that end in 0000 are not on it.
  */
 export function fakeNetwork(clock: Clock) {
   const wire: Wire[] = [];
@@ -63,7 +63,7 @@ export function fakeNetwork(clock: Clock) {
     private closed = false;
     private readonly over = Promise.withResolvers<void>();
     readonly lookups: string[] = [];
-    /** Raise it for whatever else comes from the server. */
+    /** The number of answers so far. A test raises it for other data from the server. */
     heard = 0;
     pings = 0;
     private closing: Promise<void> | undefined;
@@ -84,7 +84,7 @@ export function fakeNetwork(clock: Clock) {
       }, 1);
     }
 
-    /** With `flushMs` sends in hand fail at once and the listener hears of the end so much later, as from a transport that writes its keys before. */
+    /** Ends the session and fails its open sends. Calls the listener `flushMs` later, as a transport does that stores its keys first. */
     end(said: End, flushMs = 0): void {
       if (this.closed) return;
       const end = { ...said, reason: closeReason(said.code) };
@@ -105,7 +105,7 @@ export function fakeNetwork(clock: Clock) {
       void clock.sleep(60_000).then(() => this.offer(attempt + 1));
     }
 
-    /** Decides about each message before it leaves, as a transport does that learns whose number it is. */
+    /** Sets a check that may withhold a message before it leaves, as a transport does when it learns the person of a number. */
     withhold(decide: (to: string) => Promise<boolean>): void {
       this.withholding = decide;
     }
@@ -182,7 +182,7 @@ export function fakeNetwork(clock: Clock) {
     }
   }
 
-  /** The keys are real ones, in the host's bucket. */
+  /** A transport with real keys, in the host's bucket. */
   class FakeTransport extends LinkedDevice {
     private readonly accountId: string;
 
@@ -231,11 +231,11 @@ export function fakeNetwork(clock: Clock) {
   };
   return {
     wire,
-    /** LIDs of numbers, as far as accounts know them. */
+    /** LIDs by number, as accounts know them. */
     lids,
-    /** Numbers that WhatsApp has answered with for others, likewise. */
+    /** The other spelling that WhatsApp has for a number, by number, as accounts know it. */
     otherNumbers,
-    /** Numbers of the phones that accounts are linked with, where the test says so. */
+    /** Numbers of the linked phones, by account id, where the test sets them. */
     phones,
     /** Numbers that accounts have a chat with. */
     chats,
@@ -249,28 +249,28 @@ export function fakeNetwork(clock: Clock) {
     pingWith(next: typeof pingAnswer): void {
       pingAnswer = next;
     },
-    /** Called between open and drained: what waited at the server. A promise puts drained off. */
+    /** Sets a function that runs between open and drained, for messages that waited at the server. Drained waits for its promise. */
     whenOpening(next: typeof atOpen): void {
       atOpen = next;
     },
-    /** The pairing code for a number; throws what a session rejects with. */
+    /** Sets the function that returns the pairing code for a number. A session rejects with the error that it throws. */
     pairWith(next: typeof pair): void {
       pair = next;
     },
-    /** What the network answers to the question until when first contacts are refused. */
+    /** Sets the function that returns the time until which first contacts are refused. */
     firstContactsWith(next: typeof refusedUntil): void {
       refusedUntil = next;
     },
-    /** Called with the keys of an account, whenever a host has loaded them. */
+    /** Sets a function that is called with the keys of an account whenever a host has loaded them. */
     whenLoaded(next: typeof loaded): void {
       loaded = next;
     },
     refuseWith(next: typeof refuse): void {
       refuse = next;
     },
-    /** Client versions that hosts have started with, beside the one they bring along. */
+    /** Client versions that hosts have started with, besides the built-in one. */
     versions,
-    /** What becomes of asking for the current client version. */
+    /** Sets the function that runs when a host asks for the current client version. */
     refreshWith(next: typeof refresh): void {
       refresh = next;
     },

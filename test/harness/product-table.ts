@@ -3,7 +3,7 @@ import { Table } from '../../lib/aws/client/table.ts';
 import type { Endpoints } from '../../local/process/environment.ts';
 import { destroyLocalClients, localClients } from '../../local/provision/provision.ts';
 
-/** The product's table, asked directly: past whatever proxies the product goes through. */
+/** Opens the product's table directly, without the proxies that the product uses. */
 export async function productTable(endpoints: Endpoints): Promise<{ table: Table; close(): void }> {
   const clients = localClients(endpoints);
   const { TableNames = [] } = await clients.dynamodb.send(new ListTablesCommand());

@@ -1,6 +1,6 @@
 /**
- * Another clock for a whole process: `Date` tells the time plus an offset; timers and `performance` stay as they are. Preloaded, it takes the
- * offset from CLOCK_OFFSET_MS:  NODE_OPTIONS="--import <url of this file>".
+ * Shifts the clock of this process: `Date` returns the time plus an offset; timers and `performance` stay unchanged. When preloaded, this file takes
+ * the offset from CLOCK_OFFSET_MS:  NODE_OPTIONS="--import <url of this file>".
  */
 export function shiftClock(offsetMs: number): void {
   const realNow = Date.now;
@@ -11,7 +11,7 @@ export function shiftClock(offsetMs: number): void {
   });
 }
 
-/** The environment in which every Node process has that clock. */
+/** Returns an environment in which each Node process has the shifted clock. */
 export function shiftedClock(offsetMs: number): Record<string, string> {
   return { CLOCK_OFFSET_MS: String(offsetMs), NODE_OPTIONS: `--import ${import.meta.url}` };
 }

@@ -1,4 +1,4 @@
-/** What Baileys asks of a logger, doing nothing. */
+/** A logger for Baileys that does nothing. */
 export const silentLogger = {
   level: 'silent',
   child: () => silentLogger,

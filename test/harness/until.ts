@@ -1,10 +1,10 @@
-/** A test that passes never waits so long: it only bounds one that fails. */
+/** The limit for a test that fails. A test that passes never waits this long. */
 const givenUpAfterMs = 60_000;
 const seldomestMs = 100;
 
 /**
- * Asks until the answer is neither undefined nor false, and returns it; throws with `what` after `timeoutMs`. Between two questions passes a tenth
- * of the time since the first one, 20 to 100 ms: a question costs what the tested code needs. `everyMs` is for moments that would be missed.
+ * Calls `ask` until its result is neither undefined nor false, and returns the result. Throws with `what` after `timeoutMs`. The wait between two
+ * calls is a tenth of the time since the first one, 20 to 100 ms: each call slows the tested code. `everyMs` is for states that last only shortly.
  */
 export async function until<T>(
   what: string,

@@ -18,7 +18,7 @@ export interface StoredBody {
   file: string | undefined;
 }
 
-/** Takes in a request's body of any size. Rejects when the connection ends early; nothing is left behind then. */
+/** Stores a request body of any size. Rejects when the connection ends early, and then leaves no file behind. */
 export async function storeBody(request: IncomingMessage, filesDir: string, fileName: string): Promise<StoredBody> {
   const source = isChunked(request) ? request.pipe(awsChunkedDecoder()) : request;
   if (source !== request)

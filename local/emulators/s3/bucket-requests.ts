@@ -4,7 +4,7 @@ import { parseNotification, testEvent } from './notification.ts';
 import { type S3Context, type S3Request, sendXml } from './request.ts';
 import { childrenNamed, element, parseXml, textOf } from './xml.ts';
 
-/** Requests to a bucket itself. */
+/** Serves a request to a bucket itself. Returns the error to send; undefined when the response is written. */
 export async function bucketRequest(
   request: S3Request,
   response: ServerResponse,
@@ -16,7 +16,8 @@ export async function bucketRequest(
   if (method === 'POST' && query.has('delete')) return deleteObjects(request, response, context);
   switch (method) {
     case 'PUT': {
-      if (query.size > 0) return s3Error('NotImplemented', `Local S3 does not do ?${[...query.keys()].join('&')}.`);
+      if (query.size > 0)
+        return s3Error('NotImplemented', `Local S3 does not support ?${[...query.keys()].join('&')}.`);
       if (!database.createBucket(bucket, context.now())) {
         return s3Error('BucketAlreadyOwnedByYou', 'Your previous request to create the named bucket succeeded.');
       }
@@ -85,7 +86,7 @@ async function deleteObjects(
   return undefined;
 }
 
-/** ListObjectsV2; a continuation token is the last key or common prefix of the page before. */
+/** Serves ListObjectsV2. The continuation token is the last key or common prefix of the previous page. */
 function listObjects({ bucket, query }: S3Request, response: ServerResponse, { database }: S3Context): undefined {
   const prefix = query.get('prefix') ?? '';
   const delimiter = query.get('delimiter') ?? '';
@@ -100,7 +101,7 @@ function listObjects({ bucket, query }: S3Request, response: ServerResponse, { d
   const prefixes: string[] = [];
   let more = maxKeys > 0;
   while (more && contents.length + prefixes.length < maxKeys) {
-    // One more than wanted shows whether there is a next page.
+    // Asks for one more than wanted, to see whether there is a next page.
     const page = database.list(bucket, prefix, after, maxKeys + 1 - contents.length - prefixes.length);
     more = false;
     for (const object of page) {

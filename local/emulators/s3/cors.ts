@@ -1,8 +1,8 @@
 import { childrenNamed, parseXml, textOf } from './xml.ts';
 
 /**
- * The CORS headers S3 answers with for an origin and a method, after the bucket's PutBucketCors document; undefined when no rule allows it.
- * `requestHeaders`: those a preflight asks for.
+ * Returns the CORS headers of S3 for an origin and a method, by the bucket's PutBucketCors document; undefined when no rule allows the request.
+ * `requestHeaders` are the headers that a preflight asks for.
  */
 export function corsHeaders(
   xml: string | undefined,
@@ -32,7 +32,7 @@ export function corsHeaders(
   return undefined;
 }
 
-/** One `*` in the pattern stands for any text. */
+/** Returns whether a value matches a pattern, in which one `*` matches any text. */
 function fits(pattern: string, value: string): boolean {
   const star = pattern.indexOf('*');
   if (star < 0) return pattern === value;

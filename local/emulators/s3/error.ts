@@ -22,7 +22,7 @@ const STATUS = {
 
 export type S3Code = keyof typeof STATUS;
 
-/** An answer S3 gives instead of a result. */
+/** An error response of S3. */
 export interface S3Error {
   status: number;
   code: S3Code;

@@ -8,7 +8,7 @@ import { type S3Context, type S3Request, sendError, sendXml } from './request.ts
 import { checkPresigned } from './signature.ts';
 import { element } from './xml.ts';
 
-/** Parts of S3 that local mode leaves out, by the query parameter or header that asks for them. */
+/** Query parameters of S3 features that local mode does not support. */
 const LEFT_OUT_QUERY = ['uploads', 'uploadId', 'versions', 'versionId', 'acl', 'select', 'restore'];
 
 export async function handleRequest(
@@ -45,7 +45,7 @@ function takeApart(incoming: IncomingMessage, requestId: string): S3Request | un
   }
 }
 
-/** Answers a preflight, true then; adds the headers to other requests that come from a page. */
+/** Responds to a preflight and returns true. Adds the CORS headers to other requests of a web page and returns false. */
 function applyCors(request: S3Request, response: ServerResponse, context: S3Context): boolean {
   const { origin } = request.incoming.headers;
   if (origin === undefined) return false;
@@ -76,7 +76,7 @@ async function dispatch(
   context: S3Context,
 ): Promise<S3Error | undefined> {
   const leftOut = LEFT_OUT_QUERY.find((name) => request.query.has(name));
-  if (leftOut !== undefined) return s3Error('NotImplemented', `Local S3 does not do ?${leftOut}.`);
+  if (leftOut !== undefined) return s3Error('NotImplemented', `Local S3 does not support ?${leftOut}.`);
   if (request.bucket === '') return listBuckets(response, context);
   const creates = request.method === 'PUT' && request.key === '' && request.query.size === 0;
   if (!creates && context.database.settings(request.bucket) === undefined) {

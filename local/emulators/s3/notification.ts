@@ -10,7 +10,7 @@ interface Rule {
   suffix: string;
 }
 
-/** The queue rules of a PutBucketNotificationConfiguration body; undefined when it is malformed or asks for something other than queues. */
+/** Returns the queue rules of a PutBucketNotificationConfiguration body; undefined when it is malformed or has targets other than queues. */
 export function parseNotification(xml: string): Rule[] | undefined {
   const root = parseXml(xml);
   if (root?.name !== 'NotificationConfiguration') return undefined;
@@ -35,7 +35,7 @@ function filterValue(configuration: XmlElement, kind: string): string {
   );
 }
 
-/** The events a put object causes: one S3 event record for each rule that matches it. */
+/** Returns the events that a put object causes, one for each rule that matches it. */
 export function eventsOf(
   xml: string | undefined,
   bucket: string,
@@ -78,7 +78,7 @@ export function eventsOf(
     }));
 }
 
-/** The test event that S3 sends to each queue when its notification is set up. Consumers must pass over it. */
+/** Returns the test event that S3 sends to each queue when its notification is set up. Consumers must ignore it. */
 export function testEvent(bucket: string, nowMs: number): string {
   return JSON.stringify({
     Service: 'Amazon S3',

@@ -11,7 +11,7 @@ import { type S3Context, type S3Request, sendXml } from './request.ts';
 import { matches, type ObjectHead } from './store.ts';
 import { childrenNamed, element, parseXml, textOf } from './xml.ts';
 
-/** Requests to one object. */
+/** Serves a request to one object. Returns the error to send; undefined when the response is written. */
 export async function objectRequest(
   request: S3Request,
   response: ServerResponse,
@@ -70,7 +70,7 @@ async function putObject(
     body: stored.body,
     file: stored.file,
   };
-  // From reading the conditions to storing there is no wait: of any number of racers exactly one finds the key free.
+  // There is no await between check and write, so exactly one of several concurrent writers finds the key free.
   const events = eventsOf(database.settings(bucket)?.notification, bucket, object, requestId);
   const error = database.put(bucket, object, conditions, events);
   if (error !== undefined) return drop(error);
@@ -115,13 +115,13 @@ async function getObject(
   else if (object.file === undefined) response.end((object.body ?? new Uint8Array()).subarray(start, end + 1));
   else {
     const source = createReadStream(join(database.filesDir, object.file), { start, end });
-    // A caller that goes away in the middle is its own business.
+    // A caller that disconnects in the middle is no error.
     await pipeline(source, response).catch(() => undefined);
   }
   return undefined;
 }
 
-/** First and last byte; undefined for a header S3 ignores. */
+/** Returns the first and last byte; undefined for a header that S3 ignores. */
 function parseRange(header: string, size: number): [number, number] | 'unsatisfiable' | undefined {
   const [, from = '', to = ''] = /^bytes=(\d*)-(\d*)$/.exec(header.trim()) ?? [];
   if (from === '' && to === '') return undefined;
@@ -168,7 +168,7 @@ function keptHeaders(headers: IncomingHttpHeaders): Record<string, string> {
   for (const [name, value] of Object.entries(headers)) {
     if (!KEPT_HEADERS.test(name) || value === undefined) continue;
     const text = String(value);
-    // aws-chunked is how the body travelled, not what it is.
+    // aws-chunked is the encoding of the transfer, not of the object.
     const encoding = name === 'content-encoding' ? text.replace(/aws-chunked,?\s*/, '') : text;
     if (encoding !== '') kept[name] = encoding;
   }

@@ -11,7 +11,7 @@ export interface S3Context {
   eventsAdded: () => void;
 }
 
-/** One request, taken apart. */
+/** One parsed request. */
 export interface S3Request {
   incoming: IncomingMessage;
   method: string;

@@ -19,8 +19,8 @@ const ALGORITHM = 'AWS4-HMAC-SHA256';
 const MAX_EXPIRES_SEC = 604_800;
 
 /**
- * Checks the query signature (SigV4) of a presigned URL at a time: undefined when it is good, else the error S3 answers with (403 for expired,
- * tampered or foreign, 400 for incomplete).
+ * Checks the query signature (SigV4) of a presigned URL at `nowMs`. Returns undefined when it is valid, otherwise the error of S3: 403 for an
+ * expired, changed or foreign URL, 400 for an incomplete one.
  */
 export function checkPresigned(request: SignedRequest, credentials: Credentials, nowMs: number): S3Error | undefined {
   const url = new URL(request.url, 'http://s3');

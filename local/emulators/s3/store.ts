@@ -10,10 +10,10 @@ export interface ObjectHead {
   /** Without quotes. */
   etag: string;
   modifiedMs: number;
-  /** content-type and the other headers that come back with the object, x-amz-meta-* included. */
+  /** Headers that are returned with the object: content-type, x-amz-meta-* and others. */
   headers: Record<string, string>;
   tags: string;
-  /** Where the body is: in the row, or in a file of that name. */
+  /** The content of a small object. A larger one is in the file named `file`. */
   body: Uint8Array | undefined;
   file: string | undefined;
 }
@@ -46,8 +46,8 @@ const SCHEMA = `
 `;
 
 /**
- * Buckets and objects in one SQLite file, large bodies in files beside it. Every change is one synchronous transaction of one process: that is
- * what makes conditional writes true, however many race. Committed changes survive SIGKILL.
+ * Buckets and objects in one SQLite file, with large bodies in files beside it. Each change is one synchronous transaction of one process, so that
+ * conditional writes hold under any concurrency. Committed changes survive SIGKILL.
  */
 export class ObjectDatabase {
   readonly filesDir: string;
@@ -99,8 +99,8 @@ export class ObjectDatabase {
   }
 
   /**
-   * Puts the object there if the conditions hold at this moment, together with the events it causes. The clauses: `ifNoneMatch` is `*` and no
-   * object stands at the key; `ifMatch` is the ETag of the object that does.
+   * Stores the object and the events it causes if the conditions hold; otherwise returns the error. `ifNoneMatch` with `*` holds when the key has no
+   * object, `ifMatch` when its object has that ETag.
    */
   put(
     bucket: string,
@@ -148,7 +148,7 @@ export class ObjectDatabase {
     });
   }
 
-  /** Up to `limit` objects below a prefix, after a key, in UTF-8 order of their keys. */
+  /** Returns up to `limit` objects with a prefix, after the key `after`, in the UTF-8 order of their keys. */
   list(bucket: string, prefix: string, after: string, limit: number): Omit<ObjectHead, 'body' | 'file'>[] {
     const rows = this.#all(
       `SELECT key, size, etag, modified_ms, headers, tags FROM objects
@@ -183,7 +183,7 @@ export class ObjectDatabase {
     if (file !== undefined) rmSync(join(this.filesDir, file), { force: true });
   }
 
-  /** Uploads cut off by a crash leave a file no row names. */
+  /** Removes files that no row names. An upload that a crash cut off leaves such a file. */
   #removeStrayFiles(): void {
     const named = new Set(this.#all('SELECT file FROM objects WHERE file IS NOT NULL').map((row) => String(row.file)));
     for (const file of readdirSync(this.filesDir)) if (!named.has(file)) this.#removeFile(file);
@@ -233,7 +233,7 @@ function checkConditions(before: ObjectHead | undefined, { ifMatch, ifNoneMatch 
   return matches(ifMatch, before.etag) ? undefined : failed;
 }
 
-/** Whether a conditional header (`*`, or ETags with or without quotes) names the ETag. */
+/** Returns whether a conditional header (`*`, or ETags with or without quotes) matches the ETag. */
 export function matches(header: string, etag: string): boolean {
   return header.split(',').some((one) => one.trim() === '*' || one.trim().replaceAll('"', '') === etag);
 }

@@ -1,4 +1,4 @@
-/** An XML element as S3's request bodies use them: no attributes that matter, either text or children. */
+/** An XML element of S3's request bodies. It has text or children; attributes are ignored. */
 export interface XmlElement {
   name: string;
   text: string;
@@ -33,7 +33,7 @@ export function textOf(element: XmlElement | undefined, name: string): string | 
   return element === undefined ? undefined : childrenNamed(element, name)[0]?.text;
 }
 
-/** An element of escaped text, or of children that are XML already. */
+/** Returns an element with a text, which is escaped, or with children that are XML already. */
 export function element(name: string, content: string | number | boolean | string[]): string {
   return `<${name}>${Array.isArray(content) ? content.join('') : escapeText(String(content))}</${name}>`;
 }
