@@ -8,7 +8,7 @@ import { physicalName, type Settings } from './settings.ts';
 
 type Watched = Pick<AlarmProps, 'metric' | 'threshold' | 'evaluationPeriods'> & Partial<AlarmProps>;
 
-/** The alarms of a stack: each names what is wrong and the runbook section that says what to do. */
+/** The alarms of a stack. Each names the fault, and the section of the runbook with the steps to take. */
 export class Alarms extends Construct {
   readonly #settings: Settings;
   readonly #action: IAlarmAction | undefined;
@@ -20,7 +20,7 @@ export class Alarms extends Construct {
     this.#action = arn === undefined ? undefined : new SnsAction(Topic.fromTopicArn(this, 'Topic', arn));
   }
 
-  /** `what` is one sentence. `section` is a heading of docs/runbook.md as links write it; a test looks each of them up. */
+  /** `what` is one sentence. `section` is a heading of docs/runbook.md as links write it; a test checks that each exists. */
   add(name: string, section: string, what: string, watched: Watched): Alarm {
     const alarm = new Alarm(this, name, {
       alarmName: physicalName(this.#settings.stage, name),

@@ -20,7 +20,7 @@ interface ApiProps {
   alarms: Alarms;
 }
 
-/** The HTTP API: every route goes to one function, which checks keys, limits and shapes. */
+/** The HTTP API. Every route goes to one function, which checks keys, limits and shapes. */
 export class Api extends Construct {
   readonly httpApi: HttpApi;
   readonly handler: StageFunction;
@@ -53,7 +53,7 @@ export class Api extends Construct {
     this.httpApi = new HttpApi(this, 'HttpApi', {
       apiName: physicalName(settings.stage, 'api'),
       createDefaultStage: false,
-      // The route $default: every method, every path, the root too.
+      // The route $default takes every method and every path, the root too.
       defaultIntegration: new HttpLambdaIntegration('Integration', handler.function),
       defaultAuthorizer: new HttpNoneAuthorizer(),
     });
@@ -71,7 +71,7 @@ export class Api extends Construct {
       httpApi: this.httpApi,
       stageName: '$default',
       autoDeploy: true,
-      // Against floods; each tenant's own limit comes with its plan.
+      // A limit against floods. Each tenant has its own limit by its plan.
       throttle: { rateLimit: 200, burstLimit: 400 },
       accessLogSettings: {
         destination: new LogGroupLogDestination(accessLogs),
@@ -81,7 +81,7 @@ export class Api extends Construct {
   }
 }
 
-/** Without the path: it can hold a phone number. The request id leads to the function's own line, which has the route. */
+/** The access log has no path, which can hold a phone number. The request id leads to the log line of the function, which has the route. */
 const accessLogFormat = JSON.stringify({
   requestId: '$context.requestId',
   time: '$context.requestTime',
@@ -93,7 +93,7 @@ const accessLogFormat = JSON.stringify({
   error: '$context.integrationErrorMessage',
 });
 
-/** What /docs loads, served from the folder beside the handler. */
+/** The files that /docs loads, served from the folder beside the handler. */
 const swaggerUiFiles = ['swagger-ui.css', 'swagger-ui-bundle.js', 'swagger-ui-standalone-preset.js'];
 
 function copySwaggerUi(inputDir: string, outputDir: string): string[] {

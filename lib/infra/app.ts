@@ -8,11 +8,11 @@ import { ServiceStack } from './service-stack.ts';
 import { readSettings } from './settings.ts';
 
 interface AppOptions {
-  /** Wins over the context value of that name. */
+  /** The stage; it replaces the context value of that name. */
   stage?: string;
-  /** Settings and CDK options beside those of cdk.json, e.g. `{'aws:cdk:bundling-stacks': []}`. */
+  /** Further settings and CDK options, e.g. `{'aws:cdk:bundling-stacks': []}`; those of cdk.json apply too. */
   context?: Record<string, unknown>;
-  /** Where the templates go; the CLI names its own. */
+  /** The folder of the templates. The CLI names its own. */
   outdir?: string;
 }
 
@@ -22,7 +22,7 @@ interface Paceline {
   serviceStack: ServiceStack;
 }
 
-/** The CDK app of one stage, ready to synthesize; throws one sentence when a setting is not valid. */
+/** Returns the CDK app of one stage, ready to synthesize. Throws one sentence when a setting is not valid. */
 export function buildApp(options: AppOptions = {}): Paceline {
   const app = new App({
     context: { ...projectContext(), ...options.context, ...(options.stage !== undefined && { stage: options.stage }) },
@@ -33,12 +33,12 @@ export function buildApp(options: AppOptions = {}): Paceline {
   const dataStack = new DataStack(app, settings);
   const serviceStack = new ServiceStack(app, settings, dataStack);
   Tags.of(app).add('paceline:stage', settings.stage);
-  // Stage `local` is never deployed and wants to start quickly.
+  // Stage `local` is never deployed and must start quickly.
   if (settings.stage !== 'local') Validations.of(app).addPlugins(new AwsSolutionsChecks(app));
   return { app, dataStack, serviceStack };
 }
 
-/** The feature flags of cdk.json, which only the CLI would pass: without them an app built in process would differ. */
+/** Returns the feature flags of cdk.json. Only the CLI passes them, and an app built in process would differ without them. */
 function projectContext(): Record<string, unknown> {
   const { context } = JSON.parse(readFileSync(join(projectRoot, 'cdk.json'), 'utf8')) as {
     context: Record<string, unknown>;

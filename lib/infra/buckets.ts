@@ -7,13 +7,13 @@ import { Construct } from 'constructs';
 import { physicalName, type Settings } from './settings.ts';
 import { acknowledge, allow, allowPattern, type Worker } from './worker.ts';
 
-/** Days after which wiped credentials and removed pages are really gone. */
+/** Days after which S3 deletes wiped credentials and removed pages for good. */
 const keepNoncurrentDays = 30;
 
 type Access = 'read' | 'write' | 'remove';
 const objectActions = { read: 's3:GetObject', write: 's3:PutObject', remove: 's3:DeleteObject' };
 
-/** An encrypted, versioned bucket that only answers over TLS. */
+/** An encrypted, versioned bucket that answers over TLS only. */
 class StageBucket extends Construct {
   readonly bucket: Bucket;
   readonly #key: IKey;
@@ -22,7 +22,7 @@ class StageBucket extends Construct {
   constructor(scope: Construct, id: string, settings: Settings, key: IKey, thing: string) {
     super(scope, id);
     this.#key = key;
-    // Bucket names are global: account and region keep them apart.
+    // Bucket names are global, so account and region are part of them.
     this.name = `${physicalName(settings.stage, thing)}-${Aws.ACCOUNT_ID}-${Aws.REGION}`;
     const keep = settings.removal === 'retain';
     this.bucket = new Bucket(this, 'Bucket', {
@@ -43,7 +43,7 @@ class StageBucket extends Construct {
         },
       ],
       removalPolicy: keep ? RemovalPolicy.RETAIN : RemovalPolicy.DESTROY,
-      // The local stage has no CloudFormation to run the emptying.
+      // The local stage has no CloudFormation that would empty the bucket.
       autoDeleteObjects: !keep && settings.stage !== 'local',
     });
     acknowledge(
@@ -53,12 +53,12 @@ class StageBucket extends Construct {
     );
   }
 
-  /** Access to objects below a prefix (`''` is all of them) and, with the key, to their contents in this bucket alone. */
+  /** Allows access to objects below a prefix (`''`: all) and, by the key, to their contents in this bucket alone. */
   protected allowObjects(worker: Worker, prefix: string, access: Access[], reason: string): void {
-    // By name, not by reference: the policy and the finding stay readable, and nothing more is exported.
+    // By name, not by reference: policy and finding stay readable, and the stack exports nothing more.
     const objects = `arn:${Aws.PARTITION}:s3:::${this.name}/${prefix}*`;
     if (access.includes('read')) {
-      // Listing is also what turns "access denied" for a missing object into "no such key".
+      // Without the right to list, S3 answers "access denied" for a missing object instead of "no such key".
       allow(worker, ['s3:ListBucket'], [this.bucket.bucketArn]);
     }
     const actions = access.map((one) => objectActions[one]);
@@ -68,7 +68,7 @@ class StageBucket extends Construct {
     allow(worker, keyActions, [this.#key.keyArn], {
       StringEquals: {
         'kms:ViaService': `s3.${Stack.of(this).region}.amazonaws.com`,
-        // With bucket keys the context is the bucket, not the object.
+        // With bucket keys the encryption context is the bucket, not the object.
         'kms:EncryptionContext:aws:s3:arn': this.bucket.bucketArn,
       },
     });
@@ -76,7 +76,7 @@ class StageBucket extends Construct {
 }
 
 /**
- * Below `pages/<t>/<c>/`: rows of contracts. Below `imports/<t>/<c>/`: uploads, whose arrival the import queue is told. Below
+ * Below `pages/<t>/<c>/`: rows of contracts. Below `imports/<t>/<c>/`: uploads, of which S3 notifies the import queue. Below
  * `exports/<t>/<c>/`: results to download. Below `parked/<day>/`: changes whose events could not be made.
  */
 export class PagesBucket extends StageBucket {
@@ -87,7 +87,7 @@ export class PagesBucket extends StageBucket {
     this.bucket.addLifecycleRule({ id: 'imports', prefix: 'imports/', expiration: Duration.days(15) });
     this.bucket.addLifecycleRule({ id: 'parked', prefix: 'parked/', expiration: Duration.days(30) });
     this.bucket.addCorsRule({
-      // The presigned URL is the permission; which page holds it is not ours to say.
+      // The presigned URL is the permission. Paceline does not know which web page uses it.
       allowedOrigins: ['*'],
       allowedMethods: [HttpMethods.PUT],
       allowedHeaders: ['*'],
@@ -97,8 +97,8 @@ export class PagesBucket extends StageBucket {
   }
 
   /**
-   * Tells the queue of each object created below `imports/`. Plain CloudFormation, without the custom resource that
-   * `addEventNotification` brings.
+   * Notifies the queue of each object created below `imports/`. This is plain CloudFormation, without the custom resource of
+   * `addEventNotification`.
    */
   notifyImports(queue: Queue): void {
     const { policyDependable } = queue.addToResourcePolicy(
@@ -107,7 +107,7 @@ export class PagesBucket extends StageBucket {
         actions: ['sqs:SendMessage'],
         resources: [queue.queueArn],
         conditions: {
-          // By name: a reference would have bucket and policy wait for each other.
+          // By name: with a reference, bucket and policy would wait for each other.
           ArnEquals: { 'aws:SourceArn': `arn:${Aws.PARTITION}:s3:::${this.name}` },
           StringEquals: { 'aws:SourceAccount': Aws.ACCOUNT_ID },
         },
@@ -123,21 +123,21 @@ export class PagesBucket extends StageBucket {
         },
       ],
     };
-    // S3 tries the queue when the notification is set: its policy has to stand first.
+    // S3 tries the queue when the notification is set, so the policy must exist first.
     if (policyDependable !== undefined) bucket.node.addDependency(policyDependable);
   }
 
-  /** Contracts are accepted as pages. */
+  /** Allows access to the pages of contracts. */
   allowPages(worker: Worker, access: Access[]): void {
     this.allowObjects(worker, 'pages/', access, 'Pages are keyed by tenant and contract, both made at run time.');
   }
 
-  /** Results too large for one answer: the API writes them and signs their download. */
+  /** Allows access to results that are too large for one answer. The API writes them and signs their download. */
   allowExports(worker: Worker, access: Access[]): void {
     this.allowObjects(worker, 'exports/', access, 'Exports are keyed by tenant and contract, both made at run time.');
   }
 
-  /** Changes nobody could tell: written by the events function, read by whoever looks into it. */
+  /** Allows parking changes that could not be published. The events function writes them, and an operator reads them. */
   allowParked(worker: Worker): void {
     this.allowObjects(
       worker,
@@ -147,13 +147,13 @@ export class PagesBucket extends StageBucket {
     );
   }
 
-  /** Uploads: the API signs them (`write`), the import reads them. */
+  /** Allows access to uploads. The API signs them (`write`), the import reads them. */
   allowImports(worker: Worker, access: Access[]): void {
     this.allowObjects(worker, 'imports/', access, 'Uploads are keyed by tenant and contract, both made at run time.');
   }
 }
 
-/** Linked-device keys; only the socket host gets in. */
+/** The bucket of linked-device keys. Only the socket host has access. */
 export class AuthBucket extends StageBucket {
   constructor(scope: Construct, settings: Settings, key: IKey) {
     super(scope, 'Auth', settings, key, 'auth');

@@ -8,7 +8,7 @@ import { createLaneDeadLetters, createWorkQueues } from './queues.ts';
 import { physicalName, type Settings } from './settings.ts';
 import { MainTable } from './table.ts';
 
-/** The resources that must outlive a broken deployment: table, buckets, their key, and the queues these point at. */
+/** The resources that must outlive a broken deployment: table, buckets, their key, and the queue that a bucket notifies. */
 export class DataStack extends Stack {
   readonly table: MainTable;
   readonly pages: PagesBucket;

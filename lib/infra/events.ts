@@ -18,8 +18,8 @@ interface EventsProps {
 }
 
 /**
- * Tries of a batch that fails as a whole; with Lambda's growing pauses they last through an outage of hours. The function itself parks a
- * change that can never be published at its first try.
+ * The tries of a batch that fails as a whole. With Lambda's growing pauses they last through an outage of hours. The function parks a change that
+ * can never be published at its first try.
  */
 const batchTries = 100;
 
@@ -41,9 +41,9 @@ function publishedChanges(): Record<string, unknown>[] {
   ];
 }
 
-/** Makes events and deliveries of changes: the second reader of the table's stream. */
+/** Makes events and deliveries from changes. It is the second reader of the table's stream. */
 export class Events extends Construct {
-  /** The owner of the delivery queue must let it send there. */
+  /** The function. The construct with the delivery queue must let it send there. */
   readonly handler: StageFunction;
 
   constructor(scope: Construct, settings: Settings, { data, environment, alarms }: EventsProps) {

@@ -19,7 +19,7 @@ interface FeedProps {
   alarms: Alarms;
 }
 
-/** Rows become messages: `changes` turns contract changes into feed requests, `feed` works them off, one account at a time. */
+/** Makes messages of rows. `changes` makes feed requests from changes of contracts, `feed` handles them, one account at a time. */
 export class Feed extends Construct {
   readonly handler: StageFunction;
 

@@ -27,7 +27,7 @@ interface StageFunctionProps {
   name: string;
   /** Path from the project root; exports `handler`. */
   entry: string;
-  /** Heading of docs/runbook.md. */
+  /** The heading in docs/runbook.md for its alarm. */
   section: string;
   timeoutSec: number;
   memoryMiB: number;
@@ -48,7 +48,7 @@ export class StageFunction extends Construct implements Worker {
       retention: RetentionDays.ONE_MONTH,
       removalPolicy: RemovalPolicy.DESTROY,
     });
-    // Not the managed policy: that one may write to every log group of the account.
+    // Not the managed policy, which allows writing to every log group of the account.
     this.role = new Role(this, 'Role', { assumedBy: new ServicePrincipal('lambda.amazonaws.com') });
     this.role.addToPolicy(
       new PolicyStatement({
@@ -68,10 +68,10 @@ export class StageFunction extends Construct implements Worker {
       timeout: Duration.seconds(props.timeoutSec),
       role: this.role,
       logGroup,
-      // Lambda's own three lines about each invocation say what its metrics say too, at the price of the function's own lines.
+      // Lambda's own three lines for each invocation repeat its metrics, and cost as much as the lines of the function.
       loggingFormat: LoggingFormat.JSON,
       systemLogLevelV2: SystemLogLevel.WARN,
-      // What a function says is for LOG_LEVEL to decide; metrics are lines without a level and must pass.
+      // LOG_LEVEL filters the lines of a function. Metrics are lines without a level and must pass.
       applicationLogLevelV2: ApplicationLogLevel.DEBUG,
       awsSdkConnectionReuse: false,
       environment: {
@@ -84,14 +84,14 @@ export class StageFunction extends Construct implements Worker {
         format: OutputFormat.ESM,
         target: 'node24',
         mainFields: ['module', 'main'],
-        // The tested SDK, not the one the runtime happens to carry.
+        // The SDK that was tested, not the one of the runtime.
         bundleAwsSDK: true,
         minify: true,
         keepNames: true,
         sourceMap: true,
         logLevel: LogLevel.WARNING,
         sourcesContent: false,
-        // Dependencies in CommonJS call require, which a module does not have.
+        // Dependencies in CommonJS call `require`, which a module does not have.
         banner:
           "import{createRequire as __createRequire}from'node:module';const require=__createRequire(import.meta.url);",
         ...(props.afterBundling && { commandHooks: hooks(props.afterBundling) }),
@@ -108,14 +108,14 @@ export class StageFunction extends Construct implements Worker {
     });
   }
 
-  /** A deployment replaces this function once it has replaced the other: that one understands first what this one writes. */
+  /** Makes a deployment replace the other function first, so that it understands what this one writes. */
   updatesAfter(other: StageFunction): void {
     const resourceOf = ({ function: fn }: StageFunction) => fn.node.defaultChild as CfnFunction;
     resourceOf(this).addResourceDependency(resourceOf(other));
   }
 }
 
-/** A metric that the function `service` of the stage tells CloudWatch. */
+/** Returns a metric that the function `service` of the stage writes. */
 export function functionMetric(
   settings: Settings,
   service: string,

@@ -12,7 +12,7 @@ interface ImportProps {
   alarms: Alarms;
 }
 
-/** Makes pages of uploads, one object at a time. The bucket notifies the import queue of each. */
+/** Makes pages from uploads, one object at a time. The bucket notifies the import queue of each. */
 export class Import extends Construct {
   constructor(scope: Construct, settings: Settings, { data, workQueues, environment, alarms }: ImportProps) {
     super(scope, 'Import');
@@ -27,7 +27,7 @@ export class Import extends Construct {
     });
     data.table.allowItems(handler);
     data.pages.allowImports(handler, ['read']);
-    // Removed again when a row is wrong.
+    // Pages are removed again when a row is wrong.
     data.pages.allowPages(handler, ['write', 'remove']);
     // A file waits in the queue while another file of its tenant is read.
     workQueues.import.allowSend(handler);

@@ -7,12 +7,12 @@ import { functionMetric } from './function.ts';
 import { metricNamespace, physicalName, type Settings } from './settings.ts';
 
 interface InboundWatchProps {
-  /** Of the hosts: what they count themselves stays within their tasks. */
+  /** The logs of the hosts. Their own metrics stay within their tasks. */
   hostLogs: ILogGroup;
   alarms: Alarms;
 }
 
-/** A step counted before and after, which is the same number but for what is on its way: at most ten seconds and the stream. */
+/** Pairs of counts that must be equal, apart from messages that are between the two: for ten seconds at most, and the time of the stream. */
 const steps = [
   ['received', 'stored'],
   ['stored', 'evented'],
@@ -20,13 +20,13 @@ const steps = [
 ] as const;
 
 /**
- * The way of what people write, counted at each step, and an alarm when the counts part: socket -> stored -> evented -> planned, once for each
- * endpoint that wants it -> taken in hand by the delivery. What a receiver answers is its tenant's affair.
+ * Counts inbound messages at each step, and raises an alarm when the counts differ: socket -> stored -> evented -> planned, once for each endpoint
+ * that wants them -> taken by the delivery function. Answers of receivers do not count, because they are the tenant's affair.
  */
 export class InboundWatch extends Construct {
   constructor(scope: Construct, settings: Settings, { hostLogs, alarms }: InboundWatchProps) {
     super(scope, 'InboundWatch');
-    // Long beside what is on its way at the end of a period, so that this seldom is a tenth of a period's messages, and never is thrice.
+    // Long compared to the time between two steps. Messages between steps are seldom a tenth of a period, and never three times in a row.
     const sums = { period: Duration.minutes(15), statistic: 'Sum' };
     const logMetric = (name: string, field: string): Metric =>
       new MetricFilter(this, name, {
@@ -57,6 +57,6 @@ export class InboundWatch extends Construct {
   }
 }
 
-/** 1 where more than a tenth is missing. Nothing counted is nothing told, so a gap is a zero. */
+/** Returns an expression that is 1 where more than a tenth is missing. A metric that counts nothing is not sent, so a gap is a zero. */
 const parted = (before: string, after: string): string =>
   `(FILL(${before}, 0) - FILL(${after}, 0) > FILL(${before}, 0) / 10)`;

@@ -18,13 +18,13 @@ export class RunTimeQueues {
     this.#wakeQueues = arn(wakeQueuePrefix(settings.stage));
   }
 
-  /** Lanes are created with their account. */
+  /** Allows creating lanes. They are created with their account. */
   allowLaneCreation(worker: Worker): void {
     const actions = ['CreateQueue', 'GetQueueAttributes', 'GetQueueUrl', 'TagQueue'];
     allowPattern(worker, actions.map(sqs), this.#lanes, laneReason);
   }
 
-  /** Lanes are removed with their account, once its host has released it. */
+  /** Allows removing lanes. They are removed with their account, once its host has released it. */
   allowLaneRemoval(worker: Worker): void {
     allowPattern(worker, ['sqs:DeleteQueue', 'sqs:GetQueueUrl'], this.#lanes, laneReason);
   }
@@ -38,18 +38,18 @@ export class RunTimeQueues {
     allowPattern(worker, actions.map(sqs), this.#lanes, laneReason);
   }
 
-  /** A note "look at account X" to any host. */
+  /** Allows sending the note "look at account X" to any host. */
   allowWake(worker: Worker): void {
     allowPattern(worker, ['sqs:SendMessage'], this.#wakeQueues, wakeQueueReason);
   }
 
-  /** A host creates and reads its own wake queue. It wakes other hosts when it hands accounts over. */
+  /** Allows a host to create and read its own wake queue, and to wake other hosts when it hands accounts over. */
   allowWakeQueueLife(worker: Worker): void {
     const actions = ['CreateQueue', 'DeleteMessage', 'DeleteQueue', 'ReceiveMessage', 'SendMessage', 'TagQueue'];
     allowPattern(worker, actions.map(sqs), this.#wakeQueues, wakeQueueReason);
   }
 
-  /** Wake queues of hosts that are gone. */
+  /** Allows removing the wake queues of hosts that are gone. */
   allowWakeQueueRemoval(worker: Worker): void {
     allowPattern(
       worker,

@@ -23,14 +23,14 @@ const privateSubnets: SubnetConfiguration = {
 };
 
 /**
- * Where hosts run: two public subnets without NAT, nothing may come in. With `egress: "nat-eip"` private subnets behind one NAT
- * gateway, whose address is the only one WhatsApp sees.
+ * The network of the hosts: two public subnets without NAT. Nothing may connect from outside. With `egress: "nat-eip"` the subnets are private,
+ * behind one NAT gateway whose address is the only one that WhatsApp sees.
  */
 export class Network extends Construct {
   readonly vpc: Vpc;
   readonly securityGroup: SecurityGroup;
   readonly subnetType: SubnetType;
-  /** Given with `nat-eip` only. */
+  /** The fixed address; with `nat-eip` only. */
   readonly egressAddress: string | undefined;
 
   constructor(scope: Construct, settings: Settings) {
@@ -50,7 +50,7 @@ export class Network extends Construct {
       },
     });
     this.vpc.addFlowLog('Refused', {
-      // Accepted traffic would be a line for each of our own connections.
+      // Accepted traffic would give a line for each connection of a host.
       trafficType: FlowLogTrafficType.REJECT,
       destination: FlowLogDestination.toCloudWatchLogs(
         new LogGroup(this, 'FlowLogs', {

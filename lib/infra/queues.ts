@@ -16,14 +16,14 @@ import { physicalName, type Settings } from './settings.ts';
 import { acknowledge, allow, type Worker } from './worker.ts';
 
 const secure: QueueProps = { encryption: QueueEncryption.SQS_MANAGED, enforceSSL: true };
-/** Order within a group only, as many groups at once as there are. */
+/** FIFO with order within a group only: all groups are handled at once. */
 const fifo: QueueProps = {
   fifo: true,
   contentBasedDeduplication: false,
   deduplicationScope: DeduplicationScope.MESSAGE_GROUP,
   fifoThroughputLimit: FifoThroughputLimit.PER_MESSAGE_GROUP_ID,
 };
-/** As long as SQS allows. Nothing may vanish while a function is down, or while a slow endpoint works off what waits for it. */
+/** The longest retention of SQS. No message may vanish while a function is down, or while an endpoint is slow. */
 const longest = Duration.days(14);
 
 /** A queue that feeds a function, with its dead-letter queue: one row of lib/domain/queues.ts. */
@@ -53,7 +53,7 @@ export class WorkQueue extends Construct {
     });
   }
 
-  /** Timeout of the function that works the queue off. */
+  /** The timeout of the function that consumes the queue. */
   get timeoutSec(): number {
     return this.#row.consumer.timeoutSec;
   }
@@ -62,7 +62,7 @@ export class WorkQueue extends Construct {
     allow(worker, ['sqs:SendMessage'], [this.queue.queueArn]);
   }
 
-  /** Lets the function work the queue off, and watches the dead letters. `maxConcurrency` is for queues whose row has none. */
+  /** Lets the function consume the queue, and watches the dead letters. Give `maxConcurrency` for queues whose row has none. */
   feeds(consumer: StageFunction, alarms: Alarms, options: { maxConcurrency?: number } = {}): void {
     const { batchSize, maxConcurrency } = { ...this.#row.consumer, ...options };
     consumer.function.addEventSource(
@@ -83,7 +83,7 @@ type QueuesOf<Stack> = {
   [Name in WorkQueueName as (typeof workQueues)[Name]['stack'] extends Stack ? Name : never]: WorkQueue;
 };
 
-/** Makes the work queues of one stack. */
+/** Creates the work queues of one stack. */
 export function createWorkQueues<S extends 'data' | 'service'>(
   stack: S,
   scope: Construct,
@@ -103,7 +103,7 @@ function childOf(scope: Construct, id: string): Construct {
   return (scope.node.tryFindChild(id) as Construct | undefined) ?? new Construct(scope, id);
 }
 
-/** Returns the variables that tell a function the URL of each queue. */
+/** Returns the environment variables with the URL of each queue. */
 export function queueUrls(queues: WorkQueues): Record<QueueUrlVariable, string> {
   const urls = (Object.keys(workQueues) as WorkQueueName[]).map((name) => [
     workQueues[name].urlVariable,
@@ -113,7 +113,8 @@ export function queueUrls(queues: WorkQueues): Record<QueueUrlVariable, string> 
 }
 
 /**
- * Takes stream batches that failed every retry; a stream's failure destination must be a standard queue. `reader` is the function's name.
+ * Creates the queue for stream batches that failed every retry. The failure destination of a stream must be a standard queue. `reader` is the name
+ * of the function.
  */
 export function createStreamDeadLetters(scope: Construct, settings: Settings, reader: string): Queue {
   const queue = new Queue(scope, 'ChangesDeadLetters', {
@@ -125,7 +126,7 @@ export function createStreamDeadLetters(scope: Construct, settings: Settings, re
   return queue;
 }
 
-/** The one dead-letter queue of all lanes. Its name does not start like a lane's, so no rule for lanes covers it. */
+/** Creates the one dead-letter queue of all lanes. Its name does not begin like a lane's, so no rule for lanes covers it. */
 export function createLaneDeadLetters(scope: Construct, settings: Settings): Queue {
   const queue = new Queue(scope, 'LaneDeadLetters', {
     queueName: physicalName(settings.stage, 'lanes-dlq.fifo'),

@@ -30,7 +30,7 @@ export class ServiceStack extends Stack {
     const shared = { data, workQueues, runTimeQueues, environment, alarms };
     const api = new Api(this, settings, shared);
     const feed = new Feed(this, settings, shared);
-    // An older feed does not know the ids of a newer API's contracts: it would make messages that lists, stops and refeeds do not find.
+    // An older feed does not know the contract ids of a newer API. It would make messages that lists, stops and refeeds do not find.
     api.handler.updatesAfter(feed.handler);
     const events = new Events(this, settings, shared);
     workQueues.webhookDue.allowSend(events.handler);
@@ -49,7 +49,7 @@ export class ServiceStack extends Stack {
   }
 }
 
-/** The variables of every function and host (lib/runtime/config.ts parses them). */
+/** Returns the variables of every function and host. lib/runtime/config.ts parses them. */
 function sharedEnvironment(settings: Settings, data: DataStack, workQueues: WorkQueues): SharedEnvironment {
   return {
     STAGE: settings.stage,

@@ -36,10 +36,10 @@ import { acknowledge, type Worker } from './worker.ts';
 
 const metricsPort = 9464;
 
-/** Each step in moves all accounts of a host, and the others give and take for minutes until all have their fair part again. */
+/** The pause between two steps of scaling in. A step moves all accounts of a host, and it takes minutes until each host has its fair part. */
 const scaleInCooldown = Duration.minutes(30);
 
-/** The old host goes only when the new one has its heartbeat; a host that hangs is replaced. The port is loopback inside the task. */
+/** Lets the old host end only when the new one has its heartbeat, and replaces a host that hangs. The port is loopback inside the task. */
 const containerHealth = {
   environment: { METRICS_PORT: String(metricsPort) },
   check: {
@@ -56,7 +56,7 @@ const containerHealth = {
   },
 };
 
-/** The only path a host may write to; the Dockerfile declares the same volume. */
+/** The only path that a host may write to. The Dockerfile declares the same volume. */
 const dataDir = '/data';
 
 interface SocketHostProps {
@@ -106,7 +106,7 @@ export class SocketHost extends Construct implements Worker {
       serviceName: physicalName(settings.stage, 'host'),
       cluster: this.cluster as ICluster,
       taskDefinition: task,
-      // Named, it would be set anew by each deployment, whatever the autoscaling had found to be right.
+      // If it were set, each deployment would undo the count that the autoscaling has chosen.
       ...(!scales(settings) && { desiredCount: settings.hosts }),
       capacityProviderStrategies: capacityOf(settings),
       vpcSubnets: { subnetType: network.subnetType },
@@ -115,13 +115,13 @@ export class SocketHost extends Construct implements Worker {
       // The new host connects before the old one goes.
       minHealthyPercent: 100,
       maxHealthyPercent: 200,
-      // Tasks are spread over the zones when they start; after a zone's failure they all sit in the other one.
+      // Tasks are spread over the zones when they start. After the failure of a zone all of them are in the other one.
       availabilityZoneRebalancing: AvailabilityZoneRebalancing.ENABLED,
       circuitBreaker: { enable: true, rollback: true },
       enableECSManagedTags: true,
       propagateTags: PropagatedTagSource.SERVICE,
     });
-    // A task needs its route to the internet to start; capacity providers can only go when no service uses them.
+    // A task needs its route to the internet to start. Capacity providers can be removed only when no service uses them.
     this.service.node.addDependency(network, this.cluster);
     this.#scale(settings);
     if (settings.hosts > 0) this.#watch(alarms);
@@ -136,7 +136,7 @@ export class SocketHost extends Construct implements Worker {
       runtimePlatform: { cpuArchitecture: CpuArchitecture.ARM64, operatingSystemFamily: OperatingSystemFamily.LINUX },
       volumes: [{ name: 'data' }],
     });
-    // Locally each host gets a port of its own.
+    // A local host gets a port of its own.
     const health = settings.stage === 'local' ? undefined : containerHealth;
     const linux = new LinuxParameters(this, 'Linux', { initProcessEnabled: true });
     linux.dropCapabilities(Capability.ALL);
@@ -150,7 +150,7 @@ export class SocketHost extends Construct implements Worker {
       user: '1000:1000',
       readonlyRootFilesystem: true,
       linuxParameters: linux,
-      // One socket an account, one more while it moves.
+      // An account needs one socket, and one more while it moves.
       ulimits: [{ name: UlimitName.NOFILE, softLimit: 65_535, hardLimit: 65_535 }],
       stopTimeout: Duration.seconds(killedAfterSec),
       logging: LogDrivers.awsLogs({ logGroup: this.logs, streamPrefix: 'host' }),
@@ -166,7 +166,7 @@ export class SocketHost extends Construct implements Worker {
       ...(health && { healthCheck: health.check }),
     });
     container.addMountPoints({ sourceVolume: 'data', containerPath: dataDir, readOnly: false });
-    // local/ finds the host of the template by this.
+    // local/ finds the host in the template by this.
     (task.node.defaultChild as CfnTaskDefinition).addMetadata('paceline:entry', 'socket-host/main.ts');
     acknowledge(
       task,
@@ -190,7 +190,7 @@ export class SocketHost extends Construct implements Worker {
       scaleOutCooldown: Duration.minutes(3),
       scaleInCooldown,
     });
-    // Scaling in needs both to agree.
+    // Both policies must agree before the service scales in.
     scaling.scaleToTrackCustomMetric('Accounts', {
       policyName: physicalName(settings.stage, 'host-accounts'),
       metric: functionMetric(settings, 'sweep', 'AccountsPerHost', { statistic: 'Average' }),
@@ -210,7 +210,7 @@ export class SocketHost extends Construct implements Worker {
     });
   }
 
-  /** A host's own metrics stay within its task, so that a fence, which should be rare, is counted by its log line. */
+  /** Counts fences, which should be rare, by their log line. A host's own metrics stay within its task. */
   #watchFences(settings: Settings, alarms: Alarms): void {
     const fences = new MetricFilter(this, 'Fences', {
       filterName: physicalName(settings.stage, 'fences'),
@@ -228,12 +228,12 @@ export class SocketHost extends Construct implements Worker {
   }
 }
 
-/** Without a host there is nothing to measure, so none is added by itself. */
+/** Returns whether the service scales. Without a host there is nothing to measure, so it does not add the first one. */
 function scales({ hosts, maxHosts }: Settings): boolean {
   return hosts > 0 && maxHosts > hosts;
 }
 
-/** Spot is taken back when AWS needs it, everywhere at once at times. Where two hosts are asked for, one is kept that stays and takes over. */
+/** Returns where hosts run. AWS can take back all Spot capacity at once. With two hosts or more, one runs on normal capacity and takes over. */
 function capacityOf({ spot, hosts }: Settings): CapacityProviderStrategy[] {
   if (!spot) return [{ capacityProvider: 'FARGATE', weight: 1 }];
   const most = { capacityProvider: 'FARGATE_SPOT', weight: 1 };

@@ -18,7 +18,7 @@ interface SweepProps {
   alarms: Alarms;
 }
 
-/** Every minute: what got stuck is started again. */
+/** Repairs every minute what a crash or a lost message left undone. */
 export class Sweep extends Construct {
   constructor(scope: Construct, settings: Settings, props: SweepProps) {
     super(scope, 'Sweep');
@@ -27,7 +27,7 @@ export class Sweep extends Construct {
       name: 'sweep',
       entry: 'functions/sweep/handler.ts',
       section: 'sweep',
-      // Below the period: no two sweeps at once.
+      // Below the period, so that no two sweeps run at once.
       timeoutSec: 50,
       memoryMiB: 512,
       environment,
@@ -49,10 +49,10 @@ export class Sweep extends Construct {
     this.#watch(settings, alarms, handler);
   }
 
-  /** The sweep itself, and what it finds. Its errors have an alarm as every function's. */
+  /** Watches the sweep and its findings. Its errors have an alarm like those of every function. */
   #watch(settings: Settings, alarms: Alarms, handler: StageFunction): void {
     const period = Duration.minutes(1);
-    // Values come once a minute, at the end of a sweep: a minute may have none and the next one two.
+    // A sweep writes its values at its end, so a minute may have none and the next one two.
     const often = { evaluationPeriods: 5, datapointsToAlarm: 3 };
     const found = (name: string, statistic: string) => functionMetric(settings, 'sweep', name, { period, statistic });
     alarms.add('sweep-not-running', 'sweep', 'The sweep has not run for five minutes.', {
@@ -84,7 +84,7 @@ export class Sweep extends Construct {
     );
     if (settings.hosts === 0) return;
     alarms.add('accounts-without-owner', 'accounts-without-a-host', 'Accounts want a host and none takes them.', {
-      // Each value counts only those that have waited for a minute already.
+      // Each value counts only accounts that have waited for a minute already.
       metric: found('AccountsWithoutOwner', 'Maximum'),
       threshold: 1,
       ...often,

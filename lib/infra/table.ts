@@ -12,7 +12,7 @@ import { Construct } from 'constructs';
 import { physicalName, type Settings } from './settings.ts';
 import { allow, type Worker } from './worker.ts';
 
-/** Name of the sparse index (lib/aws/keys.ts reads it). */
+/** The name of the sparse index. lib/aws/keys.ts reads it. */
 const finderIndex = 'finder';
 
 const actions = {
@@ -59,7 +59,7 @@ export class MainTable extends Construct {
     });
   }
 
-  /** Reads and writes of items; transactions need exactly these too. No scan, no index, no table management. */
+  /** Allows reads and writes of items. Transactions need exactly these too. Scans, the index and the table itself are not allowed. */
   allowItems(worker: Worker): void {
     allow(worker, [...actions.read, ...actions.write], [this.table.tableArn]);
     this.#allowKey(worker);
@@ -75,8 +75,8 @@ export class MainTable extends Construct {
   }
 
   /**
-   * Reads and writes below partition keys of these forms only (`*` and `?` as IAM has them): `update` changes items and makes or removes none.
-   * A request that names any other partition is refused.
+   * Allows reads and writes below partition keys of these forms only (`*` and `?` as in IAM). `update` allows changes of items, no creation and no
+   * removal. A request for any other partition is refused.
    */
   allowItemsBelow(worker: Worker, forms: { read: string[]; write: string[]; update: string[] }): void {
     const below = (keys: string[]) => ({ 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': keys } });
@@ -86,7 +86,7 @@ export class MainTable extends Construct {
     this.#allowKey(worker);
   }
 
-  /** Queries of the index: who is unowned, owned by a host, running, due. */
+  /** Allows queries of the index: accounts without an owner or of a host, running contracts, due work. */
   allowFinder(worker: Worker): void {
     allow(worker, ['dynamodb:Query'], [`${this.table.tableArn}/index/${finderIndex}`]);
   }

@@ -16,8 +16,8 @@ interface WebhookProps {
 }
 
 /**
- * Delivery to endpoints: the one function that sends requests to URLs of users. It has no VPC, so it reaches nothing private. Its role may
- * only read events and write the outcomes of deliveries.
+ * Delivers events to endpoints. It is the one function that sends requests to URLs of users. It has no VPC, so it reaches nothing private. Its
+ * role may only read events and write the outcomes of deliveries.
  */
 export class Webhook extends Construct {
   constructor(scope: Construct, settings: Settings, { data, workQueues, environment, alarms }: WebhookProps) {
@@ -28,7 +28,7 @@ export class Webhook extends Construct {
       section: 'webhooks',
       timeoutSec: workQueues.webhookDue.timeoutSec,
       memoryMiB: 512,
-      // Only what the deployment chose, so that local mode takes the rest from its own environment.
+      // Only settings that the deployment has set, so that local mode takes the others from its own environment.
       environment: { ...environment, ...environmentOf(webhookSettings, settings) },
       alarms,
     });
@@ -41,7 +41,7 @@ export class Webhook extends Construct {
   #allow(data: DataStack, queues: WorkQueues, handler: Worker): void {
     data.table.allowItemsBelow(handler, {
       read: ['T#*'],
-      // Deliveries, their sequences, health; and the endpoint, in its tenant's partition, to disable it.
+      // Deliveries, sequences and health. The endpoint stands in the partition of its tenant, and may be disabled.
       write: ['T#*#W#*'],
       update: [`T#ten_${'?'.repeat(26)}`],
     });

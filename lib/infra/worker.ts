@@ -2,12 +2,12 @@ import { Stack, Validations } from 'aws-cdk-lib';
 import { type IRole, PolicyStatement } from 'aws-cdk-lib/aws-iam';
 import type { IConstruct } from 'constructs';
 
-/** Something that runs our code under a role of its own: a function or the socket host. */
+/** A program of Paceline with a role of its own: a function or the socket host. */
 export interface Worker {
   readonly role: IRole;
 }
 
-/** Adds one statement to the worker's own role; actions and resources are exact. */
+/** Adds one statement to the role of the worker. Give exact actions and resources. */
 export function allow(
   worker: Worker,
   actions: string[],
@@ -17,18 +17,18 @@ export function allow(
   worker.role.addToPrincipalPolicy(new PolicyStatement({ actions, resources, ...(conditions && { conditions }) }));
 }
 
-/** The same where the resource ends in `*`: the reason says why no exact name can be given, and answers cdk-nag for this one pattern. */
+/** As `allow`, for a resource that ends in `*`. Say in `reason` why no exact name can be given; cdk-nag then accepts this one pattern. */
 export function allowPattern(worker: Worker, actions: string[], pattern: string, reason: string): void {
   allow(worker, actions, [pattern]);
   acknowledge(worker.role, `AwsSolutions-IAM5[Resource::${findingText(worker.role, pattern)}]`, reason);
 }
 
-/** Accepts one cdk-nag finding for one construct; the reason is for whoever audits the account. */
+/** Accepts one cdk-nag finding for one construct. The reason is for auditors of the AWS account. */
 export function acknowledge(scope: IConstruct, id: string, reason: string): void {
   Validations.of(scope).acknowledge({ id, reason });
 }
 
-/** A string with pseudo parameters as cdk-nag prints it: `arn:<AWS::Partition>:sqs:...`. */
+/** Returns a text with pseudo parameters as cdk-nag prints it: `arn:<AWS::Partition>:sqs:...`. */
 function findingText(scope: IConstruct, text: string): string {
   const flatten = (part: unknown): string => {
     if (typeof part === 'string') return part;
