@@ -122,7 +122,7 @@ function parse(record: SQSRecord, deps: WebhookDeps): DeliveryMessage | ReplayMe
     const { after, ...rest } = replayRequest.parse(body);
     return after === undefined ? rest : { ...rest, after };
   } catch (error) {
-    deps.failed('a message of the delivery queues is none of ours', { error });
+    deps.failed('a message of the delivery queues has an unknown form and is dropped', { error });
     return undefined;
   }
 }

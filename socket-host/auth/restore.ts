@@ -52,7 +52,7 @@ export async function planRestore(
     .filter(({ type }) => !neverRestored.has(type))
     .map((record) => (record.type === 'creds' ? numberedFrom(record, firstFree) : record));
   if (!kept.some(({ type }) => type === 'creds')) {
-    throw new RestoreRefused(`As of number ${version.number} the account was not linked: link it again instead.`);
+    throw new RestoreRefused(`The account was not linked at number ${version.number}: link it again instead.`);
   }
   const number = Math.max(found.at(-1)?.number ?? 0, writtenTo) + 1;
   return { prefix, version, kept, dropped: all.length - kept.length, number };
@@ -70,7 +70,7 @@ export async function restoreAuth(options: Writer, plan: RestorePlan): Promise<v
   const { answer } = await writer.put(header, kept);
   // With this nonce: the object was written, and only the answer was lost.
   if (answer === 'exists' && (await fetchObject(options.objects, header.key)).header.nonce !== header.nonce) {
-    throw new RestoreRefused(`Somebody has just written number ${number}: disconnect the account and try again.`);
+    throw new RestoreRefused(`Another host has just written number ${number}: disconnect the account and try again.`);
   }
   await writer.put(writer.header('snapshot', snapshotKey(prefix, number)), kept);
 }
@@ -89,16 +89,18 @@ function numberedFrom(record: KeyRecord, firstFree: number): KeyRecord {
 
 function chooseVersion(versions: Version[], point: RestorePoint): Version {
   const newest = versions.at(-1);
-  if (newest === undefined) throw new RestoreRefused('Nothing that is complete is left of the account: link it again.');
+  if (newest === undefined) throw new RestoreRefused('No complete version of the account is left: link it again.');
   if ('number' in point) {
     const exact = versions.find(({ number }) => number === point.number);
     if (exact !== undefined) return exact;
-    throw new RestoreRefused(`Number ${point.number} is not complete; the newest that is has number ${newest.number}.`);
+    throw new RestoreRefused(
+      `Number ${point.number} is not complete; the newest complete version has number ${newest.number}.`,
+    );
   }
   const version = versions.findLast(({ at }) => at <= point.before);
   if (version !== undefined) return version;
   const oldest = new Date(versions[0]?.at ?? 0).toISOString();
-  throw new RestoreRefused(`Nothing complete is kept from before then; the oldest version is of ${oldest}.`);
+  throw new RestoreRefused(`No complete version is older than that; the oldest one is of ${oldest}.`);
 }
 
 async function keysAt(objects: ObjectStore, prefix: string, number: number): Promise<KeyRecord[]> {

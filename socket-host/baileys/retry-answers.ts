@@ -29,7 +29,7 @@ export class RetryAnswers {
 
   /**
    * Resolves with the stanza of the request when Baileys must answer it. Any person can ask for any message. The content goes to its recipient, and
-   * to our own devices, which have got a copy; for anybody else nothing happens at all, not even to the Signal session.
+   * to the account's own devices, which have got a copy. A request of anyone else changes nothing, not even the Signal session.
    */
   async answerable({ ids, recipient, own, node }: RetryRequest): Promise<BinaryNode | undefined> {
     for (const id of ids) {

@@ -75,7 +75,7 @@ export class InboundBatches {
         if (stored === 'stored') consequence?.done();
         if (stored === 'stored' || stored === 'repeated') return stored;
       }
-      throw new Error('what follows from a message kept changing while it was stored');
+      throw new Error('the consequences of a message kept changing while it was stored');
     });
   }
 

@@ -58,7 +58,7 @@ describe('a worker that fails', () => {
   });
 });
 
-it('a message that is none of ours, or of a deleted endpoint, is dropped', async () => {
+it('a message of an unknown form, or of a deleted endpoint, is dropped', async () => {
   const receiver = await world.receiver();
   const endpoint = await world.endpoint(receiver.url);
   receiver.behave(() => ({ status: 500 }));

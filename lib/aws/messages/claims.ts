@@ -42,9 +42,9 @@ export interface ClaimRequest {
   epoch: number;
   nonce: string;
   pace: PaceState;
-  /** What the account's item names in hand, as last heard of. The claim is refused when it names anything else. */
+  /** The messages in hand by the account's item, as last read or written. The claim is refused when the item names anything else. */
   replaces: InHand | undefined;
-  /** What is in hand once the claim stands: these messages, and those that stay. */
+  /** The messages in hand after the claim: the claimed ones, and those that stay. */
   inHand: InHand;
   /** Outcomes of the messages that are in hand no more, added to the account's totals for free. */
   totals: { messages: number; errors: number };
@@ -86,7 +86,7 @@ export async function claim(table: Table, request: ClaimRequest, together: Step[
   const refused = await table.tryTransact<string>({ ...writes, ...stepWrites(together) });
   if (refused === undefined) return { kind: 'claimed', messages: claimed };
   if (refused.by('account', 'ours')) return { kind: 'fenced' };
-  // The answer of the first try was lost and the second found our own work.
+  // The answer of the first try was lost, and the second found its result.
   const isHeld = ({ message: { id } }: Claimable) => isHeldBy(refused.old<Message>(`message ${id}`), request.nonce);
   const hot = refused.old<AccountHot>('account');
   if (hot?.inHand?.nonce === request.inHand.nonce || messages.some(isHeld))
@@ -124,7 +124,7 @@ function isHeldBy(message: { state: MessageState; claim?: { nonce: string } } | 
   return message?.state === 'SENDING' && message.claim?.nonce === nonce;
 }
 
-/** The message as the claim leaves it. Pure. */
+/** Pure: returns the message after the claim. */
 function claimedBy({ epoch, nonce, nowMs }: ClaimRequest, { message, crashes }: Claimable): Message {
   const claim = {
     epoch,
@@ -136,7 +136,7 @@ function claimedBy({ epoch, nonce, nowMs }: ClaimRequest, { message, crashes }: 
   return keptAfterMove({ ...message, state: 'SENDING', claim }, nowMs);
 }
 
-/** The account's part. Pure. */
+/** Pure: returns the write of the account's item. */
 function accountWrite(request: ClaimRequest): Write {
   const { host, epoch, totals, authHead } = request;
   const [first] = request.messages;

@@ -25,7 +25,7 @@ export function contentIn(item: Item | undefined): Content | undefined {
   return item === undefined ? undefined : readStoredContent(item as unknown as StoredContent);
 }
 
-/** Returns what a message says; undefined once its retention is over. */
+/** Returns the content of a message; undefined once its retention is over. */
 export async function readContent(table: Table, tenantId: string, messageId: string): Promise<Content | undefined> {
   return contentIn(await table.get<Item>(keys.text(tenantId, messageId)));
 }

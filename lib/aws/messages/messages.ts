@@ -19,7 +19,7 @@ import { type Item, present, type RefusedTransaction, type Table, type Write } f
 import { type Key, keys, queuedAttribute } from '../keys.ts';
 import { contentIn } from './contents.ts';
 
-/** What a move changes beside the state. Times are epoch milliseconds. */
+/** The attributes that a move changes beside the state. Times are epoch milliseconds. */
 export interface Change {
   error?: MessageError;
   attempts?: number;
@@ -53,7 +53,7 @@ export async function tryMove(
   const { moved, writes } = planMove(message, to, nowMs, change);
   let refused = await table.tryTransact({ ...writes, checks });
   if (refused !== undefined && !refused.by('message') && !refused.by('checks')) {
-    // A removed contract or account takes its counter and counts along; the message's own outcome must be written all the same.
+    // A removed contract or account takes its counter and counts along. The outcome of the message must be written all the same.
     const counter = refused.by('counter') ? undefined : writes.counter;
     const account = refused.by('account') ? undefined : writes.account;
     refused = await table.tryTransact({ ...writes, counter, account, checks });
@@ -66,30 +66,30 @@ export interface Step {
   message: Message;
   to: MessageState;
   change: Change;
-  /** When it is taken, epoch ms. */
+  /** The time of the step, epoch ms. */
   nowMs: number;
 }
 
-/** Whether all of the message's moves are such steps, as receipts bring them. */
+/** Returns whether every further move of the message is such a step, as receipts bring them. */
 export const takesSteps = ({ state }: Message): boolean => state === 'SENT' || state === 'DELIVERED';
 
-/** Steps that one transaction takes at most; with a counter for each they are within DynamoDB's 100. */
+/** The most steps of one transaction. With a counter for each they are within DynamoDB's 100. */
 export const maxSteps = 40;
 
 /**
- * Takes several steps of different messages in one transaction, all or none, in which each counter is written once: at 2 write units a message
- * and 2 a contract about half of what they cost one by one. Returns false when any message is not as it was read, or a counter is gone: then
- * `tryMove` takes each step by itself.
+ * Takes several steps of different messages in one transaction, all or none. Each counter is written once, so it costs 2 write units a message and
+ * 2 a contract, about half of single moves. Returns false when any message is not as it was read, or a counter is gone: take each step by
+ * `tryMove` then.
  */
 export async function takeSteps(table: Table, steps: Step[]): Promise<boolean> {
   return (await table.tryTransact(stepWrites(steps))) === undefined;
 }
 
-/** The message as the step leaves it. Pure. */
+/** Pure: returns the message after the step. */
 export const afterStep = ({ message, to, change, nowMs }: Step): Message =>
   keptAfterMove({ ...message, ...change, state: to }, nowMs);
 
-/** The writes of steps of different messages: each message, and each counter once. Pure. */
+/** Pure: returns the writes of steps of different messages: each message, and each counter once. */
 export function stepWrites(steps: Step[]): { steps: Write[]; counters: Write[] } {
   const writes: Write[] = [];
   const deltas = new Map<string, { message: Message; delta: Counter }>();
@@ -115,7 +115,7 @@ interface MoveWrites {
   backlog: Write[];
 }
 
-/** A move and the writes that it takes. Pure. */
+/** Pure: returns a move and the writes that it needs. */
 function planMove(
   message: Message,
   to: MessageState,
@@ -148,18 +148,18 @@ function planMove(
   };
 }
 
-/** The change of the account's count of queued messages. */
+/** Returns the write that changes the account's count of queued messages. */
 function queuedWrite({ tenantId, accountId, lane }: Message, by: number): Write {
   return {
     update: `ADD ${queuedAttribute[lane]} :n`,
     key: keys.accountHot(tenantId, accountId),
-    // Without the account the count would bring half an item back.
+    // Without this clause the count would create half an item for an account that is gone.
     condition: { accountThere: present },
     values: { ':n': by },
   };
 }
 
-/** The move of the message itself. */
+/** Returns the write of the message itself. */
 export function messageWrite(message: Message, moved: Message): Write {
   const { claim } = message;
   return {
@@ -178,7 +178,7 @@ function counterWrite(message: Message, fields: Partial<Counter>): Write | undef
   return {
     update: `ADD ${delta.map(([name], i) => `#${name} :c${i}`).join(', ')}`,
     key: keys.counter(message.tenantId, message.contractId, message.accountId),
-    // Counters exist only while their contract does.
+    // A counter exists only while its contract does.
     condition: { contractThere: present },
     names: Object.fromEntries(delta.map(([name]) => [`#${name}`, name])),
     values: Object.fromEntries(delta.map(([, by], i) => [`:c${i}`, by])),
@@ -189,19 +189,19 @@ function counterWrite(message: Message, fields: Partial<Counter>): Write | undef
 const backlogKey = ({ tenantId, contractId, notBefore = 0, id }: Message): Key | undefined =>
   contractId === undefined ? undefined : keys.backlog(tenantId, contractId, notBefore, id);
 
-/** What an owner needs to know to send a message. */
+/** Everything that an owner needs to send a message. */
 export interface ForSend {
   message: Message | undefined;
   content: Content | undefined;
   contract: Contract | undefined;
-  /** Whether the message may be sent as far as its source goes, see `isRunning`. */
+  /** True when the source of the message allows the send, see `isRunning`. */
   running: boolean;
 }
 
-/** What an entry of a lane names. */
+/** The message that an entry of a lane names. */
 type Named = Omit<LaneEntry, 'seq'>;
 
-/** Messages of one account, their contents and contracts as they are now, in one strongly consistent read for up to ten. */
+/** Returns messages of one account with their contents and contracts, in one strongly consistent read for up to ten. */
 export async function readForSend(table: Table, wanted: Named[]): Promise<ForSend[]> {
   const contracts = [...new Map(wanted.flatMap(({ t, a, c }) => (c === undefined ? [] : [[c, { t, a, c }]]))).values()];
   const items = await table.getMany<Item>([
@@ -241,13 +241,13 @@ export async function readMessage(table: Table, t: string, m: string): Promise<M
   return item === undefined ? undefined : toMessage(item);
 }
 
-/** What was sent under an id, and to whom. */
+/** The content that was sent under an id, and its recipient. */
 export type Sent = Pick<Message, 'to' | 'sentTo'> & { content: Content };
 
 /**
- * A message of this account as it was sent, to answer a retry request with; undefined when it is another account's, its content is gone, or it
- * has never left: such a request must not get it past pacing and opt-out. A confirmation of an opt-out has no message item: its content item
- * says whose it is.
+ * Returns a message of this account as it was sent, for the answer to a retry request. Undefined when the message is another account's, its content
+ * is gone, or it has never left: a retry request must not send it past pacing and opt-out. A confirmation of an opt-out has no message item. Its
+ * content item names its account.
  */
 export async function readSent(table: Table, t: string, a: string, m: string): Promise<Sent | undefined> {
   const [message, item] = await table.getMany<Item>([keys.message(t, m), keys.text(t, m)]);

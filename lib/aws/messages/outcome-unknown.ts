@@ -2,10 +2,10 @@ import type { Message, MessageError } from '../../domain/messages/message.ts';
 import type { Table } from '../client/table.ts';
 import { tryMove } from './messages.ts';
 
-/** A sending whose outcome nobody wrote for so long can no longer be learned. */
+/** After so long without a written outcome, the outcome of a sending cannot be learned any more. */
 export const outcomeUnknownAfterMs = 24 * 3_600_000;
 
-/** Of a message in hand whose answer will not come any more. */
+/** The error of a message in hand whose answer will not come any more. */
 export const outcomeUnknown: MessageError = {
   code: 'OUTCOME_UNKNOWN',
   message: 'The message may or may not have reached WhatsApp, and it can no longer be learned. It is not sent again.',
@@ -36,10 +36,10 @@ const reasons = {
 };
 export type WhyUnknown = keyof typeof reasons;
 
-/** What is said of a message that was laid aside without an answer, and so may have arrived, where another would end in this state. */
+/** By the state in which other messages end: the reason for a message that was laid aside without an answer, and so may have arrived. */
 export const unknownWhen = { CANCELED: 'contract_ended', SUPPRESSED: 'opted_out' } as const;
 
-/** -> FAILED, and whether it arrived stays unknown. Returns undefined when the message is no longer as it was read. */
+/** Ends a message as FAILED with an unknown outcome. Returns undefined when the message is no longer as it was read. */
 export async function endUnknown(
   table: Table,
   message: Message,

@@ -55,7 +55,7 @@ async function readStanding(
 
 /** The writes of a suppression. */
 export interface SuppressionPlan {
-  /** Whether messages went to the person until now, by the number or, without one, by the LID. */
+  /** True when messages went to the person until now, by the number or, without one, by the LID. */
   isNew: boolean;
   /** False: the person is on the list under every address, and `writes` only check it. */
   isChange: boolean;
@@ -164,7 +164,7 @@ function entryUpdate(key: Key, person: Person, addresses: string[], entry: Suppr
   return { key, ...patch({ addresses, ...learnt }), condition: entryAsRead(entry) };
 }
 
-/** Clauses without which a release would leave the items of addresses that are put at the same moment. */
+/** Returns clauses that hold only while the entry has the addresses that were read. A release would leave the items of new ones otherwise. */
 function entryAsRead({ addresses }: Suppression): Clauses {
   return addresses === undefined
     ? { isListed: present, hasNoAddresses: 'attribute_not_exists(addresses)' }
@@ -172,8 +172,7 @@ function entryAsRead({ addresses }: Suppression): Clauses {
 }
 
 /**
- * Returns what is known of a list entry that is not there: an earlier version took it off the list and left the item of an address that it
- * did not know.
+ * Returns a list entry in place of one that is missing: an earlier version removed it, and left the item of an address that it did not know.
  */
 function earlierEntry(tenantId: string, recipient: Recipient): Suppression {
   const { phoneNumber, lid, suppressedAt, source } = recipient;
@@ -194,7 +193,7 @@ function recipientPut(tenantId: string, address: string, recipient: Recipient): 
   };
 }
 
-/** Adds the clause without which a release at the same moment would have the last word. */
+/** Adds the clause that the item is as it was read. A release at the same moment makes the write fail. */
 function asItWas<T extends { check: Key } | { delete: Key }>(write: T, { suppressedAt }: Recipient) {
   return { ...write, condition: { isAsRead: { is: 'suppressedAt = :at', values: { ':at': suppressedAt } } } };
 }
@@ -203,8 +202,7 @@ const listKey = (tenantId: string, { suppressedAt, listedAs }: Recipient): Key =
   keys.suppression(tenantId, suppressedAt, listedAs);
 
 /**
- * Returns everything that stands of a person, also under addresses that only an item or a list entry names: items by address, each with its
- * entry.
+ * Returns all items of a person by address, each with its entry. It also finds addresses that only an item or a list entry names.
  */
 async function readWholePerson(
   table: Table,
@@ -349,8 +347,8 @@ async function stood(table: Table, writes: Write[]): Promise<boolean> {
 }
 
 /**
- * Lists a person under all addresses who is listed under one: a number turns out to be behind a LID, or the item was put by a version that
- * knew one spelling. Returns false when no address of the person is on the list.
+ * Lists a person under all addresses who is listed under one. Call this when a number is found to be behind a LID. It also completes items of
+ * versions that knew one spelling. Returns false when no address of the person is on the list.
  */
 export async function extendSuppression(table: Table, tenantId: string, person: Person): Promise<boolean> {
   for (;;) {

@@ -195,7 +195,7 @@ describe('npm run restore-auth', () => {
     const early = await run('--account', accountId, '--before', '2026-11-19T10:00:00Z');
     expect([early.code, early.stderr]).toEqual([
       1,
-      'Nothing complete is kept from before then; the oldest version is of 2026-11-20T09:00:00.000Z.\n',
+      'No complete version is older than that; the oldest one is of 2026-11-20T09:00:00.000Z.\n',
     ]);
     expect(await account()).toMatchObject({ desired: 'connected', status: 'banned' });
     expect((await run('--account', accountId, '--number', '3')).code).toBe(0);

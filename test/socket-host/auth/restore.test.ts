@@ -199,7 +199,7 @@ describe('an owner from before the restore', () => {
     const { objects } = f;
     const writer = { objects, host: 'restore-auth', epoch: 2, mayWrite: () => true, nowMs: () => f.clock.nowMs };
     await expect(restoreAuth({ ...writer, nonce: randomUUID }, plan)).rejects.toThrow(
-      'Somebody has just written number 4',
+      'Another host has just written number 4',
     );
     await write(store, { session: { a: 'and here' } });
     expect(f.fenced).toEqual([]);
@@ -214,12 +214,14 @@ describe('what cannot be restored', () => {
     f.objects.objects.set(logKey(5), damaged);
     const before = f.keys();
     const attempt = (point: RestorePoint) => planRestore(f.objects, prefix, point);
-    await expect(attempt({ number: 6 })).rejects.toThrow('Number 6 is not complete; the newest that is has number 4.');
+    await expect(attempt({ number: 6 })).rejects.toThrow(
+      'Number 6 is not complete; the newest complete version has number 4.',
+    );
     await expect(attempt({ number: 77 })).rejects.toThrow(RestoreRefused);
     await expect(attempt({ before: startMs - 1 })).rejects.toThrow('the oldest version is of 2027-01-15T08:00:00.000Z');
-    await expect(attempt({ number: 1 })).rejects.toThrow('As of number 1 the account was not linked');
+    await expect(attempt({ number: 1 })).rejects.toThrow('The account was not linked at number 1');
     f.objects.objects.set(logKey(1), damaged);
-    await expect(attempt({ number: 4 })).rejects.toThrow('Nothing that is complete is left of the account');
+    await expect(attempt({ number: 4 })).rejects.toThrow('No complete version of the account is left');
     expect(f.keys()).toEqual(before);
   });
 
