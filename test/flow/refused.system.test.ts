@@ -48,7 +48,7 @@ describe('a contract whose account WhatsApp refuses in the middle of it', () => 
     const { status, reason } = await waits(contract.id, 1);
     expect(status).toBe('IN_PROGRESS');
     expect(reason).toMatch(
-      /^Waiting: WhatsApp has restricted the account \(temporary_ban\) until 20.*by itself then\.$/,
+      /^Waiting: WhatsApp has restricted the account \(temporary_ban\) until 20.*; it then continues by itself\.$/,
     );
     expect(await account(accountId)).toMatchObject({ status: 'restricted', statusReason: 'temporary_ban' });
     expect(await connections()).toBe(before);

@@ -46,7 +46,7 @@ function restricted(account: Account, nowMs: number): string {
   if (account.desired !== 'connected') return resting(account);
   if (!isHalted(account, nowMs)) return 'Waiting for the account to connect: its restriction has ended.';
   const until = new Date(account.restrictedUntil ?? nowMs).toISOString();
-  return `Waiting: WhatsApp has restricted the account${because(account)} until ${until}; then it continues without a call.`;
+  return `Waiting: WhatsApp has restricted the account${because(account)} until ${until}; it then continues by itself.`;
 }
 
 function awaitingLink({ link }: Account): string {

@@ -44,7 +44,7 @@ describe('a running contract says why it waits when its account', () => {
     [
       'is restricted',
       { status: 'restricted', statusReason: 'temporary_ban', restrictedUntil: until },
-      'Waiting: WhatsApp has restricted the account (temporary_ban) until 2099-01-02T03:04:05.000Z; then it continues without a call.',
+      'Waiting: WhatsApp has restricted the account (temporary_ban) until 2099-01-02T03:04:05.000Z; it then continues by itself.',
     ],
     [
       'has an old client',
