@@ -52,7 +52,7 @@ describe('alarms', () => {
     expect(links.filter(([, section]) => !headings.includes(String(section)))).toEqual([]);
   });
 
-  test('of what the functions tell are of its stage, and a metric that is not told is no alarm', () => {
+  test('on metrics of the functions are of its stage, and a metric that is not sent raises no alarm', () => {
     const told = Object.values(service.findResources('AWS::CloudWatch::Alarm'))
       .map(({ Properties }) => Properties)
       .filter(({ Namespace }) => String(Namespace).startsWith('Paceline'));

@@ -218,7 +218,7 @@ describe('what cannot be restored', () => {
       'Number 6 is not complete; the newest complete version has number 4.',
     );
     await expect(attempt({ number: 77 })).rejects.toThrow(RestoreRefused);
-    await expect(attempt({ before: startMs - 1 })).rejects.toThrow('the oldest version is of 2027-01-15T08:00:00.000Z');
+    await expect(attempt({ before: startMs - 1 })).rejects.toThrow('the oldest one is of 2027-01-15T08:00:00.000Z');
     await expect(attempt({ number: 1 })).rejects.toThrow('The account was not linked at number 1');
     f.objects.objects.set(logKey(1), damaged);
     await expect(attempt({ number: 4 })).rejects.toThrow('No complete version of the account is left');
