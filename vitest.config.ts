@@ -2,8 +2,9 @@ import { defineConfig } from 'vitest/config';
 import { LongestFirst } from './test/harness/longest-first.ts';
 
 /**
- * The layers of tests. The end of the file name says the layer: `x.test.ts` needs nothing, `x.store.test.ts` the emulators of AWS, `x.host.test.ts` a whole
- * host or simulator in this process, `x.system.test.ts` processes of its own or a synthesis. test/layout.test.ts and test/harness/layer.ts check it.
+ * The layers of tests. The end of the file name says the layer: `x.test.ts` needs nothing, `x.store.test.ts` the emulators of AWS,
+ * `x.host.test.ts` a whole host or simulator in this process, `x.system.test.ts` processes of its own or a synthesis. test/layout.test.ts and
+ * test/harness/layer.ts check it.
  */
 const layer = (name: 'store' | 'host' | 'system') => ({ name, include: [`test/**/*.${name}.test.ts`] });
 
