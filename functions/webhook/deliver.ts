@@ -54,10 +54,11 @@ export async function deliver(deps: WebhookDeps, work: Work, limiter: RateLimite
     // The one in front sends this one when it is final itself.
     if (head !== undefined && head.id !== delivery.id) return;
   }
-  const waitUntil = delivery.once === true ? undefined : await breakerWait(deps, endpoint, work.health);
-  if (waitUntil !== undefined) return await wait(deps, delivery, endpoint, waitUntil);
   const event = eventOf(delivery, work.event);
   if (event === undefined) return await fail(deps, delivery, endpoint, 'content_gone');
+  // After everything that needs no request: this may claim the probe of an endpoint that fails.
+  const waitUntil = delivery.once === true ? undefined : await breakerWait(deps, endpoint, work.health);
+  if (waitUntil !== undefined) return await wait(deps, delivery, endpoint, waitUntil);
   const permit = await limiter.take(endpoint);
   if (permit.kind === 'later')
     return await deps.deliveries.later({ ...work.message, tries: tries(work) }, permit.afterMs);

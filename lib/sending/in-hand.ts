@@ -87,6 +87,7 @@ export class InHand {
       failed: options.failed,
       holdMs: options.holdMs,
       join: (messageId, receipts) => this.join(messageId, receipts),
+      outcomeIsKept: (messageId) => this.keptOf(messageId) !== undefined,
     });
   }
 
@@ -358,7 +359,7 @@ export class InHand {
   /** Brings the account's item up to date without waiting for the next claim. Returns false when the account is another owner's by now. */
   async flush(): Promise<boolean> {
     for (let left = mostTries; left > 0; left -= 1) {
-      if (!this.dirty) return true;
+      if (!this.dirty && !this.claimIsUnsure) return true;
       if (!(await this.writeOutcomes()) || !(await this.learnOfClaim())) return false;
       const leaving = this.in('written');
       if (leaving.length === 0) return true;

@@ -38,6 +38,8 @@ export interface ReceiptOptions {
   failed(error: unknown): void;
   /** Adds receipts to the message's outcome, if that is kept; otherwise returns undefined (`Held.join`). */
   join(messageId: string, receipts: TimedReceipt[]): Promise<boolean> | undefined;
+  /** Returns true while the message's outcome is kept, and so may be in a transaction that is under way. */
+  outcomeIsKept(messageId: string): boolean;
   /** Returns how long (ms) a receipt should wait for the next outcome of the account. */
   holdMs(): number;
 }
@@ -67,6 +69,7 @@ export class Receipts {
   private readonly mayAct: () => boolean;
   private readonly failed: (error: unknown) => void;
   private readonly join: (messageId: string, receipts: TimedReceipt[]) => Promise<boolean> | undefined;
+  private readonly outcomeIsKept: (messageId: string) => boolean;
   private readonly holdMs: () => number;
   private readonly sent: SentMessages;
   private readonly clock: Clock;
@@ -86,6 +89,7 @@ export class Receipts {
     this.mayAct = options.mayAct;
     this.failed = options.failed;
     this.join = options.join;
+    this.outcomeIsKept = options.outcomeIsKept;
     this.holdMs = options.holdMs;
   }
 
@@ -144,6 +148,8 @@ export class Receipts {
     const riders: { group: ReceiptGroup; step: Step }[] = [];
     for (const [messageId, group] of this.waiting) {
       if (riders.length >= most) break;
+      // The same message may be in the other transaction already, which takes an item only once.
+      if (this.outcomeIsKept(messageId)) continue;
       const message = this.remembered(messageId);
       const after = message === undefined ? undefined : afterReceipts(message, group.receipts);
       if (message === undefined || after === undefined) continue;

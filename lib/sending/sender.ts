@@ -3,7 +3,7 @@ import { outcomeUnknown, outcomeUnknownAfterMs } from '../aws/messages/outcome-u
 import type { Account } from '../domain/accounts/account.ts';
 import type { Content } from '../domain/content.ts';
 import { crashedHost, type Message, type MessageError, maxCrashes } from '../domain/messages/message.ts';
-import { asideMs, classifyAck, firstContactRefused, triesInARow } from '../domain/messages/send-outcome.ts';
+import { asideMs, classifyAck, triesInARow } from '../domain/messages/send-outcome.ts';
 import { boundedCache } from '../runtime/bounded-cache.ts';
 import type { SendingDeps } from './deps.ts';
 import type { InHand, Resolved } from './in-hand.ts';
@@ -84,12 +84,10 @@ export class Sender {
     // The person has opted out under another address. The number is suppressed by now, so the next claim ends the message.
     if (ack.withheld === true) return await hand.layAside(message, clock.nowMs());
     counts.ack(ack.code, clock.monotonicMs() - startedMs);
-    // Before the outcome: until it is written nothing else is claimed. If this host dies now, the message in hand is held too.
-    if (ack.code === firstContactRefused) await steps.firstContactsRefused();
-    return await this.answered(message, ack);
+    return await this.answered(message, ack, steps);
   }
 
-  private async answered(message: Message, ack: Ack): Promise<SendResult> {
+  private async answered(message: Message, ack: Ack, steps: SendSteps): Promise<SendResult> {
     const { hand } = this;
     const { clock, random, counts } = this.deps;
     const nowMs = clock.nowMs();
@@ -106,6 +104,8 @@ export class Sender {
         if (outcome.refreshDevices === true) this.refreshDevices.set(message.id, true);
         return await hand.layAside(message, outcome.notBefore, { attempts });
       case 'failed': {
+        // Before the outcome: until it is written nothing else is claimed. If this host dies now, the message in hand is held too.
+        if (outcome.holdsFirstContacts === true) await steps.firstContactsRefused();
         const error = this.unlessItMayHaveLeft(message, outcome.error);
         return await hand.resolve(message, 'FAILED', { attempts, error });
       }

@@ -1,6 +1,9 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { keys } from '../../lib/aws/keys.ts';
 import { inHandOf } from '../../lib/domain/accounts/in-hand.ts';
+import { systemClock } from '../../lib/runtime/clock.ts';
+import { Receipts } from '../../lib/sending/receipts.ts';
+import { SentMessages } from '../../lib/sending/sent-messages.ts';
 import { tenantId } from '../feed/feed-world.ts';
 import { type OwnerWorld, startOwnerWorld, wireThat } from './owner-world.ts';
 
@@ -63,6 +66,18 @@ describe('a flush without an answer that comes to the table late', () => {
 });
 
 describe('a claim without an answer', () => {
+  it('is cleared up by the flush of an owner that leaves, so that it cannot stand after that', async () => {
+    const account = await world.account();
+    const { contract, messages } = await world.fed(account, 1);
+    const { table, land } = world.watchedTable({ 1: 'late' });
+    const owner = await world.ownerOf(account, table, 1);
+    await expect(owner.claim(messages)).rejects.toThrow('no answer');
+    expect(await owner.hand.flush()).toBe(true);
+    expect(owner.hand.hasOpen).toBe(false);
+    expect(await land()).toBe(false);
+    expect(await world.states(contract)).toEqual(['QUEUED']);
+  });
+
   it('that comes to the table after it was looked for does not stand', async () => {
     const account = await world.account();
     const { contract, messages } = await world.fed(account, 2);
@@ -208,4 +223,42 @@ it('a claim asks for room at once, and not when an answer that it waited for has
   owner.hand.keep(last, { attempts: 1, sentAt: 1 });
   await refused;
   expect(count()).toBe(1);
+});
+
+describe('a receipt that waits while its message has an outcome that may be under way', () => {
+  it.each([
+    [true, 0],
+    [false, 1],
+  ])('does not ride along in the transaction of that outcome: outcome kept %s', async (isKept, rides) => {
+    const account = await world.account();
+    const { contract, messages } = await world.fed(account, 1);
+    const owner = await world.ownerOf(account, world.table, 1);
+    await owner.send(await owner.claim(messages));
+    await owner.hand.writeOutcomes();
+    const [message] = await world.messages(contract);
+    if (message === undefined) throw new Error('no message');
+    const sent = new SentMessages();
+    sent.put(message);
+    const receipts = new Receipts({
+      ...{ table: world.table, clock: systemClock, sent, tenantId, accountId: account.id },
+      mayAct: () => true,
+      failed: () => {},
+      join: () => undefined,
+      outcomeIsKept: () => isKept,
+      holdMs: () => 60_000,
+    });
+    const stored = receipts.add({ messageId: message.id, kind: 'read', at: Date.now() + 1, from: [message.to] });
+    let riders = -1;
+    await receipts.along(
+      10,
+      async (steps) => {
+        riders = steps.length;
+      },
+      () => false,
+    );
+    expect(riders).toBe(rides);
+    await receipts.noneWaiting();
+    await stored;
+    expect(await world.states(contract)).toEqual(['READ']);
+  });
 });

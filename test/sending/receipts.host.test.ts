@@ -111,6 +111,7 @@ describe('a receipt', () => {
         mayAct: () => true,
         failed: () => {},
         join: () => undefined,
+        outcomeIsKept: () => false,
         holdMs: () => 0,
       });
     const receipt = { messageId: messageId(contract.id, 0), kind: 'read' as const, at: Date.now() + 1000 };

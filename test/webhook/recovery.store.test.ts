@@ -99,6 +99,25 @@ it('an event that is no longer kept ends its delivery with that reason', async (
   expect(await world.deliveries(endpoint)).toMatchObject([{ status: 'failed', reason: 'content_gone' }]);
 });
 
+it('an event that is no longer kept leaves the probe of a failing endpoint to the next delivery', async () => {
+  const receiver = await world.receiver();
+  const endpoint = await world.endpoint(receiver.url);
+  const key = keys.endpointHealth(endpoint.tenantId, endpoint.id);
+  const openUntil = world.clock.nowMs() - 1;
+  await world.table.put({
+    ...key,
+    type: 'endpointHealth',
+    failingSince: openUntil - 1,
+    failures: 5,
+    trips: 1,
+    openUntil,
+  });
+  await planDeliveriesTo(world.deps, endpoint, [world.event('never stored')], { at: world.clock.nowMs() });
+  await world.runOut();
+  expect(await world.deliveries(endpoint)).toMatchObject([{ status: 'failed', reason: 'content_gone' }]);
+  expect(await world.table.get(key)).not.toHaveProperty('probeUntil');
+});
+
 describe('a replay', () => {
   const ask = (endpoint: { tenantId: string; id: string }, onlyFailed: boolean, replay: string) =>
     world.queues.queue.send([

@@ -43,7 +43,7 @@ export function seemsLive(host: Pick<Host, 'beatAt' | 'retired'>, nowMs: number)
   return host.retired !== true && nowMs - host.beatAt < freshMs;
 }
 
-/** The request "look at this account", the only content of an inbox. `t` is the tenant id, `a` the account id. */
+/** The request "look at this account", the only content of a wake queue. `t` is the tenant id, `a` the account id. */
 export interface WakeNote {
   t: string;
   a: string;

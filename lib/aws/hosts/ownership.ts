@@ -29,8 +29,9 @@ export const heldBy = (hold: Pick<Hold, 'hostId' | 'epoch'>) =>
 
 /**
  * Clause of the hot item: it names in hand what its owner has last heard of. Every write of what is in hand has this clause, so that one without
- * an answer cannot stand any more once the next one does. The nonce is enough: several messages get a new one with each writing; one that is alone
- * has that of its claim, and does not come back into the item once it has left.
+ * an answer cannot stand any more once the next one does. Several messages get a new nonce with each writing. One that is alone has the nonce of
+ * its claim, which can come back when the others leave; so can "nothing in hand". An unanswered claim is therefore also refused by the number of
+ * stops (`voidClaims`), and an unanswered flush by what it takes out, which is gone by then.
  */
 export const sameInHand = (known: InHand | undefined) =>
   ({
@@ -70,12 +71,20 @@ export async function claimAccount(table: Table, seen: AccountHot, hostId: strin
  * owner.
  */
 export async function raiseEpoch(table: Table, hold: Hold): Promise<boolean> {
-  const stood = await changeAsOwner(table, hold, { epoch: hold.epoch + 1 });
-  const now = stood ? undefined : await table.get<AccountHot>(keys.accountHot(hold.tenantId, hold.accountId));
+  const epoch = hold.epoch + 1;
+  let failure: { error: unknown } | undefined;
+  const stood = await changeAsOwner(table, hold, { epoch }).catch((error: unknown) => {
+    failure = { error };
+    return false;
+  });
   // After a lost answer the epoch is raised, as after another host's claim, but the owner is still this host.
-  if (!stood && !(now?.owner === hold.hostId && now.epoch === hold.epoch + 1)) return false;
-  hold.epoch += 1;
-  return true;
+  const now = stood ? undefined : await table.get<AccountHot>(keys.accountHot(hold.tenantId, hold.accountId));
+  if (stood || (now?.owner === hold.hostId && now.epoch === epoch)) {
+    hold.epoch = epoch;
+    return true;
+  }
+  if (failure !== undefined) throw failure.error;
+  return false;
 }
 
 /**

@@ -52,7 +52,7 @@ export function haltFields(halt: Halt, { warnings }: Pick<Account, 'warnings'>, 
       return { status: 'disconnected', statusReason: 'number_changed', linkedNumber, linkedAt: nowMs, ...noCode };
     }
     case 'logged_out': {
-      const unlinked = { linkedAt: undefined, linkedNumber: undefined, link: undefined, restrictedUntil: undefined };
+      const unlinked = { linkedAt: undefined, linkedNumber: undefined, restrictedUntil: undefined, ...noCode };
       return { status: 'logged_out', statusReason: halt.reason, ...unlinked };
     }
     case 'restricted':
