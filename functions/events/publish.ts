@@ -8,8 +8,8 @@ import { type BoundedCache, boundedCache } from '../../lib/runtime/bounded-cache
 import type { Count } from '../../lib/runtime/metrics.ts';
 
 /**
- * The metrics of publishing; dashboards have their names, so they stay. `EventsTold` counts events that are stored and have their deliveries,
- * repeats included. `InboundEvented` counts the inbound messages in them, `InboundPlanned` the same once for each delivery that is not tried yet.
+ * The metrics of publishing. Dashboards use these names, so they stay. `EventsTold` counts events that are stored and have their deliveries, repeats
+ * included. `InboundEvented` counts the inbound messages in these events. `InboundPlanned` counts them once for each delivery that is not tried yet.
  */
 export type PublishCount = 'EventsTold' | 'InboundEvented' | 'InboundPlanned';
 
@@ -20,7 +20,7 @@ export interface Publishing {
   nowMs(): number;
   /** Plans and returns the deliveries of events that are in the log. The same events may be passed again. */
   deliver(events: PacelineEvent[]): Promise<readonly Planned[]>;
-  /** Progress that this process has published already. */
+  /** The `contract.progress` events that this process has published already. */
   progress: PublishedProgress;
 }
 
@@ -41,15 +41,15 @@ export async function publish(deps: Publishing, drafts: EventDraft[], count: Cou
 
 const sumOf = (numbers: number[]): number => numbers.reduce((sum, one) => sum + one, 0);
 
-/** Returns each draft once: messages of a contract that end within the same half minute all draft the same progress. */
+/** Returns each draft once. Messages of a contract that end within the same half minute all draft the same `contract.progress` event. */
 function withoutRepeats(drafts: EventDraft[]): EventDraft[] {
   return [...new Map(drafts.map((draft) => [draft.id, draft])).values()];
 }
 
-/** Returns true for progress, the only event that many records draft. */
+/** Returns true for `contract.progress`, the only event that several records draft. */
 const isProgress = (about: EventDraft['about']): boolean => about.kind === 'contract' && about.contract === undefined;
 
-/** The ids of progress that this process published last. Most messages of a contract then cost no read of its progress. */
+/** The ids of the `contract.progress` events that this process published last. Because of them most messages of a contract cost no read. */
 export class PublishedProgress {
   readonly #ids: BoundedCache<true>;
 

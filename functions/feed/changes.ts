@@ -7,8 +7,8 @@ import { lambda } from '../../lib/runtime/lambda.ts';
 import { countInto } from '../../lib/runtime/metrics.ts';
 
 /**
- * The Lambda handler of the table's stream, contract items only. When a contract runs or has a job, it asks the feed, even if the writer died right
- * after the write.
+ * The Lambda handler of the table's stream, for contract items only. It asks the feed when a contract starts to run or gets a job, even if the writer
+ * died right after the write.
  */
 export const handler = lambda<DynamoDBStreamEvent, Deps, DynamoDBBatchResponse>(
   'feed-changes',
@@ -28,6 +28,7 @@ export const handler = lambda<DynamoDBStreamEvent, Deps, DynamoDBBatchResponse>(
       } catch (error) {
         count('ChangesFailed');
         logger.error('a contract change was not passed on and will be repeated', { error: error as Error });
+        // Lambda repeats the stream from this record on, so later records must not be handled now.
         return { batchItemFailures: [{ itemIdentifier: record.dynamodb?.SequenceNumber ?? '' }] };
       }
     }

@@ -93,7 +93,7 @@ export function whatsappId(id: string): string {
   return `3EB0${id.slice(4)}`;
 }
 
-/** Returns the message id for a WhatsApp id; undefined if the id does not have our form, so that we did not send the message. */
+/** Returns the message id for a WhatsApp id; undefined for an id that Paceline did not make. */
 export function messageIdOf(id: string): string | undefined {
   return whatsappIdForm.test(id) ? `msg_${id.slice(4)}` : undefined;
 }

@@ -8,6 +8,7 @@ import {
   updatePlan,
 } from '../../../lib/aws/tenants/tenants.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
+import { noLimits } from '../../../lib/domain/plans.ts';
 import { type ApiScope, idFor, originOf, pathId } from '../http/context.ts';
 import { listCursors } from '../http/cursor.ts';
 import {
@@ -28,14 +29,6 @@ import { planInput, planPatch, planSchema, planView } from './schema.ts';
 const tags = ['Administration'];
 const cursors = listCursors('plans');
 
-const unlimited: Omit<PlanSettings, 'name'> = {
-  rateLimitPerSec: null,
-  maxAccounts: null,
-  messagesPerMonth: null,
-  proxyGbLimit: null,
-  onExceeded: 'block',
-};
-
 export function planRoutes(app: Api, scope: ApiScope): void {
   const { deps } = scope;
 
@@ -50,7 +43,7 @@ export function planRoutes(app: Api, scope: ApiScope): void {
       responses: { 201: answer(planSchema, 'The plan'), ...problems(400, 401, 403, 409, 413, 422) },
     }),
     async (c) => {
-      const settings: PlanSettings = { ...unlimited, ...defined(c.req.valid('json')) };
+      const settings: PlanSettings = { ...noLimits, ...defined(c.req.valid('json')) };
       const id = idFor(c, deps, 'pln');
       // A repeat under the same Idempotency-Key finds the plan that the first call made.
       const plan = (await createPlan(deps, originOf(c, deps), id, settings)) ?? (await readPlan(deps.table, id));

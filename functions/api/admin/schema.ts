@@ -3,6 +3,7 @@ import { type ApiKey, scopes } from '../../../lib/aws/tenants/api-keys.ts';
 import type { AuditEntry } from '../../../lib/aws/tenants/audit.ts';
 import type { Plan, Tenant } from '../../../lib/aws/tenants/tenants.ts';
 import { isCountry } from '../../../lib/domain/people/phone.ts';
+import { limitsOf, type PlanLimits } from '../../../lib/domain/plans.ts';
 import { nameOf, notBuilt } from '../http/input.ts';
 import { isoTime } from '../http/openapi.ts';
 
@@ -76,30 +77,20 @@ const plan = {
   messagesPerMonth: z.int().min(0).nullable().openapi({ description: kept }),
   proxyGbLimit: limit,
   onExceeded: z.enum(['block', 'warn', 'disconnect']).openapi({ description: kept }),
-};
+} satisfies Record<keyof PlanLimits, z.ZodType>;
 
-export const planInput = z
-  .strictObject({
-    name,
-    rateLimitPerSec: plan.rateLimitPerSec.optional(),
-    maxAccounts: plan.maxAccounts.optional(),
-    messagesPerMonth: plan.messagesPerMonth.optional(),
-    proxyGbLimit: plan.proxyGbLimit.optional(),
-    onExceeded: plan.onExceeded.optional(),
-  })
-  .openapi('PlanInput', {
-    description: 'null, or left out: no limit. Only maxAccounts is enforced in this version; the others are kept.',
-    example: { name: 'Small', maxAccounts: 5 },
-  });
+export const planInput = z.strictObject({ name, ...z.object(plan).partial().shape }).openapi('PlanInput', {
+  description: 'null, or left out: no limit. Only maxAccounts is enforced in this version; the others are kept.',
+  example: { name: 'Small', maxAccounts: 5 },
+});
 
 export const planPatch = planInput.partial().openapi('PlanPatch');
 
 export const planSchema = z.object({ id: z.string(), name: z.string(), ...plan, createdAt: isoTime }).openapi('Plan');
 
 export function planView(stored: Plan): z.infer<typeof planSchema> {
-  const { id, name, rateLimitPerSec, maxAccounts, messagesPerMonth, proxyGbLimit, onExceeded } = stored;
-  const createdAt = new Date(stored.createdAt).toISOString();
-  return { id, name, rateLimitPerSec, maxAccounts, messagesPerMonth, proxyGbLimit, onExceeded, createdAt };
+  const { id, name, createdAt } = stored;
+  return { id, name, ...limitsOf(stored), createdAt: new Date(createdAt).toISOString() };
 }
 
 const scopeList = z

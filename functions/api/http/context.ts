@@ -76,7 +76,7 @@ export function originOf(c: Call, deps: Deps): Origin {
 
 /**
  * Returns the id of the item that this call creates. With an Idempotency-Key it derives from the key's first use, so that a repeat after a crash
- * creates the same item. Use it only once a call.
+ * creates the same item. Call it at most once per API call.
  */
 export function idFor(c: Call, deps: Deps, prefix: IdPrefix): string {
   const attempt = c.get('attempt');

@@ -3,10 +3,10 @@ import { type FieldError, type FieldErrorCode, PacelineError } from '../../../li
 import { requiredSentence } from '../../../lib/domain/field-sentences.ts';
 import { cut, type IllFormed } from '../../../lib/domain/well-formed.ts';
 
-/** Most errors in a list; `detail` counts all of them. */
+/** The most errors that an answer lists. Its `detail` counts all of them. */
 export const maxListedErrors = 1000;
 
-/** VALIDATION that lists the wrong fields, up to 1,000; `detail` says how many there are and names the first. */
+/** Returns a VALIDATION error that lists up to 1,000 wrong fields. `detail` says how many there are and names the first. */
 export function invalid(errors: FieldError[]): PacelineError {
   const [first] = errors;
   const count = errors.length === 1 ? 'One field is' : `${errors.length} fields are`;

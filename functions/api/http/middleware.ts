@@ -16,7 +16,7 @@ export const maxBodyBytes = 5 * 1024 * 1024;
 
 type Middleware = MiddlewareHandler<ApiEnv>;
 
-/** Every answer has its id, the one of the gateway's request where there is one. */
+/** Gives each answer an `X-Request-Id`: the request id of API Gateway, or a new one. Also sets `nosniff` and, unless a route set it, `no-store`. */
 export function requestIds({ deps }: ApiScope): Middleware {
   return async (c, next) => {
     const given = c.env?.requestContext?.requestId;

@@ -35,7 +35,7 @@ export function eventRoutes(app: Api, scope: ApiScope): void {
       tags: ['Events'],
       summary: 'List events, newest first',
       description:
-        `Events are kept ${eventDays} days, their texts as long as the message. QR and pairing codes are not kept. \`type\` is a type or a group ` +
+        `Events are kept ${eventDays} days, the texts of messages 15. QR and pairing codes are not kept. \`type\` is a type or a group ` +
         '(`message`). To poll, ask with `since` a minute before the last answer, follow `nextCursor`, and drop the ids already seen. ' +
         'A filtered page may hold fewer items than asked for, or none, and still have a nextCursor.',
       ...secured('read'),

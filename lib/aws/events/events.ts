@@ -1,7 +1,7 @@
-import { textOf } from '../../domain/content.ts';
 import type { EventType, PacelineEvent } from '../../domain/events/events.ts';
 import type { InboundBatch } from '../../domain/inbound/inbound.ts';
 import { type ReceivedView, receivedAsPrinted, receivedView } from '../../domain/inbound/view.ts';
+import { contentView } from '../../domain/messages/view.ts';
 import { absent, type Item, inParallel, type Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 import { contentIn } from '../messages/contents.ts';
@@ -176,6 +176,6 @@ export async function withContent(table: Table, events: PacelineEvent[]): Promis
     if (event.type === 'message.received') return { ...event, data: receivedView(item as unknown as InboundBatch) };
     const { message } = event.data as { message: object };
     const content = contentIn(item);
-    return content === undefined ? event : { ...event, data: { message: { ...message, text: textOf(content) } } };
+    return content === undefined ? event : { ...event, data: { message: { ...message, ...contentView(content) } } };
   });
 }

@@ -4,8 +4,9 @@ import type { Table } from '../client/table.ts';
 import { keys } from '../keys.ts';
 
 /**
- * Chooses between the two readings of a number by the people whom the tenant knows. Known are those who have opted out, or have written within
- * 15 days. Returns the numbers in the order of `readings`. Reads are eventually consistent, 100 keys each; none when every number has one reading.
+ * Chooses between the two readings of a number by the people whom the tenant knows. The tenant knows a person who has opted out, or has
+ * written within 15 days. Returns the numbers in the order of `readings`. Reads are eventually consistent, 100 keys each. There are none when
+ * every number has one reading.
  */
 export async function decideNumbers(
   table: Table,

@@ -1,3 +1,4 @@
+import type { PlanLimits } from '../../domain/plans.ts';
 import { type ListStep, newestById } from '../client/newest-first.ts';
 import { added, given, type Patch, patch } from '../client/patch.ts';
 import { absent, type Item, present, type Table, type Write } from '../client/table.ts';
@@ -23,13 +24,8 @@ export interface Tenant extends TenantSettings {
   createdAt: number;
 }
 
-export interface PlanSettings {
+export interface PlanSettings extends PlanLimits {
   name: string;
-  rateLimitPerSec: number | null;
-  maxAccounts: number | null;
-  messagesPerMonth: number | null;
-  proxyGbLimit: number | null;
-  onExceeded: 'block' | 'warn' | 'disconnect';
 }
 
 /** `tenantCount` changes in the same transaction as a tenant's plan, so that a plan in use cannot be deleted. */

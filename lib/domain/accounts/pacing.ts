@@ -116,6 +116,11 @@ export function dayCapOn(policy: PacingPolicy, day: number): number {
   return Math.min(warm, 500, policy.dayCap);
 }
 
+/** Returns how many messages were sent in a 24-hour period, counted as in `dayOf`. It must not be before that of the last send. */
+export function sentOn(day: number, state: Pick<PaceState, 'day' | 'dayCount'>): number {
+  return day === state.day ? state.dayCount : 0;
+}
+
 /**
  * Returns how many messages to take from a lane at once, 1 to 10. All of them can be sent within `withinMs` even with the longest gaps, and
  * before the next rest. Without pacing, 10.
@@ -156,7 +161,7 @@ export function nextWireAt(
     if (blocking !== undefined) earliest = Math.max(earliest, blocking + minuteMs);
   }
   const day = dayOf(earliest, at.linkedAtMs);
-  const used = day === state.day ? state.dayCount : 0;
+  const used = sentOn(day, state);
   return used < dayCapOn(policy, day) ? earliest : at.linkedAtMs + (day + 1) * dayMs;
 }
 
@@ -208,7 +213,7 @@ function advance(
     sinceRest: restDue ? 0 : state.sinceRest + 1,
     ...minuteAfter(policy, state, wireAt),
     day,
-    dayCount: day === state.day ? state.dayCount + 1 : 1,
+    dayCount: sentOn(day, state) + 1,
   };
 }
 
@@ -244,7 +249,7 @@ function room(policy: PacingPolicy, state: PaceState, nowMs: number, earliest: n
 
 function unpaced(state: PaceState, nowMs: number, linkedAtMs: number): PaceState {
   const day = dayOf(nowMs, linkedAtMs);
-  const dayCount = day === state.day ? state.dayCount + 1 : 1;
+  const dayCount = sentOn(day, state) + 1;
   return { lastAt: nowMs, sinceRest: state.sinceRest, minute: [], day, dayCount };
 }
 

@@ -1,4 +1,4 @@
-import { dayCapOn, dayOf, meanIntervalMs, type PaceState, type PacingPolicy } from '../accounts/pacing.ts';
+import { dayCapOn, dayOf, meanIntervalMs, type PaceState, type PacingPolicy, sentOn } from '../accounts/pacing.ts';
 import { type Counter, finalCount } from '../messages/counter.ts';
 import type { Lane } from '../messages/message.ts';
 import type { PageEntry } from './pages.ts';
@@ -300,7 +300,7 @@ export function estimatedEndAt(
   while (left > 0) {
     const day = dayOf(at, linkedAtMs);
     const dayEndsAt = linkedAtMs + (day + 1) * 24 * 3_600_000;
-    const allowed = Math.max(0, dayCapOn(policy, day) - (day === pace.day ? pace.dayCount : 0));
+    const allowed = Math.max(0, dayCapOn(policy, day) - sentOn(day, pace));
     const sent = Math.min(left, allowed, Math.ceil((dayEndsAt - at) / intervalMs));
     left -= sent;
     at += sent * intervalMs;

@@ -2,8 +2,8 @@ import type { PacelineEvent } from '../event-types.ts';
 import { addressOf, type Person } from '../people/person.ts';
 
 /**
- * The types of inbound messages. `other` is for messages without a type here: polls, votes, pins, orders, and view-once messages, which only
- * phones can show.
+ * The types of inbound messages. `other` is for messages without a type here: polls, votes, pins, events, products, invitations, and view-once
+ * messages, which only phones can show.
  */
 export const inboundTypes = [
   'text',

@@ -1,11 +1,14 @@
 import { type Backoff, backoffMs } from '../backoff.ts';
 import type { MessageError } from './message.ts';
 
-/** The outcome of WhatsApp's answer to a message. `notBefore` is epoch ms. After each answer the caller counts one more attempt. */
+/**
+ * The outcome of WhatsApp's answer to a message. `notBefore` is epoch ms. `holdsFirstContacts`: the account's other messages to people without a chat
+ * with it must wait. After each answer the caller counts one more attempt.
+ */
 export type AckOutcome =
   | { kind: 'sent' }
   | { kind: 'retry'; notBefore: number; refreshDevices?: boolean }
-  | { kind: 'failed'; error: MessageError };
+  | { kind: 'failed'; error: MessageError; holdsFirstContacts?: true };
 
 /** WhatsApp's code for a refused message to a person with whom the account has no chat. */
 export const firstContactRefused = 463;
@@ -34,8 +37,10 @@ export function classifyAck(
   const jitter = { random, mostPart: 0.1 };
   const retryAfter = (wait: Backoff) => nowMs + Math.floor(backoffMs(attempts, { ...wait, jitter }));
   switch (code) {
-    case firstContactRefused:
-      return failed('REACHOUT_RESTRICTED', 'WhatsApp does not let this account write to this recipient (463).');
+    case firstContactRefused: {
+      const sentence = 'WhatsApp does not let this account write to this recipient (463).';
+      return { ...failed('REACHOUT_RESTRICTED', sentence), holdsFirstContacts: true };
+    }
     case 479:
       if (answers > 1) return failed('REJECTED', 'WhatsApp refused the message again after a device refresh (479).');
       return { kind: 'retry', notBefore: retryAfter(refused), refreshDevices: true };
@@ -51,7 +56,7 @@ export function classifyAck(
   }
 }
 
-function failed(code: MessageError['code'], message: string): AckOutcome {
+function failed(code: MessageError['code'], message: string): AckOutcome & { kind: 'failed' } {
   return { kind: 'failed', error: { code, message } };
 }
 

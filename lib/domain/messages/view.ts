@@ -30,6 +30,11 @@ export interface MessageView {
   error: MessageError | null;
 }
 
+/** Returns the fields of the view that show the content. `content` is undefined once its retention is over. */
+export function contentView(content: Content | undefined): Pick<MessageView, 'type' | 'text'> {
+  return { type: content?.type ?? 'text', text: content === undefined ? null : textOf(content) };
+}
+
 /** Returns a message as GET shows it. `content` is undefined once its retention is over. */
 export function messageView(message: ContractMessage, content: Content | undefined): MessageView {
   return {
@@ -41,8 +46,7 @@ export function messageView(message: ContractMessage, content: Content | undefin
     lane: message.lane,
     to: message.to,
     sentTo: message.sentAt === undefined ? null : (message.sentTo ?? message.to),
-    type: content?.type ?? 'text',
-    text: content === undefined ? null : textOf(content),
+    ...contentView(content),
     template: null,
     externalId: message.externalId ?? null,
     status: message.state,

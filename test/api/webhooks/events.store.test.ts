@@ -60,7 +60,7 @@ beforeEach(async () => {
 describe('GET /v1/events', () => {
   it('shows what happened, newest first, with the text of a message while it is kept', async () => {
     const id = 'msg_0123456789ABCDEF01';
-    const data = { message: { id, to: '79991234567', status: 'SENT', text: null } };
+    const data = { message: { id, to: '79991234567', status: 'SENT', type: 'text', text: null } };
     const sent = event('message.sent', now - 1000, { data, content: id, accountId: 'acc_1', chat: '79991234567' });
     const started = event('contract.started', now - 2000);
     await put(started, sent);
