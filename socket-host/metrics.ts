@@ -17,7 +17,7 @@ export type FenceCause = (typeof fenceCauses)[number];
 
 /** `drain` and `rebalance`: this host gave an account to another one. `taken`: this host claimed an account. */
 const handoverKinds = ['drain', 'rebalance', 'taken'] as const;
-/** `received` from the socket and `stored` in the table differ only while storing fails. */
+/** `received` counts repeats too: `received` is `stored` plus `repeated`, unless storing fails. `undecryptable` messages are not `received`. */
 const inboundSteps = ['received', 'stored', 'repeated', 'undecryptable'] as const;
 /** Results of a connection check: a ping to WhatsApp's server on an open connection. */
 const checkResults = ['ok', 'slow', 'failed'] as const;

@@ -22,10 +22,11 @@ export interface AccountHost {
   transports: Pick<TransportFactory, 'create'>;
   /** Learns the current client version. Rejects when it cannot be read. */
   renewClient(): Promise<void>;
+  /** Resolves when this host may open one more connection (`connectsPerSec`), or when `signal` fires. */
   connectSlot(signal: AbortSignal): Promise<void>;
   /** The checks of all connections of the host. */
   checks: Pick<ConnectionChecks, 'add' | 'delete'>;
-  /** Called once when the account is not held any more, with its runner. If not `released`, the account may still be in the host's name. */
+  /** Called once, when this host no longer holds the account. Without `released`, the table may still name this host as its owner. */
   gone(runner: { hold: Hold }, released: boolean): void;
 }
 
@@ -35,7 +36,10 @@ export interface Machine extends ConnectionMachine {
   isGone(): boolean;
   /** Returns true while this host may act for the account. Call it before every effect. */
   mayAct(): boolean;
-  /** Call this when a write has shown that this host does not own the account any more. */
+  /**
+   * Call this when a write has shown that another host owns the account, or when the lease is over. `by` is `epoch` by default; the metric counts
+   * `lease_lost` instead if the lease is over.
+   */
   fence(why: string, by?: FenceCause): void;
 
   // Call the methods below only within a task, through `handle` or `tasks`.
@@ -92,7 +96,7 @@ export function accountParts(
     fenced: (why) => machine.fence(why, 's3'),
   });
 
-  // The send side. Its parts know each other.
+  // The send side. `hand` calls `loop`, which is made after it.
   const firstContacts = new FirstContacts(deps, record);
   const hand = new InHand({
     deps,

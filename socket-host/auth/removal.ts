@@ -12,7 +12,7 @@ export async function removeOld(objects: ObjectStore, prefix: string, keep: numb
   if (gone.length > 0) await objects.remove(gone);
 }
 
-/** Removes everything before a wipe. Its own segment and snapshot stay, so that the numbers go on and the fence holds. */
+/** Removes everything before a wipe. The wipe's own segment and snapshot stay, so that an earlier owner finds its next number taken. */
 export async function removeAllBut(objects: ObjectStore, prefix: string, number: number): Promise<void> {
   const stays = new Set([segmentKey(prefix, number), snapshotKey(prefix, number)]);
   const gone = (await objects.list(prefix)).filter((key) => !stays.has(key));

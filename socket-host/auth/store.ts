@@ -22,8 +22,8 @@ export interface AuthStore {
   /** Resolves when everything changed so far is in S3. Rejects with AuthUnavailable, AuthCacheFull, AuthFenced or AuthDiscarded. */
   commit(): Promise<void>;
   /**
-   * Puts one more segment, which proves that no other owner has written since. Call this before every connection but the first, which the barrier
-   * of the opening serves. Rejects with AuthFenced or AuthUnavailable.
+   * Puts one more segment, which proves that no other owner has written since. Call this before every connection except the first: opening the store
+   * has put a barrier for that one. Rejects with AuthFenced or AuthUnavailable.
    */
   barrier(): Promise<void>;
   /** Returns the number of changes that no commit has taken up yet. */
@@ -32,9 +32,12 @@ export interface AuthStore {
   discard(): void;
   getLookup(number: string): Lookup | undefined;
   setLookup(number: string, onWhatsApp: boolean, address?: string): void;
-  /** Forgets everything after a logout, removes the objects and closes the store. The numbers go on, so the fence holds. */
+  /**
+   * Call this after a logout. Forgets all keys, removes the objects and closes the store. Segment numbers continue, so an earlier owner finds its
+   * next number taken.
+   */
   wipe(): Promise<void>;
-  /** Commits the changes that are left, if possible, and leaves the cache. Never rejects. */
+  /** Commits the remaining changes if possible, then drops the account from the cache. Never rejects. */
   close(): Promise<void>;
   readonly stats: { puts: number; bytes: number };
 }
@@ -64,7 +67,7 @@ const rideAlongMs = 400;
 const askedAgainMs = 10 * 60_000;
 /** Types that are kept in the cache and never in S3. They are made again from WhatsApp's answers when missing. */
 const recreatable: ReadonlySet<string> = new Set(['device-list', 'sender-key-memory', 'app-state-sync-version']);
-/** Types on which WhatsApp or another device acts as soon as `set` returns. `set` adds trust tokens that a contact has sent. */
+/** Types that `set` commits before it resolves, because WhatsApp or another device acts on them next. A contact's new trust token counts too. */
 const durableOnSet: ReadonlySet<string> = new Set(['pre-key', 'app-state-sync-key', 'sender-key']);
 const credsType = 'creds';
 const lookupType = 'lookup';

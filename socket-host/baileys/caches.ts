@@ -65,7 +65,7 @@ const mostAskedAnHour = 100;
 /** A message that has got stuck so often is passed over. The first time may have been a fault of the connection. */
 const mostStuck = 2;
 
-/** Counts messages of one account that could not be read. The counts outlive a connection. */
+/** Counts inbound messages of one account that could not be decrypted, or that got stuck. The counts outlive a connection. */
 export class UnreadableCounts {
   private readonly counts: BoundedCache<Value>;
   private readonly account: string;
@@ -107,7 +107,7 @@ export class UnreadableCounts {
 
 function view(map: BoundedCache<Value>, account: string): DeviceCache {
   const prefixed = (key: string) => `${account}${key}`;
-  // Baileys reads each value under the type with which it was put.
+  // The cast is safe: Baileys reads a value as the type that it has put.
   const read = <T>(key: string) => map.get(prefixed(key)) as T | undefined;
   return {
     get: read,

@@ -4,13 +4,13 @@ import type { AccountCaches } from './caches.ts';
 type DeviceCache = AccountCaches['devices'];
 
 const dayMs = 24 * 3_600_000;
-/** The life of a list, the same as in memory. WhatsApp is asked again afterwards. */
+/** A stored list is not used after this time. Memory keeps a list as long again from when it was read, so a list can be in use for 14 days. */
 const keptForMs = 7 * dayMs;
 const devicesType = 'devices';
 
 /**
- * Device lists of the people an account has written to, kept with its keys as well as in memory. Without them the next owner would ask
- * WhatsApp for each person's devices, and Baileys would take that for a reason to begin a new session with each of them.
+ * Returns the caches, with device lists that are also stored with the account's keys. Without stored lists the next owner would ask WhatsApp for each
+ * person's devices, and Baileys would then begin a new session with each person.
  */
 export function keepDevices(caches: AccountCaches, store: AuthStore, nowMs: () => number): AccountCaches {
   const { devices } = caches;
@@ -33,7 +33,7 @@ export function keepDevices(caches: AccountCaches, store: AuthStore, nowMs: () =
 
   const kept: DeviceCache = {
     ...devices,
-    // Baileys reads each value under the type with which it was put.
+    // The cast is safe: Baileys reads a value as the type that it has put.
     get: <T>(user: string) => (devices.get<T>(user) ?? recall(user)) as T | undefined,
     set: (user, list) => {
       keep([[user, list]]);
