@@ -16,7 +16,7 @@ export type Resolved = { kind: 'resolved'; retryAtMs?: number } | { kind: 'fence
 
 export type Claimed = Exclude<ClaimResult, { kind: 'apart' | 'changed' }>;
 
-/** How often (times) a write of what is in hand is tried when the account's item turns out to name something else. */
+/** How often (times) a write of what is in hand is tried when the account's item names something else. */
 const mostTries = 4;
 
 export interface InHandOptions extends Pick<ReceiptOptions, 'mayAct' | 'failed' | 'holdMs'> {

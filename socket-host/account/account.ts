@@ -301,7 +301,7 @@ export class AccountRunner implements Machine {
     try {
       if (error instanceof NoRoomForState) return await this.giveUp({ wanted: this.wantsHost() });
       if (error instanceof StateDamaged) {
-        // A logout is possible without keys. The network is not told, and the account's state is removed.
+        // A logout is possible without keys. The network does not hear of it, and the account's state is removed.
         if (this.account.desired === 'logged_out') return await this.forgetDevice();
         return await this.halt({ kind: 'failed', reason: 'auth_state_damaged' });
       }
@@ -333,7 +333,7 @@ export class AccountRunner implements Machine {
       await connection.session.logout();
       return await this.forgetDevice();
     }
-    // The network can be told of the logout only on a connection.
+    // The network hears of a logout only on a connection.
     if (this.mode === 'held') await this.connect();
   }
 

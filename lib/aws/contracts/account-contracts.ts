@@ -32,7 +32,7 @@ export async function deleteAccount(
   return pair;
 }
 
-/** Makes every unfinished contract of a deleted account FAILED with a reason. The feed then settles its unsent messages. */
+/** Makes every unfinished contract of a deleted account FAILED with a reason. The feed then ends its unsent messages. */
 export async function failContracts(deps: Deps, tenantId: string, accountId: string): Promise<void> {
   for (const contract of await contractsOf(deps.table, tenantId, accountId)) {
     if (!(await fail(deps, contract, accountId))) continue;
