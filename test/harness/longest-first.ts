@@ -2,27 +2,31 @@ import { BaseSequencer, type TestSpecification } from 'vitest/node';
 
 /** The files that take longest, which a fresh clone has not measured yet. */
 const longest = /every-event|chaos\/(kills|short|freeze)\.system/;
+/** System tests of a minute or so, which load the processor. */
+const long = /\/test\/(chaos|flow)\//;
 
 /**
- * Starts what takes longest first, so that the run does not end with one busy worker. System tests use the processor and host tests mostly
- * wait: the two are mixed, so that the workers do not compete all the time. Within a layer, the order is that of vitest: failed and long files first.
+ * Starts what takes longest first, so that the run does not end with one busy worker. Long system tests use the processor and host tests mostly wait:
+ * the two are mixed, so that the workers do not compete all the time. Other layers stay together, because a worker keeps what it has loaded only
+ * when the next file is of the same layer. Within a layer, the order is that of vitest: failed and long files first.
  */
 export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
-    const of = (...layers: string[]) => sorted.filter(({ project }) => layers.includes(project.name));
-    const system = of('system', 'infra').toSorted((a, b) => Number(isLongest(b)) - Number(isLongest(a)));
+    const of = (layer: string) => sorted.filter(({ project }) => project.name === layer);
+    const [mix, rest] = [true, false].map((isLong) =>
+      of('system').filter((file) => long.test(file.moduleId) === isLong),
+    );
+    const first = (mix ?? []).toSorted((a, b) => Number(longest.test(b.moduleId)) - Number(longest.test(a.moduleId)));
     const runs = mixed(
-      system.map((file) => [file]),
+      first.map((file) => [file]),
       inRuns(of('host')),
     );
-    return [...runs.flat(), ...of('store'), ...of('unit')];
+    return [...runs.flat(), ...(rest ?? []), ...of('infra'), ...of('store'), ...of('unit')];
   }
 }
 
-const isLongest = ({ moduleId }: TestSpecification) => longest.test(moduleId);
-
-/** Returns a list in runs of four: a worker keeps what it has loaded only when the next file is of the same layer. */
+/** Returns a list in runs of four. */
 function inRuns<T>(list: readonly T[]): T[][] {
   return Array.from({ length: Math.ceil(list.length / 4) }, (_, at) => list.slice(4 * at, 4 * at + 4));
 }
