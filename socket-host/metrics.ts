@@ -46,7 +46,7 @@ export function createMetrics() {
       labelNames: ['status'] as const satisfies readonly string[],
       registers,
     }),
-    claims: counter('claims', 'Claims of messages: claimed, stale, fenced, suppressed, stopped', ['result']),
+    claims: counter('claims', 'Claims of messages: claimed, stale, fenced, suppressed, stopped, paused', ['result']),
     sends: counter('sends', 'Outcomes of sends: sent, retry, failed, unanswered, not_sent', ['outcome']),
     acks: counter('acks', 'Answers of the server to sends: ok or an error code', ['code']),
     ackSeconds: seconds('send_to_ack', 'From encrypting to the server ack', ackBuckets),

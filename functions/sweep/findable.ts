@@ -4,7 +4,7 @@ import type { Deps } from '../../lib/aws/deps.ts';
 import { hostExists } from '../../lib/aws/hosts/hosts.ts';
 import type { AccountRefs } from '../../lib/aws/hosts/ownership.ts';
 import { finder, keys, places } from '../../lib/aws/keys.ts';
-import { type Account, isHalted } from '../../lib/domain/accounts/account.ts';
+import { type Account, needsNoHost } from '../../lib/domain/accounts/account.ts';
 
 /** Pure: returns whether hosts find the account, unowned or through its owner. `hosts` are the ids of all hosts. */
 export function isFindable({ owner, ix }: HotItem, hosts: ReadonlySet<string>): boolean {
@@ -25,7 +25,7 @@ export async function makeFindable(deps: Deps, { tenantId, accountId }: AccountR
   const lives = owner !== undefined && (await hostExists(deps.table, owner));
   if (isFindable(hot, new Set(lives ? [owner] : []))) return false;
   // No host must look at it until its tenant or time changes that.
-  if (owner === undefined && isHalted(account, deps.nowMs())) return false;
+  if (owner === undefined && needsNoHost(account, deps.nowMs())) return false;
   const place = { ix: lives ? finder.ownedBy(owner) : finder.unowned, ixs: places.account.of(tenantId, accountId) };
   const { refused } = await deps.table.tryUpdate(keys.accountHot(tenantId, accountId), {
     ...patch(lives ? place : { ...place, epoch: hot.epoch + 1, owner: undefined }),

@@ -108,6 +108,9 @@ export class Admission {
           }
           left = left.filter(({ message }) => !admitted.has(message.id));
           break;
+        case 'paused':
+          for (const { message } of left) admitted.set(message.id, { kind: 'instead', to: 'PENDING' });
+          return admitted;
         case 'stopped':
           this.stops = result.stops;
           left = await Promise.all(left.map(async (one) => ({ ...one, seen: await this.look(one.message) })));

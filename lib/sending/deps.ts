@@ -20,7 +20,7 @@ export interface SendingDeps {
 /** The events of the send core that a host counts in its metrics. */
 export interface SendingCounts {
   /** The result of the claim of one message. */
-  claim(result: 'claimed' | 'stale' | 'suppressed' | 'stopped' | 'fenced'): void;
+  claim(result: 'claimed' | 'stale' | 'suppressed' | 'stopped' | 'paused' | 'fenced'): void;
   send(outcome: 'sent' | 'retry' | 'failed' | 'unanswered' | 'not_sent'): void;
   /** The server's answer to a send, and how long after the send it came. No code: accepted. */
   ack(code: number | undefined, afterMs: number): void;

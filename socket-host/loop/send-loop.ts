@@ -42,6 +42,7 @@ const flushAfterMs = 1_000;
  */
 export class SendLoop {
   private readonly deps: HostDeps;
+  private readonly account: () => Account;
   private readonly sender: Sender;
   private readonly hand: InHand;
   private readonly firstContacts: FirstContacts;
@@ -68,6 +69,7 @@ export class SendLoop {
     firstContacts: FirstContacts,
   ) {
     this.deps = deps;
+    this.account = account;
     this.firstContacts = firstContacts;
     this.sender = sender;
     this.hand = sender.hand;
@@ -113,6 +115,11 @@ export class SendLoop {
   /** True if the lanes have messages, by the last count of the table. */
   get hasWork(): boolean {
     return this.stock.some;
+  }
+
+  /** True if the lanes have messages and the tenant does not hold them. */
+  private get mayTake(): boolean {
+    return this.hasWork && this.account().pausedAt === undefined;
   }
 
   /** Time (ms) that a receipt waits for the next outcome. It is 0 unless a paced account has more to send. */
@@ -177,7 +184,7 @@ export class SendLoop {
     await this.firstContacts.refresh();
     this.feed.follow(this.firstContacts.untilMs);
     if (this.stock.stale) await this.stock.refresh();
-    const waitMs = this.hasWork ? this.pacer.waitMs : Number.POSITIVE_INFINITY;
+    const waitMs = this.mayTake ? this.pacer.waitMs : Number.POSITIVE_INFINITY;
     const holdMs = Math.min(this.hand.holdMs, waitMs - writeMs);
     if (holdMs > 0) {
       await this.bell.wait(clock, holdMs, signal);
@@ -189,7 +196,7 @@ export class SendLoop {
       if (!(await this.hand.writeOutcomes())) return 'fenced';
       if (await this.ending.anyComplete()) await this.stock.askFeed('feed');
     }
-    if (!this.hasWork) return await this.rest(signal);
+    if (!this.mayTake) return await this.rest(signal);
     if (waitMs > 0) {
       await this.lanes.flushBefore(waitMs);
       await this.bell.wait(clock, waitMs, signal);

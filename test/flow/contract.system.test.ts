@@ -96,6 +96,33 @@ describe('a contract from the HTTP call to the simulated phones', () => {
     expect(await world.ended(contract.id)).toMatchObject({ status: 'COMPLETED' });
   });
 
+  it('waits while its account is paused, which stays connected, and goes on when that is resumed', async () => {
+    const recipients = numbers(60).map((phoneNumber, i) => ({ phoneNumber, message: `Held ${i}` }));
+    const { connections } = await world.totals();
+    const contract = await world.contract(accountId, recipients);
+    await until('some are sent', async () => reached(await world.read(contract.id)) > 5);
+    const paused = await world.api<Record<string, unknown>>('POST', `/v1/accounts/${accountId}/pause`);
+    expect(paused).toMatchObject({ paused: true, status: 'connected', desired: 'connected' });
+    const { received } = await world.totals();
+    await until('the lanes are empty', async () => {
+      const { lanes } = await world.api<{ lanes: unknown }>('GET', `/v1/accounts/${accountId}`);
+      const { counts } = await world.read(contract.id);
+      return JSON.stringify(lanes) === '{"express":0,"bulk":0}' && counts.sending === 0 && counts.queued === 0;
+    });
+    expect((await world.totals()).received - received).toBeLessThanOrEqual(1);
+    expect(await world.read(contract.id)).toMatchObject({
+      status: 'IN_PROGRESS',
+      reason: 'Waiting: sending is paused for the account; POST /v1/accounts/:id/resume continues it.',
+    });
+    const resumed = await world.api<Record<string, unknown>>('POST', `/v1/accounts/${accountId}/resume`);
+    expect(resumed).toMatchObject({ paused: false, status: 'connected' });
+    expect(await world.ended(contract.id)).toMatchObject({ status: 'COMPLETED', counts: { failed: 0 } });
+    expect(await world.totals()).toMatchObject({ connections, repeatsOnWire: 0, usedCounters: 0, undecryptable: 0 });
+    const shown = await Promise.all(recipients.map(({ phoneNumber }) => world.received(phoneNumber)));
+    const held = shown.map((messages, i) => messages.filter(({ text }) => text === `Held ${i}`).length);
+    expect(held).toEqual(Array(60).fill(1));
+  });
+
   it('pauses with at most the message in hand, resumes at once, and a delete stops it', async () => {
     const recipients = numbers(400).map((phoneNumber, i) => ({ phoneNumber, message: `Round two ${i}` }));
     const contract = await world.contract(accountId, recipients);

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { readAccount, setPaused } from '../../lib/aws/accounts/accounts.ts';
 import { moveContract } from '../../lib/aws/contracts/contracts.ts';
 import { wakeAccount } from '../../lib/aws/hosts/wake.ts';
 import { keys } from '../../lib/aws/keys.ts';
@@ -114,6 +115,25 @@ describe('a message in hand whose contract was stopped before it could be tried 
     await move(contract, 'start');
     await becomes(contract, 'SENT');
     expect(gateway.wire.map(({ id }) => id)).toEqual(Array(onWire + 1).fill((await first(contract))?.id));
+  });
+});
+
+describe('a message in hand without an answer whose account is paused', () => {
+  it('waits, and goes out under the same id when the account is resumed', async () => {
+    gateway.whenOpening(async () => {
+      const pair = await readAccount(gateway.deps.table, tenantId, account.id);
+      if (pair !== undefined) await setPaused(gateway.deps, gateway.origin(), pair, true);
+      gateway.whenOpening(undefined);
+    });
+    const contract = await inHand('silence');
+    await becomes(contract, 'PENDING');
+    expect((await first(contract))?.openSince).toBeGreaterThan(0);
+    expect(gateway.wire).toHaveLength(1);
+    gateway.answerWith(() => ({}));
+    const pair = await readAccount(gateway.deps.table, tenantId, account.id);
+    if (pair !== undefined) await setPaused(gateway.deps, gateway.origin(), pair, false);
+    await becomes(contract, 'SENT');
+    expect(gateway.wire.map(({ id }) => id)).toEqual(Array(2).fill((await first(contract))?.id));
   });
 });
 

@@ -104,6 +104,14 @@ describe('the sweep looks after', () => {
         ...(what.includes('#o') ? { names: { '#o': 'owner' } } : {}),
       });
 
+    it('that are paused too: they stay connected', async () => {
+      const { account } = await fed(2, { status: 'connected', pausedAt: 1 });
+      await drop(account, 'ix, ixs');
+      world.pass(2 * minuteMs);
+      await world.sweep();
+      expect(await world.table.get(keys.accountHot(tenantId, account.id))).toMatchObject({ ix: 'unowned' });
+    });
+
     it('that want a connection and that nobody has or is offered', async () => {
       const { account } = await fed(2, { status: 'connecting' });
       await drop(account, 'ix, ixs');

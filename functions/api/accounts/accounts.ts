@@ -9,6 +9,7 @@ import {
   readAccount,
   readAccounts,
   setDesired,
+  setPaused,
   updateAccount,
 } from '../../../lib/aws/accounts/accounts.ts';
 import { deleteAccount } from '../../../lib/aws/contracts/account-contracts.ts';
@@ -185,6 +186,37 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
       return c.json(accountView({ account: { ...account, desired: 'logged_out' }, hot }, undefined), 202);
     },
   );
+
+  const holds: { name: 'pause' | 'resume'; summary: string; description: string }[] = [
+    {
+      name: 'pause',
+      summary: 'Hold all sending of the account',
+      description:
+        'At most the message in hand is still sent. The account stays connected and receives; its contracts keep their status and say why they wait.',
+    },
+    { name: 'resume', summary: 'Continue sending', description: 'What waits is sent under the same pacing as before.' },
+  ];
+  for (const { name, summary, description } of holds) {
+    app.openapi(
+      createRoute({
+        method: 'post',
+        path: `/v1/accounts/{id}/${name}`,
+        tags,
+        summary,
+        description,
+        ...securedPost(scope, 'manage'),
+        request: { params: idParam, headers: idempotencyHeader, ...noBody },
+        responses: {
+          202: answer(accountSchema, 'The request is stored'),
+          ...problems(400, 401, 403, 404, 409, 413, 422),
+        },
+      }),
+      async (c) => {
+        const pair = await setPaused(deps, originOf(c, deps), await accountOf(c, scope), name === 'pause');
+        return c.json(accountView(pair, await primaryAmong(scope, tenantOf(c).id, [pair])), 202);
+      },
+    );
+  }
 
   const commands: { name: 'connect' | 'disconnect' | 'logout'; desired: Desired; summary: string }[] = [
     { name: 'connect', desired: 'connected', summary: 'Connect, or start linking again' },

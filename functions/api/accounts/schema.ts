@@ -121,6 +121,7 @@ export const accountSchema = z
     link: z.enum(['qr', 'pairing_code']),
     optOutReply: z.boolean(),
     proxy: z.null(),
+    paused: z.boolean().openapi({ description: 'POST /v1/accounts/:id/pause holds all sending, /resume ends that.' }),
     lanes: z.object({ express: z.int(), bulk: z.int() }).openapi({ description: 'Messages waiting in each lane.' }),
     warnings: z.array(z.string()).openapi({
       description:

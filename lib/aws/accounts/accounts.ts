@@ -195,11 +195,52 @@ export async function setDesired(
     // A host took the account between read and write; that host will now release it.
     hot = now.hot;
   }
+  return await wakeOwner(
+    deps,
+    tenantId,
+    id,
+    ({ hot }) =>
+      // The feed takes the messages out of the lanes now, instead of when a host finds them.
+      desired !== 'connected' && hasQueued(hot),
+  );
+}
+
+/**
+ * Holds all sending of the account, or ends that. The account stays connected. Claims are refused from now on: at most the message in hand is still
+ * sent. Throws NOT_FOUND. Throws UNAVAILABLE when the wish is stored but the owner could not be woken; a repeat does no harm.
+ */
+export async function setPaused(deps: Deps, origin: Origin, pair: AccountPair, paused: boolean): Promise<AccountPair> {
+  const { id, tenantId, pausedAt } = pair.account;
+  if ((pausedAt !== undefined) !== paused) {
+    const fields = { pausedAt: paused ? origin.at : undefined };
+    const refused = await deps.table.tryTransact({
+      account: { key: keys.account(tenantId, id), ...patch(fields), condition: isThere },
+      hot: { key: keys.accountHot(tenantId, id), ...patch(fields), condition: { exists: present } },
+      audit: auditWrite(
+        origin,
+        { action: paused ? 'account.paused' : 'account.resumed', target: id },
+        deps.randomBytes,
+      ),
+    });
+    if (refused !== undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
+  }
+  // The feed takes the messages out of the lanes, or fills the lanes again.
+  return await wakeOwner(deps, tenantId, id, ({ hot }) => !paused || hasQueued(hot));
+}
+
+const hasQueued = ({ queuedExpress, queuedBulk }: AccountHot): boolean => queuedExpress > 0 || queuedBulk > 0;
+
+/** Wakes the account's owner after a change, and asks the feed where `asksFeed` says so. Returns the account. Throws as `setDesired` does. */
+async function wakeOwner(
+  deps: Deps,
+  tenantId: string,
+  id: string,
+  asksFeed: (pair: AccountPair) => boolean,
+): Promise<AccountPair> {
   const notWoken = await wakeAccount(deps, tenantId, id);
   const now = await readAccount(deps.table, tenantId, id);
   if (now === undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
-  // The feed takes the messages out of the lanes now, instead of when a host finds them.
-  if (desired !== 'connected' && (now.hot.queuedExpress > 0 || now.hot.queuedBulk > 0)) {
+  if (asksFeed(now)) {
     await requestFeed(deps.sqs, deps.config.FEED_QUEUE_URL, { kind: 'feed', tenantId, accountId: id });
   }
   // The owner keeps a good connection as it is until it is woken, and nothing else wakes it.

@@ -5,7 +5,7 @@ import { type Lane, lanes, type Message, type MessageState } from '../../domain/
 import { keptAfterMove } from '../../domain/messages/retention.ts';
 import { nothingStopped } from '../accounts/stops.ts';
 import { added, patch } from '../client/patch.ts';
-import type { Clauses, Table, Write } from '../client/table.ts';
+import type { Clause, Clauses, Item, Table, Write } from '../client/table.ts';
 import { type Hold, heldBy, sameInHand } from '../hosts/ownership.ts';
 import { keys, queuedAttribute } from '../keys.ts';
 import { messageWrite, type Step, stepWrites } from './messages.ts';
@@ -26,6 +26,8 @@ export type ClaimResult =
   | { kind: 'changed'; inHand: InHand | undefined }
   /** A contract of the account was stopped since `stops` was read. Read again which contracts run; `stops` is the new count. */
   | { kind: 'stopped'; stops: number }
+  /** The tenant holds all sending of the account. */
+  | { kind: 'paused' }
   /** The claim with its steps was refused, and nothing has changed. Write them separately, the claim with the same nonce. */
   | { kind: 'apart' };
 
@@ -93,6 +95,7 @@ export async function claim(table: Table, request: ClaimRequest, together: Step[
     return { kind: 'claimed', messages: claimed };
   if (refused.by('account', 'sameInHand')) return { kind: 'changed', inHand: hot?.inHand };
   if (together.length > 0) return { kind: 'apart' };
+  if (refused.by('account', 'isNotPaused')) return { kind: 'paused' };
   const stale = messages.filter(({ message: { id } }) => refused.by(`message ${id}`));
   if (stale.length === 0 && refused.by('account', 'nothingStopped')) {
     return { kind: 'stopped', stops: hot?.stops ?? 0 };
@@ -136,6 +139,11 @@ function claimedBy({ epoch, nonce, nowMs }: ClaimRequest, { message, crashes }: 
   return keptAfterMove({ ...message, state: 'SENDING', claim }, nowMs);
 }
 
+const isNotPaused = {
+  is: 'attribute_not_exists(pausedAt)',
+  held: (hot: Item | undefined): boolean => hot?.pausedAt === undefined,
+} satisfies Clause;
+
 /** Pure: returns the write of the account's item. */
 function accountWrite(request: ClaimRequest): Write {
   const { host, epoch, totals, authHead } = request;
@@ -158,6 +166,7 @@ function accountWrite(request: ClaimRequest): Write {
       ours: heldBy({ hostId: host, epoch }),
       sameInHand: sameInHand(request.replaces),
       nothingStopped: nothingStopped(request.stops),
+      isNotPaused,
     } satisfies Clauses,
     values: {
       ':pace': request.pace,

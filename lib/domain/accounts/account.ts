@@ -68,6 +68,8 @@ export interface Account {
   pacedSince?: number;
   /** The number that was linked last. The tenant can change `phoneNumber` while no device is linked, but not this. */
   pacedFor?: string;
+  /** Since when the tenant holds all sending, without disconnecting the account. The hot item has it too, for claims. */
+  pausedAt?: number;
   createdAt: number;
   deletedAt?: number;
 }
@@ -93,6 +95,8 @@ export interface AccountHot {
   lastActivity?: number;
   /** Counts how often a running contract of the account was paused, canceled or deleted, or a claim of the account had no answer. */
   stops?: number;
+  /** As in the account's item: claims are refused while it is set. */
+  pausedAt?: number;
   /** The highest segment of the account's key log that its owner knew to be durable. A log that ends before it has lost its newest keys. */
   authHead?: number;
 }
@@ -101,10 +105,14 @@ export interface AccountHot {
  * Returns whether the account sends nothing until its tenant acts or its restriction ends. Its messages then wait in the table, not in a lane.
  * A lost connection and a first link do not count: they last seconds or minutes. Pure.
  */
-export function isHalted(
-  account: Pick<Account, 'desired' | 'status' | 'statusReason' | 'restrictedUntil' | 'deletedAt' | 'linkedNumber'>,
-  nowMs: number,
-): boolean {
+export function isHalted(account: Resting & Pick<Account, 'pausedAt'>, nowMs: number): boolean {
+  return account.pausedAt !== undefined || needsNoHost(account, nowMs);
+}
+
+type Resting = Pick<Account, 'desired' | 'status' | 'statusReason' | 'restrictedUntil' | 'deletedAt' | 'linkedNumber'>;
+
+/** Returns whether no host must connect the account until its tenant acts or its restriction ends. Pure. */
+export function needsNoHost(account: Resting, nowMs: number): boolean {
   if (account.deletedAt !== undefined || account.desired !== 'connected') return true;
   if (account.linkedNumber !== undefined) return true;
   return nowMs < (account.restrictedUntil ?? 0) || waitsForUser(account);

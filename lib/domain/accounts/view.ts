@@ -26,6 +26,7 @@ export interface AccountView {
   link: 'qr' | 'pairing_code';
   optOutReply: boolean;
   proxy: null;
+  paused: boolean;
   lanes: { express: number; bulk: number };
   warnings: string[];
   createdAt: string;
@@ -65,6 +66,7 @@ export function accountView(
     link: account.linkMethod,
     optOutReply: account.optOutReply !== false,
     proxy: null,
+    paused: account.pausedAt !== undefined,
     lanes: { express: Math.max(0, hot.queuedExpress), bulk: Math.max(0, hot.queuedBulk) },
     warnings: account.warnings,
     createdAt: isoOf(account.createdAt),

@@ -36,7 +36,10 @@ function whyNotSending(account: Account, nowMs: number): string | undefined {
     case 'disconnected':
       return disconnected(account);
     case 'connected':
-      return account.desired === 'connected' ? undefined : resting(account);
+      if (account.desired !== 'connected') return resting(account);
+      return account.pausedAt === undefined
+        ? undefined
+        : 'Waiting: sending is paused for the account; POST /v1/accounts/:id/resume continues it.';
     default:
       return account.status satisfies never;
   }

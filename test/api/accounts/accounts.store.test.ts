@@ -175,6 +175,42 @@ describe('reading and changing accounts', () => {
   });
 });
 
+describe('pausing an account', () => {
+  const held = async (id: string) => {
+    const pair = await readAccount(api.deps.table, tenantA, id);
+    return [pair?.account.pausedAt !== undefined, pair?.hot.pausedAt !== undefined];
+  };
+
+  it('is kept with the account, where a claim sees it, until it is resumed', async () => {
+    const id = await api.account({}, { connected: true });
+    const paused = await api.call('POST', `/v1/accounts/${id}/pause`);
+    expect([paused.status, paused.json.paused, paused.json.desired]).toEqual([202, true, 'connected']);
+    expect(await held(id)).toEqual([true, true]);
+    expect((await api.call('GET', `/v1/accounts/${id}`)).json.paused).toBe(true);
+    const resumed = await api.call('POST', `/v1/accounts/${id}/resume`);
+    expect([resumed.status, resumed.json.paused]).toEqual([202, false]);
+    expect(await held(id)).toEqual([false, false]);
+  });
+
+  it('twice is once, and each change is in the audit log', async () => {
+    const id = await api.account();
+    for (const call of ['pause', 'pause', 'resume', 'resume']) {
+      expect((await api.call('POST', `/v1/accounts/${id}/${call}`)).status).toBe(202);
+    }
+    const { items } = (await api.call('GET', '/v1/audit?limit=3')).json;
+    expect(items.map((item) => item.action)).toEqual(['account.resumed', 'account.paused', 'account.created']);
+  });
+
+  it('needs the scope manage, an account of the tenant, and no body', async () => {
+    const id = await api.account();
+    const reader = await api.makeKey(['read', 'send'], tenantA);
+    expect((await api.call('POST', `/v1/accounts/${id}/pause`, undefined, { key: reader })).status).toBe(403);
+    expect((await api.call('POST', `/v1/accounts/${id}/pause`, undefined, { key: api.keyB })).status).toBe(404);
+    expect((await api.call('POST', `/v1/accounts/${id}/pause`, { minutes: 5 })).status).toBe(422);
+    expect(await held(id)).toEqual([false, false]);
+  });
+});
+
 describe('deleting an account', () => {
   it('answers 404 at once, fails its running contracts and asks the feed to take the rest away', async () => {
     const id = await api.account({}, { connected: true });

@@ -37,6 +37,11 @@ describe('a running contract says why it waits when its account', () => {
       'Waiting: the account is logged out (by_whatsapp); POST /v1/accounts/:id/connect and link it again.',
     ],
     [
+      'is paused',
+      { pausedAt: 1 },
+      'Waiting: sending is paused for the account; POST /v1/accounts/:id/resume continues it.',
+    ],
+    [
       'is banned',
       { status: 'banned', statusReason: 'refused_403' },
       'Waiting: WhatsApp has banned the account (refused_403); when WhatsApp has lifted the ban, POST /v1/accounts/:id/connect.',
