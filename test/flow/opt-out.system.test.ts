@@ -95,8 +95,9 @@ describe('a person who writes STOP', () => {
     await world.api('POST', `/v1/accounts/${accountId}/connect`);
     await until('connected', async () => (await status()) === 'connected');
     const connectedAt = Date.now();
-    await until('on the list', async () => world.api('GET', `/v1/suppressions/${other}`).catch(() => undefined), 5000);
-    expect(Date.now() - connectedAt).toBeLessThan(5000);
+    await until('on the list', async () => world.api('GET', `/v1/suppressions/${other}`).catch(() => undefined));
+    // Half a second on a quiet machine. It took 27 s and more when each message that cannot be read was waited for.
+    expect(Date.now() - connectedAt).toBeLessThan(20_000);
     expect(await world.ended(contract.id)).toMatchObject({ counts: { suppressed: 1, sent: 0 } });
     await until('confirmed', async () => (await world.received(other)).length > 0);
     expect((await world.received(other)).map(({ text }) => text)).toEqual([

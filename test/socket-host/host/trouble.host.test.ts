@@ -53,7 +53,7 @@ describe('a host in trouble', () => {
 
   const status = (id: string, wanted: string) =>
     until(wanted, async () => (await gateway.readAccount(id))?.status === wanted);
-  const completed = (id: string, timeoutMs = 20_000) =>
+  const completed = (id: string, timeoutMs = 60_000) =>
     until('completed', async () => (await gateway.readContract(id))?.status === 'COMPLETED', timeoutMs);
 
   it('lays aside a message that never leaves, sends the others, and does not reconnect without end', async () => {
