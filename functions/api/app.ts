@@ -18,6 +18,7 @@ import type { Api } from './http/openapi.ts';
 import { problem } from './http/problem.ts';
 import { systemRoutes } from './http/system.ts';
 import { inboxRoutes } from './inbox/inbox.ts';
+import { bulkRoutes } from './messages/bulk.ts';
 import { messageRoutes } from './messages/messages.ts';
 import { suppressionRoutes } from './suppressions/suppressions.ts';
 import { webhookCallRoutes } from './webhooks/calls.ts';
@@ -53,6 +54,7 @@ export function createApp(scope: ApiScope): Api {
   contractMoveRoutes(app, scope);
   contractResultRoutes(app, scope);
   messageRoutes(app, scope);
+  bulkRoutes(app, scope);
   inboxRoutes(app, scope);
   suppressionRoutes(app, scope);
   queueRoutes(app, scope);

@@ -96,6 +96,26 @@ describe('a contract from the HTTP call to the simulated phones', () => {
     expect(await world.ended(contract.id)).toMatchObject({ status: 'COMPLETED' });
   });
 
+  it('of POST /v1/messages/bulk overtakes what waits, and needs no account', async () => {
+    const waiting = await world.contract(
+      accountId,
+      numbers(300).map((phoneNumber, i) => ({ phoneNumber, message: `Waiting ${i}` })),
+    );
+    await until('some are sent', async () => reached(await world.read(waiting.id)) > 5);
+    const recipients = ['12015550193', '12015550194', '12015550195'].map((to) => ({ to }));
+    const made = await world.api<{ contractId: string; queued: number }>('POST', '/v1/messages/bulk', {
+      recipients,
+      text: 'We open late today.',
+    });
+    expect(made.queued).toBe(3);
+    expect(await world.ended(made.contractId)).toMatchObject({ status: 'COMPLETED', totalCount: 3 });
+    expect(reached(await world.read(waiting.id))).toBeLessThan(300);
+    for (const { to } of recipients) {
+      expect((await world.received(to)).map(({ text }) => text)).toEqual(['We open late today.']);
+    }
+    expect(await world.ended(waiting.id)).toMatchObject({ status: 'COMPLETED' });
+  });
+
   it('waits while its account is paused, which stays connected, and goes on when that is resumed', async () => {
     const recipients = numbers(60).map((phoneNumber, i) => ({ phoneNumber, message: `Held ${i}` }));
     const { connections } = await world.totals();

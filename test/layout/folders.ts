@@ -40,7 +40,7 @@ const neighbours: Readonly<Record<string, Readonly<Record<string, readonly strin
     admin: ['http'],
     contracts: ['http'],
     inbox: ['http'],
-    messages: ['http'],
+    messages: ['http', 'contracts'],
     suppressions: ['http'],
     // Its events show the views of every other resource.
     webhooks: ['http', 'accounts', 'contracts', 'inbox', 'messages', 'suppressions'],

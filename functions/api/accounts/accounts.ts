@@ -15,6 +15,7 @@ import {
 import { deleteAccount } from '../../../lib/aws/contracts/account-contracts.ts';
 import { readPlan } from '../../../lib/aws/tenants/tenants.ts';
 import { type Account, accountStatuses, type Desired, isOtherNumber } from '../../../lib/domain/accounts/account.ts';
+import { canBePrimary } from '../../../lib/domain/accounts/primary.ts';
 import { type AccountView, accountView } from '../../../lib/domain/accounts/view.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
 import type { NumberReading } from '../../../lib/domain/people/phone.ts';
@@ -266,8 +267,8 @@ function withDoubts(view: AccountView, number: NumberReading | undefined): Accou
   return number === undefined ? view : { ...view, warnings: [...view.warnings, ...doubtWarnings(number)] };
 }
 
-/** Returns the tenant's primary account, if it can be one of `pairs`. Without a connected one among them, nothing is read. */
+/** Returns the tenant's primary account, if it can be one of `pairs`. When none of them can, nothing is read. */
 async function primaryAmong({ deps }: ApiScope, tenantId: string, pairs: AccountPair[]): Promise<string | undefined> {
-  if (!pairs.some(({ account }) => account.status === 'connected')) return undefined;
+  if (!pairs.some(({ account }) => canBePrimary(account))) return undefined;
   return await primaryOf(deps.table, tenantId);
 }

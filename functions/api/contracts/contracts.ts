@@ -1,5 +1,5 @@
 import { createRoute, z } from '@hono/zod-openapi';
-import { type Accepted, acceptContract, acceptRecipients } from '../../../lib/accept/contracts.ts';
+import { acceptContract, acceptRecipients } from '../../../lib/accept/contracts.ts';
 import { tooManyRows } from '../../../lib/accept/rows.ts';
 import { readAccount } from '../../../lib/aws/accounts/accounts.ts';
 import { listContracts, mustTakeRows } from '../../../lib/aws/contracts/contracts.ts';
@@ -21,8 +21,9 @@ import {
   secured,
   securedPost,
 } from '../http/openapi.ts';
+import { acceptedCounts } from './counts.ts';
 import { contractOf, viewOf, withCounters } from './reading.ts';
-import { checkMessage, checkRecipients } from './recipients.ts';
+import { checkMessage, checkRecipients, messageOf } from './recipients.ts';
 import { contractInput, contractSchema, recipientsInput, visibleStates } from './schema.ts';
 
 const tags = ['Contracts'];
@@ -31,13 +32,8 @@ const cursors = listCursors('contracts');
 const maxLookedAt = 1000;
 
 export function contractRoutes(app: Api, scope: ApiScope): void {
-  const { deps, count } = scope;
-  const countRows = ({ rows }: Accepted): void => {
-    count('RecipientsAccepted', rows.length);
-    count('MessagesAccepted', rows.filter(({ skip }) => skip === undefined).length);
-  };
-  const countRefused = (errors: FieldError[]): void =>
-    count('RecipientsRefused', new Set(errors.flatMap(({ row }) => row ?? [])).size);
+  const { deps } = scope;
+  const counts = acceptedCounts(scope);
 
   app.openapi(
     createRoute({
@@ -77,7 +73,7 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       const { defaultCountry } = tenant;
       const checks = checkRecipients(body.recipients, message, { defaultCountry, skipInvalid, requirePlus });
       errors.push(...checks.errors);
-      countRefused(checks.errors);
+      counts.refused(checks.errors);
       if (errors.length > 0 || pair === undefined) throw invalid(errors);
 
       const accepted = await acceptContract(deps, originOf(c, deps), {
@@ -92,8 +88,8 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
         createdAt: now,
         rows: checks.checked,
       });
-      count('ContractsCreated');
-      countRows(accepted);
+      counts.created();
+      counts.rows(accepted);
       return c.json(await viewOf(scope, accepted.contract, accepted.warnings), 201);
     },
   );
@@ -120,14 +116,14 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       const { skipInvalid, requirePlus } = contract;
       const checks = checkRecipients(body.recipients, message, { defaultCountry, skipInvalid, requirePlus });
       errors.push(...checks.errors);
-      countRefused(checks.errors);
+      counts.refused(checks.errors);
       if (contract.totalCount + body.recipients.length > maxRows) {
         errors.push({ path: '/recipients', ...tooManyRows });
       }
       if (errors.length > 0) throw invalid(errors);
       const request = idFor(c, deps, 'req');
       const accepted = await acceptRecipients(deps, originOf(c, deps), contract, { request, rows: checks.checked });
-      countRows(accepted);
+      counts.rows(accepted);
       return c.json(await viewOf(scope, accepted.contract, accepted.warnings), 200);
     },
   );
@@ -207,15 +203,4 @@ function onlyAccount(body: { accountId?: string | undefined; accountIds?: string
   }
   const wanted = errors.length > 0 ? undefined : (accountId ?? accountIds?.[0]);
   return { accountId: wanted, errors };
-}
-
-/** Returns the message of a body, which has two names for it. Adds to `errors` when both are used. */
-function messageOf(
-  body: { message?: string | undefined; text?: string | undefined },
-  errors: FieldError[],
-): string | undefined {
-  if (body.message !== undefined && body.text !== undefined) {
-    errors.push({ path: '/text', code: 'INVALID', message: 'Send message or text, not both.' });
-  }
-  return body.message ?? body.text;
 }

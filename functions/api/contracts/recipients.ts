@@ -59,8 +59,19 @@ function fieldError(recipients: RecipientInput[], { place, field, code, message 
   return { path: `/recipients/${index}/${isOther ? other : name}`, row: place, code, message };
 }
 
+/** Returns the message of a body, which has two names for it. Adds to `errors` when both are used. */
+export function messageOf(
+  body: { message?: string | undefined; text?: string | undefined },
+  errors: FieldError[],
+): string | undefined {
+  if (body.message !== undefined && body.text !== undefined) {
+    errors.push({ path: '/text', code: 'INVALID', message: 'Send message or text, not both.' });
+  }
+  return body.message ?? body.text;
+}
+
 /** Checks the message for recipients without one of their own. A wrong one is refused even if no recipient needs it. */
-export function checkMessage(message: string | undefined): FieldError[] {
+export function checkMessage(message: string | undefined, path = '/message'): FieldError[] {
   const result = message === undefined ? undefined : checkContent(textContent(message));
-  return result === undefined || result.ok ? [] : [{ path: '/message', code: result.code, message: result.message }];
+  return result === undefined || result.ok ? [] : [{ path, code: result.code, message: result.message }];
 }

@@ -17,7 +17,7 @@ const recipientInput = z
   })
   .openapi('Recipient', { example: { phoneNumber: '79991234567', message: 'Your order has been shipped.' } });
 
-const recipients = z
+export const recipientsSchema = z
   .array(recipientInput)
   .max(maxInlineRows, `A request carries at most ${maxInlineRows} recipients; send more with /recipients or /import.`);
 
@@ -26,7 +26,7 @@ export const contractInput = z
     accountId: z.string().max(60).optional(),
     accountIds: z.array(z.string().max(60)).optional(),
     name: nameOf(200),
-    recipients,
+    recipients: recipientsSchema,
     message: z.string().optional().openapi({ description: 'For recipients without a message of their own.' }),
     text: z.string().optional().openapi({ description: 'Another name of message.' }),
     template: notBuilt('Templates are not built yet; leave template out and send message.'),
@@ -60,7 +60,7 @@ export const contractInput = z
   });
 
 export const recipientsInput = z
-  .strictObject({ recipients: recipients.min(1), message: z.string().optional(), text: z.string().optional() })
+  .strictObject({ recipients: recipientsSchema.min(1), message: z.string().optional(), text: z.string().optional() })
   .openapi('RecipientsInput');
 
 const count = z.int().min(0);

@@ -1,5 +1,6 @@
 import { type Account, type AccountHot, type Desired, numberNotes } from '../../domain/accounts/account.ts';
 import { initialPace } from '../../domain/accounts/pacing.ts';
+import { primaryAmong } from '../../domain/accounts/primary.ts';
 import { PacelineError } from '../../domain/errors.ts';
 import type { Lane } from '../../domain/messages/message.ts';
 import { type ListStep, newestFirst } from '../client/newest-first.ts';
@@ -61,17 +62,12 @@ export async function listAccountIds(
   return last === undefined ? { ids } : { ids, next: partsOf.accountRef(last).accountId };
 }
 
-/** Returns the connected account with the lowest priority number, of two equal ones the older; undefined when none is connected. */
+/** Returns the id of the tenant's primary account (`primaryAmong`), read eventually consistent; undefined when there is none. */
 export async function primaryOf(table: Table, tenantId: string): Promise<string | undefined> {
   const refs = await table.queryAll<{ sk: string }>(ranges.accountRefs(tenantId));
   const wanted = refs.map((ref) => keys.account(tenantId, partsOf.accountRef(ref).accountId));
   const accounts = await table.getMany<Account>(wanted, { eventually: true });
-  let primary: Account | undefined;
-  for (const account of accounts) {
-    if (account?.status !== 'connected' || account.deletedAt !== undefined) continue;
-    if (primary === undefined || account.priority < primary.priority) primary = account;
-  }
-  return primary?.id;
+  return primaryAmong(accounts.flatMap((account) => account ?? []))?.id;
 }
 
 /**

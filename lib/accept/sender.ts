@@ -1,0 +1,33 @@
+import { type AccountPair, primaryOf, readAccount } from '../aws/accounts/accounts.ts';
+import type { Table } from '../aws/client/table.ts';
+import { PacelineError } from '../domain/errors.ts';
+
+/**
+ * Returns the account that sends: the one that is named, else the tenant's primary account. Undefined when there is no account of that name. Throws
+ * NO_ACCOUNT when none is named and none is linked. Throws PRIMARY_RESTRICTED when WhatsApp has restricted or banned the primary account: nothing
+ * moves its messages to another number unless the caller names that one.
+ */
+export async function senderOf(
+  table: Table,
+  tenantId: string,
+  accountId: string | undefined,
+): Promise<AccountPair | undefined> {
+  if (accountId !== undefined) return await readAccount(table, tenantId, accountId);
+  const primary = await primaryOf(table, tenantId);
+  // The list of accounts is read eventually consistent, the account itself is not.
+  const pair = primary === undefined ? undefined : await readAccount(table, tenantId, primary);
+  if (pair === undefined) {
+    throw new PacelineError(
+      'NO_ACCOUNT',
+      'No account is linked: create one with POST /v1/accounts and link it, or name one with accountId.',
+    );
+  }
+  const { id, status } = pair.account;
+  if (status === 'restricted' || status === 'banned') {
+    throw new PacelineError(
+      'PRIMARY_RESTRICTED',
+      `WhatsApp has ${status} the primary account ${id}. Name another one with accountId, or give another one a lower priority number.`,
+    );
+  }
+  return pair;
+}
