@@ -152,10 +152,9 @@ async function findStuck(
   }
 }
 
-/** Pure: returns whether the account is connected and its pace allows a send now. */
+/** Pure: returns whether the account is connected, its tenant does not hold it, and its pace allows a send now. */
 function canSend(account: Account, hot: AccountHot, nowMs: number): boolean {
-  if (account.deletedAt !== undefined || account.desired !== 'connected' || account.status !== 'connected')
-    return false;
+  if (isHalted(account, nowMs) || account.status !== 'connected') return false;
   return nextWireAt(policyOf(account), hot.pace, { nowMs, linkedAtMs: warmUpStart(account) }) <= nowMs;
 }
 

@@ -80,7 +80,7 @@ export async function acceptContract(deps: Deps, origin: Origin, order: Contract
   const made = await createContract(deps, origin, contract, suppressed.length);
   if (suppressed.length > 0) {
     const [first] = await readPageRefs(deps.table, made);
-    if (first?.key === pages[0]?.key) await putSkipped(deps, contract, suppressed);
+    if (first?.key === pages[0]?.key) await putSkipped(deps, made, suppressed);
   }
   return { contract: made, rows, warnings: odd.sentences() };
 }

@@ -1,5 +1,5 @@
 import { type AccountPair, primaryOf, readAccount } from '../aws/accounts/accounts.ts';
-import type { Table } from '../aws/client/table.ts';
+import type { Deps } from '../aws/deps.ts';
 import { PacelineError } from '../domain/errors.ts';
 
 /**
@@ -8,13 +8,12 @@ import { PacelineError } from '../domain/errors.ts';
  * moves its messages to another number unless the caller names that one.
  */
 export async function senderOf(
-  table: Table,
+  { table, nowMs }: Pick<Deps, 'table' | 'nowMs'>,
   tenantId: string,
   accountId: string | undefined,
 ): Promise<AccountPair | undefined> {
   if (accountId !== undefined) return await readAccount(table, tenantId, accountId);
-  const primary = await primaryOf(table, tenantId);
-  // The list of accounts is read eventually consistent, the account itself is not.
+  const primary = await primaryOf(table, tenantId, { strongly: true });
   const pair = primary === undefined ? undefined : await readAccount(table, tenantId, primary);
   if (pair === undefined) {
     throw new PacelineError(
@@ -22,11 +21,12 @@ export async function senderOf(
       'No account is linked: create one with POST /v1/accounts and link it, or name one with accountId.',
     );
   }
-  const { id, status } = pair.account;
-  if (status === 'restricted' || status === 'banned') {
+  const { id, status, restrictedUntil = 0 } = pair.account;
+  const why = status === 'banned' ? 'banned' : nowMs() < restrictedUntil ? 'restricted' : undefined;
+  if (why !== undefined) {
     throw new PacelineError(
       'PRIMARY_RESTRICTED',
-      `WhatsApp has ${status} the primary account ${id}. Name another one with accountId, or give another one a lower priority number.`,
+      `WhatsApp has ${why} the primary account ${id}. Name another one with accountId, or give another one a lower priority number.`,
     );
   }
   return pair;

@@ -112,14 +112,9 @@ export class SendLoop {
     this.bell.ring();
   }
 
-  /** True if the lanes have messages, by the last count of the table. */
+  /** True if the lanes have messages, by the last count of the table, and the tenant does not hold the account's sending. */
   get hasWork(): boolean {
-    return this.stock.some;
-  }
-
-  /** True if the lanes have messages and the tenant does not hold them. */
-  private get mayTake(): boolean {
-    return this.hasWork && this.account().pausedAt === undefined;
+    return this.stock.some && this.account().pausedAt === undefined;
   }
 
   /** Time (ms) that a receipt waits for the next outcome. It is 0 unless a paced account has more to send. */
@@ -184,7 +179,7 @@ export class SendLoop {
     await this.firstContacts.refresh();
     this.feed.follow(this.firstContacts.untilMs);
     if (this.stock.stale) await this.stock.refresh();
-    const waitMs = this.mayTake ? this.pacer.waitMs : Number.POSITIVE_INFINITY;
+    const waitMs = this.hasWork ? this.pacer.waitMs : Number.POSITIVE_INFINITY;
     const holdMs = Math.min(this.hand.holdMs, waitMs - writeMs);
     if (holdMs > 0) {
       await this.bell.wait(clock, holdMs, signal);
@@ -196,7 +191,7 @@ export class SendLoop {
       if (!(await this.hand.writeOutcomes())) return 'fenced';
       if (await this.ending.anyComplete()) await this.stock.askFeed('feed');
     }
-    if (!this.mayTake) return await this.rest(signal);
+    if (!this.hasWork) return await this.rest(signal);
     if (waitMs > 0) {
       await this.lanes.flushBefore(waitMs);
       await this.bell.wait(clock, waitMs, signal);

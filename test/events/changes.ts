@@ -64,7 +64,7 @@ export async function putContract(deps: Deps, status: string, sent: number): Pro
   await deps.table.writeMany([
     { put: { ...contract(status), ...keys.contract(tenantId, contractId) } },
     { put: { ...keys.counter(tenantId, contractId, accountId), type: 'counter', ...counter } },
-    { put: { ...account('connected'), ...keys.account(tenantId, accountId) } },
+    { put: { ...account('connected', { linkedAt: noon - 60_000 }), ...keys.account(tenantId, accountId) } },
     { put: { ...keys.accountHot(tenantId, accountId), type: 'accountHot', ...hot, errorCount: 2 } },
     { put: { ...keys.accountRef(tenantId, accountId), type: 'accountRef' } },
   ]);

@@ -99,6 +99,12 @@ describe('a sweep', () => {
     await swept();
     expect(await minutesLater(40)).toMatchObject({ contractsStuck: 0 });
     expect(await minutesLater(6)).toMatchObject({ contractsStuck: 1 });
+    // Its tenant holds it.
+    const item = keys.account(tenantId, account.id);
+    await world.table.update(item, { update: 'SET pausedAt = :then', values: { ':then': 1 } });
+    expect(await minutesLater(30)).toMatchObject({ contractsStuck: 0 });
+    await world.table.update(item, { update: 'REMOVE pausedAt' });
+    expect(await minutesLater(1)).toMatchObject({ contractsStuck: 1 });
     // Its messages wait for the end of a hold.
     await world.table.update(keys.account(tenantId, account.id), {
       update: 'SET firstContactsHeldUntil = :until',

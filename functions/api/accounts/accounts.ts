@@ -193,7 +193,8 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
       name: 'pause',
       summary: 'Hold all sending of the account',
       description:
-        'At most the message in hand is still sent. The account stays connected and receives; its contracts keep their status and say why they wait.',
+        'At most the message in hand is still sent, and confirmations of opt-outs. The account stays connected and receives; its contracts keep ' +
+        'their status and say why they wait.',
     },
     { name: 'resume', summary: 'Continue sending', description: 'What waits is sent under the same pacing as before.' },
   ];

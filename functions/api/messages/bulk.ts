@@ -1,11 +1,12 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { acceptContract } from '../../../lib/accept/contracts.ts';
 import { senderOf } from '../../../lib/accept/sender.ts';
+import { readContract } from '../../../lib/aws/contracts/contracts.ts';
 import type { FieldError } from '../../../lib/domain/errors.ts';
 import { acceptedCounts } from '../contracts/counts.ts';
 import { checkMessage, checkRecipients, messageOf } from '../contracts/recipients.ts';
 import { recipientsSchema } from '../contracts/schema.ts';
-import { type ApiScope, idFor, originOf, tenantOf } from '../http/context.ts';
+import { type ApiScope, idFor, isRepeated, originOf, tenantOf } from '../http/context.ts';
 import { invalid } from '../http/field-errors.ts';
 import { notBuilt } from '../http/input.ts';
 import { type Api, answer, idempotencyHeader, jsonBody, problems, securedPost } from '../http/openapi.ts';
@@ -59,14 +60,17 @@ export function bulkRoutes(app: Api, scope: ApiScope): void {
       errors.push(...checks.errors);
       counts.refused(checks.errors);
       if (errors.length > 0 && body.accountId === undefined) throw invalid(errors);
-      const pair = await senderOf(deps.table, tenant.id, body.accountId);
+      const id = idFor(c, deps, 'con');
+      // An earlier attempt of this call may have made the contract; it stays with its account, whatever account is primary now.
+      const made = isRepeated(c) ? await readContract(deps.table, tenant.id, id) : undefined;
+      const pair = await senderOf(deps, tenant.id, body.accountId ?? made?.accountIds[0]);
       if (pair === undefined) {
         errors.push({ path: '/accountId', code: 'UNKNOWN_ACCOUNT', message: 'There is no such account.' });
       }
       if (errors.length > 0 || pair === undefined) throw invalid(errors);
       const createdAt = deps.nowMs();
       const accepted = await acceptContract(deps, originOf(c, deps), {
-        id: idFor(c, deps, 'con'),
+        id,
         name: `Bulk of ${new Date(createdAt).toISOString()}`,
         accountId: pair.account.id,
         lane: 'express',

@@ -62,11 +62,15 @@ export async function listAccountIds(
   return last === undefined ? { ids } : { ids, next: partsOf.accountRef(last).accountId };
 }
 
-/** Returns the id of the tenant's primary account (`primaryAmong`), read eventually consistent; undefined when there is none. */
-export async function primaryOf(table: Table, tenantId: string): Promise<string | undefined> {
+/** Returns the id of the tenant's primary account (`primaryAmong`); undefined when there is none. Views need no strong read, a send does. */
+export async function primaryOf(
+  table: Table,
+  tenantId: string,
+  { strongly = false }: { strongly?: boolean } = {},
+): Promise<string | undefined> {
   const refs = await table.queryAll<{ sk: string }>(ranges.accountRefs(tenantId));
   const wanted = refs.map((ref) => keys.account(tenantId, partsOf.accountRef(ref).accountId));
-  const accounts = await table.getMany<Account>(wanted, { eventually: true });
+  const accounts = await table.getMany<Account>(wanted, { eventually: !strongly });
   return primaryAmong(accounts.flatMap((account) => account ?? []))?.id;
 }
 
@@ -203,7 +207,7 @@ export async function setDesired(
 
 /**
  * Holds all sending of the account, or ends that. The account stays connected. Claims are refused from now on: at most the message in hand is still
- * sent. Throws NOT_FOUND. Throws UNAVAILABLE when the wish is stored but the owner could not be woken; a repeat does no harm.
+ * sent, and answers to opt-outs. Throws NOT_FOUND. Throws UNAVAILABLE when the wish is stored but the owner could not be woken; a repeat does no harm.
  */
 export async function setPaused(deps: Deps, origin: Origin, pair: AccountPair, paused: boolean): Promise<AccountPair> {
   const { id, tenantId, pausedAt } = pair.account;
@@ -220,8 +224,8 @@ export async function setPaused(deps: Deps, origin: Origin, pair: AccountPair, p
     });
     if (refused !== undefined) throw new PacelineError('NOT_FOUND', 'There is no such account.');
   }
-  // The feed takes the messages out of the lanes, or fills the lanes again.
-  return await wakeOwner(deps, tenantId, id, ({ hot }) => !paused || hasQueued(hot));
+  // The feed takes the messages out of the lanes, or fills the lanes again. One that runs already may still fill them: this one comes after it.
+  return await wakeOwner(deps, tenantId, id, () => true);
 }
 
 const hasQueued = ({ queuedExpress, queuedBulk }: AccountHot): boolean => queuedExpress > 0 || queuedBulk > 0;

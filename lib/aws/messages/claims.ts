@@ -64,7 +64,7 @@ export const stepsBeside = (count: number): number => Math.floor((mostWrites - 2
  * QUEUED (or SENDING under an older claim, when it is to be sent again) -> SENDING, in one transaction:
  *
  *   each message    as it was read (state, feedSeq, old claim's nonce)
- *   account         owner and epoch are ours; no contract of it stopped since the messages' were read; inHand as last
+ *   account         owner and epoch are ours; not paused; no contract of it stopped since the messages' were read; inHand as last
  *                   heard of, and replaced; pacing advanced
  *   each recipient  has not opted out
  *

@@ -1,4 +1,4 @@
-import { type Account, isHalted } from '../accounts/account.ts';
+import { type Account, needsNoHost } from '../accounts/account.ts';
 import { passkeySentence } from '../accounts/linking.ts';
 import { type Contract, isFinished } from './contract.ts';
 
@@ -15,8 +15,13 @@ export function waitingReason(contract: Contract, account: Account | undefined, 
       ? 'The account was deleted.'
       : 'The account was deleted; the contract cannot be started any more.';
   }
-  return contract.status === 'IN_PROGRESS' ? whyNotSending(account, nowMs) : undefined;
+  if (contract.status !== 'IN_PROGRESS') return undefined;
+  const why = whyNotSending(account, nowMs);
+  if (account.pausedAt === undefined) return why;
+  return why === undefined ? `Waiting: ${paused}` : `${why} In addition, ${paused}`;
 }
+
+const paused = 'sending is paused for the account; POST /v1/accounts/:id/resume continues it.';
 
 function whyNotSending(account: Account, nowMs: number): string | undefined {
   switch (account.status) {
@@ -36,10 +41,7 @@ function whyNotSending(account: Account, nowMs: number): string | undefined {
     case 'disconnected':
       return disconnected(account);
     case 'connected':
-      if (account.desired !== 'connected') return resting(account);
-      return account.pausedAt === undefined
-        ? undefined
-        : 'Waiting: sending is paused for the account; POST /v1/accounts/:id/resume continues it.';
+      return account.desired === 'connected' ? undefined : resting(account);
     default:
       return account.status satisfies never;
   }
@@ -47,7 +49,7 @@ function whyNotSending(account: Account, nowMs: number): string | undefined {
 
 function restricted(account: Account, nowMs: number): string {
   if (account.desired !== 'connected') return resting(account);
-  if (!isHalted(account, nowMs)) return 'Waiting for the account to connect: its restriction has ended.';
+  if (!needsNoHost(account, nowMs)) return 'Waiting for the account to connect: its restriction has ended.';
   const until = new Date(account.restrictedUntil ?? nowMs).toISOString();
   return `Waiting: WhatsApp has restricted the account${because(account)} until ${until}; it then continues by itself.`;
 }

@@ -42,6 +42,16 @@ describe('a running contract says why it waits when its account', () => {
       'Waiting: sending is paused for the account; POST /v1/accounts/:id/resume continues it.',
     ],
     [
+      'is paused and has lost its connection',
+      { pausedAt: 1, status: 'disconnected', statusReason: 'connection_lost' },
+      'Waiting: the account is disconnected (connection_lost) and connects again by itself. In addition, sending is paused for the account; POST /v1/accounts/:id/resume continues it.',
+    ],
+    [
+      'is paused, and its restriction has ended',
+      { pausedAt: 1, status: 'restricted', statusReason: 'temporary_ban', restrictedUntil: 1 },
+      'Waiting for the account to connect: its restriction has ended. In addition, sending is paused for the account; POST /v1/accounts/:id/resume continues it.',
+    ],
+    [
       'is banned',
       { status: 'banned', statusReason: 'refused_403' },
       'Waiting: WhatsApp has banned the account (refused_403); when WhatsApp has lifted the ban, POST /v1/accounts/:id/connect.',

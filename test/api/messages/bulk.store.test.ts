@@ -78,6 +78,25 @@ describe('POST /v1/messages/bulk', () => {
   });
 });
 
+it('a repeat of a call that had made its contract finds it, though the primary account is restricted by now', async () => {
+  const primary = await account(1);
+  const headers = { 'idempotency-key': 'bulk-2' };
+  const { sqs } = api.deps;
+  const send = sqs.send.bind(sqs);
+  sqs.send = (() => Promise.reject(new Error('SQS is away'))) as never;
+  const failed = await bulk({ recipients: people, text: 'Hello' }, headers);
+  sqs.send = send;
+  expect([failed.status, (await contracts()).length]).toEqual([500, 1]);
+  await api.deps.table.update(keys.account(tenantId, primary), {
+    update: 'SET restrictedUntil = :then, #status = :restricted',
+    names: { '#status': 'status' },
+    values: { ':then': Date.now() + 60_000, ':restricted': 'restricted' },
+  });
+  const again = await bulk({ recipients: people, text: 'Hello' }, headers);
+  expect([again.status, again.json.contractId]).toEqual([202, (await contracts())[0]?.id]);
+  expect(await contracts()).toHaveLength(1);
+});
+
 describe('POST /v1/messages/bulk refuses, and makes nothing:', () => {
   it.each<[string, object, string, string]>([
     ['no recipients', { recipients: [], text: 'x' }, '/recipients', 'OUT_OF_RANGE'],
@@ -110,7 +129,10 @@ describe('POST /v1/messages/bulk refuses, and makes nothing:', () => {
   it.each(['restricted', 'banned'] as const)(
     'where the primary account is %s, though another one could send',
     async (status) => {
-      const primary = await account(1, { status });
+      const primary = await account(1, {
+        status,
+        ...(status === 'restricted' ? { restrictedUntil: Date.now() + 60_000 } : {}),
+      });
       await account(2);
       const refused = await bulk({ recipients: people, text: 'Hello' });
       expect([refused.status, refused.json.code, refused.json.detail]).toEqual([
