@@ -11,8 +11,8 @@ const layer = (name: 'store' | 'host' | 'system') => ({ name, include: [`test/**
 export default defineConfig({
   test: {
     pool: 'forks',
-    // Most tests wait for something: with three workers a machine with two cores is idle for a third of the time.
-    maxWorkers: 4,
+    // Most tests wait for something: with three workers a machine with two cores is idle for a third of the time, with four for a fifth.
+    maxWorkers: 5,
     // Generous: a test that hangs takes its time, a test that passes never depends on it.
     hookTimeout: 180_000,
     setupFiles: ['test/harness/layer.ts'],
