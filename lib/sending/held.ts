@@ -41,7 +41,7 @@ const moves: Record<Kind, readonly Kind[]> = {
 export class Held implements Named {
   readonly messageId: string;
   readonly contractId: string | undefined;
-  /** Of the claim by which the message is held. */
+  /** The nonce of the claim by which the message is held. */
   readonly nonce: string;
   private now: HeldState;
 
@@ -148,7 +148,7 @@ export class Held implements Named {
       this.to({ kind: 'left_over', mayHaveLeft: left || this.now.hadLeft, orphaned: false });
   }
 
-  /** Out of hand. Receipts that have joined an outcome nobody writes any more are given back. */
+  /** The message leaves the hand. Receipts that joined its outcome are given back, because no one writes that outcome any more. */
   leave(): void {
     if (this.now.kind === 'kept') this.endKeeping({ kind: 'gone' }, undefined);
     else if (this.now.kind !== 'gone') this.to({ kind: 'gone' });

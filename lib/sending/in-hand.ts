@@ -24,7 +24,7 @@ export interface InHandOptions extends Pick<ReceiptOptions, 'mayAct' | 'failed' 
   hold: Hold;
   /** How many messages may be in hand at once: 1 to 25. */
   capacity: number;
-  /** What the last owner left in the account's item. */
+  /** The messages that the last owner left in the account's item. */
   inherited: StoredInHand | undefined;
   /** See AccountHot. */
   authHead(): number | undefined;
@@ -58,13 +58,13 @@ export interface InHandOptions extends Pick<ReceiptOptions, 'mayAct' | 'failed' 
  * States change in `Held.to` alone.
  */
 export class InHand {
-  /** Of this account. Some go with its outcomes. */
+  /** The receipts of this account. Some are written with its outcomes. */
   readonly receipts: Receipts;
   private readonly options: InHandOptions;
   private readonly deps: SendingDeps;
   private readonly hold: Hold;
   private held: Held[];
-  /** What is in hand by the hot item, as last heard of. */
+  /** The messages that the hot item names in hand, as last heard of. */
   private stored: StoredInHand | undefined;
   /** How many outcomes there have been: a sign that the connection is good for something. */
   outcomeCount = 0;
@@ -371,7 +371,7 @@ export class InHand {
     return false;
   }
 
-  /** The account is not ours any more: receipts that wait for an outcome nobody writes are given back. */
+  /** Gives receipts back that wait for an outcome. Call this when the account is not ours any more, because the outcome is not written then. */
   giveReceiptsBack(): void {
     this.drop(this.in('kept'));
   }
