@@ -13,8 +13,10 @@ import {
   updateAccount,
 } from '../../../lib/aws/accounts/accounts.ts';
 import { deleteAccount } from '../../../lib/aws/contracts/account-contracts.ts';
+import type { Deps } from '../../../lib/aws/deps.ts';
+import type { Origin } from '../../../lib/aws/tenants/audit.ts';
 import { readPlan } from '../../../lib/aws/tenants/tenants.ts';
-import { type Account, accountStatuses, type Desired, isOtherNumber } from '../../../lib/domain/accounts/account.ts';
+import { type Account, accountStatuses, isOtherNumber } from '../../../lib/domain/accounts/account.ts';
 import { canBePrimary } from '../../../lib/domain/accounts/primary.ts';
 import { type AccountView, accountView } from '../../../lib/domain/accounts/view.ts';
 import { PacelineError } from '../../../lib/domain/errors.ts';
@@ -41,6 +43,47 @@ import { accountInput, accountPatch, accountSchema } from './schema.ts';
 
 const tags = ['Accounts'];
 const cursors = listCursors('accounts');
+
+interface Command {
+  name: 'pause' | 'resume' | 'connect' | 'disconnect' | 'logout';
+  /** The texts of the call in the OpenAPI document. */
+  doc: { summary: string; description?: string };
+  run(deps: Deps, origin: Origin, pair: AccountPair): Promise<AccountPair>;
+}
+
+/** The calls that store a wish of the tenant and answer with the account. */
+const commands: readonly Command[] = [
+  {
+    name: 'pause',
+    doc: {
+      summary: 'Hold all sending of the account',
+      description:
+        'At most the message in hand is still sent, and confirmations of opt-outs. The account stays connected and receives; its contracts keep ' +
+        'their status and say why they wait.',
+    },
+    run: (deps, origin, pair) => setPaused(deps, origin, pair, true),
+  },
+  {
+    name: 'resume',
+    doc: { summary: 'Continue sending', description: 'What waits is sent under the same pacing as before.' },
+    run: (deps, origin, pair) => setPaused(deps, origin, pair, false),
+  },
+  {
+    name: 'connect',
+    doc: { summary: 'Connect, or start linking again' },
+    run: (deps, origin, pair) => setDesired(deps, origin, pair, 'connected'),
+  },
+  {
+    name: 'disconnect',
+    doc: { summary: 'Disconnect and stay linked' },
+    run: (deps, origin, pair) => setDesired(deps, origin, pair, 'disconnected'),
+  },
+  {
+    name: 'logout',
+    doc: { summary: 'Unlink the device' },
+    run: (deps, origin, pair) => setDesired(deps, origin, pair, 'logged_out'),
+  },
+];
 
 export function accountRoutes(app: Api, scope: ApiScope): void {
   const { deps } = scope;
@@ -188,24 +231,13 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
     },
   );
 
-  const holds: { name: 'pause' | 'resume'; summary: string; description: string }[] = [
-    {
-      name: 'pause',
-      summary: 'Hold all sending of the account',
-      description:
-        'At most the message in hand is still sent, and confirmations of opt-outs. The account stays connected and receives; its contracts keep ' +
-        'their status and say why they wait.',
-    },
-    { name: 'resume', summary: 'Continue sending', description: 'What waits is sent under the same pacing as before.' },
-  ];
-  for (const { name, summary, description } of holds) {
+  for (const { name, doc, run } of commands) {
     app.openapi(
       createRoute({
         method: 'post',
         path: `/v1/accounts/{id}/${name}`,
         tags,
-        summary,
-        description,
+        ...doc,
         ...securedPost(scope, 'manage'),
         request: { params: idParam, headers: idempotencyHeader, ...noBody },
         responses: {
@@ -214,33 +246,7 @@ export function accountRoutes(app: Api, scope: ApiScope): void {
         },
       }),
       async (c) => {
-        const pair = await setPaused(deps, originOf(c, deps), await accountOf(c, scope), name === 'pause');
-        return c.json(accountView(pair, await primaryAmong(scope, tenantOf(c).id, [pair])), 202);
-      },
-    );
-  }
-
-  const commands: { name: 'connect' | 'disconnect' | 'logout'; desired: Desired; summary: string }[] = [
-    { name: 'connect', desired: 'connected', summary: 'Connect, or start linking again' },
-    { name: 'disconnect', desired: 'disconnected', summary: 'Disconnect and stay linked' },
-    { name: 'logout', desired: 'logged_out', summary: 'Unlink the device' },
-  ];
-  for (const { name, desired, summary } of commands) {
-    app.openapi(
-      createRoute({
-        method: 'post',
-        path: `/v1/accounts/{id}/${name}`,
-        tags,
-        summary,
-        ...securedPost(scope, 'manage'),
-        request: { params: idParam, headers: idempotencyHeader, ...noBody },
-        responses: {
-          202: answer(accountSchema, 'The request is stored'),
-          ...problems(400, 401, 403, 404, 409, 413, 422),
-        },
-      }),
-      async (c) => {
-        const pair = await setDesired(deps, originOf(c, deps), await accountOf(c, scope), desired);
+        const pair = await run(deps, originOf(c, deps), await accountOf(c, scope));
         return c.json(accountView(pair, await primaryAmong(scope, tenantOf(c).id, [pair])), 202);
       },
     );
@@ -271,5 +277,5 @@ function withDoubts(view: AccountView, number: NumberReading | undefined): Accou
 /** Returns the tenant's primary account, if it can be one of `pairs`. When none of them can, nothing is read. */
 async function primaryAmong({ deps }: ApiScope, tenantId: string, pairs: AccountPair[]): Promise<string | undefined> {
   if (!pairs.some(({ account }) => canBePrimary(account))) return undefined;
-  return await primaryOf(deps.table, tenantId);
+  return (await primaryOf(deps.table, tenantId))?.id;
 }

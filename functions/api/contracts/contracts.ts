@@ -23,7 +23,7 @@ import {
 } from '../http/openapi.ts';
 import { acceptedCounts } from './counts.ts';
 import { contractOf, viewOf, withCounters } from './reading.ts';
-import { checkMessage, checkRecipients, messageOf } from './recipients.ts';
+import { checkRecipients, messageOf } from './recipients.ts';
 import { contractInput, contractSchema, recipientsInput, visibleStates } from './schema.ts';
 
 const tags = ['Contracts'];
@@ -62,7 +62,6 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
         errors.push({ path: '/start', code: 'INVALID', message: 'A contract without recipients cannot be started.' });
       }
       const message = messageOf(body, errors);
-      errors.push(...checkMessage(message));
       const pair = accountId === undefined ? undefined : await readAccount(deps.table, tenant.id, accountId);
       if (accountId !== undefined && pair === undefined) {
         const path = body.accountId === undefined ? '/accountIds/0' : '/accountId';
@@ -111,7 +110,6 @@ export function contractRoutes(app: Api, scope: ApiScope): void {
       const body = c.req.valid('json');
       const errors: FieldError[] = [];
       const message = messageOf(body, errors);
-      errors.push(...checkMessage(message));
       const { defaultCountry } = tenant;
       const { skipInvalid, requirePlus } = contract;
       const checks = checkRecipients(body.recipients, message, { defaultCountry, skipInvalid, requirePlus });

@@ -59,7 +59,10 @@ function fieldError(recipients: RecipientInput[], { place, field, code, message 
   return { path: `/recipients/${index}/${isOther ? other : name}`, row: place, code, message };
 }
 
-/** Returns the message of a body, which has two names for it. Adds to `errors` when both are used. */
+/**
+ * Returns the message of a body for recipients without one of their own. It has two names. Adds to `errors` when both are used, and when the message is
+ * wrong, even if no recipient needs it.
+ */
 export function messageOf(
   body: { message?: string | undefined; text?: string | undefined },
   errors: FieldError[],
@@ -67,11 +70,11 @@ export function messageOf(
   if (body.message !== undefined && body.text !== undefined) {
     errors.push({ path: '/text', code: 'INVALID', message: 'Send message or text, not both.' });
   }
-  return body.message ?? body.text;
-}
-
-/** Checks the message for recipients without one of their own. A wrong one is refused even if no recipient needs it. */
-export function checkMessage(message: string | undefined, path = '/message'): FieldError[] {
+  const message = body.message ?? body.text;
   const result = message === undefined ? undefined : checkContent(textContent(message));
-  return result === undefined || result.ok ? [] : [{ path, code: result.code, message: result.message }];
+  if (result?.ok === false) {
+    const path = body.message === undefined ? '/text' : '/message';
+    errors.push({ path, code: result.code, message: result.message });
+  }
+  return message;
 }

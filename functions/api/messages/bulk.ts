@@ -1,10 +1,10 @@
 import { createRoute, z } from '@hono/zod-openapi';
 import { acceptContract } from '../../../lib/accept/contracts.ts';
-import { senderOf } from '../../../lib/accept/sender.ts';
+import { sendingAccount } from '../../../lib/accept/sending-account.ts';
 import { readContract } from '../../../lib/aws/contracts/contracts.ts';
 import type { FieldError } from '../../../lib/domain/errors.ts';
 import { acceptedCounts } from '../contracts/counts.ts';
-import { checkMessage, checkRecipients, messageOf } from '../contracts/recipients.ts';
+import { checkRecipients, messageOf } from '../contracts/recipients.ts';
 import { recipientsSchema } from '../contracts/schema.ts';
 import { type ApiScope, idFor, isRepeated, originOf, tenantOf } from '../http/context.ts';
 import { invalid } from '../http/field-errors.ts';
@@ -54,7 +54,6 @@ export function bulkRoutes(app: Api, scope: ApiScope): void {
       const body = c.req.valid('json');
       const errors: FieldError[] = [];
       const message = messageOf(body, errors);
-      errors.push(...checkMessage(message, body.message === undefined ? '/text' : '/message'));
       const settings = { defaultCountry: tenant.defaultCountry, skipInvalid: false, requirePlus: false };
       const checks = checkRecipients(body.recipients, message, settings);
       errors.push(...checks.errors);
@@ -63,16 +62,16 @@ export function bulkRoutes(app: Api, scope: ApiScope): void {
       const id = idFor(c, deps, 'con');
       // An earlier attempt of this call may have made the contract; it stays with its account, whatever account is primary now.
       const made = isRepeated(c) ? await readContract(deps.table, tenant.id, id) : undefined;
-      const pair = await senderOf(deps, tenant.id, body.accountId ?? made?.accountIds[0]);
-      if (pair === undefined) {
+      const account = await sendingAccount(deps, tenant.id, body.accountId ?? made?.accountIds[0]);
+      if (account === undefined) {
         errors.push({ path: '/accountId', code: 'UNKNOWN_ACCOUNT', message: 'There is no such account.' });
       }
-      if (errors.length > 0 || pair === undefined) throw invalid(errors);
+      if (errors.length > 0 || account === undefined) throw invalid(errors);
       const createdAt = deps.nowMs();
       const accepted = await acceptContract(deps, originOf(c, deps), {
         id,
         name: `Bulk of ${new Date(createdAt).toISOString()}`,
-        accountId: pair.account.id,
+        accountId: account.id,
         lane: 'express',
         skipInvalid: false,
         requirePlus: false,

@@ -51,7 +51,7 @@ export function isLinked(account: Account): boolean {
   return account.linkedAt !== undefined && account.status !== 'logged_out';
 }
 
-/** Returns a page of a tenant's account ids, newest first. `page.before` is the last id of the previous page. */
+/** Returns a page of a tenant's account ids, newest first. `step.before` is the last id of the previous page. */
 export async function listAccountIds(
   table: Table,
   tenantId: string,
@@ -62,16 +62,16 @@ export async function listAccountIds(
   return last === undefined ? { ids } : { ids, next: partsOf.accountRef(last).accountId };
 }
 
-/** Returns the id of the tenant's primary account (`primaryAmong`); undefined when there is none. Views need no strong read, a send does. */
+/** Returns the tenant's primary account (`primaryAmong`); undefined when there is none. Views need no strong read, a send does. */
 export async function primaryOf(
   table: Table,
   tenantId: string,
   { strongly = false }: { strongly?: boolean } = {},
-): Promise<string | undefined> {
+): Promise<Account | undefined> {
   const refs = await table.queryAll<{ sk: string }>(ranges.accountRefs(tenantId));
   const wanted = refs.map((ref) => keys.account(tenantId, partsOf.accountRef(ref).accountId));
   const accounts = await table.getMany<Account>(wanted, { eventually: !strongly });
-  return primaryAmong(accounts.flatMap((account) => account ?? []))?.id;
+  return primaryAmong(accounts.flatMap((account) => account ?? []));
 }
 
 /**

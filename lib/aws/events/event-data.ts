@@ -76,7 +76,7 @@ async function accountData(table: Table, drafts: EventDraft[]) {
     if (item !== undefined) hot.set(key, item);
   });
   await inParallel(4, [...new Set(list.map(({ tenantId }) => tenantId))], async (tenantId) => {
-    primaries.set(tenantId, await primaryOf(table, tenantId));
+    primaries.set(tenantId, (await primaryOf(table, tenantId))?.id);
   });
   return (account: Account) => {
     const seen = hot.get(idIn(account.tenantId, account.id)) ?? unseen;

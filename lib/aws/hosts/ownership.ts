@@ -72,19 +72,13 @@ export async function claimAccount(table: Table, seen: AccountHot, hostId: strin
  */
 export async function raiseEpoch(table: Table, hold: Hold): Promise<boolean> {
   const epoch = hold.epoch + 1;
-  let failure: { error: unknown } | undefined;
-  const stood = await changeAsOwner(table, hold, { epoch }).catch((error: unknown) => {
-    failure = { error };
-    return false;
-  });
+  const write = changeAsOwner(table, hold, { epoch });
+  const stood = await write.catch(() => false);
   // After a lost answer the epoch is raised, as after another host's claim, but the owner is still this host.
   const now = stood ? undefined : await table.get<AccountHot>(keys.accountHot(hold.tenantId, hold.accountId));
-  if (stood || (now?.owner === hold.hostId && now.epoch === epoch)) {
-    hold.epoch = epoch;
-    return true;
-  }
-  if (failure !== undefined) throw failure.error;
-  return false;
+  if (!stood && !(now?.owner === hold.hostId && now.epoch === epoch)) return await write;
+  hold.epoch = epoch;
+  return true;
 }
 
 /**

@@ -196,17 +196,10 @@ export function isFinished(status: ContractState): boolean {
 }
 
 /** The number of messages of a contract in each state. The sum is `totalCount`. */
-export interface Counts {
+export interface Counts extends Omit<Counter, 'backlog'> {
   pending: number;
   queued: number;
   sending: number;
-  sent: number;
-  delivered: number;
-  read: number;
-  failed: number;
-  canceled: number;
-  suppressed: number;
-  expired: number;
 }
 
 /**

@@ -176,6 +176,7 @@ describe('making a contract', () => {
     [{ startAt: '2020-01-01T00:00:00Z' }, '/startAt', 'OUT_OF_RANGE'],
     [{ recipients: [], start: true }, '/start', 'INVALID'],
     [{ message: '' }, '/message', 'TEXT_EMPTY'],
+    [{ text: '' }, '/text', 'TEXT_EMPTY'],
     [{ message: 'a', text: 'b' }, '/text', 'INVALID'],
   ])('refuses %j with 422 at %s', async (more, path, code) => {
     const refused = await api.call('POST', '/v1/contracts', order(more));
