@@ -173,9 +173,9 @@ async function measureSpeed(): Promise<boolean> {
   const bench = await startBench({}, () => undefined);
   try {
     await warmUp(bench);
-    console.error(`DeliveryResult ${messages * eventsPerMessage} events at once`);
+    console.error(`Publishing ${messages * eventsPerMessage} events at once`);
     const burst = await publish(bench, messages, undefined);
-    console.error(`DeliveryResult ${paced} messages, ${perSec} a second`);
+    console.error(`Publishing the events of ${paced} messages, ${perSec} a second`);
     const steady = await publish(bench, paced, perSec);
     const alone = await baseline(bench.receiver, messages * eventsPerMessage);
     const row = (name: string, { events, seconds, delaysMs }: Published) => ({

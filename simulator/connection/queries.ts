@@ -107,7 +107,7 @@ function emptyCollections(sync: Stanza | undefined): Stanza {
   );
 }
 
-/** Answers a graph query: the account has no restrictions, except a timelock that was ordered. */
+/** Returns the reply to a graph query: the account has no restrictions, except a timelock that was ordered. */
 function graphQuery({ account, world }: Connection, query: Stanza | undefined): Stanza {
   const lockedUntil = account === undefined ? 0 : world.faults.lockedUntil(account.number);
   const asked = bytesIn(query)?.toString() ?? '';

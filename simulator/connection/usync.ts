@@ -40,7 +40,10 @@ function describe(connection: Connection, user: Stanza, protocols: readonly Stan
   return stanza('user', about, nodes);
 }
 
-/** Answers one part of a lookup. `typed` is the number as the client wrote it. For a number that is not on WhatsApp, only `contact` is answered. */
+/**
+ * Returns the reply to one part of a lookup. `typed` is the number as the client wrote it. For a number that is not on WhatsApp, only `contact` has a
+ * reply.
+ */
 function answerProtocol(
   connection: Connection,
   protocol: string,

@@ -110,7 +110,7 @@ export function connectSocket(options: SocketOptions): WASocket {
 /** The url Baileys connects to by default. */
 export const whatsappUrl = String(DEFAULT_CONNECTION_CONFIG.waWebSocketUrl);
 
-/** Answers for every message that the phone has been asked for a copy. */
+/** Says of every message that the phone has been asked for a copy already. So Baileys does not ask for one. */
 const askedAlready: NonNullable<SocketConfig['placeholderResendCache']> = {
   get: <T>() => true as T,
   set() {},

@@ -125,7 +125,7 @@ describe('hosts that are frozen for longer than their lease', () => {
     await sleep(500);
     expect(await world.totals()).toMatchObject({ received: before.received, distinct: before.distinct });
     for (const { point, life, host } of frozen) {
-      // Notes it takes from its own wake queue are hints that are nobody's business after it.
+      // Notes that it takes from its own wake queue are hints. No other host needs them.
       const written = life
         .log()
         .filter((entry) => isAcceptedWrite(entry) && entry.queue?.endsWith(host.id) !== true)

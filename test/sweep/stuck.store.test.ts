@@ -57,7 +57,7 @@ describe('the sweep finds what is stuck:', () => {
       const canceled = await world.contract(account, rowsTo(1));
       await world.drain();
       await world.claim(account, await first(canceled));
-      // Its settle job waits for the message being sent; until then nobody knows what the count should be.
+      // Its settle job waits for the message being sent. Until then the right count is not known.
       await world.move(canceled.id, 'cancel');
       await world.setHot(account, { queuedBulk: 7 });
       await world.setAccount(account, { status: 'banned' });

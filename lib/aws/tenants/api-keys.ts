@@ -74,7 +74,7 @@ export async function readKey(table: Table, tenantId: string, id: string): Promi
   return await table.get<ApiKey>(keys.apiKey(tenantId, id));
 }
 
-/** Returns a page of the tenant's keys, newest first. `page.before` is the last id of the previous page. */
+/** Returns a page of the tenant's keys, newest first. `step.before` is the last id of the previous page. */
 export async function listKeys(
   table: Table,
   tenantId: string,

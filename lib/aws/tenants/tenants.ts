@@ -131,7 +131,7 @@ export async function deleteTenant(deps: Writer, origin: Origin, id: string): Pr
   return 'deleted';
 }
 
-/** Returns a page of tenants, newest first. `page.before` is the last id of the previous page. */
+/** Returns a page of tenants, newest first. `step.before` is the last id of the previous page. */
 export async function listTenants(table: Table, step: ListStep): Promise<{ items: Tenant[]; next?: string }> {
   const refs = await newestById<{ id: string }>(table, keys.tenantRef, step);
   const tenants = await table.getMany<Tenant>(refs.items.map((ref) => keys.tenant(ref.id)));
@@ -185,7 +185,7 @@ export async function deletePlan(deps: Writer, origin: Origin, id: string): Prom
   return refused.old('plan') === undefined ? 'absent' : 'in_use';
 }
 
-/** Returns a page of plans, newest first. `page.before` is the last id of the previous page. */
+/** Returns a page of plans, newest first. `step.before` is the last id of the previous page. */
 export async function listPlans(table: Table, step: ListStep): Promise<{ items: Plan[]; next?: string }> {
   return await newestById<Plan>(table, keys.plan, step);
 }

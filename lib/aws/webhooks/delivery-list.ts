@@ -10,7 +10,7 @@ const endOfTime = 9_999_999_999_999;
 
 /**
  * Returns a page of the deliveries of an endpoint planned in `[sinceMs, untilMs)`, newest first unless `oldestFirst`. `after` is the `next` of the
- * previous asked. With a status a page may be short, or empty, and still have a `next`.
+ * previous page. With a status a page may be short, or empty, and still have a `next`.
  */
 export async function listDeliveries(
   table: Table,
