@@ -1,4 +1,5 @@
 import { randomBytes } from 'node:crypto';
+import type { Host } from '../lib/aws/hosts/hosts.ts';
 import type { Account } from '../lib/domain/accounts/account.ts';
 import { textContent } from '../lib/domain/content.ts';
 import type { Contract } from '../lib/domain/contracts/contract.ts';
@@ -54,6 +55,11 @@ export function newContract(account: Pick<Account, 'id' | 'tenantId'>, more: Par
     createdAt,
     ...more,
   };
+}
+
+/** Returns a host before it is stored, which takes accounts and has just beaten. */
+export function newHost(id: string, more: Partial<Host> = {}): Host {
+  return { id, beat: 1, beatAt: Date.now(), wakeQueueUrl: '', startedAt: 0, accounts: 0, room: 100, ...more };
 }
 
 /** Returns a message of a contract as it is in the table, without key and type. */

@@ -28,7 +28,7 @@ import type { PageRow } from '../../lib/domain/contracts/pages.ts';
 import { rowMessageId } from '../../lib/domain/contracts/row-message.ts';
 import { newId } from '../../lib/domain/ids.ts';
 import { type ContractMessage, type Message, ofContract } from '../../lib/domain/messages/message.ts';
-import { newAccount, newContract } from '../factories.ts';
+import { newAccount, newContract, newHost } from '../factories.ts';
 import { startEmulators } from '../harness/emulators.ts';
 import { moveMessage } from '../harness/move-message.ts';
 
@@ -65,15 +65,7 @@ export async function startFeedWorld() {
       return { ...deps, table: other };
     },
     async beat(): Promise<void> {
-      await putHost(table, {
-        id: hostId,
-        beat: 1,
-        beatAt: deps.nowMs(),
-        wakeQueueUrl,
-        startedAt: 0,
-        accounts: 0,
-        room: 100,
-      });
+      await putHost(table, newHost(hostId, { beatAt: deps.nowMs(), wakeQueueUrl }));
     },
     async account(settings: Partial<Account> = {}): Promise<Account> {
       const nowMs = deps.nowMs();

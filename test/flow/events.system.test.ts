@@ -23,20 +23,7 @@ describe('what a contract does is published', () => {
   afterAll(() => world?.stop());
 
   /** The whole log of a type or group, newest first, page by page. */
-  async function logged(type: string, limit = 100): Promise<LoggedEvent[]> {
-    const found: LoggedEvent[] = [];
-    let cursor: string | null = '';
-    while (cursor !== null) {
-      const more: string = cursor === '' ? '' : `&cursor=${cursor}`;
-      const page = await world.api<{ items: LoggedEvent[]; nextCursor: string | null }>(
-        'GET',
-        `/v1/events?type=${type}&limit=${limit}${more}`,
-      );
-      found.push(...page.items);
-      cursor = page.nextCursor;
-    }
-    return found;
-  }
+  const logged = (type: string, limit = 100) => world.all<LoggedEvent>(`/v1/events?type=${type}&limit=${limit}`);
   const typesOf = (events: LoggedEvent[]) => events.map(({ type }) => type);
 
   it('of the account: made and connected; the codes are not kept', async () => {

@@ -34,6 +34,8 @@ export interface World {
   contract(accountId: string, recipients: object[], settings?: object): Promise<ContractView>;
   read(id: string): Promise<ContractView>;
   ended(id: string, timeoutMs?: number): Promise<ContractView>;
+  /** Every item of a list of the API, all its pages. `path` has a query. */
+  all<T>(path: string): Promise<T[]>;
   totals(): Promise<Totals>;
   received(number: string): Promise<{ id: string; text: string; receivedAt: string; repeats: number }[]>;
   /** Ends everything and starts again with the same data. */
@@ -90,6 +92,16 @@ export async function startWorld(options: Partial<LocalOptions> = {}): Promise<W
         },
         timeoutMs,
       ),
+    async all<T>(path: string) {
+      const items: T[] = [];
+      let more = '';
+      for (;;) {
+        const page = await world.api<{ items: T[]; nextCursor: string | null }>('GET', `${path}${more}`);
+        items.push(...page.items);
+        if (page.nextCursor === null) return items;
+        more = `&cursor=${page.nextCursor}`;
+      }
+    },
     totals: () => world.simulator<Totals>('GET', '/totals'),
     received: (number) => world.simulator('GET', `/phones/${number}/messages`),
     async restart() {

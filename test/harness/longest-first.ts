@@ -14,15 +14,13 @@ export class LongestFirst extends BaseSequencer {
   override async sort(files: TestSpecification[]): Promise<TestSpecification[]> {
     const sorted = await super.sort(files);
     const of = (layer: string) => sorted.filter(({ project }) => project.name === layer);
-    const [mix, rest] = [true, false].map((isLong) =>
-      of('system').filter((file) => long.test(file.moduleId) === isLong),
-    );
-    const first = (mix ?? []).toSorted((a, b) => Number(longest.test(b.moduleId)) - Number(longest.test(a.moduleId)));
+    const system = of('system').toSorted((a, b) => Number(longest.test(b.moduleId)) - Number(longest.test(a.moduleId)));
+    const isLong = ({ moduleId }: TestSpecification) => long.test(moduleId);
     const runs = mixed(
-      first.map((file) => [file]),
+      system.filter(isLong).map((file) => [file]),
       inRuns(of('host')),
     );
-    return [...runs.flat(), ...(rest ?? []), ...of('infra'), ...of('store'), ...of('unit')];
+    return [...runs.flat(), ...system.filter((file) => !isLong(file)), ...of('infra'), ...of('store'), ...of('unit')];
   }
 }
 

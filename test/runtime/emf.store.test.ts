@@ -3,6 +3,7 @@ import type { APIGatewayProxyEventV2, Context, ScheduledEvent, SQSEvent } from '
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { putHost } from '../../lib/aws/hosts/hosts.ts';
 import { type Api, startApi } from '../api/api.ts';
+import { newHost } from '../factories.ts';
 
 /** A function as after a cold start: another file of this worker may have called its own, with another table and with metrics off. */
 const cold = <Module>(name: string): Promise<Module> => import(`../../functions/${name}/handler.ts?emf`);
@@ -204,16 +205,7 @@ describe('the import', () => {
 describe('the sweep', () => {
   it('writes the fleet each minute, and of what it did only where it did something', async () => {
     const host = (id: string, accounts: number, more: object = {}) =>
-      putHost(api.deps.table, {
-        id,
-        beat: 1,
-        beatAt: Date.now(),
-        wakeQueueUrl: '',
-        startedAt: 0,
-        room: 10,
-        accounts,
-        ...more,
-      });
+      putHost(api.deps.table, newHost(id, { room: 10, accounts, ...more }));
     await host('hst_1', 10);
     await host('hst_2', 30);
     await host('hst_3', 8, { draining: true });

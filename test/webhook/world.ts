@@ -12,35 +12,20 @@ import type { EventType, PacelineEvent } from '../../lib/domain/events/events.ts
 import { derivedId, newId } from '../../lib/domain/ids.ts';
 import type { Endpoint } from '../../lib/domain/webhooks/endpoint.ts';
 import { standardScheduleSec } from '../../lib/domain/webhooks/schedule.ts';
-import { type Clock, systemClock } from '../../lib/runtime/clock.ts';
+import { systemClock } from '../../lib/runtime/clock.ts';
 import { createEgress } from '../../lib/runtime/egress/egress.ts';
 import { type Emulators, startEmulators } from '../harness/emulators.ts';
+import { scaledClock } from '../harness/scaled-clock.ts';
 import { playedQueues } from './queues.ts';
 import { type Receiver, startReceiver } from './receiver.ts';
 
 export const otherTenant = 'ten_0000000000000000000000000B';
 export const signingSecret = 'whsec_MDEyMzQ1Njc4OWFiY2RlZjAxMjM0NTY3ODlhYmNkZWY=';
 
-/** A clock `factor` times as fast as the system's that can also jump. */
-export function jumpingClock(factor: number): Clock & { jumpTo(ms: number): void } {
-  const startMs = systemClock.monotonicMs();
-  const startWallMs = Date.now();
-  let jumpedMs = 0;
-  const passed = () => (systemClock.monotonicMs() - startMs) * factor + jumpedMs;
-  return {
-    nowMs: () => Math.floor(startWallMs + passed()),
-    monotonicMs: passed,
-    sleep: (ms, signal) => systemClock.sleep(ms / factor, signal),
-    jumpTo(ms) {
-      jumpedMs += Math.max(0, ms - Math.floor(startWallMs + passed()));
-    },
-  };
-}
-
 /** Endpoints, receivers, the delivery function behind played queues, and a table; time runs `factor` times as fast. */
 export async function startWorld(options: { factor: number; invocations?: number; scheduleSec?: readonly number[] }) {
   const emulators: Emulators = await startEmulators();
-  const clock = jumpingClock(options.factor);
+  const clock = scaledClock(options.factor);
   const queues = playedQueues(clock, options.invocations ?? 20);
   const egress = createEgress({ allowLoopback: true, clock });
   const counted = new Map<WebhookCount, number>();

@@ -8,6 +8,7 @@ import { claimAccount } from '../../../lib/aws/hosts/ownership.ts';
 import { keys } from '../../../lib/aws/keys.ts';
 import type { AccountLink } from '../../../lib/domain/accounts/account.ts';
 import { newId } from '../../../lib/domain/ids.ts';
+import { newHost } from '../../factories.ts';
 import { until } from '../../harness/until.ts';
 import { type Api, startApi, tenantA } from '../api.ts';
 
@@ -225,7 +226,7 @@ describe('what the tenant desires', () => {
       const id = await api.account({}, { connected: true });
       const hostId = newId('hst', Date.now(), randomBytes);
       const wakeQueueUrl = await createWakeQueue(sqs, config.WAKE_QUEUE_PREFIX, hostId);
-      const host = { id: hostId, beat: 1, beatAt: Date.now(), startedAt: 0, accounts: 1, room: 100 };
+      const host = newHost(hostId, { accounts: 1 });
       await putHost(table, { ...host, wakeQueueUrl: `${wakeQueueUrl}-gone` });
       const hot = (await readAccount(table, tenantA, id))?.hot;
       if (hot !== undefined) await claimAccount(table, hot, hostId);

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { createWakeQueue, type Host, putHost, removeHost } from '../../../lib/aws/hosts/hosts.ts';
 import { wakeAccount } from '../../../lib/aws/hosts/wake.ts';
 import { keys } from '../../../lib/aws/keys.ts';
+import { newHost } from '../../factories.ts';
 import { type Emulators, startEmulators } from '../../harness/emulators.ts';
 
 const tenantId = 'ten_1';
@@ -32,10 +33,10 @@ describe('waking an account', () => {
   });
 
   const host = (id: string, more: Partial<Host> = {}) =>
-    putHost(emulators.deps.table, {
-      ...{ id, beat: 1, beatAt: nowMs, wakeQueueUrl: wakeQueues.get(id) ?? '', startedAt: 0, accounts: 1, room: 100 },
-      ...more,
-    });
+    putHost(
+      emulators.deps.table,
+      newHost(id, { beatAt: nowMs, wakeQueueUrl: wakeQueues.get(id) ?? '', accounts: 1, ...more }),
+    );
 
   /** The hosts that have been woken, once each. */
   async function wake(): Promise<{ notWoken: { cause: unknown } | undefined; woken: string[] }> {

@@ -11,6 +11,7 @@ import { hostConfig } from '../../../lib/runtime/config.ts';
 import { AccountRunner } from '../../../socket-host/account/account.ts';
 import { hostDeps } from '../../../socket-host/host/host-deps.ts';
 import { createMetrics } from '../../../socket-host/metrics.ts';
+import { newHost } from '../../factories.ts';
 import { gate } from '../../feed/feed-world.ts';
 import { type Gateway, startGateway, tenantId } from '../../harness/gateway.ts';
 import { silentLogger } from '../../harness/silent-logger.ts';
@@ -30,16 +31,7 @@ afterEach(async () => {
 it('an account that is fenced while its connection is being closed stays gone', async () => {
   const { table } = gateway.deps;
   const hostId = 'hst_00000000000000000000000009';
-  const nowMs = Date.now();
-  await putHost(table, {
-    id: hostId,
-    beat: 1,
-    beatAt: nowMs,
-    wakeQueueUrl: '',
-    startedAt: nowMs,
-    accounts: 0,
-    room: 1,
-  });
+  await putHost(table, newHost(hostId, { room: 1 }));
   const account = await gateway.account();
   const seen = await gateway.readHot(account.id);
   const hot = seen === undefined ? undefined : await claimAccount(table, seen, hostId);

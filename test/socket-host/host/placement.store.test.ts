@@ -8,6 +8,7 @@ import type { HostDeps } from '../../../socket-host/deps.ts';
 import { Fleet } from '../../../socket-host/host/fleet.ts';
 import { Placement } from '../../../socket-host/host/placement.ts';
 import { createMetrics } from '../../../socket-host/metrics.ts';
+import { newHost } from '../../factories.ts';
 import { type Emulators, startEmulators } from '../../harness/emulators.ts';
 import { manualClock } from '../../harness/manual-clock.ts';
 
@@ -59,7 +60,7 @@ describe('claiming accounts', () => {
       index: finder.index,
     });
     await table.writeMany([...found, ...owned].map(({ pk, sk }) => ({ delete: { pk, sk } })));
-    await putHost(table, { id: hostId, beat: 1, beatAt: 0, wakeQueueUrl: '', startedAt: 0, accounts: 0, room: 100 });
+    await putHost(table, newHost(hostId, { beatAt: 0 }));
     const ids = Array.from({ length: count }, (_, i) => `acc_${String(i).padStart(3, '0')}`);
     for (const accountId of ids) {
       await table.put({ ...keys.account(tenantId, accountId), type: 'account', tenantId, id: accountId });
@@ -127,7 +128,7 @@ describe('claiming accounts', () => {
     const placement = await placementWith(8);
     const table = new Table(emulators.clients.dynamodb, emulators.config.TABLE_NAME);
     const other = 'hst_00000000000000000000000002';
-    await putHost(table, { id: other, beat: 1, beatAt: 0, wakeQueueUrl: '', startedAt: 0, accounts: 0, room: 100 });
+    await putHost(table, newHost(other, { beatAt: 0 }));
     const ids = Array.from({ length: 8 }, (_, i) => `acc_00${i}`);
     for (const id of ids) await inOurName(id);
     await placement.look();

@@ -7,7 +7,7 @@ import { planSuppression } from '../../../lib/aws/people/suppressions.ts';
 import type { Account } from '../../../lib/domain/accounts/account.ts';
 import { storedInHand } from '../../../lib/domain/accounts/in-hand.ts';
 import type { Contract } from '../../../lib/domain/contracts/contract.ts';
-import { numberOf, rowsTo } from '../../factories.ts';
+import { newHost, numberOf, rowsTo } from '../../factories.ts';
 import { type Gateway, startGateway, tenantId } from '../../harness/gateway.ts';
 import { scaledClock } from '../../harness/scaled-clock.ts';
 import { until } from '../../harness/until.ts';
@@ -29,15 +29,7 @@ async function twoInHand(): Promise<{ account: Account; contract: Contract; ids:
   });
   const hostId = 'hst_00000000000000000000000009';
   const nowMs = Date.now();
-  await putHost(table, {
-    id: hostId,
-    beat: 1,
-    beatAt: nowMs,
-    wakeQueueUrl: '',
-    startedAt: nowMs,
-    accounts: 0,
-    room: 1,
-  });
+  await putHost(table, newHost(hostId, { beatAt: nowMs, room: 1 }));
   const seen = await gateway.readHot(account.id);
   const hot = seen === undefined ? undefined : await claimAccount(table, seen, hostId);
   if (hot === undefined) throw new Error('not claimed');
