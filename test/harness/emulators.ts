@@ -1,12 +1,12 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { type Clients, createClients, destroyClients } from '../../lib/aws/client/clients.ts';
 import { createDeps, type Deps } from '../../lib/aws/deps.ts';
 import { type FunctionConfig, functionConfig } from '../../lib/runtime/config.ts';
+import { freePort } from '../../local/emulators/ports.ts';
 import { startS3 } from '../../local/emulators/s3.ts';
 import { startSqs } from '../../local/emulators/sqs.ts';
 import { canTie } from '../../local/process/bound-program.ts';
@@ -123,15 +123,6 @@ function setEnv(values: Record<string, string | undefined>): Record<string, stri
     else process.env[name] = value;
   }
   return before;
-}
-
-async function freePort(): Promise<number> {
-  const server = createServer();
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-  const address = server.address();
-  await new Promise((resolve) => server.close(resolve));
-  if (address === null || typeof address === 'string') throw new Error('no free port');
-  return address.port;
 }
 
 async function waitForPort(port: number, child: ChildProcess): Promise<void> {
